@@ -1,0 +1,31 @@
+"""The tree of errors of the library.
+
+    HarvestMonitorError
+    ├── CatalogueError         an endpoint the catalogue does not hold was named
+    ├── GateRefusal            a request that may not be sent was about to be sent
+    ├── ManifestError          a manifest can not be read as one
+    └── CredentialError        a credential can not be used as it stands
+
+`monitor.errors` grows further branches from the same root. A message says what happened, to whom, and what to do
+next. No message ever holds a secret.
+"""
+
+
+class HarvestMonitorError(Exception):
+    """Something a user can act on; its text is shown as it is."""
+
+
+class CatalogueError(HarvestMonitorError):
+    """An endpoint was named that the catalogue does not hold."""
+
+
+class GateRefusal(HarvestMonitorError):
+    """A request was stopped before the wire because the catalogue does not hold it exactly as it stood."""
+
+
+class ManifestError(HarvestMonitorError):
+    """A manifest is missing, is not YAML or does not fit the schema; every problem found is in the text."""
+
+
+class CredentialError(HarvestMonitorError):
+    """A credential's secret has a shape that can not be sent (empty, or characters no header may carry)."""

@@ -1,0 +1,108 @@
+"""What one check found: the values that `checks` hands to whoever called it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from checks.credential import CredentialState
+
+
+class Verdict(StrEnum):
+    GRANTED = "granted"
+    MISSING = "missing"
+    UNDECIDED = "undecided"
+    NOT_CHECKABLE = "not_checkable"
+
+
+class Outcome(StrEnum):
+    """One word for a whole check: the first of these that applies, from the top."""
+
+    FAILED = "failed"
+    DRIFTED = "drifted"
+    UNDECIDED = "undecided"
+    COMPLIANT = "compliant"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one permission of the manifest. `rule` is the number of docs/verdicts.md, such as `V3`."""
+
+    permission_id: str
+    group: str
+    label: str
+    verdict: Verdict
+    rule: str
+    reason: str
+    endpoint: str | None
+    mapping: str | None = None
+    declined: bool = False
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """Something the credential may do and the manifest does not ask for. `certain` is true for lists only."""
+
+    label: str
+    endpoint: str
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAlarm:
+    """A write probe was answered as no probe should be; `stops` is `all` writes or those `without_id`."""
+
+    endpoint: str
+    status: int
+    at: datetime
+    request_id: str | None
+    record_id: str | None
+    stops: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """One look at one credential at one time under one manifest digest.
+
+    `partial` is true for a second look: `findings` then holds the suspects only. `refused` are the permissions'
+    endpoints answered by the permission text. `no_excess` are endpoints
+    outside the manifest seen refused.
+    `requests` counts every request on the wire, repeats included.
+    """
+
+    manifest_name: str
+    manifest_version: str
+    manifest_digest: str
+    state: CredentialState
+    detail: str
+    findings: tuple[Finding, ...]
+    excess: tuple[Excess, ...] = ()
+    no_excess: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    alarms: tuple[WriteAlarm, ...] = ()
+    started_at: datetime | None = None
+    requests: int = 0
+    duration_seconds: float = 0.0
+    partial: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.state is not CredentialState.OK:
+            return Outcome.FAILED
+        required = [finding.verdict for finding in self.findings if not finding.declined]
+        if Verdict.MISSING in required:
+            return Outcome.DRIFTED
+        return Outcome.UNDECIDED if Verdict.UNDECIDED in required else Outcome.COMPLIANT
+
+    @property
+    def unchecked(self) -> int:
+        return sum(finding.verdict is Verdict.NOT_CHECKABLE for finding in self.findings)
+
+    @property
+    def counts(self) -> Mapping[Verdict, int]:
+        return {verdict: sum(f.verdict is verdict for f in self.findings) for verdict in Verdict}
+
+    @property
+    def missing(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.verdict is Verdict.MISSING and not f.declined)

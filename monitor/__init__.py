@@ -1,0 +1,1 @@
+"""The service around `checks`: who is watched, when, what is remembered and who is told."""

@@ -1,0 +1,30 @@
+"""The service's branches of the tree of errors.
+
+    HarvestMonitorError (checks.errors)
+    ├── ConfigurationError     a setting, the tenants file or a reference is wrong; nothing was sent
+    │   └── UnresolvedReference    a secret's reference can not be resolved
+    ├── StoreError             the database is missing, too old, too new or not reachable
+    └── DeliveryError          a mail was not taken; `permanent` tells whether trying again can help
+"""
+
+from checks.errors import HarvestMonitorError
+
+
+class ConfigurationError(HarvestMonitorError):
+    """A setting, the tenants file or a reference is wrong; the text names the place and the next step."""
+
+
+class UnresolvedReference(ConfigurationError):
+    """A secret's reference can not be resolved; the text names the reference, never what it points to."""
+
+
+class StoreError(HarvestMonitorError):
+    """The database can not be used as it is."""
+
+
+class DeliveryError(HarvestMonitorError):
+    """A mail was not taken by the server; `permanent` tells whether trying again can help."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent

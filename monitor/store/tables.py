@@ -1,0 +1,270 @@
+"""The tables. No column holds a key, an answer's body or a person known to Greenhouse.
+
+Only changes are rows: a permission's state is written when it turns, not on every check.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, DateTime, Dialect, Index, Text, TypeDecorator, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC; SQLite forgets the zone, so it is given back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone was about to be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def moment(*, nullable: bool = False, index: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(UTCDateTime, nullable=nullable, index=index))
+
+
+class Tenant(SQLModel, table=True):
+    """One customer. `problem` is why its row of the tenants file can not be used; `removed_at` keeps its history."""
+
+    __tablename__ = "tenant"
+
+    id: str = Field(primary_key=True)
+    name: str
+    csm_name: str | None = None
+    csm_email: str | None = None
+    features: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    write_probes: str | None = None
+    declined: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    problem: str | None = Field(default=None, sa_column=Column(Text))
+    row_digest: str
+    created_at: datetime = moment()
+    removed_at: datetime | None = moment(nullable=True)
+
+
+class Credential(SQLModel, table=True):
+    """What opens Greenhouse for a tenant, and how it stands. `next_due` is the truth about what runs.
+
+    `epoch` is the fence: a check that began under an older one writes nothing. `baseline_at` is when the present
+    fingerprint was first looked at in full.
+    """
+
+    __tablename__ = "credential"
+    __table_args__ = (UniqueConstraint("tenant_id", "label"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    label: str
+    kind: str
+    reference: str
+    manifest: str | None = None
+    fingerprint: str | None = None
+    manifest_digest: str | None = None
+    state: str = "ok"
+    detail: str = ""
+    state_since: datetime | None = moment(nullable=True)
+    suspect_state: str | None = None
+    suspect_since: datetime | None = moment(nullable=True)
+    suspect_looks: int = 0
+    epoch: int = 0
+    next_due: datetime = moment(index=True)
+    baseline_at: datetime | None = moment(nullable=True)
+    last_checked_at: datetime | None = moment(nullable=True)
+    last_full_at: datetime | None = moment(nullable=True)
+    last_outcome: str | None = None
+    removed_at: datetime | None = moment(nullable=True)
+
+
+class Sweep(SQLModel, table=True):
+    """A summary of one interval; `slot` is the interval's number since the epoch."""
+
+    __tablename__ = "sweep"
+
+    id: int | None = Field(default=None, primary_key=True)
+    slot: int = Field(unique=True)
+    started_at: datetime = moment()
+    finished_at: datetime | None = moment(nullable=True)
+
+
+class Check(SQLModel, table=True):
+    """The summary of one check; `partial` marks a second look at suspects."""
+
+    __tablename__ = "check_summary"
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    credential_id: int = Field(foreign_key="credential.id", index=True)
+    started_at: datetime = moment(index=True)
+    duration_seconds: float
+    manifest_name: str
+    manifest_version: str
+    manifest_digest: str
+    fingerprint: str | None
+    state: str
+    detail: str
+    outcome: str
+    granted: int
+    missing: int
+    undecided: int
+    unchecked: int
+    excess: int
+    requests: int
+    partial: bool
+
+
+class PermissionState(SQLModel, table=True):
+    """The last decided verdict on one permission of one credential, and what has been seen since.
+
+    `verdict` is `granted`, `missing` or null (never decided). `last_granted_at` is written when a granted permission
+    stops being seen granted. Rows with `excess` are endpoints outside the manifest, known by endpoint.
+    """
+
+    __tablename__ = "permission_state"
+
+    credential_id: int = Field(foreign_key="credential.id", primary_key=True)
+    permission_id: str = Field(primary_key=True)
+    excess: bool = False
+    certain: bool = True
+    verdict: str | None = None
+    rule: str = ""
+    since: datetime | None = moment(nullable=True)
+    last_granted_at: datetime | None = moment(nullable=True)
+    undecided_since: datetime | None = moment(nullable=True)
+    undecided_reason: str | None = None
+    suspect_since: datetime | None = moment(nullable=True)
+    suspect_looks: int = 0
+
+
+class Refusal(SQLModel, table=True):
+    """An endpoint seen refused by the permission text under this fingerprint: the control that proves a repair."""
+
+    __tablename__ = "refusal"
+
+    credential_id: int = Field(foreign_key="credential.id", primary_key=True)
+    endpoint: str = Field(primary_key=True)
+    fingerprint: str
+    seen_at: datetime = moment()
+
+
+class Incident(SQLModel, table=True):
+    """The life of a tenant's trouble; the index holds that a tenant has one open incident at most."""
+
+    __tablename__ = "incident"
+    __table_args__ = (
+        Index(
+            "one_open_incident",
+            "tenant_id",
+            unique=True,
+            sqlite_where=text("resolved_at IS NULL"),
+            postgresql_where=text("resolved_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    opened_at: datetime = moment()
+    resolved_at: datetime | None = moment(nullable=True)
+
+
+class DriftEvent(SQLModel, table=True):
+    """A dated, append-only fact. `seen_before` and `first_seen` are the window in which it happened."""
+
+    __tablename__ = "drift_event"
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = moment(index=True)
+    kind: str
+    tenant_id: str = Field(foreign_key="tenant.id", index=True)
+    credential_id: int = Field(foreign_key="credential.id")
+    check_id: int | None = Field(default=None, foreign_key="check_summary.id")
+    incident_id: int | None = Field(default=None, foreign_key="incident.id")
+    permission_id: str | None = None
+    permission_group: str | None = None
+    permission_label: str | None = None
+    mapping: str | None = None
+    rule: str | None = None
+    state: str | None = None
+    detail: str = ""
+    seen_before: datetime | None = moment(nullable=True)
+    first_seen: datetime | None = moment(nullable=True)
+    manifest_digest: str | None = None
+
+
+class Cause(SQLModel, table=True):
+    """A reason for a notice, written with its event; `settled_at` is set once the composer has dealt with it.
+
+    `brake_key` is what many tenants may turn with at once, such as `lost:offers.list_offers`.
+    """
+
+    __tablename__ = "cause"
+
+    id: int | None = Field(default=None, primary_key=True)
+    event_id: int = Field(foreign_key="drift_event.id")
+    tenant_id: str = Field(foreign_key="tenant.id")
+    audience: str
+    brake_key: str
+    created_at: datetime = moment()
+    settled_at: datetime | None = moment(nullable=True, index=True)
+    notice_id: int | None = Field(default=None, foreign_key="notice.id")
+
+
+class Notice(SQLModel, table=True):
+    """One message to one person. `status`: pending, held, sent, dropped or failed."""
+
+    __tablename__ = "notice"
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: str | None = Field(default=None, foreign_key="tenant.id")
+    audience: str
+    status: str = Field(index=True)
+    why: str
+    recipient: str
+    subject: str
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    html: str = Field(sa_column=Column(Text, nullable=False))
+    message_id: str = Field(unique=True)
+    created_at: datetime = moment()
+    next_attempt_at: datetime | None = moment(nullable=True)
+    attempts: int = 0
+    last_error: str | None = None
+    sent_at: datetime | None = moment(nullable=True)
+
+
+class WriteHalt(SQLModel, table=True):
+    """A stop of write probes for every worker; `scope` is `all` or `without_id`."""
+
+    __tablename__ = "write_halt"
+
+    id: int | None = Field(default=None, primary_key=True)
+    scope: str
+    tenant_id: str | None = None
+    credential_id: int | None = None
+    endpoint: str
+    status: int
+    at: datetime = moment()
+    request_id: str | None = None
+    record_id: str | None = None
+    lifted_at: datetime | None = moment(nullable=True)
+    lifted_reason: str | None = None
+
+
+class OperatorAction(SQLModel, table=True):
+    """What an operator did by command, when and why."""
+
+    __tablename__ = "operator_action"
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = moment()
+    who: str
+    action: str
+    subject: str
+    reason: str = ""
