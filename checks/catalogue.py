@@ -115,7 +115,7 @@ class Catalogue:
     never: tuple[NeverRule, ...]
 
     def entry(self, endpoint: str) -> Entry:
-        """The probe or control of a documented endpoint, such as `GET /v1/jobs/{id}`; CatalogueError if there is none."""
+        """The probe or control of a documented endpoint, such as `GET /v1/jobs/{id}`; CatalogueError if none."""
         found = self.probes.get(endpoint) or self.controls.get(endpoint)
         if found is None:
             raise CatalogueError(f"the catalogue holds no request for {endpoint!r}")
@@ -132,7 +132,7 @@ class Catalogue:
         return (*self.probes.values(), *self.controls.values(), self.anonymous)
 
     def never_rule(self, method: str, path: str) -> NeverRule | None:
-        """The rule that forbids this request, however its path is spelled (letter case, %-encoding, doubled slashes)."""
+        """The rule that forbids this request, however its path is spelled (case, %-encoding, doubled slashes)."""
         plain = re.sub(r"/+", "/", unquote(path.partition("?")[0])).casefold()
         for rule in self.never:
             if rule.method == method.upper() and rule.pattern.fullmatch(plain):

@@ -58,5 +58,10 @@ def fingerprint(secret: Secret, installation_key: bytes) -> str:
 
 
 def basic_authorization(secret: Secret) -> str:
-    """The Authorization header of a Harvest key: the key as user name, an empty password."""
+    """The Authorization header of a Harvest key: the key as user name, an empty password.
+
+    CredentialError for a key with a colon, which Basic authentication could not tell from its password.
+    """
+    if ":" in secret.reveal():
+        raise CredentialError("the key holds a colon, which no Harvest key does: store the key itself and nothing else")
     return "Basic " + base64.b64encode(f"{secret.reveal()}:".encode("ascii")).decode("ascii")

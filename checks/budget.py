@@ -1,0 +1,89 @@
+"""How fast requests may follow each other, and when to wait: the customer's rate limit is the customer's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+PAUSE_SECONDS = 10.0  # Harvest counts in windows of 10 s (Greenhouse's documentation, "Throttling")
+SHORTEST_PAUSE_SECONDS = 1.0  # a reset that lies in the past is a clock that differs, not leave to go on
+LONGEST_WAIT_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What an answer tells of the limit; `reset_seconds` is from now."""
+
+    limit: int | None
+    remaining: int | None
+    reset_seconds: float | None
+    retry_after_seconds: float | None
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to leave the rest of the window to the customer's own integration."""
+        if self.limit is None or self.remaining is None or self.remaining >= self.limit / 2:
+            return 0.0
+        return PAUSE_SECONDS if self.reset_seconds is None else max(self.reset_seconds, SHORTEST_PAUSE_SECONDS)
+
+    @property
+    def back_off_seconds(self) -> float:
+        """How long a 429 asks to stay away: Retry-After, else the reset, else one window."""
+        told = self.retry_after_seconds if self.retry_after_seconds is not None else self.reset_seconds
+        return PAUSE_SECONDS if told is None else max(told, SHORTEST_PAUSE_SECONDS)
+
+
+def rate_limit(headers: Mapping[str, str], now: datetime) -> RateLimit:
+    """Read from lower-case headers. Retry-After may be seconds or a date, X-RateLimit-Reset a timestamp."""
+    return RateLimit(
+        limit=_whole(headers.get("x-ratelimit-limit")),
+        remaining=_whole(headers.get("x-ratelimit-remaining")),
+        reset_seconds=_until(headers.get("x-ratelimit-reset"), now),
+        retry_after_seconds=_until(headers.get("retry-after"), now),
+    )
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.strip().isascii() and text.strip().isdigit() and len(text) < 12 else None
+
+
+def _until(text: str | None, now: datetime) -> float | None:
+    """Seconds from now; a number over ten million is a timestamp. Bounded, so that a wrong header can not park us."""
+    number = _whole(text)
+    if number is not None:
+        seconds = float(number) if number < 10_000_000 else number - now.timestamp()
+    elif text:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    else:
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
+
+
+class Pace:
+    """Spaces the turns of whoever shares it, `per_second` at most (0: no limit). Clock and sleep are handed in."""
+
+    def __init__(
+        self, per_second: float, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._gap = 1.0 / per_second if per_second > 0 else 0.0
+        self._clock = clock
+        self._sleep = sleep
+        self._free_at = 0.0
+
+    async def turn(self) -> float:
+        """Waits for the next turn; returns the seconds waited."""
+        now = self._clock()
+        start = max(now, self._free_at)
+        self._free_at = start + self._gap
+        if start > now:
+            await self._sleep(start - now)
+        return start - now
+
+    def hold(self, seconds: float) -> None:
+        """No turn before so many seconds have passed."""
+        self._free_at = max(self._free_at, self._clock() + seconds)

@@ -1,0 +1,41 @@
+"""The second look: which trouble is looked at twice, and what two looks come to together: pure."""
+
+from dataclasses import replace
+
+from checks.credential import CredentialState
+from checks.harvest_key import Question
+from checks.report import CheckReport, Finding, Verdict
+from checks.verdict import Rule
+
+_LOOKED_AT_TWICE = frozenset({CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED})
+
+
+def second_look(question: Question, first: CheckReport) -> Question | None:
+    """What to ask again; None where the first look stands. Missing permissions are asked alone, with their controls."""
+    if first.state in _LOOKED_AT_TWICE:
+        return question
+    if first.state is not CredentialState.OK or not first.missing:
+        return None
+    suspects = frozenset(finding.permission_id for finding in first.missing)
+    return replace(question, only=suspects, remembered=question.remembered | first.refused)
+
+
+def together(first: CheckReport, second: CheckReport) -> CheckReport:
+    """Both looks as one report. A full second look stands for itself; a partial one decides on the suspects only."""
+    merged = second
+    if second.partial:
+        decided = {finding.permission_id: _decided(finding) for finding in second.findings}
+        merged = replace(first, findings=tuple(decided.get(f.permission_id, f) for f in first.findings))
+    return replace(
+        merged,
+        requests=first.requests + second.requests,
+        duration_seconds=first.duration_seconds + second.duration_seconds,
+        alarms=first.alarms + second.alarms,
+        started_at=first.started_at,
+    )
+
+
+def _decided(finding: Finding) -> Finding:
+    if finding.verdict is not Verdict.UNDECIDED:
+        return finding
+    return replace(finding, rule=Rule.UNCONFIRMED.number, reason="unconfirmed")
