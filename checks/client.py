@@ -129,8 +129,8 @@ def _outgoing(request: httpx.Request) -> Outgoing:
 
 def _failure(error: BaseException) -> AnswerKind:
     # httpx-aiohttp reports a dropped connection as ConnectTimeout; its cause tells what it was.
-    cause = error.__cause__ or error
-    return AnswerKind.TIMEOUT if isinstance(cause, TimeoutError) else AnswerKind.NO_CONNECTION
+    timed_out = isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError)
+    return AnswerKind.TIMEOUT if timed_out else AnswerKind.NO_CONNECTION
 
 
 async def _read(response: httpx.Response, encoding: str) -> tuple[bytes, bool]:

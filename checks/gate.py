@@ -104,7 +104,9 @@ class Gate:
         if authorization is not None:
             headers["authorization"] = authorization
         if entry.body:
-            headers |= {"content-type": "application/json", "content-length": str(len(entry.body))}
+            headers["content-type"] = "application/json"
+        if entry.is_write:
+            headers["content-length"] = str(len(entry.body))
         return headers
 
     def url_of(self, entry: Entry) -> str:

@@ -1,0 +1,246 @@
+"""What really leaves the machine, seen at a bare socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from checks.answer import AnswerKind
+from checks.catalogue import Entry, Role, WriteProbes, catalogue
+from checks.client import Connection, Wire
+from checks.credential import Secret
+from checks.gate import Gate, origin
+from tests.raw_server import Respond, always, answer, raw_server
+
+SECRET = Secret("5dc54b4a7cdb4e1a9d7b-1")
+USER_AGENT = "harvest-monitor/test (+mailto:ops@vendor.example)"
+ENTRIES = catalogue().all_entries()
+
+
+def now() -> datetime:
+    return datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def wire_to(port: int, connection: Connection | None = None) -> AsyncIterator[Wire]:
+    gate = Gate(catalogue(), origin(f"http://localhost:{port}"), USER_AGENT)
+    async with Wire(gate, connection or Connection(), now) as wire:
+        yield wire
+
+
+def secret_for(entry: Entry) -> Secret | None:
+    return None if entry.role is Role.ANONYMOUS else SECRET
+
+
+def expected_bytes(entry: Entry, port: int) -> bytes:
+    lines = [
+        f"{entry.method} {entry.target} HTTP/1.1",
+        f"host: localhost:{port}",
+        f"user-agent: {USER_AGENT}",
+        "accept: application/json",
+        "accept-encoding: identity",
+    ]
+    if entry.role is not Role.ANONYMOUS:
+        lines.append("authorization: Basic NWRjNTRiNGE3Y2RiNGUxYTlkN2ItMTo=")
+    if entry.body:
+        lines.append("content-type: application/json")
+    if entry.is_write:
+        lines.append(f"content-length: {len(entry.body)}")
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + entry.body
+
+
+async def test_every_catalogued_request_goes_out_byte_for_byte() -> None:
+    """What reaches the wire is the catalogue's request and the fixed headers, nothing more, for all 84 of them."""
+    async with raw_server(always(answer("404 Not Found", b'{"message":"Resource not found"}'))) as server:
+        async with wire_to(server.port) as wire:
+            for entry in ENTRIES:
+                await wire.send(entry, secret_for(entry), WriteProbes.ALL)
+    assert len(server.requests) == len(ENTRIES) == 84
+    assert server.requests == [expected_bytes(entry, server.port) for entry in ENTRIES]
+
+
+async def test_cookies_of_one_tenant_are_never_sent_for_another() -> None:
+    """A Set-Cookie in an answer is forgotten: the next request, for whichever tenant, carries none."""
+    cookie = answer("200 OK", b"[]", "Set-Cookie: tenant=one; Path=/", "Set-Cookie: session=abc; Domain=localhost")
+    async with raw_server(always(cookie)) as server:
+        async with wire_to(server.port) as wire:
+            for secret in (SECRET, Secret("another-tenants-key")):
+                await wire.send(ENTRIES[0], secret, WriteProbes.OFF)
+                await wire.send(ENTRIES[0], secret, WriteProbes.OFF)
+    assert len(server.requests) == 4
+    assert not any(b"cookie" in request.lower() for request in server.requests)
+
+
+def drop_after_first() -> Respond:
+    """Answers the first request of a connection, then drops the connection when the second one has arrived."""
+    answered: set[asyncio.StreamWriter] = set()
+
+    async def respond(number: int, writer: asyncio.StreamWriter) -> None:
+        if writer in answered:
+            writer.transport.abort()
+            return
+        answered.add(writer)
+        writer.write(answer("200 OK"))
+        await writer.drain()
+
+    return respond
+
+
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.is_write], ids=lambda e: e.endpoint)
+async def test_a_write_is_not_sent_again_after_a_dropped_keep_alive(entry: Entry) -> None:
+    """A connection lost under a write gives `no_connection`; the request reached the server exactly once."""
+    async with raw_server(drop_after_first()) as server:
+        async with wire_to(server.port) as wire:
+            await wire.send(ENTRIES[0], SECRET, WriteProbes.ALL)
+            result, _ = await wire.send(entry, SECRET, WriteProbes.ALL)
+    assert result.kind is AnswerKind.NO_CONNECTION
+    assert [request.split(b" ")[0].decode() for request in server.requests] == ["GET", entry.method]
+    assert server.connections == 1
+
+
+async def test_redirects_are_not_followed() -> None:
+    """A redirect to another host is an answer; the key goes nowhere."""
+    async with raw_server(always(answer("200 OK"))) as elsewhere:
+        moved = answer("302 Found", b"", f"Location: http://127.0.0.1:{elsewhere.port}/v1/users")
+        async with raw_server(always(moved)) as server, wire_to(server.port) as wire:
+            result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert (result.kind, result.location_host) == (AnswerKind.REDIRECT, "127.0.0.1")
+    assert elsewhere.requests == []
+
+
+async def test_the_environment_can_not_redirect_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxy variables and netrc of the environment are not heeded: only the settings name a proxy."""
+    async with raw_server(always(answer("200 OK"))) as proxy, raw_server(always(answer("200 OK"))) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        async with wire_to(server.port) as wire:
+            await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert (len(proxy.requests), len(server.requests)) == (0, 1)
+
+
+QUICK = Connection(connect_timeout=0.2, read_timeout=0.2, request_timeout=0.5)
+
+
+async def silent(number: int, writer: asyncio.StreamWriter) -> None:
+    """Never answers."""
+
+
+async def silent_within_head(number: int, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-")
+    await writer.drain()
+
+
+async def silent_within_body(number: int, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n[")
+    await writer.drain()
+
+
+async def drip(number: int, writer: asyncio.StreamWriter) -> None:
+    """One byte at a time, quicker than the read time-out: only the bound on the whole request ends it."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[")
+    while not writer.is_closing():
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def reset(number: int, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def cut_body(number: int, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n[{")
+    await writer.drain()
+    writer.close()
+
+
+async def not_http(number: int, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("respond", "kind"),
+    [
+        (silent, AnswerKind.TIMEOUT),
+        (silent_within_head, AnswerKind.TIMEOUT),
+        (silent_within_body, AnswerKind.TIMEOUT),
+        (drip, AnswerKind.TIMEOUT),
+        (reset, AnswerKind.NO_CONNECTION),
+        (cut_body, AnswerKind.NO_CONNECTION),
+        (not_http, AnswerKind.NO_CONNECTION),
+    ],
+)
+async def test_every_way_of_not_answering_is_told_apart_and_bounded(respond: Respond, kind: AnswerKind) -> None:
+    """Silence at any phase is a time-out, a lost or senseless connection is none; each ends within its bound."""
+    async with raw_server(respond) as server, wire_to(server.port, QUICK) as wire:
+        async with asyncio.timeout(2):
+            result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert result.kind is kind
+
+
+async def test_a_port_nobody_listens_on_is_no_connection() -> None:
+    """A refused connection is `no_connection`, not a time-out."""
+    async with raw_server(silent) as server:
+        port = server.port
+    async with wire_to(port, QUICK) as wire:
+        result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert result.kind is AnswerKind.NO_CONNECTION
+
+
+async def fifty_megabytes(number: int, writer: asyncio.StreamWriter) -> None:
+    size = 50 * 1024 * 1024
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n[".encode())
+    block = b'"' + b"x" * 65533 + b'",'
+    for _ in range(size // len(block)):
+        writer.write(block)
+        await writer.drain()
+
+
+async def test_a_huge_body_is_left_on_the_wire() -> None:
+    """Of 50 MB no more than 64 KiB and the buffers on the way are taken; what was not read decides nothing."""
+    taken = {}
+
+    async def respond(number: int, writer: asyncio.StreamWriter) -> None:
+        await fifty_megabytes(number, writer)
+        taken["all"] = True
+
+    async with raw_server(respond) as server, wire_to(server.port) as wire:
+        result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+        again, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert (result.kind, again.kind) == (AnswerKind.NOT_JSON, AnswerKind.NOT_JSON)
+    assert taken == {}
+    assert server.connections == 2
+
+
+async def test_a_gzip_bomb_stays_small() -> None:
+    """A compressed body is inflated to 64 KiB at most and then decides nothing."""
+    import gzip
+    import tracemalloc
+
+    bomb = gzip.compress(b"[" + b" " * 40_000_000 + b"]")
+    assert len(bomb) < 64 * 1024
+    async with raw_server(always(answer("200 OK", bomb, "Content-Encoding: gzip"))) as server:
+        async with wire_to(server.port) as wire:
+            tracemalloc.start()
+            result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    assert result.kind is AnswerKind.NOT_JSON
+    assert peak < 4_000_000
+
+
+async def test_small_compressed_answers_are_understood() -> None:
+    """A server that compresses though it was not asked to is still understood."""
+    import gzip
+
+    body = gzip.compress(b'{"message":"Invalid Basic Auth credentials"}')
+    async with raw_server(always(answer("401 Unauthorized", body, "Content-Encoding: gzip"))) as server:
+        async with wire_to(server.port) as wire:
+            result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert result.kind is AnswerKind.INVALID_KEY
+
+
