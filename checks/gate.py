@@ -4,7 +4,7 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -81,11 +81,15 @@ class Gate:
         never = self._catalogue.never_rule(request.method, target)
         if never is not None:
             raise GateRefusal(f"{never.endpoint} is on the never-list")
-        headers = self._single(request.headers)
-        entry = self._entries.get((request.method, target, "authorization" not in headers))
+        authorization = dict(request.headers).get("authorization")
+        entry = self._entries.get((request.method, target, authorization is None))
         if entry is None:
             raise GateRefusal(f"{request.method[:10]!r} {target[:80]!r} is not in the catalogue")
-        self._check_parts(entry, headers, request.body, permitted)
+        if not permitted.allows(entry.needs):
+            raise GateRefusal(f"{entry.endpoint} is a write probe that needs the setting {entry.needs.value!r}")
+        if request.body != entry.body:
+            raise GateRefusal(f"the body of {entry.endpoint} is not the one in the catalogue")
+        self._check_headers(entry, authorization, request.headers)
         return entry
 
     @property
@@ -118,25 +122,13 @@ class Gate:
             raise GateRefusal("the request does not go to the origin in the settings")
         return request.url.removeprefix(prefix)
 
-    @staticmethod
-    def _single(pairs: Sequence[tuple[str, str]]) -> Mapping[str, str]:
-        headers = dict(pairs)
-        if len(headers) != len(pairs):
-            raise GateRefusal("a header stands twice in the request")
-        return headers
-
-    def _check_parts(self, entry: Entry, headers: Mapping[str, str], body: bytes, permitted: WriteProbes) -> None:
-        if not permitted.allows(entry.needs):
-            raise GateRefusal(f"{entry.endpoint} is a write probe that needs the setting {entry.needs.value!r}")
-        if body != entry.body:
-            raise GateRefusal(f"the body of {entry.endpoint} is not the one in the catalogue")
-        authorization = headers.get("authorization")
+    def _check_headers(self, entry: Entry, authorization: str | None, headers: Sequence[tuple[str, str]]) -> None:
         if authorization is not None:
             self._check_authorization(authorization)
-        expected = self.headers_for(entry, authorization)
-        if headers != expected:
-            names = sorted({name for name, _ in set(headers.items()) ^ set(expected.items())})
-            raise GateRefusal(f"{entry.endpoint} has other headers than it may: {', '.join(names)}")
+        expected = list(self.headers_for(entry, authorization).items())
+        if list(headers) != expected:
+            names = sorted({name for name, _ in set(headers) ^ set(expected)})
+            raise GateRefusal(f"{entry.endpoint} has not the headers it must: {names or 'order or number'}")
 
     @staticmethod
     def _check_authorization(value: str) -> None:
