@@ -3,7 +3,8 @@
     HarvestMonitorError
     ├── CatalogueError         an endpoint the catalogue does not hold was named
     ├── GateRefusal            a request that may not be sent was about to be sent
-    ├── ManifestError          a manifest can not be read as one
+    ├── DocumentError          a YAML text can not be read, or does not fit its schema
+    │   └── ManifestError          a manifest can not be read as one
     └── CredentialError        a credential can not be used as it stands
 
 `monitor.errors` grows further branches from the same root. A message says what happened, to whom, and what to do
@@ -23,7 +24,15 @@ class GateRefusal(HarvestMonitorError):
     """A request was stopped before the wire because the catalogue does not hold it exactly as it stood."""
 
 
-class ManifestError(HarvestMonitorError):
+class DocumentError(HarvestMonitorError):
+    """A YAML text is missing, is not YAML or does not fit its schema; `problems` has one sentence for each fault."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ManifestError(DocumentError):
     """A manifest is missing, is not YAML or does not fit the schema; every problem found is in the text."""
 
 
