@@ -8,7 +8,6 @@ from typing import Protocol
 
 from checks.answer import Answer, AnswerKind
 from checks.catalogue import Catalogue, Cell, Entry, RequestClass, Service, WriteProbes
-from checks.client import Inquiry
 from checks.credential import CredentialState
 from checks.key_state import looks_retired, state_of
 from checks.manifest import Manifest, Permission
@@ -19,6 +18,15 @@ STOP_AFTER_UNKNOWN_REFUSALS = 2
 STOP_AFTER_FAILURES = 3
 MOST_POSITIVE_CONTROLS = 3
 _FAILURES = frozenset({AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.SERVER_ERROR})
+
+
+class Asking(Protocol):
+    """Who puts the questions: `checks.client.Inquiry`, or a model of Greenhouse. `requests` counts what was sent."""
+
+    permitted: WriteProbes
+    requests: int
+
+    async def ask(self, entry: Entry) -> Answer: ...
 
 
 class WriteGuard(Protocol):
@@ -58,7 +66,7 @@ class _EndOfCheck(Exception):
     """Nothing more is to be learned; the text is a key of verdict.REASONS."""
 
 
-async def check(inquiry: Inquiry, question: Question, catalogue: Catalogue, means: Means) -> CheckReport:
+async def check(inquiry: Asking, question: Question, catalogue: Catalogue, means: Means) -> CheckReport:
     """One look at one key. Never raises for what Greenhouse answers or fails to answer."""
     started_at, started = means.now(), means.clock()
     conduct = _Conduct(inquiry, question, catalogue, means)
@@ -78,7 +86,7 @@ async def check(inquiry: Inquiry, question: Question, catalogue: Catalogue, mean
 class _Conduct:
     """Puts the questions; holds what was answered."""
 
-    inquiry: Inquiry
+    inquiry: Asking
     question: Question
     catalogue: Catalogue
     means: Means
