@@ -1,0 +1,1 @@
+"""Where checks run: in this process."""

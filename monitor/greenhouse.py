@@ -1,0 +1,110 @@
+"""Greenhouse as the service reaches it: one wire, one total pace, one request without a key per interval."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from checks.answer import Answer
+from checks.budget import Pace
+from checks.catalogue import WriteProbes, catalogue
+from checks.client import Connection, Inquiry, Observer, Wire
+from checks.credential import Secret
+from checks.gate import Gate, origin
+from checks.harvest_key import Means, Question, WriteGuard, check
+from checks.report import CheckReport
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How Greenhouse is treated: requests per second for each credential and in all (0: no limit), times in seconds."""
+
+    requests_per_second: float
+    total_requests_per_second: float
+    deadline_seconds: float
+    interval_seconds: float
+
+
+class Greenhouse:
+    """Open it as an async context manager; `check` then looks at one key at a time or at many side by side."""
+
+    def __init__(
+        self,
+        address: str,
+        user_agent: str,
+        connection: Connection,
+        manners: Manners,
+        observer: Observer,
+        now: Callable[[], datetime] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        gate = Gate(catalogue(), origin(address), user_agent)
+        self._wire = Wire(gate, connection, now)
+        self._manners = manners
+        self._observer = observer
+        self._now = now
+        self._clock = clock
+        self._total = Pace(manners.total_requests_per_second, clock)
+        self._anonymous = _OncePerInterval(self._ask_without_key, manners.interval_seconds, clock)
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._opened.enter_async_context(self._wire)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    async def check(
+        self, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard
+    ) -> CheckReport:
+        """One look at one key; what Greenhouse answers, or fails to, is in the report and never raised."""
+        inquiry = Inquiry(
+            self._wire,
+            secret,
+            pace=Pace(self._manners.requests_per_second, self._clock),
+            total=self._total,
+            permitted=permitted,
+            observer=self._observer,
+        )
+        means = Means(
+            guard=guard,
+            anonymous=self._anonymous.answer,
+            now=self._now,
+            clock=self._clock,
+            deadline_seconds=self._manners.deadline_seconds,
+        )
+        return await check(inquiry, question, catalogue(), means)
+
+    async def _ask_without_key(self) -> Answer:
+        entry = catalogue().anonymous
+        await self._total.turn()
+        answer, _ = await self._wire.send(entry, None, WriteProbes.OFF)
+        self._observer.request(entry, answer)
+        return answer
+
+
+class _OncePerInterval:
+    """Remembers one answer for an interval, however many tenants ask for it at once."""
+
+    def __init__(self, ask: Callable[[], Awaitable[Answer]], seconds: float, clock: Callable[[], float]) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._clock = clock
+        self._kept: Answer | None = None
+        self._until = 0.0
+        self._alone = asyncio.Lock()
+
+    async def answer(self) -> Answer:
+        async with self._alone:
+            if self._kept is None or self._clock() >= self._until:
+                self._kept = await self._ask()
+                self._until = self._clock() + self._seconds
+            return self._kept
