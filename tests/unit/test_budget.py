@@ -1,0 +1,108 @@
+"""The customer's rate limit is left to the customer."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checks.budget import LONGEST_WAIT_SECONDS, PAUSE_SECONDS, Pace, rate_limit
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that moves only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def read(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "reset", "pause"),
+    [
+        ("50", "49", None, 0.0),
+        ("50", "25", None, 0.0),  # exactly half is left
+        ("50", "24", None, PAUSE_SECONDS),  # no reset told: one window
+        ("50", "24", str(int(NOW.timestamp()) + 7), 7.0),
+        ("50", "24", "4", 4.0),  # seconds instead of a timestamp
+        ("50", "24", str(int(NOW.timestamp()) - 60), 1.0),  # clocks differ
+        ("50", "24", "soon", PAUSE_SECONDS),
+        (None, "0", None, 0.0),  # nothing told, nothing to obey
+        ("many", "few", None, 0.0),
+    ],
+)
+def test_less_than_half_the_limit_left_means_a_pause(
+    limit: str | None, remaining: str | None, reset: str | None, pause: float
+) -> None:
+    """Below half the limit the rest of the window belongs to the customer's own integration."""
+    names = {"x-ratelimit-limit": limit, "x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset}
+    headers = {name: value for name, value in names.items() if value is not None}
+    assert rate_limit(headers, NOW).pause_seconds == pause
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after": "3", "x-ratelimit-reset": "9"}, 3.0),
+        ({"x-ratelimit-reset": str(int(NOW.timestamp()) + 9)}, 9.0),
+        ({"retry-after": "Mon, 01 Jun 2026 12:00:05 GMT"}, 5.0),
+        ({"retry-after": "0"}, 1.0),
+        ({"retry-after": "-5"}, PAUSE_SECONDS),
+        ({"retry-after": "86400"}, LONGEST_WAIT_SECONDS),  # a wrong header can not park a check for a day
+        ({}, PAUSE_SECONDS),
+        ({"retry-after": "nonsense"}, PAUSE_SECONDS),
+    ],
+)
+def test_a_429_is_obeyed_as_it_asks(headers: dict[str, str], seconds: float) -> None:
+    """Retry-After first, then the reset, then one window of ten seconds."""
+    assert rate_limit(headers, NOW).back_off_seconds == seconds
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["retry-after", "x-ratelimit-reset", "x-ratelimit-limit", "x-ratelimit-remaining"]),
+        st.text(max_size=14),
+    )
+)
+def test_no_header_makes_us_wait_for_ever_or_fail(headers: dict[str, str]) -> None:
+    """Whatever the headers hold, a wait is between nothing and two minutes."""
+    limit = rate_limit(headers, NOW)
+    assert 0 <= limit.pause_seconds <= LONGEST_WAIT_SECONDS
+    assert 1 <= limit.back_off_seconds <= LONGEST_WAIT_SECONDS
+
+
+async def test_turns_are_spaced_by_the_rate() -> None:
+    """Two a second: the first at once, each next half a second later."""
+    clock = Clock()
+    pace = Pace(2, clock.read, clock.sleep)
+    starts = []
+    for _ in range(4):
+        await pace.turn()
+        starts.append(clock.now)
+    assert starts == [100.0, 100.5, 101.0, 101.5]
+
+
+async def test_a_rate_of_zero_is_no_limit() -> None:
+    """Rate 0 lets every turn through at once."""
+    clock = Clock()
+    pace = Pace(0, clock.read, clock.sleep)
+    for _ in range(100):
+        assert await pace.turn() == 0
+    assert clock.now == 100.0
+
+
+async def test_a_hold_moves_the_next_turn() -> None:
+    """After a hold of ten seconds the next turn comes ten seconds later, not ten plus a gap."""
+    clock = Clock()
+    pace = Pace(2, clock.read, clock.sleep)
+    await pace.turn()
+    pace.hold(timedelta(seconds=10).total_seconds())
+    assert await pace.turn() == 10.0
