@@ -1,0 +1,71 @@
+"""The installation's own key, which fingerprints of secrets are made with; made on first use."""
+
+import os
+import re
+import secrets
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from monitor.errors import ConfigurationError
+from monitor.settings import INSTALLATION_KEY_NEEDED, Settings
+
+_BYTES = 32
+_BY_HAND = "openssl rand -hex 32"
+
+
+def installation_key(settings: Settings) -> bytes:
+    """The key in its file, which is made if there is none; processes that start at once all get the same.
+
+    ConfigurationError where the file can't be made or read, may be read or written by every user, or holds no key.
+    """
+    path = key_path(settings)
+    try:
+        if not path.exists():
+            _make(path)
+        return _read(path)
+    except OSError as problem:
+        raise ConfigurationError(
+            f"{path}: the installation's key can not be made or read ({problem.strerror}): let the service's user "
+            f"write there once, or make it yourself ({_BY_HAND} > {path}; chmod 600 {path}) and set "
+            "HARVEST_MONITOR_INSTALLATION_KEY to it"
+        ) from None
+
+
+def key_path(settings: Settings) -> Path:
+    """Where the key is, by the setting or beside the SQLite file; ConfigurationError with Postgres and no setting."""
+    if settings.installation_key is not None:
+        return settings.installation_key
+    if not settings.database.drivername.startswith("sqlite"):
+        raise ConfigurationError(INSTALLATION_KEY_NEEDED)
+    return Path(settings.database.database or "").parent / "harvest-monitor.key"
+
+
+def _make(path: Path) -> None:
+    # The key gets its name when it is whole and on disk. Nobody reads half a key, and of two makers one wins: link
+    # fails where the name is taken.
+    handle, whole = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_BYTES) + "\n")
+            file.flush()
+            os.fsync(handle)
+        with suppress(FileExistsError):
+            os.link(whole, path)
+    finally:
+        os.unlink(whole)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        text = file.read(1024).decode("latin-1").strip()
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise ConfigurationError(f"{path}: every user of this machine can read or write the key: chmod 600 {path}")
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{2 * _BYTES},}}", text) or len(text) % 2:
+        raise ConfigurationError(
+            f"{path}: this is no installation key ({2 * _BYTES} hex digits or more): restore it from your backup; "
+            "with a new key every credential looks replaced"
+        )
+    return bytes.fromhex(text)

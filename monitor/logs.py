@@ -1,0 +1,141 @@
+"""Logs: one chain for structlog and for the libraries' standard logging, with redaction at both ends.
+
+Events are verbs in snake_case with fields beside them. JSON into a pipe or file, colour on a terminal.
+"""
+
+import logging
+import re
+import sys
+import traceback
+from contextlib import suppress
+from enum import StrEnum
+from types import TracebackType
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from monitor.redaction import redactor
+
+# They tell of every request, statement or tick, with addresses and values in it.
+_QUIET = ("httpx", "httpcore", "aiohttp", "sqlalchemy", "aiosqlite", "apscheduler", "uvicorn.access")
+_KEPT = ("exc_info", "_record", "_from_structlog")  # structlog's own, still needed as objects further down the chain
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_IN_TRACE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class LogFormat(StrEnum):
+    """`auto` is `console` on a terminal and `json` elsewhere."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Says that a line was lost without the standard library's dump of it, which would pass redaction by."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        problem = sys.exc_info()[0]
+        with suppress(Exception):
+            self.stream.write(f'{{"event": "lost_log_line", "problem": "{problem and problem.__name__}"}}\n')
+
+
+def configure(level: LogLevel, log_format: LogFormat, stream: TextIO) -> None:
+    """Send everything that is logged in this process to `stream`; calling it again replaces what was set before."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*_gather(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = _Handler(stream)
+    handler.setFormatter(_formatter(log_format, stream))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(number)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def traceback_text(error: BaseException) -> str:
+    """The traceback with its causes, without local variables and without secrets."""
+    return redactor.text("".join(traceback.format_exception(error)).rstrip("\n"))
+
+
+def _gather() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        _redact_fields,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _format_exception,
+    ]
+
+
+def _formatter(log_format: LogFormat, stream: TextIO) -> structlog.stdlib.ProcessorFormatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_gather(),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _redacted_line(_renderer(log_format, stream)),
+        ],
+    )
+
+
+def _renderer(log_format: LogFormat, stream: TextIO) -> Processor:
+    if log_format is LogFormat.JSON or (log_format is LogFormat.AUTO and not stream.isatty()):
+        return structlog.processors.JSONRenderer()
+    console = structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)
+    return lambda logger, name, event: console(logger, name, _escape(event))
+
+
+def _redact_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    kept = {name: event.pop(name) for name in _KEPT if name in event}
+    return {**redactor.fields(event), **kept}
+
+
+def _redacted_line(render: Processor) -> Processor:
+    return lambda logger, name, event: redactor.text(str(render(logger, name, event)))
+
+
+def _format_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    error = _error_of(event.pop("exc_info", None))
+    if error is not None:
+        event["exception"] = traceback_text(error)
+    return event
+
+
+def _error_of(
+    exc_info: bool | BaseException | tuple[type[BaseException], BaseException, TracebackType | None] | None,
+) -> BaseException | None:
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as error, _):
+            return error
+        case True:
+            return sys.exc_info()[1]
+    return None
+
+
+def _escape(event: EventDict) -> EventDict:
+    """Line breaks and other control characters made visible, so that no value can forge a line or drive a terminal."""
+    trace = event.pop("exception", None)
+    escaped = {name: _visible(value, _CONTROL) if isinstance(value, str) else value for name, value in event.items()}
+    if trace is not None:
+        escaped["exception"] = "    " + _visible(trace, _CONTROL_IN_TRACE).replace("\n", "\n    ")
+    return escaped
+
+
+def _visible(text: str, unwanted: re.Pattern[str]) -> str:
+    return unwanted.sub(lambda found: repr(found[0])[1:-1], text)
