@@ -1,0 +1,49 @@
+"""The ASGI application: control under `/_sandbox`, and Greenhouse everywhere else."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from monitor.sandbox.control import control
+from monitor.sandbox.delivery import deliver
+from monitor.sandbox.request import Request
+from monitor.sandbox.sandbox import Sandbox
+
+CONTROL_PATH = b"/_sandbox"
+_BODY_KEPT = 1024 * 1024  # a longer body is cut, and so is no JSON
+
+
+def application(sandbox: Sandbox) -> ASGIApp:
+    """One Greenhouse on one port. Starlette serves the control only: its routing would halve the rate of the rest."""
+    control_app = control(sandbox)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        path: bytes = scope["raw_path"]
+        if path == CONTROL_PATH or path.startswith(CONTROL_PATH + b"/"):
+            await control_app(scope, receive, send)
+            return
+        body = await _body(receive)
+        if body is not None:
+            await deliver(sandbox.handle(_request(scope, body)), scope, receive, send)
+
+    return serve
+
+
+def _request(scope: Scope, body: bytes) -> Request:
+    target: bytes = scope["raw_path"]
+    if scope["query_string"]:
+        target += b"?" + scope["query_string"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return Request(scope["method"], target.decode("latin-1"), headers, body)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body, or None if the client hung up before it was sent: such a request never was."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        if len(body) < _BODY_KEPT:
+            body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body

@@ -1,0 +1,110 @@
+"""What the sandbox was asked and what it would have changed: the evidence that nobody was harmed."""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a request was answered as it was."""
+
+    FAULT = "fault"
+    GET_WITH_BODY = "get_with_body"
+    BLOCKED = "blocked"
+    RETIRED = "retired"
+    RATE_LIMITED = "rate_limited"
+    NO_KEY = "no_key"
+    MALFORMED_AUTHORIZATION = "malformed_authorization"
+    UNKNOWN_KEY = "unknown_key"
+    DEAD_KEY = "dead_key"
+    NO_ROUTE = "no_route"
+    NO_PERMISSION = "no_permission"
+    NO_ON_BEHALF_OF = "no_on_behalf_of"
+    UNKNOWN_USER = "unknown_user"
+    USER_MAY_NOT = "user_may_not"
+    NO_RECORD = "no_record"
+    PRIVATE_RECORD = "private_record"
+    BAD_PAYLOAD = "bad_payload"
+    INVALID = "invalid"
+    SERVED = "served"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request. Of headers that may hold secrets only the presence is kept; no body is kept at all.
+
+    `status` is None where no status was sent. `account` and `key` (its label) are None for a key that is nobody's.
+    """
+
+    number: int
+    at: float
+    account: str | None
+    key: str | None
+    method: str
+    target: str
+    host: str
+    user_agent: str
+    authorization: str
+    on_behalf_of: bool
+    cookie: bool
+    body_length: int
+    status: int | None
+    reason: Reason
+    fault: str | None
+    set_cookie: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change that Greenhouse would have made; `request` is the number of the entry that asked for it."""
+
+    request: int
+    at: float
+    account: str
+    method: str
+    target: str
+    text: str
+
+
+class Ledger:
+    """The last entries and changes, and counts of all there ever were (until cleared)."""
+
+    def __init__(self, size: int) -> None:
+        self._entries: deque[Entry] = deque(maxlen=size)
+        self._changes: deque[Change] = deque(maxlen=size)
+        self.clear()
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._changes.clear()
+        self.request_count = 0
+        self.change_count = 0
+        self.by_account: Counter[str | None] = Counter()
+        self.by_status: Counter[int | None] = Counter()
+
+    @property
+    def next_number(self) -> int:
+        return self.request_count + 1
+
+    def write(self, entry: Entry, change: Change | None) -> None:
+        self._entries.append(entry)
+        self.request_count += 1
+        self.by_account[entry.account] += 1
+        self.by_status[entry.status] += 1
+        if change is not None:
+            self._changes.append(change)
+            self.change_count += 1
+
+    def entries(self, account: str | None = None, *, after: int = 0) -> list[Entry]:
+        """The entries still held, oldest first: of one account or of all, with a number greater than `after`."""
+        return [e for e in self._entries if e.number > after and account in (None, e.account)]
+
+    def changes(self, account: str | None = None) -> list[Change]:
+        """The changes still held, oldest first. `change_count` counts also those that are no longer held."""
+        return [c for c in self._changes if account in (None, c.account)]
+
+    @property
+    def forgotten(self) -> int:
+        """How many entries no longer fit and are only counted."""
+        return self.request_count - len(self._entries)

@@ -1,0 +1,51 @@
+"""What goes back over the wire, and the texts on record it is made of."""
+
+import json
+from typing import NamedTuple
+
+Header = tuple[bytes, bytes]
+
+INVALID_KEY = "Invalid Basic Auth credentials"  # recorded 2020 and 2026
+NO_PERMISSION = "This API Key does not have permission for this endpoint"  # quoted 2021, with no status
+NOT_FOUND = "Resource not found"  # recorded many times, 2021 to 2023
+NO_ACCESS = "You do not have access to that record"  # recorded 2017
+ACCESS_DENIED = "Access denied"  # recorded
+BAD_PAYLOAD = "Invalid JSON Payload"  # recorded 2021
+
+_JSON = b"application/json; charset=utf-8"
+_HTML = b"text/html; charset=utf-8"
+
+
+class Reply(NamedTuple):
+    status: int
+    body: bytes
+    content_type: bytes = _JSON
+    headers: tuple[Header, ...] = ()
+
+    def adding(self, *headers: Header) -> "Reply":
+        return self._replace(headers=self.headers + headers)
+
+
+def document(status: int, content: object) -> Reply:
+    return Reply(status, json.dumps(content, separators=(",", ":")).encode())
+
+
+def message(status: int, text: str) -> Reply:
+    """The usual shape of a refusal: {"message": "..."}."""
+    return document(status, {"message": text})
+
+
+def errors(status: int, *problems: dict[str, str]) -> Reply:
+    """The other shape on record: {"errors": [{"message": "...", "field": "..."}]}."""
+    return document(status, {"errors": list(problems)})
+
+
+def page(status: int, title: str) -> Reply:
+    """HTML, as a content delivery network answers in front of the API."""
+    text = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+    return Reply(status, text.encode(), _HTML)
+
+
+def redirect(status: int, location: str) -> Reply:
+    """`location` is printable ASCII; settings and faults see to it."""
+    return page(status, "Moved").adding((b"Location", location.encode("ascii")))

@@ -1,0 +1,197 @@
+"""The sandbox itself: the accounts and keys of an imitated Greenhouse, its switches, and its answer to a request."""
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from monitor.errors import ConfigurationError
+from monitor.sandbox.accounts import Account, Key
+from monitor.sandbox.door import Caller, Decision, admit, edge_refusal, limit_refusal
+from monitor.sandbox.endpoints import granted
+from monitor.sandbox.faults import Fault, FaultBoard, FaultKind
+from monitor.sandbox.handling import handle
+from monitor.sandbox.ledger import Change, Entry, Ledger, Reason
+from monitor.sandbox.replies import Reply
+from monitor.sandbox.request import Authorization, Request, presented_key
+from monitor.sandbox.settings import Settings, in_words
+from monitor.sandbox.window import Window, served_headers
+
+_STRANGERS_KEPT = 1000
+KEY_LABEL = "Harvest API Key"
+
+
+class Outcome(NamedTuple):
+    """What goes out, and what a fault does to it on the way."""
+
+    reply: Reply
+    fault: Fault | None
+
+
+class Sandbox:
+    """An imitated Greenhouse. Every switch holds from the next request on; nothing it is asked to do is ever done.
+
+    `clock` gives epoch seconds; `marker` stands in all made-up personal data; the ledger holds the last `ledger_size`
+    requests and counts the rest.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.time, marker: str = "", ledger_size: int = 20_000) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.strangers = Settings()
+        self.faults = FaultBoard()
+        self.ledger = Ledger(ledger_size)
+        self._clock = clock
+        self._marker = marker
+        self._keys: dict[str, Key] = {}
+        self._stranger_windows: OrderedDict[str, Window] = OrderedDict()
+
+    def add_account(self, name: str, **settings: Any) -> Account:
+        """A new customer, without keys, under the settings that all share and these. Raises ConfigurationError."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            raise ConfigurationError(f"{name!r} can not name an account: use letters, digits, dot, dash, underscore")
+        if name in self.accounts:
+            raise ConfigurationError(f"there is already an account {name}")
+        theirs = _changed(self.strangers, settings, f"account {name}")
+        account = self.accounts[name] = Account(name, len(self.accounts) + 1, theirs, self._marker)
+        return account
+
+    def add_key(
+        self, account: str, grants: str | Iterable[str] = "all", *, label: str = KEY_LABEL, text: str | None = None
+    ) -> Key:
+        """A new key of an account; its text is made up if not given. `grants` as in `Key.grant_only`."""
+        owner = self.account(account)
+        if label in owner.keys:
+            raise ConfigurationError(f"account {account} already has a key {label!r}: give it another label")
+        key = Key(owner, label, text or owner.new_text(), granted(grants))
+        self._index(key)
+        owner.keys[label] = key
+        return key
+
+    def account(self, name: str) -> Account:
+        if name not in self.accounts:
+            known = ", ".join(sorted(self.accounts)[:20]) or "none"
+            raise ConfigurationError(f"there is no account {name!r} in the sandbox; there are: {known}")
+        return self.accounts[name]
+
+    def key(self, account: str, label: str | None = None) -> Key:
+        return self.account(account).key(label)
+
+    def rotate(self, account: str, label: str | None = None) -> Key:
+        """Give a key a new text; the old one is nobody's from now on."""
+        key = self.key(account, label)
+        old = key.text
+        key.text = key.account.new_text()
+        self._index(key)
+        del self._keys[old]
+        return key
+
+    def change(self, account: str | None, **settings: Any) -> None:
+        """Change settings of one account, or, with None, of all: strangers, those there are and those to come."""
+        if account is not None:
+            one = self.account(account)
+            one.settings = _changed(one.settings, settings, f"account {account}")
+            return
+        self.strangers = _changed(self.strangers, settings, "all accounts")
+        for each in self.accounts.values():
+            each.settings = _changed(each.settings, settings, f"account {each.name}")
+
+    def add_fault(self, kind: str, **details: Any) -> Fault:
+        """Put a fault in force; see `Fault` for its details. Raises ConfigurationError."""
+        try:
+            fault = Fault.model_validate({"kind": kind, **details})
+        except ValidationError as problem:
+            raise ConfigurationError(f"fault {kind!r}: {in_words(problem)}") from None
+        if fault.account is not None:
+            self.account(fault.account)
+        self.faults.add(fault)
+        return fault
+
+    def reset(self) -> None:
+        """Empty the ledger and end all faults; accounts, keys and settings stay as they are."""
+        self.ledger.clear()
+        self.faults.clear()
+
+    def handle(self, request: Request) -> Outcome:
+        """The answer to one request, written into the ledger with whatever it would have changed."""
+        now = self._clock()
+        caller = self._caller(request)
+        fault = self.faults.take(caller.account, request.method, request.path)
+        if fault is not None and fault.stands_in:
+            decision = Decision(fault.reply(now), Reason.FAULT)
+        else:
+            decision = _decide(request, caller, now)
+        reply = decision.reply
+        if fault is not None and fault.kind is FaultKind.SET_COOKIE:
+            reply = reply.adding((b"Set-Cookie", fault.cookie.encode("ascii")))
+        number = self.ledger.next_number
+        self._record(request, caller, decision, fault, now)
+        return Outcome(reply.adding((b"X-Request-Id", b"sandbox-%d" % number)), fault)
+
+    def _caller(self, request: Request) -> Caller:
+        authorization, text = presented_key(request)
+        key = self._keys.get(text) if authorization is Authorization.BASIC else None
+        if key is None:
+            return Caller(authorization, None, self.strangers, self._stranger_window(text))
+        return Caller(authorization, key, key.account.settings, key.account.window)
+
+    def _stranger_window(self, text: str) -> Window:
+        """Refused calls count against a limit too (headers recorded on a 401); one for each unknown key, by guess."""
+        window = self._stranger_windows.get(text)
+        if window is None:
+            window = self._stranger_windows[text] = Window()
+            if len(self._stranger_windows) > _STRANGERS_KEPT:
+                self._stranger_windows.popitem(last=False)
+        return window
+
+    def _record(self, request: Request, caller: Caller, decision: Decision, fault: Fault | None, now: float) -> None:
+        headers, number, account = request.headers, self.ledger.next_number, caller.account
+        change = None
+        if decision.change is not None and account is not None:
+            change = Change(number, now, account, request.method, request.target, decision.change)
+        entry = Entry(
+            number=number,
+            at=now,
+            account=account,
+            key=caller.key.label if caller.key else None,
+            method=request.method,
+            target=request.target,
+            host=headers.get("host", ""),
+            user_agent=headers.get("user-agent", ""),
+            authorization=caller.authorization.value,
+            on_behalf_of="on-behalf-of" in headers,
+            cookie="cookie" in headers,
+            body_length=len(request.body),
+            status=None if fault is not None and fault.silent else decision.reply.status,
+            reason=decision.reason,
+            fault=fault.kind.value if fault is not None else None,
+            set_cookie=fault is not None and fault.kind is FaultKind.SET_COOKIE,
+        )
+        self.ledger.write(entry, change)
+
+    def _index(self, key: Key) -> None:
+        if key.text in self._keys:
+            raise ConfigurationError(f"the key of account {key.account.name} is already that of another account")
+        self._keys[key.text] = key
+
+
+def _decide(request: Request, caller: Caller, now: float) -> Decision:
+    refusal = edge_refusal(request, caller.settings)
+    if refusal is not None:
+        return refusal
+    take = caller.window.take(now, caller.settings)
+    refusal = limit_refusal(take, now, caller.settings)
+    if refusal is not None:
+        return refusal
+    admitted = admit(caller)
+    decision = handle(request, admitted) if isinstance(admitted, Key) else admitted
+    return decision._replace(reply=decision.reply.adding(*served_headers(take, caller.settings)))
+
+
+def _changed(settings: Settings, changes: dict[str, Any], whose: str) -> Settings:
+    try:
+        return settings.changed(**changes)
+    except ValidationError as problem:
+        raise ConfigurationError(f"settings of {whose}: {in_words(problem)}") from None
