@@ -6,8 +6,17 @@ Only changes are rows: a permission's state is written when it turns, not on eve
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Index, Text, TypeDecorator, UniqueConstraint, text
+from sqlalchemy import JSON, Column, DateTime, Dialect, Index, Table, Text, TypeDecorator, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
+
+METADATA = SQLModel.metadata
+# SQLite can only alter a constraint that has a name.
+METADATA.naming_convention = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -55,7 +64,8 @@ class Credential(SQLModel, table=True):
     """What opens Greenhouse for a tenant, and how it stands. `next_due` is the truth about what runs.
 
     `epoch` is the fence: a check that began under an older one writes nothing. `baseline_at` is when the present
-    fingerprint was first looked at in full.
+    fingerprint was first looked at in full, `last_full_at` the last full look that was served; without a
+    `manifest_digest` the next look is a full one. `last_outcome` and the counts are of what is confirmed.
     """
 
     __tablename__ = "credential"
@@ -72,6 +82,7 @@ class Credential(SQLModel, table=True):
     state: str = "ok"
     detail: str = ""
     state_since: datetime | None = moment(nullable=True)
+    was_invalid: bool = False
     suspect_state: str | None = None
     suspect_since: datetime | None = moment(nullable=True)
     suspect_looks: int = 0
@@ -81,17 +92,23 @@ class Credential(SQLModel, table=True):
     last_checked_at: datetime | None = moment(nullable=True)
     last_full_at: datetime | None = moment(nullable=True)
     last_outcome: str | None = None
+    granted: int = 0
+    missing: int = 0
+    undecided: int = 0
+    unchecked: int = 0
+    suspects: int = 0
+    carried: int = 0
+    excess: int = 0
     removed_at: datetime | None = moment(nullable=True)
 
 
 class Sweep(SQLModel, table=True):
-    """A summary of one interval; `slot` is the interval's number since the epoch."""
+    """A summary of one interval; `finished_at` is when every credential had been looked at since it began."""
 
     __tablename__ = "sweep"
 
     id: int | None = Field(default=None, primary_key=True)
-    slot: int = Field(unique=True)
-    started_at: datetime = moment()
+    started_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False, unique=True))
     finished_at: datetime | None = moment(nullable=True)
 
 
@@ -122,30 +139,43 @@ class Check(SQLModel, table=True):
 
 
 class PermissionState(SQLModel, table=True):
-    """The last decided verdict on one permission of one credential, and what has been seen since.
-
-    `verdict` is `granted`, `missing` or null (never decided). `last_granted_at` is written when a granted permission
-    stops being seen granted. Rows with `excess` are endpoints outside the manifest, known by endpoint.
-    """
+    """What is known of one permission of one credential; the columns are those of drift.PermissionStanding."""
 
     __tablename__ = "permission_state"
 
     credential_id: int = Field(foreign_key="credential.id", primary_key=True)
     permission_id: str = Field(primary_key=True)
-    excess: bool = False
-    certain: bool = True
+    permission_group: str
+    permission_label: str
     verdict: str | None = None
     rule: str = ""
     since: datetime | None = moment(nullable=True)
     last_granted_at: datetime | None = moment(nullable=True)
+    origin: str | None = None
     undecided_since: datetime | None = moment(nullable=True)
+    undecided_as: str | None = None
     undecided_reason: str | None = None
     suspect_since: datetime | None = moment(nullable=True)
     suspect_looks: int = 0
 
 
+class ExcessState(SQLModel, table=True):
+    """Something a credential may do outside its manifest; `certain` for lists only."""
+
+    __tablename__ = "excess_state"
+
+    credential_id: int = Field(foreign_key="credential.id", primary_key=True)
+    endpoint: str = Field(primary_key=True)
+    label: str
+    certain: bool
+    since: datetime = moment()
+
+
 class Refusal(SQLModel, table=True):
-    """An endpoint seen refused by the permission text under this fingerprint: the control that proves a repair."""
+    """An endpoint seen refused by the permission text under this fingerprint: the control that proves a repair.
+
+    `seen_at` is renewed once a day at most.
+    """
 
     __tablename__ = "refusal"
 
@@ -268,3 +298,22 @@ class OperatorAction(SQLModel, table=True):
     action: str
     subject: str
     reason: str = ""
+
+
+def _table(model: type[SQLModel]) -> Table:
+    return METADATA.tables[str(model.__tablename__)]
+
+
+TENANT = _table(Tenant)
+CREDENTIAL = _table(Credential)
+SWEEP = _table(Sweep)
+CHECK = _table(Check)
+PERMISSION_STATE = _table(PermissionState)
+EXCESS_STATE = _table(ExcessState)
+REFUSAL = _table(Refusal)
+INCIDENT = _table(Incident)
+DRIFT_EVENT = _table(DriftEvent)
+CAUSE = _table(Cause)
+NOTICE = _table(Notice)
+WRITE_HALT = _table(WriteHalt)
+OPERATOR_ACTION = _table(OperatorAction)

@@ -1,0 +1,30 @@
+"""How excess turns: found at the first look that shows it, gone at the first that sees its endpoint refused."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from checks.report import CheckReport
+from monitor.drift.facts import Event, EventKind, ExcessStanding
+
+
+def turn(
+    known: Mapping[str, ExcessStanding], report: CheckReport, now: datetime
+) -> tuple[dict[str, ExcessStanding], list[Event]]:
+    """Excess that the look did not speak of stays; what the manifest asks for by now is no excess any more."""
+    required = {finding.endpoint for finding in report.findings}
+    standings = {endpoint: was for endpoint, was in known.items() if endpoint not in required}
+    events = []
+    for endpoint in [endpoint for endpoint in standings if endpoint in report.no_excess]:
+        events.append(_event(EventKind.EXCESS_GONE, endpoint, standings.pop(endpoint), now))
+    for found in report.excess:
+        was = known.get(found.endpoint)
+        standing = ExcessStanding(found.label, found.certain, since=was.since if was else now)
+        standings[found.endpoint] = standing
+        if was is None:
+            events.append(_event(EventKind.EXCESS_FOUND, found.endpoint, standing, now))
+    return standings, events
+
+
+def _event(kind: EventKind, endpoint: str, standing: ExcessStanding, now: datetime) -> Event:
+    detail = "certain" if standing.certain else "likely"
+    return Event(kind, permission_id=endpoint, label=standing.label, detail=detail, first_seen=now)

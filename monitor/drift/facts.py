@@ -1,0 +1,165 @@
+"""What is known of a credential, and the dated facts that a look adds to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from checks.credential import CredentialState
+from checks.report import Outcome, Verdict
+
+
+class EventKind(StrEnum):
+    FOUND = "found"
+    LOST = "lost"
+    REGAINED = "regained"
+    NEWLY_REQUIRED = "newly_required"
+    EXCESS_FOUND = "excess_found"
+    EXCESS_GONE = "excess_gone"
+    CREDENTIAL_FAILED = "credential_failed"
+    RECOVERED = "recovered"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One drift event. `seen_before` and `first_seen` are the window in which it happened.
+
+    `permission_id` is the endpoint for excess, whose `detail` is `certain` or `likely`. `state` is the one failed into,
+    or recovered from. `told_as` is under which kind (or state) a trouble that was there already had been told; it
+    decides who hears of its end, and that nobody hears twice of its beginning.
+    """
+
+    kind: EventKind
+    permission_id: str | None = None
+    group: str | None = None
+    label: str | None = None
+    mapping: str | None = None
+    rule: str | None = None
+    state: CredentialState | None = None
+    detail: str = ""
+    seen_before: datetime | None = None
+    first_seen: datetime | None = None
+    told_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    confirm_after: timedelta
+    interval: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionStanding:
+    """The last decided verdict on one permission, and what has been seen since.
+
+    `verdict` is granted, missing or None (nothing decided under this fingerprint). `origin` is the kind of event under
+    which its absence was told and has not ended; `newly_required` also marks, before anything is decided, a permission
+    that was not asked for when the baseline was taken. `undecided_*` and `suspect_*` are set while the last look left
+    it open, or saw it missing without a confirmation. `last_granted_at` is written when it stops being seen granted.
+    """
+
+    group: str
+    label: str
+    verdict: Verdict | None = None
+    rule: str = ""
+    since: datetime | None = None
+    last_granted_at: datetime | None = None
+    origin: EventKind | None = None
+    undecided_since: datetime | None = None
+    undecided_as: Verdict | None = None
+    undecided_reason: str | None = None
+    suspect_since: datetime | None = None
+    suspect_looks: int = 0
+
+    @property
+    def missing(self) -> bool:
+        return self.verdict is Verdict.MISSING
+
+    @property
+    def suspect(self) -> bool:
+        return self.suspect_since is not None
+
+    @property
+    def open(self) -> bool:
+        """It can not be told now: the last look left it undecided, or saw it missing before anything was decided."""
+        return self.undecided_as is Verdict.UNDECIDED or (self.suspect and self.verdict is None)
+
+    @property
+    def carried(self) -> bool:
+        """It was missing under the secret before this one, and nothing has been decided since."""
+        return self.verdict is None and self.origin in (EventKind.LOST, EventKind.FOUND)
+
+
+@dataclass(frozen=True, slots=True)
+class ExcessStanding:
+    label: str
+    certain: bool
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialStanding:
+    """How the credential as a whole stands. `state` is confirmed; `suspect_state` was seen once.
+
+    `suspect_since` and `suspect_looks` count failing looks in a row, whatever they failed with. `was_invalid` holds
+    from a confirmed `invalid` until it is ok again. `baseline_at` is the first full look under this fingerprint,
+    `last_full_at` the last one that was served, `manifest_digest` what that one asked for.
+    """
+
+    fingerprint: str | None = None
+    manifest_digest: str | None = None
+    state: CredentialState = CredentialState.OK
+    detail: str = ""
+    state_since: datetime | None = None
+    was_invalid: bool = False
+    suspect_state: CredentialState | None = None
+    suspect_since: datetime | None = None
+    suspect_looks: int = 0
+    baseline_at: datetime | None = None
+    last_checked_at: datetime | None = None
+    last_full_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A credential's permissions by how they stand. One that is missing or suspect can be undecided at present, too."""
+
+    granted: int = 0
+    missing: int = 0
+    undecided: int = 0
+    unchecked: int = 0
+    suspects: int = 0
+    carried: int = 0
+    excess: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that is remembered of one credential: permissions by id, excess by endpoint."""
+
+    credential: CredentialStanding = field(default_factory=CredentialStanding)
+    permissions: Mapping[str, PermissionStanding] = field(default_factory=dict)
+    excess: Mapping[str, ExcessStanding] = field(default_factory=dict)
+
+    @property
+    def tally(self) -> Tally:
+        standings = self.permissions.values()
+        return Tally(
+            granted=sum(s.verdict is Verdict.GRANTED for s in standings),
+            missing=sum(s.missing for s in standings),
+            undecided=sum(s.undecided_as is Verdict.UNDECIDED for s in standings),
+            unchecked=sum(s.undecided_as is Verdict.NOT_CHECKABLE for s in standings),
+            suspects=sum(s.suspect for s in standings),
+            carried=sum(s.carried for s in standings),
+            excess=len(self.excess),
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome in confirmed terms: a suspicion alone is no drift."""
+        if self.credential.state is not CredentialState.OK:
+            return Outcome.FAILED
+        if any(s.missing for s in self.permissions.values()):
+            return Outcome.DRIFTED
+        return Outcome.UNDECIDED if any(s.open for s in self.permissions.values()) else Outcome.COMPLIANT

@@ -1,0 +1,153 @@
+"""How one permission's standing turns under one finding.
+
+Two looks make an absence, one makes a presence. What the customer declines is known by name only, so that it begins
+without a past if it is required again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from checks.report import Finding, Verdict
+from monitor.drift.facts import CredentialStanding, Event, EventKind, PermissionStanding
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """When a look was taken, and the last full one before it; `baseline` while none was taken under this secret."""
+
+    now: datetime
+    last_full_at: datetime | None
+    baseline: bool
+
+
+def carried_over(permissions: Mapping[str, PermissionStanding]) -> dict[str, PermissionStanding]:
+    """What a new secret inherits: the absences that were told, or that were carried already."""
+    kept = {id_: was for id_, was in permissions.items() if was.missing or was.carried}
+    return {id_: PermissionStanding(was.group, was.label, origin=_carried_origin(was)) for id_, was in kept.items()}
+
+
+def _carried_origin(was: PermissionStanding) -> EventKind:
+    return EventKind.LOST if was.origin is EventKind.LOST else EventKind.FOUND
+
+
+def turn(
+    known: Mapping[str, PermissionStanding], findings: Iterable[Finding], look: Look
+) -> tuple[dict[str, PermissionStanding], list[Event]]:
+    """The standings of exactly the permissions found, and what happened to them, in the order of the findings."""
+    standings: dict[str, PermissionStanding] = {}
+    events = []
+    for finding in findings:
+        was = known.get(finding.permission_id) or _unknown(finding, look)
+        standings[finding.permission_id], event = _seen(was, finding, look)
+        if event is not None:
+            events.append(event)
+    return standings, events
+
+
+def looked_before(was: CredentialStanding, now: datetime) -> Look:
+    return Look(now=now, last_full_at=was.last_full_at, baseline=was.baseline_at is None)
+
+
+def _unknown(finding: Finding, look: Look) -> PermissionStanding:
+    origin = None if look.baseline else EventKind.NEWLY_REQUIRED
+    return PermissionStanding(finding.group, finding.label, origin=origin)
+
+
+def _seen(was: PermissionStanding, finding: Finding, look: Look) -> tuple[PermissionStanding, Event | None]:
+    was = replace(was, group=finding.group, label=finding.label)
+    if finding.declined:
+        return PermissionStanding(finding.group, finding.label), None
+    if finding.verdict is Verdict.GRANTED:
+        return _granted(was, finding, look)
+    if finding.verdict is Verdict.MISSING:
+        return _missing(was, finding, look)
+    return _left_open(was, finding, look), None
+
+
+def _granted(was: PermissionStanding, finding: Finding, look: Look) -> tuple[PermissionStanding, Event | None]:
+    if was.verdict is Verdict.GRANTED:
+        interrupted = was.suspect or was.undecided_since is not None
+        standing = replace(_settled(was), last_granted_at=look.now if interrupted else was.last_granted_at)
+        return standing, None
+    standing = PermissionStanding(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=look.now)
+    if not (was.missing or was.carried):
+        return standing, None
+    seen_before = None if was.since is None else _last_seen_missing(was, look)
+    return standing, _event(EventKind.REGAINED, finding, seen_before, look.now, told_as=was.origin)
+
+
+def _last_seen_missing(was: PermissionStanding, look: Look) -> datetime | None:
+    if was.undecided_since is not None or look.last_full_at is None or was.since is None:
+        return was.since
+    return max(was.since, look.last_full_at)
+
+
+def _missing(was: PermissionStanding, finding: Finding, look: Look) -> tuple[PermissionStanding, Event | None]:
+    if was.missing:
+        return _settled(was), None
+    if not was.suspect:
+        return replace(_decided(_leaving_granted(was, look)), suspect_since=look.now, suspect_looks=1), None
+    kind = _kind_of_absence(was)
+    told_as = was.origin if was.carried else None
+    event = _event(kind, finding, was.last_granted_at, was.suspect_since, told_as=told_as)
+    standing = replace(
+        _settled(was), verdict=Verdict.MISSING, rule=finding.rule, since=was.suspect_since, origin=told_as or kind
+    )
+    return standing, event
+
+
+def _kind_of_absence(was: PermissionStanding) -> EventKind:
+    if was.verdict is Verdict.GRANTED:
+        return EventKind.LOST
+    return EventKind.NEWLY_REQUIRED if was.origin is EventKind.NEWLY_REQUIRED else EventKind.FOUND
+
+
+def _left_open(was: PermissionStanding, finding: Finding, look: Look) -> PermissionStanding:
+    """Only the first reason of an open stretch is kept, so that a reason that keeps changing is not a row each time."""
+    standing = _leaving_granted(was, look)
+    if was.suspect:
+        standing = replace(standing, suspect_looks=was.suspect_looks + 1)
+    if was.undecided_as is finding.verdict:
+        return standing
+    return replace(
+        standing,
+        undecided_since=was.undecided_since or look.now,
+        undecided_as=finding.verdict,
+        undecided_reason=finding.reason,
+    )
+
+
+def _leaving_granted(was: PermissionStanding, look: Look) -> PermissionStanding:
+    if was.verdict is not Verdict.GRANTED or was.suspect or was.undecided_since is not None:
+        return was
+    seen = [moment for moment in (was.since, was.last_granted_at, look.last_full_at) if moment is not None]
+    return replace(was, last_granted_at=max(seen))
+
+
+def _decided(was: PermissionStanding) -> PermissionStanding:
+    return replace(was, undecided_since=None, undecided_as=None, undecided_reason=None)
+
+
+def _settled(was: PermissionStanding) -> PermissionStanding:
+    return replace(_decided(was), suspect_since=None, suspect_looks=0)
+
+
+def _event(
+    kind: EventKind,
+    finding: Finding,
+    seen_before: datetime | None,
+    first_seen: datetime | None,
+    told_as: EventKind | None,
+) -> Event:
+    return Event(
+        kind,
+        permission_id=finding.permission_id,
+        group=finding.group,
+        label=finding.label,
+        mapping=finding.mapping,
+        rule=finding.rule,
+        seen_before=seen_before,
+        first_seen=first_seen,
+        told_as=told_as,
+    )

@@ -1,0 +1,85 @@
+"""What follows from drift events for the tenant as a whole and for the people who care: pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from checks.credential import CredentialState
+from monitor.drift import Event, EventKind
+
+
+class Audience(StrEnum):
+    CSM = "csm"
+    OPERATOR = "operator"
+
+
+class Step(StrEnum):
+    """What becomes of a tenant's incident."""
+
+    NONE = "none"
+    OPEN = "open"
+    KEEP = "keep"
+    RESOLVE = "resolve"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A tenant's trouble over all its credentials, in confirmed terms.
+
+    `missing` counts required permissions, `failing` credentials. `unsettled` counts suspicions and what was missing
+    under a replaced secret: it opens no incident and lets none end.
+    """
+
+    missing: int = 0
+    failing: int = 0
+    unsettled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CauseDraft:
+    audience: Audience
+    brake_key: str
+
+
+_BESIDE_INCIDENTS = (EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE)
+_UNTOLD = (EventKind.REPLACED, EventKind.EXCESS_GONE)
+
+
+def step(is_open: bool, trouble: Trouble) -> Step:
+    if trouble.missing or trouble.failing:
+        return Step.KEEP if is_open else Step.OPEN
+    if not is_open:
+        return Step.NONE
+    return Step.KEEP if trouble.unsettled else Step.RESOLVE
+
+
+def belongs(event: Event) -> bool:
+    """The event is part of the incident that is open when it happens, or that it opens or ends."""
+    return event.kind not in _BESIDE_INCIDENTS
+
+
+def causes(event: Event) -> tuple[CauseDraft, ...]:
+    """Who is to hear of it. The end of a trouble goes to whoever heard of its beginning."""
+    return tuple(CauseDraft(audience, _brake_key(event)) for audience in _audiences(event))
+
+
+def _audiences(event: Event) -> tuple[Audience, ...]:
+    match event.kind:
+        case kind if kind in _UNTOLD:
+            return ()
+        case EventKind.FOUND if event.told_as is not None:
+            return ()  # missing under the secret before this one: told already, and not ended since
+        case EventKind.LOST:
+            return (Audience.CSM,)
+        case EventKind.REGAINED if event.told_as == EventKind.LOST:
+            return (Audience.CSM,)
+        case EventKind.CREDENTIAL_FAILED if event.state is CredentialState.INVALID:
+            return (Audience.CSM,)
+        case EventKind.RECOVERED if event.told_as == CredentialState.INVALID:
+            only_invalid = event.state is CredentialState.INVALID
+            return (Audience.CSM,) if only_invalid else (Audience.CSM, Audience.OPERATOR)
+    return (Audience.OPERATOR,)
+
+
+def _brake_key(event: Event) -> str:
+    """What many tenants may turn with at once, such as `lost:offers.list_offers` or `credential_failed:invalid`."""
+    return f"{event.kind}:{event.permission_id or event.state}"

@@ -1,0 +1,166 @@
+"""One way to a database, be it a SQLite file or Postgres: transactions that say whether they write.
+
+Statements are SQLAlchemy core statements on an AsyncConnection; there are no sessions.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from monitor.errors import StoreError
+from monitor.store.migrations import Standing, standing, upgrade
+
+BUSY_TIMEOUT_SECONDS = 30
+_MIGRATION_LOCK = 0x68617276  # any number that no other program is likely to lock
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
+)
+
+
+class Database:
+    """`url` comes from monitor.addresses.database_address. Nothing is opened before the first transaction."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        # SQLite has one writer at a time, and its own waiting is a lottery: within the process writers stand in line.
+        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees one state of the database throughout and can write nothing on Postgres."""
+        async with self._engine.connect() as conn:
+            if not self.is_sqlite:
+                await conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            async with conn.begin():
+                yield conn
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes, committed at its end; on SQLite the only one, so never open one inside another."""
+        async with self._turn, self._engine.connect() as conn:
+            await conn.execution_options(begin="BEGIN IMMEDIATE")
+            async with conn.begin():
+                yield conn
+
+    async def standing(self) -> Standing:
+        """How the tables compare with this release; StoreError if the database can not be read at all."""
+        if self.is_sqlite:
+            _create_private_file(self.url)
+        try:
+            async with self.reading() as conn:
+                return await conn.run_sync(standing)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(self._unusable(error)) from error
+
+    async def migrate(self) -> None:
+        """Bring the tables to this release: all of it or nothing, by one process at a time."""
+        self._refuse_strangers(await self.standing())
+        try:
+            async with self.writing() as conn:
+                if not self.is_sqlite:
+                    await conn.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+                await conn.run_sync(upgrade)
+        except SQLAlchemyError as error:
+            raise StoreError(self._unusable(error)) from error
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    def refuse_unless_current(self, found: Standing) -> None:
+        self._refuse_strangers(found)
+        if found is not Standing.CURRENT:
+            raise StoreError(
+                f"the tables in {self.name} are {'missing' if found is Standing.EMPTY else 'of an earlier release'}: "
+                "run `harvest-monitor db upgrade`, then start again"
+            )
+
+    def _refuse_strangers(self, found: Standing) -> None:
+        if found is Standing.NEWER:
+            raise StoreError(f"{self.name} was written by a later release: install that release, or restore a backup")
+        if found is Standing.FOREIGN:
+            raise StoreError(
+                f"{self.name} holds tables of another program: give Harvest Monitor a database of its own "
+                "(HARVEST_MONITOR_DATABASE_URL)"
+            )
+
+    @property
+    def name(self) -> str:
+        """The database for people, without a password."""
+        return str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
+
+    def _unusable(self, error: Exception) -> str:
+        reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        wanted = "a SQLite file that may be written" if self.is_sqlite else "a Postgres that can be reached"
+        return (
+            f"the database {self.name} can not be used ({' '.join(reason.split())}): "
+            f"see that HARVEST_MONITOR_DATABASE_URL names {wanted}"
+        )
+
+
+async def open_database(url: URL) -> Database:
+    """A database ready for use. SQLite's tables are brought up to date; on Postgres that is an operator's command.
+
+    StoreError if it can not be used, is another program's, newer than this release, or (Postgres) older.
+    """
+    database = Database(url)
+    try:
+        found = await database.standing()
+        if database.is_sqlite and found in (Standing.EMPTY, Standing.BEHIND):
+            await database.migrate()
+        else:
+            database.refuse_unless_current(found)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _sqlite_engine(url: URL) -> AsyncEngine:
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # the driver would begin by itself, and too late
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine
+
+
+def _postgres_engine(url: URL) -> AsyncEngine:
+    return create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True)
+
+
+def _create_private_file(url: URL) -> None:
+    """A new file is for its owner only; SQLite gives the files beside it the same mode."""
+    path = Path(str(url.database))
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"the folder {path.parent} for the database does not exist: create it, "
+            "or change HARVEST_MONITOR_DATABASE_URL"
+        )
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreError(f"the database {path} can not be created ({error.strerror})") from error

@@ -1,0 +1,104 @@
+"""Databases for tests: every test that takes `database` runs on SQLite and on a real Postgres, each time a new one."""
+
+import asyncio
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import URL, make_url
+
+from monitor.store.database import Database
+from tests.postgres import PostgresUnavailable, running_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """A server for the whole run. Without one, its tests are skipped on a desk and fail in CI."""
+    try:
+        with running_postgres() as address:
+            yield make_url(address)
+    except PostgresUnavailable as why:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no Postgres can be started here: {why}")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> URL:
+    """A SQLite file that does not exist yet."""
+    return _sqlite(tmp_path / "store.sqlite3")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: URL) -> Iterator[URL]:
+    """An empty Postgres database."""
+    with _new_database(postgres_server, "template1") as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest) -> URL:
+    """A database without tables, on either."""
+    url: URL = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """A database of this test's own with the tables in it, on either."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path / "migrated.sqlite3")
+        yield _sqlite(tmp_path / "migrated.sqlite3")
+        return
+    template = request.getfixturevalue("_migrated_database")
+    with _new_database(request.getfixturevalue("postgres_server"), template) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: URL) -> AsyncIterator[Database]:
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "store.sqlite3"
+    asyncio.run(_migrate(_sqlite(path)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def _migrated_database(postgres_server: URL) -> Iterator[str]:
+    with _new_database(postgres_server, "template1") as url:
+        asyncio.run(_migrate(url))
+        yield str(url.database)
+
+
+async def _migrate(url: URL) -> None:
+    database = Database(url)
+    await database.migrate()
+    await database.close()
+
+
+def _sqlite(path: Path) -> URL:
+    return URL.create("sqlite+aiosqlite", database=str(path))
+
+
+@contextmanager
+def _new_database(server: URL, template: str) -> Iterator[URL]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    yield server.set(database=name)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _administer(server: URL, statement: str) -> None:
+    with psycopg.connect(host=server.host, port=server.port, user=server.username, autocommit=True) as connection:
+        connection.execute(statement.encode())

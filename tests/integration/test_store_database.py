@@ -1,0 +1,221 @@
+"""Opening, migrating and refusing databases; what a transaction promises."""
+
+import asyncio
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import URL, Connection, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from monitor.errors import StoreError
+from monitor.store.database import Database, open_database
+from monitor.store.migrations import METADATA, VERSION_TABLE, Standing
+from monitor.store.tables import OPERATOR_ACTION, TENANT
+from tests.store import T0, an_action
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(
+        connection, opts={"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+    )
+    return list(compare_metadata(context, METADATA))
+
+
+async def test_migrations_produce_exactly_the_tables(empty_url: URL) -> None:
+    """What the migrations build is what tables.py says, column by column and index by index."""
+    database = Database(empty_url)
+    await database.migrate()
+    async with database.reading() as conn:
+        assert await conn.run_sync(_differences) == []
+    await database.close()
+
+
+async def test_the_comparison_sees_a_difference(database: Database) -> None:
+    """The test above can fail: a column too many is noticed."""
+    async with database.writing() as conn:
+        await conn.execute(text("ALTER TABLE tenant ADD COLUMN surplus INTEGER"))
+        assert len(await conn.run_sync(_differences)) == 1
+
+
+async def test_migrating_twice_changes_nothing(database: Database) -> None:
+    """A database that is up to date stays as it is."""
+    await database.migrate()
+    assert await database.standing() is Standing.CURRENT
+
+
+async def test_two_processes_migrating_at_once_both_succeed(empty_url: URL) -> None:
+    """The second one waits for the first and finds nothing left to do."""
+    first, second = Database(empty_url), Database(empty_url)
+    await asyncio.gather(first.migrate(), second.migrate())
+    assert await second.standing() is Standing.CURRENT
+    await first.close()
+    await second.close()
+
+
+async def test_a_failed_migration_leaves_nothing_behind(empty_url: URL) -> None:
+    """A migration is all or nothing: a table in the way of the last one takes back the first ones, too."""
+    database = Database(empty_url)
+    await database.standing()
+    async with database.writing() as conn:
+        await conn.execute(text("CREATE TABLE ix_cause_settled_at (id INTEGER)"))  # the name of an index to come
+    with pytest.raises(StoreError, match="ix_cause_settled_at"):
+        await database.migrate()
+    assert await database.standing() is Standing.EMPTY
+    await database.close()
+
+
+async def test_a_new_sqlite_file_is_private_and_ready(sqlite_url: URL) -> None:
+    """SQLite is brought up to date at start, readable by its owner only, durable, and guarded by its foreign keys."""
+    database = await open_database(sqlite_url)
+    async with database.reading() as conn:
+        pragmas = {name: (await conn.execute(text(f"PRAGMA {name}"))).scalar() for name in _WANTED_PRAGMAS}
+    assert pragmas == _WANTED_PRAGMAS
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in Path(str(sqlite_url.database)).parent.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+    await database.close()
+
+
+_WANTED_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+async def test_postgres_waits_for_the_operator(postgres_url: URL) -> None:
+    """Postgres without our tables is refused with the command that makes them."""
+    with pytest.raises(StoreError, match=r"tables in .* are missing: run `harvest-monitor db upgrade`"):
+        await open_database(postgres_url)
+
+
+async def test_an_older_postgres_waits_for_the_operator(postgres_url: URL) -> None:
+    """Postgres of an earlier release is refused with the command that brings it up to date."""
+    database = Database(postgres_url)
+    await database.migrate()
+    with pytest.raises(StoreError, match="earlier release: run `harvest-monitor db upgrade`"):
+        database.refuse_unless_current(Standing.BEHIND)
+    await database.close()
+
+
+async def test_a_newer_database_is_refused(database: Database, database_url: URL) -> None:
+    """Tables written by a later release are not touched."""
+    async with database.writing() as conn:
+        await conn.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="later release"):
+        await open_database(database_url)
+    with pytest.raises(StoreError, match="later release"):
+        await database.migrate()
+
+
+async def test_another_programs_tables_are_refused(empty_url: URL) -> None:
+    """A database that holds a table of one of our names, but not our revision, is another program's."""
+    database = Database(empty_url)
+    await database.standing()
+    async with database.writing() as conn:
+        await conn.execute(text("CREATE TABLE tenant (id INTEGER)"))
+    await database.close()
+    with pytest.raises(StoreError, match="tables of another program"):
+        await open_database(empty_url)
+
+
+async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """A database in a folder that does not exist is refused, and the folder is named."""
+    with pytest.raises(StoreError, match=r"the folder .*nowhere for the database does not exist"):
+        await open_database(URL.create("sqlite+aiosqlite", database=str(tmp_path / "nowhere" / "store.sqlite3")))
+
+
+async def test_a_file_that_is_no_database_is_refused(sqlite_url: URL) -> None:
+    """A file of another kind is refused and left as it was."""
+    path = Path(str(sqlite_url.database))
+    path.write_text("tenants:\n" * 200)
+    with pytest.raises(StoreError, match=r"can not be used \(file is not a database\)"):
+        await open_database(sqlite_url)
+    assert path.read_text().startswith("tenants:")
+
+
+async def test_a_server_that_is_away_is_reported_without_its_password() -> None:
+    """The message on an unreachable Postgres names host and user, never the password."""
+    url = URL.create("postgresql+psycopg", "monitor", "s3cret-marked", "127.0.0.1", 9, "store")
+    with pytest.raises(StoreError, match=r"monitor:\*\*\*@127.0.0.1:9/store can not be used") as caught:
+        await open_database(url)
+    assert "s3cret-marked" not in str(caught.value)
+
+
+async def test_an_exception_takes_everything_back(database: Database) -> None:
+    """A transaction that ends with an exception leaves no trace."""
+
+    async def write_and_fail() -> None:
+        async with database.writing() as conn:
+            await conn.execute(insert(OPERATOR_ACTION).values(**an_action()))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await write_and_fail()
+    async with database.reading() as conn:
+        assert (await conn.execute(select(OPERATOR_ACTION))).all() == []
+
+
+async def test_a_reader_sees_one_state_throughout(database: Database) -> None:
+    """What is committed while a reading transaction is open does not show in it."""
+    async with database.reading() as reader:
+        before = (await reader.execute(select(OPERATOR_ACTION))).all()
+        async with database.writing() as writer:
+            await writer.execute(insert(OPERATOR_ACTION).values(**an_action()))
+        assert (await reader.execute(select(OPERATOR_ACTION))).all() == before == []
+    async with database.reading() as reader:
+        assert len((await reader.execute(select(OPERATOR_ACTION))).all()) == 1
+
+
+async def test_foreign_keys_hold(database: Database) -> None:
+    """A row that refers to nothing is refused, on SQLite too."""
+    statement = text("INSERT INTO incident (tenant_id, opened_at) VALUES ('nobody', '2026-11-23 00:00:00+00:00')")
+    with pytest.raises(DBAPIError, match=r"(?i)foreign key"):
+        async with database.writing() as conn:
+            await conn.execute(statement)
+
+
+async def test_a_moment_comes_back_in_utc(database: Database) -> None:
+    """SQLite and Postgres give the same aware moment back; one without a zone is refused."""
+    async with database.writing() as conn:
+        await conn.execute(insert(OPERATOR_ACTION).values(**an_action()))
+        assert (await conn.execute(select(OPERATOR_ACTION.c.at))).scalar_one() == T0
+    with pytest.raises(Exception, match="without a time zone"):
+        async with database.writing() as conn:
+            await conn.execute(insert(OPERATOR_ACTION).values(**an_action(at=T0.replace(tzinfo=None))))
+
+
+async def test_many_writers_at_once_all_get_their_turn(database: Database) -> None:
+    """Two hundred transactions that read, wait and write lose no update."""
+    async with database.writing() as conn:
+        await conn.execute(
+            insert(TENANT).values(id="a", name="0", features=[], declined=[], row_digest="", created_at=T0)
+        )
+
+    async def add_one() -> None:
+        async with database.writing() as conn:
+            row = (await conn.execute(select(TENANT.c.name).where(TENANT.c.id == "a").with_for_update())).scalar_one()
+            await asyncio.sleep(0)
+            await conn.execute(TENANT.update().values(name=str(int(row) + 1)))
+
+    await asyncio.gather(*(add_one() for _ in range(200)))
+    async with database.reading() as conn:
+        assert (await conn.execute(select(TENANT.c.name))).scalar_one() == "200"
+
+
+async def test_another_process_holding_the_file_is_waited_for(sqlite_url: URL) -> None:
+    """A writer in another process delays ours; it does not make it fail."""
+    database = await open_database(sqlite_url)
+    other = sqlite3.connect(str(sqlite_url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def write() -> None:
+        async with database.writing() as conn:
+            await conn.execute(insert(OPERATOR_ACTION).values(**an_action()))
+
+    writing = asyncio.create_task(write())
+    await asyncio.sleep(0.1)
+    assert not writing.done()
+    other.execute("COMMIT")
+    await writing
+    other.close()
+    await database.close()

