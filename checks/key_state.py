@@ -20,6 +20,7 @@ DETAILS = {
     "no_connection": "no connection to Greenhouse",
     "rate_limited": "the rate limit is reached before the check can begin",
     "no_usable_answer": "answers came, but none that the API gives",
+    "misconfigured": "the tenants file or a reference in it is wrong; the message beside it says what and where",
     "deadline": "the time for the check ran out before the first usable answer",
 }
 """Every code that `detail` can hold, with its meaning; docs/verdicts.md carries the same table."""

@@ -1,0 +1,122 @@
+"""`check` without a database: every chosen credential looked at now, and again where the first look found trouble."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from checks.catalogue import WriteProbes
+from checks.confirmation import second_look, together
+from checks.credential import CredentialKind, CredentialState, Secret, fingerprint
+from checks.errors import HarvestMonitorError
+from checks.harvest_key import Question, WriteGuard
+from checks.manifest import Manifest
+from checks.report import CheckReport
+from monitor.check_document import Checked, CheckError, ExitStatus
+from monitor.errors import ConfigurationError
+from monitor.greenhouse import Greenhouse
+
+MOST_SECOND_LOOKS = 2  # a refused key that comes back may then show something missing for the first time
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One credential to look at. `reference` names the key; `declined` holds permission ids."""
+
+    tenant_id: str
+    label: str
+    reference: str
+    manifest: Manifest
+    features: frozenset[str]
+    declined: frozenset[str]
+    permitted: WriteProbes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    checked: Checked
+    error: CheckError | None = None
+
+
+class Progress:
+    """What a command shows while it works; this one shows nothing."""
+
+    def began(self, task: Task) -> None: ...
+
+    def waits(self, task: Task, seconds: float) -> None: ...
+
+    def ended(self, task: Task, result: Result) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneShot:
+    greenhouse: Greenhouse
+    guard: WriteGuard
+    resolve: Callable[[str], Secret]
+    installation_key: bytes
+    confirm_after_seconds: float
+    concurrency: int
+    progress: Progress
+    now: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def run(self, tasks: Sequence[Task]) -> list[Result]:
+        """The results in the order of the tasks; what goes wrong with one spoils only that one."""
+        places = asyncio.Semaphore(self.concurrency)
+
+        async def one(task: Task) -> Result:
+            async with places:
+                self.progress.began(task)
+                result = await self._result(task)
+                self.progress.ended(task, result)
+                return result
+
+        return await asyncio.gather(*map(one, tasks))
+
+    async def _result(self, task: Task) -> Result:
+        try:
+            return await self._looked_at(task)
+        except ConfigurationError as problem:
+            return _misconfigured(task, str(problem), ExitStatus.USAGE)
+        except Exception as problem:  # one tenant's surprise must not cost the others their results
+            message = f"the check broke off ({type(problem).__name__}); please report this"
+            known = isinstance(problem, HarvestMonitorError)
+            return _misconfigured(task, str(problem) if known else message, ExitStatus.INTERNAL)
+
+    async def _looked_at(self, task: Task) -> Result:
+        question = Question(task.manifest, task.features, task.declined)
+        report, mark = await self._look(task, question)
+        for _ in range(MOST_SECOND_LOOKS):
+            again = second_look(question, report)
+            if again is None:
+                break
+            self.progress.waits(task, self.confirm_after_seconds)
+            await self.sleep(self.confirm_after_seconds)
+            second, mark = await self._look(task, again)
+            report, before = together(report, second), report
+            if second.partial or before.state is second.state:
+                break  # confirmed, or told apart
+        return Result(Checked(task.tenant_id, task.label, CredentialKind.HARVEST_KEY, mark, report))
+
+    async def _look(self, task: Task, question: Question) -> tuple[CheckReport, str]:
+        """One look, with the key fetched anew: it may have been replaced between two looks."""
+        secret = self.resolve(task.reference)
+        report = await self.greenhouse.check(secret, question, task.permitted, self.guard)
+        return report, fingerprint(secret, self.installation_key)
+
+
+def misconfigured(manifest: Manifest) -> CheckReport:
+    """The report of a credential that could not even be tried."""
+    return CheckReport(
+        manifest_name=manifest.name,
+        manifest_version=manifest.version,
+        manifest_digest=manifest.digest,
+        state=CredentialState.MISCONFIGURED,
+        detail="misconfigured",
+        findings=(),
+    )
+
+
+def _misconfigured(task: Task, message: str, status: ExitStatus) -> Result:
+    checked = Checked(task.tenant_id, task.label, CredentialKind.HARVEST_KEY, None, misconfigured(task.manifest))
+    return Result(checked, CheckError(task.tenant_id, message, status))

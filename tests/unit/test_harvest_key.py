@@ -1,0 +1,377 @@
+"""The course of one check, put to a model of Greenhouse: never a wrong verdict, whatever the order of its checks.
+
+The model is written from the facts on record and knows nothing of controls or cells' rules; it only answers.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checks.answer import Answer, AnswerKind
+from checks.catalogue import Cell, Entry, RequestClass, Service, WriteProbes, catalogue
+from checks.confirmation import second_look, together
+from checks.credential import CredentialState
+from checks.harvest_key import Means, Question, check
+from checks.manifest import Manifest, load
+from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
+
+CATALOGUE = catalogue()
+GEM = load("gem")
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+REQUIRED = frozenset(p.endpoint for p in GEM.applying_to([]) if p.endpoint)
+EVERYTHING = frozenset({*CATALOGUE.probes, *CATALOGUE.controls})
+CELLS = sorted({entry.cell for entry in CATALOGUE.all_entries() if entry.request_class is not RequestClass.LIST})
+BORROWING = Cell(RequestClass.BY_ID, Service.APPLICATIONS)
+
+
+@dataclass
+class World:
+    """Greenhouse towards one key; in the cells `lookup_first` the record is looked for before the permission."""
+
+    grants: frozenset[str]
+    lookup_first: frozenset[Cell] = frozenset()
+    denial: int = 403
+    odd: Mapping[str, Answer] = field(default_factory=dict)
+    permitted: WriteProbes = WriteProbes.ALL
+    requests: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    async def ask(self, entry: Entry) -> Answer:
+        self.requests += 1
+        self.asked.append(entry.endpoint)
+        if entry.endpoint in self.odd:
+            return self.odd[entry.endpoint]
+        denied = entry.endpoint not in self.grants
+        if entry.request_class is RequestClass.LIST:
+            return Answer(AnswerKind.PERMISSION, self.denial) if denied else Answer(AnswerKind.JSON, 200)
+        if denied and entry.cell not in self.lookup_first:
+            return Answer(AnswerKind.PERMISSION, self.denial)
+        return Answer(AnswerKind.NOT_FOUND, 404)
+
+
+class Guard:
+    def __init__(self) -> None:
+        self.alarms: list[WriteAlarm] = []
+
+    async def may_write(self, entry: Entry) -> bool:
+        return not self.alarms
+
+    async def halt(self, alarm: WriteAlarm) -> None:
+        self.alarms.append(alarm)
+
+
+async def no_answer() -> Answer:
+    return Answer(AnswerKind.INVALID_KEY, 401)
+
+
+def means(guard: Guard | None = None, **more: object) -> Means:
+    given_means = Means(guard or Guard(), no_answer, lambda: NOW, lambda: 0.0, 60.0)
+    return replace(given_means, **more)  # type: ignore[arg-type]
+
+
+def look(world: World, question: Question, **more: object) -> CheckReport:
+    return asyncio.run(check(world, question, CATALOGUE, means(**more)))
+
+
+def verdicts(report: CheckReport) -> dict[str, Verdict]:
+    return {f.endpoint: f.verdict for f in report.findings if f.endpoint}
+
+
+def wrong(report: CheckReport, grants: frozenset[str], *, but: Cell | None = None) -> list[str]:
+    """Endpoints whose verdict is plainly false; those of the cell `but` are left out."""
+    found = []
+    for endpoint, verdict in verdicts(report).items():
+        false = verdict is (Verdict.MISSING if endpoint in grants else Verdict.GRANTED)
+        if false and CATALOGUE.entry(endpoint).cell != but:
+            found.append(endpoint)
+    return found
+
+
+GRANTS = st.frozensets(st.sampled_from(sorted(EVERYTHING))) | st.frozensets(
+    st.sampled_from(sorted(EVERYTHING)), max_size=4
+).map(lambda lost: EVERYTHING - lost)
+ORDERS = st.frozensets(st.sampled_from(CELLS))
+
+
+@settings(max_examples=400, deadline=None)
+@given(GRANTS, ORDERS, st.sampled_from(WriteProbes), st.booleans(), st.frozensets(st.sampled_from(sorted(REQUIRED))))
+def test_no_verdict_is_ever_wrong(
+    grants: frozenset[str],
+    lookup_first: frozenset[Cell],
+    permitted: WriteProbes,
+    eeoc: bool,
+    remembered: frozenset[str],
+) -> None:
+    """Whatever a key holds and whatever order each cell has, `granted` is held and `missing` is not.
+
+    The one permission in a cell without controls is judged by its neighbours; where its cell alone has another order
+    than they have, the rule says so and this test leaves it out. What is remembered as refused comes from cells that
+    look at the permission first.
+    """
+    seen_refused = frozenset(e for e in remembered if CATALOGUE.entry(e).cell not in lookup_first)
+    world = World(grants, lookup_first, permitted=permitted)
+    question = Question(GEM, frozenset({"eeoc"} if eeoc else ()), remembered=seen_refused)
+    report = look(world, question)
+    assert wrong(report, grants, but=BORROWING if BORROWING in lookup_first else None) == []
+    assert report.state is CredentialState.OK
+    assert len(world.asked) == len(set(world.asked)) == report.requests
+
+
+def test_a_borrowed_verdict_says_that_it_is_borrowed() -> None:
+    """Where the borrowing cell alone differs from both its neighbours nothing can show it: the rule number says V7."""
+    world = World(REQUIRED - {"GET /v1/applications/{id}"}, frozenset({BORROWING}), permitted=WriteProbes.OFF)
+    report = look(world, Question(GEM))
+    assert wrong(report, world.grants) == ["GET /v1/applications/{id}"]
+    assert [f.rule for f in report.findings if f.endpoint == "GET /v1/applications/{id}"] == ["V7"]
+
+
+@pytest.mark.parametrize("denial", [401, 403])
+@pytest.mark.parametrize("features", [frozenset(), frozenset({"eeoc"})])
+@pytest.mark.parametrize("permitted", list(WriteProbes))
+def test_a_healthy_least_privilege_key_is_compliant(
+    denial: int, features: frozenset[str], permitted: WriteProbes
+) -> None:
+    """A key that holds exactly the manifest's permissions is compliant, with nothing undecided and no excess."""
+    grants = frozenset(p.endpoint for p in GEM.applying_to(features) if p.endpoint)
+    report = look(World(grants, denial=denial, permitted=permitted), Question(GEM, features))
+    assert report.outcome is Outcome.COMPLIANT
+    assert report.counts[Verdict.UNDECIDED] == 0
+    assert report.unchecked == {WriteProbes.OFF: 17, WriteProbes.SAFE: 4, WriteProbes.ALL: 1}[permitted]
+    assert report.excess == ()
+
+
+@pytest.mark.parametrize("lost", sorted(REQUIRED))
+def test_one_lost_permission_is_found_and_no_other_is_blamed(lost: str) -> None:
+    """Least-privilege key, one permission unticked: exactly that one is missing, everything else is granted."""
+    report = look(World(REQUIRED - {lost}), Question(GEM))
+    expected = {e: Verdict.MISSING if e == lost else Verdict.GRANTED for e in REQUIRED}
+    assert verdicts(report) == expected
+    assert report.outcome is Outcome.DRIFTED
+
+
+@pytest.mark.parametrize("lost", sorted(REQUIRED))
+def test_a_key_that_held_everything_shows_its_loss_and_its_repair(lost: str) -> None:
+    """Full key: the loss is certain; once repaired, the remembered refusal is the control that proves it."""
+    broken = look(World(EVERYTHING - {lost}), Question(GEM))
+    assert verdicts(broken)[lost] is Verdict.MISSING
+    repaired = look(World(EVERYTHING), Question(GEM, remembered=broken.refused))
+    assert verdicts(repaired)[lost] is Verdict.GRANTED
+
+
+def test_a_full_key_is_undecided_where_only_a_control_could_tell() -> None:
+    """With every permission there is, lists are granted and the rest is undecided: it may be the other order."""
+    report = look(World(EVERYTHING), Question(GEM))
+    decided = {e for e, v in verdicts(report).items() if v is Verdict.GRANTED}
+    assert decided == {e for e in REQUIRED if CATALOGUE.entry(e).request_class is RequestClass.LIST}
+    assert report.outcome is Outcome.UNDECIDED
+    assert [(x.endpoint, x.certain) for x in report.excess] == [("GET /v1/eeoc", True)]
+
+
+def test_rows_of_a_feature_the_tenant_lacks_are_excess_when_granted() -> None:
+    """EEOC held without the feature is excess: certain for the list, not for the record; and the outcome stays."""
+    grants = REQUIRED | {"GET /v1/eeoc", "GET /v1/applications/{id}/eeoc"}
+    report = look(World(grants, permitted=WriteProbes.OFF), Question(GEM))
+    assert {(x.label, x.certain) for x in report.excess} == {
+        ("GET: List EEOC", True),
+        ("GET: Retrieve EEOC Data for Application", False),
+    }
+    assert report.outcome is Outcome.COMPLIANT
+    assert "eeoc.list_eeoc" not in {f.permission_id for f in report.findings}
+
+
+def test_controls_are_sent_sparingly() -> None:
+    """One refused control per cell is enough; a missing permission of the cell saves even that one."""
+    world = World(REQUIRED, permitted=WriteProbes.OFF)
+    look(world, Question(GEM))
+    assert {e for e in world.asked if e in CATALOGUE.controls} == {
+        "GET /v1/approval_flows/{id}",
+        "GET /v1/applications/{id}/demographics/answers",
+        "GET /v1/jobs/{id}/hiring_team",
+    }
+    broken = World(REQUIRED - {"GET /v1/offers/{id}"}, permitted=WriteProbes.OFF)
+    look(broken, Question(GEM))
+    assert "GET /v1/approval_flows/{id}" not in broken.asked
+
+
+def test_writes_are_sent_only_as_far_as_allowed() -> None:
+    """Off sends no write, safe none of the three without an id, all sends them."""
+    sent = {}
+    for permitted in WriteProbes:
+        world = World(REQUIRED, permitted=permitted)
+        look(world, Question(GEM))
+        sent[permitted] = {e for e in world.asked if not e.startswith("GET")}
+    without_id = {"POST /v1/candidates", "POST /v1/prospects", "PUT /v1/candidates/merge"}
+    assert sent[WriteProbes.OFF] == set()
+    assert sent[WriteProbes.SAFE] & without_id == set()
+    assert without_id <= sent[WriteProbes.ALL]
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_an_accepted_write_stops_all_writes_and_tells(status: int) -> None:
+    """A 2xx on a write probe raises the alarm with endpoint, time, request id and record id; no write follows it."""
+    answer = Answer(AnswerKind.JSON, status, request_id="req-1", record_id="4711")
+    world = World(REQUIRED, odd={"POST /v1/applications/{id}/move": answer})
+    guard = Guard()
+    report = look(world, Question(GEM), guard=guard)
+    writes = [e for e in world.asked if not e.startswith("GET")]
+    assert writes[-1] == "POST /v1/applications/{id}/move"
+    assert guard.alarms == list(report.alarms)
+    assert report.alarms == (WriteAlarm("POST /v1/applications/{id}/move", status, NOW, "req-1", "4711", "all"),)
+    by_endpoint = {f.endpoint: (f.verdict, f.reason) for f in report.findings}
+    assert by_endpoint["POST /v1/applications/{id}/move"] == (Verdict.UNDECIDED, "write_alarm")
+    assert by_endpoint["PUT /v1/candidates/merge"] == (Verdict.UNDECIDED, "write_halt")
+
+
+def test_a_422_on_a_write_without_an_id_stops_those() -> None:
+    """Validation reached without On-Behalf-Of means one guard less, for the three that have no id."""
+    world = World(REQUIRED, odd={"POST /v1/candidates": Answer(AnswerKind.VALIDATION, 422)})
+    report = look(world, Question(GEM))
+    assert [alarm.stops for alarm in report.alarms] == ["without_id"]
+    harmless = World(REQUIRED, odd={"POST /v1/applications/{id}/move": Answer(AnswerKind.VALIDATION, 422)})
+    assert look(harmless, Question(GEM)).alarms == ()
+
+
+def test_a_refused_key_ends_the_check_and_voids_its_verdicts() -> None:
+    """The known 401 in the middle of a check: nothing more is asked, and no verdict of that check stands."""
+    world = World(REQUIRED - {"GET /v1/applications"}, odd={"GET /v1/jobs": Answer(AnswerKind.INVALID_KEY, 401)})
+    report = look(world, Question(GEM))
+    assert world.asked[-1] == "GET /v1/jobs"
+    assert (report.state, report.detail) == (CredentialState.INVALID, "revoked_or_retired")
+    assert report.counts[Verdict.MISSING] == report.counts[Verdict.GRANTED] == 0
+    assert report.refused == frozenset()
+
+
+def same(answer: Answer) -> dict[str, Answer]:
+    return dict.fromkeys(EVERYTHING, answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "most_requests"),
+    [
+        (Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), CredentialState.BLOCKED, 2),
+        (Answer(AnswerKind.UNKNOWN_REFUSAL, 401), CredentialState.BLOCKED, 2),
+        (Answer(AnswerKind.SERVER_ERROR, 503), CredentialState.UNREACHABLE, 3),
+        (Answer(AnswerKind.TIMEOUT), CredentialState.UNREACHABLE, 3),
+        (Answer(AnswerKind.NO_CONNECTION), CredentialState.UNREACHABLE, 3),
+        (Answer(AnswerKind.NOT_FOUND, 404), CredentialState.UNREACHABLE, 22),
+    ],
+)
+def test_trouble_with_everything_ends_the_check_soon(
+    answer: Answer, state: CredentialState, most_requests: int
+) -> None:
+    """Uniform trouble is one state, no verdict, and few requests."""
+    world = World(REQUIRED, odd=same(answer))
+    report = look(world, Question(GEM))
+    assert report.state is state
+    assert {f.verdict for f in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
+    assert world.requests <= most_requests
+
+
+def test_a_retired_api_is_told_from_a_lost_permission() -> None:
+    """Uniform 404 after the date, and no known 401 for a request without a key: retired, not 64 missing or granted."""
+
+    async def gone() -> Answer:
+        return Answer(AnswerKind.GONE, 404, html=True)
+
+    world = World(REQUIRED, odd=same(Answer(AnswerKind.GONE, 404, html=True)))
+    report = look(world, Question(GEM), anonymous=gone)
+    assert (report.state, report.detail) == (CredentialState.RETIRED, "api_retired")
+    assert report.outcome is Outcome.FAILED
+
+
+def test_the_request_without_a_key_is_sent_only_for_what_looks_retired() -> None:
+    """A block or an outage does not cause it."""
+    sent = []
+
+    async def counted() -> Answer:
+        sent.append(1)
+        return Answer(AnswerKind.INVALID_KEY, 401)
+
+    for answer in (Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), Answer(AnswerKind.TIMEOUT)):
+        look(World(REQUIRED, odd=same(answer)), Question(GEM), anonymous=counted)
+    look(World(REQUIRED), Question(GEM), anonymous=counted)
+    assert sent == []
+
+
+async def test_the_deadline_cuts_the_check_and_loses_nothing_decided() -> None:
+    """What was decided before the deadline stands; the rest is undecided for that reason."""
+
+    class Slow(World):
+        async def ask(self, entry: Entry) -> Answer:
+            if self.requests >= 10:
+                await asyncio.sleep(30)
+            return await super().ask(entry)
+
+    world = Slow(REQUIRED - {"GET /v1/close_reasons"})
+    report = await check(world, Question(GEM), CATALOGUE, means(deadline_seconds=0.1))
+    found = {f.endpoint: (f.verdict, f.reason) for f in report.findings}
+    assert found["GET /v1/close_reasons"] == (Verdict.MISSING, "refused")
+    assert found["GET /v1/applications"] == (Verdict.GRANTED, "data")
+    assert found["GET /v1/offers/{id}"] == (Verdict.UNDECIDED, "deadline")
+
+
+def second(world: World, question: Question, first: CheckReport) -> CheckReport:
+    again = second_look(question, first)
+    assert again is not None
+    return look(world, again)
+
+
+def test_the_second_look_asks_the_suspects_and_their_controls_only() -> None:
+    """Two suspects cost their two requests; what they need to be told apart from a 404 comes on top."""
+    lost = frozenset({"GET /v1/jobs/{id}/stages", "GET /v1/close_reasons"})
+    first = look(World(REQUIRED - lost), Question(GEM))
+    again = World(REQUIRED - lost)
+    assert {f.endpoint for f in second(again, Question(GEM), first).missing} == lost
+    assert set(again.asked) == lost
+
+
+@pytest.mark.parametrize(
+    "permission", ["GET /v1/jobs/{id}/stages", "GET /v1/close_reasons", "GET /v1/applications/{id}"]
+)
+@pytest.mark.parametrize("grants", [REQUIRED, EVERYTHING], ids=["least privilege", "full"])
+def test_an_answer_that_changes_between_the_looks_is_no_drift(permission: str, grants: frozenset[str]) -> None:
+    """Refused once and granted a minute later: granted, on the evidence of that very refusal."""
+    first = look(World(grants - {permission}), Question(GEM))
+    final = together(first, second(World(grants), Question(GEM), first))
+    assert verdicts(final)[permission] is Verdict.GRANTED
+    assert Outcome.DRIFTED is not final.outcome
+
+
+def test_a_second_look_that_can_not_tell_leaves_it_undecided() -> None:
+    """Refused once, then a server error: neither missing nor granted."""
+    permission = "GET /v1/close_reasons"
+    first = look(World(REQUIRED - {permission}), Question(GEM))
+    odd = {permission: Answer(AnswerKind.SERVER_ERROR, 500)}
+    final = together(first, second(World(REQUIRED, odd=odd), Question(GEM), first))
+    found = next(f for f in final.findings if f.endpoint == permission)
+    assert (found.verdict, found.rule, found.reason) == (Verdict.UNDECIDED, "V16", "unconfirmed")
+
+
+def test_a_declined_permission_is_reported_and_is_no_drift() -> None:
+    """What the customer refuses on purpose stays missing in the report and leaves the outcome alone."""
+    endpoint = "PUT /v1/candidates/merge"
+    declined = frozenset({GEM.permission("PUT: Merge two candidates").id})
+    report = look(World(REQUIRED - {endpoint}), Question(GEM, declined=declined))
+    assert verdicts(report)[endpoint] is Verdict.MISSING
+    assert report.outcome is Outcome.COMPLIANT
+    assert second_look(Question(GEM, declined=declined), report) is None
+
+
+def only(predicate: Callable[[Entry], bool]) -> Manifest:
+    kept = tuple(p for p in GEM.permissions if p.endpoint and predicate(CATALOGUE.entry(p.endpoint)))
+    return replace(GEM, permissions=kept)
+
+
+@pytest.mark.parametrize("cell", sorted({CATALOGUE.entry(endpoint).cell for endpoint in REQUIRED}), ids=str)
+def test_a_manifest_of_one_cell_is_decided_too(cell: Cell) -> None:
+    """A vendor who needs no list at all still gets verdicts: signs of life and controls come from the catalogue."""
+    manifest = only(lambda entry: entry.cell == cell)
+    wanted = frozenset(p.endpoint for p in manifest.permissions if p.endpoint)
+    report = look(World(wanted), Question(manifest))
+    assert set(verdicts(report).values()) == {Verdict.GRANTED}
+    assert wrong(look(World(frozenset()), Question(manifest)), frozenset()) == []
