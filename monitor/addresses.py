@@ -4,7 +4,6 @@ Each function returns the checked form or raises ValueError. What was written is
 of these may carry a password.
 """
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +12,9 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from checks.errors import GateRefusal
+from checks.gate import is_loopback, origin
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -64,25 +66,13 @@ def has_control_characters(text: str) -> bool:
     return _CONTROL.search(text) is not None
 
 
-def is_loopback(host: str) -> bool:
-    if host.casefold() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def greenhouse_origin(text: str) -> str:
-    """`https://host[:port]`; http passes for this machine's own loopback only, since a key would travel in clear."""
-    parts = _split(text)
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("must begin with https://")
-    if parts.scheme == "http" and not is_loopback(_host(parts)):
-        raise ValueError("must begin with https:// (http is for 127.0.0.1, [::1] and localhost only)")
-    if "@" in parts.netloc or parts.path not in ("", "/") or _has_tail(text) or not _host(parts):
-        raise ValueError("must be scheme and host only, such as https://harvest.greenhouse.io")
-    return f"{parts.scheme}://{parts.netloc.casefold()}"
+    """`https://host[:port]`, or http to this machine's loopback: by the rule that the gate holds requests to."""
+    _split(text)
+    try:
+        return str(origin(text))
+    except GateRefusal as refusal:
+        raise ValueError(f"can not be used: {refusal}") from None
 
 
 def page_address(text: str) -> str:

@@ -1,0 +1,189 @@
+"""What Prometheus reads. Counters are this process's own; gauges show the last snapshot of the database.
+
+No label names a tenant or a permission: those are for `history`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from checks.answer import Answer
+from checks.catalogue import Entry
+from checks.credential import CredentialKind, CredentialState
+from checks.report import CheckReport, Outcome, Verdict
+
+PREFIX = "harvest_monitor"
+# A check of 78 requests at 2 a second takes 39 seconds; five minutes is the deadline.
+_BUCKETS = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)
+
+# A second series beside every counter and histogram, for when it began; nothing here asks for it.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The gauges' values as the database had them at `taken_at`; ages in seconds.
+
+    `tenants` counts by credential state, `credentials` by kind and state, `outbox_notices` by status.
+    """
+
+    taken_at: datetime
+    tenants: Mapping[str, int]
+    credentials: Mapping[tuple[str, str], int]
+    suspects: int
+    incidents_open: int
+    outbox_notices: Mapping[str, int]
+    outbox_oldest_age_seconds: float
+    last_completed_sweep: datetime | None
+    write_halt: bool
+    checks_overdue: int
+
+
+class Metrics:
+    """The metrics of one process, on a registry of its own; it is the observer of the client's requests, too."""
+
+    def __init__(self, version: str) -> None:
+        self._registry = CollectorRegistry()
+        self._snapshot = _SnapshotCollector()
+        self._registry.register(self._snapshot)
+        self._counters()
+        self._gauge_of_build(version)
+        self._begin_at_zero()
+
+    def _counters(self) -> None:
+        registry = self._registry
+        self._checks = _counter(registry, "checks", "Checks by outcome", "outcome", "kind")
+        self._verdicts = _counter(registry, "verdicts", "Verdicts on permissions", "verdict")
+        self._requests = _counter(registry, "requests", "Requests sent to Greenhouse", "class", "status")
+        self._waits = _counter(registry, "rate_limit_waits", "Pauses for Greenhouse's rate limit", "reason")
+        self._waited = _counter(registry, "rate_limit_wait_seconds", "Time in those pauses", "reason")
+        self._fenced = _counter(registry, "fenced", "Checks whose result was refused, begun under an older epoch")
+        self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
+        self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
+        self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed")
+        self._reloads = _counter(registry, "tenants_file_reloads", "Times a changed tenants file was read", "result")
+        self._duration = Histogram(
+            "check_duration_seconds",
+            "Time one check took",
+            namespace=PREFIX,
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+
+    def _gauge_of_build(self, version: str) -> None:
+        build = Gauge("build_info", "1, with the version", ["version"], namespace=PREFIX, registry=self._registry)
+        build.labels(version).set(1)
+
+    def _begin_at_zero(self) -> None:
+        """So that the first of a kind is an increase that a query can see, and not a series that appears at 1."""
+        for outcome in Outcome:
+            self._checks.labels(outcome, CredentialKind.HARVEST_KEY)
+        for verdict in Verdict:
+            self._verdicts.labels(verdict)
+        for result in ("loaded", "refused"):
+            self._reloads.labels(result)
+        for reason in ("rate_limited", "reserve"):
+            self._waits.labels(reason)
+            self._waited.labels(reason)
+
+    def checked(self, kind: str, report: CheckReport) -> None:
+        self._checks.labels(report.outcome, kind).inc()
+        self._duration.observe(report.duration_seconds)
+        for verdict, count in report.counts.items():
+            self._verdicts.labels(verdict).inc(count)
+        self._alarms.inc(len(report.alarms))
+
+    def request(self, entry: Entry, answer: Answer) -> None:
+        status = "none" if answer.status is None else str(answer.status)
+        self._requests.labels(entry.request_class, status).inc()
+
+    def waited(self, reason: str, seconds: float) -> None:
+        self._waits.labels(reason).inc()
+        self._waited.labels(reason).inc(seconds)
+
+    def fenced(self) -> None:
+        self._fenced.inc()
+
+    def notice_sent(self) -> None:
+        self._sent.inc()
+
+    def notice_failed(self) -> None:
+        self._failed.inc()
+
+    def tenants_file_loaded(self) -> None:
+        self._reloads.labels("loaded").inc()
+
+    def tenants_file_refused(self) -> None:
+        self._reloads.labels("refused").inc()
+
+    def show(self, snapshot: Snapshot) -> None:
+        self._snapshot.latest = snapshot
+
+    def render(self) -> tuple[bytes, str]:
+        """The text to answer a scrape with, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+def _counter(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Counter:
+    return Counter(name, text, labels, namespace=PREFIX, registry=registry)
+
+
+class _SnapshotCollector(Collector):
+    """Gauges of the last snapshot, all of one moment. Before the first there are none, which is truer than zeros."""
+
+    def __init__(self) -> None:
+        self.latest: Snapshot | None = None
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        if self.latest is not None:
+            yield from _labelled(self.latest)
+            yield from _plain(self.latest)
+
+
+def _labelled(snapshot: Snapshot) -> Iterator[Metric]:
+    states = {str(state): 0 for state in CredentialState}
+    kinds = {(CredentialKind.HARVEST_KEY.value, state): 0 for state in states}
+    tenants = {(state,): count for state, count in {**states, **snapshot.tenants}.items()}
+    outbox = {(status,): count for status, count in {"pending": 0, "held": 0, **snapshot.outbox_notices}.items()}
+    credentials = {**kinds, **snapshot.credentials}
+    yield _gauge("tenants", "Tenants by the worst state of their credentials", tenants.items(), "state")
+    yield _gauge("credentials", "Credentials by kind and state", credentials.items(), "kind", "state")
+    yield _gauge("outbox_notices", "Notices in the outbox by status", outbox.items(), "status")
+
+
+def _plain(snapshot: Snapshot) -> Iterator[Metric]:
+    yield _single("suspects", "Losses seen once and not yet confirmed", snapshot.suspects)
+    yield _single("incidents_open", "Open incidents", snapshot.incidents_open)
+    yield _single("outbox_oldest_age_seconds", "Age of the oldest pending notice", snapshot.outbox_oldest_age_seconds)
+    yield _single("write_halt", "1 while write probes are stopped", int(snapshot.write_halt))
+    yield _single("checks_overdue", "Credentials whose check is overdue", snapshot.checks_overdue)
+    yield _single("snapshot_timestamp_seconds", "When these gauges were read", snapshot.taken_at.timestamp())
+    if snapshot.last_completed_sweep is not None:
+        completed = snapshot.last_completed_sweep.timestamp()
+        yield _single("last_completed_sweep_timestamp_seconds", "When the last whole sweep ended", completed)
+
+
+def _single(name: str, text: str, value: float) -> Metric:
+    return _gauge(name, text, [((), value)])
+
+
+def _gauge(name: str, text: str, values: Iterable[tuple[tuple[str, ...], float]], *labels: str) -> Metric:
+    family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
+    for labelled, value in values:
+        family.add_metric(labelled, value)
+    return family
