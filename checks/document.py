@@ -141,6 +141,8 @@ _SENTENCES = {
     "model_attributes_type": _MUST_BE_MAPPING,
     "literal_error": "must be {expected}; write one of these",
     "enum": "must be {expected}; write one of these",
+    "union_tag_invalid": "must have {discriminator} {expected_tags}; write one of these",
+    "union_tag_not_found": "must have {discriminator}; add it",
     "too_short": "must hold {min_length} or more; add what is missing",
     "string_too_short": "must not be empty; write at least {min_length} character",
     "string_too_long": "is longer than {max_length} characters; shorten it",
@@ -150,10 +152,13 @@ _SENTENCES = {
 def _sentence(detail: ErrorDetails) -> str:
     """What pydantic found, in our words; the value itself is never in it, since it may be a secret."""
     context = detail.get("ctx", {})
-    if detail["type"] == "value_error":
+    if isinstance(context.get("error"), ValueError):
         return str(context["error"])
-    words = _SENTENCES.get(detail["type"])
-    said = words.format_map(context) if words else f"{detail['msg'].replace('Input should', 'should')}; correct it"
+    if detail["type"] in _SENTENCES:
+        said = _SENTENCES[detail["type"]].format_map(context)
+    else:
+        # Behind the comma stands what a parser met in the value.
+        said = f"{detail['msg'].partition(',')[0].replace('Input should', 'should')}; correct it"
     return f"is empty, and {said}" if detail["input"] is None and detail["type"] != "missing" else said
 
 
