@@ -1,0 +1,113 @@
+"""The composer: once a minute from unsettled causes to written notices, in one transaction."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+from jinja2 import TemplateError
+
+from monitor.notices.causes import OpenCause
+from monitor.notices.compose import Composition, Draft, compose
+from monitor.notices.letters import Background
+from monitor.notices.notice import Status, message_id
+from monitor.notices.policy import Policy
+from monitor.notices.render import Rendered, Renderer
+from monitor.store import notices as store
+from monitor.store.database import Database
+
+_log = structlog.get_logger()
+
+
+class _Overtaken(Exception):
+    """Somebody else settled a cause or ended a hold between our reading and our writing."""
+
+
+class Composer:
+    """`impacts` are the manifests' sentences on what fails without a permission, by its id."""
+
+    def __init__(
+        self, db: Database, policy: Policy, renderer: Renderer, impacts: Mapping[str, str] | None = None
+    ) -> None:
+        self._db = db
+        self._policy = policy
+        self._renderer = renderer
+        self._impacts = impacts or {}
+
+    async def run_once(self, now: datetime) -> int:
+        """Settle every cause that is ripe; returns how many notices were written.
+
+        The words are found between reading and writing, so that no lock is held meanwhile. If another composer or an
+        operator was quicker, nothing is written and the next run begins anew.
+        """
+        async with self._db.reading() as conn:
+            causes = await store.open_causes(conn)
+            active = await store.active_tenants(conn)
+            still_missing = await store.still_missing(conn)
+        background = Background(self._impacts, still_missing)
+        composition, worded = await asyncio.to_thread(self._compose, causes, active, background, now)
+        try:
+            await self._write(composition, worded, now)
+        except _Overtaken:
+            _log.info("composing_overtaken")
+            return 0
+        if worded:
+            _log.info("notices_composed", notices=len(worded), held=sum(d.status is Status.HELD for d, _ in worded))
+        return len(worded)
+
+    def _compose(
+        self, causes: list[OpenCause], active: int, background: Background, now: datetime
+    ) -> tuple[Composition, list[tuple[Draft, Rendered]]]:
+        composition = compose(causes, active, self._policy, now, background)
+        worded = [(draft, self._words(draft)) for draft in composition.drafts]
+        return composition, [(draft, words) for draft, words in worded if words]
+
+    def _words(self, draft: Draft) -> Rendered | None:
+        """A template that fails spoils its own notices only: their causes stay unsettled until it is mended."""
+        try:
+            return self._renderer.render(draft.letter)
+        except TemplateError as problem:
+            _log.error(
+                "notice_not_worded", template=draft.letter.template, tenant=draft.tenant_id, problem=repr(problem)
+            )
+            return None
+
+    async def _write(self, composition: Composition, worded: list[tuple[Draft, Rendered]], now: datetime) -> None:
+        if not (worded or composition.silent or composition.emptied):
+            return
+        async with self._db.writing() as conn:
+            overtaken = [*composition.emptied, *(id_ for draft, _ in worded for id_ in draft.replaces)]
+            _expect(len(overtaken), await store.drop_overtaken(conn, overtaken))
+            for draft, words in worded:
+                notice_id = await store.add(conn, self._row(draft, words, now))
+                _expect(len(draft.tells), await store.tell(conn, draft.tells, notice_id, draft.replaces, now))
+            for told_by, causes in _by_notice(composition.silent).items():
+                _expect(len(causes), await store.settle(conn, causes, told_by, now))
+
+    def _row(self, draft: Draft, words: Rendered, now: datetime) -> dict[str, object]:
+        return {
+            "tenant_id": draft.tenant_id,
+            "audience": draft.audience,
+            "status": draft.status,
+            "why": draft.why,
+            "recipient": draft.recipient,
+            "subject": words.subject,
+            "text": words.text,
+            "html": words.html,
+            "message_id": message_id(draft.identity, self._policy.mail_from),
+            "created_at": now,
+            "next_attempt_at": now if draft.status is Status.PENDING else None,
+            "attempts": 0,
+        }
+
+
+def _by_notice(silent: Mapping[int, int | None]) -> dict[int | None, list[int]]:
+    causes: dict[int | None, list[int]] = {}
+    for cause, notice in silent.items():
+        causes.setdefault(notice, []).append(cause)
+    return causes
+
+
+def _expect(wanted: int, met: int) -> None:
+    if met != wanted:
+        raise _Overtaken

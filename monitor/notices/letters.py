@@ -1,0 +1,301 @@
+"""What a mail says, as values the templates print: every foreign text cleaned, every moment in words.
+
+The templates hold the sentences; nothing here knows whether it becomes text or HTML.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import ClassVar, TypeVar
+
+from monitor.drift import EventKind
+from monitor.notices.causes import EXCESS, OpenCause
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+
+# Captions of the two ends of a window: what was seen last before it, and what was seen first after it.
+_CAPTIONS: Mapping[EventKind, tuple[str | None, str]] = {
+    EventKind.LOST: ("Last seen granted", "First seen missing"),
+    EventKind.REGAINED: ("Last seen missing", "Seen granted again"),
+    EventKind.FOUND: (None, "First seen missing"),
+    EventKind.NEWLY_REQUIRED: (None, "First seen missing"),
+    EventKind.EXCESS_FOUND: (None, "First seen granted"),
+    EventKind.EXCESS_GONE: ("Last seen granted", "First seen refused"),
+    EventKind.CREDENTIAL_FAILED: ("Last seen working", "First seen failing"),
+    EventKind.RECOVERED: ("Last seen failing", "Seen working again"),
+}
+
+Member = TypeVar("Member")
+
+Window = tuple[tuple[str, str], ...]
+"""Caption and moment, in the order of time."""
+
+
+def clean(text: str) -> str:
+    """One line without control characters or marks that turn the direction of writing."""
+    return " ".join(_UNPRINTABLE.sub(" ", text).split())
+
+
+def moment(at: datetime) -> str:
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def duration(span: timedelta) -> str:
+    """A span in the largest unit that fits without a rest: `15 minutes`, `4 hours`, `90 seconds`."""
+    seconds = round(span.total_seconds())
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds and seconds % size == 0:
+            return counted(seconds // size, unit)
+    return counted(seconds, "second")
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    label: str
+    likely: bool
+    window: Window
+    impact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    name: str
+    permissions: tuple[Permission, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Permissions that turned the same way, by group. `window` is what they share; else each has its own."""
+
+    groups: tuple[Group, ...]
+    window: Window
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        return tuple(permission for group in self.groups for permission in group.permissions)
+
+    @property
+    def count(self) -> int:
+        return len(self.permissions)
+
+    @property
+    def likely(self) -> int:
+        return sum(permission.likely for permission in self.permissions)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A credential as a whole changed: its state, and since when."""
+
+    kind: EventKind
+    state: str
+    detail: str
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialNews:
+    """What happened to one credential; `listings` by kind of event. `still_missing` was told in an earlier mail."""
+
+    label: str
+    kind: str
+    turns: tuple[Turn, ...]
+    listings: Mapping[EventKind, Listing]
+    still_missing: Listing | None = None
+
+    def listing(self, kind: str) -> Listing | None:
+        return self.listings.get(EventKind(kind))
+
+    def turn(self, kind: str) -> Turn | None:
+        return next((turn for turn in self.turns if turn.kind == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CsmLetter:
+    """To the CSM of one tenant, or to the operator in their place; `redirect` then says why."""
+
+    template: ClassVar[str] = "csm"
+    tenant: str
+    reader: str
+    credentials: tuple[CredentialNews, ...]
+    redirect: str
+
+    def count(self, kind: str) -> int:
+        listings = (credential.listing(kind) for credential in self.credentials)
+        return sum(listing.count for listing in listings if listing) + sum(
+            turn.kind == kind for credential in self.credentials for turn in credential.turns
+        )
+
+    def first_label(self, kind: str) -> str:
+        listings = (credential.listing(kind) for credential in self.credentials)
+        return next(listing.permissions[0].label for listing in listings if listing)
+
+    @property
+    def asks(self) -> bool:
+        """There is something the customer can do about it."""
+        return self.count("lost") + self.count("credential_failed") > 0
+
+    @property
+    def is_open(self) -> bool:
+        """Something the reader was told of earlier is still missing."""
+        return any(credential.still_missing for credential in self.credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantNews:
+    id: str
+    name: str
+    credentials: tuple[CredentialNews, ...]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestLetter:
+    """To the operator: the news of one run of the composer. `brief` are tenants there was no room to tell in full."""
+
+    template: ClassVar[str] = "digest"
+    tenants: tuple[TenantNews, ...]
+    brief: tuple[TenantNews, ...]
+    unnamed: int
+
+    @property
+    def total(self) -> int:
+        return len(self.tenants) + len(self.brief) + self.unnamed
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Tenants that turned alike: how many, what happened to them, and a few of them by name and id."""
+
+    what: str
+    tenants: int
+    examples: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeLetter:
+    """To the operator: mail to CSMs is held."""
+
+    template: ClassVar[str] = "brake"
+    waves: tuple[Wave, ...]
+    limit: int
+    active_tenants: int
+    settle: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLetter:
+    """To the operator: a write probe was answered as no probe should be."""
+
+    template: ClassVar[str] = "alarm"
+    tenant: str
+    tenant_id: str
+    credential: str
+    endpoint: str
+    status: int
+    at: str
+    request_id: str
+    record_id: str
+    stops: str
+
+
+Letter = CsmLetter | DigestLetter | BrakeLetter | AlarmLetter
+
+
+@dataclass(frozen=True, slots=True)
+class StillMissing:
+    """A permission of a credential whose CSM was told it is missing, and which still is."""
+
+    credential_id: int
+    permission_id: str
+    group: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What a mail may add to its causes: impact sentences by permission, and what is missing since earlier."""
+
+    impacts: Mapping[str, str] = field(default_factory=dict)
+    still_missing: tuple[StillMissing, ...] = ()
+
+
+def credential_news(causes: Iterable[OpenCause], background: Background) -> tuple[CredentialNews, ...]:
+    """The causes of one tenant by credential, each in the order of its events."""
+    ordered = sorted(causes, key=attrgetter("credential_id", "event_id", "id"))
+    return tuple(
+        _news_of_one(list(of_one), background) for _, of_one in groupby(ordered, key=attrgetter("credential_id"))
+    )
+
+
+def _news_of_one(causes: list[OpenCause], background: Background) -> CredentialNews:
+    kinds = dict.fromkeys(cause.kind for cause in causes if cause.permission_id)
+    return CredentialNews(
+        label=clean(causes[0].credential_label),
+        kind=causes[0].credential_kind,
+        turns=tuple(_turn(cause) for cause in causes if not cause.permission_id),
+        listings={kind: _listing([c for c in causes if c.kind == kind], background.impacts) for kind in kinds},
+        still_missing=_still_missing(causes, background),
+    )
+
+
+def _turn(cause: OpenCause) -> Turn:
+    return Turn(cause.kind, clean(cause.state or ""), clean(cause.detail), _window(cause))
+
+
+def _listing(causes: list[OpenCause], impacts: Mapping[str, str]) -> Listing:
+    windows = {_window(cause) for cause in causes}
+    shared = windows.pop() if len(windows) == 1 else ()
+    groups = _grouped(causes, lambda cause: clean(cause.permission_group or ""))
+    return Listing(
+        tuple(
+            Group(name, tuple(_permission(cause, impacts, () if shared else _window(cause)) for cause in members))
+            for name, members in groups.items()
+        ),
+        shared,
+    )
+
+
+def _permission(cause: OpenCause, impacts: Mapping[str, str], window: Window) -> Permission:
+    return Permission(
+        label=clean(cause.permission_label or cause.permission_id or ""),
+        likely="likely" in (cause.mapping, cause.detail if cause.kind in EXCESS else None),
+        window=window,
+        impact=clean(impacts.get(cause.permission_id or "", "")),
+    )
+
+
+def _still_missing(causes: list[OpenCause], background: Background) -> Listing | None:
+    told_now = {cause.permission_id for cause in causes}
+    rest = [
+        missing
+        for missing in background.still_missing
+        if missing.credential_id == causes[0].credential_id and missing.permission_id not in told_now
+    ]
+    groups = _grouped(rest, lambda missing: clean(missing.group))
+    listed = tuple(
+        Group(name, tuple(Permission(clean(missing.label), False, (), "") for missing in members))
+        for name, members in groups.items()
+    )
+    return Listing(listed, ()) if listed else None
+
+
+def _grouped(members: Iterable[Member], name_of: Callable[[Member], str]) -> dict[str, list[Member]]:
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        groups.setdefault(name_of(member), []).append(member)
+    return groups
+
+
+def _window(cause: OpenCause) -> Window:
+    before, after = _CAPTIONS[cause.kind]
+    ends = [(before, cause.seen_before), (after, cause.first_seen or cause.at)]
+    return tuple((caption, moment(at)) for caption, at in ends if caption and at)

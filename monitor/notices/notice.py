@@ -1,0 +1,65 @@
+"""A written notice: its statuses, its Message-ID, and the mail it becomes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from enum import StrEnum
+
+from monitor.errors import DeliveryError
+
+
+class Status(StrEnum):
+    """`held` waits for an operator; `dropped` is never sent; `failed` was refused for good."""
+
+    PENDING = "pending"
+    HELD = "held"
+    SENT = "sent"
+    DROPPED = "dropped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A notice that was claimed for sending; `attempts` counts this one."""
+
+    id: int
+    recipient: str
+    subject: str
+    text: str
+    html: str
+    message_id: str
+    attempts: int
+
+
+def message_id(identity: str, mail_from: str) -> str:
+    """The same for the same notice on every attempt, so that a mail sent twice is shown once."""
+    return f"<{identity}@{parseaddr(mail_from)[1].rpartition('@')[2]}>"
+
+
+def as_message(notice: Outgoing, mail_from: str, now: datetime) -> EmailMessage:
+    """The mail as it travels; DeliveryError (permanent) if an address or a header can not be one."""
+    message = EmailMessage(policy=SMTP)
+    try:
+        message["From"] = _address(mail_from)
+        message["To"] = _address(notice.recipient)
+        message["Subject"] = notice.subject
+        message["Message-ID"] = notice.message_id
+    except (ValueError, IndexError, MessageError) as problem:
+        raise DeliveryError(f"it can not be made a mail: {problem}", permanent=True) from problem
+    message["Date"] = format_datetime(now)
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    message.set_content(notice.text, cte="quoted-printable")
+    message.add_alternative(notice.html, subtype="html", cte="quoted-printable")
+    return message
+
+
+def _address(text: str) -> Address:
+    name, address = parseaddr(text)
+    if not address or (not text.isascii() and not address.isascii()):
+        raise ValueError("an address is missing or not ASCII")
+    return Address(display_name=name, addr_spec=address)

@@ -1,0 +1,25 @@
+"""What the operator decided about notices."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from monitor.settings import NoticesMode, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`settle` is how long causes wait for each other. Both addresses are empty only where `mode` is off."""
+
+    mode: NoticesMode
+    settle: timedelta
+    mail_from: str
+    operator_mail: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Policy":
+        return cls(
+            mode=settings.notices_in_force,
+            settle=settings.settle,
+            mail_from=settings.mail_from or "",
+            operator_mail=settings.operator_mail or "",
+        )

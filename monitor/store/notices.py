@@ -1,0 +1,225 @@
+"""The statements on causes and notices."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, case, exists, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.drift import EventKind
+from monitor.incidents import Audience
+from monitor.notices.causes import BEGINNINGS, ENDS, OpenCause
+from monitor.notices.letters import StillMissing
+from monitor.notices.notice import Outgoing, Status
+from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE, TENANT
+
+_AT_ONCE = 1000  # ids in one statement: both databases allow some 32,000 parameters
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNotice:
+    """A notice as a list shows it, without its text."""
+
+    id: int
+    tenant_id: str | None
+    audience: str
+    status: str
+    why: str
+    recipient: str
+    subject: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+    attempts: int
+    last_error: str | None
+    sent_at: datetime | None
+
+
+_LISTED = [NOTICE.c[name] for name in ListedNotice.__slots__]
+
+
+async def open_causes(conn: AsyncConnection) -> list[OpenCause]:
+    """Every cause that is unsettled, and those whose notice is held, with what the composer must know of each."""
+    held_in = case((NOTICE.c.status == Status.HELD, NOTICE.c.id))
+    told_by = case((DRIFT_EVENT.c.kind.in_(ENDS), _notice_of_the_beginning()))
+    statement = (
+        select(
+            *CAUSE.c["id", "event_id", "audience", "brake_key", "created_at"],
+            *DRIFT_EVENT.c["kind", "tenant_id", "credential_id", "permission_id", "permission_group"],
+            *DRIFT_EVENT.c["permission_label", "mapping", "state", "detail", "seen_before", "first_seen", "at"],
+            TENANT.c.name.label("tenant_name"),
+            *TENANT.c["csm_name", "csm_email"],
+            TENANT.c.removed_at.is_not(None).label("removed"),
+            CREDENTIAL.c.label.label("credential_label"),
+            CREDENTIAL.c.kind.label("credential_kind"),
+            held_in.label("held_in"),
+            told_by.label("told_by"),
+        )
+        .join_from(CAUSE, DRIFT_EVENT, DRIFT_EVENT.c.id == CAUSE.c.event_id)
+        .join(TENANT, TENANT.c.id == CAUSE.c.tenant_id)
+        .join(CREDENTIAL, CREDENTIAL.c.id == DRIFT_EVENT.c.credential_id)
+        .outerjoin(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
+        .where(or_(CAUSE.c.settled_at.is_(None), NOTICE.c.status == Status.HELD))
+        .order_by(CAUSE.c.id)
+    )
+    return [_open_cause(row) for row in (await conn.execute(statement)).mappings()]
+
+
+def _notice_of_the_beginning() -> ScalarSelect[int]:
+    """Of an end: the notice that told the same audience of the last beginning, unless it was dropped."""
+    cause, event, notice = CAUSE.alias(), DRIFT_EVENT.alias(), NOTICE.alias()
+    return (
+        select(case((notice.c.status != Status.DROPPED, notice.c.id)))
+        .join_from(cause, event, event.c.id == cause.c.event_id)
+        .outerjoin(notice, notice.c.id == cause.c.notice_id)
+        .where(
+            event.c.tenant_id == DRIFT_EVENT.c.tenant_id,
+            event.c.credential_id == DRIFT_EVENT.c.credential_id,
+            event.c.permission_id.is_not_distinct_from(DRIFT_EVENT.c.permission_id),
+            event.c.kind.in_(BEGINNINGS),
+            event.c.id < DRIFT_EVENT.c.id,
+            cause.c.audience == CAUSE.c.audience,
+        )
+        .order_by(event.c.id.desc())
+        .limit(1)
+        .correlate(CAUSE, DRIFT_EVENT)
+        .scalar_subquery()
+    )
+
+
+def _open_cause(row: RowMapping) -> OpenCause:
+    facts = dict(row)
+    return OpenCause(
+        **facts
+        | {"kind": EventKind(row["kind"]), "audience": Audience(row["audience"]), "removed": bool(row["removed"])}
+    )
+
+
+async def active_tenants(conn: AsyncConnection) -> int:
+    statement = select(func.count()).select_from(TENANT).where(TENANT.c.removed_at.is_(None))
+    return int((await conn.execute(statement)).scalar_one())
+
+
+async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:
+    """What CSMs were told is missing, and still is, of the tenants for whom something else has just ended."""
+    ended = (
+        select(CAUSE.c.tenant_id)
+        .join(DRIFT_EVENT, DRIFT_EVENT.c.id == CAUSE.c.event_id)
+        .where(CAUSE.c.settled_at.is_(None), CAUSE.c.audience == Audience.CSM, DRIFT_EVENT.c.kind.in_(ENDS))
+    )
+    event, state = DRIFT_EVENT.alias(), PERMISSION_STATE
+    named = state.c["credential_id", "permission_id", "permission_group", "permission_label"]
+    statement = (
+        select(*named)
+        .join_from(state, event, _same_permission(state, event))
+        .join(CAUSE, CAUSE.c.event_id == event.c.id)
+        .join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
+        .where(
+            state.c.verdict == "missing",
+            state.c.origin == EventKind.LOST,
+            event.c.kind == EventKind.LOST,
+            event.c.tenant_id.in_(ended),
+            CAUSE.c.audience == Audience.CSM,
+            NOTICE.c.status.in_([Status.PENDING, Status.SENT]),
+        )
+        .group_by(*named)
+        .order_by(func.max(event.c.id))
+    )
+    return tuple(StillMissing(*row) for row in await conn.execute(statement))
+
+
+def _same_permission(state: Any, event: Any) -> ColumnElement[bool]:
+    same: ColumnElement[bool] = (event.c.credential_id == state.c.credential_id) & (
+        event.c.permission_id == state.c.permission_id
+    )
+    return same
+
+
+async def add(conn: AsyncConnection, notice: dict[str, Any]) -> int:
+    """Write a notice; its columns by name. Returns its id."""
+    return int((await conn.execute(insert(NOTICE).values(notice).returning(NOTICE.c.id))).scalar_one())
+
+
+async def has_message(conn: AsyncConnection, message_id: str) -> bool:
+    found = await conn.execute(select(exists().where(NOTICE.c.message_id == message_id)))
+    return bool(found.scalar_one())
+
+
+async def tell(
+    conn: AsyncConnection, causes: Collection[int], notice_id: int, taken_from: Collection[int], now: datetime
+) -> int:
+    """Let the notice speak for causes that are unsettled or of a notice it takes over; how many there were."""
+    ours = or_(CAUSE.c.settled_at.is_(None), CAUSE.c.notice_id.in_(taken_from))
+    changed = 0
+    for ids in _portions(causes):
+        statement = update(CAUSE).where(CAUSE.c.id.in_(ids), ours)
+        values = {"notice_id": notice_id, "settled_at": func.coalesce(CAUSE.c.settled_at, now)}
+        changed += (await conn.execute(statement.values(values))).rowcount
+    return changed
+
+
+async def settle(conn: AsyncConnection, causes: Collection[int], told_by: int | None, now: datetime) -> int:
+    """Settle unsettled causes without a notice of their own; how many there were."""
+    changed = 0
+    for ids in _portions(causes):
+        statement = update(CAUSE).where(CAUSE.c.id.in_(ids), CAUSE.c.settled_at.is_(None))
+        changed += (await conn.execute(statement.values(settled_at=now, notice_id=told_by))).rowcount
+    return changed
+
+
+async def drop_overtaken(conn: AsyncConnection, notices: Collection[int]) -> int:
+    """Held notices that later events took over or emptied are never sent; how many were still held."""
+    changed = 0
+    for ids in _portions(notices):
+        statement = update(NOTICE).where(NOTICE.c.id.in_(ids), NOTICE.c.status == Status.HELD)
+        changed += (await conn.execute(statement.values(status=Status.DROPPED))).rowcount
+    return changed
+
+
+async def claim(conn: AsyncConnection, due: datetime, until: datetime) -> Outgoing | None:
+    """The notice that is due longest, for the caller alone until the given moment."""
+    is_due = (NOTICE.c.status == Status.PENDING, NOTICE.c.next_attempt_at <= due)
+    first = select(NOTICE.c.id).where(*is_due).order_by(NOTICE.c.next_attempt_at, NOTICE.c.id).limit(1)
+    statement = (
+        update(NOTICE)
+        .where(NOTICE.c.id == first.with_for_update(skip_locked=True).scalar_subquery(), *is_due)
+        .values(attempts=NOTICE.c.attempts + 1, next_attempt_at=until)
+        .returning(*[NOTICE.c[name] for name in Outgoing.__slots__])
+    )
+    row = (await conn.execute(statement)).one_or_none()
+    return Outgoing(*row) if row else None
+
+
+async def mark(conn: AsyncConnection, notice_id: int, **columns: Any) -> None:
+    """Write down how an attempt ended, unless another one has ended the notice meanwhile."""
+    statement = update(NOTICE).where(NOTICE.c.id == notice_id, NOTICE.c.status == Status.PENDING)
+    await conn.execute(statement.values(columns))
+
+
+async def end_hold(conn: AsyncConnection, ids: Collection[int] | None, **columns: Any) -> list[int]:
+    """Change held notices, all of them or those named; returns which were held."""
+    statement = update(NOTICE).where(NOTICE.c.status == Status.HELD)
+    if ids is not None:
+        statement = statement.where(NOTICE.c.id.in_(ids))
+    return sorted((await conn.execute(statement.values(columns).returning(NOTICE.c.id))).scalars())
+
+
+async def record_action(conn: AsyncConnection, action: dict[str, Any]) -> None:
+    await conn.execute(insert(OPERATOR_ACTION).values(action))
+
+
+async def list_notices(
+    conn: AsyncConnection, statuses: Collection[str], tenant_id: str | None, limit: int
+) -> list[ListedNotice]:
+    """The newest first."""
+    statement = select(*_LISTED).where(NOTICE.c.status.in_(statuses)).order_by(NOTICE.c.id.desc()).limit(limit)
+    if tenant_id is not None:
+        statement = statement.where(NOTICE.c.tenant_id == tenant_id)
+    return [ListedNotice(*row) for row in await conn.execute(statement)]
+
+
+def _portions(ids: Collection[int]) -> Iterator[list[int]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield ordered[start : start + _AT_ONCE]

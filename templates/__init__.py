@@ -1,0 +1,1 @@
+"""The templates of mails and pages, as package data."""
