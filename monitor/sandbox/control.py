@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from monitor.errors import ConfigurationError
 from monitor.sandbox.accounts import Account, Key
 from monitor.sandbox.endpoints import endpoints
-from monitor.sandbox.faults import FaultKind
+from monitor.sandbox.faults import Fault, FaultKind
 from monitor.sandbox.ledger import Change, Entry
 from monitor.sandbox.sandbox import KEY_LABEL, Sandbox
 from monitor.sandbox.settings import Order, Retirement, in_words
@@ -68,12 +68,6 @@ class _NewSettings(_Body):
 
     account: str | None
     settings: dict[str, Any]
-
-
-class _NewFault(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    kind: str
 
 
 class _WhichAccount(_Body):
@@ -227,8 +221,9 @@ class Control:
         return await self.state(request)
 
     async def add_fault(self, request: Request) -> Response:
-        body = await _read(request, _NewFault)
-        return _answer(self._sandbox.add_fault(**body.model_dump()).model_dump(mode="json"), status=201)
+        fault = await _read(request, Fault)
+        self._sandbox.add_fault(fault)
+        return _answer(fault.model_dump(mode="json"), status=201)
 
     async def clear_faults(self, request: Request) -> Response:
         body = await _read(request, _WhichAccount)

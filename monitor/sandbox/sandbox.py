@@ -98,16 +98,11 @@ class Sandbox:
         for each in self.accounts.values():
             each.settings = _changed(each.settings, settings, f"account {each.name}")
 
-    def add_fault(self, kind: str, **details: Any) -> Fault:
-        """Put a fault in force; see `Fault` for its details. Raises ConfigurationError."""
-        try:
-            fault = Fault.model_validate({"kind": kind, **details})
-        except ValidationError as problem:
-            raise ConfigurationError(f"fault {kind!r}: {in_words(problem)}") from None
+    def add_fault(self, fault: Fault) -> None:
+        """Put a fault in force. Raises ConfigurationError if it is for an account that is not there."""
         if fault.account is not None:
             self.account(fault.account)
         self.faults.add(fault)
-        return fault
 
     def reset(self) -> None:
         """Empty the ledger and end all faults; accounts, keys and settings stay as they are."""

@@ -1,5 +1,6 @@
 """How Greenhouse behaves towards one account: everything that is not on record, or was seen both ways, is a switch."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -68,6 +69,12 @@ class Settings(BaseModel):
         return Settings.model_validate(self.model_dump() | changes)
 
 
+def mistakes(problem: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Each thing that does not fit: where it stands, and one line of words without the value that was given."""
+    for error in problem.errors():
+        words = "is not known here" if error["type"] == "extra_forbidden" else error["msg"]
+        yield error["loc"], f"{'.'.join(map(str, error['loc']))}: {words.removeprefix('Value error, ')}"
+
+
 def in_words(problem: ValidationError) -> str:
-    """What does not fit, in one line, without the value that was given."""
-    return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in problem.errors())
+    return "; ".join(words for _, words in mistakes(problem))

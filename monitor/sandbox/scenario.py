@@ -1,0 +1,140 @@
+"""A sandbox described in a YAML file: accounts, keys, grants, settings, faults. `docs/sandbox.md` shows one."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from monitor.errors import ConfigurationError
+from monitor.sandbox.endpoints import granted
+from monitor.sandbox.faults import Fault
+from monitor.sandbox.sandbox import KEY_LABEL, Sandbox
+from monitor.sandbox.settings import mistakes
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Grants(_Part):
+    """A set of grants that differs from a known one by a few endpoints."""
+
+    base: str = Field(alias="from")
+    plus: list[str] = Field(alias="with", default_factory=list)
+    minus: list[str] = Field(alias="without", default_factory=list)
+
+    def endpoints(self) -> list[str]:
+        return sorted((granted(self.base) | granted(self.plus)) - granted(self.minus))
+
+
+class KeyRow(_Part):
+    label: str = KEY_LABEL
+    text: str | None = None
+    grants: str | list[str] | Grants = "all"
+    dead: bool = False
+
+
+class AccountRow(_Part):
+    """One account; `key` is short for a list of one."""
+
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    key: KeyRow | None = None
+    keys: list[KeyRow] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _says_keys_once(self) -> "AccountRow":
+        if self.key is not None and self.keys:
+            raise ValueError("give either key or keys")
+        return self
+
+    def all_keys(self) -> list[KeyRow]:
+        return self.keys or [self.key or KeyRow()]
+
+
+class Scenario(_Part):
+    marker: str = ""
+    everyone: dict[str, Any] = Field(default_factory=dict)
+    accounts: list[AccountRow] = Field(min_length=1)
+    faults: list[Fault] = Field(default_factory=list)
+
+
+def read_scenario(path: Path) -> Sandbox:
+    """The sandbox that a file describes. Raises ConfigurationError with file and line of whatever does not fit."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"the scenario {path} can not be read: {problem}") from None
+    return _Reader(path, text).sandbox()
+
+
+class _Reader:
+    """Builds the sandbox, and remembers which line of the file is meant when something does not fit."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        try:
+            self._content = yaml.safe_load(text)
+            tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.YAMLError as problem:
+            raise ConfigurationError(f"the scenario {path} is not YAML: {problem}") from None
+        if not isinstance(tree, yaml.MappingNode):
+            raise ConfigurationError(f"the scenario {path} is empty or no mapping: it needs `accounts:` at least")
+        self._tree = tree
+
+    def sandbox(self) -> Sandbox:
+        scenario = self._scenario()
+        sandbox = Sandbox(marker=scenario.marker)
+        with self._at("everyone"):
+            sandbox.change(None, **scenario.everyone)
+        for index, row in enumerate(scenario.accounts):
+            with self._at("accounts", index):
+                _add(sandbox, row)
+        for index, fault in enumerate(scenario.faults):
+            with self._at("faults", index):
+                sandbox.add_fault(fault)
+        return sandbox
+
+    def _scenario(self) -> Scenario:
+        try:
+            return Scenario.model_validate(self._content)
+        except ValidationError as problem:
+            found = [self._place(place) + words for place, words in mistakes(problem)]
+            raise ConfigurationError("\n".join(found)) from None
+
+    @contextmanager
+    def _at(self, *place: str | int) -> Iterator[None]:
+        try:
+            yield
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"{self._place(place)}{problem}") from None
+
+    def _place(self, place: Sequence[str | int]) -> str:
+        """`FILE, line N: ` of the innermost part of the file that the place leads to."""
+        node: yaml.Node = self._tree
+        for step in place:
+            inner = _inside(node, step)
+            if inner is None:
+                break
+            node = inner
+        return f"{self._path}, line {node.start_mark.line + 1}: "
+
+
+def _inside(node: yaml.Node, step: str | int) -> yaml.Node | None:
+    inner = node.value
+    if isinstance(node, yaml.MappingNode):
+        inner = {name.value: value for name, value in node.value}
+        return inner.get(step)
+    return inner[step] if isinstance(node, yaml.SequenceNode) and isinstance(step, int) else None
+
+
+def _add(sandbox: Sandbox, row: AccountRow) -> None:
+    sandbox.add_account(row.name, **row.settings)
+    for wanted in row.all_keys():
+        grants = wanted.grants.endpoints() if isinstance(wanted.grants, Grants) else wanted.grants
+        key = sandbox.add_key(row.name, grants, label=wanted.label, text=wanted.text)
+        if wanted.dead:
+            key.kill()
