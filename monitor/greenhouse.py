@@ -16,6 +16,8 @@ from checks.credential import Secret
 from checks.gate import Gate, origin
 from checks.harvest_key import Means, Question, WriteGuard, check
 from checks.report import CheckReport
+from monitor.settings import Settings
+from monitor.version import user_agent
 
 
 def utc_now() -> datetime:
@@ -62,9 +64,7 @@ class Greenhouse:
     async def __aexit__(self, *_: object) -> None:
         await self._opened.aclose()
 
-    async def check(
-        self, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard
-    ) -> CheckReport:
+    async def check(self, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard) -> CheckReport:
         """One look at one key; what Greenhouse answers, or fails to, is in the report and never raised."""
         inquiry = Inquiry(
             self._wire,
@@ -89,6 +89,28 @@ class Greenhouse:
         answer, _ = await self._wire.send(entry, None, WriteProbes.OFF)
         self._observer.request(entry, answer)
         return answer
+
+
+def open_greenhouse(settings: Settings, observer: Observer) -> Greenhouse:
+    """Greenhouse as the settings say it is reached and treated."""
+    return Greenhouse(
+        address=settings.harvest_url,
+        user_agent=user_agent(settings.contact),
+        connection=Connection(
+            connect_timeout=settings.connect_timeout.total_seconds(),
+            read_timeout=settings.read_timeout.total_seconds(),
+            request_timeout=settings.request_timeout.total_seconds(),
+            proxy=settings.http_proxy.get_secret_value() if settings.http_proxy else None,
+            ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
+        ),
+        manners=Manners(
+            requests_per_second=settings.requests_per_second,
+            total_requests_per_second=settings.total_requests_per_second,
+            deadline_seconds=settings.deadline.total_seconds(),
+            interval_seconds=settings.interval.total_seconds(),
+        ),
+        observer=observer,
+    )
 
 
 class _OncePerInterval:

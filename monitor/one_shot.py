@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Protocol
 
 from checks.catalogue import WriteProbes
 from checks.confirmation import second_look, together
@@ -21,14 +21,12 @@ MOST_SECOND_LOOKS = 2  # a refused key that comes back may then show something m
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One credential to look at. `reference` names the key; `declined` holds permission ids."""
+    """One credential to look at; `reference` names where its key is kept."""
 
     tenant_id: str
     label: str
     reference: str
-    manifest: Manifest
-    features: frozenset[str]
-    declined: frozenset[str]
+    question: Question
     permitted: WriteProbes
 
 
@@ -38,8 +36,8 @@ class Result:
     error: CheckError | None = None
 
 
-class Progress:
-    """What a command shows while it works; this one shows nothing."""
+class Progress(Protocol):
+    """What a command shows while it works."""
 
     def began(self, task: Task) -> None: ...
 
@@ -57,7 +55,6 @@ class OneShot:
     confirm_after_seconds: float
     concurrency: int
     progress: Progress
-    now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self, tasks: Sequence[Task]) -> list[Result]:
@@ -84,7 +81,7 @@ class OneShot:
             return _misconfigured(task, str(problem) if known else message, ExitStatus.INTERNAL)
 
     async def _looked_at(self, task: Task) -> Result:
-        question = Question(task.manifest, task.features, task.declined)
+        question = task.question
         report, mark = await self._look(task, question)
         for _ in range(MOST_SECOND_LOOKS):
             again = second_look(question, report)
@@ -118,5 +115,7 @@ def misconfigured(manifest: Manifest) -> CheckReport:
 
 
 def _misconfigured(task: Task, message: str, status: ExitStatus) -> Result:
-    checked = Checked(task.tenant_id, task.label, CredentialKind.HARVEST_KEY, None, misconfigured(task.manifest))
+    checked = Checked(
+        task.tenant_id, task.label, CredentialKind.HARVEST_KEY, None, misconfigured(task.question.manifest)
+    )
     return Result(checked, CheckError(task.tenant_id, message, status))

@@ -1,0 +1,33 @@
+"""The tree of commands."""
+
+import typer
+
+from monitor.cli import check, manifest, sandbox
+from monitor.version import VERSION
+
+app = typer.Typer(
+    name="harvest-monitor",
+    help="Checks every tenant's Greenhouse Harvest credential against a permission manifest, and changes nothing.",
+    epilog="Settings come from HARVEST_MONITOR_* variables; see docs/settings.md. First steps: harvest-monitor demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"harvest-monitor {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the release."),
+) -> None:
+    pass
+
+
+app.command("check", epilog=check.EXAMPLE)(check.command)
+app.add_typer(manifest.app, name="manifest")
+app.command("sandbox", epilog=sandbox.EXAMPLE)(sandbox.command)

@@ -1,0 +1,119 @@
+"""`check`: look at tenants' credentials now, once."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from checks.catalogue import WriteProbes
+from checks.credential import Secret
+from checks.errors import HarvestMonitorError
+from checks.manifest import load
+from monitor import settings as settings_module
+from monitor import tenants
+from monitor.check_document import CheckError, document, exit_status
+from monitor.cli.check_view import LiveProgress, show
+from monitor.cli.output import complain, print_json
+from monitor.greenhouse import open_greenhouse
+from monitor.installation import installation_key
+from monitor.logs import configure
+from monitor.metrics import Metrics
+from monitor.one_shot import OneShot, Result, Task
+from monitor.redaction import redactor
+from monitor.roster import Roster, draw_up
+from monitor.secrets import resolve
+from monitor.settings import Settings
+from monitor.version import VERSION
+from monitor.write_guards import OneShotWriteGuard
+
+EXAMPLE = "Example: harvest-monitor check acme --json | jq '.checks[] | {tenant, outcome}'"
+
+
+def command(
+    tenant: list[str] | None = typer.Argument(None, help="Ids of tenants; all of the tenants file if left out."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document on stdout; progress goes to stderr."),
+    tenants_file: Path | None = typer.Option(None, "--tenants", help="The tenants file, instead of the setting."),
+    write_probes: WriteProbes | None = typer.Option(None, help="Write probes, instead of the setting."),
+) -> int:
+    """Look at credentials now, and again a minute later where the first look finds trouble.
+
+    Exit status, the first that applies: 4 write alarm, 70 internal error, 2 a mistake in the call or the tenants
+    file, 1 drift or a credential that is invalid, blocked or retired, 3 undecided or unreachable, 0 compliant.
+    """
+    try:
+        results, errors = _run(frozenset(tenant or ()), tenants_file, write_probes)
+    except HarvestMonitorError as problem:
+        results, errors = [], [CheckError(None, str(problem))]
+    checked = [result.checked for result in results]
+    if as_json:
+        print_json(document(checked, errors))
+    else:
+        show(checked)
+        for error in errors:
+            complain(error.message if error.tenant_id is None else f"{error.tenant_id}: {error.message}")
+    return exit_status(checked, errors)
+
+
+def _run(
+    wanted: frozenset[str], tenants_file: Path | None, write_probes: WriteProbes | None
+) -> tuple[list[Result], list[CheckError]]:
+    given = {"tenants": tenants_file, "write_probes": write_probes}
+    settings = settings_module.load(**{name: value for name, value in given.items() if value is not None})
+    configure(settings.log_level, settings.log_format, sys.stderr)
+    roster = draw_up(tenants.read(settings.tenants), load(settings.manifest), settings.write_probes)
+    errors = [*_problems(roster, wanted), *_strangers(roster, wanted)]
+    results = asyncio.run(_look(settings, _tasks(roster, wanted)))
+    return results, errors + [result.error for result in results if result.error is not None]
+
+
+def _problems(roster: Roster, wanted: frozenset[str]) -> list[CheckError]:
+    """The rows that can not be used: those asked for, or all where nobody was named. A row without an id always."""
+    return [
+        CheckError(problem.tenant_id, problem.message)
+        for problem in roster.file.problems
+        if not wanted or problem.tenant_id is None or problem.tenant_id in wanted
+    ]
+
+
+def _strangers(roster: Roster, wanted: frozenset[str]) -> list[CheckError]:
+    return [
+        CheckError(name, f"the tenants file has no tenant {name!r}; `harvest-monitor tenants list` shows which it has")
+        for name in sorted(wanted - roster.file.ids)
+    ]
+
+
+def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
+    return [
+        Task(
+            tenant_id=watched.tenant.id,
+            label=watched.credential.label,
+            reference=watched.credential.reference,
+            question=watched.question,
+            permitted=watched.permitted,
+        )
+        for watched in roster.watched.values()
+        if not wanted or watched.tenant.id in wanted
+    ]
+
+
+async def _look(settings: Settings, tasks: list[Task]) -> list[Result]:
+    with LiveProgress(len(tasks)) as progress:
+        async with open_greenhouse(settings, Metrics(VERSION)) as greenhouse:
+            one_shot = OneShot(
+                greenhouse=greenhouse,
+                guard=OneShotWriteGuard(),
+                resolve=_resolve,
+                installation_key=installation_key(settings),
+                confirm_after_seconds=settings.confirm_after.total_seconds(),
+                concurrency=settings.concurrency,
+                progress=progress,
+            )
+            return await one_shot.run(tasks)
+
+
+def _resolve(reference: str) -> Secret:
+    secret = resolve(reference, environ=os.environ)
+    redactor.learn(secret)
+    return secret

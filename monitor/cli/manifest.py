@@ -1,0 +1,76 @@
+"""`manifest show|validate|diff`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from checks.errors import ManifestError
+from checks.manifest import Manifest, compare, load
+from monitor import settings
+from monitor.check_document import ExitStatus
+from monitor.cli.output import complain, print_json, print_table, tell
+
+app = typer.Typer(
+    help="Look at permission manifests: what an integration requires of a credential.", no_args_is_help=True
+)
+AsJson = typer.Option(False, "--json", help="Print one JSON document.")
+
+
+@app.command(epilog="Example: harvest-monitor manifest show gem --json | jq '.permissions[].label'")
+def show(
+    name: str | None = typer.Argument(
+        None, help="A built-in name or a path; the manifest of the settings if left out."
+    ),
+    as_json: bool = AsJson,
+) -> None:
+    """Print a manifest: every permission with its group, label, endpoint and feature."""
+    manifest = load(name or settings.load().manifest)
+    if as_json:
+        print_json(_document(manifest))
+        return
+    tell(f"{manifest.title}: {manifest.name} {manifest.version}, digest {manifest.digest}")
+    print_table(
+        ["GROUP", "LABEL", "ENDPOINT", "MAPPING", "FEATURE"],
+        [(p.group, p.label, p.endpoint or "none", p.mapping, p.feature or "") for p in manifest.permissions],
+        empty="the manifest is empty",
+    )
+
+
+@app.command(epilog="Example: harvest-monitor manifest validate ./our-integration.yaml")
+def validate(file: Path = typer.Argument(help="The manifest to read."), as_json: bool = AsJson) -> int:
+    """Read a manifest and name every mistake with its line and field."""
+    try:
+        manifest = load(str(file))
+    except ManifestError as problem:
+        if as_json:
+            print_json({"valid": False, "problems": str(problem).splitlines()})
+        else:
+            complain(str(problem))
+        return ExitStatus.USAGE
+    if as_json:
+        print_json({"valid": True, "problems": [], "digest": manifest.digest})
+    else:
+        typer.echo(f"{file}: {len(manifest.permissions)} permissions, digest {manifest.digest}")
+    return ExitStatus.COMPLIANT
+
+
+@app.command(epilog="Example: harvest-monitor manifest diff gem ./gem-next.yaml")
+def diff(
+    old: str = typer.Argument(help="A built-in name or a path."),
+    new: str = typer.Argument(help="A built-in name or a path."),
+    as_json: bool = AsJson,
+) -> int:
+    """Say what differs between two manifests; exit status 1 if anything does."""
+    found = compare(load(old), load(new))
+    if as_json:
+        print_json(asdict(found))
+    elif found:
+        typer.echo("\n".join(found.lines()))
+    else:
+        tell("no difference")
+    return ExitStatus.TROUBLE if found else ExitStatus.COMPLIANT
+
+
+def _document(manifest: Manifest) -> dict[str, object]:
+    return {**asdict(manifest), "digest": manifest.digest}

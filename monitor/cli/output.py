@@ -1,0 +1,39 @@
+"""How commands speak: results on stdout, everything else on stderr, colour only where somebody looks."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def complain(message: str) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"[bold red]error:[/] {escape(message)}")
+
+
+def tell(message: str) -> None:
+    """Something beside the result: progress, a hint."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(escape(message))
+
+
+def print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
+    """A table on a terminal, lines with tabs between the fields in a pipe; `empty` is said where there are no rows."""
+    rows = list(rows)
+    if not rows:
+        tell(empty)
+    elif sys.stdout.isatty():
+        table = Table(*columns, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+        for row in rows:
+            table.add_row(*map(escape, row))
+        Console(highlight=False).print(table)
+    else:
+        for row in [columns, *rows]:
+            sys.stdout.write("\t".join(row) + "\n")
