@@ -318,6 +318,6 @@ def _said(detail: ErrorDetails) -> str:
 def _place(name: str, overrides: Mapping[str, Any]) -> str:
     """Where the value came from: the caller, the environment, or the file."""
     variable = PREFIX + name.upper()
-    if name in overrides or os.environ.get(variable):
+    if name in overrides or (name in Settings.model_fields and os.environ.get(variable)):
         return variable
     return f"{os.environ.get(_CONFIG)}: {name}"

@@ -109,8 +109,8 @@ def check_against(tenant: TenantConfig, manifests: Sequence[Manifest]) -> tuple[
     """Features and declined permissions that none of the manifests of the tenant's credentials knows."""
     known = {feature for manifest in manifests for feature in manifest.features}
     messages = [
-        f"feature {feature!r} is in no manifest of this tenant (known: {', '.join(sorted(known)) or 'none'}): correct it "
-        "or remove it"
+        f"feature {feature!r} is in no manifest of this tenant (known: {', '.join(sorted(known)) or 'none'}): "
+        "correct it or remove it"
         for feature in tenant.features
         if feature not in known
     ]

@@ -1,0 +1,178 @@
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.addresses import (
+    Encryption,
+    ListenAddress,
+    MailServer,
+    database_address,
+    greenhouse_origin,
+    listen_address,
+    mail_address,
+    mail_target,
+    named_mail_address,
+    page_address,
+    proxy_address,
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "server"),
+    [
+        ("smtp://mail.example", MailServer("mail.example", 587, Encryption.STARTTLS)),
+        ("smtp://u:p@mail.example:25?tls=starttls", MailServer("mail.example", 25, Encryption.STARTTLS, "u", "p")),
+        ("smtp://dana%40x:a%2Fb@mail.example", MailServer("mail.example", 587, Encryption.STARTTLS, "dana@x", "a/b")),
+        ("smtps://u:p@mail.example/", MailServer("mail.example", 465, Encryption.TLS, "u", "p")),
+        ("smtp://u:p@[::1]:1025?tls=none", MailServer("::1", 1025, Encryption.NONE, "u", "p")),
+        ("smtp://relay:25?tls=none&insecure=yes", MailServer("relay", 25, Encryption.NONE)),
+    ],
+)
+def test_mail_servers(written: str, server: MailServer) -> None:
+    """STARTTLS is the rule; without encryption only loopback, or a relay without a password, named insecure."""
+    assert mail_target(written) == server
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "mail.example:587",
+        "imap://mail.example",
+        "smtp://",
+        "smtp://mail.example/path",
+        "smtp://mail.example:0",
+        "smtp://mail.example:70000",
+        "smtp://mail.example?tls=none",  # another host, and nobody said it may be insecure
+        "smtp://u:p@mail.example?tls=none&insecure=yes",  # the password would travel in clear
+        "smtp://mail.example?tls=maybe",
+        "smtp://mail.example?verify=no",
+        "smtps://mail.example?tls=none",
+        "smtp://u@mail.example",  # a user without a password
+        "smtp://u:pa#ss@mail.example",  # would be cut at the # without a word
+        "smtp://mail.example\n",
+        "smtp://mäil.example",
+        "mailbox:",
+        "mailbox:/mail\nbox",
+    ],
+)
+def test_mail_servers_refused(written: str) -> None:
+    """What is no mail server, or would send a password in clear, is refused."""
+    with pytest.raises(ValueError, match=r"must|takes|asks|knows|names|is no"):
+        mail_target(written)
+
+
+@pytest.mark.parametrize(
+    "address", ["dana@vendor.example", "d.r+x@a-b.vendor.example", "o'neil@x", f"{'a' * 60}@vendor.example"]
+)
+def test_mail_addresses(address: str) -> None:
+    """A plain address passes as it is, alone or behind a name."""
+    assert mail_address(address) == address
+    assert named_mail_address(f"Dana Reyes <{address}>") == f"Dana Reyes <{address}>"
+    assert named_mail_address(f'"Gem, Inc." <{address}>') == f'"Gem, Inc." <{address}>'
+    assert named_mail_address(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "dana",
+        "dana@",
+        "@vendor.example",
+        "dana@vendor.example\n",
+        "dana@vendor.example\r\nBcc: all@vendor.example",
+        "dana@vendor.example\u2028Bcc: x@y",
+        "dana@vendor.example, lee@vendor.example",
+        "Dana <dana@vendor.example>",
+        "da na@vendor.example",
+        "dana@@vendor.example",
+        ".dana@vendor.example",
+        "dana@vendor..example",
+        "dana@-vendor.example",
+        "dana@vendör.example",
+        "a" * 250 + "@x.example",
+        "dana@" + "a" * 100 + "!",  # a pattern with two ways to match would not end on this one
+    ],
+)
+def test_mail_addresses_refused(address: str) -> None:
+    """No line break, list, name or odd character gets into a header by way of an address."""
+    with pytest.raises(ValueError, match="must be"):
+        mail_address(address)
+    with pytest.raises(ValueError, match="must be"):
+        named_mail_address(f"Gem\n<{address}>")
+
+
+@given(st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.@\-,<>\" ]{1,30}@[a-z0-9.\-]{1,30}", fullmatch=True))
+def test_a_mail_address_stays_one_address_in_a_header(text: str) -> None:
+    """Whatever passes as an address is read back from a mail's header as that one address."""
+    try:
+        address = mail_address(text)
+    except ValueError:
+        return
+    message = EmailMessage()
+    message["To"] = address
+    assert [found.addr_spec for found in message["To"].addresses] == [text]
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("127.0.0.1:9808", ListenAddress("127.0.0.1", 9808)),
+        ("[::]:80", ListenAddress("::", 80)),
+        ("monitor.internal:0", ListenAddress("monitor.internal", 0)),
+    ],
+)
+def test_listen_addresses(written: str, address: ListenAddress) -> None:
+    """Host and port; brackets around an IPv6 host are taken off."""
+    assert listen_address(written) == address
+
+
+@pytest.mark.parametrize("written", ["9808", ":9808", "127.0.0.1", "127.0.0.1:", "h:65536", "h:-1", "h:٣", "a b:80"])
+def test_listen_addresses_refused(written: str) -> None:
+    """Both host and port are needed."""
+    with pytest.raises(ValueError, match="must"):
+        listen_address(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [
+        ("sqlite:///a.sqlite3", "sqlite+aiosqlite:///a.sqlite3"),
+        ("sqlite+aiosqlite:////a.sqlite3", "sqlite+aiosqlite:////a.sqlite3"),
+        ("postgres://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql:///d?host=%2Frun", "postgresql+psycopg:///d?host=%2Frun"),
+        ("postgresql+psycopg://h:5433/d", "postgresql+psycopg://h:5433/d"),
+    ],
+)
+def test_databases(written: str, used: str) -> None:
+    """Either database is reached by the one driver that is tested."""
+    assert database_address(written).render_as_string() == used
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "a.sqlite3", "sqlite:///:memory:", "sqlite://", "sqlite:///file:a?uri=true", "postgresql+asyncpg://h/d"],
+)
+def test_databases_refused(written: str) -> None:
+    """No other driver, and no database that vanishes with its connection."""
+    with pytest.raises(ValueError, match="must"):
+        database_address(written)
+
+
+def test_addresses_of_pages_and_proxies() -> None:
+    """Links are made of an address without a slash at its end; a proxy's may hold a password, a page's not."""
+    assert page_address("https://monitor.vendor.example/path/") == "https://monitor.vendor.example/path"
+    assert proxy_address("http://u:p@proxy:3128/") == "http://u:p@proxy:3128"
+    with pytest.raises(ValueError, match="without user"):
+        page_address("https://u:p@monitor.vendor.example")
+    with pytest.raises(ValueError, match="must be"):
+        proxy_address("http://proxy:3128/path")
+
+
+def test_greenhouse_origins_are_normal() -> None:
+    """The same server is always written the same way."""
+    assert greenhouse_origin("HTTPS://Harvest.Greenhouse.io:443/") == "https://harvest.greenhouse.io"
+    with pytest.raises(ValueError, match="must be one address"):
+        greenhouse_origin("https://harvest.greenhouse.io\n")
