@@ -1,0 +1,82 @@
+"""Serves an ASGI application on a port of our own event loop, by uvicorn's HTTP protocol.
+
+uvicorn's own server is not used: it installs signal handlers, ends the process when a port is taken, and takes 0.2 s to
+stop.
+"""
+
+import asyncio
+from asyncio import Transport
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from monitor.errors import ConfigurationError
+
+Application = Any
+"""An ASGI 3 application, as uvicorn takes it."""
+
+
+class _Protocol(H11Protocol):
+    """Puts the connection's transport into the state of every request, for whoever must reach it."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self.app_state = {"transport": transport}
+
+
+@asynccontextmanager
+async def listening(application: Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve for as long as the context lasts; gives the base URL. Port 0 takes a free one.
+
+    ConfigurationError if the address can not be listened on.
+    """
+    state = ServerState()
+    config = _config(application)
+    loop = asyncio.get_running_loop()
+    try:
+        listener = await loop.create_server(
+            lambda: _Protocol(config=config, server_state=state, app_state={}), host, port, backlog=2048
+        )
+    except (OSError, OverflowError) as problem:
+        raise ConfigurationError(f"can not listen on {host} port {port} ({problem}): choose another") from None
+    try:
+        yield _url(host, listener.sockets[0].getsockname()[1])
+    finally:
+        listener.close()
+        await _hang_up(state)
+
+
+def _config(application: Application) -> Config:
+    """No proxy headers: who the client is, the connection alone tells."""
+    config = Config(
+        application,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,
+    )
+    config.load()
+    return config
+
+
+async def _hang_up(state: ServerState) -> None:
+    """Drop every connection; requests that wait on theirs notice and end by themselves."""
+    for connection in list(state.connections):
+        connection.transport.abort()
+    while state.tasks:
+        await asyncio.wait(state.tasks)
+    await asyncio.sleep(0)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
