@@ -257,6 +257,7 @@ _Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_pla
 _Name = Annotated[str, _shaped(r"[a-z][a-z0-9_-]{0,39}", "1 to 40 lower-case letters, digits, - and _, a letter first")]
 _Id = Annotated[str, _shaped(r"[a-z0-9_]+(\.[a-z0-9_]+)+", "words of lower-case letters, digits and _ joined by dots")]
 _Scope = Annotated[str, _shaped(r"harvest:[a-z0-9_]+:[a-z0-9_]+", "a scope such as harvest:jobs:list")]
+_Path = tuple[Part, ...]
 _STRICT = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -316,19 +317,18 @@ def _conflicts(read: Document) -> Iterator[Problem]:
     groups, features = read.data.get("groups"), read.data.get("features", {})
     if isinstance(groups, list):
         yield from _undeclared(read, "groups", group_of, groups)
-        yield from _repeated(read, {("groups", index): str(name) for index, name in enumerate(groups)})
+        listed: dict[_Path, str] = {("groups", index): str(name) for index, name in enumerate(groups)}
+        yield from _repeated(read, listed, "list each group once")
     if isinstance(features, dict):
         yield from _undeclared(read, "features", _column(read, "feature"), features)
-    yield from _repeated(read, _column(read, "id"))
-    labels = _column(read, "label").items()
-    yield from _repeated(read, {path: (group_of.get((*path[:2], "group"), ""), label) for path, label in labels})
+    yield from _repeated(read, _column(read, "id"), "give each permission an id of its own")
+    labels = {path: (group_of.get((*path[:2], "group"), ""), label) for path, label in _column(read, "label").items()}
+    yield from _repeated(read, labels, "keep one, or correct its group or label")
     # One request can not tell two permissions apart: the verdict on one would be given to the other as well.
-    yield from _repeated(read, {path: it for path, it in _column(read, "endpoint").items() if it != "none"})
-    if "v3_source" not in read.data and _rows_with(read, "scopes"):
+    endpoints = {path: endpoint for path, endpoint in _column(read, "endpoint").items() if endpoint != "none"}
+    yield from _repeated(read, endpoints, "one request can not speak for two permissions: write none for one of them")
+    if not read.data.get("v3_source") and _rows_with(read, "scopes"):
         yield read.problem(("v3_source",), "is missing, yet there are scopes; write published or derived")
-
-
-_Path = tuple[Part, ...]
 
 
 def _rows_with(read: Document, name: str) -> dict[_Path, object]:
@@ -348,8 +348,8 @@ def _undeclared(read: Document, where: str, names: Mapping[_Path, str], declared
             yield read.problem(path, f"{name!r} is not declared under `{where}`; declare it there or correct it")
 
 
-def _repeated(read: Document, values: Mapping[_Path, object]) -> Iterator[Problem]:
+def _repeated(read: Document, values: Mapping[_Path, object], advice: str) -> Iterator[Problem]:
     first: dict[object, _Path] = {}
     for path, value in values.items():
         if (before := first.setdefault(value, path)) is not path:
-            yield read.problem(path, f"stands already on line {read.line_of(before)}; each may stand once")
+            yield read.problem(path, f"stands already on line {read.line_of(before)}; {advice}")
