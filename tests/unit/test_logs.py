@@ -1,0 +1,191 @@
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from monitor.logs import LogFormat, LogLevel, configure, traceback_text
+from monitor.redaction import redactor
+
+KEY = "k3y-of-acme-that-has-no-shape"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """What is configured here must not reach other tests."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    redactor.learn(KEY)
+    return io.StringIO()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def fail_with(text: str) -> None:
+    local = "-".join(["in", "the", "frame"])  # as a client's header would be
+    raise ValueError(f"{text} {len(local)}")
+
+
+def test_a_pipe_gets_json(stream: io.StringIO) -> None:
+    """One line is one JSON object with event, level, time in UTC and the fields."""
+    configure(LogLevel.INFO, LogFormat.AUTO, stream)
+
+    structlog.get_logger("monitor.sweep").info("finished_sweep", tenants=65, slot=3)
+
+    (line,) = lines(stream)
+    assert line | {"timestamp": ""} == {
+        "event": "finished_sweep",
+        "level": "info",
+        "logger": "monitor.sweep",
+        "tenants": 65,
+        "slot": 3,
+        "timestamp": "",
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", str(line["timestamp"]))
+
+
+def test_a_terminal_gets_colour() -> None:
+    """On a terminal a line is for reading, in colour; told `json`, it is JSON there too."""
+    terminal = Terminal()
+    configure(LogLevel.INFO, LogFormat.AUTO, terminal)
+    structlog.get_logger().info("finished_sweep", tenants=65)
+    assert "\x1b[" in terminal.getvalue()
+
+    terminal = Terminal()
+    configure(LogLevel.INFO, LogFormat.JSON, terminal)
+    structlog.get_logger().info("finished_sweep", tenants=65)
+    assert lines(terminal)[0]["tenants"] == 65
+
+
+def test_console_without_a_terminal_has_no_colour(stream: io.StringIO) -> None:
+    """Told `console`, a file gets the same line without a terminal's codes."""
+    configure(LogLevel.INFO, LogFormat.CONSOLE, stream)
+
+    structlog.get_logger().info("finished_sweep", tenants=65)
+
+    assert "finished_sweep" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", [LogFormat.JSON, LogFormat.CONSOLE])
+def test_no_way_into_the_log_lets_a_secret_through(stream: io.StringIO, log_format: LogFormat) -> None:
+    """Event, field, bound and context values, nested values, exceptions, other libraries' lines: all are redacted."""
+    configure(LogLevel.DEBUG, log_format, stream)
+    log = structlog.get_logger().bind(bound=f"x{KEY}")
+
+    with structlog.contextvars.bound_contextvars(context=KEY):
+        log.info(f"sent {KEY}", plain=KEY, nested={"headers": [("Authorization", KEY)]}, password="short")
+        try:
+            fail_with(f"refused {KEY}")
+        except ValueError as error:
+            error.add_note(f"while asking with {KEY}")
+            log.exception("failed_check", error=error)
+            logging.getLogger("uvicorn.error").exception("%s failed", KEY)
+            log.error("failed_again", exc_info=error)
+    logging.getLogger("alembic").warning("at %s", f"postgresql://monitor:{KEY}@db/monitor")
+    logging.getLogger("asyncio").error("unformatted", exc_info=(ValueError, ValueError(KEY), None))
+
+    written = stream.getvalue()
+    assert written.count("Traceback") >= 3
+    assert KEY not in written
+    assert "short" not in written
+    assert "in-the-frame" not in written  # a traceback shows no variables
+
+
+def test_a_traceback_is_text_without_secrets() -> None:
+    """The text of an exception, its causes and notes comes without secrets, for whoever prints it."""
+    redactor.learn(KEY)
+    try:
+        try:
+            fail_with(KEY)
+        except ValueError as error:
+            raise RuntimeError(f"gave up on {KEY}") from error
+    except RuntimeError as error:
+        shown = traceback_text(error)
+
+    assert "RuntimeError: gave up on ***" in shown
+    assert "ValueError: ***" in shown
+    assert KEY not in shown
+
+
+def test_no_value_forges_a_line_of_the_console(stream: io.StringIO) -> None:
+    """Line breaks and a terminal's codes in values are shown as escapes; only a traceback has lines, all indented."""
+    configure(LogLevel.INFO, LogFormat.CONSOLE, stream)
+    forged = "x\n2026-11-23T00:00:00Z [info] granted_everything \x1b[2J\r\u2028y"
+
+    structlog.get_logger().info(forged, tenant=forged)
+    try:
+        fail_with(forged)
+    except ValueError:
+        structlog.get_logger().exception("failed_check")
+    logging.getLogger("uvicorn.error").error(forged)
+
+    written = stream.getvalue()
+    assert [line for line in written.splitlines() if line.startswith("2026-11-23T00")] == []
+    assert "\x1b" not in written
+    assert "\r" not in written
+    assert "\\n2026-11-23T00:00:00Z [info] granted_everything \\x1b[2J\\r\\u2028y" in written
+
+
+def test_no_value_forges_a_line_of_json(stream: io.StringIO) -> None:
+    """In JSON a line break stays inside its string: one event is one line."""
+    configure(LogLevel.INFO, LogFormat.JSON, stream)
+
+    structlog.get_logger().info("read_row", name='Acme\n{"event": "forged"}')
+
+    assert [line["event"] for line in lines(stream)] == ["read_row"]
+
+
+def test_levels(stream: io.StringIO) -> None:
+    """Below the level nothing is written, ours or others'; the HTTP libraries tell of warnings only, at any level."""
+    configure(LogLevel.DEBUG, LogFormat.JSON, stream)
+    for name in ("httpx", "aiohttp.client", "sqlalchemy.engine.Engine", "apscheduler.scheduler", "other"):
+        logging.getLogger(name).info("told")
+        logging.getLogger(name).warning("warned")
+    assert [line["logger"] for line in lines(stream) if line["event"] == "told"] == ["other"]
+    assert len([line for line in lines(stream) if line["event"] == "warned"]) == 5
+
+    stream.truncate(0)
+    configure(LogLevel.WARNING, LogFormat.JSON, stream)
+    structlog.get_logger().info("told")
+    logging.getLogger("other").info("told")
+    assert stream.getvalue() == ""
+
+
+def test_configuring_again_replaces(stream: io.StringIO) -> None:
+    """A second configuration does not make every line appear twice."""
+    configure(LogLevel.INFO, LogFormat.JSON, io.StringIO())
+    configure(LogLevel.INFO, LogFormat.JSON, stream)
+
+    logging.getLogger("uvicorn.error").info("started")
+    structlog.get_logger().info("started")
+
+    assert len(lines(stream)) == 2
+
+
+def test_a_line_that_can_not_be_written_shows_nothing(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    """A library's broken log call is told as a lost line, without its arguments and without breaking the caller."""
+    configure(LogLevel.INFO, LogFormat.JSON, stream)
+
+    logging.getLogger("library").warning("%d things", KEY)
+
+    assert lines(stream) == [{"event": "lost_log_line", "problem": "TypeError"}]
+    assert KEY not in capsys.readouterr().err

@@ -1,0 +1,187 @@
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from checks.answer import Answer, AnswerKind
+from checks.catalogue import catalogue
+from checks.client import Observer
+from checks.credential import CredentialState
+from checks.report import CheckReport, Finding, Verdict, WriteAlarm
+from monitor.metrics import Metrics, Snapshot
+
+DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SNAPSHOT = Snapshot(
+    taken_at=NOW,
+    tenants={"ok": 60, "invalid": 2},
+    credentials={("harvest-key", "ok"): 61, ("harvest-key", "invalid"): 2},
+    suspects=4,
+    incidents_open=3,
+    outbox_notices={"pending": 5, "sent": 7},
+    outbox_oldest_age_seconds=90.5,
+    last_completed_sweep=NOW,
+    write_halt=True,
+    checks_overdue=1,
+)
+
+
+def finding(verdict: Verdict) -> Finding:
+    return Finding("jobs.list_jobs", "Jobs", "GET: List jobs", verdict, "V1", "", "GET /v1/jobs")
+
+
+def alarm() -> WriteAlarm:
+    return WriteAlarm("PATCH /v1/applications/{id}", 200, NOW, None, None, "all")
+
+
+def report(**changes: object) -> CheckReport:
+    plain = {"manifest_name": "gem", "manifest_version": "1", "manifest_digest": "d", "detail": "", "findings": ()}
+    return CheckReport(**{"state": CredentialState.OK, **plain, **changes})  # type: ignore[arg-type]
+
+
+def families(metrics: Metrics) -> dict[str, Metric]:
+    text, _ = metrics.render()
+    return {family.name: family for family in text_string_to_metric_families(text.decode())}
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    (found,) = [
+        sample.value
+        for family in families(metrics).values()
+        for sample in family.samples
+        if sample.name == f"harvest_monitor_{name}" and sample.labels == labels
+    ]
+    return found
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """With one of everything, so that every series there can be is there."""
+    metrics = Metrics("0.1.0")
+    metrics.request(catalogue().entry("GET /v1/jobs"), Answer(AnswerKind.JSON, 200))
+    metrics.show(SNAPSHOT)
+    return metrics
+
+
+def documented() -> dict[str, tuple[str, set[str]]]:
+    rows = re.findall(r"^\| `(harvest_monitor_\w+)` \| (\w+) \|(.*?)\| .+ \|$", DOCS.read_text("utf-8"), re.MULTILINE)
+    return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+
+def exported(metrics: Metrics) -> dict[str, tuple[str, set[str]]]:
+    return {
+        name + ("_total" if family.type == "counter" else ""): (
+            family.type,
+            {label for sample in family.samples for label in sample.labels} - {"le"},
+        )
+        for name, family in families(metrics).items()
+    }
+
+
+def test_docs_and_code_name_the_same_metrics(metrics: Metrics) -> None:
+    """docs/metrics.md has every metric with its type and labels, and none besides; its queries use no other."""
+    assert documented() == exported(metrics)
+
+    asked = re.findall(
+        r"harvest_monitor_\w+", "".join(re.findall(r"```promql\n(.*?)```", DOCS.read_text("utf-8"), re.S))
+    )
+    assert asked
+    assert set(asked) <= set(documented())
+
+
+def test_names_follow_prometheus(metrics: Metrics) -> None:
+    """Counters end in _total and nothing else does; times are in seconds; every metric has help; labels are few."""
+    for name, (kind, labels) in exported(metrics).items():
+        assert re.fullmatch(r"harvest_monitor_[a-z]+(_[a-z]+)*", name)
+        assert name.endswith("_total") == (kind == "counter"), name
+        assert not re.search(r"_(ms|millis|milliseconds|minutes|hours|count|sum|bucket|created)(_|$)", name)
+        assert re.search(r"duration|age|timestamp|wait(_|$)", name) is None or "_seconds" in name, name
+        assert labels <= {"outcome", "kind", "verdict", "class", "status", "reason", "result", "state", "version"}
+    assert all(family.documentation for family in families(metrics).values())
+
+
+def test_a_check_is_counted(metrics: Metrics) -> None:
+    """A check counts by outcome and kind, with its verdicts, its duration and its alarms."""
+    findings = (finding(Verdict.GRANTED), finding(Verdict.GRANTED), finding(Verdict.MISSING))
+
+    metrics.checked("harvest-key", report(findings=findings, duration_seconds=39.0, alarms=(alarm(),)))
+    metrics.checked("harvest-key", report(state=CredentialState.INVALID, duration_seconds=0.5))
+
+    assert value(metrics, "checks_total", outcome="drifted", kind="harvest-key") == 1
+    assert value(metrics, "checks_total", outcome="failed", kind="harvest-key") == 1
+    assert value(metrics, "verdicts_total", verdict="granted") == 2
+    assert value(metrics, "verdicts_total", verdict="missing") == 1
+    assert value(metrics, "check_duration_seconds_sum") == 39.5
+    assert value(metrics, "check_duration_seconds_bucket", le="45.0") == 2
+    assert value(metrics, "write_alarms_total") == 1
+
+
+def test_requests_and_waits_are_counted(metrics: Metrics) -> None:
+    """The client's observer counts requests by class and status, `none` where no answer came, and its pauses."""
+    observer: Observer = metrics
+
+    observer.request(catalogue().entry("PATCH /v1/applications/{id}"), Answer(AnswerKind.PERMISSION, 403))
+    observer.request(catalogue().entry("GET /v1/jobs/{id}"), Answer(AnswerKind.TIMEOUT))
+    observer.waited("reserve", 10.0)
+    observer.waited("reserve", 2.5)
+
+    assert value(metrics, "requests_total", **{"class": "PATCH", "status": "403"}) == 1
+    assert value(metrics, "requests_total", **{"class": "by-id", "status": "none"}) == 1
+    assert value(metrics, "rate_limit_waits_total", reason="reserve") == 2
+    assert value(metrics, "rate_limit_wait_seconds_total", reason="reserve") == 12.5
+
+
+def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
+    """Each of these has a counter that begins at 0 and goes up by one."""
+    for name, labels, count in [
+        ("fenced_total", {}, metrics.fenced),
+        ("notices_sent_total", {}, metrics.notice_sent),
+        ("notices_failed_total", {}, metrics.notice_failed),
+        ("tenants_file_reloads_total", {"result": "loaded"}, metrics.tenants_file_loaded),
+        ("tenants_file_reloads_total", {"result": "refused"}, metrics.tenants_file_refused),
+    ]:
+        assert value(metrics, name, **labels) == 0
+        count()
+        assert value(metrics, name, **labels) == 1
+
+
+def test_gauges_show_the_last_snapshot(metrics: Metrics) -> None:
+    """A snapshot replaces the one before as a whole: what it no longer counts is 0, not what it was."""
+    assert value(metrics, "tenants", state="invalid") == 2
+    assert value(metrics, "write_halt") == 1
+    assert value(metrics, "last_completed_sweep_timestamp_seconds") == NOW.timestamp()
+    assert value(metrics, "outbox_oldest_age_seconds") == 90.5
+
+    metrics.show(Snapshot(NOW, {"ok": 62}, {}, 0, 0, {}, 0.0, None, write_halt=False, checks_overdue=0))
+
+    assert value(metrics, "tenants", state="ok") == 62
+    assert value(metrics, "tenants", state="invalid") == 0
+    assert value(metrics, "outbox_notices", status="pending") == 0
+    assert value(metrics, "write_halt") == 0
+    assert "harvest_monitor_last_completed_sweep_timestamp_seconds" not in families(metrics)
+
+
+def test_before_the_first_snapshot_there_are_no_such_gauges() -> None:
+    """A process that has not read the database yet claims nothing about it."""
+    names = set(families(Metrics("0.1.0")))
+
+    assert names & {"harvest_monitor_tenants", "harvest_monitor_suspects", "harvest_monitor_write_halt"} == set()
+    assert "harvest_monitor_build_info" in names
+
+
+def test_two_processes_share_nothing() -> None:
+    """The registry is the object's own, so that nothing of the library's global one is exported or touched."""
+    one, other = Metrics("1"), Metrics("2")
+    one.fenced()
+
+    assert value(other, "fenced_total") == 0
+    assert value(other, "build_info", version="2") == 1
+    assert not [name for name in families(one) if not name.startswith("harvest_monitor_")]
+
+
+def test_the_content_type_is_that_of_the_text_format(metrics: Metrics) -> None:
+    """Every version of Prometheus reads text format 0.0.4."""
+    assert metrics.render()[1] == "text/plain; version=0.0.4; charset=utf-8"
