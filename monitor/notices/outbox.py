@@ -5,6 +5,7 @@ out, under the same Message-ID: a mail may come twice, and is never lost.
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -23,24 +24,32 @@ _SENDING = timedelta(minutes=5)  # well within the claim: a mail that hangs is n
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """What one call came to: notices sent, and attempts that failed."""
+
+    sent: int = 0
+    failed: int = 0
+
+
 class Outbox:
     def __init__(self, db: Database, transport: Transport, mail_from: str) -> None:
         self._db = db
         self._transport = transport
         self._mail_from = mail_from
 
-    async def deliver_once(self, now: datetime) -> int:
-        """Try what is due by now, each notice once; returns how many were sent."""
+    async def deliver_once(self, now: datetime) -> Deliveries:
+        """Try what is due by now, each notice once."""
         loop = asyncio.get_running_loop()
-        started, sent = loop.time(), 0
+        started, ended = loop.time(), []
         for _ in range(AT_MOST):
             present = now + timedelta(seconds=loop.time() - started)
             async with self._db.writing() as conn:
                 notice = await store.claim(conn, due=now, until=present + _CLAIM)
             if notice is None:
                 break
-            sent += await self._deliver(notice, present)
-        return sent
+            ended.append(await self._deliver(notice, present))
+        return Deliveries(sent=ended.count(True), failed=ended.count(False))
 
     async def _deliver(self, notice: Outgoing, now: datetime) -> bool:
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, case, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
@@ -13,6 +13,7 @@ from monitor.incidents import Audience
 from monitor.notices.causes import BEGINNINGS, ENDS, OpenCause
 from monitor.notices.letters import StillMissing
 from monitor.notices.notice import Outgoing, Status
+from monitor.store.statements import insert_if_new
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE, TENANT
 
 _AT_ONCE = 1000  # ids in one statement: both databases allow some 32,000 parameters
@@ -141,9 +142,9 @@ async def add(conn: AsyncConnection, notice: dict[str, Any]) -> int:
     return int((await conn.execute(insert(NOTICE).values(notice).returning(NOTICE.c.id))).scalar_one())
 
 
-async def has_message(conn: AsyncConnection, message_id: str) -> bool:
-    found = await conn.execute(select(exists().where(NOTICE.c.message_id == message_id)))
-    return bool(found.scalar_one())
+async def add_if_new(conn: AsyncConnection, notice: dict[str, Any]) -> bool:
+    """Write a notice unless one with its Message-ID is there already."""
+    return await insert_if_new(conn, NOTICE, notice)
 
 
 async def tell(

@@ -1,0 +1,69 @@
+"""Causes and letters for tests of notices."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from monitor.drift import EventKind
+from monitor.incidents import Audience
+from monitor.notices.causes import OpenCause
+from monitor.notices.compose import Composition, compose
+from monitor.notices.letters import Background
+from monitor.notices.policy import Policy
+from monitor.settings import NoticesMode
+
+NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
+SETTLE = timedelta(minutes=15)
+OPERATOR = "ops@vendor.example"
+
+_ids = count(1)
+
+
+def a_policy(mode: NoticesMode = NoticesMode.CSM) -> Policy:
+    return Policy(mode, SETTLE, "Harvest Monitor <monitor@vendor.example>", OPERATOR)
+
+
+def a_cause(kind: EventKind, permission: str | None = None, tenant: str = "acme", **facts: Any) -> OpenCause:
+    """A ripe cause of a tenant whose CSM is Dana; `permission` is its label and its id."""
+    number = next(_ids)
+    state = facts.get("state") or (None if permission else "invalid")
+    values: dict[str, Any] = {
+        "id": number,
+        "event_id": number,
+        "audience": Audience.CSM,
+        "brake_key": f"{kind}:{permission or state}",
+        "created_at": NOW - timedelta(minutes=20),
+        "kind": kind,
+        "tenant_id": tenant,
+        "tenant_name": tenant.title(),
+        "csm_name": "Dana Reyes",
+        "csm_email": "dana@vendor.example",
+        "removed": False,
+        "credential_id": 1,
+        "credential_label": "Gem Harvest API Key",
+        "credential_kind": "harvest-key",
+        "permission_id": permission,
+        "permission_group": "Offers" if permission else None,
+        "permission_label": permission,
+        "mapping": None,
+        "state": state,
+        "detail": "",
+        "seen_before": NOW - timedelta(hours=4),
+        "first_seen": NOW - timedelta(minutes=21),
+        "at": NOW - timedelta(minutes=20),
+    }
+    return OpenCause(**values | facts)
+
+
+def for_operator(kind: EventKind, permission: str | None = None, tenant: str = "acme", **facts: Any) -> OpenCause:
+    return a_cause(kind, permission, tenant, **{"audience": Audience.OPERATOR} | facts)
+
+
+def composed(
+    *causes: OpenCause,
+    mode: NoticesMode = NoticesMode.CSM,
+    active_tenants: int = 100,
+    now: datetime = NOW,
+    background: Background | None = None,
+) -> Composition:
+    return compose(causes, active_tenants, a_policy(mode), now, background or Background())

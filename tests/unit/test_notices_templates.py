@@ -1,0 +1,358 @@
+"""The words of every mail: right in number, escaped, the same in text and HTML, and safe to forward."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+from jinja2 import UndefinedError
+
+from monitor.drift import EventKind
+from monitor.notices.causes import OpenCause
+from monitor.notices.letters import (
+    AlarmLetter,
+    Background,
+    Letter,
+    StillMissing,
+    clean,
+    counted,
+    duration,
+    moment,
+)
+from monitor.notices.render import LONGEST_SUBJECT, Rendered, Renderer
+from monitor.settings import NoticesMode
+from tests.notices import NOW, a_cause, composed, for_operator
+
+LOST, REGAINED, FOUND = EventKind.LOST, EventKind.REGAINED, EventKind.FOUND
+FAILED, RECOVERED = EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED
+RENDERER = Renderer()
+RULER = "-" * 60
+HOSTILE = "<script>alert(1)</script>\r\nBcc: everybody@example.org\u2028{{ 7 * 7777 }} & “Co” \x00\u202e"
+LONG = "GET: " + "ein sehr langes Wort " * 14 + "x" * 20
+UNICODE = "Žluťoučký kůň 株式会社 🐎"
+
+
+class _Words(HTMLParser):
+    """The visible text of a page, and its links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.tags[-1:] != ["title"]:
+            self.pieces.append(data)
+
+
+def _visible(html: str) -> str:
+    words = _Words()
+    words.feed(html)
+    return " ".join(" ".join(words.pieces).split())
+
+
+def _worded(*causes: OpenCause, mode: NoticesMode = NoticesMode.CSM, background: Background | None = None) -> Rendered:
+    (draft, *_) = composed(*causes, mode=mode, background=background).drafts
+    return RENDERER.render(draft.letter)
+
+
+def _forwarded(words: Rendered) -> str:
+    return words.text.split(RULER)[1]
+
+
+def _an_alarm(text: str = "Acme", stops: str = "all") -> AlarmLetter:
+    return AlarmLetter(clean(text), "acme", clean(text), "POST /v1/candidates", 201, moment(NOW), "req-1", "", stops)
+
+
+def _letters(text: str, number: int) -> Iterator[Letter]:
+    """A letter of every kind, with `text` wherever a foreign text goes and `number` of everything."""
+    facts = {"tenant_name": text, "credential_label": text, "csm_name": text, "permission_group": text, "detail": text}
+    impacts = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text),))
+    for kind in (LOST, REGAINED):
+        causes = [
+            a_cause(kind, f"p{n}", **facts | {"permission_label": text, "mapping": "likely"}, told_by=1)
+            for n in range(number)
+        ]
+        yield composed(*causes, background=impacts).drafts[0].letter
+    for kind in (FAILED, RECOVERED):
+        for credential_kind in ("harvest-key", "harvest-oauth"):
+            causes = [
+                a_cause(kind, credential_id=n, credential_kind=credential_kind, told_by=1, **facts)
+                for n in range(number)
+            ]
+            yield composed(*causes).drafts[0].letter
+    for kind in (FOUND, EventKind.NEWLY_REQUIRED, EventKind.EXCESS_FOUND):
+        causes = [for_operator(kind, f"p{n}", f"t{n}", credential_id=n, **facts) for n in range(number)]
+        yield composed(*causes).drafts[0].letter
+    for state in ("invalid", "blocked", "retired", "unreachable", "misconfigured"):
+        yield (
+            composed(*[for_operator(FAILED, None, f"t{n}", state=state, **facts) for n in range(number)])
+            .drafts[0]
+            .letter
+        )
+    wave = [
+        a_cause(LOST, "p", f"t{n}", credential_id=n, **facts | {"permission_label": text}) for n in range(number + 3)
+    ]
+    yield composed(*wave, active_tenants=10).drafts[-1].letter
+    yield from (_an_alarm(text, stops) for stops in ("all", "without_id"))
+
+
+@pytest.mark.parametrize("text", ["Acme", UNICODE, LONG, HOSTILE], ids=["plain", "unicode", "long", "hostile"])
+@pytest.mark.parametrize("number", [1, 3, 60])
+def test_every_template_words_every_letter(text: str, number: int) -> None:
+    """Whatever the names hold, every part can be made, in one line or escaped once, and nothing in it is undefined."""
+    kinds = set()
+    for letter in _letters(text, number):
+        kinds.add(letter.template)
+        words = RENDERER.render(letter)
+        assert 0 < len(words.subject) <= LONGEST_SUBJECT
+        assert words.subject.isprintable()
+        assert "<script" not in words.html
+        assert "\r" not in words.text
+        assert "&amp;lt;" not in words.html
+        assert "&amp;amp;" not in words.html
+        assert "None" not in words.text
+        assert "54439" not in words.text  # {{ 7 * 7777 }} stays as it is
+        assert "\n\n\n\n" not in words.text
+    assert kinds == {"csm", "digest", "brake", "alarm"}
+
+
+def test_a_foreign_line_break_forges_no_line() -> None:
+    """A name can not begin a line of its own, neither in the subject nor in the text."""
+    for letter in _letters(HOSTILE, 2):
+        words = RENDERER.render(letter)
+        assert "\n" not in words.subject
+        assert not any(line.startswith("Bcc:") for line in words.text.splitlines())
+        assert not any(mark in words.text for mark in "\x00\u2028\u202e")
+
+
+def test_html_is_escaped_and_text_is_not() -> None:
+    """Labels stand in the text letter for letter, and in the page as text."""
+    words = _worded(a_cause(LOST, "GET: <b>R&D</b> application’s offers"))
+    assert "GET: <b>R&D</b> application’s offers" in words.text
+    assert "GET: <b>R&D</b> application’s offers" in words.subject
+    assert "GET: &lt;b&gt;R&amp;D&lt;/b&gt; application’s offers" in words.html
+    assert "<b>R&D" not in words.html
+
+
+def test_text_and_page_tell_the_same() -> None:
+    """Every word of the text but rulers and bullets is on the page, in the same order."""
+    for number in (1, 3):
+        for letter in _letters("Acme & Söhne", number):
+            words = RENDERER.render(letter)
+            text = [
+                word for word in words.text.split() if re.search(r"\w", word) and not re.fullmatch(r"[0-9]\.", word)
+            ]
+            page = iter(_visible(words.html).split())
+            plain = [re.sub(r"[^\w]", "", word) for word in text]
+            shown = [re.sub(r"[^\w]", "", word) for word in page]
+            assert "".join(plain) == "".join(shown)
+
+
+def test_a_mail_carries_no_link_and_loads_nothing() -> None:
+    """Nothing in a mail acts, tracks or is fetched: no links, images, forms, scripts or style sheets."""
+    for letter in _letters("Acme", 2):
+        words = RENDERER.render(letter)
+        parser = _Words()
+        parser.feed(words.html)
+        assert not set(parser.tags) & {"a", "img", "form", "script", "link", "style", "iframe", "button", "input"}
+        assert not re.search(r"https?:|mailto:|url\(|src=|href=", words.html + words.text)
+
+
+@pytest.mark.parametrize(
+    ("causes", "subject"),
+    [
+        ([a_cause(LOST, "GET: List offers")], "Acme: Greenhouse permission missing: GET: List offers"),
+        (
+            [a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs"), a_cause(LOST, "GET: List tags")],
+            "Acme: 3 Greenhouse permissions missing",
+        ),
+        ([a_cause(REGAINED, "GET: List offers", told_by=1)], "Acme: Greenhouse permission is back: GET: List offers"),
+        (
+            [a_cause(REGAINED, "GET: List offers", told_by=1), a_cause(REGAINED, "GET: List jobs", told_by=1)],
+            "Acme: 2 Greenhouse permissions are back",
+        ),
+        ([a_cause(FAILED)], "Acme: Greenhouse credential no longer works"),
+        ([a_cause(FAILED), a_cause(FAILED, credential_id=2)], "Acme: 2 Greenhouse credentials no longer work"),
+        ([a_cause(RECOVERED, told_by=1)], "Acme: Greenhouse credential works again"),
+        (
+            [a_cause(LOST, "GET: List offers"), a_cause(REGAINED, "GET: List jobs", told_by=1), a_cause(FAILED)],
+            "Acme: credential no longer works, 1 permission missing, 1 permission back (Greenhouse)",
+        ),
+    ],
+)
+def test_a_subject_says_it_all_on_a_lock_screen(causes: list[OpenCause], subject: str) -> None:
+    """Customer first, then what is the matter, by name where it is one thing."""
+    assert _worded(*causes).subject == subject
+
+
+def test_the_first_sentence_says_what_broke_and_for_whom() -> None:
+    """Reading the beginning is enough."""
+    text = _worded(a_cause(LOST, "GET: List offers")).text
+    first = text.split("\n\n")[1]
+    assert first.startswith(
+        "The Greenhouse credential “Gem Harvest API Key” of Acme no longer has a permission that our integration needs."
+    )
+
+
+def test_permissions_stand_by_group_in_the_order_of_the_events() -> None:
+    """Groups and labels are those of Greenhouse, and come in the manifest's order, not in the alphabet's."""
+    causes = [
+        a_cause(LOST, "GET: List Openings for a job", permission_group="Job Openings"),
+        a_cause(LOST, "POST : Reject Application", permission_group="Applications"),
+        a_cause(LOST, "GET: List Applications", permission_group="Applications"),
+    ]
+    boxes = _forwarded(_worded(*causes))
+    assert re.search(
+        r"Job Openings\n   \[ \] GET: List Openings for a job\n"
+        r"   Applications\n   \[ \] POST : Reject Application\n   \[ \] GET: List Applications\n",
+        boxes,
+    )
+
+
+def test_a_shared_window_is_told_once_and_differing_ones_each() -> None:
+    """When it happened stands in UTC: once where all have it in common, else with each permission."""
+    one, other = a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs")
+    shared = _worded(one, other).text
+    assert shared.count("Last seen granted: 23 Nov 2026, 10:05 UTC\nFirst seen missing: 23 Nov 2026, 13:44 UTC\n") == 1
+    late = a_cause(LOST, "GET: List tags", first_seen=NOW - timedelta(minutes=1), seen_before=None)
+    each = _worded(one, late).text
+    assert each.count("First seen missing: 23 Nov 2026, 13:44 UTC") == 1
+    assert "  - GET: List tags\n    First seen missing: 23 Nov 2026, 14:04 UTC\n" in each
+
+
+def test_an_impact_stands_beside_its_permission() -> None:
+    """What the manifest says fails without a permission is told with it; without a sentence nothing is."""
+    impacts = Background({"GET: List offers": "Offers are not shown."})
+    words = _worded(a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs"), background=impacts)
+    assert "  - GET: List offers\n    Offers are not shown.\n  - GET: List jobs\n" in words.text
+
+
+def test_a_likely_mapping_is_marked_and_explained() -> None:
+    """Where it is not certain which box a request belongs to, CSM and customer are told."""
+    words = _worded(a_cause(LOST, "POST: Move Application", mapping="likely"), a_cause(LOST, "GET: List jobs"))
+    assert "  - POST: Move Application (likely)\n  - GET: List jobs\n" in words.text
+    assert "Likely: Greenhouse does not say exactly which box this request belongs to." in words.text
+    assert "If it is ticked already, please tell us." in _forwarded(words)
+    assert "ikely" not in _worded(a_cause(LOST, "GET: List jobs")).text
+
+
+def test_the_customers_admin_is_told_where_to_go_and_what_to_tick() -> None:
+    """The paragraph to forward stands alone: the credential, the way, the right the admin needs, the boxes."""
+    request = _forwarded(_worded(a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs")))
+    for said in (
+        "“Gem Harvest API Key” in the Greenhouse account of Acme",
+        "Configure › Dev Center › API Credential Management",
+        "Manage Permissions",
+        "Tick these 2 boxes and save",
+        "[ ] GET: List offers",
+        "[ ] GET: List jobs",
+        "“Can manage ALL organization's API Credentials”, under Developer permissions",
+    ):
+        assert said in request
+    assert "Dana" not in request
+    assert "vendor.example" not in request
+
+
+def test_a_refused_key_may_be_revoked_or_retired() -> None:
+    """Nobody is told that a key was mistyped, since Greenhouse retires such keys; none is asked for by mail."""
+    words = _worded(a_cause(FAILED))
+    assert "revoked, or retired by Greenhouse" in words.text
+    request = _forwarded(words)
+    assert "revoked, or retired by Greenhouse" in request
+    assert "unavailable after 31 August 2026" in request
+    assert "never send a key or a secret by e-mail" in request
+    assert "never send a key or a secret by e-mail" in _visible(words.html)
+
+
+def test_an_oauth_credential_is_not_said_to_be_retired() -> None:
+    """The retirement is of Harvest v1 and v2 keys only."""
+    assert "retired" not in _worded(a_cause(FAILED, credential_kind="harvest-oauth")).text
+
+
+def test_good_news_asks_for_nothing() -> None:
+    """A mail of recoveries only holds nothing to forward, and says that nothing is to be done."""
+    words = _worded(a_cause(REGAINED, "GET: List offers", told_by=1), a_cause(RECOVERED, told_by=1))
+    assert RULER not in words.text
+    assert "There is nothing you need to do about this." in words.text
+    assert "Seen granted again: 23 Nov 2026, 13:44 UTC" in words.text
+
+
+def test_what_is_still_missing_is_told_with_good_news() -> None:
+    """A CSM who reads that something is back also reads what is not."""
+    background = Background(still_missing=(StillMissing(1, "x", "Jobs", "GET: List jobs"),))
+    words = _worded(a_cause(REGAINED, "GET: List offers", told_by=1), background=background)
+    assert "Still missing, as we wrote to you before:\n\nJobs\n  - GET: List jobs\n" in words.text
+    assert "nothing you need to do" not in words.text
+
+
+def test_newly_required_is_never_worded_as_lost() -> None:
+    """What we ask for anew was not taken away by anybody."""
+    words = _worded(for_operator(EventKind.NEWLY_REQUIRED, "GET: List jobs"))
+    assert "newly required and not granted" in words.subject
+    assert "lost" not in f"{words.subject} {words.text}".casefold()
+
+
+def test_a_brake_notice_says_how_to_go_on() -> None:
+    """How many, what, who for example, and the commands."""
+    wave = [a_cause(LOST, "GET: List offers", f"tenant{n}", credential_id=n) for n in range(12)]
+    words = RENDERER.render(composed(*wave).drafts[-1].letter)
+    assert words.subject == (
+        "Harvest Monitor: mail to CSMs is held: 12 tenants lost the permission “GET: List offers” (Offers)"
+    )
+    for said in (
+        "More than 5 of your 100 tenants",
+        "Tenant0 (tenant0), Tenant1 (tenant1), Tenant10 (tenant10)",
+        "harvest-monitor notices release",
+        "harvest-monitor notices drop",
+        "within 15 minutes",
+    ):
+        assert said in words.text
+
+
+@pytest.mark.parametrize(
+    ("stops", "said"),
+    [("all", "All write probes of all tenants are stopped."), ("without_id", "Write probes without an id are stopped")],
+)
+def test_an_alarm_names_what_happened_and_what_stopped(stops: str, said: str) -> None:
+    """The operator can find the request at Greenhouse and knows how to go on."""
+    text = RENDERER.render(_an_alarm(stops=stops)).text
+    assert said in text
+    for fact in ("POST /v1/candidates", "201", "req-1", "23 Nov 2026, 14:05 UTC", "writes resume --reason"):
+        assert fact in text
+
+
+def test_a_template_that_asks_for_nothing_known_fails() -> None:
+    """A slip in a template is an error, not an empty place in a mail."""
+    environment = RENDERER._environment
+    with pytest.raises(UndefinedError):
+        environment.from_string("{{ letter.surname }}").render(letter=_an_alarm())
+
+
+def test_the_subject_is_cut_at_the_end() -> None:
+    """A subject that is too long ends with an ellipsis; the customer's name stands in front."""
+    subject = _worded(a_cause(LOST, LONG)).subject
+    assert subject.startswith("Acme: Greenhouse permission missing: GET: ein sehr")
+    assert subject.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(900, "15 minutes"), (14400, "4 hours"), (90, "90 seconds"), (3600, "1 hour"), (1, "1 second"), (0, "0 seconds")],
+)
+def test_durations_in_words(seconds: int, words: str) -> None:
+    """A span is told in the largest unit that fits."""
+    assert duration(timedelta(seconds=seconds)) == words
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    """One has no s."""
+    assert (counted(1, "tenant"), counted(2, "tenant"), counted(1200, "tenant")) == (
+        "1 tenant",
+        "2 tenants",
+        "1,200 tenants",
+    )
