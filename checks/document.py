@@ -189,7 +189,7 @@ def parse(raw: bytes, source: str) -> Document:
 
 def _decoded(raw: bytes, source: str) -> str:
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         problem = Problem(source, raw.count(b"\n", 0, error.start) + 1, (), "is not UTF-8; save the file as UTF-8")
     raise DocumentError(str(problem))

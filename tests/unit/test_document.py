@@ -333,6 +333,18 @@ def test_a_value_is_never_echoed(text: str) -> None:
     assert CANARY not in f"{error} {error!r} {error.problems} {error.__cause__!r} {error.__context__!r}"
 
 
+def test_a_name_that_could_be_a_key_is_withheld() -> None:
+    """A key pasted where a field's name belongs is told by its line only; a short name is shown."""
+    with pytest.raises(DocumentError) as caught:
+        document("id: a\ncsm: {a7183e1b7e9ab09b8a5cfa87d1934c3c}\nmoed: x\n").fit(Tenant)
+
+    assert [problem.split(": ")[1] for problem in caught.value.problems] == [
+        "csm.(name withheld)",
+        "csm.email",
+        "moed",
+    ]
+
+
 def test_a_document_does_not_print_its_data() -> None:
     """A document that ends up in a log or a traceback shows none of its values."""
     assert CANARY not in repr(document(f"id: {CANARY}"))
