@@ -82,6 +82,19 @@ async def check(inquiry: Asking, question: Question, catalogue: Catalogue, means
     )
 
 
+def untried(manifest: Manifest, detail: str, now: datetime) -> CheckReport:
+    """The report of a credential that could not even be tried; `detail` says what is wrong and what to do."""
+    return CheckReport(
+        manifest_name=manifest.name,
+        manifest_version=manifest.version,
+        manifest_digest=manifest.digest,
+        state=CredentialState.MISCONFIGURED,
+        detail=detail,
+        findings=(),
+        started_at=now,
+    )
+
+
 @dataclass
 class _Conduct:
     """Puts the questions; holds what was answered."""

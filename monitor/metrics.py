@@ -116,11 +116,9 @@ class Metrics:
     def fenced(self) -> None:
         self._fenced.inc()
 
-    def notice_sent(self) -> None:
-        self._sent.inc()
-
-    def notice_failed(self) -> None:
-        self._failed.inc()
+    def delivered(self, sent: int, failed: int) -> None:
+        self._sent.inc(sent)
+        self._failed.inc(failed)
 
     def tenants_file_loaded(self) -> None:
         self._reloads.labels("loaded").inc()

@@ -7,14 +7,13 @@ from typing import Protocol
 
 from checks.catalogue import WriteProbes
 from checks.confirmation import second_look, together
-from checks.credential import CredentialKind, CredentialState, Secret, fingerprint
-from checks.errors import HarvestMonitorError
-from checks.harvest_key import Question, WriteGuard
-from checks.manifest import Manifest
+from checks.credential import CredentialKind, Secret, fingerprint
+from checks.errors import CredentialError, HarvestMonitorError
+from checks.harvest_key import Question, WriteGuard, untried
 from checks.report import CheckReport
 from monitor.check_document import Checked, CheckError, ExitStatus
 from monitor.errors import ConfigurationError
-from monitor.greenhouse import Greenhouse
+from monitor.greenhouse import Greenhouse, utc_now
 
 MOST_SECOND_LOOKS = 2  # a refused key that comes back may then show something missing for the first time
 
@@ -73,7 +72,7 @@ class OneShot:
     async def _result(self, task: Task) -> Result:
         try:
             return await self._looked_at(task)
-        except ConfigurationError as problem:
+        except (ConfigurationError, CredentialError) as problem:
             return _misconfigured(task, str(problem), ExitStatus.USAGE)
         except Exception as problem:  # one tenant's surprise must not cost the others their results
             message = f"the check broke off ({type(problem).__name__}); please report this"
@@ -102,20 +101,12 @@ class OneShot:
         return report, fingerprint(secret, self.installation_key)
 
 
-def misconfigured(manifest: Manifest) -> CheckReport:
-    """The report of a credential that could not even be tried."""
-    return CheckReport(
-        manifest_name=manifest.name,
-        manifest_version=manifest.version,
-        manifest_digest=manifest.digest,
-        state=CredentialState.MISCONFIGURED,
-        detail="misconfigured",
-        findings=(),
-    )
-
-
 def _misconfigured(task: Task, message: str, status: ExitStatus) -> Result:
     checked = Checked(
-        task.tenant_id, task.label, CredentialKind.HARVEST_KEY, None, misconfigured(task.question.manifest)
+        task.tenant_id,
+        task.label,
+        CredentialKind.HARVEST_KEY,
+        None,
+        untried(task.question.manifest, "misconfigured", utc_now()),
     )
     return Result(checked, CheckError(task.tenant_id, message, status))

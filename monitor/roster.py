@@ -1,12 +1,13 @@
 """Who is watched with what: the tenants file, read against the manifests and the settings."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from checks.catalogue import WriteProbes
 from checks.errors import ManifestError
 from checks.harvest_key import Question
-from checks.manifest import Manifest, load
+from checks.manifest import Manifest
+from monitor.shelf import Shelf
 from monitor.tenants import CredentialConfig, TenantConfig, TenantProblem, TenantsFile, check_against, declined_ids
 
 
@@ -39,11 +40,8 @@ class Roster:
         return self.watched.get((tenant_id, label))
 
 
-def draw_up(
-    file: TenantsFile, default_manifest: Manifest, setting: WriteProbes, read: Callable[[str], Manifest] = load
-) -> Roster:
+def draw_up(file: TenantsFile, shelf: Shelf, setting: WriteProbes) -> Roster:
     """A tenant whose manifest can not be read, or does not know its features, becomes a problem of its own."""
-    shelf = _Shelf(default_manifest, read)
     sound, problems = [], list(file.problems)
     for tenant in file.tenants:
         found = _problems(tenant, shelf)
@@ -53,40 +51,18 @@ def draw_up(
     return Roster(TenantsFile(tuple(sound), tuple(problems)), _watched(sound, shelf, setting))
 
 
-class _Shelf:
-    """Each manifest is read once; one that can not be read is told of for every tenant that names it."""
-
-    def __init__(self, default: Manifest, read: Callable[[str], Manifest]) -> None:
-        self._default = default
-        self._read = read
-        self._known: dict[str, Manifest | ManifestError] = {}
-
-    def manifest(self, credential: CredentialConfig) -> Manifest:
-        if credential.manifest is None:
-            return self._default
-        if credential.manifest not in self._known:
-            try:
-                self._known[credential.manifest] = self._read(credential.manifest)
-            except ManifestError as problem:
-                self._known[credential.manifest] = problem
-        found = self._known[credential.manifest]
-        if isinstance(found, ManifestError):
-            raise found
-        return found
-
-
-def _problems(tenant: TenantConfig, shelf: _Shelf) -> list[TenantProblem]:
+def _problems(tenant: TenantConfig, shelf: Shelf) -> list[TenantProblem]:
     try:
-        manifests = [shelf.manifest(credential) for credential in tenant.credentials]
+        manifests = [shelf.manifest(credential.manifest) for credential in tenant.credentials]
     except ManifestError as problem:
         return [TenantProblem(tenant.id, tenant.line, f"{problem} (tenant {tenant.id})")]
     return list(check_against(tenant, manifests))
 
 
-def _watched(tenants: Iterable[TenantConfig], shelf: _Shelf, setting: WriteProbes) -> dict[tuple[str, str], Watched]:
+def _watched(tenants: Iterable[TenantConfig], shelf: Shelf, setting: WriteProbes) -> dict[tuple[str, str], Watched]:
     return {
         (tenant.id, credential.label): Watched(
-            tenant, credential, shelf.manifest(credential), lower_of(setting, tenant.write_probes)
+            tenant, credential, shelf.manifest(credential.manifest), lower_of(setting, tenant.write_probes)
         )
         for tenant in tenants
         for credential in tenant.credentials

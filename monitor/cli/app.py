@@ -2,7 +2,7 @@
 
 import typer
 
-from monitor.cli import check, manifest, sandbox
+from monitor.cli import check, db, history, manifest, notices, sandbox, serve, tenants, writes
 from monitor.version import VERSION
 
 app = typer.Typer(
@@ -28,6 +28,12 @@ def _main(
     pass
 
 
+app.command("serve", epilog=serve.EXAMPLE)(serve.command)
 app.command("check", epilog=check.EXAMPLE)(check.command)
+app.add_typer(tenants.app, name="tenants")
+app.command("history", epilog=history.EXAMPLE)(history.command)
+app.add_typer(notices.app, name="notices")
 app.add_typer(manifest.app, name="manifest")
+app.add_typer(writes.app, name="writes")
+app.add_typer(db.app, name="db")
 app.command("sandbox", epilog=sandbox.EXAMPLE)(sandbox.command)

@@ -25,6 +25,7 @@ from monitor.redaction import redactor
 from monitor.roster import Roster, draw_up
 from monitor.secrets import resolve
 from monitor.settings import Settings
+from monitor.shelf import Shelf
 from monitor.version import VERSION
 from monitor.write_guards import OneShotWriteGuard
 
@@ -62,7 +63,7 @@ def _run(
     given = {"tenants": tenants_file, "write_probes": write_probes}
     settings = settings_module.load(**{name: value for name, value in given.items() if value is not None})
     configure(settings.log_level, settings.log_format, sys.stderr)
-    roster = draw_up(tenants.read(settings.tenants), load(settings.manifest), settings.write_probes)
+    roster = draw_up(tenants.read(settings.tenants), Shelf(load(settings.manifest)), settings.write_probes)
     errors = [*_problems(roster, wanted), *_strangers(roster, wanted)]
     results = asyncio.run(_look(settings, _tasks(roster, wanted)))
     return results, errors + [result.error for result in results if result.error is not None]

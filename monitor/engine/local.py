@@ -7,19 +7,29 @@ import structlog
 
 log = structlog.get_logger()
 
+REST_SECONDS = 60.0
+
 
 class LocalEngine:
-    """Takes credentials by number and runs one job for each; a job that fails spoils only itself."""
+    """Takes credentials by number and runs one job for each.
 
-    def __init__(self, job: Callable[[int], Awaitable[None]], concurrency: int) -> None:
+    A job that fails spoils only itself, and rests for a minute: what is due stays due, and must not spin.
+    """
+
+    def __init__(self, job: Callable[[int], Awaitable[None]], concurrency: int, clock: Callable[[], float]) -> None:
         self._job = job
         self._concurrency = concurrency
+        self._clock = clock
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._resting: dict[int, float] = {}
         self._stopping = False
 
     @property
-    def running(self) -> frozenset[int]:
-        return frozenset(self._running)
+    def busy(self) -> frozenset[int]:
+        """Credentials not to be handed in now: under way, or resting after a failure."""
+        now = self._clock()
+        self._resting = {key: until for key, until in self._resting.items() if until > now}
+        return frozenset(self._running) | frozenset(self._resting)
 
     @property
     def free(self) -> int:
@@ -27,11 +37,10 @@ class LocalEngine:
         return 0 if self._stopping else self._concurrency - len(self._running)
 
     def dispatch(self, credential_ids: Iterable[int]) -> None:
-        """Starts the jobs of those not running yet, up to what is free; the others stay due."""
+        """Starts the jobs of those that are not busy, up to what is free; the others stay due."""
+        busy = self.busy
         for credential_id in credential_ids:
-            if self.free <= 0:
-                return
-            if credential_id not in self._running:
+            if self.free > 0 and credential_id not in busy:
                 task = asyncio.create_task(self._run(credential_id), name=f"check-{credential_id}")
                 self._running[credential_id] = task
 
@@ -39,7 +48,8 @@ class LocalEngine:
         try:
             await self._job(credential_id)
         except Exception:
-            log.exception("check_crashed", credential_id=credential_id)
+            self._resting[credential_id] = self._clock() + REST_SECONDS
+            log.exception("check_broke_off", credential_id=credential_id)
         finally:
             del self._running[credential_id]
 

@@ -10,15 +10,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, event, text
+from sqlalchemy import URL, event, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from monitor.errors import StoreError
 from monitor.store.migrations import Standing, standing, upgrade
+from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
 
 BUSY_TIMEOUT_SECONDS = 30
-_MIGRATION_LOCK = 0x68617276  # any number that no other program is likely to lock
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -70,10 +70,17 @@ class Database:
         self._refuse_strangers(await self.standing())
         try:
             async with self.writing() as conn:
-                if not self.is_sqlite:
-                    await conn.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+                await one_at_a_time(conn, MIGRATION_LOCK)
                 await conn.run_sync(upgrade)
         except SQLAlchemyError as error:
+            raise StoreError(self._unusable(error)) from error
+
+    async def ping(self) -> None:
+        """StoreError unless the database answers."""
+        try:
+            async with self.reading() as conn:
+                await conn.execute(select(1))
+        except (SQLAlchemyError, OSError) as error:
             raise StoreError(self._unusable(error)) from error
 
     async def close(self) -> None:

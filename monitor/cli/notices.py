@@ -1,0 +1,65 @@
+"""`notices list|release|drop`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import typer
+
+from monitor.cli.output import print_json, print_table
+from monitor.cli.records import moment, who, with_database
+from monitor.greenhouse import utc_now
+from monitor.notices import holds
+from monitor.notices.notice import Status
+from monitor.settings import Settings
+from monitor.store.database import Database
+from monitor.store.notices import ListedNotice
+
+app = typer.Typer(help="Look at notices; let held ones go, or drop them.", no_args_is_help=True)
+Ids = typer.Argument(None, help="Numbers of notices; every held one if left out.")
+Reason = typer.Option("", help="Why, for the record.")
+
+
+@app.command("list", epilog="Example: harvest-monitor notices list --status held")
+def list_(
+    status: list[Status] | None = typer.Option(None, help="Only notices that stand so."),
+    tenant: str | None = typer.Option(None, help="Of one tenant, by its id."),
+    limit: int = typer.Option(100, min=1, help="The newest so many."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Notices and how they stand, the newest first."""
+
+    async def ask(db: Database, _: Settings) -> Sequence[ListedNotice]:
+        return await holds.listing(db, status or tuple(Status), tenant, limit)
+
+    found = with_database(ask)
+    if as_json:
+        print_json({"notices": [asdict(notice) for notice in found]})
+        return
+    print_table(
+        ["NUMBER", "WRITTEN", "STATUS", "TO", "SUBJECT", "TRIES", "LAST ERROR"],
+        [
+            (str(n.id), moment(n.created_at), n.status, n.recipient, n.subject, str(n.attempts), n.last_error or "")
+            for n in found
+        ],
+        empty="no notices that fit",
+    )
+
+
+@app.command(epilog="Example: harvest-monitor notices release --reason 'Greenhouse confirmed the change'")
+def release(ids: list[int] | None = Ids, reason: str = Reason) -> None:
+    """Send held notices after all."""
+
+    async def act(db: Database, _: Settings) -> list[int]:
+        return await holds.release(db, utc_now(), who(), reason, ids or None)
+
+    typer.echo(f"{len(with_database(act))} notices released")
+
+
+@app.command(epilog="Example: harvest-monitor notices drop 17 18 --reason 'our own mistake'")
+def drop(ids: list[int] | None = Ids, reason: str = Reason) -> None:
+    """Never send held notices."""
+
+    async def act(db: Database, _: Settings) -> list[int]:
+        return await holds.drop(db, utc_now(), who(), reason, ids or None)
+
+    typer.echo(f"{len(with_database(act))} notices dropped")

@@ -1,0 +1,164 @@
+"""`tenants list|show|sync`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from checks.credential import CredentialState
+from checks.manifest import load as load_manifest
+from checks.report import Verdict
+from checks.verdict import REASONS
+from monitor.check_document import ExitStatus
+from monitor.cli.output import complain, print_json, print_table
+from monitor.cli.records import moment, with_database
+from monitor.drift import PermissionStanding, Policy
+from monitor.greenhouse import utc_now
+from monitor.metrics import Metrics
+from monitor.settings import Settings
+from monitor.shelf import Shelf
+from monitor.store import overview
+from monitor.store.database import Database
+from monitor.store.overview import CredentialDetail, TenantLine
+from monitor.store.tenants import Synced
+from monitor.version import VERSION
+from monitor.watchlist import Watchlist
+
+app = typer.Typer(
+    help="Look at tenants as they were last seen; write the tenants file into the database.", no_args_is_help=True
+)
+AsJson = typer.Option(False, "--json", help="Print one JSON document.")
+
+
+@app.command("list", epilog="Example: harvest-monitor tenants list --json | jq '.tenants[] | select(.missing > 0).id'")
+def list_(as_json: bool = AsJson) -> None:
+    """Every tenant with its state, and how many permissions are missing."""
+
+    async def ask(db: Database, _: Settings) -> Sequence[TenantLine]:
+        async with db.reading() as conn:
+            return await overview.tenants(conn)
+
+    lines = with_database(ask)
+    if as_json:
+        print_json({"tenants": [_document(line) for line in lines]})
+        return
+    print_table(
+        ["TENANT", "NAME", "STATE", "MISSING", "UNDECIDED", "SUSPECTS", "LAST LOOK", "INCIDENT SINCE"],
+        [
+            (
+                line.id,
+                line.name,
+                line.state.value,
+                *(str(line.total(count)) for count in ("missing", "undecided", "suspects")),
+                moment(line.last_checked_at),
+                moment(line.incident_since),
+            )
+            for line in lines
+        ],
+        empty="no tenants are recorded: start `harvest-monitor serve`, or run `harvest-monitor tenants sync`",
+    )
+
+
+@app.command(epilog="Example: harvest-monitor tenants show acme")
+def show(tenant: str = typer.Argument(help="The tenant's id."), as_json: bool = AsJson) -> int:
+    """One tenant in full: its credentials, and every permission that is missing, suspect or undecided."""
+
+    async def ask(db: Database, _: Settings) -> tuple[TenantLine, Sequence[CredentialDetail]] | None:
+        async with db.reading() as conn:
+            return await overview.tenant(conn, tenant)
+
+    found = with_database(ask)
+    if found is None:
+        complain(f"no tenant {tenant!r} is recorded; `harvest-monitor tenants list` shows which are")
+        return ExitStatus.USAGE
+    line, details = found
+    if as_json:
+        print_json({**_document(line), "credentials": [_credential_document(detail) for detail in details]})
+    else:
+        for text in _tenant_lines(line, details):
+            typer.echo(text)
+    return ExitStatus.COMPLIANT
+
+
+@app.command(epilog="Example: harvest-monitor tenants sync --any-removal")
+def sync(
+    any_removal: bool = typer.Option(False, help="Remove tenants the file no longer has, however many."),
+) -> None:
+    """Write the tenants file into the database now, as `serve` does when the file changes."""
+
+    async def act(db: Database, settings: Settings) -> Synced:
+        policy = Policy(settings.confirm_after, settings.interval)
+        watchlist = Watchlist(
+            settings.tenants,
+            db,
+            lambda: Shelf(load_manifest(settings.manifest)),
+            settings.write_probes,
+            policy,
+            Metrics(VERSION),
+        )
+        return await watchlist.load(utc_now(), any_removal=any_removal)
+
+    synced = with_database(act)
+    typer.echo(f"{synced.added} added, {synced.changed} changed, {synced.removed} removed")
+
+
+def _document(line: TenantLine) -> dict[str, Any]:
+    counts = ("granted", "missing", "undecided", "unchecked", "suspects", "excess")
+    return {
+        "id": line.id,
+        "name": line.name,
+        "state": line.state.value,
+        "problem": line.problem,
+        "incident_since": line.incident_since,
+        "last_checked_at": line.last_checked_at,
+        **{count: line.total(count) for count in counts},
+    }
+
+
+def _credential_document(detail: CredentialDetail) -> dict[str, Any]:
+    permissions = [{"id": key, **asdict(standing)} for key, standing in sorted(detail.permissions.items())]
+    excess = [{"endpoint": key, **asdict(standing)} for key, standing in sorted(detail.excess.items())]
+    return {**asdict(detail.line), "permissions": permissions, "excess_permissions": excess}
+
+
+def _tenant_lines(line: TenantLine, details: Sequence[CredentialDetail]) -> list[str]:
+    shown = [f"{line.name} ({line.id}): {line.state}"]
+    if line.problem:
+        shown.append(f"  tenants file: {line.problem}")
+    if line.incident_since:
+        shown.append(f"  incident open since {moment(line.incident_since)}")
+    for detail in details:
+        shown += _credential_lines(detail)
+    return shown
+
+
+def _credential_lines(detail: CredentialDetail) -> list[str]:
+    c = detail.line
+    state = f"{c.state}" if c.state is CredentialState.OK else f"{c.state} ({c.detail}) since {moment(c.state_since)}"
+    shown = [
+        f"{c.label} ({c.kind}, {c.fingerprint or 'never resolved'}): {state}",
+        f"  last look {moment(c.last_checked_at) or 'never'}, next {moment(c.next_due) or 'not planned'}",
+        f"  {c.granted} granted, {c.missing} missing, {c.undecided} undecided, {c.unchecked} unchecked",
+    ]
+    if c.suspect_state:
+        shown.append(f"  suspect: seen {c.suspect_state} once")
+    shown += [text for standing in detail.permissions.values() for text in _standing_lines(standing)]
+    shown += [
+        f"  beyond the manifest: {e.label}{'' if e.certain else ' (likely)'}, since {moment(e.since)}"
+        for e in detail.excess.values()
+    ]
+    return shown
+
+
+def _standing_lines(standing: PermissionStanding) -> list[str]:
+    what = f"{standing.group} › {standing.label}"
+    shown = []
+    if standing.missing:
+        shown.append(f"  missing: {what}, since {moment(standing.since)}")
+    if standing.suspect:
+        shown.append(f"  suspect: {what}, seen missing at {moment(standing.suspect_since)}")
+    if standing.undecided_as is Verdict.UNDECIDED:
+        reason = REASONS.get(standing.undecided_reason or "", "")
+        shown.append(f"  undecided: {what}, since {moment(standing.undecided_since)}: {reason}")
+    return shown

@@ -1,0 +1,62 @@
+"""`writes status|resume`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from sqlalchemy import Row
+
+from monitor.check_document import ExitStatus
+from monitor.cli.output import print_json, print_table
+from monitor.cli.records import moment, who, with_database
+from monitor.greenhouse import utc_now
+from monitor.settings import Settings
+from monitor.store import halts
+from monitor.store.database import Database
+
+app = typer.Typer(help="See whether write probes are halted, and lift the halt.", no_args_is_help=True)
+
+
+@app.command(epilog="Example: harvest-monitor writes status")
+def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON document.")) -> int:
+    """Every halt of write probes, the latest first; exit status 1 while one stands."""
+
+    async def ask(db: Database, _: Settings) -> Sequence[Row[Any]]:
+        async with db.reading() as conn:
+            return await halts.halts(conn)
+
+    found = with_database(ask)
+    standing = any(halt.lifted_at is None for halt in found)
+    if as_json:
+        print_json({"halted": standing, "halts": [dict(halt._mapping) for halt in found]})
+    else:
+        typer.echo("write probes are halted" if standing else "write probes are not halted")
+        print_table(
+            ["AT", "TENANT", "STOPS", "ENDPOINT", "ANSWERED", "REQUEST ID", "RECORD ID", "LIFTED"],
+            [
+                (
+                    moment(h.at),
+                    h.tenant_id or "",
+                    h.scope,
+                    h.endpoint,
+                    str(h.status),
+                    h.request_id or "",
+                    h.record_id or "",
+                    f"{moment(h.lifted_at)} {h.lifted_reason or ''}".strip(),
+                )
+                for h in found
+            ],
+            empty="there never was a halt",
+        )
+    return ExitStatus.TROUBLE if standing else ExitStatus.COMPLIANT
+
+
+@app.command(epilog="Example: harvest-monitor writes resume --reason 'Greenhouse ticket 4711: nothing was changed'")
+def resume(reason: str = typer.Option(..., help="What was found out; kept with your name.")) -> None:
+    """Let write probes be sent again. Look at the record named in the halt first."""
+
+    async def act(db: Database, _: Settings) -> int:
+        async with db.writing() as conn:
+            return await halts.lift(conn, who(), reason, utc_now())
+
+    typer.echo(f"{with_database(act)} halts lifted")

@@ -1,0 +1,210 @@
+"""`serve`: everything that turns by itself, from the start to a clean stop."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from checks.errors import ManifestError
+from checks.manifest import load as load_manifest
+from monitor.drift import Policy
+from monitor.engine.local import LocalEngine
+from monitor.errors import ConfigurationError, StoreError
+from monitor.greenhouse import open_greenhouse, utc_now
+from monitor.installation import installation_key
+from monitor.metrics import Metrics
+from monitor.notices.composer import Composer
+from monitor.notices.outbox import Outbox
+from monitor.notices.policy import Policy as NoticePolicy
+from monitor.notices.render import Renderer
+from monitor.notices.transport import transport_for
+from monitor.settings import Settings
+from monitor.shelf import Shelf
+from monitor.store import credentials, sweeps
+from monitor.store.database import Database, open_database
+from monitor.store.snapshot import snapshot
+from monitor.store.tenants import active_ids
+from monitor.sweep import Sweeper
+from monitor.version import VERSION
+from monitor.watchlist import Watchlist
+from monitor.web.app import application
+from monitor.web.server import listening
+
+log = structlog.get_logger()
+
+TICK = timedelta(seconds=1)
+SNAPSHOT = timedelta(seconds=15)
+DELIVERY = timedelta(seconds=5)
+COMPOSING = timedelta(minutes=1)
+DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of a running service; each method is one beat of it."""
+
+    settings: Settings
+    db: Database
+    metrics: Metrics
+    watchlist: Watchlist
+    sweeper: Sweeper
+    engine: LocalEngine
+    composer: Composer
+    outbox: Outbox | None
+
+    async def tick(self) -> None:
+        """Hand what is due to the engine, as far as it has room."""
+        if self.engine.free <= 0:
+            return
+        async with self.db.reading() as conn:
+            due = await credentials.due(conn, utc_now(), self.engine.free, self.engine.busy)
+        self.engine.dispatch(due)
+
+    async def reload(self) -> None:
+        await self.watchlist.look(utc_now())
+        self.sweeper.shelf = self.watchlist.shelf
+
+    async def compose(self) -> None:
+        await self.composer.run_once(utc_now())
+
+    async def deliver(self) -> None:
+        if self.outbox is None:
+            return
+        deliveries = await self.outbox.deliver_once(utc_now())
+        self.metrics.delivered(deliveries.sent, deliveries.failed)
+
+    async def look_back(self) -> None:
+        """Keep the sweeps' summaries, mend plans that a changed clock left astray, and refresh the gauges."""
+        now = utc_now()
+        async with self.db.writing() as conn:
+            await sweeps.keep(conn, now, self.settings.interval)
+            await credentials.bring_back(conn, now, self.settings.interval)
+        async with self.db.reading() as conn:
+            self.metrics.show(await snapshot(conn, now, self.settings.deadline))
+
+    async def reach_database(self) -> None:
+        """StoreError unless the database answers in time."""
+        try:
+            async with asyncio.timeout(DATABASE_ANSWERS_WITHIN.total_seconds()):
+                await self.db.ping()
+        except TimeoutError:
+            raise StoreError("the database does not answer in time") from None
+
+
+async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None] | None = None) -> None:
+    """Run until `stop` is set. `ready` is told the address of `/metrics` once everything turns.
+
+    ConfigurationError or StoreError before anything was sent, if it can not begin.
+    """
+    problems = settings.problems_for_serving()
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    for warning in settings.warnings_for_serving():
+        log.warning("serving_with_a_gap", warning=warning)
+    async with _assembled(settings) as service:
+        address = settings.listen_address
+        async with listening(application(service.metrics, service.reach_database), address.host, address.port) as url:
+            scheduler = _clockwork(service)
+            await service.tick()
+            scheduler.start()
+            log.info("serving", address=url, version=VERSION)
+            if ready is not None:
+                ready(url)
+            await stop.wait()
+            log.info("stopping", seconds=settings.stop_timeout.total_seconds())
+            scheduler.shutdown(wait=False)
+            await service.engine.stop(settings.stop_timeout.total_seconds())
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _assembled(settings: Settings) -> AsyncIterator[Service]:
+    async with AsyncExitStack() as opened:
+        db = await open_database(settings.database)
+        opened.push_async_callback(db.close)
+        metrics = Metrics(VERSION)
+        greenhouse = await opened.enter_async_context(open_greenhouse(settings, metrics))
+        policy = Policy(settings.confirm_after, settings.interval)
+        watchlist = Watchlist(settings.tenants, db, lambda: _shelf(settings), settings.write_probes, policy, metrics)
+        await _first_load(watchlist, db)
+        notice_policy = NoticePolicy.of(settings)
+        sweeper = Sweeper(
+            db,
+            greenhouse,
+            metrics,
+            watchlist.shelf,
+            setting=settings.write_probes,
+            drift_policy=policy,
+            notice_policy=notice_policy,
+            installation_key=installation_key(settings),
+            now=utc_now,
+        )
+        yield Service(
+            settings=settings,
+            db=db,
+            metrics=metrics,
+            watchlist=watchlist,
+            sweeper=sweeper,
+            engine=LocalEngine(sweeper.check, settings.concurrency, time.monotonic),
+            composer=Composer(db, notice_policy, Renderer(), watchlist.shelf.impacts),
+            outbox=_outbox(settings, db),
+        )
+
+
+async def _first_load(watchlist: Watchlist, db: Database) -> None:
+    """A service that knows tenants goes on with them if the file can not be used; a new one does not start."""
+    try:
+        await watchlist.load(utc_now())
+    except (ConfigurationError, ManifestError) as problem:
+        async with db.reading() as conn:
+            known = await active_ids(conn)
+        if not known:
+            raise
+        log.error("refused_tenants_file", problem=str(problem))
+
+
+def _shelf(settings: Settings) -> Shelf:
+    return Shelf(load_manifest(settings.manifest))
+
+
+def _outbox(settings: Settings, db: Database) -> Outbox | None:
+    target = settings.mail_target
+    if target is None or settings.mail_from is None:
+        return None
+    return Outbox(db, transport_for(target, settings.smtp_timeout), settings.mail_from)
+
+
+def _clockwork(service: Service) -> AsyncIOScheduler:
+    """One job per beat; a late beat runs once, and never beside itself."""
+    scheduler = AsyncIOScheduler(
+        timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    )
+    settle = service.settings.settle
+    beats = {
+        "tick": (service.tick, TICK),
+        "reload": (service.reload, service.settings.tenants_reload),
+        "compose": (service.compose, min(COMPOSING, max(settle / 2, TICK))),
+        "deliver": (service.deliver, DELIVERY),
+        "look_back": (service.look_back, SNAPSHOT),
+    }
+    for name, (beat, every) in beats.items():
+        scheduler.add_job(_guarded(name, beat), "interval", seconds=every.total_seconds(), id=name)
+    scheduler.modify_job("look_back", next_run_time=utc_now())
+    return scheduler
+
+
+def _guarded(name: str, beat: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """A beat that fails is told of and tried again at its next turn."""
+
+    async def run() -> None:
+        try:
+            await beat()
+        except Exception:
+            log.exception("beat_failed", beat=name)
+
+    return run

@@ -1,0 +1,102 @@
+"""Keeps the stored tenants what the tenants file says: read at the start and whenever the file changes."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from checks.catalogue import WriteProbes
+from checks.errors import ManifestError
+from monitor import tenants
+from monitor.drift import Policy
+from monitor.errors import ConfigurationError
+from monitor.metrics import Metrics
+from monitor.roster import Roster, draw_up
+from monitor.shelf import Shelf
+from monitor.store import tenants as stored
+from monitor.store.database import Database
+
+log = structlog.get_logger()
+
+
+class RemovalRefused(ConfigurationError):
+    """The file as it is would remove too many tenants at once; the stored ones go on."""
+
+
+class Watchlist:
+    """`fresh_shelf` reads the manifests anew, so that a changed manifest is seen together with a changed file."""
+
+    def __init__(
+        self,
+        path: Path,
+        db: Database,
+        fresh_shelf: Callable[[], Shelf],
+        setting: WriteProbes,
+        policy: Policy,
+        metrics: Metrics,
+    ) -> None:
+        self._path = path
+        self._db = db
+        self._fresh_shelf = fresh_shelf
+        self._setting = setting
+        self._policy = policy
+        self._metrics = metrics
+        self._seen: tuple[int, int, int] | None = None
+        self.shelf = fresh_shelf()
+
+    async def load(self, now: datetime, *, any_removal: bool = False) -> stored.Synced:
+        """Read the file and write what changed; ConfigurationError, and nothing changed, if it can not be used."""
+        self._seen = self._signature()
+        shelf = await asyncio.to_thread(self._fresh_shelf)
+        roster = await asyncio.to_thread(self._draw_up, shelf)
+        async with self._db.writing() as conn:
+            before = await stored.active_ids(conn)
+            if not any_removal and tenants.removed_too_many(before, roster.file.ids):
+                raise RemovalRefused(_refusal(self._path, len(before - roster.file.ids), len(before)))
+            synced = await stored.sync(conn, roster.file.tenants, roster.file.problems, now, self._policy)
+        self.shelf = shelf
+        self._report(roster, synced)
+        return synced
+
+    async def look(self, now: datetime) -> None:
+        """Load the file if it changed. What is wrong with it is logged, and the stored tenants go on."""
+        if self._signature() == self._seen:
+            return
+        try:
+            await self.load(now)
+            self._metrics.tenants_file_loaded()
+        except (ConfigurationError, ManifestError) as problem:
+            self._metrics.tenants_file_refused()
+            log.error("refused_tenants_file", problem=str(problem))
+
+    def _draw_up(self, shelf: Shelf) -> Roster:
+        return draw_up(tenants.read(self._path), shelf, self._setting)
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        """What changes with the file; None while there is none, as in the moment of its replacement."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _report(self, roster: Roster, synced: stored.Synced) -> None:
+        for problem in roster.file.problems:
+            log.error("unusable_tenant", tenant=problem.tenant_id, problem=problem.message)
+        log.info(
+            "loaded_tenants_file",
+            tenants=len(roster.file.tenants),
+            problems=len(roster.file.problems),
+            added=synced.added,
+            changed=synced.changed,
+            removed=synced.removed,
+        )
+
+
+def _refusal(path: Path, gone: int, total: int) -> str:
+    return (
+        f"{path}: would remove {gone} of {total} tenants, which looks like a broken export: mend the file, or if it is "
+        "meant, run `harvest-monitor tenants sync --any-removal`"
+    )
