@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -19,6 +20,7 @@ from checks.catalogue import WriteProbes
 from monitor import addresses, secrets
 from monitor.errors import ConfigurationError
 from monitor.logs import LogFormat, LogLevel
+from monitor.redaction import redactor
 
 PREFIX = "HARVEST_MONITOR_"
 _CONFIG = f"{PREFIX}CONFIG"
@@ -265,7 +267,21 @@ def load(**overrides: Any) -> Settings:
         problems += [_sentence(detail, overrides) for detail in error.errors(include_url=False, include_input=False)]
     if problems:
         raise ConfigurationError("\n".join(problems))
+    _mask_passwords(settings)
     return settings
+
+
+def _mask_passwords(settings: Settings) -> None:
+    """From now on no log shows the passwords that stand in addresses."""
+    proxy = urlsplit(settings.http_proxy.get_secret_value()).password if settings.http_proxy else None
+    mail = settings.mail_target
+    passwords = [
+        settings.database.password,
+        mail.password if isinstance(mail, addresses.MailServer) else None,
+        unquote(proxy) if proxy else None,
+    ]
+    for password in filter(None, passwords):
+        redactor.learn(password)
 
 
 def _config_file(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -138,8 +138,8 @@ def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
     """Each of these has a counter that begins at 0 and goes up by one."""
     for name, labels, count in [
         ("fenced_total", {}, metrics.fenced),
-        ("notices_sent_total", {}, metrics.notice_sent),
-        ("notices_failed_total", {}, metrics.notice_failed),
+        ("notices_sent_total", {}, lambda: metrics.delivered(sent=1, failed=0)),
+        ("notices_failed_total", {}, lambda: metrics.delivered(sent=0, failed=1)),
         ("tenants_file_reloads_total", {"result": "loaded"}, metrics.tenants_file_loaded),
         ("tenants_file_reloads_total", {"result": "refused"}, metrics.tenants_file_refused),
     ]:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from checks.catalogue import WriteProbes
 from monitor.addresses import Encryption, ListenAddress, MailFolder, MailServer
 from monitor.errors import ConfigurationError
+from monitor.redaction import redactor
 from monitor.settings import NoticesMode, Settings, load, parse_duration
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -244,6 +245,17 @@ def test_no_password_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(server, MailServer)
     assert server.password == CANARY
     assert not [text for text in shown if CANARY in text]
+
+
+def test_passwords_of_settings_are_masked_in_logs() -> None:
+    """Once settings are read, the log masks their passwords as they are used, not only as they are written."""
+    load(
+        smtp_url="smtp://u:first%2Fone@mail.example",
+        database_url="postgresql://u:second%2Fone@h/d",
+        http_proxy="http://u:third%2Fone@proxy",
+    )
+
+    assert redactor.text("first/one second/one third/one") == "*** *** ***"
 
 
 def test_an_address_with_a_password_may_be_a_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
