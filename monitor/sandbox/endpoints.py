@@ -1,7 +1,7 @@
 """What Harvest offers, read from `endpoints.yaml`, and which of it a method and path mean."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -102,6 +102,21 @@ def _segments(path: str) -> list[str]:
     return [unquote(segment) for segment in path.split("/") if segment]
 
 
+@dataclass(slots=True)
+class _Node:
+    """One step of a path: what may follow it, and the endpoints that end here, by method."""
+
+    literals: dict[str, "_Node"] = field(default_factory=dict)
+    placeholder: "_Node | None" = None
+    methods: dict[str, Endpoint] = field(default_factory=dict)
+
+    def grow(self, segment: str) -> "_Node":
+        if segment[0] != "{":
+            return self.literals.setdefault(segment, _Node())
+        self.placeholder = self.placeholder or _Node()
+        return self.placeholder
+
+
 class Routes:
     """Finds the endpoint of a request in one walk along its path, whatever the number of endpoints.
 
@@ -110,28 +125,26 @@ class Routes:
     """
 
     def __init__(self, known: Iterable[Endpoint]) -> None:
-        # Keys: "/literal", "{}" for a placeholder, and the methods served; no method can be spelled like the others.
-        self._root: dict[str, Any] = {}
+        self._root = _Node()
         for endpoint in known:
             node = self._root
             for segment in _segments(endpoint.path):
-                node = node.setdefault("{}" if segment[0] == "{" else "/" + segment, {})
-            node[endpoint.method] = endpoint
+                node = node.grow(segment)
+            node.methods[endpoint.method] = endpoint
 
     def find(self, method: str, path: str) -> tuple[Endpoint, tuple[str, ...]] | None:
         """The endpoint and what stands in its placeholders; a literal segment wins over a placeholder."""
-        return self._walk(self._root, method, _segments(path), ())
+        return _walk(self._root, method, _segments(path), ())
 
-    def _walk(
-        self, node: dict[str, Any], method: str, rest: list[str], taken: tuple[str, ...]
-    ) -> tuple[Endpoint, tuple[str, ...]] | None:
-        if not rest:
-            return (node[method], taken) if method in node else None
-        literal, placeholder = node.get("/" + rest[0]), node.get("{}")
-        found = self._walk(literal, method, rest[1:], taken) if literal is not None else None
-        if found is None and placeholder is not None:
-            found = self._walk(placeholder, method, rest[1:], (*taken, rest[0]))
-        return found
+
+def _walk(node: _Node, method: str, rest: list[str], taken: tuple[str, ...]) -> tuple[Endpoint, tuple[str, ...]] | None:
+    if not rest:
+        return (node.methods[method], taken) if method in node.methods else None
+    literal = node.literals.get(rest[0])
+    found = _walk(literal, method, rest[1:], taken) if literal is not None else None
+    if found is None and node.placeholder is not None:
+        found = _walk(node.placeholder, method, rest[1:], (*taken, rest[0]))
+    return found
 
 
 @cache

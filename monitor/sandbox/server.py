@@ -60,7 +60,8 @@ async def _listening(sandbox: Sandbox, host: str, port: int) -> AsyncIterator[st
 
 
 def _config(sandbox: Sandbox) -> Config:
-    """No proxy headers: the control asks who the client is, and believes the connection alone."""
+    """No proxy headers: the control asks who the client is, and believes the connection alone. No logging set up
+    either: loggers are the process's, which may serve other things."""
     config = Config(
         application(sandbox),
         http=_Protocol,
@@ -68,7 +69,6 @@ def _config(sandbox: Sandbox) -> Config:
         lifespan="off",
         interface="asgi3",
         log_config=None,
-        log_level="warning",
         access_log=False,
         proxy_headers=False,
         timeout_keep_alive=75,

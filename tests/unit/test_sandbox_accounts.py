@@ -1,0 +1,99 @@
+"""Accounts and keys of the sandbox: who may ask, and what a change of settings holds for."""
+
+import pytest
+
+from monitor.errors import ConfigurationError
+from monitor.sandbox.faults import Fault, FaultKind
+from monitor.sandbox.ledger import Reason
+from monitor.sandbox.request import Request, basic
+from tests.sandbox_asking import UNLIMITED, asker
+
+
+def test_a_dead_key_lives_again() -> None:
+    """A killed key answers like an unknown one until it is enabled."""
+    ask = asker()
+    ask.key.kill()
+    assert ask.ask("GET /v1/jobs").status == 401
+    assert (ask.last().account, ask.last().reason) == ("acme", Reason.DEAD_KEY)
+    ask.key.enable()
+    assert ask.ask("GET /v1/jobs").status == 200
+
+
+def test_a_rotated_key_is_another_and_never_comes_back() -> None:
+    """Rotation gives a text that no key had before, with the same grants; old texts stay refused."""
+    ask, seen = asker("gem"), []
+    for _ in range(5):
+        seen.append(ask.key.text)
+        assert ask.sandbox.rotate("acme") is ask.key
+        assert ask.ask("GET /v1/jobs").status == 200
+    assert len({*seen, ask.key.text}) == 6
+    for old in seen:
+        reply = ask.sandbox.handle(Request("GET", "/v1/jobs", {"authorization": basic(old)})).reply
+        assert reply.status == 401
+
+
+def test_keys_of_one_account_are_told_apart() -> None:
+    """Two keys of an account have grants of their own; with two, a key must be named."""
+    ask = asker("gem")
+    second = ask.sandbox.add_key("acme", ["GET /v1/eeoc"], label="Other")
+    assert ask.ask("GET /v1/eeoc").status == 403
+    ask.key = second
+    assert ask.ask("GET /v1/eeoc").status == 200
+    assert ask.last().key == "Other"
+    with pytest.raises(ConfigurationError, match="name one by its label"):
+        ask.sandbox.key("acme")
+
+
+def test_accounts_do_not_see_each_other() -> None:
+    """A record of one customer is not found by another's key."""
+    ask = asker()
+    other = ask.sandbox.add_account("globex")
+    assert ask.ask(f"GET /v1/candidates/{other.records.ids('candidates')[0]}").status == 404
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (lambda sandbox: sandbox.add_account("acme"), "already an account acme"),
+        (lambda sandbox: sandbox.add_account("a b"), "can not name an account"),
+        (lambda sandbox: sandbox.add_account("b", limt=1), "limt: is not known here"),
+        (lambda sandbox: sandbox.add_key("acme"), "already has a key"),
+        (lambda sandbox: sandbox.add_key("acme", label="2", text="sandbox-acme-1"), "already that of another"),
+        (lambda sandbox: sandbox.account("globex"), "there are: acme"),
+        (lambda sandbox: sandbox.change("acme", limit=0), "limit: Input should be greater"),
+        (lambda sandbox: sandbox.change(None, orders={"x": "lookup_first"}), "neither a cell"),
+        (lambda sandbox: sandbox.add_fault(Fault(kind=FaultKind.HTML, account="x")), "no account 'x'"),
+    ],
+)
+def test_a_mistake_is_named_and_changes_nothing(action: object, words: str) -> None:
+    """What can not be done is refused in words, and the sandbox answers as before."""
+    ask = asker()
+    with pytest.raises(ConfigurationError, match=words):
+        action(ask.sandbox)  # type: ignore[operator]
+    assert list(ask.sandbox.accounts) == ["acme"]
+    assert len(ask.account.keys) == 1
+    assert ask.account.settings.limit == UNLIMITED
+    assert ask.ask("GET /v1/jobs").status == 200
+
+
+def test_a_change_for_one_holds_for_one() -> None:
+    """Blocking one account leaves the others and the strangers alone."""
+    ask = asker()
+    other = ask.sandbox.add_key(ask.sandbox.add_account("globex").name)
+    ask.sandbox.change("acme", blocked=True)
+    assert ask.ask("GET /v1/jobs").status == 403
+    assert ask.last().reason is Reason.BLOCKED
+    assert ask.sandbox.handle(Request("GET", "/v1/jobs", {"authorization": basic(other.text)})).reply.status == 200
+
+
+def test_a_change_for_all_holds_for_strangers_and_newcomers() -> None:
+    """Retirement for all is also what the anonymous request and a later account meet; it can be taken back."""
+    ask = asker()
+    ask.sandbox.change(None, retired="404-html")
+    ask.sandbox.add_account("later")
+    later = ask.sandbox.add_key("later")
+    requests = [{}, {"authorization": basic(ask.key.text)}, {"authorization": basic(later.text)}]
+    assert {ask.sandbox.handle(Request("GET", "/v1/jobs", each)).reply.status for each in requests} == {404}
+    assert {entry.reason for entry in ask.sandbox.ledger.entries()} == {Reason.RETIRED}
+    ask.sandbox.change(None, retired=None)
+    assert ask.ask("GET /v1/jobs").status == 200

@@ -1,0 +1,99 @@
+"""Which requests a fault of the sandbox hits, and what it answers."""
+
+import pytest
+
+from monitor.sandbox.faults import Fault, FaultKind
+from monitor.sandbox.ledger import Reason
+from tests.sandbox_asking import asker, header
+
+
+@pytest.mark.parametrize(
+    ("fault", "hit"),
+    [
+        (Fault(kind=FaultKind.STATUS), True),
+        (Fault(kind=FaultKind.STATUS, account="acme"), True),
+        (Fault(kind=FaultKind.STATUS, account="globex"), False),
+        (Fault(kind=FaultKind.STATUS, prefix="/v1/jobs"), True),
+        (Fault(kind=FaultKind.STATUS, prefix="/v1/users"), False),
+        (Fault(kind=FaultKind.STATUS, method="GET"), True),
+        (Fault(kind=FaultKind.STATUS, method="POST"), False),
+    ],
+)
+def test_a_fault_hits_whom_it_names(fault: Fault, hit: bool) -> None:
+    """Account, method and path narrow a fault."""
+    ask = asker()
+    ask.sandbox.add_account("globex")
+    ask.sandbox.add_fault(fault)
+    assert ask.ask("GET /v1/jobs/0").status == (503 if hit else 404)
+
+
+def test_a_fault_ends_after_its_times() -> None:
+    """So many requests are hit and no more; the one that was set later comes next."""
+    ask = asker()
+    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=500, times=2))
+    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=502, times=1))
+    assert [ask.ask("GET /v1/jobs").status for _ in range(4)] == [500, 500, 502, 200]
+    assert ask.sandbox.faults.in_force() == []
+
+
+def test_clearing_ends_the_faults_of_one_or_of_all() -> None:
+    """Faults of one account end alone; without a name all do."""
+    ask = asker()
+    for account in ("acme", None):
+        ask.sandbox.add_fault(Fault(kind=FaultKind.HTML, account=account))
+    ask.sandbox.faults.clear("acme")
+    assert [fault.account for fault in ask.sandbox.faults.in_force()] == [None]
+    ask.sandbox.faults.clear()
+    assert ask.sandbox.faults.in_force() == []
+
+
+def test_a_fault_that_stands_in_changes_nothing() -> None:
+    """A write that met a 503 was not handled; one whose answer was lost on the way back was."""
+    ask = asker(on_behalf_of="off")
+    complete = {"first_name": "a", "last_name": "b"}
+    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, times=1))
+    ask.ask("POST /v1/prospects", complete)
+    assert (ask.changes(), ask.last().fault, ask.last().status) == ([], "status", 503)
+    ask.sandbox.add_fault(Fault(kind=FaultKind.RESET, times=1))
+    ask.ask("POST /v1/prospects", complete)
+    assert (ask.changes(), ask.last().fault, ask.last().status) == (
+        ["would have created a prospect"],
+        "reset",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "body"),
+    [
+        (Fault(kind=FaultKind.WRONG_JSON), 200, b"null"),
+        (Fault(kind=FaultKind.WRONG_JSON, text='"text"'), 200, b'"text"'),
+        (Fault(kind=FaultKind.HTML), 200, b"<!DOCTYPE html>"),
+        (Fault(kind=FaultKind.REDIRECT), 302, b"<!DOCTYPE html>"),
+        (Fault(kind=FaultKind.REDIRECT, status=307), 307, b"<!DOCTYPE html>"),
+        (Fault(kind=FaultKind.RATE_LIMITED), 429, b'{"message"'),
+    ],
+)
+def test_what_a_fault_answers(fault: Fault, status: int, body: bytes) -> None:
+    """Each kind that stands in for Greenhouse has its own answer."""
+    ask = asker()
+    ask.sandbox.add_fault(fault)
+    reply = ask.ask("GET /v1/jobs")
+    assert (reply.status, reply.body[: len(body)], ask.last().reason) == (status, body, Reason.FAULT)
+
+
+def test_headers_of_faults() -> None:
+    """A redirect says where to, a 429 when to come back unless told not to; a cookie rides on the right answer."""
+    ask = asker()
+    for fault in (
+        Fault(kind=FaultKind.REDIRECT, times=1, location="http://other.example/x"),
+        Fault(kind=FaultKind.RATE_LIMITED, times=1, seconds=4),
+        Fault(kind=FaultKind.RATE_LIMITED, times=1, headers=False),
+        Fault(kind=FaultKind.SET_COOKIE, times=1, cookie="a=b"),
+    ):
+        ask.sandbox.add_fault(fault)
+    replies = [ask.ask("GET /v1/jobs") for _ in range(4)]
+    assert [header(each, "Location") for each in replies] == ["http://other.example/x", None, None, None]
+    assert [header(each, "Retry-After") for each in replies] == [None, "4", None, None]
+    assert header(replies[1], "X-RateLimit-Reset") == "1700000004"
+    assert (replies[3].status, header(replies[3], "Set-Cookie"), ask.last().set_cookie) == (200, "a=b", True)

@@ -1,0 +1,205 @@
+"""What the sandbox does with a live key: the order of its checks, and what would change anything."""
+
+from typing import Any
+
+import pytest
+
+from monitor.sandbox.endpoints import Endpoint, cells, endpoints
+from monitor.sandbox.ledger import Reason
+from tests.sandbox_asking import asker, content, zeroed
+
+ALL = list(endpoints().values())
+WRITES = [endpoint for endpoint in ALL if endpoint.writes]
+WITH_ID = [endpoint for endpoint in ALL if endpoint.refers]
+DENIED, NOT_FOUND = 403, 404
+ORDERS = ["permission_first", "lookup_first", "permission_last"]
+
+
+def named(endpoint: Endpoint) -> str:
+    return endpoint.name
+
+
+@pytest.mark.parametrize("endpoint", ALL, ids=named)
+def test_permission_first_refuses_before_anything_else(endpoint: Endpoint) -> None:
+    """With the permission checked first, a key without it hears so whatever else is wrong."""
+    ask = asker("none", order="permission_first")
+    assert ask.ask(zeroed(endpoint)).status == DENIED
+    assert ask.last().reason is Reason.NO_PERMISSION
+
+
+@pytest.mark.parametrize("order", ["lookup_first", "permission_last"])
+@pytest.mark.parametrize("endpoint", WITH_ID, ids=named)
+def test_another_order_hides_a_missing_permission(endpoint: Endpoint, order: str) -> None:
+    """With the lookup first, a key without the permission hears 404 where there is no such record."""
+    ask = asker("none", order=order)
+    assert ask.ask(zeroed(endpoint)).status == NOT_FOUND
+    assert content(ask.ask(zeroed(endpoint))) == {"message": "Resource not found"}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("endpoint", ALL, ids=named)
+def test_no_order_serves_a_key_without_the_permission(endpoint: Endpoint, order: str) -> None:
+    """A request with everything else in order is refused for the permission alone, in every order."""
+    ask = asker("none", order=order)
+    line, body = ask.complete(endpoint)
+    reply = ask.write(line, body) if endpoint.writes else ask.ask(line)
+    assert reply.status == DENIED
+    assert ask.changes() == []
+
+
+@pytest.mark.parametrize("cell", cells())
+def test_the_order_can_be_set_for_one_cell(cell: str) -> None:
+    """An exception for a cell holds for it and for no other."""
+    ask = asker("none", orders={cell: "lookup_first"})
+    for endpoint in WITH_ID:
+        wanted = NOT_FOUND if endpoint.cell == cell else DENIED
+        assert ask.ask(zeroed(endpoint)).status == wanted, endpoint.name
+
+
+def test_an_endpoint_can_have_an_order_of_its_own() -> None:
+    """An exception for an endpoint wins over that for its cell, so that a cell can disagree with itself."""
+    ask = asker("none", orders={"by-id/rest": "lookup_first", "GET /v1/users/{id}": "permission_first"})
+    assert ask.ask("GET /v1/users/0").status == DENIED
+    assert ask.ask("GET /v1/jobs/0").status == NOT_FOUND
+
+
+@pytest.mark.parametrize("name", ["POST /v1/candidates", "POST /v1/prospects", "PUT /v1/candidates/merge"])
+def test_a_write_without_id_in_each_order(name: str) -> None:
+    """Where no record is looked up, what comes before the permission is On-Behalf-Of, and at the end the fields."""
+    told = {
+        (order, needed): asker("none", order=order, on_behalf_of=needed).ask(name, {}).status
+        for order in ORDERS
+        for needed in ("every_write", "off")
+    }
+    assert told == {
+        ("permission_first", "every_write"): DENIED,
+        ("permission_first", "off"): DENIED,
+        ("lookup_first", "every_write"): NOT_FOUND,
+        ("lookup_first", "off"): DENIED,
+        ("permission_last", "every_write"): NOT_FOUND,
+        ("permission_last", "off"): 422,
+    }
+
+
+@pytest.mark.parametrize("endpoint", WRITES, ids=named)
+def test_a_complete_write_is_a_change(endpoint: Endpoint) -> None:
+    """Every write, those nobody should send included, is recorded as a change once it passes all guards."""
+    ask = asker()
+    line, body = ask.complete(endpoint)
+    assert ask.write(line, body).status in (200, 201)
+    (change,) = ask.sandbox.ledger.changes()
+    assert (change.account, change.method, change.request) == ("acme", endpoint.method, 1)
+    assert change.text.startswith("would have ")
+    assert ask.last().reason is Reason.CHANGED
+
+
+@pytest.mark.parametrize("endpoint", [each for each in WRITES if each.refers], ids=named)
+def test_a_write_to_id_0_is_no_change(endpoint: Endpoint) -> None:
+    """No record has the id 0: even with every permission, user and field in order such a write changes nothing."""
+    for needed in ("every_write", "off"):
+        ask = asker(on_behalf_of=needed)
+        _, body = ask.complete(endpoint)
+        assert ask.write(zeroed(endpoint), body).status == NOT_FOUND
+        assert ask.ask(zeroed(endpoint), body).status == NOT_FOUND
+        assert ask.changes() == []
+
+
+@pytest.mark.parametrize("endpoint", WRITES, ids=named)
+def test_a_write_without_on_behalf_of_is_no_change(endpoint: Endpoint) -> None:
+    """Complete but for On-Behalf-Of a write answers 404; with the guard off it would act, and says so."""
+    guarded, open_ = asker(), asker(on_behalf_of="off")
+    assert guarded.ask(*guarded.complete(endpoint)).status == NOT_FOUND
+    assert guarded.changes() == []
+    assert open_.ask(*open_.complete(endpoint)).status in (200, 201)
+    assert len(open_.changes()) == 1
+
+
+@pytest.mark.parametrize("endpoint", [each for each in WRITES if each.needs], ids=named)
+def test_a_write_without_its_fields_is_no_change(endpoint: Endpoint) -> None:
+    """An empty object is answered with 422 and every missing field, in the documented order."""
+    ask = asker()
+    line, _ = ask.complete(endpoint)
+    reply = ask.write(line, {})
+    assert reply.status == 422
+    assert [error["field"] for error in content(reply)["errors"]] == list(endpoint.needs)
+    assert ask.changes() == []
+
+
+def test_only_documented_headers_can_be_required() -> None:
+    """Set to `documented`, On-Behalf-Of is asked for where a table of headers has it and nowhere else."""
+    ask = asker(on_behalf_of="documented")
+    assert ask.ask("POST /v1/tags/candidate", {"name": "x"}).status == 201
+    assert ask.ask("POST /v1/departments", {"name": "x"}).status == NOT_FOUND
+
+
+def test_an_empty_rejection_rejects() -> None:
+    """POST reject on a real application is complete without a body: the ledger says whom it would have hit."""
+    ask = asker()
+    application = ask.account.records.ids("applications")[0]
+    assert ask.write(f"POST /v1/applications/{application}/reject").status == 201
+    assert ask.changes() == [f"would have rejected application {application}"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"prospect": "true"}, 201), ({"prospect": True}, 201), ({"prospect": "false"}, 422), ({}, 422)],
+)
+def test_a_prospect_needs_no_job(body: dict[str, Any], status: int) -> None:
+    """Adding an application needs a job unless it is a prospect's."""
+    ask = asker()
+    candidate = ask.account.records.ids("candidates")[0]
+    assert ask.write(f"POST /v1/candidates/{candidate}/applications", body).status == status
+
+
+@pytest.mark.parametrize("body", ["[]", "null", '"text"', "{", "\xff", "[" * 100_000])
+def test_a_body_that_is_no_object_is_refused(body: str) -> None:
+    """Whatever is not a JSON object is an invalid payload, however odd."""
+    ask = asker()
+    assert ask.write("POST /v1/departments", body).status == 400
+    assert ask.changes() == []
+
+
+def test_revocation_holds_from_the_next_request() -> None:
+    """An unticked permission is refused at once, a ticked one served at once, and nothing else moves."""
+    ask = asker("gem")
+    statuses = [ask.ask("GET /v1/candidates").status]
+    ask.key.revoke("GET /v1/candidates")
+    statuses += [ask.ask("GET /v1/candidates").status, ask.ask("GET /v1/jobs").status]
+    ask.key.grant("GET /v1/candidates")
+    statuses += [ask.ask("GET /v1/candidates").status]
+    assert statuses == [200, DENIED, 200, 200]
+
+
+def test_destroy_openings_v1_brings_v2() -> None:
+    """Who holds the v1 permission has the v2 one, as documented; not the other way round."""
+    line, body = asker().complete(endpoints()["DELETE /v2/jobs/{job_id}/openings"])
+    assert asker(["DELETE /v1/jobs/{job_id}/openings"]).write(line, body).status == 200
+    assert asker(["DELETE /v2/jobs/{job_id}/openings"]).write(line.replace("v2", "v1"), body).status == DENIED
+
+
+def test_a_nested_list_may_be_empty_where_there_is_no_parent() -> None:
+    """Set so, a nested list under id 0 answers [] to who may see it, and never to who may not."""
+    for order in ORDERS:
+        settings = {"nested_without_parent": "empty_list", "order": order}
+        assert asker(**settings).ask("GET /v1/jobs/0/stages").body == b"[]"
+        assert asker("none", **settings).ask("GET /v1/jobs/0/stages").status == DENIED
+        assert asker(**settings).ask("GET /v1/jobs/0/job_post").status == NOT_FOUND
+
+
+@pytest.mark.parametrize("endpoint", [each for each in ALL if not each.writes], ids=named)
+def test_a_real_id_is_served(endpoint: Endpoint) -> None:
+    """Every GET answers 200 with JSON for records that are there: an array for a list, else what is documented."""
+    ask = asker()
+    reply = ask.ask(ask.complete(endpoint)[0])
+    assert reply.status == 200
+    assert isinstance(content(reply), dict if endpoint.gives_object else list)
+    assert content(reply)
+    assert ask.changes() == []
+
+
+def test_a_private_record_is_not_listed() -> None:
+    """What answers 403 by its id does not stand in the list."""
+    ask = asker()
+    listed = [record["id"] for record in content(ask.ask("GET /v1/candidates"))]
+    assert ask.ask(f"GET /v1/candidates/{listed[-1] + 1}").status == 403
+    assert len(listed) == 4
