@@ -2,7 +2,7 @@
 
 import typer
 
-from monitor.cli import check, db, history, manifest, notices, sandbox, serve, tenants, writes
+from monitor.cli import check, db, demo, history, manifest, notices, sandbox, serve, tenants, writes
 from monitor.version import VERSION
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ def _main(
     pass
 
 
+app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("serve", epilog=serve.EXAMPLE)(serve.command)
 app.command("check", epilog=check.EXAMPLE)(check.command)
 app.add_typer(tenants.app, name="tenants")
