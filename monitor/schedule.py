@@ -1,8 +1,8 @@
 """When a credential is looked at next: pure arithmetic on moments.
 
 A credential has a moment of its own in every interval, its phase, taken from a stable hash of its key. The phases of
-many credentials are spread evenly, and neither a restart nor a late check shifts them. The key is
-`Credential.id`-independent text such as `acme/Gem Harvest API Key`, so that a copied database keeps its plan.
+many credentials are spread evenly, and neither a restart nor a late check shifts them. The key is made of tenant and
+label, such as `acme/Gem Harvest API Key`.
 """
 
 import hashlib
@@ -10,6 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SHORTEST_WAIT = timedelta(seconds=1)  # even where `confirm_after` is zero, looks that decide nothing are spaced out
+_MOST_DOUBLINGS = 20
+
+
+def key_of(tenant_id: str, label: str) -> str:
+    return f"{tenant_id}/{label}"
 
 
 def phase(key: str, interval: timedelta) -> timedelta:
@@ -31,19 +37,12 @@ def next_due(key: str, now: datetime, interval: timedelta, look_again: timedelta
 
 
 def back_off(looks: int, confirm_after: timedelta, interval: timedelta) -> timedelta:
-    """How long to wait after so many looks at a suspicion: doubled each time, up to the interval."""
-    waited = confirm_after
-    for _ in range(looks - 1):
-        if waited >= interval:
-            break
-        waited *= 2
+    """How long to wait after so many looks at a suspicion: doubled each time from `confirm_after` to the interval."""
+    doublings = min(looks - 1, _MOST_DOUBLINGS)
+    waited = max(confirm_after, _SHORTEST_WAIT) * 2**doublings if doublings else confirm_after
     return min(waited, interval)
 
 
-def slot(now: datetime, interval: timedelta) -> int:
-    """The number of the interval a moment falls into, since 1970."""
-    return (now - _EPOCH) // interval
-
-
-def slot_start(number: int, interval: timedelta) -> datetime:
-    return _EPOCH + number * interval
+def interval_start(now: datetime, interval: timedelta) -> datetime:
+    """When the interval began that a moment falls into."""
+    return now - (now - _EPOCH) % interval

@@ -43,7 +43,10 @@ def moment(*, nullable: bool = False, index: bool = False) -> Any:
 
 
 class Tenant(SQLModel, table=True):
-    """One customer. `problem` is why its row of the tenants file can not be used; `removed_at` keeps its history."""
+    """One customer. `problem` is what is wrong with its row of the tenants file; `removed_at` keeps its history.
+
+    `row_digest` is of the row and of its problems: what is unchanged is not written again.
+    """
 
     __tablename__ = "tenant"
 
@@ -61,8 +64,9 @@ class Tenant(SQLModel, table=True):
 
 
 class Credential(SQLModel, table=True):
-    """What opens Greenhouse for a tenant, and how it stands. `next_due` is the truth about what runs.
+    """What opens Greenhouse for a tenant, and how it stands.
 
+    `next_due` is the truth about what runs; null where the tenants file gives nothing to check with (any more).
     `epoch` is the fence: a check that began under an older one writes nothing. `baseline_at` is when the present
     fingerprint was first looked at in full, `last_full_at` the last full look that was served; without a
     `manifest_digest` the next look is a full one. `last_outcome` and the counts are of what is confirmed.
@@ -87,7 +91,7 @@ class Credential(SQLModel, table=True):
     suspect_since: datetime | None = moment(nullable=True)
     suspect_looks: int = 0
     epoch: int = 0
-    next_due: datetime = moment(index=True)
+    next_due: datetime | None = moment(nullable=True, index=True)
     baseline_at: datetime | None = moment(nullable=True)
     last_checked_at: datetime | None = moment(nullable=True)
     last_full_at: datetime | None = moment(nullable=True)

@@ -78,7 +78,7 @@ def _credential() -> None:
         _moment("suspect_since", nullable=True),
         _number("suspect_looks"),
         _number("epoch"),
-        _moment("next_due"),
+        _moment("next_due", nullable=True),
         _moment("baseline_at", nullable=True),
         _moment("last_checked_at", nullable=True),
         _moment("last_full_at", nullable=True),

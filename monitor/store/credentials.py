@@ -1,0 +1,130 @@
+"""Which credentials are due, and taking one up for a check."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.catalogue import WriteProbes
+from checks.credential import CredentialKind
+from monitor.schedule import key_of, next_regular
+from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, REFUSAL, TENANT
+
+REMEMBERED_FOR = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A credential taken up for one check, with what the check needs to know. Only the newest claim may record.
+
+    `fingerprint` and `manifest_digest` are those of the last full look; `suspects` is empty where a full look is due.
+    `declined` are permissions by id or label, as in the tenants file.
+    """
+
+    credential_id: int
+    epoch: int
+    tenant_id: str
+    tenant_name: str
+    label: str
+    kind: CredentialKind
+    reference: str
+    manifest: str | None
+    features: frozenset[str]
+    write_probes: WriteProbes | None
+    declined: tuple[str, ...]
+    fingerprint: str | None
+    manifest_digest: str | None
+    suspects: frozenset[str]
+    refused: frozenset[str]
+
+    def only(self, fingerprint: str, manifest_digest: str) -> frozenset[str] | None:
+        """The suspects to ask about in a second look; None for a full one, as with a new secret or manifest."""
+        same = fingerprint == self.fingerprint and manifest_digest == self.manifest_digest
+        return self.suspects if same and self.suspects else None
+
+    def remembered(self, fingerprint: str) -> frozenset[str]:
+        """Endpoints seen refused with this very secret in the last 30 days."""
+        return self.refused if fingerprint == self.fingerprint else frozenset()
+
+
+async def due(conn: AsyncConnection, now: datetime, limit: int, excluding: Collection[int] = ()) -> list[int]:
+    """The credentials to check now, the most overdue first; `excluding` are those being checked already."""
+    statement = (
+        select(CREDENTIAL.c.id)
+        .where(CREDENTIAL.c.next_due <= now)
+        .order_by(CREDENTIAL.c.next_due)
+        .limit(limit + len(excluding))
+    )
+    found = (await conn.execute(statement)).scalars()
+    return [credential_id for credential_id in found if credential_id not in excluding][:limit]
+
+
+async def claim(conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta) -> Claim | None:
+    """Take a credential up; whoever held it before can not record any more. None if it is not to be checked."""
+    raised = await conn.execute(
+        update(CREDENTIAL)
+        .where(CREDENTIAL.c.id == credential_id, CREDENTIAL.c.next_due.is_not(None))
+        .values(epoch=CREDENTIAL.c.epoch + 1)
+        .returning(CREDENTIAL)
+    )
+    row = raised.one_or_none()
+    if row is None:
+        return None
+    tenant = (await conn.execute(select(TENANT).where(TENANT.c.id == row.tenant_id))).one()
+    suspects = () if _full_look_due(row, now, interval) else await _suspects(conn, credential_id)
+    return Claim(
+        credential_id=credential_id,
+        epoch=row.epoch,
+        tenant_id=row.tenant_id,
+        tenant_name=tenant.name,
+        label=row.label,
+        kind=CredentialKind(row.kind),
+        reference=row.reference,
+        manifest=row.manifest,
+        features=frozenset(tenant.features),
+        write_probes=WriteProbes(tenant.write_probes) if tenant.write_probes else None,
+        declined=tuple(entry["permission"] for entry in tenant.declined),
+        fingerprint=row.fingerprint,
+        manifest_digest=row.manifest_digest,
+        suspects=frozenset(suspects),
+        refused=await _refused(conn, credential_id, row.fingerprint, now),
+    )
+
+
+async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta) -> int:
+    """Mend what a clock set back or a shortened interval leaves behind: looks planned further off than one interval.
+
+    They go to their own moment of the interval; returns how many. Run it at every start and now and then.
+    """
+    plan = select(CREDENTIAL.c.id, CREDENTIAL.c.tenant_id, CREDENTIAL.c.label)
+    astray = (await conn.execute(plan.where(CREDENTIAL.c.next_due > now + interval))).all()
+    moved = [{"key": c.id, "due": next_regular(key_of(c.tenant_id, c.label), now, interval)} for c in astray]
+    if moved:
+        statement = update(CREDENTIAL).where(CREDENTIAL.c.id == bindparam("key")).values(next_due=bindparam("due"))
+        await conn.execute(statement, moved)
+    return len(moved)
+
+
+def _full_look_due(row: Row[Any], now: datetime, interval: timedelta) -> bool:
+    """Suspects alone are asked about only between two full looks, and not while the credential itself is in doubt."""
+    if row.last_full_at is None or row.manifest_digest is None or row.suspect_state is not None:
+        return True
+    return next_regular(key_of(row.tenant_id, row.label), row.last_full_at, interval) <= now
+
+
+async def _suspects(conn: AsyncConnection, credential_id: int) -> list[str]:
+    state = PERMISSION_STATE.c
+    wanted = select(state.permission_id).where(state.credential_id == credential_id, state.suspect_since.is_not(None))
+    return list((await conn.execute(wanted)).scalars())
+
+
+async def _refused(conn: AsyncConnection, credential_id: int, fingerprint: str | None, now: datetime) -> frozenset[str]:
+    wanted = select(REFUSAL.c.endpoint).where(
+        REFUSAL.c.credential_id == credential_id,
+        REFUSAL.c.fingerprint == fingerprint,
+        REFUSAL.c.seen_at >= now - REMEMBERED_FOR,
+    )
+    return frozenset((await conn.execute(wanted)).scalars())

@@ -1,0 +1,79 @@
+"""What is known of a credential, between rows and the values that drift compares."""
+
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from sqlalchemy import Row, Table, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.credential import CredentialState
+from checks.report import Verdict
+from monitor.drift import CredentialStanding, EventKind, ExcessStanding, Known, PermissionStanding, difference
+from monitor.store.statements import upsert
+from monitor.store.tables import CREDENTIAL, EXCESS_STATE, PERMISSION_STATE
+
+_P = PERMISSION_STATE.c
+_CREDENTIAL_COLUMNS = [CREDENTIAL.c[field.name] for field in fields(CredentialStanding)]
+_PERMISSION_COLUMNS = [
+    _P.permission_group.label("group"),
+    _P.permission_label.label("label"),
+    *(_P[field.name] for field in fields(PermissionStanding) if field.name not in ("group", "label")),
+]
+
+
+async def load(conn: AsyncConnection, credential_id: int) -> Known:
+    """Everything remembered of one credential; the caller holds whatever lock it needs."""
+    ours = CREDENTIAL.c.id == credential_id
+    credential = (await conn.execute(select(*_CREDENTIAL_COLUMNS).where(ours))).one()
+    permissions = await conn.execute(
+        select(_P.permission_id, *_PERMISSION_COLUMNS).where(_P.credential_id == credential_id)
+    )
+    excess = await conn.execute(select(EXCESS_STATE).where(EXCESS_STATE.c.credential_id == credential_id))
+    return Known(
+        credential=_credential(credential),
+        permissions={row.permission_id: _permission(row) for row in permissions},
+        excess={row.endpoint: ExcessStanding(row.label, row.certain, row.since) for row in excess},
+    )
+
+
+async def save(conn: AsyncConnection, credential_id: int, before: Known, after: Known) -> None:
+    """Write the credential's row, and of permissions and excess what changed."""
+    values = {**asdict(after.credential), **asdict(after.tally), "last_outcome": after.outcome}
+    await conn.execute(update(CREDENTIAL).where(CREDENTIAL.c.id == credential_id).values(values))
+    written, removed = difference(before.permissions, after.permissions)
+    await upsert(conn, PERMISSION_STATE, [_permission_row(credential_id, key, was) for key, was in written.items()])
+    await _remove(conn, PERMISSION_STATE, "permission_id", credential_id, removed)
+    found, gone = difference(before.excess, after.excess)
+    rows = [{"credential_id": credential_id, "endpoint": key, **asdict(standing)} for key, standing in found.items()]
+    await upsert(conn, EXCESS_STATE, rows)
+    await _remove(conn, EXCESS_STATE, "endpoint", credential_id, gone)
+
+
+async def _remove(conn: AsyncConnection, table: Table, key: str, credential_id: int, gone: frozenset[str]) -> None:
+    if gone:
+        ours = table.c.credential_id == credential_id
+        await conn.execute(delete(table).where(ours, table.c[key].in_(sorted(gone))))
+
+
+def _credential(row: Row[Any]) -> CredentialStanding:
+    standing = CredentialStanding(**row._mapping)
+    suspect_state = CredentialState(row.suspect_state) if row.suspect_state else None
+    return replace(standing, state=CredentialState(row.state), suspect_state=suspect_state)
+
+
+def _permission(row: Row[Any]) -> PermissionStanding:
+    values = {**row._mapping}
+    del values["permission_id"]
+    return replace(
+        PermissionStanding(**values),
+        verdict=Verdict(row.verdict) if row.verdict else None,
+        origin=EventKind(row.origin) if row.origin else None,
+        undecided_as=Verdict(row.undecided_as) if row.undecided_as else None,
+    )
+
+
+def _permission_row(credential_id: int, permission_id: str, standing: PermissionStanding) -> dict[str, Any]:
+    values = asdict(standing)
+    values["permission_group"] = values.pop("group")
+    values["permission_label"] = values.pop("label")
+    return {"credential_id": credential_id, "permission_id": permission_id, **values}

@@ -1,0 +1,156 @@
+"""What one check leaves behind, in one transaction: drift, incident, causes, the check's summary, and the next look."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.report import CheckReport, Outcome, Verdict
+from monitor.drift import Event, Policy, Turn, compare
+from monitor.incidents import Step, Trouble, belongs, causes, step
+from monitor.schedule import key_of, next_due
+from monitor.store import known
+from monitor.store.credentials import Claim
+from monitor.store.database import Database
+from monitor.store.statements import upsert
+from monitor.store.tables import CAUSE, CHECK, CREDENTIAL, DRIFT_EVENT, INCIDENT, REFUSAL, TENANT
+
+RENEW_REFUSALS_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """`outcome` is the credential's in confirmed terms, where a suspicion alone is no drift."""
+
+    outcome: Outcome
+    events: tuple[Event, ...]
+    incident: Step
+    next_due: datetime
+
+
+async def record(
+    database: Database, claim: Claim, report: CheckReport, fingerprint: str | None, now: datetime, policy: Policy
+) -> Recorded | None:
+    """Write what a claimed check found; None, and nothing written, where the claim is not the newest any more."""
+    async with database.writing() as conn:
+        await lock_tenant(conn, claim.tenant_id)
+        if not await _is_newest(conn, claim):
+            return None
+        before = await known.load(conn, claim.credential_id)
+        turn = compare(before, report, fingerprint, now, policy)
+        check_id = await _write_summary(conn, claim, report, fingerprint, now)
+        await known.save(conn, claim.credential_id, before, turn.known)
+        await _remember_refusals(conn, claim.credential_id, turn, now)
+        due = next_due(key_of(claim.tenant_id, claim.label), now, policy.interval, turn.look_again)
+        await _plan(conn, claim.credential_id, due)
+        taken = await follow(conn, claim.tenant_id, claim.credential_id, turn, check_id, now)
+        return Recorded(turn.known.outcome, turn.events, taken, due)
+
+
+async def lock_tenant(conn: AsyncConnection, tenant_id: str) -> None:
+    """Held to the end of the transaction: what is written about a tenant is written by one at a time."""
+    await conn.execute(select(TENANT.c.id).where(TENANT.c.id == tenant_id).with_for_update())
+
+
+async def follow(
+    conn: AsyncConnection, tenant_id: str, credential_id: int, turn: Turn, check_id: int | None, now: datetime
+) -> Step:
+    """Incident, events and causes after a turn whose standings are written already; the tenant's row is held."""
+    taken, incident_id = await settle_incident(conn, tenant_id, now)
+    digest = turn.known.credential.manifest_digest
+    for event in turn.events:
+        row = {
+            **_event_columns(event),
+            "at": now,
+            "tenant_id": tenant_id,
+            "credential_id": credential_id,
+            "check_id": check_id,
+            "incident_id": incident_id if belongs(event) else None,
+            "manifest_digest": digest,
+        }
+        event_id = (await conn.execute(insert(DRIFT_EVENT).values(row).returning(DRIFT_EVENT.c.id))).scalar_one()
+        for draft in causes(event):
+            cause = {"event_id": event_id, "tenant_id": tenant_id, "created_at": now, **asdict(draft)}
+            await conn.execute(insert(CAUSE).values(cause))
+    return taken
+
+
+async def settle_incident(conn: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Step, int | None]:
+    """Open, keep or resolve the tenant's incident as its credentials stand now; the incident concerned, if any."""
+    its_open = (INCIDENT.c.tenant_id == tenant_id) & INCIDENT.c.resolved_at.is_(None)
+    open_id: int | None = (await conn.execute(select(INCIDENT.c.id).where(its_open))).scalar_one_or_none()
+    taken = step(open_id is not None, await _trouble(conn, tenant_id))
+    if taken is Step.OPEN:
+        opened = insert(INCIDENT).values(tenant_id=tenant_id, opened_at=now).returning(INCIDENT.c.id)
+        open_id = (await conn.execute(opened)).scalar_one()
+    elif taken is Step.RESOLVE:
+        await conn.execute(update(INCIDENT).where(INCIDENT.c.id == open_id).values(resolved_at=now))
+    return taken, open_id
+
+
+async def _is_newest(conn: AsyncConnection, claim: Claim) -> bool:
+    """The row stays locked, so that nobody can claim the credential anew before this is written."""
+    mine = (CREDENTIAL.c.id == claim.credential_id) & (CREDENTIAL.c.epoch == claim.epoch)
+    return (await conn.execute(select(CREDENTIAL.c.id).where(mine).with_for_update())).first() is not None
+
+
+async def _trouble(conn: AsyncConnection, tenant_id: str) -> Trouble:
+    c = CREDENTIAL.c
+    statement = select(
+        func.coalesce(func.sum(c.missing), 0),
+        func.count().filter(c.state != "ok"),
+        func.coalesce(func.sum(c.suspects + c.carried), 0) + func.count(c.suspect_state),
+    ).where(c.tenant_id == tenant_id, c.removed_at.is_(None))
+    return Trouble(*(await conn.execute(statement)).one())
+
+
+async def _write_summary(
+    conn: AsyncConnection, claim: Claim, report: CheckReport, fingerprint: str | None, now: datetime
+) -> int:
+    counts = report.counts
+    row = {
+        "tenant_id": claim.tenant_id,
+        "credential_id": claim.credential_id,
+        "started_at": report.started_at or now,
+        "duration_seconds": report.duration_seconds,
+        "manifest_name": report.manifest_name,
+        "manifest_version": report.manifest_version,
+        "manifest_digest": report.manifest_digest,
+        "fingerprint": fingerprint,
+        "state": report.state,
+        "detail": report.detail,
+        "outcome": report.outcome,
+        "granted": counts[Verdict.GRANTED],
+        "missing": counts[Verdict.MISSING],
+        "undecided": counts[Verdict.UNDECIDED],
+        "unchecked": counts[Verdict.NOT_CHECKABLE],
+        "excess": len(report.excess),
+        "requests": report.requests,
+        "partial": report.partial,
+    }
+    written: int = (await conn.execute(insert(CHECK).values(row).returning(CHECK.c.id))).scalar_one()
+    return written
+
+
+async def _remember_refusals(conn: AsyncConnection, credential_id: int, turn: Turn, now: datetime) -> None:
+    ours = REFUSAL.c.credential_id == credential_id
+    if turn.replaced:
+        await conn.execute(delete(REFUSAL).where(ours))
+    recent = select(REFUSAL.c.endpoint).where(ours, REFUSAL.c.seen_at > now - RENEW_REFUSALS_AFTER)
+    stale = turn.refused - set((await conn.execute(recent)).scalars())
+    fingerprint = turn.known.credential.fingerprint
+    rows = [{"credential_id": credential_id, "endpoint": e, "fingerprint": fingerprint, "seen_at": now} for e in stale]
+    await upsert(conn, REFUSAL, rows)
+
+
+async def _plan(conn: AsyncConnection, credential_id: int, due: datetime) -> None:
+    await conn.execute(update(CREDENTIAL).where(CREDENTIAL.c.id == credential_id).values(next_due=due))
+
+
+def _event_columns(event: Event) -> dict[str, object]:
+    values = asdict(event)
+    del values["told_as"]
+    values["permission_group"] = values.pop("group")
+    values["permission_label"] = values.pop("label")
+    return values

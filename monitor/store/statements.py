@@ -1,0 +1,38 @@
+"""Statements that SQLite and Postgres spell the same and SQLAlchemy has no common word for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# Numbers that no other program is likely to lock in the same Postgres.
+MIGRATION_LOCK = 0x48_4D_00_01
+TENANTS_LOCK = 0x48_4D_00_02
+
+
+def _insert(conn: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+async def upsert(conn: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the rows, or overwrite those of the same primary key; all rows have the same columns."""
+    if not rows:
+        return
+    statement = _insert(conn, table)
+    keys = [column.name for column in table.primary_key]
+    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    await conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+
+
+async def insert_if_new(conn: AsyncConnection, table: Table, row: dict[str, Any]) -> bool:
+    """Whether the row was written; False where a row with the same unique value is there already."""
+    written = await conn.execute(_insert(conn, table).values(row).on_conflict_do_nothing())
+    return written.rowcount > 0
+
+
+async def one_at_a_time(conn: AsyncConnection, lock: int) -> None:
+    """Wait until no other transaction holds this lock, to the end of ours; SQLite has one writer anyway."""
+    if conn.dialect.name == "postgresql":
+        await conn.execute(select(func.pg_advisory_xact_lock(lock)))

@@ -1,0 +1,77 @@
+"""Reports of checks as tests need them, in short hand."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from checks.credential import CredentialState
+from checks.report import CheckReport, Excess, Finding, Verdict
+from monitor.drift import Policy
+
+T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+POLICY = Policy(confirm_after=MINUTE, interval=4 * HOUR)
+KEY, OTHER_KEY = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
+DIGEST = "d" * 16
+
+LETTERS = {
+    "g": Verdict.GRANTED,
+    "m": Verdict.MISSING,
+    "u": Verdict.UNDECIDED,
+    "n": Verdict.NOT_CHECKABLE,
+}
+
+
+def finding(permission_id: str, verdict: Verdict, *, declined: bool = False, reason: str = "") -> Finding:
+    return Finding(
+        permission_id=permission_id,
+        group="Jobs",
+        label=f"GET: {permission_id}",
+        verdict=verdict,
+        rule="V1",
+        reason=reason,
+        endpoint=f"GET /v1/{permission_id}",
+        declined=declined,
+    )
+
+
+def served(
+    verdicts: Mapping[str, str],
+    *,
+    partial: bool = False,
+    declined: Collection[str] = (),
+    excess: Iterable[Excess] = (),
+    no_excess: Collection[str] = (),
+    digest: str = DIGEST,
+) -> CheckReport:
+    """A look that was answered: permission ids with `g`ranted, `m`issing, `u`ndecided or `n`ot checkable."""
+    findings = tuple(finding(id_, LETTERS[letter], declined=id_ in declined) for id_, letter in verdicts.items())
+    return CheckReport(
+        manifest_name="small",
+        manifest_version="1",
+        manifest_digest=digest,
+        state=CredentialState.OK,
+        detail="",
+        findings=findings,
+        excess=tuple(excess),
+        no_excess=frozenset(no_excess),
+        refused=frozenset(f.endpoint for f in findings if f.endpoint and f.verdict is Verdict.MISSING),
+        started_at=T0,
+        requests=len(findings),
+        duration_seconds=1.5,
+        partial=partial,
+    )
+
+
+def failed(state: CredentialState, detail: str = "", *, partial: bool = False) -> CheckReport:
+    """A look in which the credential as a whole failed; what it says of permissions is void."""
+    return CheckReport(
+        manifest_name="small",
+        manifest_version="1",
+        manifest_digest=DIGEST,
+        state=state,
+        detail=detail,
+        findings=(finding("jobs", Verdict.UNDECIDED, reason=state.value),),
+        started_at=T0,
+        requests=1,
+        partial=partial,
+    )

@@ -1,0 +1,94 @@
+"""When the next look is."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.schedule import back_off, interval_start, key_of, next_due, next_regular, phase
+from tests.reports import HOUR, MINUTE, T0
+
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+intervals = st.timedeltas(timedelta(seconds=1), timedelta(days=30))
+keys = st.text(max_size=20)
+
+
+@given(keys, moments, intervals)
+def test_the_next_look_is_ahead_and_within_one_interval(key: str, now: datetime, interval: timedelta) -> None:
+    """However the clock stands, the next regular look is later than now and not more than one interval away."""
+    assert now < next_regular(key, now, interval) <= now + interval
+
+
+@given(keys, moments, intervals)
+def test_a_key_keeps_its_moment(key: str, now: datetime, interval: timedelta) -> None:
+    """From a regular look to the next it is one interval exactly, so nothing drifts with the length of checks."""
+    regular = next_regular(key, now, interval)
+    assert next_regular(key, regular, interval) == regular + interval
+    assert next_regular(key, regular - timedelta(microseconds=1), interval) == regular
+
+
+@given(keys, moments, intervals, st.floats(0, 1))
+def test_a_late_look_does_not_shift_the_plan(key: str, now: datetime, interval: timedelta, share: float) -> None:
+    """A service that wakes late comes back to its old plan: the moments stay the same modulo the interval."""
+    regular = next_regular(key, now, interval)
+    late = regular + 7 * interval + share * interval
+    assert (next_regular(key, late, interval) - regular) % interval == timedelta(0)
+
+
+@given(keys, moments, intervals, st.timedeltas(timedelta(0), timedelta(days=60)))
+def test_a_suspicion_is_looked_at_no_later_than_regularly(
+    key: str, now: datetime, interval: timedelta, look_again: timedelta
+) -> None:
+    """A suspicion brings the next look nearer and never puts it off."""
+    due = next_due(key, now, interval, look_again)
+    assert due == min(now + look_again, next_due(key, now, interval, None))
+
+
+@pytest.mark.parametrize("interval", [MINUTE, 4 * HOUR, timedelta(days=1)])
+def test_ten_thousand_credentials_are_spread_evenly(interval: timedelta) -> None:
+    """Each hundredth of the interval gets its share: a hundred on average, never twice or half of it."""
+    phases = [phase(key_of(f"tenant-{number}", "Gem Harvest API Key"), interval) for number in range(10_000)]
+    buckets = Counter(int(found / interval * 100) for found in phases)
+    assert set(buckets) == set(range(100))
+    assert max(buckets.values()) < 150
+    assert min(buckets.values()) > 60
+
+
+def test_the_phase_is_the_same_in_every_process() -> None:
+    """The hash is a fixed one: a restart, or another worker, comes to the same plan."""
+    assert phase("acme/Gem Harvest API Key", 4 * HOUR) == timedelta(seconds=679, microseconds=308877)
+
+
+@pytest.mark.parametrize(
+    ("looks", "confirm_after", "waited"),
+    [
+        (1, MINUTE, MINUTE),  # the look that confirms
+        (2, MINUTE, 2 * MINUTE),  # it could not tell
+        (3, MINUTE, 4 * MINUTE),
+        (8, MINUTE, 128 * MINUTE),
+        (9, MINUTE, 4 * HOUR),  # 256 minutes would be more than the interval
+        (5000, MINUTE, 4 * HOUR),  # no overflow after years
+        (1, 5 * HOUR, 4 * HOUR),  # a confirmation set later than the interval
+        (1, timedelta(0), timedelta(0)),  # at once, if so wished
+        (2, timedelta(0), timedelta(seconds=2)),  # but not in a tight circle
+    ],
+)
+def test_looks_at_a_suspicion_back_off(looks: int, confirm_after: timedelta, waited: timedelta) -> None:
+    """The wait doubles with each look that decides nothing, up to the interval."""
+    assert back_off(looks, confirm_after, 4 * HOUR) == waited
+
+
+@given(moments, intervals)
+def test_an_interval_begins_where_the_last_one_ended(now: datetime, interval: timedelta) -> None:
+    """Intervals are laid end to end from 1970, whatever the clock did in between."""
+    began = interval_start(now, interval)
+    assert began <= now < began + interval
+    assert interval_start(began, interval) == began
+    assert interval_start(began - timedelta(microseconds=1), interval) == began - interval
+
+
+def test_four_hours_begin_on_the_clock() -> None:
+    """With four hours the intervals begin at 00:00, 04:00, 08:00 and so on, UTC."""
+    assert interval_start(T0 + 3 * HOUR, 4 * HOUR) == T0
