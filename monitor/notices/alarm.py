@@ -28,7 +28,8 @@ async def write_alarm_notice(
     """Write the operator's notice in the caller's transaction, once for each alarm; nothing with notices off."""
     facts = (tenant_id, credential_label, alarm.endpoint, alarm.at.isoformat())
     identity = hashlib.sha256(repr(("alarm", facts)).encode()).hexdigest()[:32]
-    if policy.mode is NoticesMode.OFF:
+    known_as = message_id(identity, policy.mail_from)
+    if policy.mode is NoticesMode.OFF or await store.has_message(conn, known_as):
         return
     words = renderer.render(_letter(alarm, tenant_id, tenant_name, credential_label))
     row = {
@@ -40,12 +41,12 @@ async def write_alarm_notice(
         "subject": words.subject,
         "text": words.text,
         "html": words.html,
-        "message_id": message_id(identity, policy.mail_from),
+        "message_id": known_as,
         "created_at": now,
         "next_attempt_at": now,
         "attempts": 0,
     }
-    await store.add_if_new(conn, row)
+    await store.add(conn, row)
 
 
 def _letter(alarm: WriteAlarm, tenant_id: str, tenant_name: str, credential_label: str) -> AlarmLetter:

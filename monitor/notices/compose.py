@@ -18,8 +18,9 @@ from monitor.settings import NoticesMode
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A notice before it is worded. `tells` are the causes it speaks for, `replaces` the held notices it takes over.
+    """A notice before it is worded.
 
+    `tells` are the causes it speaks for; of these it `settles` all but those of the held notices it `replaces`.
     `identity` is what its Message-ID is made of: the same causes give the same identity on every run.
     """
 
@@ -31,12 +32,13 @@ class Draft:
     identity: str
     tenant_id: str | None = None
     tells: tuple[int, ...] = ()
+    settles: tuple[int, ...] = ()
     replaces: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """What one run settles: every ripe cause once, by a draft's `tells` or in `silent`.
+    """What one run settles: every ripe cause once, by a draft's `settles` or in `silent`.
 
     `silent` maps a cause to the notice that had told the same before, if any. `emptied` are held notices of which
     nothing is left to tell.
@@ -141,6 +143,7 @@ class _Run:
             identity=identity_of(Audience.CSM, causes),
             tenant_id=first.tenant_id,
             tells=tuple(cause.id for cause in standing),
+            settles=tuple(cause.id for cause in standing if cause.held_in is None),
             replaces=_held_notices(causes),
         )
 
@@ -156,6 +159,7 @@ class _Run:
             identity=identity_of(Audience.OPERATOR, told),
             tenant_id=tenants.pop() if len(tenants) == 1 else None,
             tells=tuple(cause.id for cause in told),
+            settles=tuple(cause.id for cause in told),
         )
 
     def _brake_notice(self, waves: tuple[Wave, ...]) -> Draft:

@@ -49,7 +49,7 @@ class Composer:
         try:
             await self._write(composition, worded, now)
         except _Overtaken:
-            _log.info("composing_overtaken")
+            _log.warning("composing_overtaken")
             return 0
         if worded:
             _log.info("notices_composed", notices=len(worded), held=sum(d.status is Status.HELD for d, _ in worded))
@@ -75,14 +75,15 @@ class Composer:
     async def _write(self, composition: Composition, worded: list[tuple[Draft, Rendered]], now: datetime) -> None:
         if not (worded or composition.silent or composition.emptied):
             return
+        taken_over = [*composition.emptied, *(notice for draft, _ in worded for notice in draft.replaces)]
         async with self._db.writing() as conn:
-            overtaken = [*composition.emptied, *(id_ for draft, _ in worded for id_ in draft.replaces)]
-            _expect(len(overtaken), await store.drop_overtaken(conn, overtaken))
-            for draft, words in worded:
-                notice_id = await store.add(conn, self._row(draft, words, now))
-                _expect(len(draft.tells), await store.tell(conn, draft.tells, notice_id, draft.replaces, now))
+            # Whoever is second stops here, before a notice is written: the rows are met by one transaction only.
+            _expect(len(taken_over), await store.drop_overtaken(conn, taken_over))
             for told_by, causes in _by_notice(composition.silent).items():
                 _expect(len(causes), await store.settle(conn, causes, told_by, now))
+            for draft, words in worded:
+                _expect(len(draft.settles), await store.settle(conn, draft.settles, None, now))
+                await store.tell(conn, draft.tells, await store.add(conn, self._row(draft, words, now)))
 
     def _row(self, draft: Draft, words: Rendered, now: datetime) -> dict[str, object]:
         return {

@@ -9,6 +9,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from enum import StrEnum
 
+from monitor.addresses import mail_address, named_mail_address
 from monitor.errors import DeliveryError
 
 
@@ -44,11 +45,11 @@ def as_message(notice: Outgoing, mail_from: str, now: datetime) -> EmailMessage:
     """The mail as it travels; DeliveryError (permanent) if an address or a header can not be one."""
     message = EmailMessage(policy=SMTP)
     try:
-        message["From"] = _address(mail_from)
-        message["To"] = _address(notice.recipient)
+        message["From"] = _sender(mail_from)
+        message["To"] = Address(addr_spec=mail_address(notice.recipient))
         message["Subject"] = notice.subject
         message["Message-ID"] = notice.message_id
-    except (ValueError, IndexError, MessageError) as problem:
+    except (ValueError, MessageError) as problem:
         raise DeliveryError(f"it can not be made a mail: {problem}", permanent=True) from problem
     message["Date"] = format_datetime(now)
     message["Auto-Submitted"] = "auto-generated"
@@ -58,8 +59,6 @@ def as_message(notice: Outgoing, mail_from: str, now: datetime) -> EmailMessage:
     return message
 
 
-def _address(text: str) -> Address:
-    name, address = parseaddr(text)
-    if not address or (not text.isascii() and not address.isascii()):
-        raise ValueError("an address is missing or not ASCII")
+def _sender(mail_from: str) -> Address:
+    name, address = parseaddr(named_mail_address(mail_from))
     return Address(display_name=name, addr_spec=address)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
@@ -13,7 +13,6 @@ from monitor.incidents import Audience
 from monitor.notices.causes import BEGINNINGS, ENDS, OpenCause
 from monitor.notices.letters import StillMissing
 from monitor.notices.notice import Outgoing, Status
-from monitor.store.statements import insert_if_new
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE, TENANT
 
 _AT_ONCE = 1000  # ids in one statement: both databases allow some 32,000 parameters
@@ -138,35 +137,28 @@ def _same_permission(state: Any, event: Any) -> ColumnElement[bool]:
 
 
 async def add(conn: AsyncConnection, notice: dict[str, Any]) -> int:
-    """Write a notice; its columns by name. Returns its id."""
+    """Write a notice, its columns by name, and return its id."""
     return int((await conn.execute(insert(NOTICE).values(notice).returning(NOTICE.c.id))).scalar_one())
 
 
-async def add_if_new(conn: AsyncConnection, notice: dict[str, Any]) -> bool:
-    """Write a notice unless one with its Message-ID is there already."""
-    return await insert_if_new(conn, NOTICE, notice)
-
-
-async def tell(
-    conn: AsyncConnection, causes: Collection[int], notice_id: int, taken_from: Collection[int], now: datetime
-) -> int:
-    """Let the notice speak for causes that are unsettled or of a notice it takes over; how many there were."""
-    ours = or_(CAUSE.c.settled_at.is_(None), CAUSE.c.notice_id.in_(taken_from))
-    changed = 0
-    for ids in _portions(causes):
-        statement = update(CAUSE).where(CAUSE.c.id.in_(ids), ours)
-        values = {"notice_id": notice_id, "settled_at": func.coalesce(CAUSE.c.settled_at, now)}
-        changed += (await conn.execute(statement.values(values))).rowcount
-    return changed
+async def has_message(conn: AsyncConnection, message_id: str) -> bool:
+    found = await conn.execute(select(exists().where(NOTICE.c.message_id == message_id)))
+    return bool(found.scalar_one())
 
 
 async def settle(conn: AsyncConnection, causes: Collection[int], told_by: int | None, now: datetime) -> int:
-    """Settle unsettled causes without a notice of their own; how many there were."""
+    """Settle unsettled causes; how many there were. `told_by` is a notice that had told the same before."""
     changed = 0
     for ids in _portions(causes):
         statement = update(CAUSE).where(CAUSE.c.id.in_(ids), CAUSE.c.settled_at.is_(None))
         changed += (await conn.execute(statement.values(settled_at=now, notice_id=told_by))).rowcount
     return changed
+
+
+async def tell(conn: AsyncConnection, causes: Collection[int], notice_id: int) -> None:
+    """Let the notice speak for causes that the caller has settled, or taken from a held notice."""
+    for ids in _portions(causes):
+        await conn.execute(update(CAUSE).where(CAUSE.c.id.in_(ids)).values(notice_id=notice_id))
 
 
 async def drop_overtaken(conn: AsyncConnection, notices: Collection[int]) -> int:

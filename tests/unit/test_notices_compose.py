@@ -328,10 +328,11 @@ def test_every_ripe_cause_is_settled_exactly_once(
     unsettled = [cause for cause in causes if cause.held_in is None]
     ripe = {cause.tenant_id for cause in unsettled if cause.created_at <= NOW - SETTLE}
     expected = Counter(cause.id for cause in unsettled if cause.tenant_id in ripe)
-    ids = {cause.id for cause in unsettled}
+    settled = [id_ for draft in composition.drafts for id_ in draft.settles]
+    assert Counter([*settled, *composition.silent]) == expected
     told = [id_ for draft in composition.drafts for id_ in draft.tells]
-    assert Counter(id_ for id_ in [*told, *composition.silent] if id_ in ids) == expected
     assert len(told) == len(set(told))
+    assert {id_ for id_ in told if id_ not in settled} <= {cause.id for cause in causes if cause.held_in is not None}
     overtaken = [*composition.emptied, *(notice for draft in composition.drafts for notice in draft.replaces)]
     assert len(overtaken) == len(set(overtaken))
     from_held = {cause.id: cause.held_in for cause in causes if cause.held_in is not None}

@@ -1,0 +1,379 @@
+"""Causes in a database become notices in one transaction, on SQLite and on Postgres."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from jinja2 import UndefinedError
+from sqlalchemy import func, insert, select, update
+
+from checks.report import WriteAlarm
+from monitor.drift import EventKind
+from monitor.incidents import Audience
+from monitor.notices.alarm import write_alarm_notice
+from monitor.notices.composer import Composer
+from monitor.notices.holds import drop, listing, release
+from monitor.notices.letters import DigestLetter, Letter
+from monitor.notices.notice import Status
+from monitor.notices.render import Rendered, Renderer
+from monitor.settings import NoticesMode
+from monitor.store.database import Database
+from monitor.store.notices import ListedNotice
+from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE, TENANT
+from tests.notices import NOW, OPERATOR, SETTLE, a_policy
+
+LOST, REGAINED = EventKind.LOST, EventKind.REGAINED
+LATER = NOW + SETTLE
+
+
+class World:
+    """Tenants with one credential each, and what happens to them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.credentials: dict[str, int] = {}
+
+    async def add_tenant(self, tenant: str, **facts: Any) -> None:
+        row = {
+            "id": tenant,
+            "name": tenant.title(),
+            "csm_name": "Dana Reyes",
+            "csm_email": f"dana+{tenant}@vendor.example",
+            "features": [],
+            "declined": [],
+            "row_digest": "",
+            "created_at": NOW,
+        }
+        columns = {"label": "Gem Harvest API Key", "kind": "harvest-key", "reference": "env:KEY", "tenant_id": tenant}
+        async with self.database.writing() as conn:
+            await conn.execute(insert(TENANT).values(row | facts))
+            added = await conn.execute(insert(CREDENTIAL).values(columns).returning(CREDENTIAL.c.id))
+            self.credentials[tenant] = added.scalar_one()
+
+    async def happens(
+        self,
+        kind: EventKind,
+        permission: str | None = None,
+        tenant: str = "acme",
+        audience: Audience = Audience.CSM,
+        at: datetime = NOW - SETTLE,
+    ) -> int:
+        """An event with its cause, whose id is returned."""
+        if tenant not in self.credentials:
+            await self.add_tenant(tenant)
+        event = {
+            "at": at,
+            "kind": kind,
+            "tenant_id": tenant,
+            "credential_id": self.credentials[tenant],
+            "permission_id": permission,
+            "permission_group": "Offers" if permission else None,
+            "permission_label": permission,
+            "state": None if permission else "invalid",
+            "detail": "",
+            "first_seen": at,
+        }
+        async with self.database.writing() as conn:
+            added = await conn.execute(insert(DRIFT_EVENT).values(event).returning(DRIFT_EVENT.c.id))
+            cause = {
+                "event_id": added.scalar_one(),
+                "tenant_id": tenant,
+                "audience": audience,
+                "brake_key": f"{kind}:{permission or 'invalid'}",
+                "created_at": at,
+            }
+            return int((await conn.execute(insert(CAUSE).values(cause).returning(CAUSE.c.id))).scalar_one())
+
+    async def wave(self, kind: EventKind, tenants: int, at: datetime = NOW - SETTLE) -> list[int]:
+        return [await self.happens(kind, "GET: List offers", f"wave{number}", at=at) for number in range(tenants)]
+
+    async def run(self, now: datetime = NOW, mode: NoticesMode = NoticesMode.CSM, renderer: Any = None) -> int:
+        return await Composer(self.database, a_policy(mode), renderer or Renderer()).run_once(now)
+
+    async def notices(self, *statuses: Status) -> list[ListedNotice]:
+        """Oldest first."""
+        return list(reversed(await listing(self.database, statuses or tuple(Status))))
+
+    async def causes(self) -> Mapping[int, tuple[bool, int | None]]:
+        """Cause -> is it settled, and by which notice."""
+        async with self.database.reading() as conn:
+            rows = await conn.execute(select(CAUSE.c.id, CAUSE.c.settled_at, CAUSE.c.notice_id))
+            return {id_: (settled_at is not None, notice) for id_, settled_at, notice in rows}
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database)
+
+
+async def test_ripe_causes_become_a_notice(world: World) -> None:
+    """One run writes the tenant's mail, ready to be sent, and settles exactly the causes it tells."""
+    told = [await world.happens(LOST, "GET: List offers"), await world.happens(LOST, "GET: List jobs", at=NOW)]
+    young = await world.happens(LOST, "GET: List jobs", "globex", at=NOW)
+    assert await world.run() == 1
+    (notice,) = await world.notices()
+    assert (notice.tenant_id, notice.recipient, notice.status) == ("acme", "dana+acme@vendor.example", Status.PENDING)
+    assert (notice.subject, notice.next_attempt_at) == ("Acme: 2 Greenhouse permissions missing", NOW)
+    assert await world.causes() == {told[0]: (True, notice.id), told[1]: (True, notice.id), young: (False, None)}
+
+
+async def test_a_second_run_finds_nothing(world: World) -> None:
+    """A cause is told once."""
+    await world.happens(LOST, "GET: List offers")
+    assert (await world.run(), await world.run()) == (1, 0)
+
+
+async def test_what_cancelled_itself_is_settled_without_a_notice(world: World) -> None:
+    """Lost and regained within the settle time leaves two settled causes and no mail."""
+    causes = [await world.happens(LOST, "GET: List offers"), await world.happens(REGAINED, "GET: List offers", at=NOW)]
+    assert await world.run() == 0
+    assert await world.causes() == dict.fromkeys(causes, (True, None))
+
+
+async def test_the_end_goes_to_whoever_was_told_of_the_beginning(world: World) -> None:
+    """A regained permission is told of where the loss was told, and not where it never was."""
+    await world.happens(LOST, "GET: List offers")
+    await world.run()
+    await world.happens(REGAINED, "GET: List offers", at=NOW + timedelta(hours=1))
+    await world.happens(REGAINED, "GET: List jobs", at=NOW + timedelta(hours=1))
+    assert await world.run(NOW + timedelta(hours=2)) == 1
+    assert [notice.subject for notice in await world.notices()] == [
+        "Acme: Greenhouse permission missing: GET: List offers",
+        "Acme: Greenhouse permission is back: GET: List offers",
+    ]
+
+
+async def test_an_end_is_told_after_a_flicker(world: World) -> None:
+    """Told as lost, back and lost again within the settle time, then back for good: one loss, one regain."""
+    await world.happens(LOST, "GET: List offers")
+    await world.run()
+    for kind in (REGAINED, LOST):
+        await world.happens(kind, "GET: List offers", at=NOW + timedelta(hours=1))
+    assert await world.run(NOW + timedelta(hours=2)) == 0
+    await world.happens(REGAINED, "GET: List offers", at=NOW + timedelta(hours=5))
+    assert await world.run(NOW + timedelta(hours=6)) == 1
+    assert (await world.notices())[-1].subject == "Acme: Greenhouse permission is back: GET: List offers"
+
+
+async def test_a_dropped_beginning_has_no_end(world: World) -> None:
+    """What the operator dropped is not heard of again when it ends."""
+    await world.wave(LOST, 3)
+    await world.run()
+    await drop(world.database, NOW, "ops")
+    back = await world.wave(REGAINED, 3, at=NOW)
+    assert await world.run(LATER) == 0
+    causes = await world.causes()
+    assert [causes[cause] for cause in back] == [(True, None)] * 3
+
+
+async def test_a_recovered_mail_names_what_is_still_missing(world: World) -> None:
+    """What the CSM was told of and still lacks stands in the mail that tells what is back."""
+    for label in ("GET: List offers", "GET: List jobs"):
+        await world.happens(LOST, label)
+    await world.run()
+    state = {"credential_id": world.credentials["acme"], "permission_id": "GET: List jobs", "verdict": "missing"}
+    words = {"permission_group": "Jobs", "permission_label": "GET: List jobs", "origin": "lost", "suspect_looks": 0}
+    async with world.database.writing() as conn:
+        await conn.execute(insert(PERMISSION_STATE).values(state | words | {"rule": ""}))
+    await world.happens(REGAINED, "GET: List offers", at=NOW)
+    await world.run(LATER)
+    async with world.database.reading() as conn:
+        text = (await conn.execute(select(NOTICE.c.text).order_by(NOTICE.c.id.desc()).limit(1))).scalar_one()
+    assert "Still missing, as we wrote to you before:\n\nJobs\n  - GET: List jobs\n" in text
+
+
+async def test_a_wave_is_held_until_released(world: World) -> None:
+    """Nothing of a wave is sent and the operator is told once; a release makes it all due, and is put on record."""
+    await world.wave(LOST, 3)
+    assert await world.run() == 4
+    held = await world.notices(Status.HELD)
+    (told,) = await world.notices(Status.PENDING)
+    assert (len(held), told.recipient, told.audience) == (3, OPERATOR, Audience.OPERATOR)
+    assert "3 tenants lost the permission" in told.subject
+    assert await release(world.database, LATER, "ops", "looked at it") == [notice.id for notice in held]
+    assert [n.next_attempt_at for n in await world.notices(Status.PENDING) if n.audience == Audience.CSM] == [LATER] * 3
+    async with world.database.reading() as conn:
+        (action,) = (await conn.execute(select(OPERATOR_ACTION))).mappings()
+    assert (action["who"], action["action"], action["reason"]) == ("ops", "notices release", "looked at it")
+    assert action["subject"] == ", ".join(f"notice {notice.id}" for notice in held)
+
+
+async def test_single_notices_can_be_released_and_dropped(world: World) -> None:
+    """An operator may decide one by one; what is not held is not touched, and nothing is put on record for nothing."""
+    await world.wave(LOST, 3)
+    await world.run()
+    first, second, third = [notice.id for notice in await world.notices(Status.HELD)]
+    assert await release(world.database, NOW, "ops", ids=[first]) == [first]
+    assert await drop(world.database, NOW, "ops", ids=[first, second]) == [second]
+    assert await release(world.database, NOW, "ops", ids=[second]) == []
+    assert [notice.id for notice in await world.notices(Status.HELD)] == [third]
+    async with world.database.reading() as conn:
+        assert (await conn.execute(select(func.count()).select_from(OPERATOR_ACTION))).scalar_one() == 2
+
+
+async def test_latecomers_join_the_hold(world: World) -> None:
+    """More of the same while a wave is held is held too, and the operator is not told again."""
+    await world.wave(LOST, 3)
+    await world.run()
+    await world.happens(LOST, "GET: List offers", "late", at=NOW)
+    assert await world.run(LATER) == 1
+    assert (await world.notices())[-1].status == Status.HELD
+
+
+async def test_a_wave_that_passes_leaves_nothing(world: World) -> None:
+    """An outage that ends by itself: what was held is given up, and nobody outside hears of either."""
+    lost = await world.wave(LOST, 3)
+    await world.run()
+    back = await world.wave(REGAINED, 3, at=NOW)
+    assert await world.run(LATER) == 0
+    assert {notice.status for notice in await world.notices() if notice.audience == Audience.CSM} == {Status.DROPPED}
+    assert all(settled for settled, _ in (await world.causes()).values())
+    assert await release(world.database, LATER, "ops") == []
+    assert set(await world.causes()) == {*lost, *back}
+
+
+async def test_news_of_a_held_tenant_is_one_held_notice(world: World) -> None:
+    """The held notice is taken over by one that tells everything, causes included."""
+    causes = await world.wave(LOST, 3)
+    await world.run()
+    news = await world.happens(LOST, "GET: List jobs", "wave0", at=NOW)
+    assert await world.run(LATER) == 1
+    held = [notice for notice in await world.notices(Status.HELD) if notice.tenant_id == "wave0"]
+    assert [notice.subject for notice in held] == ["Wave0: 2 Greenhouse permissions missing"]
+    settled = await world.causes()
+    assert settled[causes[0]] == settled[news] == (True, held[0].id)
+
+
+class _Overtaken(Renderer):
+    """While it words its first mail, between the composer's reading and writing, something else happens."""
+
+    def __init__(self, meanwhile: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._meanwhile: Callable[[], Coroutine[Any, Any, object]] | None = meanwhile
+
+    def render(self, letter: Letter) -> Rendered:
+        if self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            asyncio.run_coroutine_threadsafe(meanwhile(), self._loop).result()
+        return super().render(letter)
+
+
+async def test_only_one_of_two_composers_writes(world: World) -> None:
+    """A composer whose causes were settled by another one meanwhile writes nothing at all."""
+    await world.happens(LOST, "GET: List offers")
+    await world.happens(LOST, "GET: List offers", "globex")
+    assert await world.run(renderer=_Overtaken(world.run)) == 0
+    assert [notice.tenant_id for notice in await world.notices()] == ["acme", "globex"]
+
+
+async def test_a_release_is_not_undone_by_a_composer(world: World) -> None:
+    """What was released while a composer was taking it over goes out as it is; the news follow in the next run."""
+    await world.wave(LOST, 3)
+    await world.run()
+    news = await world.happens(LOST, "GET: List jobs", "wave0", at=NOW)
+    assert await world.run(LATER, renderer=_Overtaken(lambda: release(world.database, LATER, "ops"))) == 0
+    assert await world.notices(Status.HELD, Status.DROPPED) == []
+    assert (await world.causes())[news] == (False, None)
+    assert await world.run(LATER) == 1
+    assert (await world.notices())[-1].subject == "Wave0: Greenhouse permission missing: GET: List jobs"
+
+
+class _Broken(Renderer):
+    """A template that fails for digests."""
+
+    def render(self, letter: Letter) -> Rendered:
+        if isinstance(letter, DigestLetter):
+            raise UndefinedError("'surname' is undefined")
+        return super().render(letter)
+
+
+async def test_a_broken_template_spoils_only_its_own_notices(world: World) -> None:
+    """Other mail is written, and what could not be worded is tried again once the template is mended."""
+    told = await world.happens(LOST, "GET: List offers")
+    untold = await world.happens(EventKind.FOUND, "GET: List jobs", audience=Audience.OPERATOR)
+    assert await world.run(renderer=_Broken()) == 1
+    causes = await world.causes()
+    assert (causes[told][0], causes[untold][0]) == (True, False)
+    assert await world.run() == 1
+    assert (await world.causes())[untold][0]
+
+
+async def test_modes_change_who_is_written_to(world: World) -> None:
+    """Operator mode writes to the operator only; off writes to nobody and leaves nothing to pile up."""
+    await world.happens(LOST, "GET: List offers")
+    assert await world.run(mode=NoticesMode.OPERATOR) == 1
+    cause = await world.happens(LOST, "GET: List jobs")
+    assert await world.run(mode=NoticesMode.OFF) == 0
+    assert [notice.recipient for notice in await world.notices()] == [OPERATOR]
+    assert (await world.causes())[cause] == (True, None)
+
+
+async def test_removed_tenants_do_not_count_as_active(world: World) -> None:
+    """The brake's share is of tenants that are watched now: 3 of 60 pass, 3 of 59 do not."""
+    for number in range(57):
+        await world.add_tenant(f"other{number}", removed_at=NOW if number == 0 else None)
+    await world.wave(LOST, 3)
+    await world.run()
+    assert len(await world.notices(Status.HELD)) == 3
+    async with world.database.writing() as conn:
+        await conn.execute(update(TENANT).values(removed_at=None))
+    await release(world.database, NOW, "ops")
+    for number in range(3):
+        await world.happens(LOST, "GET: List jobs", f"wave{number}")
+    await world.run()
+    assert await world.notices(Status.HELD) == []
+
+
+async def test_more_causes_than_a_statement_can_hold(world: World) -> None:
+    """A first sweep's causes are settled in portions."""
+    await world.add_tenant("acme")
+    event = {"at": NOW, "kind": "found", "tenant_id": "acme", "credential_id": world.credentials["acme"], "detail": ""}
+    async with world.database.writing() as conn:
+        rows = [
+            event | {"id": n, "permission_id": f"p{n}", "permission_label": f"P{n}", "permission_group": "G"}
+            for n in range(1, 2502)
+        ]
+        await conn.execute(insert(DRIFT_EVENT), rows)
+        cause = {"tenant_id": "acme", "audience": "operator", "brake_key": "found", "created_at": NOW - SETTLE}
+        await conn.execute(insert(CAUSE), [cause | {"event_id": n} for n in range(1, 2502)])
+    assert await world.run() == 1
+    assert all(settled for settled, _ in (await world.causes()).values())
+
+
+async def test_a_list_can_be_narrowed(world: World) -> None:
+    """By status and by tenant, the newest first, and no longer than asked for."""
+    await world.happens(LOST, "GET: List offers")
+    await world.happens(LOST, "GET: List offers", "globex")
+    await world.run()
+    assert [notice.tenant_id for notice in await listing(world.database)] == ["globex", "acme"]
+    assert [notice.tenant_id for notice in await listing(world.database, tenant_id="acme")] == ["acme"]
+    assert len(await listing(world.database, limit=1)) == 1
+    assert await listing(world.database, [Status.SENT]) == []
+
+
+async def _alarm(world: World, mode: NoticesMode = NoticesMode.CSM, at: datetime = NOW) -> None:
+    alarm = WriteAlarm("POST /v1/candidates", 201, at, "req-1", "42", "all")
+    async with world.database.writing() as conn:
+        await write_alarm_notice(conn, a_policy(mode), Renderer(), alarm, "acme", "Acme Corp", "Gem", NOW)
+
+
+async def test_a_write_alarm_is_due_at_once_and_once(world: World) -> None:
+    """It waits for nothing; the same alarm written again is the same notice, another one another."""
+    await world.add_tenant("acme")
+    for _ in range(2):
+        await _alarm(world)
+    (notice,) = await world.notices(Status.PENDING)
+    assert (notice.recipient, notice.next_attempt_at) == (OPERATOR, NOW)
+    assert notice.subject == "Harvest Monitor: write probes stopped: POST /v1/candidates answered 201 for Acme Corp"
+    await _alarm(world, at=LATER)
+    assert len(await world.notices()) == 2
+
+
+async def test_a_write_alarm_is_silent_with_notices_off(world: World) -> None:
+    """Off is off; the stop itself and its metric remain."""
+    await world.add_tenant("acme")
+    await _alarm(world, NoticesMode.OFF)
+    assert await world.notices() == []

@@ -1,0 +1,106 @@
+"""The mail as it travels: headers that nobody can forge, names in any script, a Message-ID that stays."""
+
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+
+from monitor.errors import DeliveryError
+from monitor.notices.notice import Outgoing, as_message, message_id
+from monitor.notices.outbox import back_off
+from tests.notices import NOW
+
+SENDER = "Harvest Monitor <monitor@vendor.example>"
+
+
+def _notice(**facts: object) -> Outgoing:
+    values = {
+        "id": 1,
+        "recipient": "dana@vendor.example",
+        "subject": "Acme: Greenhouse permission missing",
+        "text": "Hello Dana,\n",
+        "html": "<p>Hello Dana,</p>",
+        "message_id": "<0123456789abcdef@vendor.example>",
+        "attempts": 1,
+    }
+    return Outgoing(**values | facts)  # type: ignore[arg-type]
+
+
+def test_headers_say_who_and_that_a_machine_wrote() -> None:
+    """Sender, reader, subject, date and identity; and that no out-of-office answer is wanted."""
+    message = as_message(_notice(), SENDER, NOW)
+    assert dict(message.items()) == {
+        "From": "Harvest Monitor <monitor@vendor.example>",
+        "To": "dana@vendor.example",
+        "Subject": "Acme: Greenhouse permission missing",
+        "Message-ID": "<0123456789abcdef@vendor.example>",
+        "Date": "Mon, 23 Nov 2026 14:05:00 +0000",
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+        "MIME-Version": "1.0",
+        "Content-Type": message["Content-Type"],
+    }
+    assert message["Content-Type"].startswith("multipart/alternative")
+
+
+@pytest.mark.parametrize("name", ["Žluťoučký kůň 株式会社 🐎", "Acme, Inc.", "ß" * 170])
+def test_any_script_travels_in_ascii_and_arrives_whole(name: str) -> None:
+    """Subject, text and page come out as they went in, through nothing but ASCII bytes and lines of legal length."""
+    notice = _notice(subject=f"{name}: 1 permission", text=f"{name} “x”\n", html=f"<p>{name}</p>\n")
+    raw = as_message(notice, f'"{name[:40]}" <monitor@vendor.example>', NOW).as_bytes()
+    assert raw.isascii()
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998
+    arrived = message_from_bytes(raw, policy=policy.default)
+    assert arrived["Subject"] == notice.subject
+    assert arrived["From"].addresses[0].addr_spec == "monitor@vendor.example"
+    assert arrived.get_body(("plain",)).get_content().replace("\r\n", "\n") == notice.text
+    assert arrived.get_body(("html",)).get_content().replace("\r\n", "\n") == notice.html
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"subject": "Acme\r\nBcc: everybody@example.org"},
+        {"subject": "Acme\nBcc: everybody@example.org"},
+        {"recipient": "dana@vendor.example\r\nBcc: everybody@example.org"},
+        {"recipient": "dana@vendor.example, everybody@example.org"},
+        {"recipient": "Dana\n <dana@vendor.example>"},
+        {"recipient": "dāna@vendor.example"},
+        {"recipient": "dana@vendör.example"},
+        {"recipient": "dana"},
+        {"recipient": ""},
+        {"message_id": "<1@x>\r\nBcc: everybody@example.org"},
+    ],
+)
+def test_what_can_not_be_a_header_is_refused_for_good(facts: dict[str, str]) -> None:
+    """A line break, a second address or an address outside ASCII makes no mail, rather than another one."""
+    with pytest.raises(DeliveryError, match="can not be made a mail") as refused:
+        as_message(_notice(**facts), SENDER, NOW)
+    assert refused.value.permanent
+
+
+def test_a_line_of_the_text_that_looks_like_a_header_is_none() -> None:
+    """What stands in the text stays in the text."""
+    message = as_message(_notice(text="\r\nBcc: everybody@example.org\n.\n"), SENDER, NOW)
+    arrived = message_from_bytes(message.as_bytes(), policy=policy.default)
+    assert arrived["Bcc"] is None
+    assert "Bcc: everybody@example.org" in arrived.get_body(("plain",)).get_content()
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "expected"),
+    [
+        ("monitor@vendor.example", "<abc@vendor.example>"),
+        ("Harvest Monitor <monitor@vendor.example>", "<abc@vendor.example>"),
+        ('"Monitor, Harvest" <monitor@mail.vendor.example>', "<abc@mail.vendor.example>"),
+    ],
+)
+def test_a_message_id_is_of_the_senders_domain(mail_from: str, expected: str) -> None:
+    """The identity of the notice at the domain that mails come from, and nothing else, so it is the same each time."""
+    assert message_id("abc", mail_from) == expected
+
+
+def test_waits_grow_and_then_stay() -> None:
+    """1, 5, 15, 60 minutes, and every hour from then on."""
+    waits = [back_off(attempts) for attempts in range(1, 8)]
+    assert waits == [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 60, 60, 60)]
