@@ -213,6 +213,13 @@ async def test_only_this_machine_is_answered(sandbox: Sandbox, client: str, host
         assert sent[0]["status"] == expected
 
 
+async def test_forwarded_addresses_are_not_believed(sandbox: Sandbox) -> None:
+    """Who the client is, only the connection says, not a header."""
+    async with running(sandbox) as url:
+        forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+        assert (await asyncio.to_thread(fetch, f"{url}/_sandbox/state", None, forwarded))[0] == 200
+
+
 async def test_the_page_is_whole_in_itself(sandbox: Sandbox) -> None:
     """The page loads nothing from anywhere, calls only paths the control has, and puts no text in as HTML."""
     async with running(sandbox) as url:
