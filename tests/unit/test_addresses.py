@@ -51,6 +51,7 @@ def test_mail_servers(written: str, server: MailServer) -> None:
         "smtps://mail.example?tls=none",
         "smtp://u@mail.example",  # a user without a password
         "smtp://u:pa#ss@mail.example",  # would be cut at the # without a word
+        "smtp://mail.example#tls=none",
         "smtp://mail.example\n",
         "smtp://mäil.example",
         "mailbox:",

@@ -101,6 +101,7 @@ def test_no_way_into_the_log_lets_a_secret_through(stream: io.StringIO, log_form
             logging.getLogger("uvicorn.error").exception("%s failed", KEY)
             log.error("failed_again", exc_info=error)
     logging.getLogger("alembic").warning("at %s", f"postgresql://monitor:{KEY}@db/monitor")
+    logging.getLogger(f"library.{KEY}").error("named")  # joins the line after the fields were redacted
     logging.getLogger("asyncio").error("unformatted", exc_info=(ValueError, ValueError(KEY), None))
 
     written = stream.getvalue()

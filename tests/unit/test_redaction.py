@@ -119,7 +119,16 @@ def test_the_oldest_secret_is_forgotten() -> None:
     assert redactor.text("first-one second-one third-one") == "*** second-one ***"
     for number in range(100):
         redactor.learn(f"secret-{number}")
-    assert redactor.text("first-one third-one secret-7 secret-99") == "first-one third-one secret-7 ***"
+    assert redactor.text("first-one third-one secret-50 secret-99") == "first-one third-one secret-50 ***"
+
+
+def test_of_two_secrets_the_longer_is_masked() -> None:
+    """Where one secret begins another, the end of the longer is not left over."""
+    redactor = Redactor()
+    for secret in ("hunter2", "hunter2-longer", "hunter2-"):
+        redactor.learn(secret)
+
+    assert redactor.text("hunter2-longer hunter2") == "*** ***"
 
 
 def test_a_secret_too_short_is_not_learned() -> None:

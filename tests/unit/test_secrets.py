@@ -117,7 +117,14 @@ def test_a_file_readable_by_all_is_told_once(tmp_path: Path) -> None:
     assert events[0]["path"] == str(path)
     assert KEY not in str(events)
 
-    path.chmod(0o600)
+
+def test_a_file_readable_by_its_group_is_in_order(tmp_path: Path) -> None:
+    """Owner and group may read a key without a word in the log."""
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    path.chmod(0o640)
+
     with capture_logs() as events:
         resolve(f"file:{path}", environ={})
+
     assert events == []

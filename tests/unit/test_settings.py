@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from checks.catalogue import WriteProbes
 from monitor.addresses import Encryption, ListenAddress, MailFolder, MailServer
@@ -245,6 +245,14 @@ def test_no_password_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(server, MailServer)
     assert server.password == CANARY
     assert not [text for text in shown if CANARY in text]
+
+
+def test_settings_made_by_hand_show_no_value_either() -> None:
+    """Whoever makes settings without `load` gets an error that holds no value."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(interval=CANARY, smtp_url=CANARY)
+
+    assert CANARY not in str(caught.value)
 
 
 def test_passwords_of_settings_are_masked_in_logs() -> None:
