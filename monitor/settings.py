@@ -149,7 +149,7 @@ class Settings(BaseSettings):
         None, description="proxy on the way to Greenhouse, `http://user:password@host:port`, or a reference to it"
     )
     ca_bundle: FilePath | None = Field(
-        None, description="file of certificate authorities to trust instead of the system's (PEM)"
+        None, description="file of certificate authorities (PEM) to know Greenhouse by, instead of the system's"
     )
     installation_key: Path | None = Field(
         None,
