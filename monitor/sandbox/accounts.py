@@ -1,5 +1,6 @@
 """The customers of the imitated Greenhouse, and their keys."""
 
+import re
 from collections.abc import Iterable
 
 from monitor.errors import ConfigurationError
@@ -13,6 +14,8 @@ class Key:
     """One Harvest key: what is ticked for it, and whether it lives. Changes hold from the next request on."""
 
     def __init__(self, account: "Account", label: str, text: str, grants: frozenset[str]) -> None:
+        if not re.fullmatch(r"[!-9;-~]{1,512}", text):
+            raise ConfigurationError(f"the key of account {account.name} can not be sent: no space, colon or non-ASCII")
         self.account = account
         self.label = label
         self.text = text

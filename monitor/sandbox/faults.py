@@ -8,7 +8,7 @@ in the ledger, as on a network that fails on the way back).
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitor.sandbox.replies import Header, Reply, message, page, redirect
 
@@ -60,6 +60,13 @@ class Fault(BaseModel):
     location: Annotated[str, Field(pattern=r"^https?://[!-~]+$")] = "https://elsewhere.example/"
     cookie: Annotated[str, Field(pattern=r"^[ !-~]+$")] = "_session_id=sandbox; path=/; HttpOnly"
     size: Annotated[int, Field(ge=1, le=2**31)] = 50 * 1024 * 1024
+
+    @field_validator("status")
+    @classmethod
+    def _has_a_body(cls, status: int | None) -> int | None:
+        if status in (204, 205, 304):
+            raise ValueError(f"an answer with {status} has no body, and a fault's answer has one")
+        return status
 
     @property
     def stands_in(self) -> bool:

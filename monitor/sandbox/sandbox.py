@@ -65,7 +65,7 @@ class Sandbox:
         owner = self.account(account)
         if label in owner.keys:
             raise ConfigurationError(f"account {account} already has a key {label!r}: give it another label")
-        key = Key(owner, label, text or owner.new_text(), granted(grants))
+        key = Key(owner, label, owner.new_text() if text is None else text, granted(grants))
         self._index(key)
         owner.keys[label] = key
         return key

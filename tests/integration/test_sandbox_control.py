@@ -149,6 +149,7 @@ async def test_the_control_is_not_rate_limited(sandbox: Sandbox) -> None:
         ("/grant", {"account": "acme", "endpoints": ["GET /v1/job"]}, 400, "did you mean GET /v1/jobs"),
         ("/settings", {"account": None, "settings": {"retired": "402"}}, 400, "retired: Input should be"),
         ("/faults", {"kind": "earthquake"}, 400, "kind: Input should be"),
+        ("/faults", {"kind": "status", "status": 304}, 400, "has no body"),
         ("/faults", {"kind": "redirect", "location": "x\r\nSet-Cookie: a=b"}, 400, "location: String should match"),
         ("/accounts", {"name": "acme"}, 400, "already an account"),
         ("/ledger?after=x", None, 400, "'x' is not a number"),

@@ -110,6 +110,19 @@ async def test_half_a_request_never_was(sandbox: Sandbox) -> None:
     assert [entry.method for entry in sandbox.ledger.entries()] == ["GET"]
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "BREW"])
+async def test_a_method_nobody_documented_is_not_found(sandbox: Sandbox, method: str) -> None:
+    """Other methods meet 404 after the key was looked at, and the connection lives on."""
+    async with running(sandbox) as url, connected(url) as (reader, writer):
+        writer.write(sent(f"{method} /v1/jobs"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 404")
+        if method != "HEAD":
+            assert await reader.readexactly(32) == b'{"message":"Resource not found"}'
+        writer.write(sent("GET /v1/jobs"))
+        assert (await answer(reader))[0] == 200
+
+
 async def test_the_ledger_counts_many_at_once(sandbox: Sandbox) -> None:
     """Twenty connections with fifty requests each are a thousand entries, in one order."""
 

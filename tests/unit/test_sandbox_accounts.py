@@ -59,6 +59,8 @@ def test_accounts_do_not_see_each_other() -> None:
         (lambda sandbox: sandbox.add_account("b", limt=1), "limt: is not known here"),
         (lambda sandbox: sandbox.add_key("acme"), "already has a key"),
         (lambda sandbox: sandbox.add_key("acme", label="2", text="sandbox-acme-1"), "already that of another"),
+        (lambda sandbox: sandbox.add_key("acme", label="2", text="a:b"), "can not be sent"),
+        (lambda sandbox: sandbox.add_key("acme", label="2", text=""), "can not be sent"),
         (lambda sandbox: sandbox.account("globex"), "there are: acme"),
         (lambda sandbox: sandbox.change("acme", limit=0), "limit: Input should be greater"),
         (lambda sandbox: sandbox.change(None, orders={"x": "lookup_first"}), "neither a cell"),
