@@ -1,0 +1,159 @@
+"""65 tenants, tenant i lacking exactly permission i, through wire, database and incidents, against the sandbox."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from checks.catalogue import Cell, Entry, RequestClass, Service, catalogue
+from checks.manifest import Permission, load
+from checks.report import Verdict
+from monitor.drift import EventKind, PermissionStanding
+from monitor.store import known
+from monitor.store.database import Database
+from monitor.store.history import Wanted, events
+from monitor.store.tables import CREDENTIAL, INCIDENT
+from tests.installation import LABEL, Installation, installation
+
+GEM = load("gem")
+ASKED = [p for p in GEM.permissions if p.endpoint]
+READS = {RequestClass.BY_ID, RequestClass.NESTED}
+
+
+def tenant_of(permission: Permission) -> str:
+    return permission.id.replace(".", "-")
+
+
+@dataclass(frozen=True)
+class World:
+    """How Greenhouse behaves, and what keys the customers made: Gem's permissions only, or every one there is."""
+
+    name: str
+    full_keys: bool = False
+    eeoc: bool = True
+    settings: dict[str, Any] = field(default_factory=dict)
+    lookup_first: Callable[[Cell], bool] = lambda cell: False
+
+    @property
+    def sandbox_settings(self) -> dict[str, Any]:
+        cells = {entry.cell for entry in catalogue().all_entries()}
+        orders = {f"{c.request_class}/{c.service}": "lookup_first" for c in cells if self.lookup_first(c)}
+        return {**self.settings, "orders": orders}
+
+    def expected(self, lost: Permission, asked: Permission) -> Verdict | None:
+        """What can be known of `asked` by a tenant who lacks `lost` alone; None where it must stay undecided."""
+        entry, gap = catalogue().entry(asked.endpoint or ""), catalogue().entry(lost.endpoint or "")
+        if entry.request_class is RequestClass.LIST:
+            return Verdict.MISSING if asked is lost else Verdict.GRANTED
+        if self.lookup_first(entry.cell):
+            return None
+        if asked is lost:
+            return Verdict.MISSING
+        return Verdict.GRANTED if self._order_shows(entry, gap) else None
+
+    def _order_shows(self, entry: Entry, gap: Entry) -> bool:
+        """Something refused in the cell: a control, unless the key holds those too, or the lost permission itself."""
+        if gap.cell == entry.cell:
+            return True
+        if catalogue().controls_of(entry.cell):
+            return not self.full_keys
+        neighbours = [Cell(entry.request_class, Service.REST), Cell(RequestClass.NESTED, entry.service)]
+        return not self.full_keys and not any(map(self.lookup_first, neighbours))
+
+
+WORLDS = [
+    World("least privilege"),
+    World(
+        "least privilege, denied with 401 in the other shape", settings={"denial_status": 401, "denial_shape": "errors"}
+    ),
+    World("least privilege without EEOC", eeoc=False),
+    World("full keys", full_keys=True),
+    World("full keys, denied with 401, no EEOC", full_keys=True, eeoc=False, settings={"denial_status": 401}),
+    World("records looked for first everywhere", lookup_first=lambda cell: True),
+    World("records looked for first on writes", lookup_first=lambda cell: cell.request_class not in READS),
+    World("records looked for first by id and in nested reads", lookup_first=lambda cell: cell.request_class in READS),
+    World(
+        "records looked for first among applications", lookup_first=lambda cell: cell.service is Service.APPLICATIONS
+    ),
+    World(
+        "full keys, records looked for first on writes",
+        full_keys=True,
+        lookup_first=lambda c: c.request_class not in READS,
+    ),
+]
+
+
+async def standings(installed: Installation) -> dict[str, dict[str, PermissionStanding]]:
+    async with installed.db.reading() as conn:
+        rows = await conn.execute(select(CREDENTIAL.c.tenant_id, CREDENTIAL.c.id))
+        return {tenant: dict((await known.load(conn, number)).permissions) for tenant, number in rows.all()}
+
+
+def applying(world: World) -> list[Permission]:
+    return [p for p in ASKED if world.eeoc or p.feature is None]
+
+
+async def enter(installed: Installation, world: World, missing: bool) -> None:
+    for permission in applying(world):
+        name = tenant_of(permission)
+        grants = "all" if world.full_keys else "gem+eeoc" if world.eeoc else "gem"
+        installed.customer(name, grants, features=["eeoc"] if world.eeoc else [])
+        if missing:
+            installed.sandbox.key(name).revoke(permission.endpoint)
+    await installed.sync()
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda w: w.name)
+async def test_every_decidable_verdict_is_right_and_none_is_wrong(
+    world: World, sqlite: Database, tmp_path: Path
+) -> None:
+    """Each tenant's one gap is found where it can be known, nothing else is blamed, and nothing is changed."""
+    async with installation(sqlite, tmp_path, sandbox_settings=world.sandbox_settings) as installed:
+        await enter(installed, world, missing=True)
+        await installed.check_due()
+        await installed.confirm()
+        seen = await standings(installed)
+        assert installed.sandbox.ledger.change_count == 0
+    for lost in applying(world):
+        for asked in applying(world):
+            standing = seen[tenant_of(lost)][asked.id]
+            assert standing.verdict == world.expected(lost, asked), (lost.id, asked.id, standing)
+            assert not standing.suspect
+
+
+async def count_open(installed: Installation) -> int:
+    async with installed.db.reading() as conn:
+        found = await conn.execute(select(func.count()).where(INCIDENT.c.resolved_at.is_(None)))
+        return int(found.scalar_one())
+
+
+@pytest.mark.parametrize("world", [WORLDS[0], WORLDS[4]], ids=lambda w: w.name)
+async def test_each_loss_opens_an_incident_and_each_repair_closes_it(
+    world: World, sqlite: Database, tmp_path: Path
+) -> None:
+    """Healthy, then one permission lost by each tenant, then repaired: 64 incidents open, and every one closes."""
+    async with installation(sqlite, tmp_path, sandbox_settings=world.sandbox_settings) as installed:
+        await enter(installed, world, missing=False)
+        await installed.check_due()
+        assert await count_open(installed) == 0
+        for permission in applying(world):
+            installed.sandbox.key(tenant_of(permission), LABEL).revoke(permission.endpoint)
+        await installed.sweep()
+        assert await count_open(installed) == len(applying(world))
+        for permission in applying(world):
+            installed.sandbox.key(tenant_of(permission), LABEL).grant(permission.endpoint)
+        await installed.sweep()
+        assert await count_open(installed) == 0
+        assert installed.sandbox.ledger.change_count == 0
+        async with installed.db.reading() as conn:
+            recorded = await events(conn, Wanted())
+    told = {(e.tenant_id, e.kind, e.permission_id) for e in recorded if e.kind != EventKind.EXCESS_FOUND}
+    expected = set()
+    for p in applying(world):
+        was_known = not world.full_keys or catalogue().entry(p.endpoint or "").request_class is RequestClass.LIST
+        first = EventKind.LOST if was_known else EventKind.FOUND
+        expected |= {(tenant_of(p), first, p.id), (tenant_of(p), EventKind.REGAINED, p.id)}
+    assert told == expected

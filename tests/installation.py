@@ -1,0 +1,146 @@
+"""A vendor's installation in a test: tenants, a database, Greenhouse imitated next door, and a clock moved by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checks.answer import Answer
+from checks.catalogue import Entry, WriteProbes
+from checks.client import Connection
+from checks.manifest import load
+from monitor.drift import Policy
+from monitor.greenhouse import Greenhouse, Manners
+from monitor.metrics import Metrics
+from monitor.notices.policy import Policy as NoticePolicy
+from monitor.sandbox.sandbox import Sandbox
+from monitor.sandbox.server import running
+from monitor.settings import NoticesMode
+from monitor.shelf import Shelf
+from monitor.store import credentials
+from monitor.store.database import Database
+from monitor.sweep import Sweeper
+from monitor.watchlist import Watchlist
+
+LABEL = "Gem Harvest API Key"
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+POLICY = Policy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
+MANNERS = Manners(requests_per_second=0, total_requests_per_second=0, deadline_seconds=120, interval_seconds=4 * 3600)
+NOTICES = NoticePolicy(
+    mode=NoticesMode.CSM,
+    settle=timedelta(minutes=15),
+    mail_from="Harvest Monitor <monitor@vendor.example>",
+    operator_mail="ops@vendor.example",
+)
+
+
+@dataclass
+class Clock:
+    now: datetime = START
+
+    def read(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+class Unobserved:
+    """An observer that looks away."""
+
+    def request(self, entry: Entry, answer: Answer) -> None: ...
+
+    def waited(self, reason: str, seconds: float) -> None: ...
+
+
+@dataclass
+class Installation:
+    folder: Path
+    db: Database
+    sandbox: Sandbox
+    sweeper: Sweeper
+    watchlist: Watchlist
+    clock: Clock
+    metrics: Metrics
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def customer(self, tenant_id: str, grants: str | Iterable[str] = "gem", **row: Any) -> None:
+        """A tenant of ours who is a customer of the sandbox, with a key in a file."""
+        self.sandbox.add_account(tenant_id)
+        key = self.sandbox.add_key(tenant_id, grants, label=LABEL)
+        (self.folder / tenant_id).write_text(key.text, encoding="ascii")
+        self.tenant(tenant_id, **row)
+
+    def tenant(self, tenant_id: str, **row: Any) -> None:
+        credential = {"kind": "harvest-key", "label": LABEL, "key": f"file:{self.folder / tenant_id}"}
+        csm = {"name": f"CSM of {tenant_id}", "email": f"csm-{tenant_id}@vendor.example"}
+        self.rows[tenant_id] = {
+            "id": tenant_id,
+            "name": f"{tenant_id.title()} Corp",
+            "csm": csm,
+            "credential": credential,
+            **row,
+        }
+
+    async def sync(self, *, any_removal: bool = False) -> None:
+        """Write the tenants file, and read it as `serve` does."""
+        (self.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": list(self.rows.values())}), "utf-8")
+        await self.watchlist.load(self.clock.now, any_removal=any_removal)
+        self.sweeper.shelf = self.watchlist.shelf
+
+    async def check_due(self) -> int:
+        """Check everything that is due now, side by side; how many that were."""
+        async with self.db.reading() as conn:
+            due = await credentials.due(conn, self.clock.now, 10_000)
+        await asyncio.gather(*map(self.sweeper.check, due))
+        return len(due)
+
+    async def sweep(self) -> None:
+        """A whole interval: everybody looked at, suspects a minute later again."""
+        self.clock.forward(hours=4)
+        await self.check_due()
+        await self.confirm()
+
+    async def confirm(self) -> None:
+        self.clock.forward(seconds=61)
+        await self.check_due()
+
+
+@asynccontextmanager
+async def installation(
+    db: Database,
+    folder: Path,
+    *,
+    writes: WriteProbes = WriteProbes.ALL,
+    sandbox: Sandbox | None = None,
+    sandbox_settings: Mapping[str, Any] | None = None,
+    manners: Manners = MANNERS,
+    connection: Connection | None = None,
+) -> AsyncIterator[Installation]:
+    sandbox = sandbox or Sandbox(ledger_size=100_000)
+    sandbox.change(None, limit=1_000_000, **(sandbox_settings or {}))
+    clock, metrics = Clock(), Metrics("test")
+    shelf = Shelf(load("gem"))
+    async with running(sandbox) as url:
+        greenhouse = Greenhouse(
+            url, "harvest-monitor/test", connection or Connection(), manners, metrics, now=clock.read
+        )
+        async with greenhouse:
+            sweeper = Sweeper(
+                db,
+                greenhouse,
+                metrics,
+                shelf,
+                setting=writes,
+                drift_policy=POLICY,
+                notice_policy=NOTICES,
+                installation_key=b"installation key of the tests",
+                now=clock.read,
+            )
+            watchlist = Watchlist(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
+            yield Installation(folder, db, sandbox, sweeper, watchlist, clock, metrics)
