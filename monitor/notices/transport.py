@@ -49,7 +49,8 @@ class SmtpTransport:
         client = self._client()
         try:
             await client.connect()
-            await client.send_message(message)
+            # The mail's own bytes: aiosmtplib's send_message would fold its headers anew.
+            await client.sendmail(message["From"].addresses[0].addr_spec, message["To"], message.as_bytes())
             # The mail is the server's by now: how the farewell ends does not change that.
             with suppress(SMTPException, OSError):
                 await client.quit()

@@ -4,6 +4,8 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.errors import DeliveryError
 from monitor.notices.notice import Outgoing, as_message, message_id
@@ -77,6 +79,34 @@ def test_what_can_not_be_a_header_is_refused_for_good(facts: dict[str, str]) -> 
     with pytest.raises(DeliveryError, match="can not be made a mail") as refused:
         as_message(_notice(**facts), SENDER, NOW)
     assert refused.value.permanent
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "GET:",
+                "permission",
+                "label",
+                "of",
+                "“Gem",
+                "Žluť",
+                "application’s",
+                "ß" * 25,
+                "(x)",
+                "—",
+                "=?x?=",
+                "a" * 30,
+            ]
+        )
+    )
+)
+def test_a_subject_keeps_every_blank(words: list[str]) -> None:
+    """However long and however mixed, a subject arrives word by word as it was written."""
+    subject = " ".join(["Acme:", *words])
+    raw = as_message(_notice(subject=subject), SENDER, NOW).as_bytes()
+    assert message_from_bytes(raw, policy=policy.default)["Subject"] == subject
+    assert all(len(line) <= 78 for line in raw.split(b"\r\n")[:12])
 
 
 def test_a_line_of_the_text_that_looks_like_a_header_is_none() -> None:

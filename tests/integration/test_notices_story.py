@@ -1,0 +1,165 @@
+"""From checks to mail: what was recorded by real checks reaches the right reader in the right words."""
+
+from datetime import datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from checks.credential import CredentialState
+from checks.report import CheckReport, Excess
+from monitor.notices.composer import Composer
+from monitor.notices.outbox import Outbox
+from monitor.notices.render import Renderer
+from monitor.notices.transport import Mailbox
+from monitor.store.database import Database
+from tests.notices import a_policy
+from tests.reports import HOUR, KEY, MINUTE, OTHER_KEY, T0, failed, served
+from tests.store import a_tenant, check, sync
+
+INVALID, BLOCKED = failed(CredentialState.INVALID), failed(CredentialState.BLOCKED)
+SENDER = "Harvest Monitor <monitor@vendor.example>"
+
+
+class Service:
+    """Checks one after the other, and after each a composer and an outbox that have had time enough."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
+        self.folder = folder
+        self.composer = Composer(database, a_policy(), Renderer())
+        self.outbox = Outbox(database, Mailbox(folder), SENDER)
+        self.now: datetime = T0
+        self.read: set[str] = set()
+
+    async def sees(self, *reports: CheckReport, fingerprint: str = KEY, credential_id: int = 1) -> list[EmailMessage]:
+        """The mails that come of these checks, a minute apart."""
+        for report in reports:
+            self.now += MINUTE
+            await check(self.database, report, self.now, credential_id=credential_id, fingerprint=fingerprint)
+        return await self.an_hour_later()
+
+    async def an_hour_later(self) -> list[EmailMessage]:
+        self.now += HOUR
+        await self.composer.run_once(self.now)
+        await self.outbox.deliver_once(self.now)
+        return self._new_mails()
+
+    def _new_mails(self) -> list[EmailMessage]:
+        paths = [path for path in sorted(self.folder.glob("*.eml")) if path.name not in self.read]
+        self.read |= {path.name for path in paths}
+        return [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]  # type: ignore[misc]
+
+
+@pytest.fixture
+async def service(database: Database, tmp_path: Path) -> Service:
+    await sync(database, a_tenant("acme", name="Acme Corp"))
+    return Service(database, tmp_path / "mail")
+
+
+def _subjects(mails: list[EmailMessage]) -> list[tuple[str, str]]:
+    return [(str(mail["To"]).partition("@")[0], str(mail["Subject"])) for mail in mails]
+
+
+def _text(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content()).replace("\r\n", "\n")
+
+
+async def test_a_loss_and_its_end(service: Service) -> None:
+    """Nothing while all is well or suspected; the CSM reads of a confirmed loss with its window, and of its end."""
+    assert await service.sees(served({"jobs": "g", "offers": "g"})) == []
+    assert await service.sees(served({"jobs": "m", "offers": "g"})) == []
+    last_granted = service.now - 2 * HOUR - MINUTE
+    (mail,) = await service.sees(served({"jobs": "m"}, partial=True))
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]
+    assert f"Last seen granted: 23 Nov 2026, {last_granted:%H:%M} UTC" in _text(mail)
+    (mail,) = await service.sees(served({"jobs": "g", "offers": "g"}))
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission is back: GET: jobs")]
+    assert await service.sees(served({"jobs": "g", "offers": "g"})) == []
+
+
+async def test_what_comes_back_in_parts(service: Service) -> None:
+    """A mail of what is back names what is still missing of what was told."""
+    await service.sees(served({"jobs": "g", "offers": "g"}))
+    lost = served({"jobs": "m", "offers": "m"})
+    (mail,) = await service.sees(lost, lost)
+    assert _subjects([mail]) == [("dana", "Acme Corp: 2 Greenhouse permissions missing")]
+    (mail,) = await service.sees(served({"jobs": "g", "offers": "m"}))
+    assert "Still missing, as we wrote to you before:\n\nJobs\n  - GET: offers\n" in _text(mail)
+
+
+async def test_what_was_never_granted_is_the_operators(service: Service) -> None:
+    """Missing at the first look, required anew, or held in excess: the operator's news, and so is the end of it."""
+    first = served({"jobs": "m"}, excess=[Excess("GET: List tags", "GET /v1/tags/candidate", True)])
+    (mail,) = await service.sees(first, first)
+    assert _subjects([mail]) == [
+        (
+            "ops",
+            "Harvest Monitor: Acme Corp: 1 permission more than the manifest asks for, "
+            "1 permission missing at the first look",
+        )
+    ]
+    more = served({"jobs": "m", "users": "m"}, digest="e" * 16)
+    (mail,) = await service.sees(more, more)
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: 1 permission newly required and not granted")]
+    (mail,) = await service.sees(served({"jobs": "g", "users": "g"}, digest="e" * 16))
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: 2 permissions back")]
+
+
+async def test_a_key_that_is_revoked_and_works_again(service: Service) -> None:
+    """The CSM reads of a refused key and of its end; the operator of any other failure and of its end."""
+    await service.sees(served({"jobs": "g"}))
+    (mail,) = await service.sees(INVALID, INVALID)
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse credential no longer works")]
+    (mail,) = await service.sees(served({"jobs": "g"}))
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse credential works again")]
+    (mail,) = await service.sees(BLOCKED, BLOCKED)
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential blocked")]
+    (mail,) = await service.sees(served({"jobs": "g"}))
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential works again")]
+
+
+async def test_a_refused_key_that_fails_otherwise_meanwhile(service: Service) -> None:
+    """Each reader hears the end of what they heard begin."""
+    await service.sees(served({"jobs": "g"}))
+    await service.sees(INVALID, INVALID)
+    assert _subjects(await service.sees(BLOCKED, BLOCKED)) == [
+        ("ops", "Harvest Monitor: Acme Corp: credential blocked")
+    ]
+    assert sorted(_subjects(await service.sees(served({"jobs": "g"})))) == [
+        ("dana", "Acme Corp: Greenhouse credential works again"),
+        ("ops", "Harvest Monitor: Acme Corp: credential works again"),
+    ]
+
+
+async def test_a_new_key_that_lacks_the_same(service: Service) -> None:
+    """What was told as lost is not told again under a new key, and its end is."""
+    await service.sees(served({"jobs": "g"}))
+    lost = served({"jobs": "m"})
+    await service.sees(lost, lost)
+    assert await service.sees(lost, lost, fingerprint=OTHER_KEY) == []
+    (mail,) = await service.sees(served({"jobs": "g"}), fingerprint=OTHER_KEY)
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission is back: GET: jobs")]
+
+
+async def test_a_wave_that_is_dropped_by_itself(service: Service, database: Database) -> None:
+    """Three tenants lose the same at once and get it back: the operator hears of the hold, no CSM of anything."""
+    await sync(database, *(a_tenant(name) for name in ("acme", "globex", "initech")))
+    lost = served({"jobs": "m"})
+    for credential in (1, 2, 3):
+        await check(database, served({"jobs": "g"}), service.now, credential_id=credential)
+    for credential in (1, 2, 3):
+        for _ in range(2):
+            service.now += MINUTE
+            await check(database, lost, service.now, credential_id=credential)
+    (mail,) = await service.an_hour_later()
+    assert _subjects([mail]) == [
+        ("ops", "Harvest Monitor: mail to CSMs is held: 3 tenants lost the permission “GET: jobs” (Jobs)")
+    ]
+    for credential in (1, 2, 3):
+        await check(database, served({"jobs": "g"}), service.now, credential_id=credential)
+    service.now += timedelta(hours=1)
+    assert await service.an_hour_later() == []
