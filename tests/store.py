@@ -1,10 +1,95 @@
-"""Rows and reports for tests of the store."""
+"""Tenants, claims and rows for tests of the store."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
+
+from sqlalchemy import Table, select
+
+from checks.catalogue import WriteProbes
+from checks.credential import CredentialKind
+from checks.report import CheckReport
+from monitor.store import credentials, recording, tenants
+from monitor.store.credentials import Claim
+from monitor.store.database import Database
+from monitor.store.recording import Recorded
+from monitor.store.tables import METADATA
+from monitor.store.tenants import Synced
+from monitor.tenants import CredentialConfig, Declined, TenantConfig, TenantProblem
+from tests.reports import KEY, POLICY
 
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 
 def an_action(at: datetime = T0) -> dict[str, Any]:
     return {"at": at, "who": "op", "action": "writes resume", "subject": "all", "reason": "ticket 1"}
+
+
+def a_tenant(
+    tenant_id: str,
+    *labels: str,
+    name: str | None = None,
+    features: Sequence[str] = (),
+    declined: Sequence[Declined] = (),
+    write_probes: WriteProbes | None = None,
+    reference: str = "env:KEY",
+    manifest: str | None = None,
+) -> TenantConfig:
+    content = (
+        tenant_id,
+        name or tenant_id.title(),
+        "Dana Reyes",
+        "dana@vendor.example",
+        tuple(features),
+        write_probes,
+        tuple(declined),
+        tuple(
+            CredentialConfig(label, CredentialKind.HARVEST_KEY, reference, manifest)
+            for label in labels or ("Gem Harvest API Key",)
+        ),
+    )
+    return TenantConfig(*content, row_digest=sha256(repr(content).encode()).hexdigest()[:16], line=1)
+
+
+async def sync(
+    database: Database,
+    *watched: TenantConfig,
+    problems: Sequence[TenantProblem] = (),
+    now: datetime = T0,
+) -> Synced:
+    async with database.writing() as conn:
+        return await tenants.sync(conn, watched, problems, now, POLICY)
+
+
+async def claim(database: Database, credential_id: int = 1, now: datetime = T0) -> Claim:
+    async with database.writing() as conn:
+        taken = await credentials.claim(conn, credential_id, now, POLICY.interval)
+    assert taken is not None
+    return taken
+
+
+async def check(
+    database: Database,
+    report: CheckReport,
+    now: datetime = T0,
+    *,
+    credential_id: int = 1,
+    fingerprint: str | None = KEY,
+) -> Recorded:
+    """One check from claim to record, as a worker does it."""
+    taken = await claim(database, credential_id, now)
+    recorded = await recording.record(database, taken, report, fingerprint, now, POLICY)
+    assert recorded is not None
+    return recorded
+
+
+async def rows(database: Database, table: Table) -> list[dict[str, Any]]:
+    async with database.reading() as conn:
+        found = await conn.execute(select(table).order_by(*table.primary_key))
+        return [dict(row._mapping) for row in found]
+
+
+async def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, to see that nothing changed."""
+    return {name: await rows(database, table) for name, table in METADATA.tables.items()}

@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
@@ -173,13 +173,22 @@ async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime
     plan = _Plan()
     for one in batch:
         plan.take(one, before[one.tenant_id], credentials[one.tenant_id])
-        await conn.execute(update(TENANT).where(TENANT.c.id == one.tenant_id).values(one.row))
+    await _write_rows(conn, [one.row for one in batch if one.config])
+    await _write_rows(conn, [one.row for one in batch if not one.config])
     await _add_credentials(conn, plan.added, now)
     await _make_due(conn, plan.due, now)
-    await _let_go(conn, [{"key": credential_id, "removed": now} for credential_id in plan.gone])
-    await _let_go(conn, [{"key": credential_id, "removed": None} for credential_id, _ in plan.unusable])
+    await _let_go(conn, CREDENTIAL.c.id.in_(plan.gone), removed_at=now)
+    await _let_go(conn, CREDENTIAL.c.id.in_([id_ for id_, _ in plan.unusable]), removed_at=None)
     for credential_id, wanted in plan.unusable:
         await _misconfigure(conn, credential_id, wanted, now, policy)
+
+
+async def _write_rows(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """All rows with the same columns."""
+    if rows:
+        columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in rows[0] if name != "id"}
+        statement = update(TENANT).where(TENANT.c.id == bindparam("new_id")).values(columns)
+        await conn.execute(statement, [{f"new_{name}": value for name, value in row.items()} for row in rows])
 
 
 async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialConfig]], now: datetime) -> None:
@@ -198,15 +207,10 @@ async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialCo
         await conn.execute(statement, rows)
 
 
-async def _let_go(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+async def _let_go(conn: AsyncConnection, which: ColumnElement[bool], removed_at: datetime | None) -> None:
     """Nothing more is planned for these credentials, and what is under way is fenced off."""
-    statement = (
-        update(CREDENTIAL)
-        .where(CREDENTIAL.c.id == bindparam("key"))
-        .values(next_due=None, removed_at=bindparam("removed"), epoch=CREDENTIAL.c.epoch + 1)
-    )
-    if rows:
-        await conn.execute(statement, rows)
+    fenced = {"next_due": None, "removed_at": removed_at, "epoch": CREDENTIAL.c.epoch + 1}
+    await conn.execute(update(CREDENTIAL).where(which).values(fenced))
 
 
 async def _misconfigure(
@@ -220,11 +224,11 @@ async def _misconfigure(
 
 
 async def _remove(conn: AsyncConnection, gone: Sequence[str], now: datetime) -> None:
-    for tenant_id in gone:
-        await conn.execute(update(TENANT).where(TENANT.c.id == tenant_id).values(removed_at=now))
-        its_own = (CREDENTIAL.c.tenant_id == tenant_id) & CREDENTIAL.c.removed_at.is_(None)
-        lapsed = (await conn.execute(select(CREDENTIAL.c.id).where(its_own))).scalars()
-        await _let_go(conn, [{"key": credential_id, "removed": now} for credential_id in lapsed])
+    for start in range(0, len(gone), _BATCH):
+        batch = gone[start : start + _BATCH]
+        await conn.execute(update(TENANT).where(TENANT.c.id.in_(batch)).values(removed_at=now))
+        theirs = CREDENTIAL.c.tenant_id.in_(batch) & CREDENTIAL.c.removed_at.is_(None)
+        await _let_go(conn, theirs, removed_at=now)
 
 
 async def _settle_incidents(conn: AsyncConnection, tenant_ids: set[str], now: datetime) -> None:

@@ -1,0 +1,327 @@
+"""What is due, sweeps, halts, history, overview and snapshot: read back on SQLite and on Postgres."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, insert, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.catalogue import WriteProbes
+from checks.credential import CredentialState
+from checks.report import Excess, WriteAlarm
+from monitor.drift import EventKind
+from monitor.metrics import Snapshot
+from monitor.schedule import key_of, next_regular
+from monitor.store import credentials, halts, history, overview, sweeps
+from monitor.store.database import Database
+from monitor.store.snapshot import snapshot
+from monitor.store.tables import CREDENTIAL, NOTICE, OPERATOR_ACTION, SWEEP, WRITE_HALT
+from monitor.tenants import TenantProblem
+from tests.reports import HOUR, MINUTE, POLICY, T0, failed, served
+from tests.store import a_tenant, check, rows, sync
+
+LABEL = "Gem Harvest API Key"
+INVALID, BLOCKED = CredentialState.INVALID, CredentialState.BLOCKED
+
+
+async def _due(
+    database: Database, now: datetime, limit: int = 10, excluding: frozenset[int] = frozenset()
+) -> list[int]:
+    async with database.reading() as conn:
+        return await credentials.due(conn, now, limit, excluding)
+
+
+async def _plan_for(database: Database, **moments: datetime) -> None:
+    """Set `next_due` of tenants by id."""
+    async with database.writing() as conn:
+        for tenant_id, moment in moments.items():
+            await conn.execute(update(CREDENTIAL).where(CREDENTIAL.c.tenant_id == tenant_id).values(next_due=moment))
+
+
+# What is due.
+
+
+async def test_the_most_overdue_come_first(database: Database) -> None:
+    """In the order of their moment, no more than asked for, and none of those under way."""
+    await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"), a_tenant("d"))
+    await _plan_for(database, a=T0, b=T0 - HOUR, c=T0 + MINUTE, d=T0 - 2 * HOUR)
+    assert await _due(database, T0) == [4, 2, 1]
+    assert await _due(database, T0, limit=2) == [4, 2]
+    assert await _due(database, T0, limit=2, excluding=frozenset({4})) == [2, 1]
+    assert await _due(database, T0 - 3 * HOUR) == []
+
+
+async def test_a_claim_that_came_to_nothing_is_due_again(database: Database) -> None:
+    """A crash between claim and record loses nothing: the moment of the next look has not moved."""
+    await sync(database, a_tenant("acme"))
+    async with database.writing() as conn:
+        await credentials.claim(conn, 1, T0, POLICY.interval)
+    assert await _due(database, T0) == [1]
+
+
+async def test_looks_planned_beyond_an_interval_are_brought_back(database: Database) -> None:
+    """After the clock was set back, or the interval shortened, each goes to its own next moment, not all at once."""
+    await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"))
+    await _plan_for(database, a=T0 + 365 * 24 * HOUR, b=T0 + 4 * HOUR, c=T0 - HOUR)
+    async with database.writing() as conn:
+        assert await credentials.bring_back(conn, T0, POLICY.interval) == 1
+        assert await credentials.bring_back(conn, T0, POLICY.interval) == 0
+    planned = [row["next_due"] for row in await rows(database, CREDENTIAL)]
+    assert planned == [next_regular(key_of("a", LABEL), T0, POLICY.interval), T0 + 4 * HOUR, T0 - HOUR]
+
+
+async def _plan_of_due(conn: AsyncConnection) -> str:
+    """How the database goes about it: the plan of the very statement that `due` sends."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(conn.sync_connection, "before_cursor_execute", note)
+    await credentials.due(conn, T0, 100)
+    event.remove(conn.sync_connection, "before_cursor_execute", note)
+    ((statement, parameters),) = sent
+    explain = "EXPLAIN QUERY PLAN " if conn.dialect.name == "sqlite" else "EXPLAIN "
+    return "\n".join(str(row) for row in await conn.exec_driver_sql(explain + statement, parameters))
+
+
+async def test_what_is_due_is_found_by_its_index(database: Database) -> None:
+    """With thousands of credentials the clock's question reads the few that are due, in their order."""
+    await sync(database, *(a_tenant(f"tenant-{number:04}") for number in range(3000)))
+    async with database.writing() as conn:
+        await conn.execute(update(CREDENTIAL).where(CREDENTIAL.c.id > 30).values(next_due=T0 + HOUR))
+    async with database.writing() as conn:
+        await conn.execute(text("ANALYZE"))
+    async with database.reading() as conn:
+        plan = await _plan_of_due(conn)
+    assert "ix_credential_next_due" in plan
+    assert not any(word in plan for word in ("SCAN credential", "Seq Scan", "Sort", "TEMP B-TREE")), plan
+
+
+# Sweeps.
+
+
+async def _keep(database: Database, now: datetime) -> list[tuple[datetime, datetime | None]]:
+    async with database.writing() as conn:
+        await sweeps.keep(conn, now, POLICY.interval)
+    return [(row["started_at"], row["finished_at"]) for row in await rows(database, SWEEP)]
+
+
+async def test_a_sweep_ends_when_everybody_was_looked_at(database: Database) -> None:
+    """It begins with its interval, and is over when every credential has been looked at since, whatever came of it."""
+    await sync(database, a_tenant("a"), a_tenant("b"))
+    assert await _keep(database, T0 + MINUTE) == [(T0, None)]
+    await check(database, served({"jobs": "g"}), T0 + HOUR)
+    assert await _keep(database, T0 + HOUR) == [(T0, None)]
+    await check(database, failed(BLOCKED), T0 + 2 * HOUR, credential_id=2)
+    assert await _keep(database, T0 + 2 * HOUR) == [(T0, T0 + 2 * HOUR)]
+    assert await _keep(database, T0 + 3 * HOUR) == [(T0, T0 + 2 * HOUR)]
+    async with database.reading() as conn:
+        assert await sweeps.last_completed(conn) == T0 + 2 * HOUR
+
+
+async def test_nobody_waits_for_what_is_not_checked(database: Database) -> None:
+    """A removed tenant, or one whose row is wrong, does not keep a sweep from ending."""
+    await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"))
+    await check(database, served({"jobs": "g"}), T0 + HOUR)
+    await sync(database, a_tenant("a"), problems=[TenantProblem("b", 2, "wrong")], now=T0 + HOUR)
+    assert await _keep(database, T0 + 2 * HOUR) == [(T0, T0 + 2 * HOUR)]
+
+
+async def test_a_sweep_that_was_not_completed_stays_so(database: Database) -> None:
+    """Finished late counts for two intervals; after that it is a gap in the record."""
+    await sync(database, a_tenant("a"), a_tenant("b"))
+    for number in range(4):
+        await _keep(database, T0 + number * POLICY.interval)
+    for credential_id in (1, 2):
+        await check(database, served({"jobs": "g"}), T0 + 13 * HOUR, credential_id=credential_id)
+    finished = [ended for _, ended in await _keep(database, T0 + 14 * HOUR)]
+    assert finished == [None, T0 + 14 * HOUR, T0 + 14 * HOUR, T0 + 14 * HOUR]
+
+
+# Write halts.
+
+
+def _alarm(stops: str) -> WriteAlarm:
+    return WriteAlarm("PUT /v1/jobs/{id}", 200, T0, "req-1", "4711", stops)
+
+
+async def _allowed(database: Database) -> list[WriteProbes]:
+    async with database.reading() as conn:
+        return [needs for needs in WriteProbes if await halts.may_write(conn, needs)]
+
+
+@pytest.mark.parametrize(
+    ("stops", "still_allowed"),
+    [
+        ("all", []),
+        ("without_id", [WriteProbes.OFF, WriteProbes.SAFE]),
+    ],
+)
+async def test_a_halt_holds_until_it_is_lifted(
+    database: Database, stops: str, still_allowed: list[WriteProbes]
+) -> None:
+    """Every worker asks the same row; lifting needs a reason, which is kept with who gave it."""
+    assert await _allowed(database) == list(WriteProbes)
+    async with database.writing() as conn:
+        await halts.halt(conn, _alarm(stops), "acme", 1)
+    assert await _allowed(database) == still_allowed
+    async with database.writing() as conn:
+        assert await halts.lift(conn, "ops", "seen with Greenhouse, ticket 12", T0 + HOUR) == 1
+    assert await _allowed(database) == list(WriteProbes)
+    (row,) = await rows(database, WRITE_HALT)
+    assert row == row | {
+        "scope": stops, "tenant_id": "acme", "endpoint": "PUT /v1/jobs/{id}", "status": 200, "request_id": "req-1",
+        "record_id": "4711", "lifted_at": T0 + HOUR, "lifted_reason": "seen with Greenhouse, ticket 12",
+    }  # fmt: skip
+    (action,) = await rows(database, OPERATOR_ACTION)
+    assert (action["who"], action["action"], action["reason"]) == ("ops", "writes resume", row["lifted_reason"])
+
+
+async def test_lifting_nothing_is_no_action(database: Database) -> None:
+    """Where no halt stands there is nothing to keep a reason for."""
+    async with database.writing() as conn:
+        assert await halts.lift(conn, "ops", "just in case", T0) == 0
+    assert await rows(database, OPERATOR_ACTION) == []
+
+
+async def test_halts_are_listed_latest_first(database: Database) -> None:
+    """Those that were lifted, too."""
+    async with database.writing() as conn:
+        await halts.halt(conn, _alarm("all"))
+        await halts.lift(conn, "ops", "why", T0)
+        await halts.halt(conn, _alarm("without_id"))
+        listed = await halts.halts(conn)
+    assert [(halt.scope, halt.lifted_at is None) for halt in listed] == [("without_id", True), ("all", False)]
+
+
+# History.
+
+
+@pytest.fixture
+async def storied(database: Database) -> Database:
+    """Two tenants with a history: acme loses and regains, globex is found wanting and then refused."""
+    await sync(database, a_tenant("acme"), a_tenant("globex"))
+    for hour, verdict in enumerate("gmmg"):
+        await check(database, served({"jobs": verdict, "offers": "g"}), T0 + hour * HOUR)
+    for hour in range(2):
+        await check(database, served({"offers": "m"}), T0 + hour * HOUR + MINUTE, credential_id=2)
+    for hour in (4, 5):
+        await check(database, failed(INVALID), T0 + hour * HOUR, credential_id=2)
+    return database
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kinds"),
+    [
+        (history.Wanted(), ["found", "lost", "regained", "credential_failed"]),
+        (history.Wanted(tenant_id="acme"), ["lost", "regained"]),
+        (history.Wanted(tenant_id="nobody"), []),
+        (history.Wanted(since=T0 + 3 * HOUR), ["regained", "credential_failed"]),
+        (history.Wanted(permission="jobs"), ["lost", "regained"]),
+        (history.Wanted(permission="GET: offers"), ["found"]),  # by its label
+        (history.Wanted(kind=EventKind.LOST), ["lost"]),
+        (history.Wanted(limit=2), ["regained", "credential_failed"]),  # the latest
+        (history.Wanted(tenant_id="acme", kind=EventKind.REGAINED, limit=5), ["regained"]),
+    ],
+)
+async def test_history_is_told_in_the_order_of_time(
+    storied: Database, wanted: history.Wanted, kinds: list[str]
+) -> None:
+    """Each filter narrows it; together they narrow it further."""
+    async with storied.reading() as conn:
+        assert [past.kind for past in await history.events(conn, wanted)] == kinds
+
+
+async def test_history_has_the_names_people_know(storied: Database) -> None:
+    """Tenant and credential by name, the permission as the customer sees it, and the window."""
+    async with storied.reading() as conn:
+        (lost,) = await history.events(conn, history.Wanted(kind=EventKind.LOST))
+    assert (lost.tenant_name, lost.credential_label, lost.permission_label) == ("Acme", LABEL, "GET: jobs")
+    assert (lost.at, lost.seen_before, lost.first_seen) == (T0 + 2 * HOUR, T0, T0 + HOUR)
+
+
+# Overview.
+
+
+async def test_a_tenant_shows_its_worst_credential(database: Database) -> None:
+    """State, counts over all of its credentials, the open incident, and the look that lies furthest back."""
+    await sync(database, a_tenant("acme", "One", "Two"), a_tenant("globex"))
+    for hour in range(2):
+        await check(database, failed(BLOCKED, "HTML 403"), T0 + hour * HOUR, credential_id=2)
+        await check(database, served({"a": "m", "b": "g", "c": "u"}), T0 + hour * HOUR + MINUTE)
+    async with database.reading() as conn:
+        acme, globex = await overview.tenants(conn)
+    assert (acme.state, acme.last_checked_at, acme.incident_since) == (BLOCKED, T0 + HOUR, T0 + HOUR)
+    assert [acme.total(count) for count in ("missing", "granted", "undecided", "suspects")] == [1, 1, 1, 0]
+    assert [(one.label, one.state, one.detail) for one in acme.credentials] == [
+        ("One", CredentialState.OK, ""),
+        ("Two", BLOCKED, "HTML 403"),
+    ]
+    assert (globex.state, globex.last_checked_at, globex.incident_since) == (CredentialState.OK, None, None)
+
+
+async def test_a_tenant_is_shown_with_everything_known(database: Database) -> None:
+    """Permissions by id with their standing, and excess; nobody is None."""
+    await sync(database, a_tenant("acme"))
+    await check(database, served({"a": "m", "b": "g"}, excess=[Excess("List x", "GET /v1/x", True)]))
+    async with database.reading() as conn:
+        shown = await overview.tenant(conn, "acme")
+        assert await overview.tenant(conn, "nobody") is None
+    assert shown is not None
+    line, (detail,) = shown
+    assert (line.name, detail.line.label, detail.line.suspects) == ("Acme", LABEL, 1)
+    assert {key: standing.suspect for key, standing in detail.permissions.items()} == {"a": True, "b": False}
+    assert detail.excess["GET /v1/x"].label == "List x"
+
+
+# Snapshot.
+
+
+async def test_a_snapshot_counts_everything_once(database: Database) -> None:
+    """The gauges of a small installation, by hand."""
+    names = ("acme", "globex", "initech", "umbrella")
+    await sync(
+        database, a_tenant("acme", "One", "Two"), *map(a_tenant, names[1:]), problems=[TenantProblem("hooli", 9, "no")]
+    )
+    for credential_id, report in [(2, failed(INVALID)), (3, served({"jobs": "m"})), (4, failed(BLOCKED))]:
+        for minute in range(2):
+            await check(database, report, T0 + minute * MINUTE, credential_id=credential_id)
+    await check(database, served({"a": "m", "b": "m"}), T0, credential_id=1)  # two suspects
+    await check(database, failed(BLOCKED), T0, credential_id=3)  # and one credential
+    await sync(
+        database, a_tenant("acme", "One", "Two"), *map(a_tenant, names[1:3]), problems=[TenantProblem("hooli", 9, "no")]
+    )  # umbrella is gone
+    async with database.writing() as conn:
+        await halts.halt(conn, _alarm("all"))
+        await conn.execute(
+            insert(NOTICE), [_notice(n, s) for n, s in enumerate(("pending", "pending", "held", "sent"))]
+        )
+        await sweeps.keep(conn, T0, POLICY.interval)
+        found = await snapshot(conn, T0 + HOUR, grace=5 * MINUTE)
+    assert found == Snapshot(
+        taken_at=T0 + HOUR,
+        tenants={"ok": 1, "invalid": 1, "blocked": 1, "misconfigured": 1},
+        credentials={("harvest-key", "ok"): 2, ("harvest-key", "invalid"): 1, ("harvest-key", "blocked"): 1},
+        suspects=3,
+        incidents_open=3,
+        outbox_notices={"pending": 2, "held": 1},
+        outbox_oldest_age_seconds=3600.0,
+        last_completed_sweep=T0,
+        write_halt=True,
+        checks_overdue=2,
+    )
+
+
+def _notice(number: int, status: str) -> dict[str, Any]:
+    content = {"why": "", "recipient": "ops@vendor.example", "subject": "", "text": "", "html": "", "attempts": 0}
+    moments = {"created_at": T0 + number * MINUTE}
+    return {**content, **moments, "audience": "operator", "status": status, "message_id": f"<{number}@here>"}
+
+
+async def test_a_snapshot_of_nothing_is_all_zero(database: Database) -> None:
+    """An empty database has a snapshot, too."""
+    async with database.reading() as conn:
+        found = await snapshot(conn, T0, grace=timedelta(0))
+    assert found == Snapshot(T0, {}, {}, 0, 0, {}, 0.0, None, False, 0)

@@ -1,0 +1,208 @@
+"""Bringing the stored tenants to what the file says, and what that does to checks, incidents and claims."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import Engine, event
+
+from checks.catalogue import WriteProbes
+from checks.credential import CredentialState
+from monitor.store import credentials, overview
+from monitor.store.database import Database
+from monitor.store.recording import record
+from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, INCIDENT, PERMISSION_STATE, TENANT
+from monitor.store.tenants import Synced
+from monitor.tenants import Declined, TenantConfig, TenantProblem
+from tests.reports import DIGEST, HOUR, KEY, POLICY, T0, failed, served
+from tests.store import a_tenant, check, claim, everything, rows, sync
+
+LATER = T0 + HOUR
+
+
+async def test_new_tenants_are_due_at_once(database: Database) -> None:
+    """What the file says is stored, and the first checks do not wait."""
+    declined = Declined("PUT: Merge two candidates", "ticket 4711", date(2026, 5, 2), None)
+    acme = a_tenant("acme", "One", "Two", name="Acmé Corp", features=["eeoc"], declined=[declined])
+    assert await sync(database, acme, a_tenant("globex")) == Synced(added=2, changed=0, removed=0)
+    stored, _ = await rows(database, TENANT)
+    assert stored == {
+        "id": "acme", "name": "Acmé Corp", "csm_name": "Dana Reyes", "csm_email": "dana@vendor.example",
+        "features": ["eeoc"], "write_probes": None, "problem": None, "row_digest": acme.row_digest,
+        "declined": [
+            {"permission": "PUT: Merge two candidates", "reference": "ticket 4711", "since": "2026-05-02", "by": None}
+        ],
+        "created_at": T0, "removed_at": None,
+    }  # fmt: skip
+    found = [(row["tenant_id"], row["label"], row["next_due"]) for row in await rows(database, CREDENTIAL)]
+    assert found == [("acme", "One", T0), ("acme", "Two", T0), ("globex", "Gem Harvest API Key", T0)]
+
+
+async def test_an_unchanged_file_writes_nothing(database: Database) -> None:
+    """Reading the same file again changes no row."""
+    problem = TenantProblem("initech", 9, "tenants.yaml:9: name is missing (tenant initech)")
+    await sync(database, a_tenant("acme"), problems=[problem])
+    before = await everything(database)
+    assert await sync(database, a_tenant("acme"), problems=[problem], now=LATER) == Synced(0, 0, 0)
+    assert await everything(database) == before
+
+
+ACME = a_tenant("acme")
+
+
+@pytest.mark.parametrize(
+    ("changed", "due_at_once"),
+    [
+        (a_tenant("acme", name="Acme Corporation"), False),
+        (replace(ACME, csm_email="lee@vendor.example", row_digest="1"), False),
+        (a_tenant("acme", features=["eeoc"]), True),
+        (a_tenant("acme", write_probes=WriteProbes.SAFE), True),
+        (a_tenant("acme", declined=[Declined("GET: jobs", "t", None, None)]), True),
+        (a_tenant("acme", reference="env:OTHER"), True),
+        (a_tenant("acme", manifest="small.yaml"), True),
+    ],
+)
+async def test_a_change_of_what_is_asked_is_checked_at_once(
+    database: Database, changed: TenantConfig, due_at_once: bool
+) -> None:
+    """With a full look, and what is under way can not be recorded; a change of names or people waits for its time."""
+    await sync(database, ACME)
+    await check(database, served({"jobs": "m"}))
+    under_way = await claim(database)
+    (before,) = await rows(database, CREDENTIAL)
+    assert await sync(database, changed, now=LATER) == Synced(added=0, changed=1, removed=0)
+    (after,) = await rows(database, CREDENTIAL)
+    assert after["next_due"] == (LATER if due_at_once else before["next_due"])
+    recorded = await record(database, under_way, served({"jobs": "g"}), KEY, LATER, POLICY)
+    assert (recorded is None) == due_at_once
+    if due_at_once:
+        assert (await claim(database, now=LATER)).only(KEY, DIGEST) is None
+
+
+async def test_a_removed_tenant_keeps_its_history(database: Database) -> None:
+    """No more checks; its rows stay, its open incident is resolved, and a check under way leaves nothing."""
+    await sync(database, a_tenant("acme"), a_tenant("globex"))
+    for hour in range(2):
+        await check(database, failed(CredentialState.INVALID), T0 + hour * HOUR)
+    under_way = await claim(database)
+    assert await sync(database, a_tenant("globex"), now=LATER) == Synced(added=0, changed=0, removed=1)
+    acme, globex = await rows(database, TENANT)
+    assert (acme["removed_at"], globex["removed_at"]) == (LATER, None)
+    assert (await rows(database, CREDENTIAL))[0]["next_due"] is None
+    assert [row["resolved_at"] for row in await rows(database, INCIDENT)] == [LATER]
+    assert len(await rows(database, DRIFT_EVENT)) == 1
+    assert await record(database, under_way, served({"jobs": "g"}), KEY, LATER, POLICY) is None
+    async with database.reading() as conn:
+        assert [line.id for line in await overview.tenants(conn)] == ["globex"]
+
+
+async def test_a_tenant_that_comes_back_goes_on(database: Database) -> None:
+    """It is checked at once, and what was known of the same key still counts: what went meanwhile is lost."""
+    await sync(database, a_tenant("acme"))
+    await check(database, served({"jobs": "g"}))
+    await sync(database)
+    assert await sync(database, a_tenant("acme"), now=LATER) == Synced(added=1, changed=0, removed=0)
+    async with database.reading() as conn:
+        assert await credentials.due(conn, LATER, limit=10) == [1]
+    for minute in range(2):
+        await check(database, served({"jobs": "m"}), LATER + timedelta(minutes=minute))
+    assert [row["kind"] for row in await rows(database, DRIFT_EVENT)] == ["lost"]
+
+
+async def test_a_removed_credential_takes_its_trouble_with_it(database: Database) -> None:
+    """The tenant's incident ends with the credential that had the trouble; the other goes on as before."""
+    await sync(database, a_tenant("acme", "One", "Two"))
+    for hour in range(2):
+        await check(database, failed(CredentialState.INVALID), T0 + hour * HOUR, credential_id=2)
+    await sync(database, a_tenant("acme", "One", "Three"), now=LATER)
+    one, two, three = await rows(database, CREDENTIAL)
+    assert (one["next_due"], two["next_due"], three["next_due"]) == (T0, None, LATER)
+    assert (two["removed_at"], three["label"]) == (LATER, "Three")
+    assert [row["resolved_at"] for row in await rows(database, INCIDENT)] == [LATER]
+
+
+async def test_a_bad_row_makes_its_credentials_misconfigured(database: Database) -> None:
+    """Its tenant is not gone: the credentials wait, an event says why, and a repaired row is checked at once."""
+    await sync(database, a_tenant("acme"), a_tenant("globex"))
+    await check(database, served({"jobs": "g"}))
+    under_way = await claim(database)
+    problem = TenantProblem("acme", 3, "tenants.yaml:3: name is missing (tenant acme)")
+    assert await sync(database, a_tenant("globex"), problems=[problem], now=LATER) == Synced(0, 1, 0)
+    acme, _ = await rows(database, TENANT)
+    assert (acme["problem"], acme["name"], acme["removed_at"]) == (problem.message, "Acme", None)
+    credential, other = await rows(database, CREDENTIAL)
+    assert (credential["state"], credential["detail"]) == ("misconfigured", problem.message)
+    assert (credential["next_due"], other["next_due"]) == (None, T0)
+    assert await record(database, under_way, served({"jobs": "g"}), KEY, LATER, POLICY) is None
+    (failed_event,) = await rows(database, DRIFT_EVENT)
+    assert failed_event == failed_event | {
+        "kind": "credential_failed",
+        "state": "misconfigured",
+        "detail": problem.message,
+    }
+    assert [row["verdict"] for row in await rows(database, PERMISSION_STATE)] == ["granted"]
+
+    await sync(database, a_tenant("acme"), a_tenant("globex"), now=LATER + HOUR)
+    recorded = await check(database, served({"jobs": "g"}), LATER + HOUR)
+    assert [recovered.kind for recovered in recorded.events] == ["recovered"]
+    assert (await rows(database, INCIDENT))[0]["resolved_at"] == LATER + HOUR
+
+
+async def test_another_mistake_in_a_bad_row_is_no_new_event(database: Database) -> None:
+    """Misconfigured stays misconfigured; the detail follows."""
+    await sync(database, a_tenant("acme"))
+    for text in ("first", "second"):
+        await sync(database, problems=[TenantProblem("acme", 3, text)])
+    assert [row["detail"] for row in await rows(database, DRIFT_EVENT)] == ["first"]
+    assert [row["detail"] for row in await rows(database, CREDENTIAL)] == ["second"]
+
+
+async def test_a_bad_row_of_a_new_tenant_is_shown(database: Database) -> None:
+    """There is nothing to check yet, but the list shows that somebody meant to."""
+    await sync(database, problems=[TenantProblem("acme", 3, "no credential"), TenantProblem(None, 7, "no id")])
+    async with database.reading() as conn:
+        (line,) = await overview.tenants(conn)
+    assert (line.id, line.state, line.problem) == ("acme", CredentialState.MISCONFIGURED, "no credential")
+
+
+async def test_a_problem_beside_a_usable_row_stops_only_what_it_concerns(database: Database) -> None:
+    """One credential of two is left out of the row: the other is checked as ever."""
+    await sync(database, a_tenant("acme", "One", "Two"))
+    await sync(database, a_tenant("acme", "One"), problems=[TenantProblem("acme", 3, "Two is not checked")], now=LATER)
+    one, two = await rows(database, CREDENTIAL)
+    assert (one["state"], one["next_due"]) == ("ok", T0)
+    assert (two["state"], two["next_due"], two["removed_at"]) == ("misconfigured", None, None)
+
+
+@contextmanager
+def _counted() -> Iterator[list[str]]:
+    """The statements sent while it is open; one for many rows counts once."""
+    sent: list[str] = []
+
+    def note(conn: object, cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_ten_thousand_tenants_are_taken_in_bulk(database: Database) -> None:
+    """A first file of 10,000 rows, the same again, one with a change in every row, and an empty one.
+
+    Statements are counted, not seconds, which depend on the machine: with SQLite about 1.5, 0.1, 1 and 0.1 s on two
+    busy cores.
+    """
+    tenants = [a_tenant(f"tenant-{number:05}") for number in range(10_000)]
+    changed = [a_tenant(f"tenant-{number:05}", features=["eeoc"]) for number in range(10_000)]
+    for file, done, most in [
+        (tenants, Synced(10_000, 0, 0), 10),
+        (tenants, Synced(0, 0, 0), 5),
+        (changed, Synced(0, 10_000, 0), 200),
+        ([], Synced(0, 0, 10_000), 60),
+    ]:
+        with _counted() as sent:
+            assert await sync(database, *file) == done
+        assert len(sent) <= most, f"{done} took {len(sent)} statements"
