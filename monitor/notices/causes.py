@@ -10,7 +10,6 @@ from monitor.drift import EventKind
 from monitor.incidents import Audience
 
 ENDS = frozenset({EventKind.REGAINED, EventKind.EXCESS_GONE, EventKind.RECOVERED})
-BEGINNINGS = frozenset(EventKind) - ENDS - {EventKind.REPLACED}
 EXCESS = frozenset({EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE})
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
 from monitor.incidents import Audience
-from monitor.notices.causes import BEGINNINGS, ENDS, OpenCause
+from monitor.notices.causes import ENDS, OpenCause
 from monitor.notices.letters import StillMissing
 from monitor.notices.notice import Outgoing, Status
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE, TENANT
@@ -67,7 +67,7 @@ async def open_causes(conn: AsyncConnection) -> list[OpenCause]:
 
 
 def _notice_of_the_beginning() -> ScalarSelect[int]:
-    """Of an end: the notice that told the same audience of the last beginning, unless it was dropped."""
+    """Of an end: the notice that told the same audience of what came before it, unless that was dropped."""
     cause, event, notice = CAUSE.alias(), DRIFT_EVENT.alias(), NOTICE.alias()
     return (
         select(case((notice.c.status != Status.DROPPED, notice.c.id)))
@@ -77,7 +77,6 @@ def _notice_of_the_beginning() -> ScalarSelect[int]:
             event.c.tenant_id == DRIFT_EVENT.c.tenant_id,
             event.c.credential_id == DRIFT_EVENT.c.credential_id,
             event.c.permission_id.is_not_distinct_from(DRIFT_EVENT.c.permission_id),
-            event.c.kind.in_(BEGINNINGS),
             event.c.id < DRIFT_EVENT.c.id,
             cause.c.audience == CAUSE.c.audience,
         )

@@ -20,7 +20,7 @@ from monitor.notices.notice import Status
 from monitor.notices.render import Rendered, Renderer
 from monitor.settings import NoticesMode
 from monitor.store.database import Database
-from monitor.store.notices import ListedNotice
+from monitor.store.notices import ListedNotice, still_missing
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE, TENANT
 from tests.notices import NOW, OPERATOR, SETTLE, a_policy
 
@@ -46,11 +46,22 @@ class World:
             "row_digest": "",
             "created_at": NOW,
         }
-        columns = {"label": "Gem Harvest API Key", "kind": "harvest-key", "reference": "env:KEY", "tenant_id": tenant}
         async with self.database.writing() as conn:
             await conn.execute(insert(TENANT).values(row | facts))
+        self.credentials[tenant] = await self.add_credential(tenant, "Gem Harvest API Key")
+
+    async def add_credential(self, tenant: str, label: str) -> int:
+        columns = {"label": label, "kind": "harvest-key", "reference": "env:KEY", "tenant_id": tenant}
+        async with self.database.writing() as conn:
             added = await conn.execute(insert(CREDENTIAL).values(columns).returning(CREDENTIAL.c.id))
-            self.credentials[tenant] = added.scalar_one()
+            return int(added.scalar_one())
+
+    async def stands(self, permission: str, **facts: Any) -> None:
+        """How a permission of acme is known to stand now."""
+        state = {"credential_id": self.credentials["acme"], "permission_id": permission, "verdict": "missing"}
+        words = {"permission_group": "Jobs", "permission_label": permission, "origin": "lost", "rule": ""}
+        async with self.database.writing() as conn:
+            await conn.execute(insert(PERMISSION_STATE).values(state | words | {"suspect_looks": 0} | facts))
 
     async def happens(
         self,
@@ -168,15 +179,60 @@ async def test_a_dropped_beginning_has_no_end(world: World) -> None:
     assert [causes[cause] for cause in back] == [(True, None)] * 3
 
 
+async def test_an_end_is_of_one_reader_and_one_credential(world: World) -> None:
+    """What another reader was told, or what happened to another credential of the tenant, is no beginning of mine."""
+    await world.happens(EventKind.CREDENTIAL_FAILED)
+    await world.happens(LOST, "GET: List offers")
+    await world.run()
+    await world.happens(EventKind.RECOVERED, audience=Audience.OPERATOR, at=NOW)
+    world.credentials["acme"] = await world.add_credential("acme", "Second key")
+    await world.happens(REGAINED, "GET: List offers", at=NOW)
+    assert await world.run(LATER) == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "named"),
+    [
+        ({}, Status.SENT, True),
+        ({}, Status.PENDING, True),
+        ({}, Status.DROPPED, False),  # the CSM was never told
+        ({"verdict": "granted"}, Status.SENT, False),
+        ({"verdict": None}, Status.SENT, False),  # declined, or not decided under a new key
+        ({"origin": "found"}, Status.SENT, False),  # lost once, regained since, and never granted to the new key
+    ],
+)
+async def test_what_is_still_missing_was_told_and_lasts(
+    world: World, state: dict[str, Any], status: Status, named: bool
+) -> None:
+    """Only what the CSM was told of and what is still missing is named again."""
+    await world.happens(LOST, "GET: List jobs")
+    await world.run()
+    await world.stands("GET: List jobs", **state)
+    async with world.database.writing() as conn:
+        await conn.execute(update(NOTICE).values(status=status))
+    await world.happens(REGAINED, "GET: List offers", at=NOW)
+    async with world.database.reading() as conn:
+        missing = await still_missing(conn)
+    assert [permission.label for permission in missing] == ["GET: List jobs"] * named
+
+
+async def test_what_is_still_missing_is_looked_up_where_something_ended(world: World) -> None:
+    """Tenants without good news are left out, however much they miss."""
+    await world.happens(LOST, "GET: List jobs")
+    await world.run()
+    await world.stands("GET: List jobs")
+    await world.happens(LOST, "GET: List offers", at=NOW)
+    await world.happens(REGAINED, "GET: List offers", "globex", at=NOW)
+    async with world.database.reading() as conn:
+        assert await still_missing(conn) == ()
+
+
 async def test_a_recovered_mail_names_what_is_still_missing(world: World) -> None:
     """What the CSM was told of and still lacks stands in the mail that tells what is back."""
     for label in ("GET: List offers", "GET: List jobs"):
         await world.happens(LOST, label)
     await world.run()
-    state = {"credential_id": world.credentials["acme"], "permission_id": "GET: List jobs", "verdict": "missing"}
-    words = {"permission_group": "Jobs", "permission_label": "GET: List jobs", "origin": "lost", "suspect_looks": 0}
-    async with world.database.writing() as conn:
-        await conn.execute(insert(PERMISSION_STATE).values(state | words | {"rule": ""}))
+    await world.stands("GET: List jobs")
     await world.happens(REGAINED, "GET: List offers", at=NOW)
     await world.run(LATER)
     async with world.database.reading() as conn:
