@@ -70,7 +70,9 @@ class Service:
         self.sweeper.shelf = self.watchlist.shelf
 
     async def compose(self) -> None:
-        await self.composer.run_once(utc_now())
+        """Write what is ripe, and send it without waiting for the next beat."""
+        if await self.composer.run_once(utc_now()):
+            await self.deliver()
 
     async def deliver(self) -> None:
         if self.outbox is None:

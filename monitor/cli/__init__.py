@@ -8,7 +8,7 @@ from checks.errors import HarvestMonitorError
 from monitor.check_document import ExitStatus
 from monitor.cli.app import app
 from monitor.cli.output import complain
-from monitor.logs import traceback_text
+from monitor.logs import LogFormat, LogLevel, configure, traceback_text
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
+    # Before any setting is read: what a library says must never stand among results on stdout.
+    configure(LogLevel.WARNING, LogFormat.AUTO, sys.stderr)
     try:
         result = app(args=arguments, prog_name="harvest-monitor", standalone_mode=False)
     except click.ClickException as problem:

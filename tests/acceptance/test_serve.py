@@ -1,0 +1,227 @@
+"""The long-running service as a process: first sweep, drift, mails, reload, signals, crash."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor.sandbox.faults import Fault
+from monitor.sandbox.sandbox import Sandbox
+from tests.command import Serving, run, run_json, serving, until
+from tests.neighbour import neighbour
+
+QUICK = {
+    "requests_per_second": 0,
+    "interval": "3s",
+    "confirm_after": "1s",
+    "settle": "1s",
+    "notices": "csm",
+    "mail_from": "monitor@vendor.example",
+    "operator_mail": "ops@vendor.example",
+    "tenants_reload": "1s",
+    "stop_timeout": "5s",
+}
+
+
+@dataclass
+class Vendor:
+    """A vendor's folder with tenants, keys and settings, next to a sandbox."""
+
+    folder: Path
+    sandbox: Sandbox
+    url: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {**QUICK, "harvest_url": self.url, "smtp_url": f"mailbox:{self.folder / 'mail'}"}
+
+    def customer(self, tenant_id: str, grants: str = "gem") -> None:
+        self.sandbox.add_account(tenant_id, limit=1_000_000)
+        key = self.sandbox.add_key(tenant_id, grants)
+        (self.folder / tenant_id).write_text(key.text)
+        csm = {"name": "Dana", "email": f"csm-{tenant_id}@vendor.example"}
+        credential = {"kind": "harvest-key", "label": "Key", "key": f"file:{self.folder / tenant_id}"}
+        self.rows.append({"id": tenant_id, "name": tenant_id.title(), "csm": csm, "credential": credential})
+        self.write()
+
+    def write(self) -> None:
+        new = self.folder / "new.yaml"
+        new.write_text(yaml.safe_dump({"tenants": self.rows}))
+        os.replace(new, self.folder / "tenants.yaml")
+
+    def serve(self, **more: object) -> Any:
+        return serving(self.folder, **{**self.settings, **more})
+
+    def history(self) -> list[dict[str, Any]]:
+        return list(run_json(self.folder, "history", **self.settings)["events"])
+
+    def tenants(self) -> dict[str, dict[str, Any]]:
+        return {t["id"]: t for t in run_json(self.folder, "tenants", "list", **self.settings)["tenants"]}
+
+    def mails(self, tenant_id: str) -> list[Path]:
+        return sorted((self.folder / "mail").glob(f"{tenant_id}*.eml"))
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Iterator[Vendor]:
+    sandbox = Sandbox()
+    with neighbour(sandbox) as url:
+        yield Vendor(tmp_path, sandbox, url)
+
+
+def checked(service: Serving, tenant_id: str, more_than: int = 0) -> list[dict[str, Any]]:
+    """The full checks logged for a tenant, once there are more than so many."""
+
+    def found() -> list[dict[str, Any]] | None:
+        lines = [line for line in service.logged("checked") if line["tenant"] == tenant_id]
+        return lines if len(lines) > more_than else None
+
+    return list(until(found))
+
+
+def test_a_loss_is_found_recorded_exported_and_mailed_and_so_is_its_end(vendor: Vendor) -> None:
+    """The main job: untick, and the CSM has the mail; tick, and the CSM has the other; the history holds both."""
+    vendor.customer("acme")
+    with vendor.serve() as service:
+        checked(service, "acme")
+        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        until(lambda: vendor.mails("acme"))
+        until(lambda: "harvest_monitor_incidents_open 1.0" in service.get("/metrics")[1])
+        vendor.sandbox.key("acme").grant("GET /v1/offers")
+        until(lambda: len(vendor.mails("acme")) == 2)
+        assert [(e["kind"], e["permission_label"]) for e in vendor.history()] == [
+            ("lost", "GET: List offers"),
+            ("regained", "GET: List offers"),
+        ]
+        assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
+        assert service.stop() == 0
+    assert service.logged("stopped")
+    assert vendor.sandbox.ledger.change_count == 0
+
+
+def test_the_tenants_file_is_read_again_when_it_changes(vendor: Vendor) -> None:
+    """A new row is checked at once; a broken file keeps the last good one; a row that goes is let go."""
+    vendor.customer("acme")
+    with vendor.serve() as service:
+        checked(service, "acme")
+        vendor.customer("globex")
+        checked(service, "globex")
+        (vendor.folder / "tenants.yaml").write_text("tenants: [")
+        until(lambda: service.logged("refused_tenants_file"))
+        seen = len(checked(service, "globex"))
+        checked(service, "globex", more_than=seen)
+        vendor.rows.pop()
+        vendor.write()
+        until(lambda: "globex" not in vendor.tenants())
+        assert "acme" in vendor.tenants()
+
+
+def test_a_bad_row_spoils_only_itself(vendor: Vendor) -> None:
+    """One tenant with a literal secret, one with an unset variable: both misconfigured, the third is checked."""
+    vendor.customer("acme")
+    literal = {"kind": "harvest-key", "label": "Key", "key": "5dc54b4a7cdb4e1a9d7b5dc54b4a7cdb-1"}
+    unset = {"kind": "harvest-key", "label": "Key", "key": "env:NOT_SET"}
+    vendor.rows += [
+        {"id": "bad", "name": "Bad", "credential": literal},
+        {"id": "unset", "name": "U", "credential": unset},
+    ]
+    vendor.write()
+    with vendor.serve() as service:
+        checked(service, "acme")
+        until(lambda: vendor.tenants().get("unset", {}).get("state") == "misconfigured")
+        assert vendor.tenants()["bad"]["state"] == "misconfigured"
+        assert vendor.tenants()["acme"]["state"] == "ok"
+    assert "5dc54b4a" not in service.log_file.read_text()
+
+
+def test_a_reload_that_loses_most_tenants_is_refused_unless_told(vendor: Vendor) -> None:
+    """A broken export removes nobody; `tenants sync --any-removal` does."""
+    for number in range(6):
+        vendor.customer(f"t{number}")
+    with vendor.serve() as service:
+        checked(service, "t5")
+        del vendor.rows[1:]
+        vendor.write()
+        refused = until(lambda: service.logged("refused_tenants_file"))
+        assert "--any-removal" in refused[0]["problem"]
+        assert len(vendor.tenants()) == 6
+        told = run(vendor.folder, "tenants", "sync", "--any-removal", **vendor.settings)
+        assert told.stdout == "0 added, 0 changed, 5 removed\n"
+        assert list(vendor.tenants()) == ["t0"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly_while_checks_are_under_way(vendor: Vendor, number: int) -> None:
+    """With a check that hangs it still ends within the set time and its deadline of patience, with status 0."""
+    vendor.customer("acme")
+    vendor.sandbox.change("acme", limit=1_000_000)
+    with vendor.serve(requests_per_second=1, stop_timeout="1s") as service:
+        until(lambda: vendor.sandbox.ledger.request_count > 0)
+        assert service.stop(number) == 0
+        assert service.logged("stopped")
+    with vendor.serve() as service:
+        assert checked(service, "acme")[0]["outcome"] == "compliant"
+
+
+def test_after_a_kill_what_was_due_is_checked_and_nothing_is_recorded_twice(vendor: Vendor) -> None:
+    """kill -9 in the middle of things: after the restart the loss stands in the history once, and its mail exists."""
+    vendor.customer("acme")
+    with vendor.serve(confirm_after="5s") as service:
+        checked(service, "acme")
+        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        until(lambda: any(line["outcome"] == "drifted" for line in service.logged("checked")))
+        service.process.kill()
+        service.process.wait()
+    with vendor.serve() as service:
+        until(lambda: vendor.mails("acme"))
+        checked(service, "acme", more_than=2)
+    assert [e["kind"] for e in vendor.history()] == ["lost"]
+    assert len(vendor.mails("acme")) == 1
+
+
+def test_a_first_start_that_can_not_work_says_why_and_sends_nothing(vendor: Vendor) -> None:
+    """No tenants file, or notices without a sender: status 2, one message, no request."""
+    missing = run(vendor.folder, "serve", **vendor.settings)
+    assert (missing.returncode, "tenants.yaml" in missing.stderr) == (2, True)
+    vendor.customer("acme")
+    settings = {name: value for name, value in vendor.settings.items() if name != "mail_from"}
+    unsigned = run(vendor.folder, "serve", **settings)
+    assert unsigned.returncode == 2
+    assert "HARVEST_MONITOR_MAIL_FROM" in unsigned.stderr
+    assert vendor.sandbox.ledger.request_count == 0
+
+
+def test_a_write_alarm_stops_writes_until_it_is_lifted(vendor: Vendor) -> None:
+    """A sandbox that would act on empty writes: one alarm, a stored halt, no further write, a mail, and a way back."""
+    vendor.customer("acme")
+    vendor.sandbox.change("acme", on_behalf_of="off")
+    fault = {"kind": "status", "method": "POST", "prefix": "/v1/applications/0/advance", "status": 200}
+    vendor.sandbox.add_fault(Fault.model_validate(fault))
+    with vendor.serve(write_probes="safe") as service:
+        until(lambda: service.logged("halted_writes"))
+        checked(service, "acme", more_than=1)
+        status = run_json(vendor.folder, "writes", "status", **vendor.settings)
+        assert status["halted"]
+        assert {h["endpoint"] for h in status["halts"]} == {"POST /v1/applications/{id}/advance"}
+        writes = [e for e in vendor.sandbox.ledger.entries() if e.method != "GET"]
+        assert [(e.method, e.target) for e in writes] == [
+            ("PATCH", "/v1/applications/0"),
+            ("POST", "/v1/applications/0/advance"),
+        ]
+        assert "harvest_monitor_write_halt 1.0" in until(lambda: _halted(service))
+        until(lambda: list((vendor.folder / "mail").glob("*write-probes-stopped*.eml")))
+        vendor.sandbox.faults.clear()
+        lifted = run(vendor.folder, "writes", "resume", "--reason", "nothing was changed", **vendor.settings)
+        assert lifted.stdout == "1 halts lifted\n"
+        until(lambda: any(e.method == "PUT" for e in vendor.sandbox.ledger.entries()))
+
+
+def _halted(service: Serving) -> str | None:
+    text = service.get("/metrics")[1]
+    return text if "write_halt 1.0" in text else None

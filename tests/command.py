@@ -1,0 +1,103 @@
+"""The installed command, run as a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMAND = Path(sys.executable).with_name("harvest-monitor")
+SECONDS = 60
+
+
+def environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
+    """A bare environment with these settings; nothing of the tester's own HARVEST_MONITOR_* variables."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    given = {f"HARVEST_MONITOR_{name.upper()}": str(value) for name, value in settings.items()}
+    return {**kept, "COLUMNS": "100", **given}
+
+
+def run(folder: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(COMMAND), *arguments],
+        cwd=folder,
+        env=environment(folder, settings),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def run_json(folder: Path, *arguments: str, **settings: object) -> Any:
+    """What the command prints with --json: stdout is one document and nothing else."""
+    return json.loads(run(folder, *arguments, "--json", **settings).stdout)
+
+
+@dataclass
+class Serving:
+    process: subprocess.Popen[str]
+    log_file: Path
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The JSON lines of its log so far."""
+        lines = self.log_file.read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.log if line["event"] == event]
+
+    @property
+    def url(self) -> str:
+        return str(until(lambda: self.logged("serving"))[0]["address"])
+
+    def get(self, path: str) -> tuple[int, str]:
+        request = urllib.request.Request(self.url + path)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as problem:
+            return problem.code, problem.read().decode()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=SECONDS)
+
+
+@contextmanager
+def serving(folder: Path, **settings: object) -> Iterator[Serving]:
+    """`harvest-monitor serve` in `folder` until the context ends; killed if it is still there then."""
+    log_file = folder / f"serve-{time.monotonic_ns()}.log"
+    with log_file.open("w") as log:
+        process = subprocess.Popen(
+            [str(COMMAND), "serve"],
+            cwd=folder,
+            env=environment(folder, {"listen": "127.0.0.1:0", **settings}),
+            stdout=log,
+            stderr=log,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            yield Serving(process, log_file)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait(timeout=SECONDS)
+
+
+def until(found: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """What `found` gives once that is something; AssertionError after so many seconds."""
+    end = time.monotonic() + seconds
+    while not (result := found()):
+        assert time.monotonic() < end, "it did not come in time"
+        time.sleep(0.05)
+    return result
