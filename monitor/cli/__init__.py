@@ -1,14 +1,18 @@
 """The command `harvest-monitor`: thin commands over the rest of the house."""
 
 import sys
+from typing import Any
 
-import click
+import typer
 
 from checks.errors import HarvestMonitorError
-from monitor.check_document import ExitStatus
+from monitor.check_document import CheckError, ExitStatus, document
 from monitor.cli.app import app
-from monitor.cli.output import complain
+from monitor.cli.output import complain, print_json
 from monitor.logs import LogFormat, LogLevel, configure, traceback_text
+
+# typer brings a click of its own and exports of its usage errors this leaf only.
+UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 
 def main() -> None:
@@ -21,10 +25,9 @@ def run(arguments: list[str]) -> int:
     configure(LogLevel.WARNING, LogFormat.AUTO, sys.stderr)
     try:
         result = app(args=arguments, prog_name="harvest-monitor", standalone_mode=False)
-    except click.ClickException as problem:
-        problem.show()
-        return ExitStatus.USAGE
-    except click.Abort:
+    except UsageError as problem:
+        return _misused(arguments, problem)
+    except typer.Abort:
         complain("stopped")
         return 130
     except HarvestMonitorError as problem:
@@ -36,3 +39,11 @@ def run(arguments: list[str]) -> int:
         complain(f"this should not have happened; please report it\n{traceback_text(problem)}")
         return ExitStatus.INTERNAL
     return result if isinstance(result, int) else ExitStatus.COMPLIANT
+
+
+def _misused(arguments: list[str], problem: Any) -> ExitStatus:
+    """Say what was wrong with the call; whoever asked `check` for JSON gets its document all the same."""
+    if arguments[:1] == ["check"] and "--json" in arguments:
+        print_json(document([], [CheckError(None, problem.format_message())]))
+    problem.show()
+    return ExitStatus.USAGE

@@ -14,7 +14,6 @@ from monitor.demo.stage import Stage, set_up
 from monitor.demo.story import Story
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.sandbox.server import running
-from monitor.service import serve
 from monitor.store.database import open_database
 
 EXAMPLE = "Example: harvest-monitor demo --once --folder /tmp/demo"
@@ -42,6 +41,8 @@ async def _play(stage: Stage, once: bool) -> None:
 
 async def _beside_the_service(stage: Stage, sandbox_url: str, stop: asyncio.Event, once: bool) -> None:
     """The story ends the service; so does a signal, and then it ends the story, too."""
+    from monitor.service import serve  # half a second that no other command has to wait
+
     metrics_url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     service = asyncio.create_task(serve(settings_module.load(), stop, ready=metrics_url.set_result))
     service.add_done_callback(lambda _: metrics_url.cancel())

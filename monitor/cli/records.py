@@ -4,9 +4,11 @@ import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from monitor import settings as settings_module
+from monitor.errors import StoreError
 from monitor.settings import Settings
 from monitor.store.database import Database, open_database
 
@@ -14,17 +16,28 @@ Answer = TypeVar("Answer")
 
 
 def with_database(ask: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
-    """Open the settings' database, ask, close."""
+    """Open the settings' database, ask, close; StoreError if there is none yet."""
+    url = settings_module.load().database
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise StoreError(
+            f"there is no database {url.database} yet: start `harvest-monitor serve`, or name the right one in "
+            "HARVEST_MONITOR_DATABASE_URL"
+        )
+    return with_new_database(ask)
 
-    async def asked() -> Answer:
+
+def with_new_database(act: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
+    """As `with_database`, but a SQLite file that is not there yet is made."""
+
+    async def acted() -> Answer:
         settings = settings_module.load()
         db = await open_database(settings.database)
         try:
-            return await ask(db, settings)
+            return await act(db, settings)
         finally:
             await db.close()
 
-    return asyncio.run(asked())
+    return asyncio.run(acted())
 
 
 def who() -> str:

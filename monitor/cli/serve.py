@@ -8,7 +8,6 @@ import typer
 
 from monitor import settings as settings_module
 from monitor.logs import configure
-from monitor.service import serve
 from monitor.settings import Settings
 
 EXAMPLE = "Example: HARVEST_MONITOR_CONFIG=/etc/harvest-monitor.toml harvest-monitor serve"
@@ -23,6 +22,8 @@ def command() -> None:
 
 async def until_signalled(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
+    from monitor.service import serve  # half a second that no other command has to wait
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,7 +12,7 @@ from checks.report import Verdict
 from checks.verdict import REASONS
 from monitor.check_document import ExitStatus
 from monitor.cli.output import complain, print_json, print_table
-from monitor.cli.records import moment, with_database
+from monitor.cli.records import moment, with_database, with_new_database
 from monitor.drift import PermissionStanding, Policy
 from monitor.greenhouse import utc_now
 from monitor.metrics import Metrics
@@ -99,7 +99,7 @@ def sync(
         )
         return await watchlist.load(utc_now(), any_removal=any_removal)
 
-    synced = with_database(act)
+    synced = with_new_database(act)
     typer.echo(f"{synced.added} added, {synced.changed} changed, {synced.removed} removed")
 
 

@@ -1,0 +1,237 @@
+"""The commands as people and scripts use them: one document on stdout, statuses that mean something."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor import cli
+from monitor.sandbox.faults import Fault
+from monitor.sandbox.sandbox import Sandbox
+from tests.command import COMMAND, environment, run
+from tests.neighbour import neighbour
+
+GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"]]
+COMMANDS = [
+    *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"], ["db", "upgrade"]),
+    *(["tenants", "list"], ["tenants", "show"], ["tenants", "sync"]),
+    *(["notices", "list"], ["notices", "release"], ["notices", "drop"]),
+    *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
+    *(["writes", "status"], ["writes", "resume"]),
+]
+
+
+class Trial:
+    """A folder with tenants, next to a sandbox; `check` is run in it."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox, url: str) -> None:
+        self.folder, self.sandbox = folder, sandbox
+        self.settings: dict[str, object] = {"harvest_url": url, "requests_per_second": 0, "confirm_after": 0}
+        self.rows: list[dict[str, Any]] = []
+
+    def customer(self, tenant_id: str, grants: str = "gem") -> None:
+        self.sandbox.add_account(tenant_id, limit=1_000_000)
+        (self.folder / tenant_id).write_text(self.sandbox.add_key(tenant_id, grants).text)
+        self.row(tenant_id, f"file:{self.folder / tenant_id}")
+
+    def row(self, tenant_id: str, key: str, **more: Any) -> None:
+        credential = {"kind": "harvest-key", "label": "Gem Harvest API Key", "key": key}
+        self.rows.append({"id": tenant_id, "name": tenant_id.title(), "credential": credential, **more})
+        (self.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": self.rows}))
+
+    def check(self, *arguments: str, **more: object) -> tuple[int, dict[str, Any]]:
+        result = run(self.folder, "check", "--json", *arguments, **{**self.settings, **more})
+        return result.returncode, json.loads(result.stdout)
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Iterator[Trial]:
+    sandbox = Sandbox()
+    with neighbour(sandbox) as url:
+        yield Trial(tmp_path, sandbox, url)
+
+
+@pytest.mark.parametrize("command", [*GROUPS, *COMMANDS], ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """--help says what a command is for, and for each that does something shows one whole example."""
+    assert cli.run([*command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Usage: harvest-monitor" in shown
+    assert ("Example: " in shown) == (command not in GROUPS)
+
+
+def test_the_document_of_a_healthy_tenant_has_the_shape_others_rely_on(trial: Trial) -> None:
+    """Names, types and order of `check --json`, for a key that is fine."""
+    trial.customer("acme")
+    status, found = trial.check()
+    assert (status, list(found), found["errors"]) == (0, ["checks", "errors"], [])
+    (check,) = found["checks"]
+    names = "tenant credential manifest outcome unchecked permissions excess requests duration_seconds"
+    assert list(check) == names.split()
+    assert (check["tenant"], check["outcome"], check["unchecked"], check["requests"]) == ("acme", "compliant", 17, 51)
+    assert check["credential"].keys() == {"label", "kind", "state", "detail", "fingerprint"}
+    assert re.fullmatch(r"[0-9a-f]{16}", check["credential"]["fingerprint"])
+    assert check["manifest"].keys() == {"name", "version", "digest"}
+    assert len(check["permissions"]) == 63
+    assert {"id", "group", "label", "verdict", "reason"} <= check["permissions"][0].keys()
+    likely = [p["label"] for p in check["permissions"] if p.get("mapping") == "likely"]
+    assert len(likely) == 5
+    assert not list(trial.folder.glob("*.sqlite3"))
+
+
+def lose_one(trial: Trial) -> None:
+    trial.sandbox.key("acme").revoke("GET /v1/offers")
+
+
+def kill(trial: Trial) -> None:
+    trial.sandbox.key("acme").kill()
+
+
+def block(trial: Trial) -> None:
+    trial.sandbox.change("acme", blocked=True)
+
+
+def retire(trial: Trial) -> None:
+    trial.sandbox.change(None, retired="410-html")
+
+
+def outage(trial: Trial) -> None:
+    trial.sandbox.add_fault(Fault.model_validate({"kind": "status", "status": 503}))
+
+
+def hold_everything(trial: Trial) -> None:
+    trial.sandbox.key("acme").grant_only("all")
+
+
+def accept_a_write(trial: Trial) -> None:
+    fault = {"kind": "status", "method": "POST", "prefix": "/v1/applications/0/move", "status": 201}
+    trial.sandbox.add_fault(Fault.model_validate(fault))
+
+
+@pytest.mark.parametrize(
+    ("happens", "status", "outcome", "state"),
+    [
+        (lose_one, 1, "drifted", "ok"),
+        (kill, 1, "failed", "invalid"),
+        (block, 1, "failed", "blocked"),
+        (retire, 1, "failed", "retired"),
+        (outage, 3, "failed", "unreachable"),
+        (hold_everything, 3, "undecided", "ok"),
+        (accept_a_write, 4, "undecided", "ok"),
+    ],
+)
+def test_each_kind_of_trouble_has_its_outcome_state_and_exit_status(
+    trial: Trial, happens: Callable[[Trial], None], status: int, outcome: str, state: str
+) -> None:
+    """Missing, revoked, blocked, retired, Greenhouse down and undecidable are told apart."""
+    trial.customer("acme")
+    happens(trial)
+    found_status, found = trial.check("--write-probes", "safe")
+    (check,) = found["checks"]
+    assert (found_status, check["outcome"], check["credential"]["state"]) == (status, outcome, state)
+
+
+def test_a_reference_that_can_not_be_resolved_stands_in_checks_and_in_errors(trial: Trial) -> None:
+    """The others are reported all the same, and the status is that of a misconfigured tenant."""
+    trial.customer("acme")
+    trial.row("globex", "env:GLOBEX_HARVEST_KEY")
+    status, found = trial.check()
+    by_tenant = {check["tenant"]: check for check in found["checks"]}
+    assert status == 2
+    assert by_tenant["acme"]["outcome"] == "compliant"
+    assert by_tenant["globex"]["outcome"] == "failed"
+    assert by_tenant["globex"]["credential"]["state"] == "misconfigured"
+    assert by_tenant["globex"]["credential"]["fingerprint"] is None
+    assert [error["tenant"] for error in found["errors"]] == ["globex"]
+    assert "GLOBEX_HARVEST_KEY" in found["errors"][0]["message"]
+
+
+def test_a_bad_row_stands_in_errors_only(trial: Trial) -> None:
+    """A row that can not be used has no check; its message names file, line and tenant."""
+    trial.customer("acme")
+    trial.row("globex", "env:KEY", features=["eeco"])
+    status, found = trial.check()
+    assert status == 2
+    assert [check["tenant"] for check in found["checks"]] == ["acme"]
+    assert "globex" in found["errors"][0]["message"]
+    status, found = trial.check("acme")
+    assert (status, found["errors"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "--json", "--nonsense"], ["check", "--json", "--write-probes", "maybe"], ["check", "--json", "nobody"]],
+    ids=" ".join,
+)
+def test_a_wrong_call_prints_the_same_document(trial: Trial, arguments: list[str]) -> None:
+    """Whoever parses stdout gets the document with the error in it, and status 2."""
+    trial.customer("acme")
+    result = run(trial.folder, *arguments, **trial.settings)
+    found = json.loads(result.stdout)
+    assert (result.returncode, found["checks"]) == (2, [])
+    assert len(found["errors"]) == 1
+
+
+def test_a_missing_tenants_file_is_an_error_in_the_document(trial: Trial) -> None:
+    """No tenants file: status 2, the file named, nothing sent."""
+    status, found = trial.check()
+    assert status == 2
+    assert "tenants.yaml" in found["errors"][0]["message"]
+    assert trial.sandbox.ledger.request_count == 0
+
+
+def test_progress_goes_to_stderr_and_the_result_to_stdout(trial: Trial) -> None:
+    """In a pipe each credential that is done is a line of progress; stdout holds the result alone."""
+    trial.customer("acme")
+    lose_one(trial)
+    result = run(trial.folder, "check", **trial.settings)
+    assert "1/1 acme: drifted" in result.stderr
+    assert "missing Offers › GET: List offers" in result.stdout
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_reading_commands_make_no_database(tmp_path: Path) -> None:
+    """Without a database `history` says so and leaves nothing behind."""
+    result = run(tmp_path, "history")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "there is no database" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_is_no_error(trial: Trial) -> None:
+    """`harvest-monitor manifest show --json | head -1` ends without a traceback."""
+    process = subprocess.Popen(
+        f"{COMMAND} manifest show gem --json | head -n 1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        cwd=trial.folder,
+        env=environment(trial.folder, {}) | {"PATH": os.environ["PATH"]},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    out, err = process.communicate(timeout=60)
+    assert (out, err) == ("{\n", "")
+
+
+def test_manifests_are_shown_validated_and_compared(tmp_path: Path) -> None:
+    """The three commands on the built-in list and on a copy with one line changed and one mistake."""
+    shown = json.loads(run(tmp_path, "manifest", "show", "gem", "--json").stdout)
+    assert len(shown["permissions"]) == 65
+    source = (Path(__file__).parents[2] / "checks/manifests/gem.yaml").read_text("utf-8")
+    (tmp_path / "next.yaml").write_text(source.replace('label: "GET: List offers"', 'label: "GET: List all offers"'))
+    same = run(tmp_path, "manifest", "diff", "gem", "gem")
+    other = run(tmp_path, "manifest", "diff", "gem", "next.yaml")
+    assert (same.returncode, same.stdout) == (0, "")
+    assert other.returncode == 1
+    assert "GET: List offers -> GET: List all offers" in other.stdout
+    (tmp_path / "bad.yaml").write_text(source.replace("endpoint: GET /v1/offers\n", "endpoint: DELETE /v1/offers\n"))
+    bad = run(tmp_path, "manifest", "validate", "bad.yaml")
+    assert bad.returncode == 2
+    assert re.search(r"bad\.yaml:\d+: permissions\[41\]\.endpoint: 'DELETE /v1/offers' is no endpoint", bad.stderr)

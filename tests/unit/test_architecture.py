@@ -1,0 +1,86 @@
+"""Who may reach the network, and who may know whom: held by reading every module's imports."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+OPENS_CONNECTIONS = {
+    "httpx", "httpx_aiohttp", "aiohttp", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl",
+    "ftplib", "telnetlib", "smtplib", "poplib", "imaplib", "xmlrpc", "aiosmtplib", "asyncio.streams", "socketserver",
+    "subprocess", "pycurl", "websockets", "grpc", "paramiko",
+}  # fmt: skip
+ALLOWED = {
+    "checks/client.py": {"aiohttp", "httpx", "httpx_aiohttp", "ssl"},
+    "monitor/notices/transport.py": {"aiosmtplib"},  # to the operator's mail server
+}
+OPENING_CALLS = {
+    "open_connection",
+    "create_connection",
+    "open_unix_connection",
+    "create_datagram_endpoint",
+    "sock_connect",
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for package in ("checks", "monitor", "templates"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def network_parts(tree: ast.Module) -> set[str]:
+    return {known for name in imported(tree) for known in OPENS_CONNECTIONS if (name + ".").startswith(known + ".")}
+
+
+def test_only_the_client_can_open_a_connection_to_greenhouse() -> None:
+    """No other module imports anything that connects, but for the mail transport's own library."""
+    found = {name: parts for name, tree in modules() if (parts := network_parts(tree))}
+    assert found == ALLOWED
+
+
+def test_nobody_connects_by_way_of_the_event_loop() -> None:
+    """No module calls one of asyncio's own ways to open a connection, or imports a module by a computed name."""
+    calls = []
+    for name, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                calls += (
+                    [(name, called)]
+                    if called in OPENING_CALLS | {"import_module", "__import__", "exec", "eval"}
+                    else []
+                )
+    assert calls == []
+
+
+def test_the_house_has_no_forbidden_arrows() -> None:
+    """import-linter's contracts are kept: checks knows nothing of the service, the core does no I/O."""
+    lint = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([str(lint)], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout
+
+
+def test_sql_lives_in_the_store() -> None:
+    """No module outside monitor/store builds a statement: what SQLAlchemy is used for elsewhere is types and errors."""
+    statements = {"select", "insert", "update", "delete", "text"}
+    found = [
+        (name, node.module)
+        for name, tree in modules()
+        if not name.startswith("monitor/store/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("sqlalchemy", "sqlmodel"))
+        and statements & {alias.name for alias in node.names}
+    ]  # fmt: skip
+    assert found == []
