@@ -1,0 +1,239 @@
+"""A Greenhouse that misbehaves: whole checks through the real wire, each ending in a state and never in a guess."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from checks.answer import Answer
+from checks.catalogue import Entry, WriteProbes
+from checks.client import Connection
+from checks.confirmation import second_look, together
+from checks.credential import CredentialState, Secret
+from checks.harvest_key import Question
+from checks.manifest import load
+from checks.report import CheckReport, Verdict, WriteAlarm
+from monitor.greenhouse import Greenhouse, Manners
+from monitor.sandbox.accounts import Key
+from monitor.sandbox.faults import Fault
+from monitor.sandbox.sandbox import Sandbox
+from monitor.sandbox.server import running
+from tests.installation import MANNERS, Unobserved
+from tests.raw_server import always, answer, raw_server
+
+QUESTION = Question(load("gem"))
+IMPATIENT = Connection(connect_timeout=0.3, read_timeout=0.3, request_timeout=0.5)
+CLOSE_REASONS = "close_reasons.get_close_reasons"
+
+
+class NoGuard:
+    async def may_write(self, entry: Entry) -> bool:
+        return True
+
+    async def halt(self, alarm: WriteAlarm) -> None:
+        raise AssertionError(f"a write was accepted: {alarm}")
+
+
+class Waits(Unobserved):
+    """Remembers waits; does something after so many requests, if it is told to."""
+
+    def __init__(self) -> None:
+        self.waits: list[tuple[str, float]] = []
+        self.after: tuple[int, Callable[[], None]] | None = None
+        self._requests = 0
+
+    def request(self, entry: Entry, answer: Answer) -> None:
+        self._requests += 1
+        if self.after is not None and self._requests == self.after[0]:
+            self.after[1]()
+
+    def waited(self, reason: str, seconds: float) -> None:
+        self.waits.append((reason, seconds))
+
+
+class Bench:
+    """One key, one sandbox, one wire."""
+
+    def __init__(self, sandbox: Sandbox, key: Key, greenhouse: Greenhouse, waits: Waits) -> None:
+        self.sandbox, self.key, self.greenhouse, self.waits = sandbox, key, greenhouse, waits
+
+    def fault(self, kind: str, **details: object) -> None:
+        self.sandbox.add_fault(Fault.model_validate({"kind": kind, **details}))
+
+    async def look(self, question: Question = QUESTION, permitted: WriteProbes = WriteProbes.ALL) -> CheckReport:
+        return await self.greenhouse.check(Secret(self.key.text), question, permitted, NoGuard())
+
+    def lines(self, path: str) -> int:
+        return sum(entry.target.startswith(path) for entry in self.sandbox.ledger.entries())
+
+
+@asynccontextmanager
+async def bench(manners: Manners = MANNERS, **settings: object) -> AsyncIterator[Bench]:
+    sandbox = Sandbox()
+    sandbox.add_account("acme", **{"limit": 1_000_000, **settings})
+    key = sandbox.add_key("acme", "gem")
+    waits = Waits()
+    async with (
+        running(sandbox) as url,
+        Greenhouse(url, "harvest-monitor/test", IMPATIENT, manners, waits) as greenhouse,
+    ):
+        yield Bench(sandbox, key, greenhouse, waits)
+
+
+def reasons(report: CheckReport) -> dict[str, tuple[str, str]]:
+    return {f.permission_id: (f.verdict.value, f.reason) for f in report.findings if f.verdict is Verdict.UNDECIDED}
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "reason", "asked"),
+    [
+        ("status", {"status": 500}, "server_error", 2),
+        ("status", {"status": 503}, "server_error", 2),
+        ("timeout", {}, "timeout", 2),
+        ("reset", {}, "no_connection", 2),
+        ("truncated", {}, "no_connection", 2),
+        ("wrong_json", {"text": "null"}, "not_json", 2),
+        ("wrong_json", {"text": '"a string"'}, "not_json", 2),
+        ("html", {}, "not_json", 2),
+        ("gzip_bomb", {}, "not_json", 2),
+        ("huge", {"size": 5_000_000}, "not_json", 2),
+        ("drip", {}, "timeout", 2),
+        ("slow", {"seconds": 2}, "timeout", 2),
+        ("redirect", {"location": "https://evil.example/v1"}, "redirect", 1),
+        ("status", {"status": 403}, "unknown_refusal", 1),
+        ("status", {"status": 418}, "unexpected_answer", 1),
+    ],
+)
+async def test_one_endpoint_in_trouble_is_undecided_and_spoils_no_other(
+    kind: str, details: dict[str, object], reason: str, asked: int
+) -> None:
+    """The permission asked there is undecided for its own reason; the 62 others are decided; a GET is repeated once."""
+    async with bench() as here:
+        here.fault(kind, prefix="/v1/close_reasons", **details)
+        report = await here.look()
+        assert reasons(report) == {CLOSE_REASONS: ("undecided", reason)}
+        assert report.state is CredentialState.OK
+        assert here.lines("/v1/close_reasons") == asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "times"),
+    [("status", {"status": 502}, 1), ("reset", {}, 1), ("html", {}, 1)],
+)
+async def test_trouble_that_passes_is_not_seen_in_the_verdict(
+    kind: str, details: dict[str, object], times: int
+) -> None:
+    """One bad answer and then the right one: granted."""
+    async with bench() as here:
+        here.fault(kind, prefix="/v1/close_reasons", times=times, **details)
+        assert reasons(await here.look()) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "detail", "most_requests"),
+    [
+        ("status", {"status": 500}, "server_error", 6),
+        ("timeout", {}, "timeout", 6),
+        ("reset", {}, "no_connection", 6),
+        ("wrong_json", {}, "no_usable_answer", 44),
+    ],
+)
+async def test_a_storm_is_unreachable_and_ends_soon(
+    kind: str, details: dict[str, object], detail: str, most_requests: int
+) -> None:
+    """When nothing works the check gives up after few requests, with no verdict at all."""
+    async with bench() as here:
+        here.fault(kind, **details)
+        report = await here.look()
+        assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)
+        assert report.counts[Verdict.GRANTED] == report.counts[Verdict.MISSING] == 0
+        assert here.sandbox.ledger.request_count <= most_requests
+
+
+async def test_a_write_in_trouble_is_never_sent_again() -> None:
+    """Each write probe reaches the server once, whatever becomes of it; only a 429 is an invitation to try again."""
+    for kind in ("timeout", "reset", "truncated", "html"):
+        async with bench() as here:
+            here.fault(
+                kind if kind != "html" else "status", method="PATCH", **({"status": 500} if kind == "html" else {})
+            )
+            await here.look()
+            writes = [(e.method, e.target) for e in here.sandbox.ledger.entries() if e.method == "PATCH"]
+            assert len(writes) == len(set(writes)) >= 3
+            assert here.sandbox.ledger.change_count == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait", "tries", "detail"),
+    [
+        (["Retry-After: 1"], 1.0, 3, "rate_limited"),
+        (["X-RateLimit-Reset: 2", "Retry-After: 1"], 1.0, 3, "rate_limited"),
+        (["X-RateLimit-Reset: 1"], 1.0, 3, "rate_limited"),
+        ([], 10.0, 1, "deadline"),  # which falls into the first wait
+    ],
+)
+async def test_a_429_is_obeyed_and_tried_three_times(headers: list[str], wait: float, tries: int, detail: str) -> None:
+    """Retry-After, else the reset, else ten seconds; after the third 429 the question is left open."""
+    waits = Waits()
+    limited = answer("429 Too Many Requests", b"", *headers)
+    quick = replace(MANNERS, deadline_seconds=3.5)
+    async with raw_server(always(limited)) as server:
+        address = f"http://127.0.0.1:{server.port}"
+        async with Greenhouse(address, "harvest-monitor/test", Connection(), quick, waits) as greenhouse:
+            report = await greenhouse.check(Secret("key"), QUESTION, WriteProbes.OFF, NoGuard())
+    assert waits.waits[0] == ("rate_limited", wait)
+    assert server.requests.count(server.requests[0]) == tries
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)
+
+
+async def test_the_customers_share_of_the_limit_is_left_alone() -> None:
+    """With a limit of 50 no more than 26 requests fall into a window: below half of it, the check pauses."""
+    hasty = replace(MANNERS, deadline_seconds=3)
+    async with bench(hasty, limit=50) as here:
+        report = await here.look()
+        assert here.sandbox.ledger.request_count == 26
+        assert here.waits.waits == [("reserve", 10.0)]
+        assert {reason for _, reason in reasons(report).values()} == {"deadline"}
+
+
+async def test_the_rate_is_kept() -> None:
+    """At twenty requests a second ten of them take half a second, one after the other."""
+    async with bench(replace(MANNERS, requests_per_second=20, deadline_seconds=1)) as here:
+        await here.look()
+        moments = [entry.at for entry in here.sandbox.ledger.entries()]
+        assert 15 <= len(moments) <= 22
+        assert min(later - earlier for earlier, later in pairwise(moments)) > 0.02
+
+
+async def test_an_answer_that_changes_between_the_looks_is_no_drift() -> None:
+    """Unticked during the first look and ticked again before the second: granted, for a list and for a record."""
+    async with bench() as here:
+        here.key.revoke("GET /v1/offers", "GET /v1/jobs/{id}")
+        first = await here.look()
+        assert len(first.missing) == 2
+        here.key.grant("GET /v1/offers", "GET /v1/jobs/{id}")
+        again = second_look(QUESTION, first)
+        assert again is not None
+        assert together(first, await here.look(again)).missing == ()
+
+
+async def test_a_key_that_dies_during_the_check_voids_it() -> None:
+    """Answers before the known 401 count for nothing."""
+    async with bench() as here:
+        here.key.revoke("GET /v1/applications")
+        here.waits.after = (10, here.key.kill)
+        report = await here.look()
+        assert report.requests == 11
+        assert report.state is CredentialState.INVALID
+        assert report.missing == ()
+
+
+async def test_a_page_for_everybody_after_the_date_is_the_retirement_and_not_drift() -> None:
+    """One and the same HTML page for every request, also without a key: retired, and no permission is blamed."""
+    async with bench() as here:
+        here.fault("html")
+        report = await here.look()
+        assert report.state is CredentialState.RETIRED
+        assert report.counts[Verdict.MISSING] == report.counts[Verdict.GRANTED] == 0
