@@ -1,4 +1,4 @@
-"""`check` without a database: every chosen credential looked at now, and again where the first look found trouble."""
+"""`check`: every chosen credential looked at now, and again where the first look found trouble."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -45,12 +45,28 @@ class Progress(Protocol):
     def ended(self, task: Task, result: Result) -> None: ...
 
 
+Look = Callable[[Task, Question], Awaitable[tuple[CheckReport, str]]]
+"""One look at one credential: what was found, and the fingerprint of the key it was found with."""
+
+
 @dataclass(frozen=True, slots=True)
-class OneShot:
+class UnrecordedLook:
+    """A look that leaves nothing behind. The key is fetched anew each time: it may be replaced between two looks."""
+
     greenhouse: Greenhouse
     guard: WriteGuard
     resolve: Callable[[str], Secret]
     installation_key: bytes
+
+    async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
+        secret = self.resolve(task.reference)
+        report = await self.greenhouse.check(secret, question, task.permitted, self.guard)
+        return report, fingerprint(secret, self.installation_key)
+
+
+@dataclass(frozen=True, slots=True)
+class OneShot:
+    look: Look
     confirm_after_seconds: float
     concurrency: int
     progress: Progress
@@ -81,24 +97,18 @@ class OneShot:
 
     async def _looked_at(self, task: Task) -> Result:
         question = task.question
-        report, mark = await self._look(task, question)
+        report, mark = await self.look(task, question)
         for _ in range(MOST_SECOND_LOOKS):
             again = second_look(question, report)
             if again is None:
                 break
             self.progress.waits(task, self.confirm_after_seconds)
             await self.sleep(self.confirm_after_seconds)
-            second, mark = await self._look(task, again)
+            second, mark = await self.look(task, again)
             report, before = together(report, second), report
             if second.partial or before.state is second.state:
                 break  # confirmed, or told apart
         return Result(Checked(task.tenant_id, task.label, CredentialKind.HARVEST_KEY, mark, report))
-
-    async def _look(self, task: Task, question: Question) -> tuple[CheckReport, str]:
-        """One look, with the key fetched anew: it may have been replaced between two looks."""
-        secret = self.resolve(task.reference)
-        report = await self.greenhouse.check(secret, question, task.permitted, self.guard)
-        return report, fingerprint(secret, self.installation_key)
 
 
 def _misconfigured(task: Task, message: str, status: ExitStatus) -> Result:

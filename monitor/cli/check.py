@@ -20,7 +20,7 @@ from monitor.greenhouse import open_greenhouse
 from monitor.installation import installation_key
 from monitor.logs import configure
 from monitor.metrics import Metrics
-from monitor.one_shot import OneShot, Result, Task
+from monitor.one_shot import OneShot, Result, Task, UnrecordedLook
 from monitor.redaction import redactor
 from monitor.roster import Roster, draw_up
 from monitor.secrets import resolve
@@ -103,10 +103,7 @@ async def _look(settings: Settings, tasks: list[Task]) -> list[Result]:
     with LiveProgress(len(tasks)) as progress:
         async with open_greenhouse(settings, Metrics(VERSION)) as greenhouse:
             one_shot = OneShot(
-                greenhouse=greenhouse,
-                guard=OneShotWriteGuard(),
-                resolve=_resolve,
-                installation_key=installation_key(settings),
+                look=UnrecordedLook(greenhouse, OneShotWriteGuard(), _resolve, installation_key(settings)),
                 confirm_after_seconds=settings.confirm_after.total_seconds(),
                 concurrency=settings.concurrency,
                 progress=progress,
