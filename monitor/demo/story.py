@@ -35,7 +35,7 @@ class Story:
 
     async def tell(self) -> None:
         """From the first sweep to the repair; about a minute."""
-        self._say(f"[bold]1.[/] A first look at {len(CAST)} tenants, 48 to 51 harmless requests each")
+        self._say(f"[bold]1.[/] A first look at {len(CAST)} tenants, about 50 harmless requests each")
         await self._until("the first sweep", self._all_looked_at)
         await self._show_tenants()
         self._say("[bold]2.[/] An admin at Globex unticks one permission, one at Initech unticks three")

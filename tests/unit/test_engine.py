@@ -1,0 +1,69 @@
+"""Checks side by side in one process: bounded, apart from each other, ended in time."""
+
+import asyncio
+
+import pytest
+
+from monitor.engine.local import REST_SECONDS, LocalEngine
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def read(self) -> float:
+        return self.now
+
+
+async def forever(_: int) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_no_more_jobs_run_than_there_are_places_and_none_twice() -> None:
+    """Of five credentials handed in twice, three run; the others stay due."""
+    engine = LocalEngine(forever, 3, Clock().read)
+    engine.dispatch([1, 2, 3, 4, 5])
+    engine.dispatch([1, 2, 3, 4, 5])
+    assert engine.busy == {1, 2, 3}
+    assert engine.free == 0
+    await engine.stop(0)
+
+
+async def test_a_job_that_breaks_off_spoils_only_itself_and_rests_a_minute() -> None:
+    """Its credential stays due and is not tried again at once; the others go on."""
+    clock, done = Clock(), []
+
+    async def job(credential_id: int) -> None:
+        if credential_id == 1:
+            raise RuntimeError("broken")
+        done.append(credential_id)
+
+    engine = LocalEngine(job, 10, clock.read)
+    engine.dispatch([1, 2])
+    await asyncio.sleep(0.01)
+    assert (done, engine.busy, engine.free) == ([2], {1}, 10)
+    clock.now = REST_SECONDS + 1
+    assert engine.busy == frozenset()
+
+
+async def test_stopping_lets_jobs_end_and_cancels_what_takes_too_long() -> None:
+    """A quick job is waited for, a slow one is cancelled after the set time, and nothing new begins."""
+    ended = []
+
+    async def job(credential_id: int) -> None:
+        await asyncio.sleep(0.05 if credential_id == 1 else 60)
+        ended.append(credential_id)
+
+    engine = LocalEngine(job, 10, Clock().read)
+    engine.dispatch([1, 2])
+    async with asyncio.timeout(2):
+        await engine.stop(0.2)
+    engine.dispatch([3])
+    assert (ended, engine.busy, engine.free) == ([1], frozenset(), 0)
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+async def test_stopping_an_idle_engine_takes_no_time(seconds: float) -> None:
+    """Without a job under way it ends at once."""
+    async with asyncio.timeout(0.5):
+        await LocalEngine(forever, 3, Clock().read).stop(seconds)

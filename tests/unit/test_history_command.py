@@ -1,0 +1,40 @@
+"""What `history` takes and gives."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from monitor.cli.history import _inert, parse_since
+from monitor.errors import ConfigurationError
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("7d", NOW - timedelta(days=7)),
+        ("90s", NOW - timedelta(seconds=90)),
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-11-01T08:30", datetime(2026, 11, 1, 8, 30, tzinfo=UTC)),
+        ("2026-11-01T08:30+02:00", datetime(2026, 11, 1, 8, 30, tzinfo=timezone(timedelta(hours=2)))),
+    ],
+)
+def test_since_is_a_date_a_moment_or_a_duration_back_from_now(text: str, moment: datetime) -> None:
+    """A moment without a zone is UTC."""
+    assert parse_since(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7 weeks", "2026-13-01", "d"])
+def test_a_senseless_since_is_an_error_that_shows_the_forms(text: str) -> None:
+    """The message has an example of each form."""
+    with pytest.raises(ConfigurationError, match="2026-11-01"):
+        parse_since(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx"])
+def test_a_cell_of_csv_is_never_a_formula(text: str) -> None:
+    """Names in the tenants file may be written by others, and spreadsheets run what begins like this."""
+    assert _inert(text) == "'" + text
+    assert _inert("Acme") == "Acme"
+    assert _inert(None) == ""
