@@ -67,6 +67,15 @@ async def database(database_url: URL) -> AsyncIterator[Database]:
     await opened.close()
 
 
+@pytest.fixture
+async def workers(database: Database, database_url: URL) -> AsyncIterator[list[Database]]:
+    """The same database as four processes see it, each with connections and locks of its own."""
+    others = [Database(database_url) for _ in range(3)]
+    yield [database, *others]
+    for other in others:
+        await other.close()
+
+
 @pytest.fixture(scope="session")
 def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "store.sqlite3"

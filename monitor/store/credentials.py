@@ -62,6 +62,12 @@ async def due(conn: AsyncConnection, now: datetime, limit: int, excluding: Colle
     return [credential_id for credential_id in found if credential_id not in excluding][:limit]
 
 
+async def number(conn: AsyncConnection, tenant_id: str, label: str) -> int | None:
+    """The credential of a watched tenant by the label the customer sees; None if there is none."""
+    ours = (CREDENTIAL.c.tenant_id == tenant_id) & (CREDENTIAL.c.label == label) & CREDENTIAL.c.removed_at.is_(None)
+    return (await conn.execute(select(CREDENTIAL.c.id).where(ours))).scalar_one_or_none()
+
+
 async def claim(conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta) -> Claim | None:
     """Take a credential up; whoever held it before can not record any more. None if it is not to be checked."""
     raised = await conn.execute(
@@ -110,7 +116,7 @@ async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta) 
 
 def _full_look_due(row: Row[Any], now: datetime, interval: timedelta) -> bool:
     """Suspects alone are asked about only between two full looks, and not while the credential itself is in doubt."""
-    if row.last_full_at is None or row.manifest_digest is None or row.suspect_state is not None:
+    if row.last_full_at is None or row.suspect_state is not None:
         return True
     return next_regular(key_of(row.tenant_id, row.label), row.last_full_at, interval) <= now
 

@@ -1,11 +1,10 @@
 """What a check leaves behind, on SQLite and on Postgres: all of it or nothing, and by the newest claim only."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL, select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from checks.catalogue import WriteProbes
@@ -145,6 +144,35 @@ async def test_an_incident_is_the_tenants_not_the_credentials(database: Database
     assert len(await rows(database, INCIDENT)) == 1
 
 
+async def test_a_suspicion_keeps_an_incident_open(database: Database) -> None:
+    """While a credential of the tenant is suspect, nobody is told that all is well again."""
+    await sync(database, a_tenant("acme", "One", "Two"))
+    steps = []
+    for hour, (credential_id, report) in enumerate(
+        [
+            (1, served({"jobs": "m"})),
+            (1, served({"jobs": "m"})),
+            (2, failed(INVALID)),
+            (1, served({"jobs": "g"})),
+            (2, served({"jobs": "g"})),
+        ]
+    ):
+        steps.append((await check(database, report, T0 + hour * HOUR, credential_id=credential_id)).incident)
+    assert steps == [Step.NONE, Step.OPEN, Step.KEEP, Step.KEEP, Step.RESOLVE]
+
+
+async def test_excess_is_beside_the_incident(database: Database) -> None:
+    """What a credential may do too much is recorded, but is no part of the trouble that is open."""
+    await sync(database, a_tenant("acme"))
+    for hour in range(2):
+        await check(database, served({"jobs": "m"}), T0 + hour * HOUR)
+    await check(database, served({"jobs": "m"}, excess=[Excess("x", "GET /v1/x", True)]), T0 + 2 * HOUR)
+    assert [(row["kind"], row["incident_id"]) for row in await rows(database, DRIFT_EVENT)] == [
+        ("found", 1),
+        ("excess_found", None),
+    ]
+
+
 async def test_trouble_after_trouble_is_another_incident(database: Database) -> None:
     """A resolved incident stays resolved; the next loss opens a new one."""
     await sync(database, a_tenant("acme"))
@@ -202,13 +230,17 @@ async def test_a_claim_made_meanwhile_fences_even_before_it_records(database: Da
     assert [row["verdict"] for row in await rows(database, PERMISSION_STATE)] == ["granted"]
 
 
-@pytest.fixture
-async def workers(database: Database, database_url: URL) -> AsyncIterator[list[Database]]:
-    """The same database as other processes see it: connections and locks of their own."""
-    others = [Database(database_url) for _ in range(3)]
-    yield [database, *others]
-    for other in others:
-        await other.close()
+async def test_a_claim_about_to_be_made_is_waited_for(workers: list[Database]) -> None:
+    """A record that meets a claim not yet committed comes after it, and is refused."""
+    await sync(workers[0], a_tenant("acme"))
+    older = await claim(workers[0])
+    async with workers[1].writing() as conn:
+        await credentials.claim(conn, 1, T0, POLICY.interval)
+        recording = asyncio.create_task(record(workers[0], older, served({"jobs": "g"}), KEY, T0, POLICY))
+        await asyncio.sleep(0.1)
+        assert not recording.done()
+    assert await recording is None
+    assert await rows(workers[0], CHECK) == []
 
 
 async def test_of_claims_that_race_one_records(workers: list[Database]) -> None:
@@ -261,7 +293,8 @@ async def test_a_record_waits_while_the_tenants_row_is_held(database: Database) 
     await sync(database, a_tenant("acme"))
     taken = await claim(database)
     async with database.writing() as conn:
-        await conn.execute(select(TENANT.c.id).where(TENANT.c.id == "acme").with_for_update())
+        held = select(TENANT.c.id).where(TENANT.c.id == "acme").with_for_update(key_share=True)
+        await conn.execute(held)  # the weaker lock, which a foreign key alone would not wait for
         recording = asyncio.create_task(record(database, taken, served({"jobs": "g"}), KEY, T0, POLICY))
         await asyncio.sleep(0.1)
         assert not recording.done()
@@ -276,6 +309,9 @@ async def test_refusals_are_remembered_for_the_same_secret(database: Database) -
     taken = await claim(database, now=T0 + 31 * DAY)
     assert taken.remembered(KEY) == {"GET /v1/jobs"}
     assert taken.remembered(OTHER_KEY) == frozenset()
+    async with database.writing() as conn:
+        await conn.execute(update(REFUSAL).values(fingerprint=OTHER_KEY))
+    assert (await claim(database, now=T0 + 31 * DAY)).remembered(KEY) == frozenset()
 
 
 async def test_a_refusal_is_written_anew_once_a_day(database: Database) -> None:

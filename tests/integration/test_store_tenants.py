@@ -1,5 +1,6 @@
 """Bringing the stored tenants to what the file says, and what that does to checks, incidents and claims."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,10 +17,10 @@ from monitor.store.recording import record
 from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, INCIDENT, PERMISSION_STATE, TENANT
 from monitor.store.tenants import Synced
 from monitor.tenants import Declined, TenantConfig, TenantProblem
-from tests.reports import DIGEST, HOUR, KEY, POLICY, T0, failed, served
+from tests.reports import DIGEST, HOUR, KEY, MINUTE, POLICY, T0, failed, served
 from tests.store import a_tenant, check, claim, everything, rows, sync
 
-LATER = T0 + HOUR
+SOON, LATER = T0 + 5 * MINUTE, T0 + HOUR
 
 
 async def test_new_tenants_are_due_at_once(database: Database) -> None:
@@ -67,18 +68,31 @@ ACME = a_tenant("acme")
 async def test_a_change_of_what_is_asked_is_checked_at_once(
     database: Database, changed: TenantConfig, due_at_once: bool
 ) -> None:
-    """With a full look, and what is under way can not be recorded; a change of names or people waits for its time."""
+    """With a full look; a change of names or people waits for its time."""
     await sync(database, ACME)
     await check(database, served({"jobs": "m"}))
-    under_way = await claim(database)
     (before,) = await rows(database, CREDENTIAL)
-    assert await sync(database, changed, now=LATER) == Synced(added=0, changed=1, removed=0)
+    assert (await claim(database, now=SOON)).only(KEY, DIGEST) == frozenset({"jobs"})
+    assert await sync(database, changed, now=SOON) == Synced(added=0, changed=1, removed=0)
     (after,) = await rows(database, CREDENTIAL)
-    assert after["next_due"] == (LATER if due_at_once else before["next_due"])
-    recorded = await record(database, under_way, served({"jobs": "g"}), KEY, LATER, POLICY)
-    assert (recorded is None) == due_at_once
-    if due_at_once:
-        assert (await claim(database, now=LATER)).only(KEY, DIGEST) is None
+    assert after["next_due"] == (SOON if due_at_once else before["next_due"])
+    assert ((await claim(database, now=SOON)).only(KEY, DIGEST) is None) == due_at_once
+
+
+async def test_what_is_under_way_for_a_changed_row_is_not_recorded(database: Database) -> None:
+    """It was asked as the file said before; the check that is due now asks anew."""
+    await sync(database, ACME, a_tenant("globex"))
+    changed, unchanged = await claim(database, 1), await claim(database, 2)
+    await sync(database, a_tenant("acme", reference="env:OTHER"), a_tenant("globex", name="Globex Inc"), now=SOON)
+    assert await record(database, changed, served({"jobs": "g"}), KEY, SOON, POLICY) is None
+    assert await record(database, unchanged, served({"jobs": "g"}), KEY, SOON, POLICY) is not None
+
+
+async def test_two_processes_reading_the_same_file_at_once_agree(workers: list[Database]) -> None:
+    """The second finds the work of the first done."""
+    file = [a_tenant(f"tenant-{number}") for number in range(300)]
+    done = await asyncio.gather(*(sync(database, *file) for database in workers))
+    assert sorted(synced.added for synced in done) == [0, 0, 0, 300]
 
 
 async def test_a_removed_tenant_keeps_its_history(database: Database) -> None:
