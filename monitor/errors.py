@@ -1,10 +1,10 @@
 """The service's branches of the tree of errors.
 
-    HarvestMonitorError (checks.errors)
-    ├── ConfigurationError     a setting, the tenants file or a reference is wrong; nothing was sent
-    │   └── UnresolvedReference    a secret's reference can not be resolved
-    ├── StoreError             the database is missing, too old, too new or not reachable
-    └── DeliveryError          a mail was not taken; `permanent` tells whether trying again can help
+HarvestMonitorError (checks.errors)
+├── ConfigurationError     a setting, the tenants file or a reference is wrong; nothing was sent
+│   └── UnresolvedReference    a secret's reference can not be resolved
+├── StoreError             the database is missing, too old, too new or not reachable
+└── DeliveryError          a mail was not taken; `permanent` tells whether trying again can help
 """
 
 from checks.errors import HarvestMonitorError

@@ -11,7 +11,6 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from checks.errors import ManifestError
-from checks.manifest import load as load_manifest
 from monitor.drift import Policy
 from monitor.engine.local import LocalEngine
 from monitor.errors import ConfigurationError, StoreError
@@ -24,14 +23,13 @@ from monitor.notices.policy import Policy as NoticePolicy
 from monitor.notices.render import Renderer
 from monitor.notices.transport import transport_for
 from monitor.settings import Settings
-from monitor.shelf import Shelf
 from monitor.store import credentials, sweeps
 from monitor.store.database import Database, open_database
 from monitor.store.snapshot import snapshot
 from monitor.store.tenants import active_ids
 from monitor.sweep import Sweeper
 from monitor.version import VERSION
-from monitor.watchlist import Watchlist
+from monitor.watchlist import Watchlist, watchlist
 from monitor.web.app import application
 from monitor.web.server import listening
 
@@ -132,14 +130,14 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
         metrics = Metrics(VERSION)
         greenhouse = await opened.enter_async_context(open_greenhouse(settings, metrics))
         policy = Policy(settings.confirm_after, settings.interval)
-        watchlist = Watchlist(settings.tenants, db, lambda: _shelf(settings), settings.write_probes, policy, metrics)
-        await _first_load(watchlist, db)
+        watched = watchlist(settings, db, metrics)
+        await _first_load(watched, db)
         notice_policy = NoticePolicy.of(settings)
         sweeper = Sweeper(
             db,
             greenhouse,
             metrics,
-            watchlist.shelf,
+            watched.shelf,
             setting=settings.write_probes,
             drift_policy=policy,
             notice_policy=notice_policy,
@@ -150,10 +148,10 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             settings=settings,
             db=db,
             metrics=metrics,
-            watchlist=watchlist,
+            watchlist=watched,
             sweeper=sweeper,
             engine=LocalEngine(sweeper.check, settings.concurrency, time.monotonic),
-            composer=Composer(db, notice_policy, Renderer(), watchlist.shelf.impacts),
+            composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
             outbox=_outbox(settings, db),
         )
 
@@ -168,10 +166,6 @@ async def _first_load(watchlist: Watchlist, db: Database) -> None:
         if not known:
             raise
         log.error("refused_tenants_file", problem=str(problem))
-
-
-def _shelf(settings: Settings) -> Shelf:
-    return Shelf(load_manifest(settings.manifest))
 
 
 def _outbox(settings: Settings, db: Database) -> Outbox | None:

@@ -93,11 +93,10 @@ class Sweeper:
         """Take the credential up, look, write down what was found; nothing if somebody else has taken it up since."""
         async with self._db.writing() as conn:
             claim = await credentials.claim(conn, credential_id, self._now(), self._drift_policy.interval)
-        if claim is None:
-            return
-        report, mark = await self._look(claim)
-        recorded = await record(self._db, claim, report, mark, self._now(), self._drift_policy)
-        self._account(claim, report, recorded)
+        if claim is not None:
+            report, mark = await self._look(claim)
+            recorded = await record(self._db, claim, report, mark, self._now(), self._drift_policy)
+            self._account(claim, report, recorded)
 
     async def _look(self, claim: Claim) -> tuple[CheckReport, str | None]:
         """The report, and the fingerprint of the key it was made with; None where there was no key to use."""

@@ -9,11 +9,13 @@ import structlog
 
 from checks.catalogue import WriteProbes
 from checks.errors import ManifestError
+from checks.manifest import load
 from monitor import tenants
 from monitor.drift import Policy
 from monitor.errors import ConfigurationError
 from monitor.metrics import Metrics
 from monitor.roster import Roster, draw_up
+from monitor.settings import Settings
 from monitor.shelf import Shelf
 from monitor.store import tenants as stored
 from monitor.store.database import Database
@@ -99,4 +101,16 @@ def _refusal(path: Path, gone: int, total: int) -> str:
     return (
         f"{path}: would remove {gone} of {total} tenants, which looks like a broken export: mend the file, or if it is "
         "meant, run `harvest-monitor tenants sync --any-removal`"
+    )
+
+
+def watchlist(settings: Settings, db: Database, metrics: Metrics) -> Watchlist:
+    """The watchlist as the settings have it."""
+    return Watchlist(
+        settings.tenants,
+        db,
+        lambda: Shelf(load(settings.manifest)),
+        settings.write_probes,
+        Policy(settings.confirm_after, settings.interval),
+        metrics,
     )

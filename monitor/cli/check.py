@@ -16,17 +16,22 @@ from monitor import tenants
 from monitor.check_document import CheckError, document, exit_status
 from monitor.cli.check_view import LiveProgress, show
 from monitor.cli.output import complain, print_json
-from monitor.greenhouse import open_greenhouse
+from monitor.drift import Policy
+from monitor.greenhouse import open_greenhouse, utc_now
 from monitor.installation import installation_key
 from monitor.logs import configure
 from monitor.metrics import Metrics
-from monitor.one_shot import OneShot, Result, Task, UnrecordedLook
+from monitor.notices.policy import Policy as NoticePolicy
+from monitor.one_shot import Look, OneShot, Result, Task, UnrecordedLook
+from monitor.recorded_look import RecordedLook
 from monitor.redaction import redactor
 from monitor.roster import Roster, draw_up
 from monitor.secrets import resolve
 from monitor.settings import Settings
 from monitor.shelf import Shelf
+from monitor.store.database import open_database
 from monitor.version import VERSION
+from monitor.watchlist import watchlist
 from monitor.write_guards import OneShotWriteGuard
 
 EXAMPLE = "Example: harvest-monitor check acme --json | jq '.checks[] | {tenant, outcome}'"
@@ -37,6 +42,7 @@ def command(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document on stdout; progress goes to stderr."),
     tenants_file: Path | None = typer.Option(None, "--tenants", help="The tenants file, instead of the setting."),
     write_probes: WriteProbes | None = typer.Option(None, help="Write probes, instead of the setting."),
+    record: bool = typer.Option(False, "--record", help="Also write what is found into the database, as `serve` does."),
 ) -> int:
     """Look at credentials now, and again a minute later where the first look finds trouble.
 
@@ -44,7 +50,7 @@ def command(
     file, 1 drift or a credential that is invalid, blocked or retired, 3 undecided or unreachable, 0 compliant.
     """
     try:
-        results, errors = _run(frozenset(tenant or ()), tenants_file, write_probes)
+        results, errors = _run(frozenset(tenant or ()), tenants_file, write_probes, record)
     except HarvestMonitorError as problem:
         results, errors = [], [CheckError(None, str(problem))]
     checked = [result.checked for result in results]
@@ -58,14 +64,15 @@ def command(
 
 
 def _run(
-    wanted: frozenset[str], tenants_file: Path | None, write_probes: WriteProbes | None
+    wanted: frozenset[str], tenants_file: Path | None, write_probes: WriteProbes | None, record: bool
 ) -> tuple[list[Result], list[CheckError]]:
     given = {"tenants": tenants_file, "write_probes": write_probes}
     settings = settings_module.load(**{name: value for name, value in given.items() if value is not None})
     configure(settings.log_level, settings.log_format, sys.stderr)
     roster = draw_up(tenants.read(settings.tenants), Shelf(load(settings.manifest)), settings.write_probes)
-    errors = [*_problems(roster, wanted), *_strangers(roster, wanted)]
-    results = asyncio.run(_look(settings, _tasks(roster, wanted)))
+    errors = [*_problems(roster, wanted), *_strangers(roster, wanted, settings.tenants)]
+    look = _recorded if record else _unrecorded
+    results = asyncio.run(look(settings, _tasks(roster, wanted)))
     return results, errors + [result.error for result in results if result.error is not None]
 
 
@@ -78,9 +85,9 @@ def _problems(roster: Roster, wanted: frozenset[str]) -> list[CheckError]:
     ]
 
 
-def _strangers(roster: Roster, wanted: frozenset[str]) -> list[CheckError]:
+def _strangers(roster: Roster, wanted: frozenset[str], path: Path) -> list[CheckError]:
     return [
-        CheckError(name, f"the tenants file has no tenant {name!r}; `harvest-monitor tenants list` shows which it has")
+        CheckError(name, f"{path} has no tenant {name!r}: correct the id, or leave it out to check every tenant")
         for name in sorted(wanted - roster.file.ids)
     ]
 
@@ -99,16 +106,36 @@ def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
     ]
 
 
-async def _look(settings: Settings, tasks: list[Task]) -> list[Result]:
-    with LiveProgress(len(tasks)) as progress:
+async def _unrecorded(settings: Settings, tasks: list[Task]) -> list[Result]:
+    async with open_greenhouse(settings, Metrics(VERSION)) as greenhouse:
+        look = UnrecordedLook(greenhouse, OneShotWriteGuard(), _resolve, installation_key(settings))
+        return await _all(settings, tasks, look)
+
+
+async def _recorded(settings: Settings, tasks: list[Task]) -> list[Result]:
+    """The database first: what can not be written down is not asked."""
+    db = await open_database(settings.database)
+    try:
+        await watchlist(settings, db, Metrics(VERSION)).load(utc_now())
         async with open_greenhouse(settings, Metrics(VERSION)) as greenhouse:
-            one_shot = OneShot(
-                look=UnrecordedLook(greenhouse, OneShotWriteGuard(), _resolve, installation_key(settings)),
-                confirm_after_seconds=settings.confirm_after.total_seconds(),
-                concurrency=settings.concurrency,
-                progress=progress,
+            look = RecordedLook(
+                db,
+                greenhouse,
+                _resolve,
+                installation_key(settings),
+                drift_policy=Policy(settings.confirm_after, settings.interval),
+                notice_policy=NoticePolicy.of(settings),
+                now=utc_now,
             )
-            return await one_shot.run(tasks)
+            return await _all(settings, tasks, look)
+    finally:
+        await db.close()
+
+
+async def _all(settings: Settings, tasks: list[Task], look: Look) -> list[Result]:
+    with LiveProgress(len(tasks)) as progress:
+        one_shot = OneShot(look, settings.confirm_after.total_seconds(), settings.concurrency, progress)
+        return await one_shot.run(tasks)
 
 
 def _resolve(reference: str) -> Secret:

@@ -78,7 +78,7 @@ def lines(result: Checked) -> list[str]:
     colour = _COLOURS[report.outcome]
     who = f"[bold]{escape(result.tenant_id)}[/] · {escape(result.label)}"
     shown = [f"{who}: [{colour}]{report.outcome}[/] ({_tally(report)})"]
-    if report.state is not CredentialState.OK:
+    if report.state not in (CredentialState.OK, CredentialState.MISCONFIGURED):
         shown.append(f"  {report.state}: {DETAILS.get(report.detail, report.detail)}")
     shown += [_missing_line(finding) for finding in report.missing]
     shown += _undecided_lines(report)
@@ -103,6 +103,8 @@ def _undecided_lines(report: CheckReport) -> list[str]:
 
 
 def _tally(report: CheckReport) -> str:
+    if report.state is CredentialState.MISCONFIGURED:
+        return "nothing was sent"
     counts = report.counts
     words = [
         f"{counts[Verdict.GRANTED]} granted",

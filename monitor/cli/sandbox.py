@@ -10,7 +10,7 @@ from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
 from monitor.sandbox.server import serve
 
-EXAMPLE = "Example: harvest-monitor sandbox --port 8765, then HARVEST_MONITOR_HARVEST_URL=http://127.0.0.1:8765"
+EXAMPLE = "Example: harvest-monitor sandbox --port 8765"
 
 
 def command(
@@ -18,7 +18,10 @@ def command(
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(8765, help="Port to listen on; 0 takes a free one."),
 ) -> None:
-    """Imitate Greenhouse's Harvest API, with keys whose permissions you can untick."""
+    """Imitate Greenhouse's Harvest API, with keys whose permissions you can untick.
+
+    Point the other commands at it with HARVEST_MONITOR_HARVEST_URL, such as http://127.0.0.1:8765.
+    """
     sandbox = read_scenario(scenario) if scenario else _first_account()
     try:
         asyncio.run(serve(sandbox, host, port, ready=lambda url: _say_where(sandbox, url)))

@@ -4,8 +4,6 @@ import asyncio
 import signal
 import sys
 
-import typer
-
 from monitor import settings as settings_module
 from monitor.logs import configure
 from monitor.settings import Settings
@@ -28,4 +26,4 @@ async def until_signalled(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, stop, ready=lambda url: typer.echo(f"metrics at {url}/metrics", err=True))
+    await serve(settings, stop)

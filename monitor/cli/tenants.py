@@ -7,23 +7,21 @@ from typing import Any
 import typer
 
 from checks.credential import CredentialState
-from checks.manifest import load as load_manifest
 from checks.report import Verdict
 from checks.verdict import REASONS
 from monitor.check_document import ExitStatus
 from monitor.cli.output import complain, print_json, print_table
 from monitor.cli.records import moment, with_database, with_new_database
-from monitor.drift import PermissionStanding, Policy
+from monitor.drift import PermissionStanding
 from monitor.greenhouse import utc_now
 from monitor.metrics import Metrics
 from monitor.settings import Settings
-from monitor.shelf import Shelf
 from monitor.store import overview
 from monitor.store.database import Database
 from monitor.store.overview import CredentialDetail, TenantLine
 from monitor.store.tenants import Synced
 from monitor.version import VERSION
-from monitor.watchlist import Watchlist
+from monitor.watchlist import watchlist
 
 app = typer.Typer(
     help="Look at tenants as they were last seen; write the tenants file into the database.", no_args_is_help=True
@@ -88,16 +86,7 @@ def sync(
     """Write the tenants file into the database now, as `serve` does when the file changes."""
 
     async def act(db: Database, settings: Settings) -> Synced:
-        policy = Policy(settings.confirm_after, settings.interval)
-        watchlist = Watchlist(
-            settings.tenants,
-            db,
-            lambda: Shelf(load_manifest(settings.manifest)),
-            settings.write_probes,
-            policy,
-            Metrics(VERSION),
-        )
-        return await watchlist.load(utc_now(), any_removal=any_removal)
+        return await watchlist(settings, db, Metrics(VERSION)).load(utc_now(), any_removal=any_removal)
 
     synced = with_new_database(act)
     typer.echo(f"{synced.added} added, {synced.changed} changed, {synced.removed} removed")

@@ -235,3 +235,28 @@ def test_manifests_are_shown_validated_and_compared(tmp_path: Path) -> None:
     bad = run(tmp_path, "manifest", "validate", "bad.yaml")
     assert bad.returncode == 2
     assert re.search(r"bad\.yaml:\d+: permissions\[41\]\.endpoint: 'DELETE /v1/offers' is no endpoint", bad.stderr)
+
+
+def test_record_writes_down_what_the_check_found(trial: Trial) -> None:
+    """With --record the database knows verdicts and drift, and what comes back is an event of the next check."""
+    trial.customer("acme")
+    lose_one(trial)
+    assert trial.check("--record")[0] == 1
+    trial.sandbox.key("acme").grant("GET /v1/offers")
+    assert trial.check("--record")[0] == 0
+    recorded = run(trial.folder, "history", "--json", **trial.settings)
+    assert [event["kind"] for event in json.loads(recorded.stdout)["events"]] == ["found", "regained"]
+    shown = json.loads(run(trial.folder, "tenants", "list", "--json", **trial.settings).stdout)
+    assert [(t["id"], t["state"], t["granted"], t["missing"]) for t in shown["tenants"]] == [("acme", "ok", 46, 0)]
+
+
+def test_a_write_alarm_of_a_recorded_check_stops_the_service_too(trial: Trial) -> None:
+    """The halt is stored: the next recorded check sends no write, and `writes status` tells."""
+    trial.customer("acme")
+    accept_a_write(trial)
+    assert trial.check("--record", "--write-probes", "safe")[0] == 4
+    before = trial.sandbox.ledger.request_count
+    trial.check("--record", "--write-probes", "safe")
+    later = trial.sandbox.ledger.entries(after=before)
+    assert {entry.method for entry in later} == {"GET"}
+    assert run(trial.folder, "writes", "status", **trial.settings).returncode == 1

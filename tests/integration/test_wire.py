@@ -242,5 +242,3 @@ async def test_small_compressed_answers_are_understood() -> None:
         async with wire_to(server.port) as wire:
             result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert result.kind is AnswerKind.INVALID_KEY
-
-

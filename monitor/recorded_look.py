@@ -1,0 +1,52 @@
+"""A look of `check --record`: taken up and written down as `serve` does, so that neither overwrites the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from checks.credential import Secret, fingerprint
+from checks.harvest_key import Question
+from checks.report import CheckReport
+from monitor.drift import Policy
+from monitor.errors import ConfigurationError
+from monitor.greenhouse import Greenhouse
+from monitor.notices.policy import Policy as NoticePolicy
+from monitor.one_shot import Task
+from monitor.store import credentials
+from monitor.store.credentials import Claim
+from monitor.store.database import Database
+from monitor.store.recording import record
+from monitor.sweep import StoredWriteGuard
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLook:
+    db: Database
+    greenhouse: Greenhouse
+    resolve: Callable[[str], Secret]
+    installation_key: bytes
+    drift_policy: Policy
+    notice_policy: NoticePolicy
+    now: Callable[[], datetime]
+
+    async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
+        """ConfigurationError if the credential is not recorded, or was taken up by a running service meanwhile."""
+        claim = await self._claim(task)
+        secret = self.resolve(task.reference)
+        mark = fingerprint(secret, self.installation_key)
+        asked = replace(question, remembered=question.remembered | claim.remembered(mark))
+        guard = StoredWriteGuard(self.db, claim, self.notice_policy, self.now)
+        report = await self.greenhouse.check(secret, asked, task.permitted, guard)
+        if await record(self.db, claim, report, mark, self.now(), self.drift_policy) is None:
+            raise ConfigurationError(
+                "not recorded: a running service took this credential up meanwhile; read `history`"
+            )
+        return report, mark
+
+    async def _claim(self, task: Task) -> Claim:
+        async with self.db.writing() as conn:
+            number = await credentials.number(conn, task.tenant_id, task.label)
+            claim = number and await credentials.claim(conn, number, self.now(), self.drift_policy.interval)
+        if not claim:
+            raise ConfigurationError("not recorded: the database has no such credential; run `tenants sync` first")
+        return claim
