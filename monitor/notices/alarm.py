@@ -46,7 +46,7 @@ async def write_alarm_notice(
         "next_attempt_at": now,
         "attempts": 0,
     }
-    await store.add(conn, row)
+    await store.add(conn, [row])
 
 
 def _letter(alarm: WriteAlarm, tenant_id: str, tenant_name: str, credential_label: str) -> AlarmLetter:

@@ -81,9 +81,11 @@ class Composer:
             _expect(len(taken_over), await store.drop_overtaken(conn, taken_over))
             for told_by, causes in _by_notice(composition.silent).items():
                 _expect(len(causes), await store.settle(conn, causes, told_by, now))
-            for draft, words in worded:
-                _expect(len(draft.settles), await store.settle(conn, draft.settles, None, now))
-                await store.tell(conn, draft.tells, await store.add(conn, self._row(draft, words, now)))
+            settled = [cause for draft, _ in worded for cause in draft.settles]
+            _expect(len(settled), await store.settle(conn, settled, None, now))
+            ids = await store.add(conn, [self._row(draft, words, now) for draft, words in worded])
+            told = zip(ids, (draft for draft, _ in worded), strict=True)
+            await store.tell(conn, {cause: notice for notice, draft in told for cause in draft.tells})
 
     def _row(self, draft: Draft, words: Rendered, now: datetime) -> dict[str, object]:
         return {

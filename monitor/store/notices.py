@@ -1,11 +1,11 @@
 """The statements on causes and notices."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, case, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, case, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
@@ -14,6 +14,8 @@ from monitor.notices.causes import ENDS, OpenCause
 from monitor.notices.letters import StillMissing
 from monitor.notices.notice import Outgoing, Status
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE, TENANT
+
+Id = TypeVar("Id", int, str)
 
 _AT_ONCE = 1000  # ids in one statement: both databases allow some 32,000 parameters
 
@@ -41,8 +43,8 @@ _LISTED = [NOTICE.c[name] for name in ListedNotice.__slots__]
 
 async def open_causes(conn: AsyncConnection) -> list[OpenCause]:
     """Every cause that is unsettled, and those whose notice is held, with what the composer must know of each."""
-    held_in = case((NOTICE.c.status == Status.HELD, NOTICE.c.id))
-    told_by = case((DRIFT_EVENT.c.kind.in_(ENDS), _notice_of_the_beginning()))
+    unsettled = select(CAUSE.c.id).where(CAUSE.c.settled_at.is_(None))
+    held = select(CAUSE.c.id).join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id).where(NOTICE.c.status == Status.HELD)
     statement = (
         select(
             *CAUSE.c["id", "event_id", "audience", "brake_key", "created_at"],
@@ -53,46 +55,53 @@ async def open_causes(conn: AsyncConnection) -> list[OpenCause]:
             TENANT.c.removed_at.is_not(None).label("removed"),
             CREDENTIAL.c.label.label("credential_label"),
             CREDENTIAL.c.kind.label("credential_kind"),
-            held_in.label("held_in"),
-            told_by.label("told_by"),
+            case((CAUSE.c.settled_at.is_not(None), CAUSE.c.notice_id)).label("held_in"),
         )
         .join_from(CAUSE, DRIFT_EVENT, DRIFT_EVENT.c.id == CAUSE.c.event_id)
         .join(TENANT, TENANT.c.id == CAUSE.c.tenant_id)
         .join(CREDENTIAL, CREDENTIAL.c.id == DRIFT_EVENT.c.credential_id)
-        .outerjoin(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
-        .where(or_(CAUSE.c.settled_at.is_(None), NOTICE.c.status == Status.HELD))
+        .where(CAUSE.c.id.in_(unsettled.union_all(held)))
         .order_by(CAUSE.c.id)
     )
-    return [_open_cause(row) for row in (await conn.execute(statement)).mappings()]
+    rows = (await conn.execute(statement)).mappings().all()
+    told = await _told_before(conn, {row["tenant_id"] for row in rows if row["kind"] in ENDS})
+    return [_open_cause(row, told) for row in rows]
 
 
-def _notice_of_the_beginning() -> ScalarSelect[int]:
-    """Of an end: the notice that told the same audience of what came before it, unless that was dropped."""
-    cause, event, notice = CAUSE.alias(), DRIFT_EVENT.alias(), NOTICE.alias()
-    return (
-        select(case((notice.c.status != Status.DROPPED, notice.c.id)))
-        .join_from(cause, event, event.c.id == cause.c.event_id)
-        .outerjoin(notice, notice.c.id == cause.c.notice_id)
-        .where(
-            event.c.tenant_id == DRIFT_EVENT.c.tenant_id,
-            event.c.credential_id == DRIFT_EVENT.c.credential_id,
-            event.c.permission_id.is_not_distinct_from(DRIFT_EVENT.c.permission_id),
-            event.c.id < DRIFT_EVENT.c.id,
-            cause.c.audience == CAUSE.c.audience,
+_Subject = tuple[str, int, str | None]
+"""Audience, credential, permission."""
+
+
+async def _told_before(conn: AsyncConnection, tenants: Collection[str]) -> dict[_Subject, list[tuple[int, int | None]]]:
+    """By subject, the causes of these tenants so far: event, and the notice that told it unless that was dropped."""
+    told: dict[_Subject, list[tuple[int, int | None]]] = {}
+    for portion in _portions(tenants):
+        statement = (
+            select(
+                CAUSE.c.audience,
+                DRIFT_EVENT.c.credential_id,
+                DRIFT_EVENT.c.permission_id,
+                DRIFT_EVENT.c.id,
+                case((NOTICE.c.status != Status.DROPPED, NOTICE.c.id)),
+            )
+            .join_from(DRIFT_EVENT, CAUSE, CAUSE.c.event_id == DRIFT_EVENT.c.id)
+            .outerjoin(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
+            .where(DRIFT_EVENT.c.tenant_id.in_(portion))
+            .order_by(DRIFT_EVENT.c.id)
         )
-        .order_by(event.c.id.desc())
-        .limit(1)
-        .correlate(CAUSE, DRIFT_EVENT)
-        .scalar_subquery()
-    )
+        for audience, credential, permission, event, notice in await conn.execute(statement):
+            told.setdefault((audience, credential, permission), []).append((event, notice))
+    return told
 
 
-def _open_cause(row: RowMapping) -> OpenCause:
+def _open_cause(row: RowMapping, told: dict[_Subject, list[tuple[int, int | None]]]) -> OpenCause:
     facts = dict(row)
-    return OpenCause(
-        **facts
-        | {"kind": EventKind(row["kind"]), "audience": Audience(row["audience"]), "removed": bool(row["removed"])}
-    )
+    facts["kind"], facts["audience"] = EventKind(row["kind"]), Audience(row["audience"])
+    if row["kind"] in ENDS:
+        subject = (row["audience"], row["credential_id"], row["permission_id"])
+        before = [notice for event, notice in told[subject] if event < row["event_id"]]
+        facts["told_by"] = before[-1] if before else None
+    return OpenCause(**facts)
 
 
 async def active_tenants(conn: AsyncConnection) -> int:
@@ -135,9 +144,12 @@ def _same_permission(state: Any, event: Any) -> ColumnElement[bool]:
     return same
 
 
-async def add(conn: AsyncConnection, notice: dict[str, Any]) -> int:
-    """Write a notice, its columns by name, and return its id."""
-    return int((await conn.execute(insert(NOTICE).values(notice).returning(NOTICE.c.id))).scalar_one())
+async def add(conn: AsyncConnection, notices: Sequence[dict[str, Any]]) -> list[int]:
+    """Write notices, all with the same columns, and return their ids in the same order."""
+    if not notices:
+        return []
+    statement = insert(NOTICE).returning(NOTICE.c.id, sort_by_parameter_order=True)
+    return list((await conn.execute(statement, notices)).scalars())
 
 
 async def has_message(conn: AsyncConnection, message_id: str) -> bool:
@@ -154,10 +166,12 @@ async def settle(conn: AsyncConnection, causes: Collection[int], told_by: int | 
     return changed
 
 
-async def tell(conn: AsyncConnection, causes: Collection[int], notice_id: int) -> None:
-    """Let the notice speak for causes that the caller has settled, or taken from a held notice."""
-    for ids in _portions(causes):
-        await conn.execute(update(CAUSE).where(CAUSE.c.id.in_(ids)).values(notice_id=notice_id))
+async def tell(conn: AsyncConnection, notice_of: Mapping[int, int]) -> None:
+    """Let notices speak for causes that the caller has settled, or taken from a held notice; by cause."""
+    if notice_of:
+        statement = update(CAUSE).where(CAUSE.c.id == bindparam("cause")).values(notice_id=bindparam("notice"))
+        rows = [{"cause": cause, "notice": notice} for cause, notice in notice_of.items()]
+        await conn.execute(statement, rows)
 
 
 async def drop_overtaken(conn: AsyncConnection, notices: Collection[int]) -> int:
@@ -211,7 +225,7 @@ async def list_notices(
     return [ListedNotice(*row) for row in await conn.execute(statement)]
 
 
-def _portions(ids: Collection[int]) -> Iterator[list[int]]:
+def _portions(ids: Collection[Id]) -> Iterator[list[Id]]:
     ordered = sorted(ids)
     for start in range(0, len(ordered), _AT_ONCE):
         yield ordered[start : start + _AT_ONCE]

@@ -69,7 +69,7 @@ async def _add(database: Database, number: int = 1, due: datetime | None = NOW, 
         "attempts": 0,
     }
     async with database.writing() as conn:
-        return await store.add(conn, row)
+        return (await store.add(conn, [row]))[0]
 
 
 async def _all(database: Database) -> list[ListedNotice]:
