@@ -55,7 +55,8 @@ def _unknown(finding: Finding, look: Look) -> PermissionStanding:
 
 
 def _seen(was: PermissionStanding, finding: Finding, look: Look) -> tuple[PermissionStanding, Event | None]:
-    was = replace(was, group=finding.group, label=finding.label)
+    if (was.group, was.label) != (finding.group, finding.label):
+        was = replace(was, group=finding.group, label=finding.label)
     if finding.declined:
         return PermissionStanding(finding.group, finding.label), None
     if finding.verdict is Verdict.GRANTED:
@@ -67,9 +68,7 @@ def _seen(was: PermissionStanding, finding: Finding, look: Look) -> tuple[Permis
 
 def _granted(was: PermissionStanding, finding: Finding, look: Look) -> tuple[PermissionStanding, Event | None]:
     if was.verdict is Verdict.GRANTED:
-        interrupted = was.suspect or was.undecided_since is not None
-        standing = replace(_settled(was), last_granted_at=look.now if interrupted else was.last_granted_at)
-        return standing, None
+        return (replace(_settled(was), last_granted_at=look.now) if _interrupted(was) else was), None
     standing = PermissionStanding(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=look.now)
     if not (was.missing or was.carried):
         return standing, None
@@ -119,10 +118,15 @@ def _left_open(was: PermissionStanding, finding: Finding, look: Look) -> Permiss
 
 
 def _leaving_granted(was: PermissionStanding, look: Look) -> PermissionStanding:
-    if was.verdict is not Verdict.GRANTED or was.suspect or was.undecided_since is not None:
+    if was.verdict is not Verdict.GRANTED or _interrupted(was):
         return was
     seen = [moment for moment in (was.since, was.last_granted_at, look.last_full_at) if moment is not None]
     return replace(was, last_granted_at=max(seen))
+
+
+def _interrupted(was: PermissionStanding) -> bool:
+    """The last look did not see what is known of it."""
+    return was.suspect or was.undecided_since is not None
 
 
 def _decided(was: PermissionStanding) -> PermissionStanding:

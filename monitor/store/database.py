@@ -5,6 +5,7 @@ Statements are SQLAlchemy core statements on an AsyncConnection; there are no se
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -24,7 +25,6 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
 )
 
 
@@ -135,8 +135,21 @@ async def open_database(url: URL) -> Database:
     return database
 
 
+class _SQLiteConnection(sqlite3.Connection):
+    """Gives its lock back when it is closed, as it is when a task is cancelled in the middle of a transaction.
+
+    SQLite itself keeps a closed connection's transaction open for as long as anything, such as the traceback of the
+    cancellation, still refers to one of its cursors (sqlite3_close_v2).
+    """
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
 def _sqlite_engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "factory": _SQLiteConnection})
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, record: Any) -> None:

@@ -1,6 +1,6 @@
 """What is known of a credential, between rows and the values that drift compares."""
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import Row, Table, delete, select, update
@@ -56,20 +56,18 @@ async def _remove(conn: AsyncConnection, table: Table, key: str, credential_id: 
 
 
 def _credential(row: Row[Any]) -> CredentialStanding:
-    standing = CredentialStanding(**row._mapping)
-    suspect_state = CredentialState(row.suspect_state) if row.suspect_state else None
-    return replace(standing, state=CredentialState(row.state), suspect_state=suspect_state)
+    values = {**row._mapping, "state": CredentialState(row.state)}
+    values["suspect_state"] = CredentialState(row.suspect_state) if row.suspect_state else None
+    return CredentialStanding(**values)
 
 
 def _permission(row: Row[Any]) -> PermissionStanding:
     values = {**row._mapping}
     del values["permission_id"]
-    return replace(
-        PermissionStanding(**values),
-        verdict=Verdict(row.verdict) if row.verdict else None,
-        origin=EventKind(row.origin) if row.origin else None,
-        undecided_as=Verdict(row.undecided_as) if row.undecided_as else None,
-    )
+    values["verdict"] = Verdict(row.verdict) if row.verdict else None
+    values["origin"] = EventKind(row.origin) if row.origin else None
+    values["undecided_as"] = Verdict(row.undecided_as) if row.undecided_as else None
+    return PermissionStanding(**values)
 
 
 def _permission_row(credential_id: int, permission_id: str, standing: PermissionStanding) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from monitor.incidents import Step
 from monitor.schedule import key_of, next_regular
 from monitor.store import credentials
 from monitor.store.database import Database
-from monitor.store.recording import record
+from monitor.store.recording import Recorded, record
 from monitor.store.tables import (
     CAUSE,
     CHECK,
@@ -209,6 +209,28 @@ async def test_nothing_is_written_where_one_write_fails(database: Database) -> N
     recorded = await record(database, taken, served({"jobs": "m"}), KEY, T0 + 2 * HOUR, POLICY)
     assert recorded is not None
     assert await _causes(database) == [("csm", "lost:jobs")]
+
+
+async def test_a_check_cancelled_while_it_is_written_leaves_all_or_nothing(database: Database) -> None:
+    """Stopped at any moment of its transaction: what is there is whole, and the next check is written as ever."""
+    await sync(database, a_tenant("acme"))
+    await check(database, served({"jobs": "g"}))
+    before = len(await rows(database, CHECK))
+    for number in range(30):
+        taken = await claim(database, now=T0 + number * MINUTE)
+        report = served({"jobs": "gm"[number % 2], "offers": "mg"[number % 2]})
+        writing = asyncio.create_task(record(database, taken, report, KEY, T0 + number * MINUTE, POLICY))
+        await asyncio.sleep(number * 0.001)
+        writing.cancel()
+        (recorded,) = await asyncio.gather(writing, return_exceptions=True)
+        checks, (credential,) = await rows(database, CHECK), await rows(database, CREDENTIAL)
+        whole = isinstance(recorded, Recorded)
+        assert len(checks) - before in ((1,) if whole else (0, 1))
+        suspects = [row for row in await rows(database, PERMISSION_STATE) if row["suspect_since"] is not None]
+        assert credential["suspects"] == len(suspects)
+        before = len(checks)
+    recorded = await check(database, served({"jobs": "g", "offers": "g"}), T0 + HOUR)
+    assert recorded.outcome is Outcome.COMPLIANT
 
 
 async def test_an_older_claim_writes_nothing(database: Database) -> None:
