@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,20 @@ from monitor.store.migrations import METADATA, VERSION_TABLE, Standing
 from monitor.store.tables import OPERATOR_ACTION, TENANT
 from tests.store import T0, an_action
 
+Keep = Callable[[Database], Database]
+
+
+@pytest.fixture
+async def keep() -> AsyncIterator[Keep]:
+    """Closes what a test opened itself, however the test ends."""
+    async with AsyncExitStack() as opened:
+
+        def closing(database: Database) -> Database:
+            opened.push_async_callback(database.close)
+            return database
+
+        yield closing
+
 
 def _differences(connection: Connection) -> list[object]:
     context = MigrationContext.configure(
@@ -25,13 +41,12 @@ def _differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, METADATA))
 
 
-async def test_migrations_produce_exactly_the_tables(empty_url: URL) -> None:
+async def test_migrations_produce_exactly_the_tables(empty_url: URL, keep: Keep) -> None:
     """What the migrations build is what tables.py says, column by column and index by index."""
-    database = Database(empty_url)
+    database = keep(Database(empty_url))
     await database.migrate()
     async with database.reading() as conn:
         assert await conn.run_sync(_differences) == []
-    await database.close()
 
 
 async def test_the_comparison_sees_a_difference(database: Database) -> None:
@@ -47,36 +62,32 @@ async def test_migrating_twice_changes_nothing(database: Database) -> None:
     assert await database.standing() is Standing.CURRENT
 
 
-async def test_two_processes_migrating_at_once_both_succeed(empty_url: URL) -> None:
+async def test_two_processes_migrating_at_once_both_succeed(empty_url: URL, keep: Keep) -> None:
     """The second one waits for the first and finds nothing left to do."""
-    first, second = Database(empty_url), Database(empty_url)
+    first, second = keep(Database(empty_url)), keep(Database(empty_url))
     await asyncio.gather(first.migrate(), second.migrate())
     assert await second.standing() is Standing.CURRENT
-    await first.close()
-    await second.close()
 
 
-async def test_a_failed_migration_leaves_nothing_behind(empty_url: URL) -> None:
+async def test_a_failed_migration_leaves_nothing_behind(empty_url: URL, keep: Keep) -> None:
     """A migration is all or nothing: a table in the way of the last one takes back the first ones, too."""
-    database = Database(empty_url)
+    database = keep(Database(empty_url))
     await database.standing()
     async with database.writing() as conn:
         await conn.execute(text("CREATE TABLE ix_cause_settled_at (id INTEGER)"))  # the name of an index to come
     with pytest.raises(StoreError, match="ix_cause_settled_at"):
         await database.migrate()
     assert await database.standing() is Standing.EMPTY
-    await database.close()
 
 
-async def test_a_new_sqlite_file_is_private_and_ready(sqlite_url: URL) -> None:
+async def test_a_new_sqlite_file_is_private_and_ready(sqlite_url: URL, keep: Keep) -> None:
     """SQLite is brought up to date at start, readable by its owner only, durable, and guarded by its foreign keys."""
-    database = await open_database(sqlite_url)
+    database = keep(await open_database(sqlite_url))
     async with database.reading() as conn:
         pragmas = {name: (await conn.execute(text(f"PRAGMA {name}"))).scalar() for name in _WANTED_PRAGMAS}
     assert pragmas == _WANTED_PRAGMAS
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in Path(str(sqlite_url.database)).parent.iterdir()}
     assert set(modes.values()) == {0o600}, modes
-    await database.close()
 
 
 _WANTED_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
@@ -88,13 +99,12 @@ async def test_postgres_waits_for_the_operator(postgres_url: URL) -> None:
         await open_database(postgres_url)
 
 
-async def test_an_older_postgres_waits_for_the_operator(postgres_url: URL) -> None:
+async def test_an_older_postgres_waits_for_the_operator(postgres_url: URL, keep: Keep) -> None:
     """Postgres of an earlier release is refused with the command that brings it up to date."""
-    database = Database(postgres_url)
+    database = keep(Database(postgres_url))
     await database.migrate()
     with pytest.raises(StoreError, match="earlier release: run `harvest-monitor db upgrade`"):
         database.refuse_unless_current(Standing.BEHIND)
-    await database.close()
 
 
 async def test_a_newer_database_is_refused(database: Database, database_url: URL) -> None:
@@ -107,13 +117,12 @@ async def test_a_newer_database_is_refused(database: Database, database_url: URL
         await database.migrate()
 
 
-async def test_another_programs_tables_are_refused(empty_url: URL) -> None:
+async def test_another_programs_tables_are_refused(empty_url: URL, keep: Keep) -> None:
     """A database that holds a table of one of our names, but not our revision, is another program's."""
-    database = Database(empty_url)
+    database = keep(Database(empty_url))
     await database.standing()
     async with database.writing() as conn:
         await conn.execute(text("CREATE TABLE tenant (id INTEGER)"))
-    await database.close()
     with pytest.raises(StoreError, match="tables of another program"):
         await open_database(empty_url)
 
@@ -202,9 +211,9 @@ async def test_many_writers_at_once_all_get_their_turn(database: Database) -> No
         assert (await conn.execute(select(TENANT.c.name))).scalar_one() == "200"
 
 
-async def test_another_process_holding_the_file_is_waited_for(sqlite_url: URL) -> None:
+async def test_another_process_holding_the_file_is_waited_for(sqlite_url: URL, keep: Keep) -> None:
     """A writer in another process delays ours; it does not make it fail."""
-    database = await open_database(sqlite_url)
+    database = keep(await open_database(sqlite_url))
     other = sqlite3.connect(str(sqlite_url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
@@ -218,4 +227,3 @@ async def test_another_process_holding_the_file_is_waited_for(sqlite_url: URL) -
     other.execute("COMMIT")
     await writing
     other.close()
-    await database.close()
