@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from checks.catalogue import Entry, RequestClass
+
 PERMISSION_TEXT = "does not have permission for this endpoint"
 INVALID_KEY_TEXT = "invalid basic auth credentials"
 
@@ -18,7 +20,7 @@ class AnswerKind(StrEnum):
     been quoted with 401 and with 403, so both count.
     """
 
-    JSON = "json"  # 2xx with a JSON array or object
+    JSON = "json"  # 200 with data: a JSON array, or outside lists an object that does not merely report an error
     PERMISSION = "permission"  # 401/403 with the permission text
     INVALID_KEY = "invalid_key"  # 401 "Invalid Basic Auth credentials"
     NOT_FOUND = "not_found"  # 404 "Resource not found" or "Not found"
@@ -31,7 +33,7 @@ class AnswerKind(StrEnum):
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
     NOT_JSON = "not_json"  # 2xx that is not JSON, or longer than is read
-    UNEXPECTED = "unexpected"  # any other status
+    UNEXPECTED = "unexpected"  # any other status, or a known text where it does not belong
     TIMEOUT = "timeout"
     NO_CONNECTION = "no_connection"  # refused, reset, TLS failure, name not found, broken HTTP
 
@@ -45,6 +47,7 @@ class AnswerKind(StrEnum):
         return self in (AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION)
 
 
+_REPORTING = frozenset({"error", "errors", "message", "status", "code", "detail", "details", "request_id"})
 _PAST = frozenset(
     {AnswerKind.JSON, AnswerKind.NOT_FOUND, AnswerKind.NO_ACCESS, AnswerKind.VALIDATION, AnswerKind.BAD_PAYLOAD}
 )
@@ -52,7 +55,10 @@ _PAST = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One reduced answer. `status` is None where none came; `record_id` is kept for a 2xx on a write only."""
+    """One reduced answer. `status` is None where none came, and stands where the head came and the body did not.
+
+    `record_id` is kept for a 2xx on a write only.
+    """
 
     kind: AnswerKind
     status: int | None = None
@@ -60,6 +66,11 @@ class Answer:
     request_id: str | None = None
     record_id: str | None = None
     location_host: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Any 2xx, whatever became of the body: on a write, what no probe should get."""
+        return self.status is not None and 200 <= self.status < 300
 
     @property
     def usable(self) -> bool:
@@ -78,16 +89,16 @@ def messages(document: object) -> list[str]:
     return [" ".join(text.split()).casefold() for text in found if isinstance(text, str)]
 
 
-def reduce(method: str, status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> Answer:
+def reduce(entry: Entry, status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> Answer:
     """The answer without its body. `headers` has lower-case names; `complete` is false for a body that was cut."""
     document = _parse(body) if complete else None
-    kind = _kind(status, document)
+    kind = _kind(entry, status, document)
     return Answer(
         kind=kind,
         status=status,
         html=_looks_like_html(headers, body),
         request_id=_printable(headers.get("x-request-id")),
-        record_id=_record_id(document) if method != "GET" and 200 <= status < 300 else None,
+        record_id=_record_id(document) if entry.is_write and 200 <= status < 300 else None,
         location_host=_host(headers.get("location")) if kind is AnswerKind.REDIRECT else None,
     )
 
@@ -99,14 +110,27 @@ def _parse(body: bytes) -> Any:
         return None
 
 
-def _kind(status: int, document: object) -> AnswerKind:
-    if 200 <= status < 300:
-        return AnswerKind.JSON if isinstance(document, list | dict) else AnswerKind.NOT_JSON
+def _kind(entry: Entry, status: int, document: object) -> AnswerKind:
     if 300 <= status < 400:
         return AnswerKind.REDIRECT
     if status >= 500:
         return AnswerKind.SERVER_ERROR
-    return _refusal_kind(status, messages(document), document)
+    texts = messages(document)
+    if status not in (401, 403) and any(PERMISSION_TEXT in text for text in texts):
+        return AnswerKind.UNEXPECTED  # quoted with 401 and 403 only: elsewhere it is neither a refusal nor a pass
+    return _success_kind(entry, status, document) if status < 300 else _refusal_kind(status, texts, document)
+
+
+def _success_kind(entry: Entry, status: int, document: object) -> AnswerKind:
+    if not isinstance(document, list | dict):
+        return AnswerKind.NOT_JSON
+    wrong_shape = isinstance(document, dict) and (entry.request_class is RequestClass.LIST or _only_reports(document))
+    return AnswerKind.UNEXPECTED if status != 200 or wrong_shape else AnswerKind.JSON
+
+
+def _only_reports(document: Mapping[str, object]) -> bool:
+    """An object that says something about the request, as a gateway does, and holds no data of a record."""
+    return bool(document) and document.keys() <= _REPORTING
 
 
 def _refusal_kind(status: int, texts: list[str], document: object) -> AnswerKind:
@@ -114,7 +138,7 @@ def _refusal_kind(status: int, texts: list[str], document: object) -> AnswerKind
         return any(text.rstrip(".") in wanted for text in texts)
 
     match status:
-        case 401 if says(INVALID_KEY_TEXT):
+        case 401 if any(INVALID_KEY_TEXT in text for text in texts):
             return AnswerKind.INVALID_KEY
         case 401 | 403 if any(PERMISSION_TEXT in text for text in texts):
             return AnswerKind.PERMISSION

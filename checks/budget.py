@@ -56,9 +56,9 @@ def _until(text: str | None, now: datetime) -> float | None:
     elif text:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+            seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+        except (ValueError, OverflowError):
             return None
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
     else:
         return None
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)

@@ -7,20 +7,22 @@ dropped keep-alive and shares cookies between tenants: here nothing is sent twic
 import asyncio
 import ssl
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, Self
+from typing import Protocol
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from checks.answer import Answer, AnswerKind, reduce
+from checks.asking import Watch
 from checks.budget import Pace, RateLimit, rate_limit
 from checks.catalogue import Entry, WriteProbes
 from checks.credential import Secret, basic_authorization
-from checks.errors import GateRefusal
+from checks.errors import WireError
 from checks.gate import Gate, Outgoing
 
 MOST_BODY_BYTES = 64 * 1024
@@ -54,7 +56,9 @@ class _Dropped(aiohttp.ClientError):
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     try:
-        return await handler(request)
+        response = await handler(request)
+        response.reason = None  # not UTF-8 at times, which the layer above does not survive
+        return response
     except aiohttp.ClientConnectorError:
         raise  # nothing was sent, and aiohttp does not try again
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -62,64 +66,87 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 
 
 class Wire:
-    """The connections of this process to Greenhouse, shared by all credentials. Use as an async context manager."""
+    """How this process reaches Greenhouse. Each look at a credential has a line of its own.
+
+    WireError if the connection can not be set up as told.
+    """
 
     def __init__(self, gate: Gate, connection: Connection, now: Callable[[], datetime]) -> None:
+        if connection.proxy and gate.in_clear:
+            raise WireError("a proxy can not be used with an http address: the key would travel in clear")
         self._gate = gate
         self._connection = connection
         self._now = now
-        self._transport: AiohttpTransport | None = None
-        if connection.proxy and gate.in_clear:
-            raise GateRefusal("a proxy can not be used with an http address: the key would travel in clear")
+        self._context = _tls(connection.ca_bundle)
 
-    async def __aenter__(self) -> Self:
-        context = ssl.create_default_context(cafile=self._connection.ca_bundle)
+    @asynccontextmanager
+    async def line(self) -> AsyncIterator["Line"]:
+        """A line for one credential: a late answer on a connection that stays open is never taken for another's."""
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=10),
+            connector=aiohttp.TCPConnector(ssl=self._context, limit=0, keepalive_timeout=10),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             middlewares=(_send_once,),
             trust_env=False,
         )
         proxy = httpx.Proxy(self._connection.proxy) if self._connection.proxy else None
-        self._transport = AiohttpTransport(verify=context, client=session, proxy=proxy, trust_env=False)
-        return self
+        transport = AiohttpTransport(verify=self._context, client=session, proxy=proxy, trust_env=False)
+        try:
+            yield Line(self._gate, self._connection, self._now, transport)
+        finally:
+            await transport.aclose()
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._transport is not None:
-            await self._transport.aclose()
-            self._transport = None
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Sends one request after the other; what goes out has passed the gate as it stands."""
+
+    gate: Gate
+    connection: Connection
+    now: Callable[[], datetime]
+    transport: AiohttpTransport
 
     async def send(self, entry: Entry, secret: Secret | None, permitted: WriteProbes) -> tuple[Answer, RateLimit]:
-        """One request, sent at most once; GateRefusal if it may not be sent."""
+        """One request, sent at most once. GateRefusal if it may not be sent; whatever else happens is an answer."""
         authorization = None if secret is None else basic_authorization(secret)
         request = httpx.Request(
             entry.method,
-            self._gate.url_of(entry),
-            headers=self._gate.headers_for(entry, authorization),
+            self.gate.url_of(entry),
+            headers=self.gate.headers_for(entry, authorization),
             content=entry.body,
-            extensions={
-                "timeout": {"connect": self._connection.connect_timeout, "read": self._connection.read_timeout}
-            },
+            extensions={"timeout": {"connect": self.connection.connect_timeout, "read": self.connection.read_timeout}},
         )
-        self._gate.check(_outgoing(request), permitted)
+        self.gate.check(_outgoing(request), permitted)
+        ends_at = asyncio.get_running_loop().time() + self.connection.request_timeout
         try:
-            async with asyncio.timeout(self._connection.request_timeout):
-                return await self._exchange(entry, request)
-        except (TimeoutError, httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+            async with asyncio.timeout_at(ends_at):
+                response = await self.transport.handle_async_request(request)
+        except Exception as error:  # the libraries below raise more than they say
             return Answer(_failure(error)), _NO_LIMIT
+        return await self._heard(entry, response, ends_at)
 
-    async def _exchange(self, entry: Entry, request: httpx.Request) -> tuple[Answer, RateLimit]:
-        if self._transport is None:
-            raise RuntimeError("the wire is used before it is opened or after it is closed")
-        response = await self._transport.handle_async_request(request)
+    async def _heard(self, entry: Entry, response: httpx.Response, ends_at: float) -> tuple[Answer, RateLimit]:
+        """The head has come: its status stands, whatever becomes of the body."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        limit = rate_limit(headers, self.now())
         try:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            body, complete = await _read(response, headers.get("content-encoding", "identity"))
+            async with asyncio.timeout_at(ends_at):
+                body, complete = await _read(response, headers.get("content-encoding", "identity"))
+        except Exception as error:
+            return Answer(_failure(error), response.status_code), limit
         finally:
             await response.aclose()
-        answer = reduce(entry.method, response.status_code, headers, body, complete=complete)
-        return answer, rate_limit(headers, self._now())
+        return reduce(entry, response.status_code, headers, body, complete=complete), limit
+
+
+def _tls(ca_bundle: str | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_bundle)
+    except (ssl.SSLError, OSError) as problem:
+        raise WireError(f"{ca_bundle} holds no certificates in PEM ({problem}): correct the CA bundle's path") from None
+    # SSLKEYLOGFILE in the environment would have the session keys written out; None turns that off.
+    context.keylog_filename = None  # type: ignore[assignment]
+    return context
 
 
 def _outgoing(request: httpx.Request) -> Outgoing:
@@ -163,7 +190,7 @@ class Inquiry:
 
     def __init__(
         self,
-        wire: Wire,
+        line: Line,
         secret: Secret,
         *,
         pace: Pace,
@@ -171,7 +198,7 @@ class Inquiry:
         permitted: WriteProbes,
         observer: Observer,
     ) -> None:
-        self._wire = wire
+        self._line = line
         self._secret = secret
         self._pace = pace
         self._total = total
@@ -180,24 +207,35 @@ class Inquiry:
         self._alone = asyncio.Lock()
         self.requests = 0
 
-    async def ask(self, entry: Entry) -> Answer:
-        """The answer, after up to three tries while rate-limited and, for a GET, one repeat of what was no answer."""
+    async def ask(self, entry: Entry, watch: Watch) -> Answer | None:
+        """The answer, after up to three tries while rate-limited and, for a GET, one repeat of what was no answer.
+
+        None if the watch did not let a write go.
+        """
         async with self._alone:
-            answer = await self._within_limits(entry)
-            if entry.method == "GET" and answer.kind in _REPEATED_ONCE:
-                answer = await self._within_limits(entry)
+            answer = await self._within_limits(entry, watch)
+            if answer is not None and entry.method == "GET" and answer.kind in _REPEATED_ONCE:
+                answer = await self._within_limits(entry, watch)
             return answer
 
-    async def _within_limits(self, entry: Entry) -> Answer:
+    async def _within_limits(self, entry: Entry, watch: Watch) -> Answer | None:
+        answer = None
         for _ in range(TRIES_WHEN_LIMITED):
             await self._pace.turn()
             await self._total.turn()
-            answer, limit = await self._wire.send(entry, self._secret, self.permitted)
-            self.requests += 1
-            self._observer.request(entry, answer)
-            self._heed(answer, limit)
+            if entry.is_write and not await watch.may_send(entry):
+                return None
+            answer = await _to_the_end(self._send(entry, watch))
             if answer.kind is not AnswerKind.RATE_LIMITED:
                 break
+        return answer
+
+    async def _send(self, entry: Entry, watch: Watch) -> Answer:
+        answer, limit = await self._line.send(entry, self._secret, self.permitted)
+        self.requests += 1
+        self._observer.request(entry, answer)
+        self._heed(answer, limit)
+        await watch.heard(entry, answer)
         return answer
 
     def _heed(self, answer: Answer, limit: RateLimit) -> None:
@@ -206,3 +244,16 @@ class Inquiry:
         if seconds > 0:
             self._pace.hold(seconds)
             self._observer.waited("rate_limited" if limited else "reserve", seconds)
+
+
+async def _to_the_end(exchange: Coroutine[None, None, Answer]) -> Answer:
+    """A request that has left is listened to although its check is cut short: a write's answer must not be missed.
+
+    It ends by itself within the time one request may take.
+    """
+    task = asyncio.create_task(exchange)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -5,6 +5,7 @@
     ├── GateRefusal            a request that may not be sent was about to be sent
     ├── DocumentError          a YAML text can not be read, or does not fit its schema
     │   └── ManifestError          a manifest can not be read as one
+    ├── WireError              the connection can not be set up as the settings say
     └── CredentialError        a credential can not be used as it stands
 
 `monitor.errors` grows further branches from the same root. A message says what happened, to whom, and what to do
@@ -34,6 +35,10 @@ class DocumentError(HarvestMonitorError):
 
 class ManifestError(DocumentError):
     """A manifest is missing, is not YAML or does not fit the schema; every problem found is in the text."""
+
+
+class WireError(HarvestMonitorError):
+    """The connection to Greenhouse can not be set up as the settings say; nothing was sent."""
 
 
 class CredentialError(HarvestMonitorError):

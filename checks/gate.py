@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from checks.catalogue import Catalogue, Entry, Role, WriteProbes
 from checks.errors import GateRefusal
 
-_AUTHORIZATION = re.compile(r"Basic (?P<credentials>[A-Za-z0-9+/]{4,}={0,2})")
+_AUTHORIZATION = re.compile(r"Basic (?P<credentials>[A-Za-z0-9+/]{2,}={0,2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,11 @@ def origin(url: str) -> Origin:
     """The origin of a base URL; GateRefusal unless it is https (http to this machine only) and no more than that."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
-    if not re.fullmatch(r"[a-z0-9.:-]+", host) or parts.username is not None or parts.password is not None:
+    if (
+        not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*|[0-9a-f:.]+", host)
+        or parts.username is not None
+        or parts.password is not None
+    ):
         raise GateRefusal(
             "the address of Greenhouse must be a scheme and a host, such as https://harvest.greenhouse.io"
         )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from checks.answer import Answer, AnswerKind
+from checks.asking import Asking
 from checks.catalogue import Catalogue, Cell, Entry, RequestClass, Service, WriteProbes
 from checks.credential import CredentialState
 from checks.key_state import looks_retired, state_of
@@ -16,17 +17,9 @@ from checks.verdict import READS, WRITES, Evidence, Judgement, Rule, judge, posi
 
 STOP_AFTER_UNKNOWN_REFUSALS = 2
 STOP_AFTER_FAILURES = 3
+FEWEST_LISTS = 3
 MOST_POSITIVE_CONTROLS = 3
 _FAILURES = frozenset({AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.SERVER_ERROR})
-
-
-class Asking(Protocol):
-    """Who puts the questions: `checks.client.Inquiry`, or a model of Greenhouse. `requests` counts what was sent."""
-
-    permitted: WriteProbes
-    requests: int
-
-    async def ask(self, entry: Entry) -> Answer: ...
 
 
 class WriteGuard(Protocol):
@@ -176,28 +169,29 @@ class _Conduct:
     async def _ask(self, entry: Entry) -> Answer | None:
         if entry.endpoint in self.answers:
             return self.answers[entry.endpoint]
-        if entry.is_write and not await self._write_allowed(entry):
-            return None
-        answer = self.answers[entry.endpoint] = await self.inquiry.ask(entry)
-        if entry.is_write:
-            await self._sound_alarm(entry, answer)
-        self._stop_if_hopeless(answer)
-        return answer
-
-    async def _write_allowed(self, entry: Entry) -> bool:
         if not self.inquiry.permitted.allows(entry.needs):
             off = self.inquiry.permitted is WriteProbes.OFF
             self.unasked[entry.endpoint] = "writes_off" if off else "writes_without_id_off"
-            return False
-        if not await self.means.guard.may_write(entry):
+            return None
+        answer = await self.inquiry.ask(entry, self)
+        if answer is None:
             self.unasked[entry.endpoint] = "write_halt"
-            return False
-        return True
+            return None
+        self.answers[entry.endpoint] = answer
+        self._stop_if_hopeless(answer)
+        return answer
+
+    async def may_send(self, entry: Entry) -> bool:
+        return await self.means.guard.may_write(entry)
+
+    async def heard(self, entry: Entry, answer: Answer) -> None:
+        """Every answer is seen here the moment it comes, also one that comes after the deadline."""
+        if entry.is_write:
+            await self._sound_alarm(entry, answer)
 
     async def _sound_alarm(self, entry: Entry, answer: Answer) -> None:
-        accepted = answer.status is not None and 200 <= answer.status < 300
-        unguarded = answer.kind is AnswerKind.VALIDATION and entry.needs is WriteProbes.ALL
-        if not (accepted or unguarded) or answer.status is None:
+        unguarded = answer.status == 422 and entry.needs is WriteProbes.ALL
+        if answer.status is None or not (answer.accepted or unguarded):
             return
         alarm = WriteAlarm(
             endpoint=entry.endpoint,
@@ -205,10 +199,10 @@ class _Conduct:
             at=self.means.now(),
             request_id=answer.request_id,
             record_id=answer.record_id,
-            stops="all" if accepted else "without_id",
+            stops="all" if answer.accepted else "without_id",
         )
         self.alarms.append(alarm)
-        await asyncio.shield(self.means.guard.halt(alarm))
+        await self.means.guard.halt(alarm)
 
     def _stop_if_hopeless(self, answer: Answer) -> None:
         if answer.kind is AnswerKind.INVALID_KEY:
@@ -225,7 +219,12 @@ class _Conduct:
         return any(answer.usable for answer in self.answers.values())
 
     async def _stop_if_not_served(self) -> None:
-        if self._served or not self.answers:
+        """No verdict can follow when no list works; with few lists of our own, others are asked before giving up."""
+        for listed in self.catalogue.lists_of(Service.REST):
+            if self._served or len(self.answers) >= FEWEST_LISTS:
+                break
+            await self._ask(listed)
+        if self._served:
             return
         if looks_retired(self.answers.values(), self.means.now()):
             self.anonymous = await self.means.anonymous()

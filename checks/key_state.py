@@ -32,7 +32,8 @@ _PLAIN_FAILURES = {
     AnswerKind.RATE_LIMITED: "rate_limited",
 }
 
-_SETTLES_NOTHING = frozenset({AnswerKind.INVALID_KEY, AnswerKind.JSON, *_PLAIN_FAILURES})
+# Without a key: the API is there, or nothing can be told.
+SETTLES_NOTHING = frozenset({AnswerKind.INVALID_KEY, AnswerKind.PERMISSION, AnswerKind.JSON, *_PLAIN_FAILURES})
 
 
 def state_of(answers: Iterable[Answer], anonymous: Answer | None, now: datetime) -> tuple[CredentialState, str]:
@@ -70,7 +71,7 @@ def _retirement_shaped(answer: Answer) -> bool:
 
 def _retired_or_not(anonymous: Answer) -> tuple[CredentialState, str]:
     """The API is there as long as a request without a key gets its known 401; some answers settle nothing."""
-    if anonymous.kind in _SETTLES_NOTHING or anonymous.status == 403:
+    if anonymous.kind in SETTLES_NOTHING or anonymous.status == 403:
         return CredentialState.UNREACHABLE, "uniform_answer"
     return CredentialState.RETIRED, "api_retired"
 

@@ -87,9 +87,9 @@ REASONS: Mapping[str, str] = {
     "unexpected_answer": "a list answered something other than its data or a refusal",
     "unknown_refusal": "refused without the known text: an IP rule or another barrier; see the credential's IP list",
     "rate_limited": "the rate limit was still reached after three tries",
-    "server_error": "Greenhouse answered with a server error twice",
-    "timeout": "no answer in time, twice",
-    "no_connection": "no connection, twice",
+    "server_error": "Greenhouse answered with a server error",
+    "timeout": "no answer in time",
+    "no_connection": "no connection, or one that broke",
     "not_json": "the answer is not JSON, or longer than is read",
     "redirect": "Greenhouse redirected, and redirects are not followed with a key",
     "deadline": "the time for the check ran out",
@@ -200,7 +200,7 @@ def judge(entry: Entry, evidence: Evidence) -> Judgement:
         return Judgement(Rule.MISSING, "refused")
     if answer.kind is AnswerKind.JSON and not entry.is_write:
         return Judgement(Rule.GRANTED_DATA, "data")
-    if answer.status is not None and 200 <= answer.status < 300 and entry.is_write:
+    if answer.accepted and entry.is_write:
         return Judgement(Rule.WRITE_HALT, "write_alarm")
     if not answer.kind.past_permission:
         return Judgement(Rule.NOT_DECISIVE, _KIND_REASON[answer.kind])

@@ -3,18 +3,17 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
 
-from checks.answer import Answer
+from checks.answer import Answer, AnswerKind
 from checks.budget import Pace
 from checks.catalogue import WriteProbes, catalogue
 from checks.client import Connection, Inquiry, Observer, Wire
 from checks.credential import Secret
 from checks.gate import Gate, origin
 from checks.harvest_key import Means, Question, WriteGuard, check
+from checks.key_state import SETTLES_NOTHING
 from checks.report import CheckReport
 from monitor.settings import Settings
 from monitor.version import user_agent
@@ -35,7 +34,7 @@ class Manners:
 
 
 class Greenhouse:
-    """Open it as an async context manager; `check` then looks at one key at a time or at many side by side."""
+    """Looks at one key at a time, or at many side by side. WireError if it can not be reached as the settings say."""
 
     def __init__(
         self,
@@ -55,25 +54,9 @@ class Greenhouse:
         self._clock = clock
         self._total = Pace(manners.total_requests_per_second, clock)
         self._anonymous = _OncePerInterval(self._ask_without_key, manners.interval_seconds, clock)
-        self._opened = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        await self._opened.enter_async_context(self._wire)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._opened.aclose()
 
     async def check(self, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard) -> CheckReport:
         """One look at one key; what Greenhouse answers, or fails to, is in the report and never raised."""
-        inquiry = Inquiry(
-            self._wire,
-            secret,
-            pace=Pace(self._manners.requests_per_second, self._clock),
-            total=self._total,
-            permitted=permitted,
-            observer=self._observer,
-        )
         means = Means(
             guard=guard,
             anonymous=self._anonymous.answer,
@@ -81,12 +64,22 @@ class Greenhouse:
             clock=self._clock,
             deadline_seconds=self._manners.deadline_seconds,
         )
-        return await check(inquiry, question, catalogue(), means)
+        async with self._wire.line() as line:
+            inquiry = Inquiry(
+                line,
+                secret,
+                pace=Pace(self._manners.requests_per_second, self._clock),
+                total=self._total,
+                permitted=permitted,
+                observer=self._observer,
+            )
+            return await check(inquiry, question, catalogue(), means)
 
     async def _ask_without_key(self) -> Answer:
         entry = catalogue().anonymous
         await self._total.turn()
-        answer, _ = await self._wire.send(entry, None, WriteProbes.OFF)
+        async with self._wire.line() as line:
+            answer, _ = await line.send(entry, None, WriteProbes.OFF)
         self._observer.request(entry, answer)
         return answer
 
@@ -114,7 +107,7 @@ def open_greenhouse(settings: Settings, observer: Observer) -> Greenhouse:
 
 
 class _OncePerInterval:
-    """Remembers one answer for an interval, however many tenants ask for it at once."""
+    """Remembers one answer for an interval, however many tenants ask at once; one that settles nothing is forgotten."""
 
     def __init__(self, ask: Callable[[], Awaitable[Answer]], seconds: float, clock: Callable[[], float]) -> None:
         self._ask = ask
@@ -128,5 +121,6 @@ class _OncePerInterval:
         async with self._alone:
             if self._kept is None or self._clock() >= self._until:
                 self._kept = await self._ask()
-                self._until = self._clock() + self._seconds
+                settles = self._kept.kind not in SETTLES_NOTHING or self._kept.kind is AnswerKind.INVALID_KEY
+                self._until = self._clock() + (self._seconds if settles else 0)
             return self._kept

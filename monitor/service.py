@@ -128,7 +128,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)
         metrics = Metrics(VERSION)
-        greenhouse = await opened.enter_async_context(open_greenhouse(settings, metrics))
+        greenhouse = open_greenhouse(settings, metrics)
         policy = Policy(settings.confirm_after, settings.interval)
         watched = watchlist(settings, db, metrics)
         await _first_load(watched, db)

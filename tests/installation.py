@@ -130,17 +130,16 @@ async def installation(
         greenhouse = Greenhouse(
             url, "harvest-monitor/test", connection or Connection(), manners, metrics, now=clock.read
         )
-        async with greenhouse:
-            sweeper = Sweeper(
-                db,
-                greenhouse,
-                metrics,
-                shelf,
-                setting=writes,
-                drift_policy=POLICY,
-                notice_policy=NOTICES,
-                installation_key=b"installation key of the tests",
-                now=clock.read,
-            )
-            watchlist = Watchlist(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
-            yield Installation(folder, db, sandbox, sweeper, watchlist, clock, metrics)
+        sweeper = Sweeper(
+            db,
+            greenhouse,
+            metrics,
+            shelf,
+            setting=writes,
+            drift_policy=POLICY,
+            notice_policy=NOTICES,
+            installation_key=b"installation key of the tests",
+            now=clock.read,
+        )
+        watchlist = Watchlist(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
+        yield Installation(folder, db, sandbox, sweeper, watchlist, clock, metrics)

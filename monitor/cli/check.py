@@ -107,9 +107,9 @@ def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
 
 
 async def _unrecorded(settings: Settings, tasks: list[Task]) -> list[Result]:
-    async with open_greenhouse(settings, Metrics(VERSION)) as greenhouse:
-        look = UnrecordedLook(greenhouse, OneShotWriteGuard(), _resolve, installation_key(settings))
-        return await _all(settings, tasks, look)
+    greenhouse = open_greenhouse(settings, Metrics(VERSION))
+    look = UnrecordedLook(greenhouse, OneShotWriteGuard(), _resolve, installation_key(settings))
+    return await _all(settings, tasks, look)
 
 
 async def _recorded(settings: Settings, tasks: list[Task]) -> list[Result]:
@@ -117,17 +117,16 @@ async def _recorded(settings: Settings, tasks: list[Task]) -> list[Result]:
     db = await open_database(settings.database)
     try:
         await watchlist(settings, db, Metrics(VERSION)).load(utc_now())
-        async with open_greenhouse(settings, Metrics(VERSION)) as greenhouse:
-            look = RecordedLook(
-                db,
-                greenhouse,
-                _resolve,
-                installation_key(settings),
-                drift_policy=Policy(settings.confirm_after, settings.interval),
-                notice_policy=NoticePolicy.of(settings),
-                now=utc_now,
-            )
-            return await _all(settings, tasks, look)
+        look = RecordedLook(
+            db,
+            open_greenhouse(settings, Metrics(VERSION)),
+            _resolve,
+            installation_key(settings),
+            drift_policy=Policy(settings.confirm_after, settings.interval),
+            notice_policy=NoticePolicy.of(settings),
+            now=utc_now,
+        )
+        return await _all(settings, tasks, look)
     finally:
         await db.close()
 

@@ -75,11 +75,8 @@ async def bench(manners: Manners = MANNERS, **settings: object) -> AsyncIterator
     sandbox.add_account("acme", **{"limit": 1_000_000, **settings})
     key = sandbox.add_key("acme", "gem")
     waits = Waits()
-    async with (
-        running(sandbox) as url,
-        Greenhouse(url, "harvest-monitor/test", IMPATIENT, manners, waits) as greenhouse,
-    ):
-        yield Bench(sandbox, key, greenhouse, waits)
+    async with running(sandbox) as url:
+        yield Bench(sandbox, key, Greenhouse(url, "harvest-monitor/test", IMPATIENT, manners, waits), waits)
 
 
 def reasons(report: CheckReport) -> dict[str, tuple[str, str]]:
@@ -181,8 +178,8 @@ async def test_a_429_is_obeyed_and_tried_three_times(headers: list[str], wait: f
     quick = replace(MANNERS, deadline_seconds=3.5)
     async with raw_server(always(limited)) as server:
         address = f"http://127.0.0.1:{server.port}"
-        async with Greenhouse(address, "harvest-monitor/test", Connection(), quick, waits) as greenhouse:
-            report = await greenhouse.check(Secret("key"), QUESTION, WriteProbes.OFF, NoGuard())
+        greenhouse = Greenhouse(address, "harvest-monitor/test", Connection(), quick, waits)
+        report = await greenhouse.check(Secret("key"), QUESTION, WriteProbes.OFF, NoGuard())
     assert waits.waits[0] == ("rate_limited", wait)
     assert server.requests.count(server.requests[0]) == tries
     assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)

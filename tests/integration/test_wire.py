@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from checks.answer import AnswerKind
 from checks.catalogue import Entry, Role, WriteProbes, catalogue
-from checks.client import Connection, Wire
+from checks.client import Connection, Line, Wire
 from checks.credential import Secret
+from checks.errors import WireError
 from checks.gate import Gate, origin
 from tests.raw_server import Respond, always, answer, raw_server
 
@@ -24,10 +26,10 @@ def now() -> datetime:
 
 
 @asynccontextmanager
-async def wire_to(port: int, connection: Connection | None = None) -> AsyncIterator[Wire]:
+async def wire_to(port: int, connection: Connection | None = None) -> AsyncIterator[Line]:
     gate = Gate(catalogue(), origin(f"http://localhost:{port}"), USER_AGENT)
-    async with Wire(gate, connection or Connection(), now) as wire:
-        yield wire
+    async with Wire(gate, connection or Connection(), now).line() as line:
+        yield line
 
 
 def secret_for(entry: Entry) -> Secret | None:
@@ -64,11 +66,10 @@ async def test_every_catalogued_request_goes_out_byte_for_byte() -> None:
 async def test_cookies_of_one_tenant_are_never_sent_for_another() -> None:
     """A Set-Cookie in an answer is forgotten: the next request, for whichever tenant, carries none."""
     cookie = answer("200 OK", b"[]", "Set-Cookie: tenant=one; Path=/", "Set-Cookie: session=abc; Domain=localhost")
-    async with raw_server(always(cookie)) as server:
-        async with wire_to(server.port) as wire:
-            for secret in (SECRET, Secret("another-tenants-key")):
-                await wire.send(ENTRIES[0], secret, WriteProbes.OFF)
-                await wire.send(ENTRIES[0], secret, WriteProbes.OFF)
+    async with raw_server(always(cookie)) as server, wire_to(server.port) as wire:
+        for secret in (SECRET, Secret("another-tenants-key")):
+            await wire.send(ENTRIES[0], secret, WriteProbes.OFF)
+            await wire.send(ENTRIES[0], secret, WriteProbes.OFF)
     assert len(server.requests) == 4
     assert not any(b"cookie" in request.lower() for request in server.requests)
 
@@ -91,10 +92,9 @@ def drop_after_first() -> Respond:
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.is_write], ids=lambda e: e.endpoint)
 async def test_a_write_is_not_sent_again_after_a_dropped_keep_alive(entry: Entry) -> None:
     """A connection lost under a write gives `no_connection`; the request reached the server exactly once."""
-    async with raw_server(drop_after_first()) as server:
-        async with wire_to(server.port) as wire:
-            await wire.send(ENTRIES[0], SECRET, WriteProbes.ALL)
-            result, _ = await wire.send(entry, SECRET, WriteProbes.ALL)
+    async with raw_server(drop_after_first()) as server, wire_to(server.port) as wire:
+        await wire.send(ENTRIES[0], SECRET, WriteProbes.ALL)
+        result, _ = await wire.send(entry, SECRET, WriteProbes.ALL)
     assert result.kind is AnswerKind.NO_CONNECTION
     assert [request.split(b" ")[0].decode() for request in server.requests] == ["GET", entry.method]
     assert server.connections == 1
@@ -180,6 +180,79 @@ async def test_every_way_of_not_answering_is_told_apart_and_bounded(respond: Res
         async with asyncio.timeout(2):
             result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert result.kind is kind
+
+
+@pytest.mark.parametrize("respond", [silent_within_body, cut_body, drip])
+async def test_a_status_that_came_stands_whatever_becomes_of_the_body(respond: Respond) -> None:
+    """A write that was answered 2xx is known to have been, although its body never came whole."""
+    async with raw_server(respond) as server, wire_to(server.port, QUICK) as wire:
+        result, _ = await wire.send(next(e for e in ENTRIES if e.is_write), SECRET, WriteProbes.ALL)
+    assert result.status == 200
+    assert result.accepted
+
+
+async def odd_reason(number: int, writer: asyncio.StreamWriter) -> None:
+    writer.write(b'HTTP/1.1 201 Cr\xe9\xe9\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"id": 7}')
+    await writer.drain()
+
+
+async def test_a_reason_that_is_no_text_hides_no_status() -> None:
+    """Bytes outside UTF-8 in the status line are none of our business; the status and the record are."""
+    async with raw_server(odd_reason) as server, wire_to(server.port) as wire:
+        result, _ = await wire.send(next(e for e in ENTRIES if e.is_write), SECRET, WriteProbes.ALL)
+    assert (result.status, result.record_id) == (201, "7")
+
+
+async def test_no_header_breaks_the_reading_of_an_answer() -> None:
+    """A date that no calendar has in Retry-After is no header at all."""
+    limited = answer("429 Too Many Requests", b"", "Retry-After: Fri, 31 Dec 9999 23:59:59 -9999")
+    async with raw_server(always(limited)) as server, wire_to(server.port) as wire:
+        result, limit = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert result.kind is AnswerKind.RATE_LIMITED
+    assert 1 <= limit.back_off_seconds <= 120
+
+
+def surplus() -> Respond:
+    """Answers each request, and a moment later sends one answer more than it was asked for."""
+
+    async def respond(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer("200 OK", b"[]"))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(answer("401 Unauthorized", b'{"message":"Invalid Basic Auth credentials"}'))
+        await writer.drain()
+
+    return respond
+
+
+async def test_a_late_surplus_answer_is_never_anothers() -> None:
+    """Each credential has connections of its own: what comes too late on one is not taken for the next tenant's."""
+    async with raw_server(surplus()) as server:
+        kinds = []
+        for key in ("one-tenants-key", "another-tenants-key"):
+            async with wire_to(server.port) as wire:
+                kinds.append((await wire.send(ENTRIES[0], Secret(key), WriteProbes.OFF))[0].kind)
+            await asyncio.sleep(0.1)
+    assert kinds == [AnswerKind.JSON, AnswerKind.JSON]
+    assert server.connections == 2
+
+
+async def test_session_keys_are_not_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSLKEYLOGFILE in the environment is not heeded."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    wire = Wire(Gate(catalogue(), origin("https://localhost"), USER_AGENT), Connection(), now)
+    assert wire._context.keylog_filename is None
+
+
+async def test_a_ca_bundle_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
+    """A file without certificates is an error that names it, before anything is sent."""
+    (tmp_path / "ca.pem").write_text("hello")
+    with pytest.raises(WireError, match=r"ca\.pem"):
+        Wire(
+            Gate(catalogue(), origin("https://localhost"), USER_AGENT),
+            Connection(ca_bundle=str(tmp_path / "ca.pem")),
+            now,
+        )
 
 
 async def test_a_port_nobody_listens_on_is_no_connection() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.answer import Answer, AnswerKind
+from checks.asking import Watch
 from checks.catalogue import Cell, Entry, RequestClass, Service, WriteProbes, catalogue
 from checks.confirmation import second_look, together
 from checks.credential import CredentialState
@@ -41,9 +42,16 @@ class World:
     requests: int = 0
     asked: list[str] = field(default_factory=list)
 
-    async def ask(self, entry: Entry) -> Answer:
+    async def ask(self, entry: Entry, watch: Watch) -> Answer | None:
+        if entry.is_write and not await watch.may_send(entry):
+            return None
         self.requests += 1
         self.asked.append(entry.endpoint)
+        answer = self.answer(entry)
+        await watch.heard(entry, answer)
+        return answer
+
+    def answer(self, entry: Entry) -> Answer:
         if entry.endpoint in self.odd:
             return self.odd[entry.endpoint]
         denied = entry.endpoint not in self.grants
@@ -227,9 +235,10 @@ def test_an_accepted_write_stops_all_writes_and_tells(status: int) -> None:
     assert by_endpoint["PUT /v1/candidates/merge"] == (Verdict.UNDECIDED, "write_halt")
 
 
-def test_a_422_on_a_write_without_an_id_stops_those() -> None:
+@pytest.mark.parametrize("kind", [AnswerKind.VALIDATION, AnswerKind.UNEXPECTED])
+def test_a_422_on_a_write_without_an_id_stops_those(kind: AnswerKind) -> None:
     """Validation reached without On-Behalf-Of means one guard less, for the three that have no id."""
-    world = World(REQUIRED, odd={"POST /v1/candidates": Answer(AnswerKind.VALIDATION, 422)})
+    world = World(REQUIRED, odd={"POST /v1/candidates": Answer(kind, 422)})
     report = look(world, Question(GEM))
     assert [alarm.stops for alarm in report.alarms] == ["without_id"]
     harmless = World(REQUIRED, odd={"POST /v1/applications/{id}/move": Answer(AnswerKind.VALIDATION, 422)})
@@ -302,10 +311,10 @@ async def test_the_deadline_cuts_the_check_and_loses_nothing_decided() -> None:
     """What was decided before the deadline stands; the rest is undecided for that reason."""
 
     class Slow(World):
-        async def ask(self, entry: Entry) -> Answer:
+        async def ask(self, entry: Entry, watch: Watch) -> Answer | None:
             if self.requests >= 10:
                 await asyncio.sleep(30)
-            return await super().ask(entry)
+            return await super().ask(entry, watch)
 
     world = Slow(REQUIRED - {"GET /v1/close_reasons"})
     report = await check(world, Question(GEM), CATALOGUE, means(deadline_seconds=0.1))

@@ -82,6 +82,7 @@ def test_retired_needs_the_request_without_a_key_to_agree(anonymous: Answer) -> 
         Answer(AnswerKind.SERVER_ERROR, 502),
         Answer(AnswerKind.RATE_LIMITED, 429),
         Answer(AnswerKind.UNKNOWN_REFUSAL, 403),  # our own address may be blocked
+        Answer(AnswerKind.PERMISSION, 401),  # whatever it means, the API says it
     ],
 )
 def test_without_that_agreement_it_is_unreachable(anonymous: Answer) -> None:
