@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from checks.answer import Answer, AnswerKind
 from checks.budget import Pace
@@ -104,6 +104,11 @@ def open_greenhouse(settings: Settings, observer: Observer) -> Greenhouse:
         ),
         observer=observer,
     )
+
+
+def hold(settings: Settings) -> timedelta:
+    """How long a check can last at the utmost: its deadline, the last request on the wire, and what is written down."""
+    return settings.deadline + settings.request_timeout + timedelta(minutes=1)
 
 
 class _OncePerInterval:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from checks.credential import Secret, fingerprint
 from checks.harvest_key import Question
@@ -10,13 +10,12 @@ from checks.report import CheckReport
 from monitor.drift import Policy
 from monitor.errors import ConfigurationError
 from monitor.greenhouse import Greenhouse
-from monitor.notices.policy import Policy as NoticePolicy
 from monitor.one_shot import Task
 from monitor.store import credentials
 from monitor.store.credentials import Claim
 from monitor.store.database import Database
 from monitor.store.recording import record
-from monitor.sweep import StoredWriteGuard
+from monitor.write_guards import StoredWriteGuard, WriteStop
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,8 @@ class RecordedLook:
     resolve: Callable[[str], Secret]
     installation_key: bytes
     drift_policy: Policy
-    notice_policy: NoticePolicy
+    write_stop: WriteStop
+    hold: timedelta
     now: Callable[[], datetime]
 
     async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
@@ -35,7 +35,7 @@ class RecordedLook:
         secret = self.resolve(task.reference)
         mark = fingerprint(secret, self.installation_key)
         asked = replace(question, remembered=question.remembered | claim.remembered(mark))
-        guard = StoredWriteGuard(self.db, claim, self.notice_policy, self.now)
+        guard = StoredWriteGuard(self.write_stop, claim)
         report = await self.greenhouse.check(secret, asked, task.permitted, guard)
         if await record(self.db, claim, report, mark, self.now(), self.drift_policy) is None:
             raise ConfigurationError(
@@ -44,9 +44,12 @@ class RecordedLook:
         return report, mark
 
     async def _claim(self, task: Task) -> Claim:
+        now = self.now()
         async with self.db.writing() as conn:
             number = await credentials.number(conn, task.tenant_id, task.label)
-            claim = number and await credentials.claim(conn, number, self.now(), self.drift_policy.interval)
+            claim = number and await credentials.claim(
+                conn, number, now, self.drift_policy.interval, held_until=now + self.hold
+            )
         if not claim:
             raise ConfigurationError("not recorded: the database has no such credential; run `tenants sync` first")
         return claim

@@ -14,7 +14,7 @@ from checks.errors import ManifestError
 from monitor.drift import Policy
 from monitor.engine.local import LocalEngine
 from monitor.errors import ConfigurationError, StoreError
-from monitor.greenhouse import open_greenhouse, utc_now
+from monitor.greenhouse import hold, open_greenhouse, utc_now
 from monitor.installation import installation_key
 from monitor.metrics import Metrics
 from monitor.notices.composer import Composer
@@ -32,6 +32,7 @@ from monitor.version import VERSION
 from monitor.watchlist import Watchlist, watchlist
 from monitor.web.app import application
 from monitor.web.server import listening
+from monitor.write_guards import WriteStop
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ class Service:
     metrics: Metrics
     watchlist: Watchlist
     sweeper: Sweeper
+    write_stop: WriteStop
     engine: LocalEngine
     composer: Composer
     outbox: Outbox | None
@@ -79,11 +81,12 @@ class Service:
         self.metrics.delivered(deliveries.sent, deliveries.failed)
 
     async def look_back(self) -> None:
-        """Keep the sweeps' summaries, mend plans that a changed clock left astray, and refresh the gauges."""
+        """Store a halt that could not be, keep the sweeps, mend plans a changed clock left astray, show the gauges."""
         now = utc_now()
+        await self.write_stop.store()
         async with self.db.writing() as conn:
             await sweeps.keep(conn, now, self.settings.interval)
-            await credentials.bring_back(conn, now, self.settings.interval)
+            await credentials.bring_back(conn, now, self.settings.interval, hold(self.settings))
         async with self.db.reading() as conn:
             self.metrics.show(await snapshot(conn, now, self.settings.deadline))
 
@@ -133,6 +136,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
         watched = watchlist(settings, db, metrics)
         await _first_load(watched, db)
         notice_policy = NoticePolicy.of(settings)
+        write_stop = WriteStop(db, notice_policy, utc_now)
         sweeper = Sweeper(
             db,
             greenhouse,
@@ -140,7 +144,8 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             watched.shelf,
             setting=settings.write_probes,
             drift_policy=policy,
-            notice_policy=notice_policy,
+            write_stop=write_stop,
+            hold=hold(settings),
             installation_key=installation_key(settings),
             now=utc_now,
         )
@@ -150,6 +155,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             metrics=metrics,
             watchlist=watched,
             sweeper=sweeper,
+            write_stop=write_stop,
             engine=LocalEngine(sweeper.check, settings.concurrency, time.monotonic),
             composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
             outbox=_outbox(settings, db),

@@ -2,69 +2,40 @@
 
 import os
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from checks.catalogue import Entry, WriteProbes
+from checks.catalogue import WriteProbes
 from checks.credential import fingerprint
 from checks.errors import CredentialError, ManifestError
 from checks.harvest_key import Question, untried
 from checks.manifest import Manifest
-from checks.report import CheckReport, WriteAlarm
+from checks.report import CheckReport
 from monitor.drift import Policy
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, StoreError
 from monitor.greenhouse import Greenhouse
 from monitor.metrics import Metrics
-from monitor.notices.alarm import write_alarm_notice
-from monitor.notices.policy import Policy as NoticePolicy
-from monitor.notices.render import Renderer
 from monitor.redaction import redactor
 from monitor.roster import lower_of
 from monitor.secrets import resolve
 from monitor.shelf import Shelf
-from monitor.store import credentials, halts
+from monitor.store import credentials
 from monitor.store.credentials import Claim
 from monitor.store.database import Database
 from monitor.store.recording import Recorded, record
+from monitor.write_guards import StoredWriteGuard, WriteStop
 
 log = structlog.get_logger()
 
 
-class StoredWriteGuard:
-    """The stop of write probes that all workers share: asked before every write, set in the moment of an alarm."""
-
-    def __init__(self, db: Database, claim: Claim, policy: NoticePolicy, now: Callable[[], datetime]) -> None:
-        self._db = db
-        self._claim = claim
-        self._policy = policy
-        self._now = now
-
-    async def may_write(self, entry: Entry) -> bool:
-        async with self._db.reading() as conn:
-            return await halts.may_write(conn, entry.needs)
-
-    async def halt(self, alarm: WriteAlarm) -> None:
-        """Stop first, tell second: a notice that can not be worded must not keep writes going."""
-        claim = self._claim
-        async with self._db.writing() as conn:
-            await halts.halt(conn, alarm, claim.tenant_id, claim.credential_id)
-        log.error("halted_writes", tenant=claim.tenant_id, endpoint=alarm.endpoint, status=alarm.status)
-        async with self._db.writing() as conn:
-            await write_alarm_notice(
-                conn,
-                self._policy,
-                Renderer(),
-                alarm,
-                tenant_id=claim.tenant_id,
-                tenant_name=claim.tenant_name,
-                credential_label=claim.label,
-                now=self._now(),
-            )
-
-
 class Sweeper:
-    """Checks one credential at a time by its number; `shelf` is replaced when the tenants file is read again."""
+    """Checks one credential at a time by its number; `shelf` is replaced when the tenants file is read again.
+
+    `hold` is how long a credential that was taken up is left to whoever took it: longer than any check lasts.
+    """
 
     def __init__(
         self,
@@ -75,7 +46,8 @@ class Sweeper:
         *,
         setting: WriteProbes,
         drift_policy: Policy,
-        notice_policy: NoticePolicy,
+        write_stop: WriteStop,
+        hold: timedelta,
         installation_key: bytes,
         now: Callable[[], datetime],
     ) -> None:
@@ -85,18 +57,33 @@ class Sweeper:
         self._metrics = metrics
         self._setting = setting
         self._drift_policy = drift_policy
-        self._notice_policy = notice_policy
+        self._write_stop = write_stop
+        self._hold = hold
         self._installation_key = installation_key
         self._now = now
 
     async def check(self, credential_id: int) -> None:
         """Take the credential up, look, write down what was found; nothing if somebody else has taken it up since."""
+        now = self._now()
         async with self._db.writing() as conn:
-            claim = await credentials.claim(conn, credential_id, self._now(), self._drift_policy.interval)
-        if claim is not None:
+            claim = await credentials.claim_due(
+                conn, credential_id, now, self._drift_policy.interval, held_until=now + self._hold
+            )
+        if claim is None:
+            return
+        try:
             report, mark = await self._look(claim)
             recorded = await record(self._db, claim, report, mark, self._now(), self._drift_policy)
-            self._account(claim, report, recorded)
+        except BaseException:
+            await self._give_back(claim)
+            raise
+        self._account(claim, report, recorded)
+
+    async def _give_back(self, claim: Claim) -> None:
+        """As far as the database lets us; where it does not, the hold runs out."""
+        with suppress(SQLAlchemyError, StoreError, OSError):
+            async with self._db.writing() as conn:
+                await credentials.release(conn, claim, self._now())
 
     async def _look(self, claim: Claim) -> tuple[CheckReport, str | None]:
         """The report, and the fingerprint of the key it was made with; None where there was no key to use."""
@@ -107,7 +94,7 @@ class Sweeper:
             redactor.learn(secret)
             mark = fingerprint(secret, self._installation_key)
             permitted = lower_of(self._setting, claim.write_probes)
-            guard = StoredWriteGuard(self._db, claim, self._notice_policy, self._now)
+            guard = StoredWriteGuard(self._write_stop, claim)
             question = _question(claim, manifest, mark)
             return await self._greenhouse.check(secret, question, permitted, guard), mark
         except (ConfigurationError, CredentialError, ManifestError) as problem:

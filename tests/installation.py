@@ -26,6 +26,7 @@ from monitor.store import credentials
 from monitor.store.database import Database
 from monitor.sweep import Sweeper
 from monitor.watchlist import Watchlist
+from monitor.write_guards import WriteStop
 
 LABEL = "Gem Harvest API Key"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -137,7 +138,8 @@ async def installation(
             shelf,
             setting=writes,
             drift_policy=POLICY,
-            notice_policy=NOTICES,
+            write_stop=WriteStop(db, NOTICES, clock.read),
+            hold=timedelta(minutes=7),
             installation_key=b"installation key of the tests",
             now=clock.read,
         )

@@ -1,7 +1,7 @@
 """Tenants, claims and rows for tests of the store."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +20,7 @@ from monitor.tenants import CredentialConfig, Declined, TenantConfig, TenantProb
 from tests.reports import KEY, POLICY
 
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+HOLD = timedelta(minutes=7)
 
 
 def an_action(at: datetime = T0) -> dict[str, Any]:
@@ -64,7 +65,7 @@ async def sync(
 
 async def claim(database: Database, credential_id: int = 1, now: datetime = T0) -> Claim:
     async with database.writing() as conn:
-        taken = await credentials.claim(conn, credential_id, now, POLICY.interval)
+        taken = await credentials.claim(conn, credential_id, now, POLICY.interval, held_until=now + HOLD)
     assert taken is not None
     return taken
 

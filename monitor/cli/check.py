@@ -17,7 +17,7 @@ from monitor.check_document import CheckError, document, exit_status
 from monitor.cli.check_view import LiveProgress, show
 from monitor.cli.output import complain, print_json
 from monitor.drift import Policy
-from monitor.greenhouse import open_greenhouse, utc_now
+from monitor.greenhouse import hold, open_greenhouse, utc_now
 from monitor.installation import installation_key
 from monitor.logs import configure
 from monitor.metrics import Metrics
@@ -32,7 +32,7 @@ from monitor.shelf import Shelf
 from monitor.store.database import open_database
 from monitor.version import VERSION
 from monitor.watchlist import watchlist
-from monitor.write_guards import OneShotWriteGuard
+from monitor.write_guards import OneShotWriteGuard, WriteStop
 
 EXAMPLE = "Example: harvest-monitor check acme --json | jq '.checks[] | {tenant, outcome}'"
 
@@ -123,7 +123,8 @@ async def _recorded(settings: Settings, tasks: list[Task]) -> list[Result]:
             _resolve,
             installation_key(settings),
             drift_policy=Policy(settings.confirm_after, settings.interval),
-            notice_policy=NoticePolicy.of(settings),
+            write_stop=WriteStop(db, NoticePolicy.of(settings), utc_now),
+            hold=hold(settings),
             now=utc_now,
         )
         return await _all(settings, tasks, look)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.catalogue import WriteProbes
@@ -68,12 +68,41 @@ async def number(conn: AsyncConnection, tenant_id: str, label: str) -> int | Non
     return (await conn.execute(select(CREDENTIAL.c.id).where(ours))).scalar_one_or_none()
 
 
-async def claim(conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta) -> Claim | None:
-    """Take a credential up; whoever held it before can not record any more. None if it is not to be checked."""
+async def claim_due(
+    conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta, held_until: datetime
+) -> Claim | None:
+    """As `claim`, unless somebody else has taken the credential up since it was seen due."""
+    return await _take(conn, credential_id, CREDENTIAL.c.next_due <= now, now, interval, held_until)
+
+
+async def claim(
+    conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta, held_until: datetime
+) -> Claim | None:
+    """Take a credential up; whoever held it before can not record any more. None if it is not to be checked.
+
+    Nobody finds it due before `held_until`, when a check that died is taken up again.
+    """
+    return await _take(conn, credential_id, CREDENTIAL.c.next_due.is_not(None), now, interval, held_until)
+
+
+async def release(conn: AsyncConnection, taken: Claim, now: datetime) -> None:
+    """Give back what was not recorded: it is due again, unless somebody else has taken it up."""
+    mine = (CREDENTIAL.c.id == taken.credential_id) & (CREDENTIAL.c.epoch == taken.epoch)
+    await conn.execute(update(CREDENTIAL).where(mine, CREDENTIAL.c.next_due.is_not(None)).values(next_due=now))
+
+
+async def _take(
+    conn: AsyncConnection,
+    credential_id: int,
+    condition: ColumnElement[bool],
+    now: datetime,
+    interval: timedelta,
+    held_until: datetime,
+) -> Claim | None:
     raised = await conn.execute(
         update(CREDENTIAL)
-        .where(CREDENTIAL.c.id == credential_id, CREDENTIAL.c.next_due.is_not(None))
-        .values(epoch=CREDENTIAL.c.epoch + 1)
+        .where(CREDENTIAL.c.id == credential_id, condition)
+        .values(epoch=CREDENTIAL.c.epoch + 1, next_due=held_until)
         .returning(CREDENTIAL)
     )
     row = raised.one_or_none()
@@ -100,13 +129,13 @@ async def claim(conn: AsyncConnection, credential_id: int, now: datetime, interv
     )
 
 
-async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta) -> int:
+async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, hold: timedelta) -> int:
     """Mend what a clock set back or a shortened interval leaves behind: looks planned further off than one interval.
 
-    They go to their own moment of the interval; returns how many. Run it at every start and now and then.
+    They go to their own moment of the interval; returns how many. What is being checked, for `hold` at most, stays. Run it at every start and now and then.
     """
     plan = select(CREDENTIAL.c.id, CREDENTIAL.c.tenant_id, CREDENTIAL.c.label)
-    astray = (await conn.execute(plan.where(CREDENTIAL.c.next_due > now + interval))).all()
+    astray = (await conn.execute(plan.where(CREDENTIAL.c.next_due > now + max(interval, hold)))).all()
     moved = [{"key": c.id, "due": next_regular(key_of(c.tenant_id, c.label), now, interval)} for c in astray]
     if moved:
         statement = update(CREDENTIAL).where(CREDENTIAL.c.id == bindparam("key")).values(next_due=bindparam("due"))

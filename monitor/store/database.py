@@ -21,6 +21,14 @@ from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
 
 BUSY_TIMEOUT_SECONDS = 30
 
+# A server that accepts and then says nothing must hold nobody longer than this (seconds; tcp_user_timeout in ms).
+_POSTGRES_WAITS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -149,7 +157,9 @@ class _SQLiteConnection(sqlite3.Connection):
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "factory": _SQLiteConnection})
+    engine = create_async_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "factory": _SQLiteConnection}, hide_parameters=True
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, record: Any) -> None:
@@ -167,7 +177,9 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
 
 def _postgres_engine(url: URL) -> AsyncEngine:
-    return create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True)
+    return create_async_engine(
+        url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True, connect_args=_POSTGRES_WAITS
+    )
 
 
 def _create_private_file(url: URL) -> None:

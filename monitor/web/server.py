@@ -59,7 +59,7 @@ def _config(application: Application) -> Config:
         lifespan="off",
         interface="asgi3",
         log_config=None,
-        log_level="warning",
+        log_level=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -19,7 +19,7 @@ from monitor.store.snapshot import snapshot
 from monitor.store.tables import CREDENTIAL, NOTICE, OPERATOR_ACTION, SWEEP, WRITE_HALT
 from monitor.tenants import TenantProblem
 from tests.reports import HOUR, MINUTE, POLICY, T0, failed, served
-from tests.store import a_tenant, check, rows, sync
+from tests.store import HOLD, a_tenant, check, claim, rows, sync
 
 LABEL = "Gem Harvest API Key"
 INVALID, BLOCKED = CredentialState.INVALID, CredentialState.BLOCKED
@@ -53,10 +53,34 @@ async def test_the_most_overdue_come_first(database: Database) -> None:
 
 
 async def test_a_claim_that_came_to_nothing_is_due_again(database: Database) -> None:
-    """A crash between claim and record loses nothing: the moment of the next look has not moved."""
+    """A crash between claim and record loses nothing: once the hold has run out, the credential is due again."""
     await sync(database, a_tenant("acme"))
+    await claim(database)
+    assert await _due(database, T0) == []
+    assert await _due(database, T0 + HOLD) == [1]
+
+
+async def test_what_somebody_else_has_taken_up_is_not_taken_up_again(database: Database) -> None:
+    """Two services that saw the same credential due: the first takes it, the second gets nothing."""
+    await sync(database, a_tenant("acme"))
+    taken = []
+    for _ in range(2):
+        async with database.writing() as conn:
+            claimed = await credentials.claim_due(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD)
+            taken.append(claimed is not None)
+    assert taken == [True, False]
+
+
+async def test_what_is_given_back_is_due_at_once_unless_it_was_taken_anew(database: Database) -> None:
+    """A check that was stopped gives its credential back; an older claim has nothing left to give."""
+    await sync(database, a_tenant("acme"))
+    older = await claim(database)
+    newer = await claim(database)
     async with database.writing() as conn:
-        await credentials.claim(conn, 1, T0, POLICY.interval)
+        await credentials.release(conn, older, T0)
+    assert await _due(database, T0) == []
+    async with database.writing() as conn:
+        await credentials.release(conn, newer, T0)
     assert await _due(database, T0) == [1]
 
 
@@ -65,8 +89,8 @@ async def test_looks_planned_beyond_an_interval_are_brought_back(database: Datab
     await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"))
     await _plan_for(database, a=T0 + 365 * 24 * HOUR, b=T0 + 4 * HOUR, c=T0 - HOUR)
     async with database.writing() as conn:
-        assert await credentials.bring_back(conn, T0, POLICY.interval) == 1
-        assert await credentials.bring_back(conn, T0, POLICY.interval) == 0
+        assert await credentials.bring_back(conn, T0, POLICY.interval, HOLD) == 1
+        assert await credentials.bring_back(conn, T0, POLICY.interval, HOLD) == 0
     planned = [row["next_due"] for row in await rows(database, CREDENTIAL)]
     assert planned == [next_regular(key_of("a", LABEL), T0, POLICY.interval), T0 + 4 * HOUR, T0 - HOUR]
 

@@ -28,7 +28,7 @@ from monitor.store.tables import (
 )
 from monitor.tenants import Declined
 from tests.reports import DIGEST, HOUR, KEY, MINUTE, OTHER_KEY, POLICY, T0, failed, served
-from tests.store import a_tenant, check, claim, everything, rows, sync
+from tests.store import HOLD, a_tenant, check, claim, everything, rows, sync
 
 DAY = 24 * HOUR
 INVALID, UNREACHABLE = CredentialState.INVALID, CredentialState.UNREACHABLE
@@ -257,7 +257,7 @@ async def test_a_claim_about_to_be_made_is_waited_for(workers: list[Database]) -
     await sync(workers[0], a_tenant("acme"))
     older = await claim(workers[0])
     async with workers[1].writing() as conn:
-        await credentials.claim(conn, 1, T0, POLICY.interval)
+        await credentials.claim(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD)
         recording = asyncio.create_task(record(workers[0], older, served({"jobs": "g"}), KEY, T0, POLICY))
         await asyncio.sleep(0.1)
         assert not recording.done()
@@ -389,5 +389,5 @@ async def test_what_is_not_there_can_not_be_claimed(database: Database) -> None:
     await sync(database, a_tenant("acme"))
     await sync(database)
     async with database.writing() as conn:
-        assert await credentials.claim(conn, 1, T0, POLICY.interval) is None
-        assert await credentials.claim(conn, 999, T0, POLICY.interval) is None
+        assert await credentials.claim(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD) is None
+        assert await credentials.claim(conn, 999, T0, POLICY.interval, held_until=T0 + HOLD) is None
