@@ -20,6 +20,13 @@ def second_look(question: Question, first: CheckReport) -> Question | None:
     return replace(question, only=suspects, remembered=question.remembered | first.refused)
 
 
+def settles(first: CheckReport, second: CheckReport) -> bool:
+    """The second look, at the same key, says enough about what the first one saw; else something turned meanwhile."""
+    if second.partial:
+        return second.state not in _LOOKED_AT_TWICE
+    return second.state is first.state
+
+
 def together(first: CheckReport, second: CheckReport) -> CheckReport:
     """Both looks as one report. A full second look stands for itself; a partial one decides on the suspects only."""
     merged = second

@@ -18,10 +18,12 @@ class ExitStatus(IntEnum):
     UNDECIDED = 3
     WRITE_ALARM = 4
     INTERNAL = 70
+    STOPPED = 130
 
 
 _RANK = [
     ExitStatus.WRITE_ALARM,
+    ExitStatus.STOPPED,
     ExitStatus.INTERNAL,
     ExitStatus.USAGE,
     ExitStatus.TROUBLE,

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from checks.catalogue import WriteProbes
-from checks.confirmation import second_look, together
+from checks.confirmation import second_look, settles, together
 from checks.credential import CredentialKind, Secret, fingerprint
 from checks.errors import CredentialError, HarvestMonitorError
 from checks.harvest_key import Question, WriteGuard, untried
@@ -15,7 +16,7 @@ from monitor.check_document import Checked, CheckError, ExitStatus
 from monitor.errors import ConfigurationError
 from monitor.greenhouse import Greenhouse, utc_now
 
-MOST_SECOND_LOOKS = 2  # a refused key that comes back may then show something missing for the first time
+MOST_SECOND_LOOKS = 3  # a key may be refused, then replaced, then lack something: each is looked at twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +74,22 @@ class OneShot:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self, tasks: Sequence[Task]) -> list[Result]:
-        """The results in the order of the tasks; what goes wrong with one spoils only that one."""
-        places = asyncio.Semaphore(self.concurrency)
+        """The results in the order of the tasks; what goes wrong with one spoils only that one.
 
-        async def one(task: Task) -> Result:
+        Cancelled, it gives the results there are.
+        """
+        places = asyncio.Semaphore(self.concurrency)
+        results: dict[int, Result] = {}
+
+        async def one(number: int, task: Task) -> None:
             async with places:
                 self.progress.began(task)
-                result = await self._result(task)
-                self.progress.ended(task, result)
-                return result
+                results[number] = await self._result(task)
+                self.progress.ended(task, results[number])
 
-        return await asyncio.gather(*map(one, tasks))
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*(one(number, task) for number, task in enumerate(tasks)))
+        return [results[number] for number in sorted(results)]
 
     async def _result(self, task: Task) -> Result:
         try:
@@ -96,19 +102,31 @@ class OneShot:
             return _misconfigured(task, str(problem) if known else message, ExitStatus.INTERNAL)
 
     async def _looked_at(self, task: Task) -> Result:
-        question = task.question
-        report, mark = await self.look(task, question)
+        """Look, and where a second look is called for, wait and look again.
+
+        What the two say belongs together only if it is the same key that was looked at, and works; a key that was
+        replaced or refused meanwhile is looked at from the beginning.
+        """
+        report, mark = await self.look(task, task.question)
         for _ in range(MOST_SECOND_LOOKS):
-            again = second_look(question, report)
+            again = second_look(task.question, report)
             if again is None:
                 break
             self.progress.waits(task, self.confirm_after_seconds)
             await self.sleep(self.confirm_after_seconds)
-            second, mark = await self.look(task, again)
-            report, before = together(report, second), report
-            if second.partial or before.state is second.state:
-                break  # confirmed, or told apart
+            second, second_mark = await self.look(task, again)
+            if second_mark == mark and settles(report, second):
+                report = together(report, second)
+                break
+            report, mark = await self._anew(task, report, second, second_mark)
         return Result(Checked(task.tenant_id, task.label, CredentialKind.HARVEST_KEY, mark, report))
+
+    async def _anew(self, task: Task, first: CheckReport, second: CheckReport, mark: str) -> tuple[CheckReport, str]:
+        """Something turned between the looks: a full look counts, and costs what all of them cost."""
+        if second.partial:
+            full, mark = await self.look(task, task.question)
+            second = together(second, full)
+        return together(first, second), mark
 
 
 def _misconfigured(task: Task, message: str, status: ExitStatus) -> Result:

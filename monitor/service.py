@@ -40,6 +40,7 @@ TICK = timedelta(seconds=1)
 SNAPSHOT = timedelta(seconds=15)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
+MOST_REQUESTS = 90  # of one check of 65 permissions with every control
 DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)
 
 
@@ -112,16 +113,16 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
     async with _assembled(settings) as service:
         address = settings.listen_address
         async with listening(application(service.metrics, service.reach_database), address.host, address.port) as url:
-            scheduler = _clockwork(service)
+            clockwork = _Clockwork(service)
             await service.tick()
-            scheduler.start()
+            clockwork.start()
             log.info("serving", address=url, version=VERSION)
             if ready is not None:
                 ready(url)
             await stop.wait()
-            log.info("stopping", seconds=settings.stop_timeout.total_seconds())
-            scheduler.shutdown(wait=False)
-            await service.engine.stop(settings.stop_timeout.total_seconds())
+            seconds = settings.stop_timeout.total_seconds()
+            log.info("stopping", seconds=seconds)
+            await asyncio.gather(service.engine.stop(seconds), clockwork.stop(seconds))
     log.info("stopped")
 
 
@@ -156,10 +157,18 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             watchlist=watched,
             sweeper=sweeper,
             write_stop=write_stop,
-            engine=LocalEngine(sweeper.check, settings.concurrency, time.monotonic),
+            engine=LocalEngine(sweeper.check, _places(settings), time.monotonic),
             composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
             outbox=_outbox(settings, db),
         )
+
+
+def _places(settings: Settings) -> int:
+    """Checks at once: no more than the total rate carries to their end within the deadline."""
+    if settings.total_requests_per_second == 0:
+        return settings.concurrency
+    carried = settings.total_requests_per_second * settings.deadline.total_seconds() / MOST_REQUESTS
+    return max(1, min(settings.concurrency, int(carried)))
 
 
 async def _first_load(watchlist: Watchlist, db: Database) -> None:
@@ -181,32 +190,49 @@ def _outbox(settings: Settings, db: Database) -> Outbox | None:
     return Outbox(db, transport_for(target, settings.smtp_timeout), settings.mail_from)
 
 
-def _clockwork(service: Service) -> AsyncIOScheduler:
-    """One job per beat; a late beat runs once, and never beside itself."""
-    scheduler = AsyncIOScheduler(
-        timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    )
-    settle = service.settings.settle
-    beats = {
-        "tick": (service.tick, TICK),
-        "reload": (service.reload, service.settings.tenants_reload),
-        "compose": (service.compose, min(COMPOSING, max(settle / 2, TICK))),
-        "deliver": (service.deliver, DELIVERY),
-        "look_back": (service.look_back, SNAPSHOT),
-    }
-    for name, (beat, every) in beats.items():
-        scheduler.add_job(_guarded(name, beat), "interval", seconds=every.total_seconds(), id=name)
-    scheduler.modify_job("look_back", next_run_time=utc_now())
-    return scheduler
+class _Clockwork:
+    """One job per beat of the service; a late beat runs once, and never beside itself."""
+
+    def __init__(self, service: Service) -> None:
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self._running: set[asyncio.Task[None]] = set()
+        settle = service.settings.settle
+        beats = {
+            "tick": (service.tick, TICK),
+            "reload": (service.reload, service.settings.tenants_reload),
+            "compose": (service.compose, min(COMPOSING, max(settle / 2, TICK))),
+            "deliver": (service.deliver, DELIVERY),
+            "look_back": (service.look_back, SNAPSHOT),
+        }
+        for name, (beat, every) in beats.items():
+            self._scheduler.add_job(self._turn, "interval", (name, beat), seconds=every.total_seconds(), id=name)
+        self._scheduler.modify_job("look_back", next_run_time=utc_now())
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    async def stop(self, seconds: float) -> None:
+        """No beat begins any more; one under way, such as a mail half handed over, may end within so many seconds."""
+        self._scheduler.pause()
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=seconds)
+            for task in late:
+                task.cancel()
+        self._scheduler.shutdown(wait=False)
+
+    async def _turn(self, name: str, beat: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(_guarded(name, beat))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        # The scheduler cancels its jobs when it is shut down; the beat itself ends when `stop` says.
+        await asyncio.shield(task)
 
 
-def _guarded(name: str, beat: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+async def _guarded(name: str, beat: Callable[[], Awaitable[None]]) -> None:
     """A beat that fails is told of and tried again at its next turn."""
-
-    async def run() -> None:
-        try:
-            await beat()
-        except Exception:
-            log.exception("beat_failed", beat=name)
-
-    return run
+    try:
+        await beat()
+    except Exception:
+        log.exception("beat_failed", beat=name)

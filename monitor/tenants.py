@@ -89,6 +89,8 @@ class TenantsFile:
 
 def read(path: Path) -> TenantsFile:
     """The file's tenants, and its problems row by row; ConfigurationError where the file as a whole can't be used."""
+    if path.exists() and not path.is_file():
+        raise ConfigurationError(f"{path}: is no regular file, and reading it might never end: name a file")
     try:
         found = document.read(path)
     except DocumentError as problem:

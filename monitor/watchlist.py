@@ -45,12 +45,12 @@ class Watchlist:
         self._setting = setting
         self._policy = policy
         self._metrics = metrics
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self.shelf = fresh_shelf()
 
     async def load(self, now: datetime, *, any_removal: bool = False) -> stored.Synced:
         """Read the file and write what changed; ConfigurationError, and nothing changed, if it can not be used."""
-        self._seen = self._signature()
+        signature = self._signature()
         shelf = await asyncio.to_thread(self._fresh_shelf)
         roster = await asyncio.to_thread(self._draw_up, shelf)
         async with self._db.writing() as conn:
@@ -58,31 +58,33 @@ class Watchlist:
             if not any_removal and tenants.removed_too_many(before, roster.file.ids):
                 raise RemovalRefused(_refusal(self._path, len(before - roster.file.ids), len(before)))
             synced = await stored.sync(conn, roster.file.tenants, roster.file.problems, now, self._policy)
-        self.shelf = shelf
+        self.shelf, self._seen = shelf, signature
         self._report(roster, synced)
         return synced
 
     async def look(self, now: datetime) -> None:
         """Load the file if it changed. What is wrong with it is logged, and the stored tenants go on."""
-        if self._signature() == self._seen:
+        signature = self._signature()
+        if signature == self._seen:
             return
         try:
             await self.load(now)
             self._metrics.tenants_file_loaded()
         except (ConfigurationError, ManifestError) as problem:
+            self._seen = signature  # the file's own fault: told once, until it changes
             self._metrics.tenants_file_refused()
             log.error("refused_tenants_file", problem=str(problem))
 
     def _draw_up(self, shelf: Shelf) -> Roster:
         return draw_up(tenants.read(self._path), shelf, self._setting)
 
-    def _signature(self) -> tuple[int, int, int] | None:
+    def _signature(self) -> tuple[int, ...] | None:
         """What changes with the file; None while there is none, as in the moment of its replacement."""
         try:
             found = self._path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
     def _report(self, roster: Roster, synced: stored.Synced) -> None:
         for problem in roster.file.problems:

@@ -1,5 +1,6 @@
 """The command `harvest-monitor`: thin commands over the rest of the house."""
 
+import io
 import sys
 from typing import Any
 
@@ -11,12 +12,17 @@ from monitor.cli.app import app
 from monitor.cli.output import complain, print_json
 from monitor.logs import LogFormat, LogLevel, configure, traceback_text
 
+READER_GONE = 141
+"""What a shell reports of a program whose reader went away: 128 + SIGPIPE."""
+
 # typer brings a click of its own and exports of its usage errors this leaf only.
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 
 def main() -> None:
     """Runs the command line and exits with its status; nothing a user can cause ends in a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 must not end a command
     sys.exit(run(sys.argv[1:]))
 
 
@@ -27,14 +33,14 @@ def run(arguments: list[str]) -> int:
         result = app(args=arguments, prog_name="harvest-monitor", standalone_mode=False)
     except UsageError as problem:
         return _misused(arguments, problem)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         complain("stopped")
-        return 130
+        return ExitStatus.STOPPED
     except HarvestMonitorError as problem:
         complain(str(problem))
         return ExitStatus.USAGE
-    except BrokenPipeError:
-        return ExitStatus.COMPLIANT
+    except SystemExit:
+        return READER_GONE  # typer exits with 1 when the pipe is closed, which would read as drift
     except Exception as problem:
         complain(f"this should not have happened; please report it\n{traceback_text(problem)}")
         return ExitStatus.INTERNAL

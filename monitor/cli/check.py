@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import structlog
 import typer
 
 from checks.catalogue import WriteProbes
@@ -13,7 +14,7 @@ from checks.errors import HarvestMonitorError
 from checks.manifest import load
 from monitor import settings as settings_module
 from monitor import tenants
-from monitor.check_document import CheckError, document, exit_status
+from monitor.check_document import CheckError, ExitStatus, document, exit_status
 from monitor.cli.check_view import LiveProgress, show
 from monitor.cli.output import complain, print_json
 from monitor.drift import Policy
@@ -34,6 +35,8 @@ from monitor.version import VERSION
 from monitor.watchlist import watchlist
 from monitor.write_guards import OneShotWriteGuard, WriteStop
 
+log = structlog.get_logger()
+
 EXAMPLE = "Example: harvest-monitor check acme --json | jq '.checks[] | {tenant, outcome}'"
 
 
@@ -53,6 +56,8 @@ def command(
         results, errors = _run(frozenset(tenant or ()), tenants_file, write_probes, record)
     except HarvestMonitorError as problem:
         results, errors = [], [CheckError(None, str(problem))]
+    except Exception as problem:
+        results, errors = [], [CheckError(None, _broken(problem), ExitStatus.INTERNAL)]
     checked = [result.checked for result in results]
     if as_json:
         print_json(document(checked, errors))
@@ -63,6 +68,11 @@ def command(
     return exit_status(checked, errors)
 
 
+def _broken(problem: Exception) -> str:
+    log.error("check_broke_off", exc_info=problem)
+    return f"the check broke off ({type(problem).__name__}): see the log on stderr, and please report it"
+
+
 def _run(
     wanted: frozenset[str], tenants_file: Path | None, write_probes: WriteProbes | None, record: bool
 ) -> tuple[list[Result], list[CheckError]]:
@@ -71,9 +81,31 @@ def _run(
     configure(settings.log_level, settings.log_format, sys.stderr)
     roster = draw_up(tenants.read(settings.tenants), Shelf(load(settings.manifest)), settings.write_probes)
     errors = [*_problems(roster, wanted), *_strangers(roster, wanted, settings.tenants)]
-    look = _recorded if record else _unrecorded
-    results = asyncio.run(look(settings, _tasks(roster, wanted)))
-    return results, errors + [result.error for result in results if result.error is not None]
+    look, tasks = _recorded if record else _unrecorded, _tasks(roster, wanted)
+    results = asyncio.run(look(settings, tasks))
+    errors += [result.error for result in results if result.error is not None]
+    return results, [*errors, *_alarms(results), *_stopped(len(tasks) - len(results))]
+
+
+def _alarms(results: list[Result]) -> list[CheckError]:
+    """A write alarm is told with all that Greenhouse's support would ask for; a one-shot keeps it nowhere else."""
+    return [
+        CheckError(
+            result.checked.tenant_id,
+            f"write alarm: {alarm.endpoint} was answered {alarm.status} at {alarm.at:%Y-%m-%d %H:%M:%SZ} (request "
+            f"{alarm.request_id or 'without an id'}, record {alarm.record_id or 'not named'}): no further write was "
+            "sent; look at the record, and ask Greenhouse",
+            ExitStatus.WRITE_ALARM,
+        )
+        for result in results
+        for alarm in result.checked.report.alarms
+    ]
+
+
+def _stopped(left: int) -> list[CheckError]:
+    if left <= 0:
+        return []
+    return [CheckError(None, f"stopped: {left} credentials were not looked at to the end", ExitStatus.STOPPED)]
 
 
 def _problems(roster: Roster, wanted: frozenset[str]) -> list[CheckError]:

@@ -86,7 +86,6 @@ def lines(result: Checked) -> list[str]:
         f"  beyond the manifest: {escape(excess.label)}{'' if excess.certain else ' (likely)'}"
         for excess in report.excess
     ]
-    shown += [f"  [bold red]write alarm: {alarm.endpoint} was answered {alarm.status}[/]" for alarm in report.alarms]
     return shown
 
 

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import typer
 
@@ -32,6 +32,8 @@ def command(
     as_csv: bool = typer.Option(False, "--csv", help="Print CSV with a line of names."),
 ) -> None:
     """What turned, for whom, and between which two looks; the oldest first."""
+    if as_json and as_csv:
+        raise ConfigurationError("--json and --csv: choose one of them")
     wanted = Wanted(
         tenant_id=tenant,
         since=None if since is None else parse_since(since, datetime.now(UTC)),
@@ -59,9 +61,9 @@ def command(
 
 def parse_since(text: str, now: datetime) -> datetime:
     """A date or moment (UTC unless it says otherwise), or a duration back from now."""
-    if re.fullmatch(r"[0-9.]+ ?[smhd]", text):
-        return now - timedelta(seconds=parse_duration(text).total_seconds())
     try:
+        if re.fullmatch(r"[0-9.]+ ?[smhd]", text):
+            return now - parse_duration(text)
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(

@@ -1,13 +1,19 @@
 """`serve`: the long-running service."""
 
 import asyncio
+import os
 import signal
 import sys
+
+import structlog
 
 from monitor import settings as settings_module
 from monitor.logs import configure
 from monitor.settings import Settings
 
+log = structlog.get_logger()
+
+GRACE_SECONDS = 3.0
 EXAMPLE = "Example: HARVEST_MONITOR_CONFIG=/etc/harvest-monitor.toml harvest-monitor serve"
 
 
@@ -19,11 +25,19 @@ def command() -> None:
 
 
 async def until_signalled(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT, and then no longer than the set time, whatever hangs."""
     from monitor.service import serve  # half a second that no other command has to wait
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, stop)
+    service, told = asyncio.create_task(serve(settings, stop)), asyncio.create_task(stop.wait())
+    await asyncio.wait([service, told], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([service], timeout=settings.stop_timeout.total_seconds() + GRACE_SECONDS)
+    if not service.done():
+        # A database that hangs in a thread can not be cancelled; what is not recorded is checked again.
+        log.error("gave_up_stopping")
+        os._exit(1)
+    told.cancel()
+    service.result()

@@ -8,12 +8,15 @@ import structlog
 log = structlog.get_logger()
 
 REST_SECONDS = 60.0
+LONGEST_REST_SECONDS = 4 * 3600.0
+LATE_SECONDS = 5.0
 
 
 class LocalEngine:
     """Takes credentials by number and runs one job for each.
 
-    A job that fails spoils only itself, and rests for a minute: what is due stays due, and must not spin.
+    A job that fails spoils only itself, and rests for a minute, then two, then four: what is due stays due, and must
+    not spin.
     """
 
     def __init__(self, job: Callable[[int], Awaitable[None]], concurrency: int, clock: Callable[[], float]) -> None:
@@ -22,6 +25,7 @@ class LocalEngine:
         self._clock = clock
         self._running: dict[int, asyncio.Task[None]] = {}
         self._resting: dict[int, float] = {}
+        self._failures: dict[int, int] = {}
         self._stopping = False
 
     @property
@@ -47,19 +51,24 @@ class LocalEngine:
     async def _run(self, credential_id: int) -> None:
         try:
             await self._job(credential_id)
+            self._failures.pop(credential_id, None)
         except Exception:
-            self._resting[credential_id] = self._clock() + REST_SECONDS
-            log.exception("check_broke_off", credential_id=credential_id)
+            failures = self._failures[credential_id] = self._failures.get(credential_id, 0) + 1
+            rest = min(REST_SECONDS * 2 ** min(failures - 1, 20), LONGEST_REST_SECONDS)
+            self._resting[credential_id] = self._clock() + rest
+            log.exception("check_broke_off", credential_id=credential_id, rests_seconds=rest)
         finally:
             del self._running[credential_id]
 
     async def stop(self, seconds: float) -> None:
-        """Lets running jobs end for so long, then cancels them; what was not recorded is still due."""
+        """Takes no longer: lets running jobs end, then cancels them; what was not recorded is due again."""
         self._stopping = True
-        tasks = list(self._running.values())
+        tasks = set(self._running.values())
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
+        late_seconds = min(LATE_SECONDS, seconds / 4)
+        _, late = await asyncio.wait(tasks, timeout=seconds - late_seconds)
         for task in late:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            await asyncio.wait(late, timeout=late_seconds)

@@ -5,6 +5,7 @@ out, under the same Message-ID: a mail may come twice, and is never lost.
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +22,7 @@ AT_MOST = 50  # notices in one call, so that a long queue does not keep a stoppi
 _CLAIM = timedelta(minutes=10)
 _SENDING = timedelta(minutes=5)  # well within the claim: a mail that hangs is never sent by two at once
 
+_ADDRESS = re.compile(r"[^\s<>()\"',;]+@[^\s<>()\"',;]+")  # servers quote whom they refuse
 _log = structlog.get_logger()
 
 
@@ -64,7 +66,7 @@ class Outbox:
         return True
 
     async def _write_down(self, notice: Outgoing, problem: Exception, now: datetime) -> None:
-        reason = str(problem) or "sending took too long"
+        reason = _ADDRESS.sub("<address>", str(problem)) or "sending took too long"
         if isinstance(problem, DeliveryError) and problem.permanent:
             columns: dict[str, object] = {"status": Status.FAILED, "next_attempt_at": None, "last_error": reason}
             _log.error("notice_failed", notice=notice.id, attempts=notice.attempts, reason=reason)

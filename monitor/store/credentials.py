@@ -132,7 +132,8 @@ async def _take(
 async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, hold: timedelta) -> int:
     """Mend what a clock set back or a shortened interval leaves behind: looks planned further off than one interval.
 
-    They go to their own moment of the interval; returns how many. What is being checked, for `hold` at most, stays. Run it at every start and now and then.
+    They go to their own moment of the interval; returns how many. What is being checked, for `hold` at most, stays.
+    Run it at every start and now and then.
     """
     plan = select(CREDENTIAL.c.id, CREDENTIAL.c.tenant_id, CREDENTIAL.c.label)
     astray = (await conn.execute(plan.where(CREDENTIAL.c.next_due > now + max(interval, hold)))).all()

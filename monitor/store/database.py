@@ -6,13 +6,14 @@ Statements are SQLAlchemy core statements on an AsyncConnection; there are no se
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, event, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from monitor.errors import StoreError
@@ -20,6 +21,8 @@ from monitor.store.migrations import Standing, standing, upgrade
 from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
 
 BUSY_TIMEOUT_SECONDS = 30
+WAL_TRIES = 20
+WAL_WAIT_SECONDS = 0.05
 
 # A server that accepts and then says nothing must hold nobody longer than this (seconds; tcp_user_timeout in ms).
 _POSTGRES_WAITS = {
@@ -49,7 +52,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one state of the database throughout and can write nothing on Postgres."""
-        async with self._engine.connect() as conn:
+        async with self._connected() as conn:
             if not self.is_sqlite:
                 await conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             async with conn.begin():
@@ -58,10 +61,19 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that writes, committed at its end; on SQLite the only one, so never open one inside another."""
-        async with self._turn, self._engine.connect() as conn:
+        async with self._turn, self._connected() as conn:
             await conn.execution_options(begin="BEGIN IMMEDIATE")
             async with conn.begin():
                 yield conn
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        """StoreError where the database can not be reached, is locked for too long, or can not be written."""
+        try:
+            async with self._engine.connect() as conn:
+                yield conn
+        except OperationalError as error:
+            raise StoreError(self._unusable(error)) from error
 
     async def standing(self) -> Standing:
         """How the tables compare with this release; StoreError if the database can not be read at all."""
@@ -166,7 +178,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         connection.isolation_level = None  # the driver would begin by itself, and too late
         cursor = connection.cursor()
         for pragma in _PRAGMAS:
-            cursor.execute(pragma)
+            _insist(cursor, pragma)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -174,6 +186,17 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
+
+
+def _insist(cursor: Any, pragma: str) -> None:
+    """Two processes that turn a new file to WAL at once: one is told "locked" at once, whatever the busy timeout."""
+    for _ in range(WAL_TRIES):
+        try:
+            cursor.execute(pragma)
+            return
+        except sqlite3.OperationalError:
+            time.sleep(WAL_WAIT_SECONDS)
+    cursor.execute(pragma)
 
 
 def _postgres_engine(url: URL) -> AsyncEngine:

@@ -25,7 +25,7 @@ def test_since_is_a_date_a_moment_or_a_duration_back_from_now(text: str, moment:
     assert parse_since(text, NOW) == moment
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "7 weeks", "2026-13-01", "d"])
+@pytest.mark.parametrize("text", ["", "yesterday", "7 weeks", "2026-13-01", "d", "1.2.3d", "400d"])
 def test_a_senseless_since_is_an_error_that_shows_the_forms(text: str) -> None:
     """The message has an example of each form."""
     with pytest.raises(ConfigurationError, match="2026-11-01"):
