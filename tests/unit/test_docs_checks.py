@@ -10,6 +10,7 @@ import pytest
 from rich.text import Text
 
 from checks.answer import Answer, AnswerKind, reduce
+from checks.asking import Watch
 from checks.catalogue import Entry, WriteProbes, catalogue
 from checks.confirmation import second_look, together
 from checks.credential import CredentialKind
@@ -34,11 +35,13 @@ class Inquiry:
         self.permitted = permitted
         self.requests = 0
 
-    async def ask(self, entry: Entry) -> Answer:
+    async def ask(self, entry: Entry, watch: Watch) -> Answer:
         self.requests += 1
         reply = self._customer.ask(f"{entry.method} {entry.target}", entry.body.decode() or None)
         headers = {name.decode().lower(): value.decode() for name, value in reply.headers}
-        return reduce(entry.method, reply.status, headers, reply.body, complete=True)
+        answer = reduce(entry, reply.status, headers, reply.body, complete=True)
+        await watch.heard(entry, answer)
+        return answer
 
 
 class Guard:
