@@ -4,7 +4,6 @@ It needs no password. So that no web page can throw a switch through somebody's 
 the Host header must name this machine. What is asked here is not in the ledger and not rate limited.
 """
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from checks.gate import is_loopback
 from monitor.errors import ConfigurationError
 from monitor.sandbox.accounts import Account, Key
 from monitor.sandbox.endpoints import endpoints
@@ -87,18 +87,11 @@ class _LoopbackOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         client = request.client.host if request.client else ""
-        if not (_is_loopback(client) and _is_loopback(request.url.hostname or "")):
+        if not (is_loopback(client) and is_loopback(request.url.hostname or "")):
             refusal = _error(403, "the control answers only to this machine, under a loopback address or localhost")
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Control:
