@@ -1,0 +1,217 @@
+"""The shared stop of write probes: it stands at once, outlives a failing database, and is lifted by people alone."""
+
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from structlog.testing import capture_logs
+
+from checks.catalogue import Entry, WriteProbes, catalogue
+from checks.report import WriteAlarm
+from monitor.errors import StoreError
+from monitor.incidents import Audience
+from monitor.sandbox.faults import Fault
+from monitor.store import halts
+from monitor.store.credentials import Claim
+from monitor.store.database import Database
+from monitor.store.tables import CHECK, NOTICE, WRITE_HALT
+from monitor.write_guards import StoredWriteGuard, WriteStop
+from tests.acceptance.conftest import sqlite  # noqa: F401
+from tests.installation import NOTICES, Installation, installation
+from tests.store import a_tenant, claim, rows, sync
+
+AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+WRITES = [entry for entry in catalogue().all_entries() if entry.is_write]
+WITH_ID = next(entry for entry in WRITES if entry.needs is WriteProbes.SAFE)
+WITHOUT_ID = next(entry for entry in WRITES if entry.needs is WriteProbes.ALL)
+
+
+def an_alarm(entry: Entry = WITH_ID, stops: str = halts.ALL) -> WriteAlarm:
+    return WriteAlarm(entry.endpoint, 200, AT, request_id="r-1", record_id="7", stops=stops)
+
+
+def stop_of(database: Database) -> WriteStop:
+    return WriteStop(database, NOTICES, lambda: AT)
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What is logged: kept, for tracebacks drawn for a terminal take a second each."""
+    with capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+async def taken(database: Database) -> Claim:
+    await sync(database, a_tenant("acme"))
+    return await claim(database)
+
+
+@asynccontextmanager
+async def without_halts(database: Database) -> AsyncIterator[None]:
+    """A database in which halts can be neither read nor written for as long as the context lasts."""
+    async with database.writing() as conn:
+        await conn.execute(text("ALTER TABLE write_halt RENAME TO halts_away"))
+    yield
+    async with database.writing() as conn:
+        await conn.execute(text("ALTER TABLE halts_away RENAME TO write_halt"))
+
+
+async def allowed(stop: WriteStop) -> list[bool]:
+    return [await stop.may_write(entry) for entry in WRITES]
+
+
+async def test_an_alarm_stops_every_write_everywhere_once_it_is_stored(database: Database, taken: Claim) -> None:
+    """Also the stop of another process on the same database heeds it, for it is a row."""
+    here, elsewhere = stop_of(database), stop_of(database)
+    assert all(await allowed(here))
+    await here.halt(an_alarm(), taken)
+    assert not any(await allowed(here))
+    assert not any(await allowed(elsewhere))
+    [row] = await rows(database, WRITE_HALT)
+    assert (row["tenant_id"], row["credential_id"], row["endpoint"]) == ("acme", 1, WITH_ID.endpoint)
+    assert (row["status"], row["request_id"], row["record_id"], row["scope"]) == (200, "r-1", "7", "all")
+
+
+async def test_an_alarm_that_can_not_be_stored_stops_this_process_all_the_same(
+    database: Database, taken: Claim, logged: list[MutableMapping[str, Any]]
+) -> None:
+    """The database fails when the alarm comes: halting raises nothing, and no write goes any more, then or later."""
+    stop = stop_of(database)
+    async with without_halts(database):
+        await stop.halt(an_alarm(), taken)
+        assert not any(await allowed(stop))
+        await stop.store()
+        assert not any(await allowed(stop))
+    assert await rows(database, WRITE_HALT) == []
+    assert not any(await allowed(stop)), "the database is back and says that no halt stands"
+    assert [line["event"] for line in logged] == ["halted_writes", "halt_not_stored", "halt_not_stored"]
+
+
+async def test_what_could_not_be_stored_is_stored_at_a_later_beat_and_once(database: Database, taken: Claim) -> None:
+    """`store` writes the halt and its one notice when the database is back, and has nothing to do after that."""
+    stop = stop_of(database)
+    async with without_halts(database):
+        await stop.halt(an_alarm(), taken)
+    assert await rows(database, NOTICE) == []
+    for _ in range(3):
+        await stop.store()
+    assert len(await rows(database, WRITE_HALT)) == len(await rows(database, NOTICE)) == 1
+    assert not any(await allowed(stop_of(database)))
+
+
+async def test_where_nobody_can_say_whether_a_halt_stands_no_leave_is_given(database: Database) -> None:
+    """A database that does not answer the question raises: the write is not sent."""
+    async with without_halts(database):
+        with pytest.raises((StoreError, SQLAlchemyError)):
+            await stop_of(database).may_write(WITH_ID)
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "in_mind"])
+async def test_an_alarm_about_writes_without_an_id_stops_those_three_only(
+    database: Database, taken: Claim, stored: bool
+) -> None:
+    """A 422 where a refusal was due says nothing of the writes that name a record; stored or not."""
+    stop = stop_of(database)
+    alarm = an_alarm(WITHOUT_ID, stops=halts.WITHOUT_ID)
+    if stored:
+        await stop.halt(alarm, taken)
+    else:
+        async with without_halts(database):
+            await stop.halt(alarm, taken)
+    stopped = [entry for entry, may in zip(WRITES, await allowed(stop), strict=True) if not may]
+    assert stopped == [entry for entry in WRITES if entry.needs is WriteProbes.ALL]
+    assert len({entry.endpoint for entry in stopped}) == 3
+
+
+async def test_a_lifted_halt_lets_writes_go_again(database: Database, taken: Claim) -> None:
+    """What people lifted does not come back out of this process's mind once it was stored."""
+    stop = stop_of(database)
+    async with without_halts(database):
+        await stop.halt(an_alarm(), taken)
+    assert await lift(database) == 0
+    assert not any(await allowed(stop)), "nobody can have lifted what was not stored"
+    await stop.store()
+    assert not any(await allowed(stop))
+    assert await lift(database) == 1
+    assert all(await allowed(stop))
+    await stop.store()
+    assert all(await allowed(stop))
+
+
+async def lift(database: Database) -> int:
+    async with database.writing() as conn:
+        return await halts.lift(conn, "op", "looked at: nothing was changed", AT)
+
+
+async def test_the_guard_of_a_check_is_the_shared_stop(database: Database, taken: Claim) -> None:
+    """An alarm of one credential's check keeps the next credential's check from writing."""
+    stop = stop_of(database)
+    await StoredWriteGuard(stop, taken).halt(an_alarm())
+    assert not await StoredWriteGuard(stop, taken).may_write(WITH_ID)
+
+
+def accept(here: Installation, account: str) -> None:
+    """From now on the sandbox answers one probe of this customer with 200, as no probe should be."""
+    fault = {"kind": "status", "account": account, "method": "POST", "prefix": "/v1/applications/0/advance"}
+    here.sandbox.add_fault(Fault.model_validate({**fault, "status": 200}))
+
+
+def writes_sent(here: Installation, account: str) -> list[str]:
+    return [f"{e.method} {e.target}" for e in here.sandbox.ledger.entries(account) if e.method != "GET"]
+
+
+async def test_a_2xx_in_a_check_leaves_one_halt_and_one_notice_to_the_operator(
+    sqlite: Database,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Nothing is written after it, in this check or in anybody's; the check itself is recorded."""
+    async with installation(sqlite, tmp_path) as here:
+        for tenant_id in ("acme", "globex"):
+            here.customer(tenant_id)
+        accept(here, "acme")
+        await here.sync()
+        await here.sweeper.check(1)
+        await here.sweeper.check(2)
+        assert writes_sent(here, "acme")[-1] == "POST /v1/applications/0/advance"
+        assert writes_sent(here, "globex") == []
+        [halt] = await rows(sqlite, WRITE_HALT)
+        assert (halt["tenant_id"], halt["endpoint"]) == ("acme", "POST /v1/applications/{id}/advance")
+        [notice] = await rows(sqlite, NOTICE)
+        assert (notice["audience"], notice["tenant_id"]) == (Audience.OPERATOR, "acme")
+        assert [check["tenant_id"] for check in await rows(sqlite, CHECK)] == ["acme", "globex"]
+
+
+async def test_a_halt_that_can_not_be_written_still_ends_the_writes_of_the_check(
+    sqlite: Database,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """The database says that no halt stands, for it refused the row: the check and all after it write no more."""
+    async with installation(sqlite, tmp_path) as here:
+        for tenant_id in ("acme", "globex"):
+            here.customer(tenant_id)
+        accept(here, "acme")
+        await here.sync()
+        async with refusing_halts(sqlite):
+            await here.sweeper.check(1)
+            await here.sweeper.check(2)
+        assert writes_sent(here, "acme")[-1] == "POST /v1/applications/0/advance"
+        assert writes_sent(here, "globex") == []
+        assert await rows(sqlite, WRITE_HALT) == []
+        assert len(await rows(sqlite, CHECK)) == 2
+
+
+@asynccontextmanager
+async def refusing_halts(database: Database) -> AsyncIterator[None]:
+    """A SQLite database in which halts can be read and not written."""
+    refusal = "CREATE TRIGGER refuse BEFORE INSERT ON write_halt BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    async with database.writing() as conn:
+        await conn.execute(text(refusal))
+    yield
+    async with database.writing() as conn:
+        await conn.execute(text("DROP TRIGGER refuse"))
