@@ -1,0 +1,323 @@
+"""`check` from the first look to the last: keys that turn between looks, results that are kept, costs that add up."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from checks.catalogue import WriteProbes
+from checks.client import Connection
+from checks.credential import CredentialState
+from checks.errors import CredentialError
+from checks.harvest_key import Question
+from checks.manifest import load
+from checks.report import CheckReport, Outcome, Verdict
+from monitor.check_document import ExitStatus, exit_status
+from monitor.errors import ConfigurationError, StoreError
+from monitor.greenhouse import Greenhouse
+from monitor.one_shot import MOST_SECOND_LOOKS, Look, OneShot, Result, Task, UnrecordedLook
+from monitor.sandbox.sandbox import Sandbox
+from monitor.sandbox.server import running
+from monitor.secrets import resolve
+from monitor.write_guards import OneShotWriteGuard
+from tests.installation import MANNERS, Unobserved
+from tests.reports import KEY, OTHER_KEY, T0, failed, served
+
+QUESTION = Question(load("gem"))
+LACKING = served({"jobs": "g", "offers": "m"})
+STILL_LACKING = served({"offers": "m"}, partial=True)
+INVALID = failed(CredentialState.INVALID)
+
+Step = tuple[CheckReport, str] | Exception
+
+
+def a_task(tenant_id: str = "acme", reference: str = "env:KEY") -> Task:
+    return Task(tenant_id, "Key", reference, QUESTION, WriteProbes.OFF)
+
+
+@dataclass
+class Script:
+    """A look that finds, one after the other, what it was told; `asked` holds the suspects it was asked about."""
+
+    steps: list[Step]
+    asked: list[frozenset[str] | None] = field(default_factory=list)
+
+    async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
+        self.asked.append(question.only)
+        step = self.steps.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+@dataclass
+class Diary:
+    """What a command would have shown: who began, waited and ended."""
+
+    began_at: list[str] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+    ended_at: list[str] = field(default_factory=list)
+
+    def began(self, task: Task) -> None:
+        self.began_at.append(task.tenant_id)
+
+    def waits(self, task: Task, seconds: float) -> None:
+        self.waited.append(seconds)
+
+    def ended(self, task: Task, result: Result) -> None:
+        self.ended_at.append(task.tenant_id)
+
+
+async def at_once(seconds: float) -> None:
+    """Waits for nothing."""
+
+
+async def run(look: Look, tasks: Sequence[Task], diary: Diary | None = None, concurrency: int = 10) -> list[Result]:
+    return await OneShot(look, 60.0, concurrency, diary or Diary(), at_once).run(tasks)
+
+
+async def one(*steps: Step) -> tuple[Result, Script]:
+    script = Script(list(steps))
+    [result] = await run(script, [a_task()])
+    assert script.steps == [], "not every look was taken"
+    return result, script
+
+
+def status(*results: Result) -> ExitStatus:
+    return exit_status([r.checked for r in results], [r.error for r in results if r.error is not None])
+
+
+def missing(result: Result) -> list[str]:
+    return [finding.permission_id for finding in result.checked.report.missing]
+
+
+async def test_a_key_that_lacks_nothing_is_looked_at_once() -> None:
+    """There is no second look to wait for."""
+    result, script = await one((served({"jobs": "g"}), KEY))
+    assert (status(result), script.asked) == (ExitStatus.COMPLIANT, [None])
+
+
+async def test_what_is_missing_twice_with_one_key_is_missing() -> None:
+    """One wait, and one second look at the suspect alone."""
+    diary, script = Diary(), Script([(LACKING, KEY), (STILL_LACKING, KEY)])
+    [result] = await run(script, [a_task()], diary)
+    assert (missing(result), script.asked, diary.waited) == (["offers"], [None, frozenset({"offers"})], [60.0])
+    assert status(result) is ExitStatus.TROUBLE
+
+
+async def test_a_key_replaced_between_the_looks_is_looked_at_from_the_beginning() -> None:
+    """What the old key lacked is nobody's any more; what the new one lacks is confirmed with the new one."""
+    result, script = await one(
+        (LACKING, KEY),
+        (served({"offers": "g"}, partial=True), OTHER_KEY),
+        (served({"jobs": "m", "offers": "g"}), OTHER_KEY),
+        (served({"jobs": "m"}, partial=True), OTHER_KEY),
+    )
+    assert (missing(result), result.checked.fingerprint) == (["jobs"], OTHER_KEY)
+    assert script.asked == [None, frozenset({"offers"}), None, frozenset({"jobs"})]
+
+
+async def test_a_new_key_that_lacks_nothing_is_compliant_whatever_the_old_one_lacked() -> None:
+    """The old key's verdicts are not mixed in, be they granted or missing."""
+    result, _ = await one((LACKING, KEY), (STILL_LACKING, OTHER_KEY), (served({"jobs": "g", "offers": "g"}), OTHER_KEY))
+    assert (result.checked.report.outcome, status(result)) == (Outcome.COMPLIANT, ExitStatus.COMPLIANT)
+    assert result.checked.fingerprint == OTHER_KEY
+
+
+async def test_what_a_new_key_lacks_is_not_told_on_the_word_of_one_look() -> None:
+    """Seen missing once with the old key and once with the new is not twice: granted at last, it is granted."""
+    result, _ = await one(
+        (LACKING, KEY),
+        (STILL_LACKING, OTHER_KEY),
+        (LACKING, OTHER_KEY),
+        (served({"offers": "g"}, partial=True), OTHER_KEY),
+    )
+    assert (missing(result), status(result)) == ([], ExitStatus.COMPLIANT)
+
+
+async def test_a_refused_key_that_is_replaced_by_one_that_works_is_not_invalid() -> None:
+    """And what the new one lacks is confirmed before it is told."""
+    result, script = await one((INVALID, KEY), (LACKING, OTHER_KEY), (STILL_LACKING, OTHER_KEY))
+    assert (result.checked.report.state, missing(result)) == (CredentialState.OK, ["offers"])
+    assert script.asked == [None, None, frozenset({"offers"})]
+
+
+async def test_a_key_refused_between_the_looks_ends_invalid_once_that_is_confirmed() -> None:
+    """The second look at suspects met a refusal of the key: it is looked at anew, and again."""
+    result, script = await one(
+        (LACKING, KEY), (failed(CredentialState.INVALID, partial=True), KEY), (INVALID, KEY), (INVALID, KEY)
+    )
+    assert (result.checked.report.state, status(result)) == (CredentialState.INVALID, ExitStatus.TROUBLE)
+    assert script.asked == [None, frozenset({"offers"}), None, None]
+
+
+async def test_a_refusal_of_the_key_that_passes_leaves_no_trace() -> None:
+    """Refused in the second look, served again in the full one after it: not invalid."""
+    result, _ = await one(
+        (LACKING, KEY),
+        (failed(CredentialState.INVALID, partial=True), KEY),
+        (LACKING, KEY),
+        (STILL_LACKING, KEY),
+    )
+    assert (result.checked.report.state, missing(result)) == (CredentialState.OK, ["offers"])
+
+
+async def test_a_second_look_without_an_answer_leaves_the_first_unconfirmed() -> None:
+    """Nothing is told missing, and nothing compliant: the exit status is that of the undecided."""
+    silent = replace(served({"offers": "u"}, partial=True), state=CredentialState.UNREACHABLE)
+    result, _ = await one((LACKING, KEY), (silent, KEY))
+    [offers] = [f for f in result.checked.report.findings if f.permission_id == "offers"]
+    assert (offers.verdict, offers.reason) == (Verdict.UNDECIDED, "unconfirmed")
+    assert status(result) is ExitStatus.UNDECIDED
+
+
+async def test_a_key_that_turns_at_every_look_comes_to_an_end() -> None:
+    """A key store that gives another key each time keeps nobody waiting for ever."""
+    asked: list[frozenset[str] | None] = []
+
+    async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+        asked.append(question.only)
+        return (LACKING if question.only is None else STILL_LACKING), f"key-{len(asked)}"
+
+    [result] = await run(look, [a_task()])
+    suspect = frozenset({"offers"})
+    assert asked == [None, *(suspect, None) * MOST_SECOND_LOOKS]
+    assert (result.error, result.checked.fingerprint) == (None, f"key-{len(asked)}")
+
+
+async def test_every_look_is_paid_for() -> None:
+    """Requests and seconds of all four looks at a replaced key stand in the report, which began with the first."""
+
+    def costing(report: CheckReport, requests: int) -> CheckReport:
+        began = T0 + timedelta(minutes=requests - 1)
+        return replace(report, requests=requests, duration_seconds=requests / 2, started_at=began)
+
+    result, _ = await one(
+        (costing(LACKING, 1), KEY),
+        (costing(STILL_LACKING, 20), OTHER_KEY),
+        (costing(LACKING, 300), OTHER_KEY),
+        (costing(STILL_LACKING, 4000), OTHER_KEY),
+    )
+    report = result.checked.report
+    assert (report.requests, report.duration_seconds, report.started_at) == (4321, 2160.5, T0)
+
+
+# What a look raises, the exit status, and a word of the message.
+BROKEN: list[tuple[Exception, ExitStatus, str]] = [
+    (ConfigurationError("env:KEY is not set"), ExitStatus.USAGE, "env:KEY is not set"),
+    (CredentialError("the key holds a line break"), ExitStatus.USAGE, "line break"),
+    (StoreError("the database is locked"), ExitStatus.INTERNAL, "the database is locked"),
+    (RuntimeError("s3cret"), ExitStatus.INTERNAL, "RuntimeError"),
+]
+
+
+@pytest.mark.parametrize(("problem", "exit_with", "word"), BROKEN, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("second", [False, True], ids=["first_look", "second_look"])
+async def test_a_look_that_breaks_spoils_its_own_task_only(
+    problem: Exception, exit_with: ExitStatus, word: str, second: bool
+) -> None:
+    """The others have their results, in the order of the tasks; its own is misconfigured, and says why."""
+
+    async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+        if task.tenant_id != "broken":
+            return served({"jobs": "g"}), KEY
+        if second and question.only is None:
+            return LACKING, KEY
+        raise problem
+
+    before, broken, after = await run(look, [a_task("before"), a_task("broken"), a_task("after")])
+    assert [before.checked.tenant_id, after.checked.tenant_id] == ["before", "after"]
+    assert status(before, after) is ExitStatus.COMPLIANT
+    assert status(before, broken, after) is exit_with
+    assert broken.checked.report.state is CredentialState.MISCONFIGURED
+    assert broken.error is not None
+    assert (broken.error.tenant_id, broken.checked.fingerprint) == ("broken", None)
+    assert word in broken.error.message
+    assert "s3cret" not in broken.error.message
+
+
+async def test_a_run_that_is_cancelled_gives_the_results_there_are() -> None:
+    """Two of three have ended, one hangs: the two are given, in order, and the run does not raise."""
+    both_done, diary = asyncio.Event(), Diary()
+
+    async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+        if task.tenant_id == "hangs":
+            await asyncio.Event().wait()
+        if task.tenant_id == "last":
+            both_done.set()
+        return served({"jobs": "g"}), KEY
+
+    running_one = asyncio.create_task(run(look, [a_task("first"), a_task("hangs"), a_task("last")], diary))
+    await both_done.wait()
+    await asyncio.sleep(0)
+    running_one.cancel()
+    assert [result.checked.tenant_id for result in await running_one] == ["first", "last"]
+    assert (diary.began_at, diary.ended_at) == (["first", "hangs", "last"], ["first", "last"])
+
+
+async def test_no_more_looks_are_taken_at_once_than_there_are_places() -> None:
+    """Of five tasks two are under way at any time, and all five end."""
+    now = most = 0
+
+    async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return served({"jobs": "g"}), KEY
+
+    assert len(await run(look, [a_task(f"t{n}") for n in range(5)], concurrency=2)) == 5
+    assert most == 2
+
+
+async def against_sandbox(folder: Path, sandbox: Sandbox, meanwhile: Callable[[], None]) -> Result:
+    """One `check` of the key in the folder over the wire; `meanwhile` happens in the first wait for a second look."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if not waits:
+            meanwhile()
+        waits.append(seconds)
+
+    async with running(sandbox) as url:
+        greenhouse = Greenhouse(url, "harvest-monitor/test", Connection(), MANNERS, Unobserved())
+        look = UnrecordedLook(greenhouse, OneShotWriteGuard(), lambda ref: resolve(ref, environ={}), b"key" * 11)
+        [result] = await OneShot(look, 60.0, 1, Diary(), sleep).run([a_task(reference=f"file:{folder / 'key'}")])
+    return result
+
+
+async def test_a_key_replaced_in_its_file_while_a_check_waits_is_checked_as_it_is_then(tmp_path: Path) -> None:
+    """Over the wire: the old key lacked offers, the new one lacks jobs; only the new one's lack is told."""
+    sandbox = Sandbox()
+    sandbox.add_account("acme", limit=1_000_000)
+    key = sandbox.add_key("acme", "gem")
+    key.revoke("GET /v1/offers")
+    (tmp_path / "key").write_text(key.text)
+
+    def replaced() -> None:
+        new = sandbox.rotate("acme")
+        new.grant("GET /v1/offers")
+        new.revoke("GET /v1/jobs")
+        (tmp_path / "key").write_text(new.text)
+
+    result = await against_sandbox(tmp_path, sandbox, replaced)
+    report = result.checked.report
+    assert [finding.endpoint for finding in report.missing] == ["GET /v1/jobs"]
+    assert report.state is CredentialState.OK
+    assert report.requests == sandbox.ledger.request_count
+
+
+async def test_a_key_killed_while_a_check_waits_is_told_invalid(tmp_path: Path) -> None:
+    """Over the wire: it lacked something at first, and is refused as a whole from the second look on."""
+    sandbox = Sandbox()
+    sandbox.add_account("acme", limit=1_000_000)
+    key = sandbox.add_key("acme", "gem")
+    key.revoke("GET /v1/offers")
+    (tmp_path / "key").write_text(key.text)
+    result = await against_sandbox(tmp_path, sandbox, key.kill)
+    assert (result.checked.report.state, missing(result)) == (CredentialState.INVALID, [])
+    assert status(result) is ExitStatus.TROUBLE
