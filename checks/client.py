@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -225,7 +225,8 @@ class Inquiry:
             await self._total.turn()
             if entry.is_write and not await watch.may_send(entry):
                 return None
-            answer = await _to_the_end(self._send(entry, watch))
+            sending = self._send(entry, watch)
+            answer = await (_to_the_end(sending) if entry.is_write else sending)
             if answer.kind is not AnswerKind.RATE_LIMITED:
                 break
         return answer
@@ -247,7 +248,7 @@ class Inquiry:
 
 
 async def _to_the_end(exchange: Coroutine[None, None, Answer]) -> Answer:
-    """A request that has left is listened to although its check is cut short: a write's answer must not be missed.
+    """A write that has left is listened to although its check is cut short, even twice: a 2xx must not be missed.
 
     It ends by itself within the time one request may take.
     """
@@ -255,5 +256,7 @@ async def _to_the_end(exchange: Coroutine[None, None, Answer]) -> Answer:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         raise

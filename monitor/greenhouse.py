@@ -18,6 +18,8 @@ from checks.report import CheckReport
 from monitor.settings import Settings
 from monitor.version import user_agent
 
+MOST_REQUESTS = 90  # of one check of 65 permissions with every control
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
@@ -109,6 +111,14 @@ def open_greenhouse(settings: Settings, observer: Observer) -> Greenhouse:
 def hold(settings: Settings) -> timedelta:
     """How long a check can last at the utmost: its deadline, the last request on the wire, and what is written down."""
     return settings.deadline + settings.request_timeout + timedelta(minutes=1)
+
+
+def places(settings: Settings) -> int:
+    """Checks at once: no more than the total rate carries to their end within the deadline."""
+    if settings.total_requests_per_second == 0:
+        return settings.concurrency
+    carried = settings.total_requests_per_second * settings.deadline.total_seconds() / MOST_REQUESTS
+    return max(1, min(settings.concurrency, int(carried)))
 
 
 class _OncePerInterval:

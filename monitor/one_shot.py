@@ -10,11 +10,12 @@ from checks.catalogue import WriteProbes
 from checks.confirmation import second_look, settles, together
 from checks.credential import CredentialKind, Secret, fingerprint
 from checks.errors import CredentialError, HarvestMonitorError
-from checks.harvest_key import Question, WriteGuard, untried
+from checks.harvest_key import Question, untried
 from checks.report import CheckReport
 from monitor.check_document import Checked, CheckError, ExitStatus
 from monitor.errors import ConfigurationError
 from monitor.greenhouse import Greenhouse, utc_now
+from monitor.write_guards import OneShotTenantGuard, OneShotWriteGuard
 
 MOST_SECOND_LOOKS = 3  # a key may be refused, then replaced, then lack something: each is looked at twice
 
@@ -55,13 +56,14 @@ class UnrecordedLook:
     """A look that leaves nothing behind. The key is fetched anew each time: it may be replaced between two looks."""
 
     greenhouse: Greenhouse
-    guard: WriteGuard
+    guard: OneShotWriteGuard
     resolve: Callable[[str], Secret]
     installation_key: bytes
 
     async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
         secret = self.resolve(task.reference)
-        report = await self.greenhouse.check(secret, question, task.permitted, self.guard)
+        guard = OneShotTenantGuard(self.guard, task.tenant_id)
+        report = await self.greenhouse.check(secret, question, task.permitted, guard)
         return report, fingerprint(secret, self.installation_key)
 
 
@@ -88,7 +90,9 @@ class OneShot:
                 self.progress.ended(task, results[number])
 
         with suppress(asyncio.CancelledError):
-            await asyncio.gather(*(one(number, task) for number, task in enumerate(tasks)))
+            async with asyncio.TaskGroup() as group:  # it waits for every one of them, also when it is cancelled
+                for number, task in enumerate(tasks):
+                    group.create_task(one(number, task))
         return [results[number] for number in sorted(results)]
 
     async def _result(self, task: Task) -> Result:

@@ -32,6 +32,14 @@ class RecordedLook:
     async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
         """ConfigurationError if the credential is not recorded, or was taken up by a running service meanwhile."""
         claim = await self._claim(task)
+        try:
+            return await self._look(task, question, claim)
+        except BaseException:
+            async with self.db.writing() as conn:
+                await credentials.release(conn, claim, self.now())
+            raise
+
+    async def _look(self, task: Task, question: Question, claim: Claim) -> tuple[CheckReport, str]:
         secret = self.resolve(task.reference)
         mark = fingerprint(secret, self.installation_key)
         asked = replace(question, remembered=question.remembered | claim.remembered(mark))

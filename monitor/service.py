@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
@@ -14,7 +14,7 @@ from checks.errors import ManifestError
 from monitor.drift import Policy
 from monitor.engine.local import LocalEngine
 from monitor.errors import ConfigurationError, StoreError
-from monitor.greenhouse import hold, open_greenhouse, utc_now
+from monitor.greenhouse import hold, open_greenhouse, places, utc_now
 from monitor.installation import installation_key
 from monitor.metrics import Metrics
 from monitor.notices.composer import Composer
@@ -40,7 +40,6 @@ TICK = timedelta(seconds=1)
 SNAPSHOT = timedelta(seconds=15)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
-MOST_REQUESTS = 90  # of one check of 65 permissions with every control
 DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)
 
 
@@ -157,18 +156,10 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             watchlist=watched,
             sweeper=sweeper,
             write_stop=write_stop,
-            engine=LocalEngine(sweeper.check, _places(settings), time.monotonic),
+            engine=LocalEngine(sweeper.check, places(settings), time.monotonic),
             composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
             outbox=_outbox(settings, db),
         )
-
-
-def _places(settings: Settings) -> int:
-    """Checks at once: no more than the total rate carries to their end within the deadline."""
-    if settings.total_requests_per_second == 0:
-        return settings.concurrency
-    carried = settings.total_requests_per_second * settings.deadline.total_seconds() / MOST_REQUESTS
-    return max(1, min(settings.concurrency, int(carried)))
 
 
 async def _first_load(watchlist: Watchlist, db: Database) -> None:
@@ -198,6 +189,7 @@ class _Clockwork:
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self._running: set[asyncio.Task[None]] = set()
+        self._outbox = service.outbox
         settle = service.settings.settle
         beats = {
             "tick": (service.tick, TICK),
@@ -216,6 +208,8 @@ class _Clockwork:
     async def stop(self, seconds: float) -> None:
         """No beat begins any more; one under way, such as a mail half handed over, may end within so many seconds."""
         self._scheduler.pause()
+        if self._outbox is not None:
+            self._outbox.stop()
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=seconds)
             for task in late:
@@ -227,7 +221,8 @@ class _Clockwork:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         # The scheduler cancels its jobs when it is shut down; the beat itself ends when `stop` says.
-        await asyncio.shield(task)
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
 
 async def _guarded(name: str, beat: Callable[[], Awaitable[None]]) -> None:

@@ -1,14 +1,13 @@
 """Who is asked before a write probe goes out: the stop of one command, or the stored stop of the whole service."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from checks.catalogue import Entry, WriteProbes
 from checks.report import WriteAlarm
-from monitor.errors import StoreError
 from monitor.notices.alarm import write_alarm_notice
 from monitor.notices.policy import Policy
 from monitor.notices.render import Renderer
@@ -18,19 +17,35 @@ from monitor.store.database import Database
 
 log = structlog.get_logger()
 
+_Alarm = tuple[WriteAlarm, Claim]
+
 
 class OneShotWriteGuard:
-    """Keeps its own stop, for the life of one command; nothing lifts it."""
+    """Keeps its own stop, for the life of one command; nothing lifts it. `alarms` are with the tenant of each."""
 
     def __init__(self) -> None:
-        self._alarms: list[WriteAlarm] = []
+        self.alarms: list[tuple[str, WriteAlarm]] = []
 
     async def may_write(self, entry: Entry) -> bool:
-        return not any(_stops(alarm, entry) for alarm in self._alarms)
+        return not any(_stops(alarm, entry) for _, alarm in self.alarms)
+
+    async def halt(self, alarm: WriteAlarm, tenant_id: str) -> None:
+        self.alarms.append((tenant_id, alarm))
+        _log(alarm, tenant=tenant_id)
+
+
+class OneShotTenantGuard:
+    """The command's stop, as the look at one tenant asks it."""
+
+    def __init__(self, stop: OneShotWriteGuard, tenant_id: str) -> None:
+        self._stop = stop
+        self._tenant_id = tenant_id
+
+    async def may_write(self, entry: Entry) -> bool:
+        return await self._stop.may_write(entry)
 
     async def halt(self, alarm: WriteAlarm) -> None:
-        self._alarms.append(alarm)
-        _log(alarm)
+        await self._stop.halt(alarm, self._tenant_id)
 
 
 class WriteStop:
@@ -40,47 +55,66 @@ class WriteStop:
         self._db = db
         self._policy = policy
         self._now = now
-        self._unstored: list[tuple[WriteAlarm, Claim]] = []
+        self.alarms: list[tuple[str, WriteAlarm]] = []
+        self._unstored: list[_Alarm] = []
+        self._untold: list[_Alarm] = []
+        self._alone = asyncio.Lock()
 
     async def may_write(self, entry: Entry) -> bool:
+        heard = len(self.alarms)
         if any(_stops(alarm, entry) for alarm, _ in self._unstored):
             return False
         async with self._db.reading() as conn:
-            return await halts.may_write(conn, entry.needs)
+            allowed = await halts.may_write(conn, entry.needs)
+        return allowed and len(self.alarms) == heard  # an alarm heard during the read is not in what was read
 
     async def halt(self, alarm: WriteAlarm, claim: Claim) -> None:
         """Stop here, say so, then store it; a database that fails does not keep writes going."""
+        self.alarms.append((claim.tenant_id, alarm))
         self._unstored.append((alarm, claim))
         _log(alarm, tenant=claim.tenant_id, credential=claim.label)
         await self.store()
 
+    @property
+    def stored(self) -> bool:
+        return not self._unstored
+
     async def store(self) -> None:
         """Store what is not stored yet, and write the operator's notice; what fails is tried again at the next beat."""
-        for alarm, claim in list(self._unstored):
+        async with self._alone:
+            await self._each(self._unstored, self._store_halt, "halt_not_stored")
+            await self._each(self._untold, self._tell, "halt_not_told")
+
+    async def _each(
+        self, waiting: list[_Alarm], act: Callable[[WriteAlarm, Claim], Awaitable[None]], failure: str
+    ) -> None:
+        """In their order, each taken off the list once it is done; the first that fails ends it for now."""
+        while waiting:
+            alarm, claim = waiting[0]
             try:
-                async with self._db.writing() as conn:
-                    await halts.halt(conn, alarm, claim.tenant_id, claim.credential_id)
-            except (SQLAlchemyError, StoreError, OSError):
-                log.exception("halt_not_stored", tenant=claim.tenant_id, endpoint=alarm.endpoint)
+                await act(alarm, claim)
+            except Exception:  # the alarm stands; neither database nor wording may break off the check that heard it
+                log.exception(failure, tenant=claim.tenant_id, endpoint=alarm.endpoint)
                 return
-            self._unstored.remove((alarm, claim))
-            await self._tell(alarm, claim)
+            waiting.pop(0)
+
+    async def _store_halt(self, alarm: WriteAlarm, claim: Claim) -> None:
+        async with self._db.writing() as conn:
+            await halts.halt(conn, alarm, claim.tenant_id, claim.credential_id)
+        self._untold.append((alarm, claim))
 
     async def _tell(self, alarm: WriteAlarm, claim: Claim) -> None:
-        try:
-            async with self._db.writing() as conn:
-                await write_alarm_notice(
-                    conn,
-                    self._policy,
-                    Renderer(),
-                    alarm,
-                    tenant_id=claim.tenant_id,
-                    tenant_name=claim.tenant_name,
-                    credential_label=claim.label,
-                    now=self._now(),
-                )
-        except Exception:  # a notice that can not be worded must not break the check that found the alarm
-            log.exception("alarm_without_a_notice", tenant=claim.tenant_id, endpoint=alarm.endpoint)
+        async with self._db.writing() as conn:
+            await write_alarm_notice(
+                conn,
+                self._policy,
+                Renderer(),
+                alarm,
+                tenant_id=claim.tenant_id,
+                tenant_name=claim.tenant_name,
+                credential_label=claim.label,
+                now=self._now(),
+            )
 
 
 class StoredWriteGuard:

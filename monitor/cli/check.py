@@ -12,13 +12,14 @@ from checks.catalogue import WriteProbes
 from checks.credential import Secret
 from checks.errors import HarvestMonitorError
 from checks.manifest import load
+from checks.report import WriteAlarm
 from monitor import settings as settings_module
 from monitor import tenants
 from monitor.check_document import CheckError, ExitStatus, document, exit_status
 from monitor.cli.check_view import LiveProgress, show
 from monitor.cli.output import complain, print_json
 from monitor.drift import Policy
-from monitor.greenhouse import hold, open_greenhouse, utc_now
+from monitor.greenhouse import hold, open_greenhouse, places, utc_now
 from monitor.installation import installation_key
 from monitor.logs import configure
 from monitor.metrics import Metrics
@@ -82,23 +83,25 @@ def _run(
     roster = draw_up(tenants.read(settings.tenants), Shelf(load(settings.manifest)), settings.write_probes)
     errors = [*_problems(roster, wanted), *_strangers(roster, wanted, settings.tenants)]
     look, tasks = _recorded if record else _unrecorded, _tasks(roster, wanted)
-    results = asyncio.run(look(settings, tasks))
+    results, alarms = asyncio.run(look(settings, tasks))
     errors += [result.error for result in results if result.error is not None]
-    return results, [*errors, *_alarms(results), *_stopped(len(tasks) - len(results))]
+    return results, [*errors, *_alarms(alarms), *_stopped(len(tasks) - len(results))]
 
 
-def _alarms(results: list[Result]) -> list[CheckError]:
-    """A write alarm is told with all that Greenhouse's support would ask for; a one-shot keeps it nowhere else."""
+Alarms = list[tuple[str, WriteAlarm]]
+
+
+def _alarms(alarms: Alarms) -> list[CheckError]:
+    """A write alarm is told with all that Greenhouse's support would ask for, whatever became of its check."""
     return [
         CheckError(
-            result.checked.tenant_id,
+            tenant_id,
             f"write alarm: {alarm.endpoint} was answered {alarm.status} at {alarm.at:%Y-%m-%d %H:%M:%SZ} (request "
             f"{alarm.request_id or 'without an id'}, record {alarm.record_id or 'not named'}): no further write was "
             "sent; look at the record, and ask Greenhouse",
             ExitStatus.WRITE_ALARM,
         )
-        for result in results
-        for alarm in result.checked.report.alarms
+        for tenant_id, alarm in alarms
     ]
 
 
@@ -138,35 +141,41 @@ def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
     ]
 
 
-async def _unrecorded(settings: Settings, tasks: list[Task]) -> list[Result]:
+async def _unrecorded(settings: Settings, tasks: list[Task]) -> tuple[list[Result], Alarms]:
     greenhouse = open_greenhouse(settings, Metrics(VERSION))
-    look = UnrecordedLook(greenhouse, OneShotWriteGuard(), _resolve, installation_key(settings))
-    return await _all(settings, tasks, look)
+    guard = OneShotWriteGuard()
+    look = UnrecordedLook(greenhouse, guard, _resolve, installation_key(settings))
+    return await _all(settings, tasks, look), guard.alarms
 
 
-async def _recorded(settings: Settings, tasks: list[Task]) -> list[Result]:
+async def _recorded(settings: Settings, tasks: list[Task]) -> tuple[list[Result], Alarms]:
     """The database first: what can not be written down is not asked."""
     db = await open_database(settings.database)
     try:
         await watchlist(settings, db, Metrics(VERSION)).load(utc_now())
+        stop = WriteStop(db, NoticePolicy.of(settings), utc_now)
         look = RecordedLook(
             db,
             open_greenhouse(settings, Metrics(VERSION)),
             _resolve,
             installation_key(settings),
             drift_policy=Policy(settings.confirm_after, settings.interval),
-            write_stop=WriteStop(db, NoticePolicy.of(settings), utc_now),
+            write_stop=stop,
             hold=hold(settings),
             now=utc_now,
         )
-        return await _all(settings, tasks, look)
+        results = await _all(settings, tasks, look)
+        await stop.store()
+        if not stop.stored:
+            complain("the write halt could not be stored: stop the service, mend the database, and run `writes status`")
+        return results, stop.alarms
     finally:
         await db.close()
 
 
 async def _all(settings: Settings, tasks: list[Task], look: Look) -> list[Result]:
     with LiveProgress(len(tasks)) as progress:
-        one_shot = OneShot(look, settings.confirm_after.total_seconds(), settings.concurrency, progress)
+        one_shot = OneShot(look, settings.confirm_after.total_seconds(), places(settings), progress)
         return await one_shot.run(tasks)
 
 

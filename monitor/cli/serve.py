@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 
 import structlog
 
@@ -31,13 +32,22 @@ async def until_signalled(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    service, told = asyncio.create_task(serve(settings, stop)), asyncio.create_task(stop.wait())
-    await asyncio.wait([service, told], return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.wait([service], timeout=settings.stop_timeout.total_seconds() + GRACE_SECONDS)
-    if not service.done():
-        # A database that hangs in a thread can not be cancelled; what is not recorded is checked again.
-        log.error("gave_up_stopping")
-        os._exit(1)
-    told.cancel()
-    service.result()
+        loop.add_signal_handler(number, _begin_to_stop, stop, settings.stop_timeout.total_seconds() + GRACE_SECONDS)
+    await serve(settings, stop)
+
+
+def _begin_to_stop(stop: asyncio.Event, seconds: float) -> None:
+    """A database that hangs can hold a thread, or the loop's own end, for ever: then the process ends without them.
+
+    What was not recorded is checked again.
+    """
+    if not stop.is_set():
+        stop.set()
+        last_resort = threading.Timer(seconds, _give_up)
+        last_resort.daemon = True
+        last_resort.start()
+
+
+def _give_up() -> None:
+    log.error("gave_up_stopping")
+    os._exit(1)

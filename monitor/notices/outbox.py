@@ -39,12 +39,19 @@ class Outbox:
         self._db = db
         self._transport = transport
         self._mail_from = mail_from
+        self._stopping = False
+
+    def stop(self) -> None:
+        """No further notice is begun; one under way may end."""
+        self._stopping = True
 
     async def deliver_once(self, now: datetime) -> Deliveries:
         """Try what is due by now, each notice once."""
         loop = asyncio.get_running_loop()
         started, ended = loop.time(), []
         for _ in range(AT_MOST):
+            if self._stopping:
+                break
             present = now + timedelta(seconds=loop.time() - started)
             async with self._db.writing() as conn:
                 notice = await store.claim(conn, due=now, until=present + _CLAIM)

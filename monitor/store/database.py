@@ -32,6 +32,10 @@ _POSTGRES_WAITS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+_SQLITE_TROUBLE = tuple(
+    f"SQLITE_{trouble}"
+    for trouble in ("BUSY", "LOCKED", "READONLY", "CANTOPEN", "IOERR", "FULL", "NOTADB", "CORRUPT", "PERM", "AUTH")
+)
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -73,6 +77,8 @@ class Database:
             async with self._engine.connect() as conn:
                 yield conn
         except OperationalError as error:
+            if not _is_of_the_database(error):
+                raise
             raise StoreError(self._unusable(error)) from error
 
     async def standing(self) -> Standing:
@@ -186,6 +192,15 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
+
+
+def _is_of_the_database(error: OperationalError) -> bool:
+    """Its state and not a statement of ours is at fault: locked, full, not to be written, gone, shutting down."""
+    name = getattr(error.orig, "sqlite_errorname", None)
+    if name is not None:
+        return str(name).startswith(_SQLITE_TROUBLE)
+    state = getattr(error.orig, "sqlstate", None)
+    return state is None or str(state).startswith(("08", "53", "57"))
 
 
 def _insist(cursor: Any, pragma: str) -> None:

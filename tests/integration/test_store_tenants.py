@@ -71,8 +71,8 @@ async def test_a_change_of_what_is_asked_is_checked_at_once(
     """With a full look; a change of names or people waits for its time."""
     await sync(database, ACME)
     await check(database, served({"jobs": "m"}))
-    (before,) = await rows(database, CREDENTIAL)
     assert (await claim(database, now=SOON)).only(KEY, DIGEST) == frozenset({"jobs"})
+    (before,) = await rows(database, CREDENTIAL)
     assert await sync(database, changed, now=SOON) == Synced(added=0, changed=1, removed=0)
     (after,) = await rows(database, CREDENTIAL)
     assert after["next_due"] == (SOON if due_at_once else before["next_due"])
