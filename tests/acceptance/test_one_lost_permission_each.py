@@ -78,11 +78,6 @@ WORLDS = [
     World(
         "records looked for first among applications", lookup_first=lambda cell: cell.service is Service.APPLICATIONS
     ),
-    World(
-        "full keys, records looked for first on writes",
-        full_keys=True,
-        lookup_first=lambda c: c.request_class not in READS,
-    ),
 ]
 
 

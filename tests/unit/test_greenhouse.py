@@ -1,0 +1,32 @@
+"""How many checks begin at once, and how long a credential is held."""
+
+from datetime import timedelta
+
+import pytest
+
+from monitor.greenhouse import MOST_REQUESTS, hold, places
+from monitor.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("total", "deadline", "expected"),
+    [
+        (0, "5m", 50),  # no limit in all
+        (5, "5m", 16),  # 1,500 requests in five minutes are 16 whole checks
+        (0.1, "5m", 1),  # one at a time, however slow
+        (1000, "5m", 50),
+    ],
+)
+def test_no_more_checks_begin_than_the_total_rate_carries_to_their_end(
+    total: float, deadline: str, expected: int
+) -> None:
+    """Otherwise each of many checks would get a little of the rate, and none would end before its deadline."""
+    settings = Settings(total_requests_per_second=total, deadline=deadline, concurrency=50)  # type: ignore[arg-type]
+    assert places(settings) == expected
+    assert expected * MOST_REQUESTS <= max(total * 300, MOST_REQUESTS) or total == 0
+
+
+def test_a_credential_is_held_longer_than_any_check_lasts() -> None:
+    """Deadline, the last request on the wire, and a minute to write down."""
+    settings = Settings(deadline="5m", request_timeout="30s")  # type: ignore[arg-type]
+    assert hold(settings) == timedelta(minutes=6, seconds=30)
