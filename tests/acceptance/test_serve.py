@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,3 +227,19 @@ def test_a_write_alarm_stops_writes_until_it_is_lifted(vendor: Vendor) -> None:
 def _halted(service: Serving) -> str | None:
     text = service.get("/metrics")[1]
     return text if "write_halt 1.0" in text else None
+
+
+def test_it_ends_in_its_time_although_the_database_is_locked(vendor: Vendor) -> None:
+    """Another process holds the database while a check wants to record: SIGTERM ends it all the same."""
+    vendor.customer("acme")
+    with vendor.serve(stop_timeout="1s") as service:
+        checked(service, "acme")
+        other = sqlite3.connect(vendor.folder / "harvest-monitor.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(4)  # the next check falls due, and waits to be taken up
+        began = time.monotonic()
+        service.stop()
+        assert time.monotonic() - began < 8
+        other.close()
+    with vendor.serve() as service:
+        assert checked(service, "acme")[0]["outcome"] == "compliant"
