@@ -65,5 +65,7 @@ async def test_stopping_lets_jobs_end_and_cancels_what_takes_too_long() -> None:
 @pytest.mark.parametrize("seconds", [0, 5])
 async def test_stopping_an_idle_engine_takes_no_time(seconds: float) -> None:
     """Without a job under way it ends at once."""
+    engine = LocalEngine(forever, 3, Clock().read)
     async with asyncio.timeout(0.5):
-        await LocalEngine(forever, 3, Clock().read).stop(seconds)
+        await engine.stop(seconds)
+    assert engine.free == 0
