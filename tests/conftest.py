@@ -1,6 +1,7 @@
 """Databases for tests: every test that takes `database` runs on SQLite and on a real Postgres, each time a new one."""
 
 import asyncio
+import logging
 import os
 import shutil
 import uuid
@@ -10,10 +11,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import URL, make_url
 
 from monitor.store.database import Database
 from tests.postgres import PostgresUnavailable, running_postgres
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A test that runs a command in this process sets up its logs; the next test finds them as they were before."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
