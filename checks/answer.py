@@ -42,10 +42,6 @@ class AnswerKind(StrEnum):
         """The answer can only come after the permission check, if that check comes first."""
         return self in _PAST
 
-    @property
-    def without_answer(self) -> bool:
-        return self in (AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION)
-
 
 _REPORTING = frozenset({"error", "errors", "message", "status", "code", "detail", "details", "request_id"})
 _PAST = frozenset(

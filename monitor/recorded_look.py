@@ -15,6 +15,7 @@ from monitor.store import credentials
 from monitor.store.credentials import Claim
 from monitor.store.database import Database
 from monitor.store.recording import record
+from monitor.sweep import give_back
 from monitor.write_guards import StoredWriteGuard, WriteStop
 
 
@@ -35,8 +36,7 @@ class RecordedLook:
         try:
             return await self._look(task, question, claim)
         except BaseException:
-            async with self.db.writing() as conn:
-                await credentials.release(conn, claim, self.now())
+            await give_back(self.db, claim, self.now())
             raise
 
     async def _look(self, task: Task, question: Question, claim: Claim) -> tuple[CheckReport, str]:

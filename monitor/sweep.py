@@ -31,6 +31,13 @@ from monitor.write_guards import StoredWriteGuard, WriteStop
 log = structlog.get_logger()
 
 
+async def give_back(db: Database, claim: Claim, now: datetime) -> None:
+    """What was not recorded is due again, as far as the database lets us; where it does not, the hold runs out."""
+    with suppress(SQLAlchemyError, StoreError, OSError):
+        async with db.writing() as conn:
+            await credentials.release(conn, claim, now)
+
+
 class Sweeper:
     """Checks one credential at a time by its number; `shelf` is replaced when the tenants file is read again.
 
@@ -75,15 +82,9 @@ class Sweeper:
             report, mark = await self._look(claim)
             recorded = await record(self._db, claim, report, mark, self._now(), self._drift_policy)
         except BaseException:
-            await self._give_back(claim)
+            await give_back(self._db, claim, self._now())
             raise
         self._account(claim, report, recorded)
-
-    async def _give_back(self, claim: Claim) -> None:
-        """As far as the database lets us; where it does not, the hold runs out."""
-        with suppress(SQLAlchemyError, StoreError, OSError):
-            async with self._db.writing() as conn:
-                await credentials.release(conn, claim, self._now())
 
     async def _look(self, claim: Claim) -> tuple[CheckReport, str | None]:
         """The report, and the fingerprint of the key it was made with; None where there was no key to use."""

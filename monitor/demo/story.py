@@ -12,7 +12,6 @@ from rich.table import Table
 from checks.errors import HarvestMonitorError
 from monitor.demo.stage import CAST, Stage
 from monitor.drift import EventKind
-from monitor.greenhouse import utc_now
 from monitor.store.database import Database
 from monitor.store.history import PastEvent, Wanted, events
 from monitor.store.overview import TenantLine, tenants
@@ -31,7 +30,6 @@ class Story:
         self._stage = stage
         self._db = db
         self._console = console
-        self._began = utc_now()
 
     async def tell(self) -> None:
         """From the first sweep to the repair; about a minute."""

@@ -103,7 +103,7 @@ def test_calls_are_found_in_shell(text: str, found: list[tuple[str, ...]]) -> No
 def test_every_command_line_in_the_docs_parses(page: Path, arguments: tuple[str, ...]) -> None:
     """The command exists and takes these options and values."""
     command, rest = command_of(arguments)
-    command.make_context(command.name, rest)
+    assert command.make_context(command.name, rest).command is command
 
 
 def test_readme_and_commands_show_command_lines() -> None:
