@@ -7,7 +7,7 @@ from checks.catalogue import Entry, WriteProbes
 
 
 class Watch(Protocol):
-    """Asked before every write leaves, repeats included, and told of every answer before anything else happens."""
+    """Asked before every request leaves, repeats included, and told of every answer before anything else happens."""
 
     async def may_send(self, entry: Entry) -> bool: ...
 
@@ -15,7 +15,7 @@ class Watch(Protocol):
 
 
 class Asking(Protocol):
-    """Puts one question at a time; `ask` gives None if the watch did not let a write go.
+    """Puts one question at a time; `ask` gives None if the watch did not let it go.
 
     `requests` counts what was sent, repeats included.
     """

@@ -210,7 +210,7 @@ class Inquiry:
     async def ask(self, entry: Entry, watch: Watch) -> Answer | None:
         """The answer, after up to three tries while rate-limited and, for a GET, one repeat of what was no answer.
 
-        None if the watch did not let a write go.
+        None if the watch did not let it go.
         """
         async with self._alone:
             answer = await self._within_limits(entry, watch)
@@ -223,7 +223,7 @@ class Inquiry:
         for _ in range(TRIES_WHEN_LIMITED):
             await self._pace.turn()
             await self._total.turn()
-            if entry.is_write and not await watch.may_send(entry):
+            if not await watch.may_send(entry):
                 return None
             sending = self._send(entry, watch)
             answer = await (_to_the_end(sending) if entry.is_write else sending)

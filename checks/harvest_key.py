@@ -46,13 +46,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a check works with: the writes' guard, the request without a key, the clocks, and the time it may take."""
+    """What a check works with: the writes' guard, the request without a key, the clocks, and the time it may take.
+
+    `clock` counts seconds, also while the machine sleeps. `stop` is asked before every request: a reason, which is a
+    key of verdict.REASONS, ends the check there.
+    """
 
     guard: WriteGuard
     anonymous: Callable[[], Awaitable[Answer]]
     now: Callable[[], datetime]
     clock: Callable[[], float]
     deadline_seconds: float
+    stop: Callable[[], str | None]
 
 
 class _EndOfCheck(Exception):
@@ -62,7 +67,7 @@ class _EndOfCheck(Exception):
 async def check(inquiry: Asking, question: Question, catalogue: Catalogue, means: Means) -> CheckReport:
     """One look at one key. Never raises for what Greenhouse answers or fails to answer."""
     started_at, started = means.now(), means.clock()
-    conduct = _Conduct(inquiry, question, catalogue, means)
+    conduct = _Conduct(inquiry, question, catalogue, means, ends_at=started + means.deadline_seconds)
     await conduct.run()
     state, detail = state_of(conduct.answers.values(), conduct.anonymous, started_at)
     report = _Judge(conduct).report(state, detail)
@@ -96,6 +101,7 @@ class _Conduct:
     question: Question
     catalogue: Catalogue
     means: Means
+    ends_at: float
     answers: dict[str, Answer] = field(default_factory=dict)
     unasked: dict[str, str] = field(default_factory=dict)
     alarms: list[WriteAlarm] = field(default_factory=list)
@@ -182,7 +188,14 @@ class _Conduct:
         return answer
 
     async def may_send(self, entry: Entry) -> bool:
-        return await self.means.guard.may_write(entry)
+        """Raises _EndOfCheck where nothing more may be sent, as after a sleep that no timer of the loop has noticed."""
+        self._stop_if_told()
+        return not entry.is_write or await self.means.guard.may_write(entry)
+
+    def _stop_if_told(self) -> None:
+        reason = "deadline" if self.means.clock() >= self.ends_at else self.means.stop()
+        if reason is not None:
+            raise _EndOfCheck(reason)
 
     async def heard(self, entry: Entry, answer: Answer) -> None:
         """Every answer is seen here the moment it comes, also one that comes after the deadline."""
@@ -227,6 +240,7 @@ class _Conduct:
         if self._served:
             return
         if looks_retired(self.answers.values(), self.means.now()):
+            self._stop_if_told()
             self.anonymous = await self.means.anonymous()
         raise _EndOfCheck("unreachable")
 

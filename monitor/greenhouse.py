@@ -65,6 +65,7 @@ class Greenhouse:
             now=self._now,
             clock=self._clock,
             deadline_seconds=self._manners.deadline_seconds,
+            stop=lambda: None,
         )
         async with self._wire.line() as line:
             inquiry = Inquiry(

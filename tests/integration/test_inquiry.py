@@ -45,7 +45,7 @@ class Time:
 
 @dataclass
 class Watched:
-    """A watch that lets writes go until it is told to stop, and an observer; `sent` looks at the server when asked."""
+    """A watch that lets all go until it is told to stop, and an observer; `sent` looks at the server when asked."""
 
     sent: Callable[[], int] = lambda: 0
     stopped: bool = False
@@ -102,10 +102,11 @@ def in_turn(*responses: bytes) -> Respond:
     return respond
 
 
-async def test_the_watch_is_asked_before_every_single_send_of_a_write() -> None:
+@pytest.mark.parametrize("entry", [WRITE, LIST])
+async def test_the_watch_is_asked_before_every_single_send(entry: Entry) -> None:
     """Each repeat after a 429 is asked for anew, before it leaves and after what went before it."""
     async with bench(always(LIMITED)) as it:
-        found = await it.ask(WRITE)
+        found = await it.ask(entry)
     assert found is not None
     assert found.kind is AnswerKind.RATE_LIMITED
     assert it.watch.asked_before == [0, 1, 2] == list(range(TRIES_WHEN_LIMITED))
@@ -122,21 +123,21 @@ async def test_a_halt_set_while_a_write_backs_off_stops_its_repeat() -> None:
     assert [found.kind for found in it.watch.answers] == [AnswerKind.RATE_LIMITED]
 
 
-async def test_a_write_that_may_not_go_is_not_sent_at_all() -> None:
-    """With a halt that stood before, nothing leaves and nothing is counted."""
+@pytest.mark.parametrize("entry", [WRITE, LIST])
+async def test_what_may_not_go_is_not_sent_at_all(entry: Entry) -> None:
+    """With a stop that stood before, nothing leaves and nothing is counted."""
     async with bench(always(CREATED)) as it:
         it.watch.stopped = True
-        assert await it.ask(WRITE) is None
+        assert await it.ask(entry) is None
     assert (it.server.requests, it.inquiry.requests, it.watch.answers) == ([], 0, [])
 
 
-async def test_a_read_asks_nobody_and_every_answer_is_told() -> None:
-    """The watch is there for writes; a halt keeps no GET back, and its answer is told all the same."""
+async def test_every_answer_is_told() -> None:
+    """Also that of a GET, which no halt keeps back."""
     async with bench(always(answer("200 OK"))) as it:
-        it.watch.stopped = True
         found = await it.ask(LIST)
     assert found is not None
-    assert (found.kind, it.watch.asked_before, it.watch.answers) == (AnswerKind.JSON, [], [found])
+    assert (found.kind, it.watch.asked_before, it.watch.answers) == (AnswerKind.JSON, [0], [found])
 
 
 def slowly(response: bytes, arrived: asyncio.Event, go_on: asyncio.Event) -> Respond:

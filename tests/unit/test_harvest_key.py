@@ -43,7 +43,7 @@ class World:
     asked: list[str] = field(default_factory=list)
 
     async def ask(self, entry: Entry, watch: Watch) -> Answer | None:
-        if entry.is_write and not await watch.may_send(entry):
+        if not await watch.may_send(entry):
             return None
         self.requests += 1
         self.asked.append(entry.endpoint)
@@ -78,7 +78,7 @@ async def no_answer() -> Answer:
 
 
 def means(guard: Guard | None = None, **more: object) -> Means:
-    given_means = Means(guard or Guard(), no_answer, lambda: NOW, lambda: 0.0, 60.0)
+    given_means = Means(guard or Guard(), no_answer, lambda: NOW, lambda: 0.0, 60.0, lambda: None)
     return replace(given_means, **more)  # type: ignore[arg-type]
 
 
@@ -322,6 +322,50 @@ async def test_the_deadline_cuts_the_check_and_loses_nothing_decided() -> None:
     assert found["GET /v1/close_reasons"] == (Verdict.MISSING, "refused")
     assert found["GET /v1/applications"] == (Verdict.GRANTED, "data")
     assert found["GET /v1/offers/{id}"] == (Verdict.UNDECIDED, "deadline")
+
+
+@dataclass
+class Frozen(World):
+    """Sleeps after so many requests, for an hour that no timer of the event loop notices."""
+
+    sleeps_after: int = 0
+
+    def clock(self) -> float:
+        return 3600.0 if self.requests >= self.sleeps_after else 0.0
+
+
+@pytest.mark.parametrize("sleeps_after", [1, 10, 40])
+def test_a_check_that_slept_past_its_deadline_sends_nothing_more(sleeps_after: int) -> None:
+    """The clock is asked before every request: a frozen process that wakes probes no further."""
+    world = Frozen(REQUIRED, sleeps_after=sleeps_after)
+    report = look(world, Question(GEM), clock=world.clock)
+    assert world.requests == sleeps_after
+    assert report.findings[-1].reason == "deadline"
+
+
+def test_the_request_without_a_key_is_not_sent_after_the_deadline() -> None:
+    """It is a request as any other."""
+    sent = []
+
+    async def without_key() -> Answer:
+        sent.append(1)
+        return Answer(AnswerKind.GONE, 410)
+
+    gone = same(Answer(AnswerKind.GONE, 410))
+    awake = look(World(REQUIRED, odd=gone), Question(GEM), anonymous=without_key)
+    assert sent == [1]
+    asleep = Frozen(REQUIRED, odd=gone, sleeps_after=awake.requests)
+    look(asleep, Question(GEM), clock=asleep.clock, anonymous=without_key)
+    assert sent == [1]
+
+
+def test_a_check_that_is_told_to_stop_asks_nothing_more() -> None:
+    """What was decided before stands; the rest is undecided for the reason given."""
+    world = World(REQUIRED)
+    report = look(world, Question(GEM), stop=lambda: "unreachable" if world.requests == 5 else None)
+    assert world.requests == 5
+    assert [f.verdict for f in report.findings].count(Verdict.GRANTED) == 5
+    assert report.findings[-1].reason == "unreachable"
 
 
 def second(world: World, question: Question, first: CheckReport) -> CheckReport:
