@@ -5,7 +5,7 @@ No label names a tenant or a permission: those are for `history`.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import (
     CollectorRegistry,
@@ -49,6 +49,7 @@ class Snapshot:
     last_completed_sweep: datetime | None
     write_halt: bool
     checks_overdue: int
+    first_sweep: datetime | None
 
 
 class Metrics:
@@ -74,6 +75,9 @@ class Metrics:
         self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
         self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed")
         self._reloads = _counter(registry, "tenants_file_reloads", "Times a changed tenants file was read", "result")
+        self._refused = Gauge(
+            "tenants_file_refused", "1 while the tenants file is not used as it is", namespace=PREFIX, registry=registry
+        )
         self._duration = Histogram(
             "check_duration_seconds",
             "Time one check took",
@@ -85,6 +89,11 @@ class Metrics:
     def _gauge_of_build(self, version: str) -> None:
         build = Gauge("build_info", "1, with the version", ["version"], namespace=PREFIX, registry=self._registry)
         build.labels(version).set(1)
+
+    def set_interval(self, interval: timedelta) -> None:
+        """Export the setting, so that a rule on sweeps needs no number of its own."""
+        text = "Time from one check of a credential to its next, as set"
+        Gauge("interval_seconds", text, namespace=PREFIX, registry=self._registry).set(interval.total_seconds())
 
     def _begin_at_zero(self) -> None:
         """So that the first of a kind is an increase that a query can see, and not a series that appears at 1."""
@@ -122,9 +131,11 @@ class Metrics:
 
     def tenants_file_loaded(self) -> None:
         self._reloads.labels("loaded").inc()
+        self._refused.set(0)
 
     def tenants_file_refused(self) -> None:
         self._reloads.labels("refused").inc()
+        self._refused.set(1)
 
     def show(self, snapshot: Snapshot) -> None:
         self._snapshot.latest = snapshot
@@ -171,6 +182,8 @@ def _plain(snapshot: Snapshot) -> Iterator[Metric]:
     yield _single("write_halt", "1 while write probes are stopped", int(snapshot.write_halt))
     yield _single("checks_overdue", "Credentials whose check is overdue", snapshot.checks_overdue)
     yield _single("snapshot_timestamp_seconds", "When these gauges were read", snapshot.taken_at.timestamp())
+    if snapshot.first_sweep is not None:
+        yield _single("first_sweep_timestamp_seconds", "When the first sweep began", snapshot.first_sweep.timestamp())
     if snapshot.last_completed_sweep is not None:
         completed = snapshot.last_completed_sweep.timestamp()
         yield _single("last_completed_sweep_timestamp_seconds", "When the last whole sweep ended", completed)

@@ -131,6 +131,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)
         metrics = Metrics(VERSION)
+        metrics.set_interval(settings.interval)
         greenhouse = open_greenhouse(settings, metrics)
         policy = Policy(settings.confirm_after, settings.interval)
         watched = watchlist(settings, db, metrics)

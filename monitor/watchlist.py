@@ -26,6 +26,10 @@ log = structlog.get_logger()
 class RemovalRefused(ConfigurationError):
     """The file as it is would remove too many tenants at once; the stored ones go on."""
 
+    def __init__(self, message: str, tenant_ids: frozenset[str]) -> None:
+        super().__init__(message)
+        self.tenant_ids = tenant_ids
+
 
 class Watchlist:
     """`fresh_shelf` reads the manifests anew, so that a changed manifest is seen together with a changed file."""
@@ -46,6 +50,7 @@ class Watchlist:
         self._policy = policy
         self._metrics = metrics
         self._seen: tuple[int, ...] | None = None
+        self._refused_ids: frozenset[str] | None = None  # of a file that would have removed too many tenants
         self.shelf = fresh_shelf()
 
     async def load(self, now: datetime, *, any_removal: bool = False) -> stored.Synced:
@@ -56,24 +61,32 @@ class Watchlist:
         async with self._db.writing() as conn:
             before = await stored.active_ids(conn)
             if not any_removal and tenants.removed_too_many(before, roster.file.ids):
-                raise RemovalRefused(_refusal(self._path, len(before - roster.file.ids), len(before)))
+                raise RemovalRefused(_refusal(self._path, len(before - roster.file.ids), len(before)), roster.file.ids)
             synced = await stored.sync(conn, roster.file.tenants, roster.file.problems, now, self._policy)
-        self.shelf, self._seen = shelf, signature
+        self.shelf, self._seen, self._refused_ids = shelf, signature, None
         self._report(roster, synced)
         return synced
 
     async def look(self, now: datetime) -> None:
         """Load the file if it changed. What is wrong with it is logged, and the stored tenants go on."""
         signature = self._signature()
-        if signature == self._seen:
+        if signature == self._seen and not await self._removal_was_allowed():
             return
         try:
             await self.load(now)
             self._metrics.tenants_file_loaded()
         except (ConfigurationError, ManifestError) as problem:
             self._seen = signature  # the file's own fault: told once, until it changes
+            self._refused_ids = problem.tenant_ids if isinstance(problem, RemovalRefused) else None
             self._metrics.tenants_file_refused()
             log.error("refused_tenants_file", problem=str(problem))
+
+    async def _removal_was_allowed(self) -> bool:
+        """The file that was refused is as the database is by now: an operator has run `tenants sync --any-removal`."""
+        if self._refused_ids is None:
+            return False
+        async with self._db.reading() as conn:
+            return not tenants.removed_too_many(await stored.active_ids(conn), self._refused_ids)
 
     def _draw_up(self, shelf: Shelf) -> Roster:
         return draw_up(tenants.read(self._path), shelf, self._setting)

@@ -30,6 +30,7 @@ async def snapshot(conn: AsyncConnection, now: datetime, grace: timedelta) -> Sn
         last_completed_sweep=await sweeps.last_completed(conn),
         write_halt=await _one(conn, select(func.count()).where(WRITE_HALT.c.lifted_at.is_(None))) > 0,
         checks_overdue=await _one(conn, select(func.count()).where(CREDENTIAL.c.next_due < now - grace)),
+        first_sweep=await sweeps.first(conn),
     )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Exists, exists, or_, select, update
+from sqlalchemy import Exists, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.schedule import interval_start
@@ -28,6 +28,12 @@ async def last_completed(conn: AsyncConnection) -> datetime | None:
     latest = select(SWEEP.c.finished_at).where(SWEEP.c.finished_at.is_not(None)).order_by(SWEEP.c.started_at.desc())
     found: datetime | None = (await conn.execute(latest.limit(1))).scalar_one_or_none()
     return found
+
+
+async def first(conn: AsyncConnection) -> datetime | None:
+    """When the first sweep of all that are kept began."""
+    began: datetime | None = (await conn.execute(select(func.min(SWEEP.c.started_at)))).scalar_one()
+    return began
 
 
 def _one_is_left_out() -> Exists:

@@ -12,7 +12,7 @@ from checks.credential import CredentialState
 from checks.report import Excess, WriteAlarm
 from monitor.drift import EventKind
 from monitor.metrics import Snapshot
-from monitor.schedule import key_of, next_regular
+from monitor.schedule import interval_start, key_of, next_regular
 from monitor.store import credentials, halts, history, overview, sweeps
 from monitor.store.database import Database
 from monitor.store.snapshot import snapshot
@@ -335,6 +335,7 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
         last_completed_sweep=T0,
         write_halt=True,
         checks_overdue=2,
+        first_sweep=interval_start(T0, POLICY.interval),
     )
 
 
@@ -348,4 +349,4 @@ async def test_a_snapshot_of_nothing_is_all_zero(database: Database) -> None:
     """An empty database has a snapshot, too."""
     async with database.reading() as conn:
         found = await snapshot(conn, T0, grace=timedelta(0))
-    assert found == Snapshot(T0, {}, {}, 0, 0, {}, 0.0, None, False, 0)
+    assert found == Snapshot(T0, {}, {}, 0, 0, {}, 0.0, None, False, 0, None)

@@ -246,3 +246,27 @@ async def test_a_broken_export_removes_nobody_and_is_told_once(
         await watched.load(START)
     await watched.load(START, any_removal=True)
     assert await stored(sqlite) == {"t0"}
+
+
+async def test_a_removal_that_an_operator_allowed_elsewhere_is_no_longer_refused(
+    sqlite: Database,  # noqa: F811
+    file: Path,
+    logged: Logged,
+) -> None:
+    """`tenants sync --any-removal` is another process: the service then takes the file, and its gauge goes back."""
+    shelf, metrics = Shelf(load("gem")), Metrics("test")
+    watched, command = (
+        Watchlist(file, sqlite, lambda: shelf, WriteProbes.OFF, POLICY, seen) for seen in (metrics, Metrics("command"))
+    )
+    write(file, *(f"t{number}" for number in range(6)))
+    await watched.load(START)
+    write(file, "t0")
+    for _ in range(2):
+        await watched.look(START)
+    assert b"harvest_monitor_tenants_file_refused 1.0" in metrics.render()[0]
+    await command.load(START, any_removal=True)
+    for _ in range(2):
+        await watched.look(START)
+    assert b"harvest_monitor_tenants_file_refused 0.0" in metrics.render()[0]
+    assert count(logged, "refused_tenants_file") == 1
+    assert count(logged, "loaded_tenants_file") == 3  # at first, by the command, and once more by the service

@@ -1,5 +1,5 @@
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ SNAPSHOT = Snapshot(
     last_completed_sweep=NOW,
     write_halt=True,
     checks_overdue=1,
+    first_sweep=NOW,
 )
 
 
@@ -62,6 +63,7 @@ def metrics() -> Metrics:
     """With one of everything, so that every series there can be is there."""
     metrics = Metrics("0.1.0")
     metrics.request(catalogue().entry("GET /v1/jobs"), Answer(AnswerKind.JSON, 200))
+    metrics.set_interval(timedelta(hours=4))
     metrics.show(SNAPSHOT)
     return metrics
 
@@ -155,13 +157,30 @@ def test_gauges_show_the_last_snapshot(metrics: Metrics) -> None:
     assert value(metrics, "last_completed_sweep_timestamp_seconds") == NOW.timestamp()
     assert value(metrics, "outbox_oldest_age_seconds") == 90.5
 
-    metrics.show(Snapshot(NOW, {"ok": 62}, {}, 0, 0, {}, 0.0, None, write_halt=False, checks_overdue=0))
+    metrics.show(
+        Snapshot(NOW, {"ok": 62}, {}, 0, 0, {}, 0.0, None, write_halt=False, checks_overdue=0, first_sweep=None)
+    )
 
     assert value(metrics, "tenants", state="ok") == 62
     assert value(metrics, "tenants", state="invalid") == 0
     assert value(metrics, "outbox_notices", status="pending") == 0
     assert value(metrics, "write_halt") == 0
     assert "harvest_monitor_last_completed_sweep_timestamp_seconds" not in families(metrics)
+
+
+def test_the_interval_is_exported(metrics: Metrics) -> None:
+    """In seconds, whatever it was written in; a process that checks nothing has none."""
+    assert value(metrics, "interval_seconds") == 4 * 3600
+    assert "harvest_monitor_interval_seconds" not in families(Metrics("0.1.0"))
+
+
+def test_a_refused_tenants_file_shows_until_one_is_loaded(metrics: Metrics) -> None:
+    """Told once, but shown for as long as it stands."""
+    assert value(metrics, "tenants_file_refused") == 0
+    metrics.tenants_file_refused()
+    assert value(metrics, "tenants_file_refused") == 1
+    metrics.tenants_file_loaded()
+    assert value(metrics, "tenants_file_refused") == 0
 
 
 def test_before_the_first_snapshot_there_are_no_such_gauges() -> None:
