@@ -12,6 +12,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -59,6 +60,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._snapshot = _SnapshotCollector()
         self._registry.register(self._snapshot)
+        ProcessCollector(namespace=PREFIX, registry=self._registry)
         self._counters()
         self._gauge_of_build(version)
         self._begin_at_zero()
