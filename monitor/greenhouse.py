@@ -1,10 +1,9 @@
 """Greenhouse as the service reaches it: one wire, one total pace, one request without a key per interval."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from checks.answer import Answer, AnswerKind
 from checks.budget import Pace
@@ -15,14 +14,11 @@ from checks.gate import Gate, origin
 from checks.harvest_key import Means, Question, WriteGuard, check
 from checks.key_state import SETTLES_NOTHING
 from checks.report import CheckReport
+from monitor.clock import elapsed, utc_now
 from monitor.settings import Settings
 from monitor.version import user_agent
 
 MOST_REQUESTS = 90  # of one check of 65 permissions with every control
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class Greenhouse:
         manners: Manners,
         observer: Observer,
         now: Callable[[], datetime] = utc_now,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = elapsed,
     ) -> None:
         gate = Gate(catalogue(), origin(address), user_agent)
         self._wire = Wire(gate, connection, now)
@@ -109,9 +105,14 @@ def open_greenhouse(settings: Settings, observer: Observer) -> Greenhouse:
     )
 
 
+def longest_look(settings: Settings) -> timedelta:
+    """How long a look can last at the utmost: its deadline, and the last request on the wire."""
+    return settings.deadline + settings.request_timeout
+
+
 def hold(settings: Settings) -> timedelta:
-    """How long a check can last at the utmost: its deadline, the last request on the wire, and what is written down."""
-    return settings.deadline + settings.request_timeout + timedelta(minutes=1)
+    """How long a credential is left to whoever has taken it up: the longest look, and what is written down after it."""
+    return longest_look(settings) + timedelta(minutes=1)
 
 
 def places(settings: Settings) -> int:

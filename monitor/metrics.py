@@ -62,6 +62,7 @@ class Metrics:
         self._registry.register(self._snapshot)
         ProcessCollector(namespace=PREFIX, registry=self._registry)
         self._counters()
+        self._own_gauges()
         self._gauge_of_build(version)
         self._begin_at_zero()
 
@@ -72,7 +73,8 @@ class Metrics:
         self._requests = _counter(registry, "requests", "Requests sent to Greenhouse", "class", "status")
         self._waits = _counter(registry, "rate_limit_waits", "Pauses for Greenhouse's rate limit", "reason")
         self._waited = _counter(registry, "rate_limit_wait_seconds", "Time in those pauses", "reason")
-        self._fenced = _counter(registry, "fenced", "Checks whose result was refused, begun under an older epoch")
+        self._fenced = _counter(registry, "fenced", "Checks whose result was not written, overtaken or slept through")
+        self._jumps = _counter(registry, "clock_jumps", "Times the clock was set under the running service")
         self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
         self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
         self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed")
@@ -86,6 +88,14 @@ class Metrics:
             namespace=PREFIX,
             buckets=_BUCKETS,
             registry=registry,
+        )
+
+    def _own_gauges(self) -> None:
+        self._database_trouble = Gauge(
+            "database_trouble",
+            "1 while checks pause because the database takes no writes",
+            namespace=PREFIX,
+            registry=self._registry,
         )
 
     def _gauge_of_build(self, version: str) -> None:
@@ -126,6 +136,12 @@ class Metrics:
 
     def fenced(self) -> None:
         self._fenced.inc()
+
+    def clock_jumped(self) -> None:
+        self._jumps.inc()
+
+    def database_trouble(self, present: bool) -> None:
+        self._database_trouble.set(present)
 
     def delivered(self, sent: int, failed: int) -> None:
         self._sent.inc(sent)

@@ -13,8 +13,9 @@ from checks.errors import CredentialError, HarvestMonitorError
 from checks.harvest_key import Question, untried
 from checks.report import CheckReport
 from monitor.check_document import Checked, CheckError, ExitStatus
+from monitor.clock import utc_now
 from monitor.errors import ConfigurationError
-from monitor.greenhouse import Greenhouse, utc_now
+from monitor.greenhouse import Greenhouse
 from monitor.write_guards import OneShotTenantGuard, OneShotWriteGuard
 
 MOST_SECOND_LOOKS = 3  # a key may be refused, then replaced, then lack something: each is looked at twice

@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+CATCH_UP_PACE = 4  # times the ordinary one: what is late is worked off within a quarter of the interval
+CATCH_UP_AT_ONCE = 10
+CATCH_UP_PER_SECOND = 0.1  # at the least, so that a handful of credentials is not stretched over an hour
 _SHORTEST_WAIT = timedelta(seconds=1)  # even where `confirm_after` is zero, looks that decide nothing are spaced out
 _MOST_DOUBLINGS = 20
 
@@ -46,3 +49,25 @@ def back_off(looks: int, confirm_after: timedelta, interval: timedelta) -> timed
 def interval_start(now: datetime, interval: timedelta) -> datetime:
     """When the interval began that a moment falls into."""
     return now - (now - _EPOCH) % interval
+
+
+class CatchUp:
+    """How many ordinary looks may begin: after an outage of ours, what is late follows without a burst.
+
+    A handful at once, then a multiple of the ordinary pace, which is never felt while the service keeps up.
+    """
+
+    def __init__(self) -> None:
+        self._level = float(CATCH_UP_AT_ONCE)
+        self._at: float | None = None
+
+    def allowed(self, watched: int, interval: timedelta, at: float) -> int:
+        """Looks that may begin at this moment, in seconds of a clock that only goes on; `watched` is all there are."""
+        pace = max(CATCH_UP_PACE * watched / interval.total_seconds(), CATCH_UP_PER_SECOND)
+        gone = 0.0 if self._at is None else at - self._at
+        self._level = min(self._level + gone * pace, max(CATCH_UP_AT_ONCE, 2 * pace))
+        self._at = at
+        return int(self._level)
+
+    def begun(self, looks: int) -> None:
+        self._level -= looks

@@ -1,20 +1,20 @@
 """`serve`: everything that turns by itself, from the start to a clean stop."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from checks.errors import ManifestError
+from monitor.clock import Jumps, elapsed, utc_now
+from monitor.clockwork import Beat, Clockwork
+from monitor.dispatch import Dispatcher
 from monitor.drift import Policy
-from monitor.engine.local import LocalEngine
 from monitor.errors import ConfigurationError, StoreError
-from monitor.greenhouse import hold, open_greenhouse, places, utc_now
+from monitor.greenhouse import hold, longest_look, open_greenhouse, places
 from monitor.installation import installation_key
 from monitor.metrics import Metrics
 from monitor.notices.composer import Composer
@@ -53,17 +53,12 @@ class Service:
     watchlist: Watchlist
     sweeper: Sweeper
     write_stop: WriteStop
-    engine: LocalEngine
+    dispatcher: Dispatcher
     composer: Composer
     outbox: Outbox | None
 
     async def tick(self) -> None:
-        """Hand what is due to the engine, as far as it has room."""
-        if self.engine.free <= 0:
-            return
-        async with self.db.reading() as conn:
-            due = await credentials.due(conn, utc_now(), self.engine.free, self.engine.busy)
-        self.engine.dispatch(due)
+        await self.dispatcher.tick(utc_now())
 
     async def reload(self) -> None:
         await self.watchlist.look(utc_now())
@@ -81,14 +76,17 @@ class Service:
         self.metrics.delivered(deliveries.sent, deliveries.failed)
 
     async def look_back(self) -> None:
-        """Store a halt that could not be, keep the sweeps, mend plans a changed clock left astray, show the gauges."""
+        """Store a halt that could not be, keep the sweeps, mend plans a changed clock left astray."""
         now = utc_now()
         await self.write_stop.store()
         async with self.db.writing() as conn:
             await sweeps.keep(conn, now, self.settings.interval)
             await credentials.bring_back(conn, now, self.settings.interval, hold(self.settings))
+
+    async def show(self) -> None:
+        """The gauges, also while nothing can be written."""
         async with self.db.reading() as conn:
-            self.metrics.show(await snapshot(conn, now, self.settings.deadline))
+            self.metrics.show(await snapshot(conn, utc_now(), self.settings.deadline))
 
     async def reach_database(self) -> None:
         """StoreError unless the database answers in time."""
@@ -112,16 +110,17 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
     async with _assembled(settings) as service:
         address = settings.listen_address
         async with listening(application(service.metrics, service.reach_database), address.host, address.port) as url:
-            clockwork = _Clockwork(service)
-            await service.tick()
-            clockwork.start()
+            clockwork = Clockwork(_beats(service), Jumps(utc_now, elapsed), service.metrics.clock_jumped)
+            clockwork.start("look_back", "show", "tick")
             log.info("serving", address=url, version=VERSION)
             if ready is not None:
                 ready(url)
             await stop.wait()
             seconds = settings.stop_timeout.total_seconds()
             log.info("stopping", seconds=seconds)
-            await asyncio.gather(service.engine.stop(seconds), clockwork.stop(seconds))
+            if service.outbox is not None:
+                service.outbox.stop()
+            await asyncio.gather(service.dispatcher.engine.stop(seconds), clockwork.stop(seconds))
     log.info("stopped")
 
 
@@ -147,8 +146,10 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             drift_policy=policy,
             write_stop=write_stop,
             hold=hold(settings),
+            longest_look=longest_look(settings),
             installation_key=installation_key(settings),
             now=utc_now,
+            clock=elapsed,
         )
         yield Service(
             settings=settings,
@@ -157,7 +158,9 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             watchlist=watched,
             sweeper=sweeper,
             write_stop=write_stop,
-            engine=LocalEngine(sweeper.check, places(settings), time.monotonic),
+            dispatcher=Dispatcher(
+                db, sweeper.check, metrics, places=places(settings), interval=settings.interval, clock=elapsed
+            ),
             composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
             outbox=_outbox(settings, db),
         )
@@ -175,60 +178,20 @@ async def _first_load(watchlist: Watchlist, db: Database) -> None:
         log.error("refused_tenants_file", problem=str(problem))
 
 
+def _beats(service: Service) -> dict[str, Beat]:
+    settle = service.settings.settle
+    return {
+        "tick": Beat(service.tick, TICK),
+        "reload": Beat(service.reload, service.settings.tenants_reload),
+        "compose": Beat(service.compose, min(COMPOSING, max(settle / 2, TICK))),
+        "deliver": Beat(service.deliver, DELIVERY),
+        "look_back": Beat(service.look_back, SNAPSHOT),
+        "show": Beat(service.show, SNAPSHOT),
+    }
+
+
 def _outbox(settings: Settings, db: Database) -> Outbox | None:
     target = settings.mail_target
     if target is None or settings.mail_from is None:
         return None
     return Outbox(db, transport_for(target, settings.smtp_timeout), settings.mail_from)
-
-
-class _Clockwork:
-    """One job per beat of the service; a late beat runs once, and never beside itself."""
-
-    def __init__(self, service: Service) -> None:
-        self._scheduler = AsyncIOScheduler(
-            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        )
-        self._running: set[asyncio.Task[None]] = set()
-        self._outbox = service.outbox
-        settle = service.settings.settle
-        beats = {
-            "tick": (service.tick, TICK),
-            "reload": (service.reload, service.settings.tenants_reload),
-            "compose": (service.compose, min(COMPOSING, max(settle / 2, TICK))),
-            "deliver": (service.deliver, DELIVERY),
-            "look_back": (service.look_back, SNAPSHOT),
-        }
-        for name, (beat, every) in beats.items():
-            self._scheduler.add_job(self._turn, "interval", (name, beat), seconds=every.total_seconds(), id=name)
-        self._scheduler.modify_job("look_back", next_run_time=utc_now())
-
-    def start(self) -> None:
-        self._scheduler.start()
-
-    async def stop(self, seconds: float) -> None:
-        """No beat begins any more; one under way, such as a mail half handed over, may end within so many seconds."""
-        self._scheduler.pause()
-        if self._outbox is not None:
-            self._outbox.stop()
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=seconds)
-            for task in late:
-                task.cancel()
-        self._scheduler.shutdown(wait=False)
-
-    async def _turn(self, name: str, beat: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.create_task(_guarded(name, beat))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        # The scheduler cancels its jobs when it is shut down; the beat itself ends when `stop` says.
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-
-
-async def _guarded(name: str, beat: Callable[[], Awaitable[None]]) -> None:
-    """A beat that fails is told of and tried again at its next turn."""
-    try:
-        await beat()
-    except Exception:
-        log.exception("beat_failed", beat=name)

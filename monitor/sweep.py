@@ -41,7 +41,8 @@ async def give_back(db: Database, claim: Claim, now: datetime) -> None:
 class Sweeper:
     """Checks one credential at a time by its number; `shelf` is replaced when the tenants file is read again.
 
-    `hold` is how long a credential that was taken up is left to whoever took it: longer than any check lasts.
+    `hold` is how long a credential that was taken up is left to whoever took it: longer than any check lasts. A look
+    that took longer than `longest_look` slept on the way: what it saw is old, and is not written down.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Sweeper:
         drift_policy: Policy,
         write_stop: WriteStop,
         hold: timedelta,
+        longest_look: timedelta,
         installation_key: bytes,
         now: Callable[[], datetime],
+        clock: Callable[[], float],
     ) -> None:
         self.shelf = shelf
         self._db = db
@@ -66,8 +69,10 @@ class Sweeper:
         self._drift_policy = drift_policy
         self._write_stop = write_stop
         self._hold = hold
+        self._longest_look = longest_look
         self._installation_key = installation_key
         self._now = now
+        self._clock = clock
 
     async def check(self, credential_id: int) -> None:
         """Take the credential up, look, write down what was found; nothing if somebody else has taken it up since."""
@@ -78,9 +83,10 @@ class Sweeper:
             )
         if claim is None:
             return
+        began = self._clock()
         try:
             report, mark = await self._look(claim)
-            recorded = await record(self._db, claim, report, mark, self._now(), self._drift_policy)
+            recorded = await self._write_down(claim, report, mark, self._clock() - began)
         except BaseException:
             await give_back(self._db, claim, self._now())
             raise
@@ -100,6 +106,12 @@ class Sweeper:
             return await self._greenhouse.check(secret, question, permitted, guard), mark
         except (ConfigurationError, CredentialError, ManifestError) as problem:
             return untried(manifest, str(problem), self._now()), None
+
+    async def _write_down(self, claim: Claim, report: CheckReport, mark: str | None, seconds: float) -> Recorded | None:
+        if seconds > self._longest_look.total_seconds():
+            await give_back(self._db, claim, self._now())
+            return None
+        return await record(self._db, claim, report, mark, self._now(), self._drift_policy)
 
     def _account(self, claim: Claim, report: CheckReport, recorded: Recorded | None) -> None:
         if recorded is None:

@@ -74,6 +74,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL
 
 
 @pytest.fixture
+async def sqlite(_migrated_file: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    """A SQLite database with its tables, for the tests that are not about databases."""
+    path = tmp_path / "harvest-monitor.sqlite3"
+    shutil.copy(_migrated_file, path)
+    database = Database(_sqlite(path))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
 async def database(database_url: URL) -> AsyncIterator[Database]:
     opened = Database(database_url)
     yield opened

@@ -14,6 +14,7 @@ from checks.answer import Answer
 from checks.catalogue import Entry, WriteProbes
 from checks.client import Connection
 from checks.manifest import load
+from monitor.clock import elapsed
 from monitor.drift import Policy
 from monitor.greenhouse import Greenhouse, Manners
 from monitor.metrics import Metrics
@@ -97,7 +98,8 @@ class Installation:
     async def check_due(self) -> int:
         """Check everything that is due now, side by side; how many that were."""
         async with self.db.reading() as conn:
-            due = await credentials.due(conn, self.clock.now, 10_000)
+            found = await credentials.due(conn, self.clock.now, 10_000)
+        due = [*found.pressing, *found.ordinary]
         await asyncio.gather(*map(self.sweeper.check, due))
         return len(due)
 
@@ -140,8 +142,10 @@ async def installation(
             drift_policy=POLICY,
             write_stop=WriteStop(db, NOTICES, clock.read),
             hold=timedelta(minutes=7),
+            longest_look=timedelta(minutes=6),
             installation_key=b"installation key of the tests",
             now=clock.read,
+            clock=elapsed,
         )
         watchlist = Watchlist(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
         yield Installation(folder, db, sandbox, sweeper, watchlist, clock, metrics)

@@ -18,8 +18,9 @@ from monitor import tenants
 from monitor.check_document import CheckError, ExitStatus, document, exit_status
 from monitor.cli.check_view import LiveProgress, show
 from monitor.cli.output import complain, print_json
+from monitor.clock import utc_now
 from monitor.drift import Policy
-from monitor.greenhouse import hold, open_greenhouse, places, utc_now
+from monitor.greenhouse import hold, open_greenhouse, places
 from monitor.installation import installation_key
 from monitor.logs import configure
 from monitor.metrics import Metrics

@@ -7,7 +7,7 @@ import typer
 
 from monitor.cli.output import print_json, print_table
 from monitor.cli.records import moment, who, with_database
-from monitor.greenhouse import utc_now
+from monitor.clock import utc_now
 from monitor.notices import holds
 from monitor.notices.notice import Status
 from monitor.settings import Settings

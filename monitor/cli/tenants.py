@@ -12,8 +12,8 @@ from checks.verdict import REASONS
 from monitor.check_document import ExitStatus
 from monitor.cli.output import complain, print_json, print_table
 from monitor.cli.records import moment, with_database, with_new_database
+from monitor.clock import utc_now
 from monitor.drift import PermissionStanding
-from monitor.greenhouse import utc_now
 from monitor.metrics import Metrics
 from monitor.settings import Settings
 from monitor.store import overview

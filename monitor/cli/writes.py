@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from monitor.check_document import ExitStatus
 from monitor.cli.output import print_json, print_table
 from monitor.cli.records import moment, who, with_database
-from monitor.greenhouse import utc_now
+from monitor.clock import utc_now
 from monitor.settings import Settings
 from monitor.store import halts
 from monitor.store.database import Database

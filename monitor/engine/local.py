@@ -36,6 +36,10 @@ class LocalEngine:
         return frozenset(self._running) | frozenset(self._resting)
 
     @property
+    def idle(self) -> bool:
+        return not self._running
+
+    @property
     def free(self) -> int:
         """How many more jobs may be handed in now."""
         return 0 if self._stopping else self._concurrency - len(self._running)

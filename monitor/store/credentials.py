@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.catalogue import WriteProbes
@@ -14,6 +14,7 @@ from monitor.schedule import key_of, next_regular
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, REFUSAL, TENANT
 
 REMEMBERED_FOR = timedelta(days=30)
+AHEAD = timedelta(hours=1)  # what is dated further ahead was written while the clock was wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,31 @@ class Claim:
         return self.refused if fingerprint == self.fingerprint else frozenset()
 
 
-async def due(conn: AsyncConnection, now: datetime, limit: int, excluding: Collection[int] = ()) -> list[int]:
-    """The credentials to check now, the most overdue first; `excluding` are those being checked already."""
-    statement = (
-        select(CREDENTIAL.c.id)
-        .where(CREDENTIAL.c.next_due <= now)
-        .order_by(CREDENTIAL.c.next_due)
-        .limit(limit + len(excluding))
-    )
-    found = (await conn.execute(statement)).scalars()
-    return [credential_id for credential_id in found if credential_id not in excluding][:limit]
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Credentials to check now: `pressing` are second looks, then first ones; each sort has the most overdue first."""
+
+    pressing: list[int]
+    ordinary: list[int]
+
+
+async def due(conn: AsyncConnection, now: datetime, limit: int, excluding: Collection[int] = ()) -> Due:
+    """Of each sort no more than `limit`; `excluding` are those being checked already."""
+    is_first = CREDENTIAL.c.last_checked_at.is_(None)
+    in_doubt = or_(CREDENTIAL.c.suspects > 0, CREDENTIAL.c.suspect_state.is_not(None))
+    is_due = select(CREDENTIAL.c.id).where(CREDENTIAL.c.next_due <= now).order_by(CREDENTIAL.c.next_due)
+    sorts = []
+    for sort in (in_doubt, is_first, ~is_first & ~in_doubt):
+        found = (await conn.execute(is_due.where(sort).limit(limit + len(excluding)))).scalars()
+        sorts.append([credential_id for credential_id in found if credential_id not in excluding][:limit])
+    second, first, ordinary = sorts
+    return Due([*second, *first][:limit], ordinary)
+
+
+async def watched(conn: AsyncConnection) -> int:
+    """How many credentials are checked at all."""
+    counted = select(func.count()).select_from(CREDENTIAL).where(CREDENTIAL.c.next_due.is_not(None))
+    return int((await conn.execute(counted)).scalar_one())
 
 
 async def number(conn: AsyncConnection, tenant_id: str, label: str) -> int | None:
@@ -146,7 +162,7 @@ async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, 
 
 def _full_look_due(row: Row[Any], now: datetime, interval: timedelta) -> bool:
     """Suspects alone are asked about only between two full looks, and not while the credential itself is in doubt."""
-    if row.last_full_at is None or row.suspect_state is not None:
+    if row.last_full_at is None or row.last_full_at > now or row.suspect_state is not None:
         return True
     return next_regular(key_of(row.tenant_id, row.label), row.last_full_at, interval) <= now
 
@@ -161,6 +177,6 @@ async def _refused(conn: AsyncConnection, credential_id: int, fingerprint: str |
     wanted = select(REFUSAL.c.endpoint).where(
         REFUSAL.c.credential_id == credential_id,
         REFUSAL.c.fingerprint == fingerprint,
-        REFUSAL.c.seen_at >= now - REMEMBERED_FOR,
+        REFUSAL.c.seen_at.between(now - REMEMBERED_FOR, now + AHEAD),
     )
     return frozenset((await conn.execute(wanted)).scalars())

@@ -72,11 +72,11 @@ class Database:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        """StoreError where the database can not be reached, is locked for too long, or can not be written."""
+        """StoreError where the database can not be reached, is locked for too long, damaged, or can not be written."""
         try:
             async with self._engine.connect() as conn:
                 yield conn
-        except OperationalError as error:
+        except DBAPIError as error:
             if not _is_of_the_database(error):
                 raise
             raise StoreError(self._unusable(error)) from error
@@ -194,11 +194,13 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
     return engine
 
 
-def _is_of_the_database(error: OperationalError) -> bool:
-    """Its state and not a statement of ours is at fault: locked, full, not to be written, gone, shutting down."""
+def _is_of_the_database(error: DBAPIError) -> bool:
+    """Its state and not a statement of ours is at fault: locked, full, not to be written, damaged, shutting down."""
     name = getattr(error.orig, "sqlite_errorname", None)
     if name is not None:
         return str(name).startswith(_SQLITE_TROUBLE)
+    if not isinstance(error, OperationalError):
+        return False
     state = getattr(error.orig, "sqlstate", None)
     return state is None or str(state).startswith(("08", "53", "57"))
 

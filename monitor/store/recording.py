@@ -11,7 +11,7 @@ from monitor.drift import Event, Policy, Turn, compare
 from monitor.incidents import Step, Trouble, belongs, causes, step
 from monitor.schedule import key_of, next_due
 from monitor.store import known
-from monitor.store.credentials import Claim
+from monitor.store.credentials import AHEAD, Claim
 from monitor.store.database import Database
 from monitor.store.statements import upsert
 from monitor.store.tables import CAUSE, CHECK, CREDENTIAL, DRIFT_EVENT, INCIDENT, REFUSAL, TENANT
@@ -137,7 +137,7 @@ async def _remember_refusals(conn: AsyncConnection, credential_id: int, turn: Tu
     ours = REFUSAL.c.credential_id == credential_id
     if turn.replaced:
         await conn.execute(delete(REFUSAL).where(ours))
-    recent = select(REFUSAL.c.endpoint).where(ours, REFUSAL.c.seen_at > now - RENEW_REFUSALS_AFTER)
+    recent = select(REFUSAL.c.endpoint).where(ours, REFUSAL.c.seen_at.between(now - RENEW_REFUSALS_AFTER, now + AHEAD))
     stale = turn.refused - set((await conn.execute(recent)).scalars())
     fingerprint = turn.known.credential.fingerprint
     rows = [{"credential_id": credential_id, "endpoint": e, "fingerprint": fingerprint, "seen_at": now} for e in stale]

@@ -27,7 +27,7 @@ async def snapshot(conn: AsyncConnection, now: datetime, grace: timedelta) -> Sn
         incidents_open=await _one(conn, select(func.count()).where(INCIDENT.c.resolved_at.is_(None))),
         outbox_notices=await _outbox(conn),
         outbox_oldest_age_seconds=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
-        last_completed_sweep=await sweeps.last_completed(conn),
+        last_completed_sweep=await sweeps.last_completed(conn, now),
         write_halt=await _one(conn, select(func.count()).where(WRITE_HALT.c.lifted_at.is_(None))) > 0,
         checks_overdue=await _one(conn, select(func.count()).where(CREDENTIAL.c.next_due < now - grace)),
         first_sweep=await sweeps.first(conn),

@@ -1,19 +1,17 @@
-"""A SQLite database with its tables, for the tests that are not about databases."""
+"""A vendor with its sandbox."""
 
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
 
-from monitor.store.database import Database
+from monitor.sandbox.sandbox import Sandbox
+from tests.neighbour import neighbour
+from tests.vendor import Vendor
 
 
 @pytest.fixture
-async def sqlite(_migrated_file: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    path = tmp_path / "harvest-monitor.sqlite3"
-    shutil.copy(_migrated_file, path)
-    database = Database(URL.create("sqlite+aiosqlite", database=str(path)))
-    yield database
-    await database.close()
+def vendor(tmp_path: Path) -> Iterator[Vendor]:
+    sandbox = Sandbox()
+    with neighbour(sandbox) as url:
+        yield Vendor(tmp_path, sandbox, url)

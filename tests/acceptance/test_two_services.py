@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from checks.catalogue import WriteProbes
 from checks.client import Connection
 from checks.manifest import load
+from monitor.clock import elapsed
 from monitor.greenhouse import Greenhouse
 from monitor.metrics import Metrics
 from monitor.sandbox.faults import Fault
@@ -51,7 +52,8 @@ class Pair:
 
     async def due(self) -> list[int]:
         async with self.here.db.reading() as conn:
-            return await credentials.due(conn, self.here.clock.now, 1000)
+            found = await credentials.due(conn, self.here.clock.now, 1000)
+        return [*found.pressing, *found.ordinary]
 
     async def checks(self) -> list[tuple[str, int]]:
         return [(row["tenant_id"], row["requests"]) for row in await rows(self.here.db, CHECK)]
@@ -74,8 +76,10 @@ async def pair(sqlite: Database, tmp_path: Path) -> AsyncIterator[Pair]:
             drift_policy=POLICY,
             write_stop=WriteStop(other, NOTICES, here.clock.read),
             hold=HOLD,
+            longest_look=timedelta(minutes=6),
             installation_key=b"installation key of the tests",
             now=here.clock.read,
+            clock=elapsed,
         )
         yield Pair(here, second)
     await other.close()

@@ -14,6 +14,7 @@ from monitor.drift import EventKind
 from monitor.metrics import Snapshot
 from monitor.schedule import interval_start, key_of, next_regular
 from monitor.store import credentials, halts, history, overview, sweeps
+from monitor.store.credentials import Due
 from monitor.store.database import Database
 from monitor.store.snapshot import snapshot
 from monitor.store.tables import CREDENTIAL, NOTICE, OPERATOR_ACTION, SWEEP, WRITE_HALT
@@ -29,7 +30,8 @@ async def _due(
     database: Database, now: datetime, limit: int = 10, excluding: frozenset[int] = frozenset()
 ) -> list[int]:
     async with database.reading() as conn:
-        return await credentials.due(conn, now, limit, excluding)
+        found = await credentials.due(conn, now, limit, excluding)
+    return [*found.pressing, *found.ordinary]
 
 
 async def _plan_for(database: Database, **moments: datetime) -> None:
@@ -50,6 +52,18 @@ async def test_the_most_overdue_come_first(database: Database) -> None:
     assert await _due(database, T0, limit=2) == [4, 2]
     assert await _due(database, T0, limit=2, excluding=frozenset({4})) == [2, 1]
     assert await _due(database, T0 - 3 * HOUR) == []
+
+
+async def test_what_presses_is_told_from_what_is_ordinary(database: Database) -> None:
+    """Second looks come before first ones, and neither waits behind what is merely late."""
+    await sync(database, *map(a_tenant, "abcd"))
+    for number, verdict in ((1, "g"), (2, "g"), (3, "m")):
+        await check(database, served({"jobs": verdict}), T0, credential_id=number)
+    await check(database, failed(BLOCKED), T0 + MINUTE, credential_id=2)
+    await _plan_for(database, a=T0 - 3 * HOUR, b=T0, c=T0 - HOUR, d=T0 - 2 * HOUR)
+    async with database.reading() as conn:
+        assert await credentials.due(conn, T0, 10) == Due(pressing=[3, 2, 4], ordinary=[1])
+        assert await credentials.watched(conn) == 4
 
 
 async def test_a_claim_that_came_to_nothing_is_due_again(database: Database) -> None:
@@ -105,9 +119,9 @@ async def _plan_of_due(conn: AsyncConnection) -> str:
     event.listen(conn.sync_connection, "before_cursor_execute", note)
     await credentials.due(conn, T0, 100)
     event.remove(conn.sync_connection, "before_cursor_execute", note)
-    ((statement, parameters),) = sent
     explain = "EXPLAIN QUERY PLAN " if conn.dialect.name == "sqlite" else "EXPLAIN "
-    return "\n".join(str(row) for row in await conn.exec_driver_sql(explain + statement, parameters))
+    plans = [await conn.exec_driver_sql(explain + statement, parameters) for statement, parameters in sent]
+    return "\n".join(str(row) for plan in plans for row in plan)
 
 
 async def test_what_is_due_is_found_by_its_index(database: Database) -> None:
@@ -142,7 +156,28 @@ async def test_a_sweep_ends_when_everybody_was_looked_at(database: Database) -> 
     assert await _keep(database, T0 + 2 * HOUR) == [(T0, T0 + 2 * HOUR)]
     assert await _keep(database, T0 + 3 * HOUR) == [(T0, T0 + 2 * HOUR)]
     async with database.reading() as conn:
-        assert await sweeps.last_completed(conn) == T0 + 2 * HOUR
+        assert await sweeps.last_completed(conn, T0 + 2 * HOUR) == T0 + 2 * HOUR
+
+
+async def test_a_sweep_that_a_wrong_clock_put_ahead_is_not_the_last(database: Database) -> None:
+    """With the clock back where it belongs, the last sweep is one of the past; the other would hide an outage."""
+    await sync(database, a_tenant("a"))
+    await check(database, served({"jobs": "g"}), T0)
+    await _keep(database, T0)
+    await check(database, served({"jobs": "g"}), T0 + 24 * HOUR)
+    await _keep(database, T0 + 24 * HOUR)
+    async with database.reading() as conn:
+        assert await sweeps.last_completed(conn, T0 + 24 * HOUR) == T0 + 24 * HOUR
+        assert await sweeps.last_completed(conn, T0 + HOUR) == T0
+
+
+async def test_after_the_clock_was_set_back_a_full_look_is_due(database: Database) -> None:
+    """A last full look that lies ahead says nothing: the suspects alone would be asked about for as long."""
+    await sync(database, a_tenant("a"))
+    await check(database, served({"jobs": "g", "users": "g"}), T0 + 24 * HOUR)
+    await check(database, served({"jobs": "m", "users": "g"}), T0 + 24 * HOUR)
+    assert (await claim(database, now=T0 + 24 * HOUR + MINUTE)).suspects == {"jobs"}
+    assert (await claim(database, now=T0)).suspects == frozenset()
 
 
 async def test_nobody_waits_for_what_is_not_checked(database: Database) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event
 from checks.catalogue import WriteProbes
 from checks.credential import CredentialState
 from monitor.store import credentials, overview
+from monitor.store.credentials import Due
 from monitor.store.database import Database
 from monitor.store.recording import record
 from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, INCIDENT, PERMISSION_STATE, TENANT
@@ -119,7 +120,7 @@ async def test_a_tenant_that_comes_back_goes_on(database: Database) -> None:
     await sync(database)
     assert await sync(database, a_tenant("acme"), now=LATER) == Synced(added=1, changed=0, removed=0)
     async with database.reading() as conn:
-        assert await credentials.due(conn, LATER, limit=10) == [1]
+        assert await credentials.due(conn, LATER, limit=10) == Due(pressing=[], ordinary=[1])
     for minute in range(2):
         await check(database, served({"jobs": "m"}), LATER + timedelta(minutes=minute))
     assert [row["kind"] for row in await rows(database, DRIFT_EVENT)] == ["lost"]

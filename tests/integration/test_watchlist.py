@@ -21,7 +21,6 @@ from monitor.shelf import Shelf
 from monitor.store.database import Database
 from monitor.store.tenants import active_ids
 from monitor.watchlist import RemovalRefused, Watchlist
-from tests.acceptance.conftest import sqlite  # noqa: F401
 from tests.installation import POLICY, START
 
 Logged = list[MutableMapping[str, Any]]
@@ -40,7 +39,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watched(sqlite: Database, file: Path) -> Watchlist:  # noqa: F811
+def watched(sqlite: Database, file: Path) -> Watchlist:
     shelf = Shelf(load("gem"))
     return Watchlist(file, sqlite, lambda: shelf, WriteProbes.OFF, POLICY, Metrics("test"))
 
@@ -96,7 +95,7 @@ async def test_a_file_that_did_not_change_is_not_read_again(watched: Watchlist, 
 async def test_a_reload_that_the_database_failed_is_tried_again_though_the_file_stays(
     watched: Watchlist,
     file: Path,
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
 ) -> None:
     """Every look fails while the database does, aloud; the first one after that has the new tenant."""
     write(file, "acme")
@@ -119,7 +118,7 @@ BROKEN = [("tenants: [", "is not YAML"), ("tenants: []", "one tenant or more"), 
 async def test_what_is_wrong_with_the_file_is_told_once_until_it_changes(
     watched: Watchlist,
     file: Path,
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
     logged: Logged,
     content: str,
     word: str,
@@ -142,7 +141,7 @@ async def test_what_is_wrong_with_the_file_is_told_once_until_it_changes(
 async def test_a_file_that_is_gone_is_told_once_and_read_when_it_is_back(
     watched: Watchlist,
     file: Path,
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
     logged: Logged,
 ) -> None:
     """Also where the file that comes back is the very one that went."""
@@ -174,7 +173,7 @@ async def test_a_changed_mode_alone_has_the_file_read_again(watched: Watchlist, 
 async def test_a_change_that_keeps_size_and_time_is_seen(
     watched: Watchlist,
     file: Path,
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
 ) -> None:
     """Written in place with a name as long, and the old time put back, as some tools that copy do."""
     write(file, "acme", "globex")
@@ -202,7 +201,7 @@ def pipe_at(path: Path) -> Iterator[None]:
 async def test_a_named_pipe_is_refused_in_words_and_at_once(
     watched: Watchlist,
     file: Path,
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
     logged: Logged,
 ) -> None:
     """Reading it would wait for a writer for ever: at the start it is an error, later it is told once."""
@@ -230,7 +229,7 @@ async def test_a_folder_is_refused_in_words(watched: Watchlist, file: Path) -> N
 async def test_a_broken_export_removes_nobody_and_is_told_once(
     watched: Watchlist,
     file: Path,
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
     logged: Logged,
 ) -> None:
     """Five of six gone: refused, with the way to mean it; meant, it is done."""

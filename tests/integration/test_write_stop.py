@@ -21,7 +21,6 @@ from monitor.store.credentials import Claim
 from monitor.store.database import Database
 from monitor.store.tables import CHECK, NOTICE, WRITE_HALT
 from monitor.write_guards import StoredWriteGuard, WriteStop
-from tests.acceptance.conftest import sqlite  # noqa: F401
 from tests.installation import NOTICES, Installation, installation
 from tests.store import a_tenant, claim, rows, sync
 
@@ -167,7 +166,7 @@ def writes_sent(here: Installation, account: str) -> list[str]:
 
 
 async def test_a_2xx_in_a_check_leaves_one_halt_and_one_notice_to_the_operator(
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
     tmp_path: Path,
 ) -> None:
     """Nothing is written after it, in this check or in anybody's; the check itself is recorded."""
@@ -188,7 +187,7 @@ async def test_a_2xx_in_a_check_leaves_one_halt_and_one_notice_to_the_operator(
 
 
 async def test_a_halt_that_can_not_be_written_still_ends_the_writes_of_the_check(
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
     tmp_path: Path,
 ) -> None:
     """The database says that no halt stands, for it refused the row: the check and all after it write no more."""

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.schedule import back_off, interval_start, key_of, next_due, next_regular, phase
+from monitor.schedule import (
+    CATCH_UP_AT_ONCE,
+    CATCH_UP_PACE,
+    CATCH_UP_PER_SECOND,
+    CatchUp,
+    back_off,
+    interval_start,
+    key_of,
+    next_due,
+    next_regular,
+    phase,
+)
 from tests.reports import HOUR, MINUTE, T0
 
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
@@ -92,3 +103,38 @@ def test_an_interval_begins_where_the_last_one_ended(now: datetime, interval: ti
 def test_four_hours_begin_on_the_clock() -> None:
     """With four hours the intervals begin at 00:00, 04:00, 08:00 and so on, UTC."""
     assert interval_start(T0 + 3 * HOUR, 4 * HOUR) == T0
+
+
+@given(
+    st.integers(0, 100_000),
+    st.timedeltas(timedelta(seconds=1), timedelta(days=1)),
+    st.lists(st.tuples(st.floats(0, 3600), st.floats(0, 1)), max_size=30),
+)
+def test_what_is_late_is_caught_up_without_a_burst(
+    watched: int, interval: timedelta, steps: list[tuple[float, float]]
+) -> None:
+    """In any stretch of time no more begins than a handful and the pace of catching up times its seconds."""
+    catch_up, at, begun = CatchUp(), 0.0, [0]
+    pace = max(CATCH_UP_PACE * watched / interval.total_seconds(), CATCH_UP_PER_SECOND)
+    moments = [0.0]
+    for passed, share in steps:
+        at += passed
+        looks = int(catch_up.allowed(watched, interval, at) * share)
+        assert looks >= 0
+        catch_up.begun(looks)
+        moments.append(at)
+        begun.append(begun[-1] + looks)
+    at_once = max(CATCH_UP_AT_ONCE, 2 * pace)
+    for first in range(len(begun)):
+        for last in range(first + 1, len(begun)):
+            assert begun[last] - begun[first] <= at_once + pace * (moments[last] - moments[first + 1]) + 0.001
+
+
+def test_a_service_that_keeps_up_never_waits() -> None:
+    """Ten thousand credentials at their own moments, a tick every second: whatever is due may begin."""
+    catch_up, interval = CatchUp(), 4 * HOUR
+    seconds = interval.total_seconds()
+    due = Counter(int(phase(f"tenant-{number}", interval).total_seconds()) for number in range(10_000))
+    for at in range(int(seconds)):
+        assert catch_up.allowed(10_000, interval, at) >= due[at]
+        catch_up.begun(due[at])

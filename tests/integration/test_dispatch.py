@@ -1,0 +1,131 @@
+"""What begins when: pressing looks at once, late ones without a burst, none while the database fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import update
+from structlog.testing import capture_logs
+
+from monitor.dispatch import TRY_AGAIN_SECONDS, Dispatcher
+from monitor.errors import StoreError
+from monitor.metrics import Metrics
+from monitor.schedule import CATCH_UP_AT_ONCE, CATCH_UP_PACE
+from monitor.store import credentials
+from monitor.store.database import Database
+from monitor.store.tables import CREDENTIAL
+from tests.reports import HOUR, POLICY, T0
+from tests.store import HOLD, a_tenant, sync
+
+
+class Stand:
+    """A dispatcher over a database of so many credentials, with a clock that is set by hand."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.metrics = Metrics("test")
+        self.seconds = 0.0
+        self.begun: list[int] = []
+        self.trouble: StoreError | None = None
+        self.dispatcher = Dispatcher(
+            database, self.check, self.metrics, places=1000, interval=POLICY.interval, clock=lambda: self.seconds
+        )
+
+    async def check(self, credential_id: int) -> None:
+        self.begun.append(credential_id)
+        if self.trouble is not None:
+            raise self.trouble
+        async with self.database.writing() as conn:
+            await credentials.claim_due(conn, credential_id, T0, POLICY.interval, held_until=T0 + HOLD)
+
+    async def tick(self) -> int:
+        """One tick and what it began, to the end; how many looks that were."""
+        before = len(self.begun)
+        await self.dispatcher.tick(T0)
+        while not self.dispatcher.engine.idle:
+            await asyncio.sleep(0.001)
+        return len(self.begun) - before
+
+    @property
+    def reports_trouble(self) -> bool:
+        return "harvest_monitor_database_trouble 1.0" in self.metrics.render()[0].decode()
+
+
+@asynccontextmanager
+async def stand(database: Database, watched: int, *, looked_at: bool = True) -> AsyncIterator[Stand]:
+    await sync(database, *(a_tenant(f"t{number:04}") for number in range(watched)), now=T0 - HOUR)
+    if looked_at:
+        async with database.writing() as conn:
+            await conn.execute(update(CREDENTIAL).values(last_checked_at=T0 - 24 * HOUR))
+    yield Stand(database)
+
+
+async def test_after_an_outage_late_looks_follow_without_a_burst(sqlite: Database) -> None:
+    """A handful at once, then four times the ordinary pace: everybody within a quarter of the interval."""
+    async with stand(sqlite, watched=800) as it:
+        assert await it.tick() == CATCH_UP_AT_ONCE
+        assert await it.tick() == 0
+        begun = CATCH_UP_AT_ONCE
+        pace = CATCH_UP_PACE * 800 / POLICY.interval.total_seconds()
+        while begun < 800:
+            it.seconds += 10
+            looks = await it.tick()
+            assert looks <= 10 * pace + 1
+            begun += looks
+        assert it.seconds <= POLICY.interval.total_seconds() / CATCH_UP_PACE + 10
+
+
+async def test_first_looks_and_second_ones_wait_for_no_backlog(sqlite: Database) -> None:
+    """Whoever is new, or in doubt, is looked at by the first tick, however many are late."""
+    async with stand(sqlite, watched=300) as it:
+        async with sqlite.writing() as conn:
+            c = CREDENTIAL.c
+            await conn.execute(update(CREDENTIAL).where(c.id.in_([290, 291])).values(last_checked_at=None))
+            await conn.execute(update(CREDENTIAL).where(c.id == 300).values(suspects=1, next_due=T0))
+        await it.tick()
+        assert it.begun[:3] == [300, 290, 291]
+        assert len(it.begun) == 3 + CATCH_UP_AT_ONCE
+
+
+async def test_a_new_installation_looks_at_everybody_at_once(sqlite: Database) -> None:
+    """First looks are no backlog."""
+    async with stand(sqlite, watched=50, looked_at=False) as it:
+        assert await it.tick() == 50
+
+
+async def test_trouble_with_the_database_pauses_all_and_one_finds_out(sqlite: Database) -> None:
+    """It is told once; every few seconds one look tries, and the first that can write lets all go on."""
+    async with stand(sqlite, watched=20, looked_at=False) as it:
+        it.trouble = StoreError("no room left")
+        with capture_logs() as logged:
+            assert await it.tick() == 20
+            assert await it.tick() == 0
+            assert it.reports_trouble
+            for _ in range(3):
+                it.seconds += TRY_AGAIN_SECONDS
+                assert await it.tick() == 1
+                assert await it.tick() == 0
+            it.trouble = None
+            it.seconds += TRY_AGAIN_SECONDS
+            assert await it.tick() == 1
+            assert not it.reports_trouble
+            assert await it.tick() == 19
+    assert _told(logged) == [("checks_paused", "no room left"), ("checks_go_on", None)]
+
+
+async def test_a_database_that_can_not_be_read_pauses_too(sqlite: Database) -> None:
+    """The tick itself does not fail: it says so, and tries again."""
+    async with stand(sqlite, watched=1) as it:
+        await sqlite.close()
+        path = sqlite.url.database or ""
+        with open(path, "r+b") as file:
+            file.write(b"this is no database" * 300)
+        with capture_logs() as logged:
+            assert await it.tick() == 0
+        assert it.reports_trouble
+    assert [event for event, _ in _told(logged)] == ["checks_paused"]
+
+
+def _told(logged: list[MutableMapping[str, Any]]) -> list[tuple[str, str | None]]:
+    return [(line["event"], line.get("problem")) for line in logged]
