@@ -248,7 +248,7 @@ async def test_a_broken_export_removes_nobody_and_is_told_once(
 
 
 async def test_a_removal_that_an_operator_allowed_elsewhere_is_no_longer_refused(
-    sqlite: Database,  # noqa: F811
+    sqlite: Database,
     file: Path,
     logged: Logged,
 ) -> None:
