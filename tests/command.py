@@ -24,9 +24,9 @@ def environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
     return {**kept, "COLUMNS": "100", **given}
 
 
-def run(folder: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, command: Path = COMMAND, **settings: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(COMMAND), *arguments],
+        [str(command), *arguments],
         cwd=folder,
         env=environment(folder, settings),
         capture_output=True,
@@ -73,12 +73,12 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, **settings: object) -> Iterator[Serving]:
+def serving(folder: Path, command: Path = COMMAND, **settings: object) -> Iterator[Serving]:
     """`harvest-monitor serve` in `folder` until the context ends; killed if it is still there then."""
     log_file = folder / f"serve-{time.monotonic_ns()}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
-            [str(COMMAND), "serve"],
+            [str(command), "serve"],
             cwd=folder,
             env=environment(folder, {"listen": "127.0.0.1:0", **settings}),
             stdout=log,

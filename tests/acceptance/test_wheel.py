@@ -1,0 +1,146 @@
+"""The wheel on its own: in an empty folder, beside the packages of requirements.lock and nothing else."""
+
+import re
+import subprocess
+import sys
+import urllib.request
+import venv
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from monitor.version import VERSION
+from tests.command import SECONDS, environment, run, serving, until
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("checks", "monitor", "templates")
+SCENARIO = """
+accounts:
+  - name: acme
+    key: {grants: {from: gem, without: [GET /v1/offers]}, text: sandbox-acme-1}
+    settings: {limit: 100000}
+"""
+TENANTS = """
+tenants:
+  - id: acme
+    name: Acme Corp
+    csm: {name: Dana Reyes, email: dana@vendor.example}
+    credential: {kind: harvest-key, label: Gem Harvest API Key, key: "file:FOLDER/key"}
+"""
+QUICK = {
+    "requests_per_second": 0,
+    "confirm_after": 0,
+    "settle": "1s",
+    "notices": "csm",
+    "smtp_url": "mailbox:mail",
+    "mail_from": "monitor@vendor.example",
+    "operator_mail": "ops@vendor.example",
+}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT))
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The installed command, in an environment that reaches neither the working copy nor what only tests need."""
+    home = tmp_path_factory.mktemp("installed")
+    venv.create(home, symlinks=True)
+    (site,) = home.glob("lib/python3*/site-packages")
+    for name in locked():
+        for part in distribution_parts(name):
+            (site / part.name).symlink_to(part)
+    pip("--python", str(home / "bin" / "python"), "install", "--no-deps", "--no-index", str(wheel))
+    return home / "bin" / "harvest-monitor"
+
+
+def pip(*arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def locked() -> list[str]:
+    """The packages of requirements.lock."""
+    return re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text("utf-8"), re.M)
+
+
+def distribution_parts(name: str) -> set[Path]:
+    """What stands in site-packages for it: modules, packages, and what says which release it is."""
+    found = distribution(name)
+    first = {file.parts[0] for file in found.files or [] if file.parts[0] not in ("..", "__pycache__")}
+    return {Path(str(found.locate_file(part))) for part in first}
+
+
+@contextmanager
+def imitated_greenhouse(folder: Path, command: Path) -> Iterator[str]:
+    (folder / "scenario.yaml").write_text(SCENARIO, "ascii")
+    process = subprocess.Popen(
+        [str(command), "sandbox", "--scenario", "scenario.yaml", "--port", "0"],
+        cwd=folder,
+        env=environment(folder, {}),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr is not None
+        try:
+            found = re.search(r"http://[^ ]+:\d+", process.stderr.readline())
+            assert found is not None
+            yield found[0]
+        finally:
+            process.terminate()
+
+
+def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
+    """Templates, manifests, migrations, the catalogue and the sandbox's page are in it; tests and keys are not."""
+    with zipfile.ZipFile(wheel) as opened:
+        packed = {name for name in opened.namelist() if ".dist-info/" not in name}
+    assert packed == {
+        str(file.relative_to(ROOT))
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+
+
+def test_the_installed_command_knows_nothing_of_the_working_copy(command: Path, tmp_path: Path) -> None:
+    """What the next test runs is the wheel: no import of it leads into the working copy or to a test's package."""
+    code = "import sys, checks, monitor, templates; print(*sys.path, checks.__file__, monitor.__file__, sep='\\n')"
+    python = command.with_name("python")
+    told = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS)
+    assert told.returncode == 0, told.stderr
+    assert str(ROOT) not in told.stdout
+    missing = subprocess.run([python, "-c", "import pytest"], cwd=tmp_path, capture_output=True, timeout=SECONDS)
+    assert missing.returncode == 1
+    assert run(tmp_path, "--version", command=command).stdout == f"harvest-monitor {VERSION}\n"
+
+
+def test_it_does_its_whole_work_in_an_empty_folder(command: Path, tmp_path: Path) -> None:
+    """From the catalogue to the mail: it imitates Greenhouse, makes a database, checks, and writes to the CSM."""
+    assert "PUT: Merge two candidates" in run(tmp_path, "manifest", "show", "gem", command=command).stdout
+    upgraded = run(tmp_path, "db", "upgrade", command=command)
+    assert upgraded.stdout == "the tables are those of this release\n", upgraded.stderr
+    (tmp_path / "key").write_text("sandbox-acme-1", "ascii")
+    (tmp_path / "tenants.yaml").write_text(TENANTS.replace("FOLDER", str(tmp_path)), "ascii")
+    with imitated_greenhouse(tmp_path, command) as url:
+        with urllib.request.urlopen(f"{url}/_sandbox/", timeout=SECONDS) as page:
+            assert b"<html" in page.read()
+        with serving(tmp_path, command, harvest_url=url, **QUICK) as service:
+            (mail,) = until(lambda: sorted((tmp_path / "mail").glob("*acme*.html")))
+            assert "GET: List offers" in mail.read_text("utf-8")
+            assert service.stop() == 0
