@@ -22,6 +22,8 @@ def second_look(question: Question, first: CheckReport) -> Question | None:
 
 def settles(first: CheckReport, second: CheckReport) -> bool:
     """The second look, at the same key, says enough about what the first one saw; else something turned meanwhile."""
+    if _shared(first, second):
+        return True
     if second.partial:
         return second.state not in _LOOKED_AT_TWICE
     return second.state is first.state
@@ -30,7 +32,9 @@ def settles(first: CheckReport, second: CheckReport) -> bool:
 def together(first: CheckReport, second: CheckReport) -> CheckReport:
     """Both looks as one report. A full second look stands for itself; a partial one decides on the suspects only."""
     merged = second
-    if second.partial:
+    if _shared(first, second):
+        merged = first
+    elif second.partial:
         decided = {finding.permission_id: _decided(finding) for finding in second.findings}
         merged = replace(first, findings=tuple(decided.get(f.permission_id, f) for f in first.findings))
     return replace(
@@ -40,6 +44,11 @@ def together(first: CheckReport, second: CheckReport) -> CheckReport:
         alarms=first.alarms + second.alarms,
         started_at=first.started_at,
     )
+
+
+def _shared(first: CheckReport, second: CheckReport) -> bool:
+    """Blocked, and then checks paused because of the trouble of many: that they share it confirms it."""
+    return first.state is CredentialState.BLOCKED and second.paused
 
 
 def _decided(finding: Finding) -> Finding:

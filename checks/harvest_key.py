@@ -12,7 +12,7 @@ from checks.catalogue import Catalogue, Cell, Entry, RequestClass, Service, Writ
 from checks.credential import CredentialState
 from checks.key_state import looks_retired, state_of
 from checks.manifest import Manifest, Permission
-from checks.report import CheckReport, Excess, Finding, Verdict, WriteAlarm
+from checks.report import PAUSED, CheckReport, Excess, Finding, Verdict, WriteAlarm
 from checks.verdict import READS, WRITES, Evidence, Judgement, Rule, judge, positive_control, view
 
 STOP_AFTER_UNKNOWN_REFUSALS = 2
@@ -20,6 +20,7 @@ STOP_AFTER_FAILURES = 3
 FEWEST_LISTS = 3
 MOST_POSITIVE_CONTROLS = 3
 _FAILURES = frozenset({AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.SERVER_ERROR})
+_MAY_BE_SHARED = frozenset({CredentialState.BLOCKED, CredentialState.UNREACHABLE})
 
 
 class WriteGuard(Protocol):
@@ -48,8 +49,8 @@ class Question:
 class Means:
     """What a check works with: the writes' guard, the request without a key, the clocks, and the time it may take.
 
-    `clock` counts seconds, also while the machine sleeps. `stop` is asked before every request: a reason, which is a
-    key of verdict.REASONS, ends the check there.
+    `clock` counts seconds, also while the machine sleeps. `stop` is asked before every request: where it says so, the
+    check ends there and is `paused`.
     """
 
     guard: WriteGuard
@@ -57,7 +58,7 @@ class Means:
     now: Callable[[], datetime]
     clock: Callable[[], float]
     deadline_seconds: float
-    stop: Callable[[], str | None]
+    stop: Callable[[], bool]
 
 
 class _EndOfCheck(Exception):
@@ -69,8 +70,7 @@ async def check(inquiry: Asking, question: Question, catalogue: Catalogue, means
     started_at, started = means.now(), means.clock()
     conduct = _Conduct(inquiry, question, catalogue, means, ends_at=started + means.deadline_seconds)
     await conduct.run()
-    state, detail = state_of(conduct.answers.values(), conduct.anonymous, started_at)
-    report = _Judge(conduct).report(state, detail)
+    report = _Judge(conduct).report(*conduct.state(started_at))
     return replace(
         report,
         started_at=started_at,
@@ -147,6 +147,12 @@ class _Conduct:
         except _EndOfCheck as end:
             self.cut_short = str(end)
 
+    def state(self, now: datetime) -> tuple[CredentialState, str]:
+        """State and detail code. What fails while many are in trouble says nothing of this credential."""
+        state, detail = state_of(self.answers.values(), self.anonymous, now)
+        shared = state in _MAY_BE_SHARED and self.means.stop()
+        return (CredentialState.OK, PAUSED) if shared or self.cut_short == PAUSED else (state, detail)
+
     async def _ask_everything(self) -> None:
         wanted, outside = self._entries(self.wanted), self._entries(self.outside)
         reads = [entry for entry in (*wanted, *outside) if not entry.is_write]
@@ -193,9 +199,10 @@ class _Conduct:
         return not entry.is_write or await self.means.guard.may_write(entry)
 
     def _stop_if_told(self) -> None:
-        reason = "deadline" if self.means.clock() >= self.ends_at else self.means.stop()
-        if reason is not None:
-            raise _EndOfCheck(reason)
+        if self.means.clock() >= self.ends_at:
+            raise _EndOfCheck("deadline")
+        if self.means.stop():
+            raise _EndOfCheck(PAUSED)
 
     async def heard(self, entry: Entry, answer: Answer) -> None:
         """Every answer is seen here the moment it comes, also one that comes after the deadline."""
@@ -302,25 +309,25 @@ class _Judge:
 
     def report(self, state: CredentialState, detail: str) -> CheckReport:
         manifest = self.conduct.question.manifest
-        served = state is CredentialState.OK
+        void = _void(state, detail)
+        served = void is None
         return CheckReport(
             manifest_name=manifest.name,
             manifest_version=manifest.version,
             manifest_digest=manifest.digest,
             state=state,
             detail=detail,
-            findings=tuple(self._finding(permission, state) for permission in self.conduct.wanted),
+            findings=tuple(self._finding(permission, void) for permission in self.conduct.wanted),
             excess=self._excess() if served else (),
             no_excess=self._no_excess() if served else frozenset(),
             refused=self._refused() if served else frozenset(),
             alarms=tuple(self.conduct.alarms),
         )
 
-    def _finding(self, permission: Permission, state: CredentialState) -> Finding:
+    def _finding(self, permission: Permission, void: str | None) -> Finding:
         judgement = self._judgement(permission)
-        if state is not CredentialState.OK and judgement.verdict is not Verdict.NOT_CHECKABLE:
-            reason = "invalid_key" if state is CredentialState.INVALID else state.value
-            judgement = Judgement(Rule.NOT_ASKED, reason)
+        if void is not None and judgement.verdict is not Verdict.NOT_CHECKABLE:
+            judgement = Judgement(Rule.NOT_ASKED, void)
         return Finding(
             permission_id=permission.id,
             group=permission.group,
@@ -367,3 +374,15 @@ class _Judge:
         required = self.conduct.evidence.required
         answers = self.conduct.answers
         return frozenset(e for e in required if e in answers and answers[e].kind is AnswerKind.PERMISSION)
+
+
+def _void(state: CredentialState, detail: str) -> str | None:
+    """Why no verdict of the check stands, if none does: a key of verdict.REASONS."""
+    if detail == PAUSED:
+        return PAUSED
+    match state:
+        case CredentialState.OK:
+            return None
+        case CredentialState.INVALID:
+            return "invalid_key"
+    return state.value

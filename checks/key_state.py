@@ -22,6 +22,7 @@ DETAILS = {
     "no_usable_answer": "answers came, but none that the API gives",
     "misconfigured": "the tenants file or a reference in it is wrong; the message beside it says what and where",
     "deadline": "the time for the check ran out before the first usable answer",
+    "paused": "checks paused because many tenants were in trouble at once: nothing is known of this one",
 }
 """Every code that `detail` can hold, with its meaning; docs/verdicts.md carries the same table."""
 

@@ -15,6 +15,10 @@ class Verdict(StrEnum):
     NOT_CHECKABLE = "not_checkable"
 
 
+PAUSED = "paused"
+"""Reason and detail of a check that was ended from outside before it was done."""
+
+
 class Outcome(StrEnum):
     """One word for a whole check: the first of these that applies, from the top."""
 
@@ -85,6 +89,11 @@ class CheckReport:
     requests: int = 0
     duration_seconds: float = 0.0
     partial: bool = False
+
+    @property
+    def paused(self) -> bool:
+        """It was ended from outside and is no look: nothing follows from it, and it has to be made again."""
+        return self.detail == PAUSED
 
     @property
     def outcome(self) -> Outcome:

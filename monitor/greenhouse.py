@@ -61,7 +61,7 @@ class Greenhouse:
             now=self._now,
             clock=self._clock,
             deadline_seconds=self._manners.deadline_seconds,
-            stop=lambda: None,
+            stop=lambda: False,
         )
         async with self._wire.line() as line:
             inquiry = Inquiry(

@@ -1,10 +1,11 @@
 """Reports of checks as tests need them, in short hand."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from checks.credential import CredentialState
-from checks.report import CheckReport, Excess, Finding, Verdict
+from checks.report import PAUSED, CheckReport, Excess, Finding, Verdict
 from monitor.drift import Policy
 
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -60,6 +61,12 @@ def served(
         duration_seconds=1.5,
         partial=partial,
     )
+
+
+def paused(verdicts: Collection[str] = ("jobs",), *, partial: bool = False) -> CheckReport:
+    """A check that was ended from outside; what it says of permissions is void."""
+    findings = tuple(finding(id_, Verdict.UNDECIDED, reason=PAUSED) for id_ in verdicts)
+    return replace(served({}, partial=partial), detail=PAUSED, findings=findings, requests=1)
 
 
 def failed(state: CredentialState, detail: str = "", *, partial: bool = False) -> CheckReport:

@@ -6,6 +6,8 @@
 3. Permissions turn (`drift.permissions`). A full look forgets, without an event, what the manifest no longer holds. A
    look at suspects only that was taken with a new secret is no baseline: it decides nothing, and a full one follows.
 4. Excess turns (`drift.excess`), in full looks only.
+
+A check that was paused is no look: nothing is known by it, and it is made again.
 """
 
 from collections.abc import Mapping
@@ -61,6 +63,8 @@ class Turn:
 
 def compare(known: Known, report: CheckReport, fingerprint: str | None, now: datetime, policy: Policy) -> Turn:
     """`fingerprint` is that of the secret looked with; None, where it could not be resolved, replaces nothing."""
+    if report.paused:
+        return Turn(known, events=(), refused=frozenset(), replaced=False, look_again=timedelta(0))
     replaced = known.credential.fingerprint is not None and fingerprint not in (None, known.credential.fingerprint)
     events = []
     if replaced:

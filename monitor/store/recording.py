@@ -40,7 +40,8 @@ async def record(
         before = await known.load(conn, claim.credential_id)
         turn = compare(before, report, fingerprint, now, policy)
         check_id = await _write_summary(conn, claim, report, fingerprint, now)
-        await known.save(conn, claim.credential_id, before, turn.known)
+        if turn.known != before:
+            await known.save(conn, claim.credential_id, before, turn.known)
         await _remember_refusals(conn, claim.credential_id, turn, now)
         due = next_due(key_of(claim.tenant_id, claim.label), now, policy.interval, turn.look_again)
         await _plan(conn, claim.credential_id, due)

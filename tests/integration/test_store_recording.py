@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from checks.catalogue import WriteProbes
 from checks.credential import CredentialState
-from checks.report import Excess, Outcome
+from checks.report import CheckReport, Excess, Outcome
 from monitor.incidents import Step
 from monitor.schedule import key_of, next_regular
 from monitor.store import credentials
@@ -27,7 +27,7 @@ from monitor.store.tables import (
     TENANT,
 )
 from monitor.tenants import Declined
-from tests.reports import DIGEST, HOUR, KEY, MINUTE, OTHER_KEY, POLICY, T0, failed, served
+from tests.reports import DIGEST, HOUR, KEY, MINUTE, OTHER_KEY, POLICY, T0, failed, paused, served
 from tests.store import HOLD, a_tenant, check, claim, everything, rows, sync
 
 DAY = 24 * HOUR
@@ -98,6 +98,33 @@ async def test_a_loss_from_suspicion_to_regain(database: Database) -> None:
     (incident,) = await rows(database, INCIDENT)
     assert (incident["opened_at"], incident["resolved_at"]) == (T0 + 4 * HOUR + MINUTE, T0 + 12 * HOUR)
     assert await _causes(database) == [("csm", "lost:jobs"), ("csm", "regained:jobs")]
+
+
+@pytest.mark.parametrize(
+    "before", [[], [served({"jobs": "g"})], [served({"jobs": "g"}), failed(CredentialState.BLOCKED)]]
+)
+async def test_a_paused_check_leaves_its_summary_and_is_due_at_once(
+    database: Database, before: list[CheckReport]
+) -> None:
+    """Neither the standing nor its counts change: not of a new credential, nor of one that works or is suspect."""
+    await sync(database, a_tenant("acme"))
+    for number, report in enumerate(before):
+        await check(database, report, T0 + number * HOUR)
+    (known,) = await rows(database, CREDENTIAL)
+    permissions = await rows(database, PERMISSION_STATE)
+
+    now = T0 + 9 * HOUR
+    recorded = await check(database, paused(), now, fingerprint=OTHER_KEY)
+    assert (recorded.events, recorded.incident, recorded.next_due) == ((), Step.NONE, now)
+    (credential,) = await rows(database, CREDENTIAL)
+    assert credential == known | {"next_due": now, "epoch": known["epoch"] + 1}
+    assert await rows(database, PERMISSION_STATE) == permissions
+    summary = (await rows(database, CHECK))[-1]
+    assert summary == summary | {"state": "ok", "detail": "paused", "outcome": "undecided", "undecided": 1}
+
+    cleared = await check(database, served({"jobs": "g"}), now + MINUTE)
+    assert (cleared.events, cleared.incident) == ((), Step.NONE)
+    assert (await rows(database, CREDENTIAL))[0]["suspect_state"] is None
 
 
 async def test_an_invalid_key_and_its_recovery(database: Database) -> None:

@@ -10,7 +10,7 @@ from checks.credential import CredentialState
 from checks.harvest_key import Question
 from checks.manifest import load
 from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
-from tests.reports import T0, failed, served
+from tests.reports import T0, failed, paused, served
 
 QUESTION = Question(load("gem"), remembered=frozenset({"GET /v1/old"}))
 LACKING = served({"jobs": "g", "offers": "m", "users": "m"})
@@ -69,6 +69,9 @@ SETTLING = [
     (failed(CredentialState.INVALID), failed(CredentialState.BLOCKED), False),
     (failed(CredentialState.INVALID), served({"jobs": "g"}), False),
     (failed(CredentialState.BLOCKED), served({"jobs": "m"}), False),  # works again, and what it lacks was seen once
+    (LACKING, paused(["offers", "users"], partial=True), True),  # leaves it unconfirmed
+    (failed(CredentialState.BLOCKED), paused(), True),
+    (failed(CredentialState.INVALID), paused(), False),
 ]
 
 
@@ -100,6 +103,19 @@ def test_a_full_second_look_stands_for_itself() -> None:
     both = together(failed(CredentialState.INVALID), served({"jobs": "g", "offers": "m"}))
     assert both.state is CredentialState.OK
     assert verdicts(both) == {"jobs": Verdict.GRANTED, "offers": Verdict.MISSING}
+
+
+def test_blocked_with_many_others_is_blocked() -> None:
+    """Checks paused before the second look, because many are in such trouble: what the first one saw stands."""
+    both = together(failed(CredentialState.BLOCKED), paused())
+    assert (both.state, both.outcome, both.requests) == (CredentialState.BLOCKED, Outcome.FAILED, 2)
+
+
+@pytest.mark.parametrize("state", [CredentialState.INVALID, CredentialState.RETIRED])
+def test_any_other_state_is_not_confirmed_by_a_pause(state: CredentialState) -> None:
+    """Seen once, and not looked at again: undecided."""
+    both = together(failed(state), paused())
+    assert (both.paused, both.outcome) == (True, Outcome.UNDECIDED)
 
 
 @pytest.mark.parametrize("partial", [True, False])

@@ -57,7 +57,7 @@ async def no_data() -> Answer:
 
 
 def look(customer: Asker, question: Question, permitted: WriteProbes) -> CheckReport:
-    means = Means(Guard(), no_data, lambda: datetime(2026, 11, 23, tzinfo=UTC), lambda: 0.0, 60.0, lambda: None)
+    means = Means(Guard(), no_data, lambda: datetime(2026, 11, 23, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
     return asyncio.run(check(Inquiry(customer, permitted), question, catalogue(), means))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ from checks.credential import CredentialState
 from checks.report import CheckReport, Verdict
 from monitor.drift import Event, EventKind, Known, Turn, compare
 from monitor.incidents import Audience, causes
-from tests.reports import HOUR, KEY, OTHER_KEY, POLICY, T0, failed, served
+from tests.reports import HOUR, KEY, OTHER_KEY, POLICY, T0, failed, paused, served
 
 PERMISSIONS = ("jobs", "offers", "users")
 BEGINNINGS = {EventKind.FOUND, EventKind.LOST, EventKind.NEWLY_REQUIRED}
@@ -180,3 +180,15 @@ def test_every_suspicion_asks_for_a_look(sequence: list[tuple[CheckReport, str]]
         too_narrow = taken.turn.replaced and taken.report.partial and served_now
         assert (taken.turn.look_again is not None) == (pending or too_narrow)
         assert taken.turn.look_again is None or taken.turn.look_again <= POLICY.interval
+
+
+@given(sequences, st.booleans(), st.sampled_from([KEY, OTHER_KEY, None]))
+def test_a_paused_check_is_no_look(
+    sequence: list[tuple[CheckReport, str]], partial: bool, fingerprint: str | None
+) -> None:
+    """Whatever is known stays known as it was, no secret counts as replaced, and the look is to be made at once."""
+    known = Known()
+    for taken in walk(sequence):
+        known = taken.turn.known
+    turn = compare(known, paused(PERMISSIONS, partial=partial), fingerprint, T0 + 100 * HOUR, POLICY)
+    assert turn == Turn(known, (), frozenset(), replaced=False, look_again=timedelta(0))

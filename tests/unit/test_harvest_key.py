@@ -78,7 +78,7 @@ async def no_answer() -> Answer:
 
 
 def means(guard: Guard | None = None, **more: object) -> Means:
-    given_means = Means(guard or Guard(), no_answer, lambda: NOW, lambda: 0.0, 60.0, lambda: None)
+    given_means = Means(guard or Guard(), no_answer, lambda: NOW, lambda: 0.0, 60.0, lambda: False)
     return replace(given_means, **more)  # type: ignore[arg-type]
 
 
@@ -359,13 +359,37 @@ def test_the_request_without_a_key_is_not_sent_after_the_deadline() -> None:
     assert sent == [1]
 
 
-def test_a_check_that_is_told_to_stop_asks_nothing_more() -> None:
-    """What was decided before stands; the rest is undecided for the reason given."""
-    world = World(REQUIRED)
-    report = look(world, Question(GEM), stop=lambda: "unreachable" if world.requests == 5 else None)
-    assert world.requests == 5
-    assert [f.verdict for f in report.findings].count(Verdict.GRANTED) == 5
-    assert report.findings[-1].reason == "unreachable"
+@pytest.mark.parametrize("requests", [0, 1, 5, 40])
+def test_a_check_that_is_told_to_stop_asks_nothing_more_and_decides_nothing(requests: int) -> None:
+    """It is paused: whatever it heard before, every verdict is undecided, and so is its outcome."""
+    world = World(REQUIRED - {"GET /v1/candidates"})
+    report = look(world, Question(GEM), stop=lambda: world.requests >= requests)
+    assert world.requests == requests
+    assert (report.state, report.detail, report.paused) == (CredentialState.OK, "paused", True)
+    assert report.outcome is Outcome.UNDECIDED
+    reasons = {(f.verdict, f.reason) for f in report.findings if f.verdict is not Verdict.NOT_CHECKABLE}
+    assert reasons == {(Verdict.UNDECIDED, "paused")}
+    assert (report.excess, report.no_excess, report.refused) == ((), frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), Answer(AnswerKind.NO_CONNECTION), Answer(AnswerKind.TIMEOUT)],
+)
+def test_a_state_that_many_share_is_no_credentials_own(answer: Answer) -> None:
+    """The check gave up by itself, and its last answer made all checks pause: not blocked, not unreachable, paused."""
+    alone = look(World(REQUIRED, odd=same(answer)), Question(GEM))
+    assert alone.outcome is Outcome.FAILED
+    world = World(REQUIRED, odd=same(answer))
+    shared = look(world, Question(GEM), stop=lambda: world.requests == alone.requests)
+    assert (shared.requests, shared.paused, shared.outcome) == (alone.requests, True, Outcome.UNDECIDED)
+
+
+def test_an_invalid_key_is_invalid_although_checks_pause() -> None:
+    """Greenhouse said so of this key; no trouble of others makes it doubtful."""
+    world = World(REQUIRED, odd=same(Answer(AnswerKind.INVALID_KEY, 401)))
+    report = look(world, Question(GEM), stop=lambda: world.requests == 1)
+    assert (report.state, report.paused) == (CredentialState.INVALID, False)
 
 
 def second(world: World, question: Question, first: CheckReport) -> CheckReport:
