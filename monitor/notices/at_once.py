@@ -1,0 +1,48 @@
+"""The operator's notices that wait for nothing and are braked by nothing."""
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.incidents import Audience
+from monitor.notices.letters import Letter
+from monitor.notices.notice import Status, message_id
+from monitor.notices.policy import Policy
+from monitor.notices.render import Renderer
+from monitor.settings import NoticesMode
+from monitor.store import notices as store
+
+
+async def write_at_once(
+    conn: AsyncConnection,
+    policy: Policy,
+    renderer: Renderer,
+    letter: Letter,
+    *,
+    why: str,
+    facts: tuple[object, ...],
+    now: datetime,
+    tenant_id: str | None = None,
+) -> None:
+    """Write it in the caller's transaction, once for the same `facts`; nothing with notices off."""
+    identity = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    known_as = message_id(identity, policy.mail_from)
+    if policy.mode is NoticesMode.OFF or await store.has_message(conn, known_as):
+        return
+    words = renderer.render(letter)
+    row = {
+        "tenant_id": tenant_id,
+        "audience": Audience.OPERATOR,
+        "status": Status.PENDING,
+        "why": why,
+        "recipient": policy.operator_mail,
+        "subject": words.subject,
+        "text": words.text,
+        "html": words.html,
+        "message_id": known_as,
+        "created_at": now,
+        "next_attempt_at": now,
+        "attempts": 0,
+    }
+    await store.add(conn, [row])
