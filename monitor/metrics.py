@@ -4,7 +4,7 @@ No label names a tenant or a permission: those are for `history`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from prometheus_client import (
@@ -24,6 +24,7 @@ from checks.answer import Answer
 from checks.catalogue import Entry
 from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Outcome, Verdict
+from monitor.retention import Rule
 
 PREFIX = "harvest_monitor"
 # A check of 78 requests at 2 a second takes 39 seconds; five minutes is the deadline.
@@ -37,7 +38,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 class Snapshot:
     """The gauges' values as the database had them at `taken_at`; ages in seconds.
 
-    `tenants` counts by credential state, `credentials` by kind and state, `outbox_notices` by status.
+    `tenants` counts by credential state, `credentials` by kind and state, `outbox_notices` by status; `database_bytes`
+    are those of `used`, `free` and `wal`.
     """
 
     taken_at: datetime
@@ -51,6 +53,7 @@ class Snapshot:
     write_halt: bool
     checks_overdue: int
     first_sweep: datetime | None
+    database_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Metrics:
@@ -78,6 +81,7 @@ class Metrics:
         self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
         self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
         self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed")
+        self._pruned = _counter(registry, "pruned_rows", "Rows that were old and let go", "rule")
         self._reloads = _counter(registry, "tenants_file_reloads", "Times a changed tenants file was read", "result")
         self._refused = Gauge(
             "tenants_file_refused", "1 while the tenants file is not used as it is", namespace=PREFIX, registry=registry
@@ -115,6 +119,8 @@ class Metrics:
             self._verdicts.labels(verdict)
         for result in ("loaded", "refused"):
             self._reloads.labels(result)
+        for rule in Rule:
+            self._pruned.labels(rule)
         for reason in ("rate_limited", "reserve"):
             self._waits.labels(reason)
             self._waited.labels(reason)
@@ -146,6 +152,10 @@ class Metrics:
     def delivered(self, sent: int, failed: int) -> None:
         self._sent.inc(sent)
         self._failed.inc(failed)
+
+    def pruned(self, rows: Mapping[Rule, int]) -> None:
+        for rule, number in rows.items():
+            self._pruned.labels(rule).inc(number)
 
     def tenants_file_loaded(self) -> None:
         self._reloads.labels("loaded").inc()
@@ -190,6 +200,8 @@ def _labelled(snapshot: Snapshot) -> Iterator[Metric]:
     credentials = {**kinds, **snapshot.credentials}
     yield _gauge("tenants", "Tenants by the worst state of their credentials", tenants.items(), "state")
     yield _gauge("credentials", "Credentials by kind and state", credentials.items(), "kind", "state")
+    database = {(part,): size for part, size in snapshot.database_bytes.items()}
+    yield _gauge("database_bytes", "Size of the database by part", database.items(), "part")
     yield _gauge("outbox_notices", "Notices in the outbox by status", outbox.items(), "status")
 
 

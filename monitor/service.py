@@ -22,6 +22,8 @@ from monitor.notices.outbox import Outbox
 from monitor.notices.policy import Policy as NoticePolicy
 from monitor.notices.render import Renderer
 from monitor.notices.transport import transport_for
+from monitor.pruner import Pruner
+from monitor.retention import Keep
 from monitor.settings import Settings
 from monitor.store import credentials, sweeps
 from monitor.store.database import Database, open_database
@@ -40,6 +42,7 @@ TICK = timedelta(seconds=1)
 SNAPSHOT = timedelta(seconds=15)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
+PRUNING = timedelta(hours=1)
 DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)
 
 
@@ -56,6 +59,7 @@ class Service:
     dispatcher: Dispatcher
     composer: Composer
     outbox: Outbox | None
+    pruner: Pruner
 
     async def tick(self) -> None:
         await self.dispatcher.tick(utc_now())
@@ -88,6 +92,10 @@ class Service:
         async with self.db.reading() as conn:
             self.metrics.show(await snapshot(conn, utc_now(), self.settings.deadline))
 
+    async def prune(self) -> None:
+        """Let go of what is old. Checks are spread over the whole day, so no hour is quieter than another."""
+        self.metrics.pruned(await self.pruner.run_once(utc_now()))
+
     async def reach_database(self) -> None:
         """StoreError unless the database answers in time."""
         try:
@@ -111,13 +119,14 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         address = settings.listen_address
         async with listening(application(service.metrics, service.reach_database), address.host, address.port) as url:
             clockwork = Clockwork(_beats(service), Jumps(utc_now, elapsed), service.metrics.clock_jumped)
-            clockwork.start("look_back", "show", "tick")
+            clockwork.start("look_back", "show", "tick", "prune")
             log.info("serving", address=url, version=VERSION)
             if ready is not None:
                 ready(url)
             await stop.wait()
             seconds = settings.stop_timeout.total_seconds()
             log.info("stopping", seconds=seconds)
+            service.pruner.stop()
             if service.outbox is not None:
                 service.outbox.stop()
             await asyncio.gather(service.dispatcher.engine.stop(seconds), clockwork.stop(seconds))
@@ -163,6 +172,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             ),
             composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
             outbox=_outbox(settings, db),
+            pruner=Pruner(db, Keep.of(settings)),
         )
 
 
@@ -187,6 +197,7 @@ def _beats(service: Service) -> dict[str, Beat]:
         "deliver": Beat(service.deliver, DELIVERY),
         "look_back": Beat(service.look_back, SNAPSHOT),
         "show": Beat(service.show, SNAPSHOT),
+        "prune": Beat(service.prune, PRUNING),
     }
 
 

@@ -151,6 +151,12 @@ class Settings(BaseSettings):
     ca_bundle: FilePath | None = Field(
         None, description="file of certificate authorities (PEM) to know Greenhouse by, instead of the system's"
     )
+    keep_checks: Duration = Field(
+        timedelta(days=30), description="how long each check is kept; older ones are rolled up by day"
+    )
+    keep_notice_texts: Duration = Field(
+        timedelta(days=90), description="how long the text of a sent notice is kept; that it was sent is kept for good"
+    )
     installation_key: Path | None = Field(
         None,
         description="file of the key that fingerprints are made with; made on first use. Left out, it is "

@@ -1,18 +1,20 @@
-"""`db upgrade`."""
+"""`db upgrade|prune`."""
 
 import asyncio
+from collections.abc import Mapping
 
 import typer
 
 from monitor import settings as settings_module
+from monitor.cli.output import print_json, print_table
+from monitor.cli.records import moment, with_database
+from monitor.clock import utc_now
+from monitor.pruner import Pruner
+from monitor.retention import Keep, Rule
+from monitor.settings import Settings
 from monitor.store.database import Database
 
 app = typer.Typer(help="Look after the database.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    pass
 
 
 @app.command(epilog="Example: HARVEST_MONITOR_DATABASE_URL=postgresql://… harvest-monitor db upgrade")
@@ -28,3 +30,29 @@ def upgrade() -> None:
 
     asyncio.run(act())
     typer.echo("the tables are those of this release")
+
+
+@app.command(epilog="Example: harvest-monitor db prune --dry-run")
+def prune(
+    dry_run: bool = typer.Option(False, help="Only count what is old."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Let go of what is old now; `serve` does so by itself every hour."""
+    now = utc_now()
+
+    async def act(db: Database, settings: Settings) -> tuple[Keep, Mapping[Rule, int]]:
+        keep = Keep.of(settings)
+        pruner = Pruner(db, keep)
+        return keep, await (pruner.stale(now) if dry_run else pruner.run_once(now))
+
+    keep, rows = with_database(act)
+    before = keep.before(now)
+    if as_json:
+        rules = [{"rule": rule, "before": before[rule], "rows": rows[rule]} for rule in Rule]
+        print_json({"dry_run": dry_run, "rules": rules})
+        return
+    print_table(
+        ["WHAT", "OLDER THAN", "WOULD GO" if dry_run else "WENT"],
+        [(rule, moment(before[rule]), str(rows[rule])) for rule in Rule],
+        empty="nothing can grow old",
+    )

@@ -1,4 +1,4 @@
-"""`tenants list|show|sync`."""
+"""`tenants list|show|days|sync`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,12 +10,15 @@ from checks.credential import CredentialState
 from checks.report import Verdict
 from checks.verdict import REASONS
 from monitor.check_document import ExitStatus
+from monitor.cli.history import parse_since
 from monitor.cli.output import complain, print_json, print_table
 from monitor.cli.records import moment, with_database, with_new_database
 from monitor.clock import utc_now
+from monitor.days import Day
 from monitor.drift import PermissionStanding
 from monitor.metrics import Metrics
 from monitor.settings import Settings
+from monitor.store import days as stored_days
 from monitor.store import overview
 from monitor.store.database import Database
 from monitor.store.overview import CredentialDetail, TenantLine
@@ -79,6 +82,47 @@ def show(tenant: str = typer.Argument(help="The tenant's id."), as_json: bool = 
     return ExitStatus.COMPLIANT
 
 
+@app.command(epilog="Example: harvest-monitor tenants days acme --since 2026-03-01")
+def days(
+    tenant: str = typer.Argument(help="The tenant's id; a removed one's, too."),
+    since: str = typer.Option("30d", help="From this day on: 2026-03-01, or 90d for the last 90 days."),
+    as_json: bool = AsJson,
+) -> int:
+    """How a tenant fared day by day (UTC): its checks, how they ended, and the worst of the day."""
+    now = utc_now()
+    first = parse_since(since, now).date()
+
+    async def ask(db: Database, _: Settings) -> dict[str, list[Day]]:
+        async with db.reading() as conn:
+            return await stored_days.of_tenant(conn, tenant, first, now.date())
+
+    found = with_database(ask)
+    if not found:
+        complain(f"no tenant {tenant!r} was ever recorded; `harvest-monitor tenants list` shows which are watched")
+        return ExitStatus.USAGE
+    if as_json:
+        credentials = [{"label": label, "days": [_day(day) for day in theirs]} for label, theirs in found.items()]
+        print_json({"tenant": tenant, "credentials": credentials})
+    else:
+        print_table(
+            [
+                "DAY",
+                "CREDENTIAL",
+                "CHECKS",
+                "DRIFTED",
+                "UNDECIDED",
+                "FAILED",
+                "STATE",
+                "GRANTED",
+                "MISSING",
+                "REQUESTS",
+            ],
+            [(str(day.day), label, *_fared(day)) for label, theirs in found.items() for day in theirs],
+            empty="no checks since then",
+        )
+    return ExitStatus.COMPLIANT
+
+
 @app.command(epilog="Example: harvest-monitor tenants sync --any-removal")
 def sync(
     any_removal: bool = typer.Option(False, help="Remove tenants the file no longer has, however many."),
@@ -90,6 +134,18 @@ def sync(
 
     synced = with_new_database(act)
     typer.echo(f"{synced.added} added, {synced.changed} changed, {synced.removed} removed")
+
+
+def _day(day: Day) -> dict[str, Any]:
+    shown = asdict(day)
+    del shown["credential_id"]
+    return shown
+
+
+def _fared(day: Day) -> list[str]:
+    counts = [day.checks, day.drifted, day.undecided, day.failed]
+    of_permissions = ["" if count is None else str(count) for count in (day.least_granted, day.most_missing)]
+    return [*map(str, counts), day.state, *of_permissions, str(day.requests)]
 
 
 def _document(line: TenantLine) -> dict[str, Any]:

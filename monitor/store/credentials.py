@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.catalogue import WriteProbes
 from checks.credential import CredentialKind
+from monitor.retention import REMEMBERED_FOR
 from monitor.schedule import key_of, next_regular
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, REFUSAL, TENANT
 
-REMEMBERED_FOR = timedelta(days=30)
 AHEAD = timedelta(hours=1)  # what is dated further ahead was written while the clock was wrong
 
 

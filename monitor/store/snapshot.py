@@ -1,5 +1,6 @@
 """The numbers of all tenants together, for the gauges."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from monitor.metrics import Snapshot
-from monitor.store import sweeps
+from monitor.store import sizes, sweeps
 from monitor.store.tables import CREDENTIAL, INCIDENT, NOTICE, TENANT, WRITE_HALT
 
 _STATES = list(CredentialState)
@@ -30,6 +31,7 @@ async def snapshot(conn: AsyncConnection, now: datetime, grace: timedelta) -> Sn
         last_completed_sweep=await sweeps.last_completed(conn, now),
         write_halt=await _one(conn, select(func.count()).where(WRITE_HALT.c.lifted_at.is_(None))) > 0,
         checks_overdue=await _one(conn, select(func.count()).where(CREDENTIAL.c.next_due < now - grace)),
+        database_bytes=asdict(await sizes.of_database(conn)),
         first_sweep=await sweeps.first(conn),
     )
 

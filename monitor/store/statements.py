@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 # Numbers that no other program is likely to lock in the same Postgres.
 MIGRATION_LOCK = 0x48_4D_00_01
 TENANTS_LOCK = 0x48_4D_00_02
+PRUNE_LOCK = 0x48_4D_00_03
 
 
 def _insert(conn: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:

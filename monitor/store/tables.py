@@ -3,7 +3,7 @@
 Only changes are rows: a permission's state is written when it turns, not on every check.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column, DateTime, Dialect, Index, Table, Text, TypeDecorator, UniqueConstraint, text
@@ -142,6 +142,31 @@ class Check(SQLModel, table=True):
     partial: bool
 
 
+class CheckDay(SQLModel, table=True):
+    """All checks of one credential on one day (UTC), once their own rows are gone; the columns are those of days.Day.
+
+    The day comes first in the key: what is written together lies together, and the table is packed full. A credential's
+    days are found by naming them one by one.
+    """
+
+    __tablename__ = "check_day"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    day: date = Field(primary_key=True)
+    credential_id: int = Field(foreign_key="credential.id", primary_key=True)
+    checks: int
+    drifted: int
+    undecided: int
+    failed: int
+    state: str
+    least_granted: int | None = None
+    most_missing: int | None = None
+    most_undecided: int | None = None
+    most_excess: int | None = None
+    requests: int
+    seconds: int
+
+
 class PermissionState(SQLModel, table=True):
     """What is known of one permission of one credential; the columns are those of drift.PermissionStanding."""
 
@@ -210,9 +235,20 @@ class Incident(SQLModel, table=True):
 
 
 class DriftEvent(SQLModel, table=True):
-    """A dated, append-only fact. `seen_before` and `first_seen` are the window in which it happened."""
+    """A dated, append-only fact. `seen_before` and `first_seen` are the window in which it happened.
+
+    `check_id` is null once the check's row has been rolled up into its day.
+    """
 
     __tablename__ = "drift_event"
+    __table_args__ = (
+        Index(
+            "event_of_kept_check",
+            "check_id",
+            sqlite_where=text("check_id IS NOT NULL"),
+            postgresql_where=text("check_id IS NOT NULL"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     at: datetime = moment(index=True)
@@ -252,9 +288,15 @@ class Cause(SQLModel, table=True):
 
 
 class Notice(SQLModel, table=True):
-    """One message to one person. `status`: pending, held, sent, dropped or failed."""
+    """One message to one person. `status`: pending, held, sent, dropped or failed.
+
+    `text` and `html` are empty once the notice was sent, or dropped, long ago.
+    """
 
     __tablename__ = "notice"
+    __table_args__ = (
+        Index("notice_with_text", "created_at", sqlite_where=text("text <> ''"), postgresql_where=text("text <> ''")),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     tenant_id: str | None = Field(default=None, foreign_key="tenant.id")
@@ -312,6 +354,7 @@ TENANT = _table(Tenant)
 CREDENTIAL = _table(Credential)
 SWEEP = _table(Sweep)
 CHECK = _table(Check)
+CHECK_DAY = _table(CheckDay)
 PERMISSION_STATE = _table(PermissionState)
 EXCESS_STATE = _table(ExcessState)
 REFUSAL = _table(Refusal)

@@ -14,13 +14,13 @@ import yaml
 from monitor import cli
 from monitor.sandbox.faults import Fault
 from monitor.sandbox.sandbox import Sandbox
-from tests.command import COMMAND, bare_environment, run
+from tests.command import COMMAND, environment, run
 from tests.neighbour import neighbour
 
 GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"]]
 COMMANDS = [
-    *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"], ["db", "upgrade"]),
-    *(["tenants", "list"], ["tenants", "show"], ["tenants", "sync"]),
+    *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"], ["db", "upgrade"], ["db", "prune"]),
+    *(["tenants", "list"], ["tenants", "show"], ["tenants", "days"], ["tenants", "sync"]),
     *(["notices", "list"], ["notices", "release"], ["notices", "drop"]),
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
     *(["writes", "status"], ["writes", "resume"]),
@@ -211,7 +211,7 @@ def test_a_closed_pipe_is_no_error(trial: Trial) -> None:
         shell=True,
         executable="/bin/bash",
         cwd=trial.folder,
-        env=bare_environment(trial.folder, {}) | {"PATH": os.environ["PATH"]},
+        env=environment(trial.folder, {}) | {"PATH": os.environ["PATH"]},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

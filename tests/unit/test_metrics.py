@@ -26,6 +26,7 @@ SNAPSHOT = Snapshot(
     last_completed_sweep=NOW,
     write_halt=True,
     checks_overdue=1,
+    database_bytes={"used": 4096, "free": 8192, "wal": 0},
     first_sweep=NOW,
 )
 
@@ -101,7 +102,9 @@ def test_names_follow_prometheus(metrics: Metrics) -> None:
         assert name.endswith("_total") == (kind == "counter"), name
         assert not re.search(r"_(ms|millis|milliseconds|minutes|hours|count|sum|bucket|created)(_|$)", name)
         assert re.search(r"duration|age|timestamp|wait(_|$)", name) is None or "_seconds" in name, name
-        assert labels <= {"outcome", "kind", "verdict", "class", "status", "reason", "result", "state", "version"}
+        assert labels <= {
+            *("outcome", "kind", "verdict", "class", "status", "reason", "result", "state", "version", "part", "rule")
+        }
     assert all(family.documentation for family in families(metrics).values())
 
 
@@ -156,6 +159,7 @@ def test_gauges_show_the_last_snapshot(metrics: Metrics) -> None:
     assert value(metrics, "write_halt") == 1
     assert value(metrics, "last_completed_sweep_timestamp_seconds") == NOW.timestamp()
     assert value(metrics, "outbox_oldest_age_seconds") == 90.5
+    assert value(metrics, "database_bytes", part="free") == 8192
 
     metrics.show(
         Snapshot(NOW, {"ok": 62}, {}, 0, 0, {}, 0.0, None, write_halt=False, checks_overdue=0, first_sweep=None)

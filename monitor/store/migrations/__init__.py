@@ -36,11 +36,11 @@ def standing(connection: Connection) -> Standing:
     return Standing.CURRENT if found == script.get_current_head() else Standing.BEHIND
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     """Within the caller's transaction."""
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,0 +1,72 @@
+"""How large the database is, table by table and as a whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.store.tables import METADATA
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """`bytes` with its indexes; None where the SQLite library can not tell."""
+
+    name: str
+    rows: int
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSize:
+    """In bytes: what is in use, what is free to be used again within the file, and SQLite's log of recent changes."""
+
+    used: int
+    free: int
+    wal: int
+
+
+async def of_tables(conn: AsyncConnection) -> list[TableSize]:
+    """Every table; all of it is read, so this takes a while."""
+    sizes = await _bytes_on_sqlite(conn) if conn.dialect.name == "sqlite" else await _bytes_on_postgres(conn)
+    return [TableSize(name, await _rows(conn, name), sizes.get(name)) for name in sorted(METADATA.tables)]
+
+
+async def of_database(conn: AsyncConnection) -> DatabaseSize:
+    """Asked of the database and its folder, without reading tables."""
+    if conn.dialect.name != "sqlite":
+        used = await conn.execute(select(func.pg_database_size(func.current_database())))
+        return DatabaseSize(used=used.scalar_one(), free=0, wal=0)
+    pragmas = ("page_size", "page_count", "freelist_count")
+    page, count, free = [int((await conn.execute(text(f"PRAGMA {name}"))).scalar_one()) for name in pragmas]
+    return DatabaseSize(used=page * (count - free), free=page * free, wal=_wal(Path(conn.engine.url.database or "")))
+
+
+def _wal(path: Path) -> int:
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+async def _rows(conn: AsyncConnection, name: str) -> int:
+    return int((await conn.execute(select(func.count()).select_from(METADATA.tables[name]))).scalar_one())
+
+
+async def _bytes_on_sqlite(conn: AsyncConnection) -> Mapping[str, int]:
+    """By the module dbstat, which not every build of SQLite has."""
+    known = await conn.execute(text("SELECT 1 FROM pragma_module_list WHERE name = 'dbstat'"))
+    if known.first() is None:
+        return {}
+    by_table = text(
+        "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat AS s JOIN sqlite_master AS m ON m.name = s.name "
+        "WHERE s.aggregate = TRUE GROUP BY m.tbl_name"
+    )
+    return {row[0]: row[1] for row in await conn.execute(by_table)}
+
+
+async def _bytes_on_postgres(conn: AsyncConnection) -> Mapping[str, int]:
+    size = text("SELECT pg_total_relation_size(CAST(CAST(:name AS text) AS regclass))")
+    return {name: (await conn.execute(size, {"name": name})).scalar_one() for name in METADATA.tables}

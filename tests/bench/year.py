@@ -1,0 +1,201 @@
+"""A year of a vendor's service in a few minutes: the real store, composer, outbox and pruner under a clock of its own.
+
+    .venv/bin/python -m tests.bench.year --tenants 20 --days 365
+
+Greenhouse is left out: what a check found is made up here, from customers who untick permissions at an assumed rate.
+"""
+
+import argparse
+import asyncio
+import heapq
+import random
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from checks.credential import CredentialState
+from checks.manifest import Manifest, load
+from checks.report import CheckReport, Finding, Verdict
+from monitor.drift import Policy
+from monitor.logs import LogFormat, LogLevel, configure
+from monitor.notices.composer import Composer
+from monitor.notices.outbox import Outbox
+from monitor.notices.policy import Policy as NoticePolicy
+from monitor.notices.render import Renderer
+from monitor.pruner import Pruner
+from monitor.retention import Keep
+from monitor.settings import NoticesMode
+from monitor.store import credentials, sizes, sweeps
+from monitor.store.database import Database, open_database
+from monitor.store.recording import record
+from tests.store import a_tenant, sync
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+POLICY = Policy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
+KEEP = Keep(checks=30 * DAY, notice_texts=90 * DAY)
+NOTICES = NoticePolicy(
+    mode=NoticesMode.CSM,
+    settle=timedelta(minutes=15),
+    mail_from="Harvest Monitor <monitor@vendor.example>",
+    operator_mail="ops@vendor.example",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """How customers behave, each: losses a year, how many permissions go at once, and days until they are back."""
+
+    losses_a_year: float = 6
+    permissions_at_once: int = 3
+    days_to_mend: float = 5
+
+
+@dataclass
+class Year:
+    """Tenants whose credentials lose permissions and get them back; `run` lets days go by."""
+
+    db: Database
+    customers: Customers
+    random: random.Random
+    manifest: Manifest = field(default_factory=lambda: load("gem"))
+    now: datetime = BEGIN
+    lacking: dict[int, dict[str, datetime]] = field(default_factory=dict)
+    checks: int = 0
+
+    async def begin(self, tenants: int) -> None:
+        names = (f"customer-{number:05}" for number in range(tenants))
+        await sync(self.db, *(a_tenant(name, reference=f"file:/run/keys/{name}") for name in names), now=self.now)
+
+    async def run(self, days: float) -> None:
+        """Every credential checked when it is due; the rest of what `serve` does each interval, pruning each day."""
+        end = self.now + days * DAY
+        async with self.db.reading() as conn:
+            due = [(self.now, id_) for id_ in await credentials.due(conn, self.now, 1_000_000)]
+        heapq.heapify(due)
+        composer = Composer(self.db, NOTICES, Renderer())
+        outbox = Outbox(self.db, _Taken(), NOTICES.mail_from)
+        pruner = Pruner(self.db, KEEP, rest_seconds=0)
+        beat, day = self.now + POLICY.interval, self.now
+        while due and due[0][0] < end:
+            while beat <= due[0][0]:
+                await self._beat(composer, outbox, beat)
+                beat += POLICY.interval
+            if day <= due[0][0]:
+                await pruner.run_once(day)
+                day += DAY
+            self.now, credential_id = heapq.heappop(due)
+            heapq.heappush(due, (await self._check(credential_id), credential_id))
+
+    async def _beat(self, composer: Composer, outbox: Outbox, now: datetime) -> None:
+        async with self.db.writing() as conn:
+            await sweeps.keep(conn, now, POLICY.interval)
+        if await composer.run_once(now):
+            await outbox.deliver_once(now)
+
+    async def _check(self, credential_id: int) -> datetime:
+        async with self.db.writing() as conn:
+            claim = await credentials.claim(
+                conn, credential_id, self.now, POLICY.interval, held_until=self.now + timedelta(minutes=7)
+            )
+        assert claim is not None
+        mark = f"{credential_id:016x}"
+        only = claim.only(mark, self.manifest.digest)
+        report = self._report(self._lacking(credential_id), only)
+        recorded = await record(self.db, claim, report, mark, self.now, POLICY)
+        assert recorded is not None
+        self.checks += 1
+        return recorded.next_due
+
+    def _lacking(self, credential_id: int) -> Mapping[str, datetime]:
+        """What the customer has unticked by now: forgotten once it was mended, and perhaps something new."""
+        lacking = self.lacking.setdefault(credential_id, {})
+        for permission, until in list(lacking.items()):
+            if until <= self.now:
+                del lacking[permission]
+        if self.random.random() < self.customers.losses_a_year / 365 / (DAY / POLICY.interval):
+            mended = self.now + self.random.expovariate(1 / self.customers.days_to_mend) * DAY
+            required = [p.id for p in self.manifest.permissions if p.feature is None and p.endpoint]
+            lacking.update(dict.fromkeys(self.random.sample(required, self.customers.permissions_at_once), mended))
+        return lacking
+
+    def _report(self, lacking: Mapping[str, datetime], only: frozenset[str] | None) -> CheckReport:
+        findings = tuple(self._findings(lacking, only))
+        return CheckReport(
+            manifest_name=self.manifest.name,
+            manifest_version=self.manifest.version,
+            manifest_digest=self.manifest.digest,
+            state=CredentialState.OK,
+            detail="",
+            findings=findings,
+            refused=frozenset(f.endpoint for f in findings if f.endpoint and f.verdict is Verdict.MISSING),
+            started_at=self.now,
+            requests=70 if only is None else len(only),
+            duration_seconds=35.123456 if only is None else 0.654321,
+            partial=only is not None,
+        )
+
+    def _findings(self, lacking: Mapping[str, datetime], only: frozenset[str] | None) -> Iterable[Finding]:
+        for permission in self.manifest.permissions:
+            if permission.feature is None and (only is None or permission.id in only):
+                missing = permission.id in lacking
+                verdict = Verdict.MISSING if missing else Verdict.GRANTED if permission.endpoint else _NO_ENDPOINT
+                reason = "refused_by_permission" if missing else ""
+                named = (permission.id, permission.group, permission.label)
+                yield Finding(*named, verdict, "V3", reason, permission.endpoint, permission.mapping)
+
+
+_NO_ENDPOINT = Verdict.NOT_CHECKABLE
+
+
+class _Taken:
+    """A mail server that takes every mail."""
+
+    async def send(self, message: EmailMessage) -> None:
+        pass
+
+
+async def simulate(url: URL, tenants: int, days: float, customers: Customers | None = None, seed: int = 1) -> Year:
+    """A new database after so many days of so many tenants; the caller closes it."""
+    year = Year(await open_database(url), customers or Customers(), random.Random(seed))
+    await year.begin(tenants)
+    await year.run(days)
+    return year
+
+
+def table(found: Iterable[sizes.TableSize], tenants: int) -> str:
+    """Rows and bytes of each table, and what that is for 10,000 tenants."""
+    lines = ["table                  rows       bytes   bytes/row   MB for 10,000 tenants"]
+    for size in sorted(found, key=lambda size: -(size.bytes or 0)):
+        each = (size.bytes or 0) / max(1, size.rows)
+        scaled = (size.bytes or 0) / tenants * 10_000 / 1e6
+        lines.append(f"{size.name:18} {size.rows:>8} {size.bytes or 0:>11} {each:>11.0f} {scaled:>23.1f}")
+    return "\n".join(lines)
+
+
+async def _main(tenants: int, days: float, folder: Path) -> None:
+    url = URL.create("sqlite+aiosqlite", database=str(folder / "year.sqlite3"))
+    year = await simulate(url, tenants, days)
+    async with year.db.reading() as conn:
+        found, whole = await sizes.of_tables(conn), await sizes.of_database(conn)
+    await year.db.close()
+    print(f"{tenants} tenants, {days:g} days, {year.checks} checks; {year.customers}")
+    print(table(found, tenants))
+    print(f"in use {whole.used}, free within the file {whole.free}, log {whole.wal} bytes")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tenants", type=int, default=20)
+    parser.add_argument("--days", type=float, default=365)
+    parser.add_argument("--folder", type=Path, help="where the database is left; a passing folder if not given")
+    given = parser.parse_args()
+    configure(LogLevel.WARNING, LogFormat.AUTO, sys.stderr)
+    with tempfile.TemporaryDirectory() as passing:
+        asyncio.run(_main(given.tenants, given.days, given.folder or Path(passing)))
