@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 
 from monitor.clock import Jumps, utc_now
 from monitor.errors import StoreError
@@ -22,6 +23,16 @@ NOTICEABLE_SECONDS = 2.0
 class Beat:
     turn: Callable[[], Awaitable[None]]
     every: timedelta
+
+
+class _Every(BaseTrigger):  # type: ignore[misc]  # version 3 of the scheduler has no types
+    """From now on. The scheduler's own interval counts out every beat that a clock set ahead has passed over."""
+
+    def __init__(self, every: timedelta) -> None:
+        self._every = every
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        return now + self._every
 
 
 class Clockwork:
@@ -40,8 +51,7 @@ class Clockwork:
         self._failing: dict[str, str] = {}
         self._watch: asyncio.Task[None] | None = None
         for name, beat in beats.items():
-            seconds = beat.every.total_seconds()
-            self._scheduler.add_job(self._run, "interval", (name, beat.turn), seconds=seconds, id=name)
+            self._scheduler.add_job(self._run, _Every(beat.every), (name, beat.turn), id=name)
 
     def start(self, *first: str) -> None:
         """The beats named begin at once, the others when their time has come."""

@@ -17,7 +17,7 @@ COMMAND = Path(sys.executable).with_name("harvest-monitor")
 SECONDS = 60
 
 
-def environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
+def bare_environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
     """A bare environment with these settings; nothing of the tester's own HARVEST_MONITOR_* variables."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     given = {f"HARVEST_MONITOR_{name.upper()}": str(value) for name, value in settings.items()}
@@ -28,7 +28,7 @@ def run(folder: Path, *arguments: str, command: Path = COMMAND, **settings: obje
     return subprocess.run(
         [str(command), *arguments],
         cwd=folder,
-        env=environment(folder, settings),
+        env=bare_environment(folder, settings),
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -73,14 +73,16 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, command: Path = COMMAND, **settings: object) -> Iterator[Serving]:
+def serving(
+    folder: Path, command: Path = COMMAND, environment: Mapping[str, str] | None = None, **settings: object
+) -> Iterator[Serving]:
     """`harvest-monitor serve` in `folder` until the context ends; killed if it is still there then."""
     log_file = folder / f"serve-{time.monotonic_ns()}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
             [str(command), "serve"],
             cwd=folder,
-            env=environment(folder, {"listen": "127.0.0.1:0", **settings}),
+            env={**bare_environment(folder, {"listen": "127.0.0.1:0", **settings}), **(environment or {})},
             stdout=log,
             stderr=log,
             text=True,

@@ -12,10 +12,15 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, make_url
 
 from monitor.store.database import Database
 from tests.postgres import PostgresUnavailable, running_postgres
+
+# No test is about time: the machine may be busy with others.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -56,8 +56,9 @@ class Vendor:
     def history(self) -> list[dict[str, Any]]:
         return list(run_json(self.folder, "history", **self.settings)["events"])
 
-    def tenants(self) -> dict[str, dict[str, Any]]:
-        return {t["id"]: t for t in run_json(self.folder, "tenants", "list", **self.settings)["tenants"]}
+    def tenants(self, **more: object) -> dict[str, dict[str, Any]]:
+        listed = run_json(self.folder, "tenants", "list", **{**self.settings, **more})
+        return {tenant["id"]: tenant for tenant in listed["tenants"]}
 
     def mails(self, tenant_id: str) -> list[Path]:
         return sorted((self.folder / "mail").glob(f"{tenant_id}*.eml"))

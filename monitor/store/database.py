@@ -36,6 +36,15 @@ _SQLITE_TROUBLE = tuple(
     f"SQLITE_{trouble}"
     for trouble in ("BUSY", "LOCKED", "READONLY", "CANTOPEN", "IOERR", "FULL", "NOTADB", "CORRUPT", "PERM", "AUTH")
 )
+_NEXT_STEPS = {
+    "SQLITE_FULL": "make room on its disk",
+    "SQLITE_BUSY": "see which other program keeps it locked",
+    "SQLITE_LOCKED": "see which other program keeps it locked",
+    "SQLITE_READONLY": "let the service's user write the file and its folder, and see that the disk is not read-only",
+    "SQLITE_IOERR": "see what the system's log says of its disk, and that there is room",
+    "SQLITE_NOTADB": "it is damaged or no database: stop the service and restore a backup",
+    "SQLITE_CORRUPT": "it is damaged: stop the service and restore a backup",
+}
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -136,11 +145,13 @@ class Database:
 
     def _unusable(self, error: Exception) -> str:
         reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        return f"the database {self.name} can not be used ({' '.join(reason.split())}): {self._next_step(error)}"
+
+    def _next_step(self, error: Exception) -> str:
+        name = str(getattr(getattr(error, "orig", None), "sqlite_errorname", ""))
+        found = (step for trouble, step in _NEXT_STEPS.items() if name.startswith(trouble))
         wanted = "a SQLite file that may be written" if self.is_sqlite else "a Postgres that can be reached"
-        return (
-            f"the database {self.name} can not be used ({' '.join(reason.split())}): "
-            f"see that HARVEST_MONITOR_DATABASE_URL names {wanted}"
-        )
+        return next(found, f"see that HARVEST_MONITOR_DATABASE_URL names {wanted}")
 
 
 async def open_database(url: URL) -> Database:

@@ -14,7 +14,7 @@ import yaml
 from monitor import cli
 from monitor.sandbox.faults import Fault
 from monitor.sandbox.sandbox import Sandbox
-from tests.command import COMMAND, environment, run
+from tests.command import COMMAND, bare_environment, run
 from tests.neighbour import neighbour
 
 GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"]]
@@ -211,7 +211,7 @@ def test_a_closed_pipe_is_no_error(trial: Trial) -> None:
         shell=True,
         executable="/bin/bash",
         cwd=trial.folder,
-        env=environment(trial.folder, {}) | {"PATH": os.environ["PATH"]},
+        env=bare_environment(trial.folder, {}) | {"PATH": os.environ["PATH"]},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

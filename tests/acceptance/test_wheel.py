@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from monitor.version import VERSION
-from tests.command import SECONDS, environment, run, serving, until
+from tests.command import SECONDS, bare_environment, run, serving, until
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("checks", "monitor", "templates")
@@ -92,7 +92,7 @@ def imitated_greenhouse(folder: Path, command: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [str(command), "sandbox", "--scenario", "scenario.yaml", "--port", "0"],
         cwd=folder,
-        env=environment(folder, {}),
+        env=bare_environment(folder, {}),
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from monitor.sandbox.sandbox import Sandbox
-from tests.command import environment
+from tests.command import bare_environment
 from tests.neighbour import neighbour
 
 PROGRAM = """
@@ -45,7 +45,7 @@ def test_a_whole_check_connects_to_greenhouse_and_to_nothing_else(tmp_path: Path
         result = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             cwd=tmp_path,
-            env=environment(tmp_path, settings),
+            env=bare_environment(tmp_path, settings),
             capture_output=True,
             text=True,
             timeout=60,

@@ -1,0 +1,54 @@
+"""A small disk of its own for a test, that can be filled up and made read-only."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MEGABYTES = 16
+
+
+class NoDisk(Exception):
+    """This user may not mount anything; the text says what was refused."""
+
+
+class Disk:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._filler = folder / "filler"
+
+    def fill(self) -> None:
+        """Not one more page fits."""
+        with self._filler.open("wb", buffering=0) as filler:
+            for size in (1 << 16, 1):
+                try:
+                    while True:
+                        filler.write(b"x" * size)
+                except OSError:
+                    continue
+
+    def make_room(self) -> None:
+        self._filler.unlink()
+
+    def remount(self, how: str) -> None:
+        """`ro` or `rw`; nobody may have a file open for writing."""
+        _mount("-o", f"remount,{how}", str(self.folder))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Disk]:
+    """NoDisk where it can not be mounted; unmounted in the end, whoever still has files open."""
+    folder.mkdir()
+    _mount("-t", "tmpfs", "-o", f"size={MEGABYTES}m,mode=0700", "tmpfs", str(folder))
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        os.rmdir(folder)
+
+
+def _mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise NoDisk(done.stderr.strip())
