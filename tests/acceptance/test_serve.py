@@ -66,6 +66,17 @@ def test_a_bad_row_spoils_only_itself(vendor: Vendor) -> None:
     assert "5dc54b4a" not in service.log_file.read_text()
 
 
+def test_a_slow_tenant_delays_nobody_else(vendor: Vendor) -> None:
+    """While one customer's Greenhouse leaves every request unanswered, the other's checks come round and round."""
+    for tenant_id in ("slow", "acme"):
+        vendor.customer(tenant_id)
+    vendor.sandbox.add_fault(Fault.model_validate({"kind": "timeout", "account": "slow"}))
+    with vendor.serve(concurrency=2, read_timeout="30s") as service:
+        until(lambda: vendor.sandbox.ledger.by_account["slow"])
+        checked(service, "acme", more_than=2)
+        assert {line["tenant"] for line in service.logged("checked")} == {"acme"}
+
+
 def test_a_reload_that_loses_most_tenants_is_refused_unless_told(vendor: Vendor) -> None:
     """A broken export removes nobody; `tenants sync --any-removal` does."""
     for number in range(6):
