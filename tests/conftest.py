@@ -38,8 +38,8 @@ def _logs_as_they_were() -> Iterator[None]:
 def postgres_server() -> Iterator[URL]:
     """A server for the whole run. Without one, its tests are skipped on a desk and fail in CI."""
     try:
-        with running_postgres() as address:
-            yield make_url(address)
+        with running_postgres() as server:
+            yield make_url(server.address)
     except PostgresUnavailable as why:
         if os.environ.get("CI"):
             raise

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 START_SECONDS = 30
@@ -18,22 +19,46 @@ class PostgresUnavailable(Exception):
     """No server can be started on this machine; the text says why."""
 
 
+@dataclass(frozen=True)
+class Postgres:
+    """A server of its own, `postgresql+psycopg://…/postgres`, that can be stopped and started again."""
+
+    binaries: Path
+    home: Path
+    user: str | None
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        listen = f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories=''"
+        self._control("start", "-w", "-t", str(START_SECONDS), "-l", self.home / "log", "-o", f"{listen} {_OPTIONS}")
+
+    def stop(self) -> None:
+        """Clients are cut off; what was committed is kept, although these servers do not sync."""
+        self._control("stop", "-m", "fast")
+
+    def _control(self, *arguments: str | Path) -> None:
+        _run(self.user, self.binaries / "pg_ctl", "-D", self.home / "data", *arguments)
+
+
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """The address of a server of its own, `postgresql+psycopg://…/postgres`, gone with everything in it at the end."""
+def running_postgres() -> Iterator[Postgres]:
+    """A server that is gone with everything in it at the end."""
     with tempfile.TemporaryDirectory(prefix="harvest-monitor-postgres-") as folder:
         home = Path(folder)
         user = _prepared_user(home)
         binaries = _reachable_binaries(home, user)
-        data, port = home / "data", _free_port()
-        _run(user, binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-N")
-        listen = f"-h 127.0.0.1 -p {port} -c unix_socket_directories=''"
-        start = ("start", "-w", "-t", str(START_SECONDS), "-l", home / "log", "-o", f"{listen} {_OPTIONS}")
-        _run(user, binaries / "pg_ctl", "-D", data, *start)
+        options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-N")
+        _run(user, binaries / "initdb", "-D", home / "data", *options)
+        server = Postgres(binaries, home, user, _free_port())
+        server.start()
         try:
-            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            _run(user, binaries / "pg_ctl", "-D", data, "stop", "-m", "immediate")
+            server.stop()
 
 
 def _prepared_user(home: Path) -> str | None:

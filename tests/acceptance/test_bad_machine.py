@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from monitor.sandbox.faults import Fault
-from tests.command import Serving, until
+from tests.command import Serving, run, until
 from tests.disk import Disk, NoDisk, small_disk
 from tests.faketime import FakeTime, NoFakeTime
+from tests.postgres import Postgres, PostgresUnavailable, running_postgres
 from tests.vendor import Vendor, checked
 
 A_DAY = {"interval": "1d"}
@@ -32,6 +33,15 @@ def faketime(tmp_path: Path) -> FakeTime | None:
         return FakeTime(tmp_path)
     except NoFakeTime as why:
         return missing(why)
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    try:
+        with running_postgres() as server:
+            yield server
+    except PostgresUnavailable as why:
+        missing(why)
 
 
 @pytest.fixture
@@ -152,3 +162,22 @@ def test_a_locked_database_delays_and_loses_nothing(vendor: Vendor) -> None:
         checked(service, "acme", more_than=seen + 1)
         until(lambda: vendor.history())
         assert [event["kind"] for event in vendor.history()] == ["lost"]
+
+
+def test_a_postgres_that_goes_away_pauses_checks_until_it_is_back(vendor: Vendor, postgres: Postgres) -> None:
+    """Health goes on, readiness says what is wrong, and after the server's restart checks go on by themselves."""
+    settings = {"database_url": postgres.address, "installation_key": vendor.folder / "installation.key"}
+    vendor.customer("acme")
+    assert run(vendor.folder, "db", "upgrade", **vendor.settings, **settings).returncode == 0
+    with vendor.serve(**settings) as service:
+        checked(service, "acme")
+        postgres.stop()
+        pauses(service)
+        assert [service.get(path)[0] for path in ("/healthz", "/readyz")] == [200, 503]
+        before = asked(vendor)
+        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        postgres.start()
+        goes_on(service)
+        until(lambda: vendor.mails("acme"))
+        assert asked(vendor) > before
+        assert service.stop() == 0
