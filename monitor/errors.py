@@ -4,8 +4,10 @@ HarvestMonitorError (checks.errors)
 ├── ConfigurationError     a setting, the tenants file or a reference is wrong; nothing was sent
 │   └── UnresolvedReference    a secret's reference can not be resolved
 ├── StoreError             the database is missing, too old, too new or not reachable
-└── DeliveryError          a mail was not taken; `permanent` tells whether trying again can help
+└── DeliveryError          a mail was not taken; it says what is to blame, and whether trying again can help
 """
+
+from enum import StrEnum
 
 from checks.errors import HarvestMonitorError
 
@@ -22,9 +24,19 @@ class StoreError(HarvestMonitorError):
     """The database can not be used as it is."""
 
 
-class DeliveryError(HarvestMonitorError):
-    """A mail was not taken by the server; `permanent` tells whether trying again can help."""
+class Blame(StrEnum):
+    """Whom a failed delivery concerns: every mail, one reader, one mail; or one of these, and nobody can tell which."""
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    SERVER = "server"
+    ADDRESS = "address"
+    MAIL = "mail"
+    UNCLEAR = "unclear"
+
+
+class DeliveryError(HarvestMonitorError):
+    """A mail was not taken. `permanent` says that trying again can not help."""
+
+    def __init__(self, message: str, blame: Blame, *, permanent: bool = False) -> None:
         super().__init__(message)
+        self.blame = blame
         self.permanent = permanent

@@ -24,11 +24,14 @@ from checks.answer import Answer
 from checks.catalogue import Entry
 from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Outcome, Verdict
+from monitor.errors import Blame
 from monitor.retention import Rule
 
 PREFIX = "harvest_monitor"
 # A check of 78 requests at 2 a second takes 39 seconds; five minutes is the deadline.
 _BUCKETS = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)
+
+_WAITING = {"pending": 0, "held": 0, "failed": 0}  # notices, by what is still to come of them
 
 # A second series beside every counter and histogram, for when it began; nothing here asks for it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -80,11 +83,14 @@ class Metrics:
         self._jumps = _counter(registry, "clock_jumps", "Times the clock was set under the running service")
         self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
         self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
-        self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed")
+        self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed", "reason")
         self._pruned = _counter(registry, "pruned_rows", "Rows that were old and let go", "rule")
         self._reloads = _counter(registry, "tenants_file_reloads", "Times a changed tenants file was read", "result")
         self._refused = Gauge(
             "tenants_file_refused", "1 while the tenants file is not used as it is", namespace=PREFIX, registry=registry
+        )
+        self._mail_server = Gauge(
+            "mail_server_paused", "1 while the mail server is left alone", namespace=PREFIX, registry=registry
         )
         self._duration = Histogram(
             "check_duration_seconds",
@@ -119,6 +125,8 @@ class Metrics:
             self._verdicts.labels(verdict)
         for result in ("loaded", "refused"):
             self._reloads.labels(result)
+        for blame in Blame:
+            self._failed.labels(blame)
         for rule in Rule:
             self._pruned.labels(rule)
         for reason in ("rate_limited", "reserve"):
@@ -149,9 +157,14 @@ class Metrics:
     def database_trouble(self, present: bool) -> None:
         self._database_trouble.set(present)
 
-    def delivered(self, sent: int, failed: int) -> None:
-        self._sent.inc(sent)
-        self._failed.inc(failed)
+    def notice_sent(self) -> None:
+        self._sent.inc()
+
+    def notice_failed(self, blame: str) -> None:
+        self._failed.labels(blame).inc()
+
+    def mail_server_paused(self, paused: bool) -> None:
+        self._mail_server.set(paused)
 
     def pruned(self, rows: Mapping[Rule, int]) -> None:
         for rule, number in rows.items():
@@ -196,7 +209,7 @@ def _labelled(snapshot: Snapshot) -> Iterator[Metric]:
     states = {str(state): 0 for state in CredentialState}
     kinds = {(CredentialKind.HARVEST_KEY.value, state): 0 for state in states}
     tenants = {(state,): count for state, count in {**states, **snapshot.tenants}.items()}
-    outbox = {(status,): count for status, count in {"pending": 0, "held": 0, **snapshot.outbox_notices}.items()}
+    outbox = {(status,): count for status, count in {**_WAITING, **snapshot.outbox_notices}.items()}
     credentials = {**kinds, **snapshot.credentials}
     yield _gauge("tenants", "Tenants by the worst state of their credentials", tenants.items(), "state")
     yield _gauge("credentials", "Credentials by kind and state", credentials.items(), "kind", "state")

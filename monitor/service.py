@@ -1,6 +1,7 @@
 """`serve`: everything that turns by itself, from the start to a clean stop."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,14 +19,16 @@ from monitor.greenhouse import hold, longest_look, open_greenhouse, places
 from monitor.installation import installation_key
 from monitor.metrics import Metrics
 from monitor.notices.composer import Composer
-from monitor.notices.outbox import Outbox
+from monitor.notices.courier import Courier
+from monitor.notices.outbox import CLAIM, Outbox
+from monitor.notices.patience import BACK_OFF
 from monitor.notices.policy import Policy as NoticePolicy
 from monitor.notices.render import Renderer
 from monitor.notices.transport import transport_for
 from monitor.pruner import Pruner
 from monitor.retention import Keep
 from monitor.settings import Settings
-from monitor.store import credentials, sweeps
+from monitor.store import credentials, notices, sweeps
 from monitor.store.database import Database, open_database
 from monitor.store.snapshot import snapshot
 from monitor.store.tenants import active_ids
@@ -69,15 +72,11 @@ class Service:
         self.sweeper.shelf = self.watchlist.shelf
 
     async def compose(self) -> None:
-        """Write what is ripe, and send it without waiting for the next beat."""
-        if await self.composer.run_once(utc_now()):
-            await self.deliver()
+        await self.composer.run_once(utc_now())
 
     async def deliver(self) -> None:
-        if self.outbox is None:
-            return
-        deliveries = await self.outbox.deliver_once(utc_now())
-        self.metrics.delivered(deliveries.sent, deliveries.failed)
+        if self.outbox is not None:
+            await self.outbox.deliver()
 
     async def look_back(self) -> None:
         """Store a halt that could not be, keep the sweeps, mend plans a changed clock left astray."""
@@ -86,6 +85,7 @@ class Service:
         async with self.db.writing() as conn:
             await sweeps.keep(conn, now, self.settings.interval)
             await credentials.bring_back(conn, now, self.settings.interval, hold(self.settings))
+            await notices.bring_back(conn, now, BACK_OFF[-1], CLAIM)
 
     async def show(self) -> None:
         """The gauges, also while nothing can be written."""
@@ -127,9 +127,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
             seconds = settings.stop_timeout.total_seconds()
             log.info("stopping", seconds=seconds)
             service.pruner.stop()
-            if service.outbox is not None:
-                service.outbox.stop()
-            await asyncio.gather(service.dispatcher.engine.stop(seconds), clockwork.stop(seconds))
+            outbox = [service.outbox.stop(seconds)] if service.outbox else []
+            await asyncio.gather(service.dispatcher.engine.stop(seconds), clockwork.stop(seconds), *outbox)
     log.info("stopped")
 
 
@@ -171,7 +170,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
                 db, sweeper.check, metrics, places=places(settings), interval=settings.interval, clock=elapsed
             ),
             composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
-            outbox=_outbox(settings, db),
+            outbox=_outbox(settings, db, metrics),
             pruner=Pruner(db, Keep.of(settings)),
         )
 
@@ -189,20 +188,22 @@ async def _first_load(watchlist: Watchlist, db: Database) -> None:
 
 
 def _beats(service: Service) -> dict[str, Beat]:
-    settle = service.settings.settle
+    quick = max(service.settings.settle / 2, TICK)
     return {
         "tick": Beat(service.tick, TICK),
         "reload": Beat(service.reload, service.settings.tenants_reload),
-        "compose": Beat(service.compose, min(COMPOSING, max(settle / 2, TICK))),
-        "deliver": Beat(service.deliver, DELIVERY),
+        "compose": Beat(service.compose, min(COMPOSING, quick)),
+        "deliver": Beat(service.deliver, min(DELIVERY, quick)),
         "look_back": Beat(service.look_back, SNAPSHOT),
         "show": Beat(service.show, SNAPSHOT),
         "prune": Beat(service.prune, PRUNING),
     }
 
 
-def _outbox(settings: Settings, db: Database) -> Outbox | None:
+def _outbox(settings: Settings, db: Database, metrics: Metrics) -> Outbox | None:
     target = settings.mail_target
     if target is None or settings.mail_from is None:
         return None
-    return Outbox(db, transport_for(target, settings.smtp_timeout), settings.mail_from)
+    transport = transport_for(target, settings.smtp_timeout, settings.smtp_ca_bundle)
+    courier = Courier(transport, settings.mail_from, metrics, jitter=random.random, now=utc_now)
+    return Outbox(db, courier, utc_now)

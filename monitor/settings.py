@@ -170,6 +170,9 @@ class Settings(BaseSettings):
         None, description="mail server, `smtp://user:password@host:587`, or a reference to it; see below"
     )
     smtp_timeout: Duration = Field(timedelta(seconds=30), description="longest wait for the mail server")
+    smtp_ca_bundle: FilePath | None = Field(
+        None, description="file of certificate authorities (PEM) to know the mail server by, besides the system's"
+    )
     mail_from: Annotated[str, _checked(addresses.named_mail_address)] | None = Field(
         None, description="sender of notices, `Name <address>` or an address"
     )

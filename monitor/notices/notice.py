@@ -11,7 +11,7 @@ from email.utils import format_datetime, parseaddr
 from enum import StrEnum
 
 from monitor.addresses import mail_address, named_mail_address
-from monitor.errors import DeliveryError
+from monitor.errors import Blame, DeliveryError
 
 
 class Status(StrEnum):
@@ -67,7 +67,7 @@ def as_message(notice: Outgoing, mail_from: str, now: datetime) -> EmailMessage:
         message["Subject"] = notice.subject
         message["Message-ID"] = notice.message_id
     except (ValueError, MessageError) as problem:
-        raise DeliveryError(f"it can not be made a mail: {problem}", permanent=True) from problem
+        raise DeliveryError(f"it can not be made a mail: {problem}", Blame.MAIL, permanent=True) from problem
     message["Date"] = format_datetime(now)
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"

@@ -1,89 +1,128 @@
-"""The outbox: claims what is due, sends it outside any transaction, and writes down how it went.
+"""The outbox: claims what is due, sends it outside any transaction, several at once, and writes down how it went.
 
 A notice is claimed before and marked after the sending. What dies in between is claimed again once its claim has run
 out, under the same Message-ID: a mail may come twice, and is never lost.
 """
 
 import asyncio
-import re
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
-from monitor.errors import DeliveryError
-from monitor.notices.notice import Outgoing, Status, as_message
-from monitor.notices.transport import Transport
+from monitor.errors import Blame, DeliveryError
+from monitor.notices.courier import Courier, reason_of
+from monitor.notices.notice import Outgoing, Status
+from monitor.notices.patience import FIRST_PAUSE, back_off
+from monitor.notices.transport import LONGEST
 from monitor.store import notices as store
 from monitor.store.database import Database
 
-BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
-AT_MOST = 50  # notices in one call, so that a long queue does not keep a stopping service waiting
-_CLAIM = timedelta(minutes=10)
-_SENDING = timedelta(minutes=5)  # well within the claim: a mail that hangs is never sent by two at once
+CLAIM = LONGEST + timedelta(minutes=1)  # a mail that hangs is never sent by two at once
 
-_ADDRESS = re.compile(r"[^\s<>()\"',;]+@[^\s<>()\"',;]+")  # servers quote whom they refuse
+_LATE_SECONDS = 2.0
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Deliveries:
-    """What one call came to: notices sent, and attempts that failed."""
-
-    sent: int = 0
-    failed: int = 0
-
-
 class Outbox:
-    def __init__(self, db: Database, transport: Transport, mail_from: str) -> None:
+    def __init__(self, db: Database, courier: Courier, now: Callable[[], datetime]) -> None:
         self._db = db
-        self._transport = transport
-        self._mail_from = mail_from
+        self._courier = courier
+        self._now = now
+        self._under_way: dict[asyncio.Task[None], str] = {}
+        self._unmarked: dict[int, datetime] = {}
         self._stopping = False
 
-    def stop(self) -> None:
-        """No further notice is begun; one under way may end."""
+    async def deliver(self) -> None:
+        """Begin what is due, one call at a time. Slow mails may outlast it."""
+        await self._mark_sent()
+        while not self._stopping:
+            room = self._courier.standing.room(self._now())
+            if room and len(self._under_way) >= room:
+                await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+            elif not (room and await self._begin()):
+                return
+
+    async def settled(self) -> None:
+        """Wait until nothing is under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def stop(self, seconds: float) -> None:
+        """No further notice is begun; those under way may end within so many seconds, and are broken off then."""
         self._stopping = True
+        if not self._under_way:
+            return
+        late_seconds = min(_LATE_SECONDS, seconds / 4)
+        _, late = await asyncio.wait(self._under_way, timeout=seconds - late_seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=late_seconds)
 
-    async def deliver_once(self, now: datetime) -> Deliveries:
-        """Try what is due by now, each notice once."""
-        loop = asyncio.get_running_loop()
-        started, ended = loop.time(), []
-        for _ in range(AT_MOST):
-            if self._stopping:
-                break
-            present = now + timedelta(seconds=loop.time() - started)
-            async with self._db.writing() as conn:
-                notice = await store.claim(conn, due=now, until=present + _CLAIM)
-            if notice is None:
-                break
-            ended.append(await self._deliver(notice, present))
-        return Deliveries(sent=ended.count(True), failed=ended.count(False))
-
-    async def _deliver(self, notice: Outgoing, now: datetime) -> bool:
-        try:
-            async with asyncio.timeout(_SENDING.total_seconds()):
-                await self._transport.send(as_message(notice, self._mail_from, now))
-        except (DeliveryError, TimeoutError) as problem:
-            await self._write_down(notice, problem, now)
-            return False
+    async def _begin(self) -> bool:
+        """Take up the notice that is next; whether there was one to begin."""
+        now = self._now()
+        until = now + CLAIM
         async with self._db.writing() as conn:
-            await store.mark(conn, notice.id, status=Status.SENT, sent_at=now, next_attempt_at=None, last_error=None)
-        _log.info("notice_sent", notice=notice.id, attempts=notice.attempts)
+            notice = await store.claim(conn, now, until, last=frozenset(self._under_way.values()))
+        if notice is None:
+            return False
+        if self._stopping:
+            await self._write_down(notice, until, next_attempt_at=now, attempts=notice.attempts - 1)
+            return False
+        task = asyncio.create_task(self._deliver(notice, until), name=f"notice-{notice.id}")
+        self._under_way[task] = notice.recipient.rpartition("@")[2].lower()
+        task.add_done_callback(self._under_way.pop)
         return True
 
-    async def _write_down(self, notice: Outgoing, problem: Exception, now: datetime) -> None:
-        reason = _ADDRESS.sub("<address>", str(problem)) or "sending took too long"
-        if isinstance(problem, DeliveryError) and problem.permanent:
-            columns: dict[str, object] = {"status": Status.FAILED, "next_attempt_at": None, "last_error": reason}
-            _log.error("notice_failed", notice=notice.id, attempts=notice.attempts, reason=reason)
-        else:
-            columns = {"next_attempt_at": now + back_off(notice.attempts), "last_error": reason}
-            _log.warning("notice_delayed", notice=notice.id, attempts=notice.attempts, reason=reason)
+    async def _deliver(self, notice: Outgoing, until: datetime) -> None:
+        """From the claim to the mark. What the database does not take now is written later, or the claim runs out."""
+        try:
+            problem = await self._courier.send(notice)
+            if problem is None:
+                self._unmarked[notice.id] = self._now()
+                await self._mark_sent()
+            else:
+                await self._not_sent(notice, problem, until)
+        except Exception:
+            _log.exception("delivery_not_written_down", notice=notice.id)
+
+    async def _mark_sent(self) -> None:
+        """Before anything else is begun, or what was taken already might be claimed and sent again."""
+        if not self._unmarked:
+            return
+        sent = dict(self._unmarked)
         async with self._db.writing() as conn:
-            await store.mark(conn, notice.id, **columns)
+            for notice_id, at in sent.items():
+                await store.mark_sent(conn, notice_id, at)
+        for notice_id in sent:
+            self._unmarked.pop(notice_id, None)
 
+    async def _not_sent(self, notice: Outgoing, problem: DeliveryError, until: datetime) -> None:
+        now, reason = self._now(), reason_of(problem)
+        if problem.blame is Blame.SERVER:
+            again = self._courier.standing.until or now + FIRST_PAUSE
+            attempts = notice.attempts - 1  # an outage of the server is none of the notice's own failures
+            await self._write_down(notice, until, next_attempt_at=again, attempts=attempts, last_error=reason)
+            return
+        wait = back_off(notice.attempts)
+        if problem.permanent or wait is None:
+            said = reason if problem.permanent else f"given up after {notice.attempts} attempts: {reason}"
+            await self._give_up(notice, until, now, said)
+            return
+        _log.warning("notice_delayed", notice=notice.id, attempts=notice.attempts, blame=problem.blame, reason=reason)
+        await self._write_down(notice, until, next_attempt_at=now + wait, last_error=reason)
+        if problem.blame is Blame.ADDRESS:
+            async with self._db.writing() as conn:
+                await store.wait_too(conn, notice.recipient, now, now + wait)
 
-def back_off(attempts: int) -> timedelta:
-    """The wait after so many attempts in vain; the last one repeats for as long as it takes."""
-    return BACK_OFF[min(attempts, len(BACK_OFF)) - 1]
+    async def _give_up(self, notice: Outgoing, until: datetime, now: datetime, reason: str) -> None:
+        _log.error("notice_failed", notice=notice.id, attempts=notice.attempts, reason=reason)
+        await self._write_down(
+            notice, until, status=Status.FAILED, next_attempt_at=None, last_error=reason, failed_at=now
+        )
+
+    async def _write_down(self, notice: Outgoing, until: datetime, **columns: object) -> None:
+        async with self._db.writing() as conn:
+            await store.write_down(conn, notice.id, until, **columns)

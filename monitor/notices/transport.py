@@ -3,35 +3,38 @@
 import asyncio
 import os
 import re
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Protocol
 
-from aiosmtplib import (
-    SMTP,
-    SMTPDataError,
-    SMTPException,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-    SMTPTimeoutError,
-)
+from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientRefused, SMTPResponseException, SMTPTimeoutError
 
 from monitor.addresses import Encryption, MailFolder, MailServer
-from monitor.errors import DeliveryError
+from monitor.errors import Blame, DeliveryError
 from monitor.notices.letters import clean
 
+LONGEST = timedelta(minutes=9)
+"""No `send` takes longer, however slowly a server answers."""
+
+# The two parts of a conversation, to the sender's name and from the reader's: each so many slow answers long at most.
+_OPENING, _LONGEST_OPENING = 4, 150.0
+_HANDING_OVER, _LONGEST_HANDING_OVER = 10, 360.0
+# A server that filters a mail before it says yes must not be left too early: it keeps the mail, and gets it again.
+_YES = 8
+_FAREWELL_SECONDS = 3
 _LONGEST_REASON = 300
 
 
 class Transport(Protocol):
     async def send(self, message: EmailMessage) -> None:
-        """Hand the mail over for good; DeliveryError if it was not taken, permanent if it never will be."""
+        """Hand the mail over for good; DeliveryError if it was not taken. It ends within LONGEST."""
 
 
 def transport_for(target: MailServer | MailFolder, timeout: timedelta, ca_bundle: Path | None = None) -> Transport:
-    """`timeout` is the longest wait for the server's next answer; `ca_bundle` replaces the system's authorities."""
+    """`timeout` is the longest wait for the server's next answer; `ca_bundle` holds more authorities to trust."""
     if isinstance(target, MailFolder):
         return Mailbox(target.path)
     return SmtpTransport(target, timeout, ca_bundle)
@@ -48,16 +51,17 @@ class SmtpTransport:
     async def send(self, message: EmailMessage) -> None:
         client = self._client()
         try:
-            await client.connect()
-            # The mail's own bytes: aiosmtplib's send_message would fold its headers anew.
-            await client.sendmail(message["From"].addresses[0].addr_spec, message["To"], message.as_bytes())
+            async with self._part(_OPENING, _LONGEST_OPENING, _blame_of_every_mail):
+                await client.connect()
+                await client.mail(message["From"].addresses[0].addr_spec)
+            async with self._part(_HANDING_OVER, _LONGEST_HANDING_OVER, _blame_of_this_mail):
+                await client.rcpt(message["To"].addresses[0].addr_spec)
+                await client.data(message.as_bytes(), timeout=_YES * self._timeout)
             # The mail is the server's by now: how the farewell ends does not change that.
             with suppress(SMTPException, OSError):
-                await client.quit()
-        except (SMTPException, OSError, ValueError) as problem:
-            raise self._error(problem) from problem
+                await client.quit(timeout=_FAREWELL_SECONDS)
         finally:
-            client.close()
+            _hang_up(client)
 
     def _client(self) -> SMTP:
         encryption = self._server.encryption
@@ -72,24 +76,47 @@ class SmtpTransport:
             cert_bundle=str(self._ca_bundle) if self._ca_bundle else None,
         )
 
-    def _error(self, problem: Exception) -> DeliveryError:
-        """Only what the server says of the recipient or of the mail itself is for good; the rest may be mended."""
-        reason = _reason(problem)
-        code = reason.code if isinstance(reason, SMTPResponseException) else 0
-        about_this_mail = isinstance(problem, SMTPRecipientsRefused | SMTPDataError)
+    @asynccontextmanager
+    async def _part(self, answers: int, longest: float, blame_of: Callable[[Exception], Blame]) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(min(answers * self._timeout, longest)):
+                yield
+        except (SMTPException, OSError, ValueError) as problem:
+            raise self._error(problem, blame_of(problem)) from problem
+
+    def _error(self, problem: Exception, blame: Blame) -> DeliveryError:
+        answer = problem if isinstance(problem, SMTPResponseException) else None
+        said = f"{answer.code} {answer.message}" if answer else _described(problem)
         where = f"{self._server.host}:{self._server.port}"
-        said = f"{code} {reason.message}" if isinstance(reason, SMTPResponseException) else _described(reason)
-        return DeliveryError(clean(f"{where}: {said}")[:_LONGEST_REASON], permanent=about_this_mail and code >= 500)
+        permanent = blame in (Blame.ADDRESS, Blame.MAIL) and answer is not None and answer.code >= 500
+        return DeliveryError(clean(f"{where}: {said}")[:_LONGEST_REASON], blame, permanent=permanent)
 
 
-def _reason(problem: Exception) -> Exception:
-    return problem.recipients[0] if isinstance(problem, SMTPRecipientsRefused) else problem
+def _blame_of_every_mail(_: Exception) -> Blame:
+    return Blame.SERVER
+
+
+def _blame_of_this_mail(problem: Exception) -> Blame:
+    """421 is a farewell, and may be meant for this mail or for everybody, as may silence and a lost connection."""
+    if isinstance(problem, SMTPResponseException) and 400 <= problem.code < 600 and problem.code != 421:
+        if isinstance(problem, SMTPRecipientRefused):
+            return Blame.ADDRESS
+        if isinstance(problem, SMTPDataError):
+            return Blame.MAIL
+    return Blame.UNCLEAR
 
 
 def _described(problem: Exception) -> str:
     if isinstance(problem, SMTPTimeoutError | TimeoutError):
-        return f"no answer in time ({problem})"
+        return f"no answer in time ({problem})" if str(problem) else "no end in time"
     return str(problem) or type(problem).__name__
+
+
+def _hang_up(client: SMTP) -> None:
+    """At once: a plain close waits for as long as the other side does not read."""
+    if isinstance(client.transport, asyncio.WriteTransport):
+        client.transport.abort()
+    client.close()
 
 
 class Mailbox:
@@ -102,7 +129,7 @@ class Mailbox:
         try:
             await asyncio.to_thread(self._write, message)
         except OSError as problem:
-            raise DeliveryError(f"mailbox {self._folder}: {problem.strerror}") from problem
+            raise DeliveryError(f"mailbox {self._folder}: {problem.strerror}", Blame.SERVER) from problem
 
     def _write(self, message: EmailMessage) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
@@ -36,6 +36,8 @@ class ListedNotice:
     attempts: int
     last_error: str | None
     sent_at: datetime | None
+    failed_at: datetime | None
+    fallback: bool
 
 
 _LISTED = [NOTICE.c[name] for name in ListedNotice.__slots__]
@@ -183,10 +185,16 @@ async def drop_overtaken(conn: AsyncConnection, notices: Collection[int]) -> int
     return changed
 
 
-async def claim(conn: AsyncConnection, due: datetime, until: datetime) -> Outgoing | None:
-    """The notice that is due longest, for the caller alone until the given moment."""
+async def claim(conn: AsyncConnection, due: datetime, until: datetime, last: Collection[str] = ()) -> Outgoing | None:
+    """The notice that is next, for the caller alone until the given moment.
+
+    The operator's go first, and then what is due longest; but readers at the domains in `last` wait for all others.
+    """
     is_due = (NOTICE.c.status == Status.PENDING, NOTICE.c.next_attempt_at <= due)
-    first = select(NOTICE.c.id).where(*is_due).order_by(NOTICE.c.next_attempt_at, NOTICE.c.id).limit(1)
+    order = [NOTICE.c.audience != Audience.OPERATOR, NOTICE.c.next_attempt_at, NOTICE.c.id]
+    if last:
+        order.insert(0, or_(*[NOTICE.c.recipient.iendswith(f"@{domain}", autoescape=True) for domain in last]))
+    first = select(NOTICE.c.id).where(*is_due).order_by(*order).limit(1)
     statement = (
         update(NOTICE)
         .where(NOTICE.c.id == first.with_for_update(skip_locked=True).scalar_subquery(), *is_due)
@@ -197,10 +205,33 @@ async def claim(conn: AsyncConnection, due: datetime, until: datetime) -> Outgoi
     return Outgoing(*row) if row else None
 
 
-async def mark(conn: AsyncConnection, notice_id: int, **columns: Any) -> None:
-    """Write down how an attempt ended, unless another one has ended the notice meanwhile."""
+async def mark_sent(conn: AsyncConnection, notice_id: int, at: datetime) -> None:
+    """It is with the mail server, whoever else has taken it up meanwhile."""
+    columns = {"status": Status.SENT, "sent_at": at, "next_attempt_at": None, "last_error": None}
     statement = update(NOTICE).where(NOTICE.c.id == notice_id, NOTICE.c.status == Status.PENDING)
     await conn.execute(statement.values(columns))
+
+
+async def write_down(conn: AsyncConnection, notice_id: int, claimed_until: datetime, **columns: Any) -> None:
+    """How an attempt failed, unless the claim is not the caller's any more."""
+    ours = (NOTICE.c.status == Status.PENDING) & (NOTICE.c.next_attempt_at == claimed_until)
+    await conn.execute(update(NOTICE).where(NOTICE.c.id == notice_id, ours).values(columns))
+
+
+async def wait_too(conn: AsyncConnection, recipient: str, now: datetime, until: datetime) -> None:
+    """What is due for a reader who was just refused waits with the one that was refused."""
+    is_due = (NOTICE.c.status == Status.PENDING) & (NOTICE.c.next_attempt_at <= now)
+    due = select(NOTICE.c.id).where(is_due, NOTICE.c.recipient == recipient).with_for_update(skip_locked=True)
+    await conn.execute(update(NOTICE).where(NOTICE.c.id.in_(due)).values(next_attempt_at=until))
+
+
+async def bring_back(conn: AsyncConnection, now: datetime, longest: timedelta, hold: timedelta) -> int:
+    """Mend what a clock set back leaves behind: notices that would wait for longer than anything makes them wait.
+
+    They are tried after `hold`, since one of them may be on its way; returns how many.
+    """
+    astray = (NOTICE.c.status == Status.PENDING) & (NOTICE.c.next_attempt_at > now + max(longest, hold))
+    return (await conn.execute(update(NOTICE).where(astray).values(next_attempt_at=now + hold))).rowcount
 
 
 async def end_hold(conn: AsyncConnection, ids: Collection[int] | None, **columns: Any) -> list[int]:

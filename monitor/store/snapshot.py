@@ -69,6 +69,6 @@ async def _suspects(conn: AsyncConnection) -> int:
 
 
 async def _outbox(conn: AsyncConnection) -> dict[str, int]:
-    waiting = NOTICE.c.status.in_(("pending", "held"))
+    waiting = NOTICE.c.status.in_(("pending", "held", "failed"))
     counted = select(NOTICE.c.status, func.count().label("number")).where(waiting).group_by(NOTICE.c.status)
     return {row.status: row.number for row in await conn.execute(counted)}

@@ -6,7 +6,20 @@ Only changes are rows: a permission's state is written when it turns, not on eve
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Index, Table, Text, TypeDecorator, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 METADATA = SQLModel.metadata
@@ -278,19 +291,20 @@ class Cause(SQLModel, table=True):
     __tablename__ = "cause"
 
     id: int | None = Field(default=None, primary_key=True)
-    event_id: int = Field(foreign_key="drift_event.id")
+    event_id: int = Field(foreign_key="drift_event.id", index=True)
     tenant_id: str = Field(foreign_key="tenant.id")
     audience: str
     brake_key: str
     created_at: datetime = moment()
     settled_at: datetime | None = moment(nullable=True, index=True)
-    notice_id: int | None = Field(default=None, foreign_key="notice.id")
+    notice_id: int | None = Field(default=None, foreign_key="notice.id", index=True)
 
 
 class Notice(SQLModel, table=True):
     """One message to one person. `status`: pending, held, sent, dropped or failed.
 
     `text` and `html` are empty once the notice was sent, or dropped, long ago.
+    `fallback` marks the plain form, for want of a template; `reported_at` is when the operator was told of a failure.
     """
 
     __tablename__ = "notice"
@@ -313,6 +327,9 @@ class Notice(SQLModel, table=True):
     attempts: int = 0
     last_error: str | None = None
     sent_at: datetime | None = moment(nullable=True)
+    fallback: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    failed_at: datetime | None = moment(nullable=True)
+    reported_at: datetime | None = moment(nullable=True)
 
 
 class WriteHalt(SQLModel, table=True):

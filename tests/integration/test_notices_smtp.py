@@ -2,11 +2,7 @@
 
 import asyncio
 import socket
-import ssl
 import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -14,105 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP as Server
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
 from monitor.addresses import Encryption, MailFolder, MailServer
-from monitor.errors import DeliveryError
+from monitor.errors import Blame, DeliveryError
 from monitor.notices.notice import Outgoing, as_message
 from monitor.notices.transport import Mailbox, SmtpTransport, transport_for
+from tests.mail import AUTHORITY, PASSWORD, Sink, listening, plain, server_tls, starttls
 from tests.notices import NOW
 
-CERTIFICATES = Path(__file__).parents[1] / "fixtures" / "notices"
-AUTHORITY = CERTIFICATES / "localhost.pem"  # signed by itself, for localhost and 127.0.0.1
 TIMEOUT = timedelta(seconds=5)
-PASSWORD = "s3cret-p%ss@word:/"
-
-
-@dataclass
-class Sink:
-    """A server's memory: what it took, who asked, and what it answers at each step instead of yes."""
-
-    answers: dict[str, str] = field(default_factory=dict)
-    taken: list[bytes] = field(default_factory=list)
-    envelopes: list[tuple[str | None, list[str]]] = field(default_factory=list)
-    encrypted: list[bool] = field(default_factory=list)
-    drop_at: str = ""
-
-    async def handle_MAIL(
-        self, server: Server, session: Session, envelope: Envelope, address: str, options: Any
-    ) -> str:
-        envelope.mail_from = address
-        return self._answer("MAIL", server)
-
-    async def handle_RCPT(
-        self, server: Server, session: Session, envelope: Envelope, address: str, options: Any
-    ) -> str:
-        answer = self._answer("RCPT", server)
-        if answer.startswith("250"):
-            envelope.rcpt_tos.append(address)
-        return answer
-
-    async def handle_DATA(self, server: Server, session: Session, envelope: Envelope) -> str:
-        answer = self._answer("DATA", server)
-        if answer.startswith("250"):
-            assert isinstance(envelope.original_content, bytes)
-            self.taken.append(envelope.original_content)
-            self.envelopes.append((envelope.mail_from, envelope.rcpt_tos))
-            self.encrypted.append(session.ssl is not None)
-        return answer
-
-    async def handle_QUIT(self, server: Server, session: Session, envelope: Envelope) -> str:
-        return self._answer("QUIT", server, "221 Bye")
-
-    def authenticate(
-        self, server: Server, session: Session, envelope: Envelope, mechanism: str, given: Any
-    ) -> AuthResult:
-        assert isinstance(given, LoginPassword)
-        return AuthResult(success=given == LoginPassword(b"monitor", PASSWORD.encode()), handled=False)
-
-    def _answer(self, step: str, server: Server, yes: str = "250 OK") -> str:
-        if self.drop_at == step:
-            server.transport.abort()
-        return self.answers.get(step, yes)
-
-    def message(self) -> EmailMessage:
-        (raw,) = self.taken
-        message = message_from_bytes(raw, policy=policy.default)
-        assert isinstance(message, EmailMessage)
-        return message
-
-
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(AUTHORITY, CERTIFICATES / "localhost.key")
-    return context
-
-
-@asynccontextmanager
-async def _serving(
-    protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None = None
-) -> AsyncIterator[int]:
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
-def _plain(sink: Sink) -> Callable[[], Server]:
-    return lambda: Server(sink, hostname="sink", enable_SMTPUTF8=False)
-
-
-def _starttls(sink: Sink) -> Callable[[], Server]:
-    return lambda: Server(
-        sink,
-        hostname="sink",
-        tls_context=_tls(),
-        require_starttls=True,
-        auth_required=True,
-        authenticator=sink.authenticate,
-    )
 
 
 def _transport(port: int, encryption: Encryption = Encryption.NONE, **facts: Any) -> SmtpTransport:
@@ -137,7 +43,7 @@ def _mail(recipient: str = "dana@vendor.example") -> EmailMessage:
 async def test_a_mail_arrives_as_it_was_written() -> None:
     """The envelope names sender and reader; headers, text and page come out whole, long lines and lone dots too."""
     sink, mail = Sink(), _mail()
-    async with _serving(_plain(sink)) as port:
+    async with listening(plain(sink)) as port:
         await _transport(port).send(mail)
     assert sink.envelopes == [("monitor@vendor.example", ["dana@vendor.example"])]
     assert max(len(line) for line in sink.taken[0].split(b"\r\n")) < 998
@@ -152,7 +58,7 @@ async def test_a_mail_arrives_as_it_was_written() -> None:
 async def test_starttls_and_a_password() -> None:
     """The connection is encrypted before the password and the mail travel."""
     sink = Sink()
-    async with _serving(_starttls(sink)) as port:
+    async with listening(starttls(sink)) as port:
         await _transport(port, Encryption.STARTTLS, username="monitor", password=PASSWORD).send(_mail())
     assert sink.encrypted == [True]
 
@@ -160,7 +66,7 @@ async def test_starttls_and_a_password() -> None:
 async def test_tls_from_the_first_byte() -> None:
     """smtps:// speaks TLS at once."""
     sink = Sink()
-    async with _serving(_plain(sink), tls=_tls()) as port:
+    async with listening(plain(sink), tls=server_tls()) as port:
         await _transport(port, Encryption.TLS, host="localhost").send(_mail())
     assert len(sink.taken) == 1
 
@@ -169,77 +75,117 @@ async def test_tls_from_the_first_byte() -> None:
 async def test_a_certificate_of_an_unknown_authority_is_refused(encryption: Encryption) -> None:
     """Without its authority among those trusted, nothing is sent; it may be mended, so it is tried again."""
     sink = Sink()
-    protocol, tls = (_starttls(sink), None) if encryption is Encryption.STARTTLS else (_plain(sink), _tls())
-    async with _serving(protocol, tls) as port:
+    protocol, tls = (starttls(sink), None) if encryption is Encryption.STARTTLS else (plain(sink), server_tls())
+    async with listening(protocol, tls) as port:
         with pytest.raises(DeliveryError, match=r"(?i)certificate") as refused:
             await _transport(port, encryption, ca_bundle=None).send(_mail())
-    assert (sink.taken, refused.value.permanent) == ([], False)
+    assert (sink.taken, refused.value.blame) == ([], Blame.SERVER)
 
 
 async def test_a_server_without_starttls_gets_nothing() -> None:
     """Encryption is never given up in silence."""
     sink = Sink()
-    async with _serving(_plain(sink)) as port:
+    async with listening(plain(sink)) as port:
         with pytest.raises(DeliveryError, match=r"(?i)starttls") as refused:
             await _transport(port, Encryption.STARTTLS, username="monitor", password=PASSWORD).send(_mail())
-    assert (sink.taken, refused.value.permanent) == ([], False)
+    assert (sink.taken, refused.value.blame) == ([], Blame.SERVER)
 
 
 async def test_a_wrong_password_is_ours_to_mend() -> None:
     """A refused login says nothing of the mail: it is tried again, and the password is in no error's text."""
     sink = Sink()
-    async with _serving(_starttls(sink)) as port:
+    async with listening(starttls(sink)) as port:
         with pytest.raises(DeliveryError, match="535") as refused:
             await _transport(port, Encryption.STARTTLS, username="monitor", password=f"{PASSWORD}!").send(_mail())
-    assert not refused.value.permanent
+    assert refused.value.blame is Blame.SERVER
     assert PASSWORD not in f"{refused.value}{refused.value.__cause__!r}"
 
 
 @pytest.mark.parametrize(
-    ("step", "answer", "permanent"),
+    ("step", "answer", "blame", "permanent"),
     [
-        ("RCPT", "550 5.1.1 No such user", True),
-        ("RCPT", "450 4.2.1 Greylisted", False),
-        ("DATA", "554 5.6.0 Content refused", True),
-        ("DATA", "452 4.3.1 Disk full", False),
-        ("MAIL", "550 5.7.1 Sender not allowed", False),  # a setting of ours, not this mail
-        ("MAIL", "421 4.3.2 Going down", False),
+        ("RCPT", "550 5.1.1 No such user", Blame.ADDRESS, True),
+        ("RCPT", "450 4.2.1 Greylisted", Blame.ADDRESS, False),
+        ("DATA", "554 5.6.0 Content refused", Blame.MAIL, True),
+        ("DATA", "452 4.3.1 Disk full", Blame.MAIL, False),
+        ("MAIL", "550 5.7.1 Sender not allowed", Blame.SERVER, False),  # a setting of ours, not this mail
+        ("MAIL", "451 4.3.0 Try later", Blame.SERVER, False),
+        ("MAIL", "421 4.3.2 Going down", Blame.SERVER, False),
+        ("RCPT", "421 4.3.2 Going down", Blame.UNCLEAR, False),  # some say it to everybody, some to one mail
+        ("DATA", "421 4.7.0 Not now", Blame.UNCLEAR, False),
     ],
 )
-async def test_refusals_are_for_good_where_they_are_about_this_mail(step: str, answer: str, permanent: bool) -> None:
-    """5xx for the reader or the content ends a notice; anything else is tried again. What the server said is kept."""
+async def test_a_refusal_is_for_good_where_it_is_of_this_mail(
+    step: str, answer: str, blame: Blame, permanent: bool
+) -> None:
+    """5xx for the reader or the content ends a notice; what comes before the reader is named concerns every mail."""
     sink = Sink(answers={step: answer})
-    async with _serving(_plain(sink)) as port:
+    async with listening(plain(sink)) as port:
         with pytest.raises(DeliveryError) as refused:
             await _transport(port).send(_mail())
     assert str(refused.value) == f"127.0.0.1:{port}: {answer}"
-    assert refused.value.permanent is permanent
+    assert (refused.value.blame, refused.value.permanent) == (blame, permanent)
 
 
-@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
-async def test_a_dropped_connection_is_tried_again(step: str) -> None:
-    """A server that hangs up before it took the mail leaves it to be sent."""
-    sink = Sink(drop_at=step)
-    async with _serving(_plain(sink)) as port:
+@pytest.mark.parametrize("way", ["drop_at", "hang_at"])
+@pytest.mark.parametrize(
+    ("step", "blame"),
+    [("MAIL", Blame.SERVER), ("RCPT", Blame.UNCLEAR), ("DATA", Blame.UNCLEAR), ("TAKEN", Blame.UNCLEAR)],
+)
+async def test_silence_and_a_lost_connection_leave_a_mail_to_be_sent(way: str, step: str, blame: Blame) -> None:
+    """Before its yes the server has taken nothing for good, not even where it had the whole mail."""
+    sink = Sink(**{way: step})  # type: ignore[arg-type]
+    async with listening(plain(sink)) as port:
         with pytest.raises(DeliveryError) as refused:
-            await _transport(port).send(_mail())
-    assert not refused.value.permanent
+            await _transport(port, timeout=timedelta(seconds=0.05)).send(_mail())
+    assert (refused.value.blame, refused.value.permanent) == (blame, False)
+    assert len(sink.taken) == (step == "TAKEN")
+
+
+async def test_a_server_that_thinks_a_mail_over_gets_it_once() -> None:
+    """The last answer may take longer than any other: who hung up too early would send again what was taken."""
+    sink = Sink(seconds=0.2)
+    async with listening(plain(sink)) as port:
+        await _transport(port, timeout=timedelta(seconds=0.1)).send(_mail())
+    assert len(sink.taken) == 1
+
+
+async def test_a_conversation_has_an_end() -> None:
+    """Answers that come each just in time hold a mail up for so long, and no longer."""
+
+    class Slow(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            self.transport = transport
+            transport.write(b"220 sink\r\n")
+
+        def data_received(self, data: bytes) -> None:
+            if data.startswith((b"EHLO", b"MAIL", b"RCPT")):
+                self.transport.write(b"250 sink\r\n")
+            else:
+                answer = b"354 go on\r\n" if data.startswith(b"DATA") else b"250 taken\r\n"
+                asyncio.get_running_loop().call_later(0.35, self.transport.write, answer)
+
+    async with listening(Slow) as port:
+        with pytest.raises(DeliveryError, match="no end in time") as refused:
+            await _transport(port, timeout=timedelta(seconds=0.05)).send(_mail())
+    assert refused.value.blame is Blame.UNCLEAR
 
 
 async def test_a_hang_up_after_the_mail_was_taken_is_no_failure() -> None:
     """Once the server has it, how the farewell ends does not matter."""
     sink = Sink(drop_at="QUIT")
-    async with _serving(_plain(sink)) as port:
+    async with listening(plain(sink)) as port:
         await _transport(port).send(_mail())
     assert len(sink.taken) == 1
 
 
 async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     """The wait for an answer has an end."""
-    async with _serving(asyncio.Protocol) as port:
+    async with listening(asyncio.Protocol) as port:
         with pytest.raises(DeliveryError, match="no answer in time") as refused:
             await _transport(port, timeout=timedelta(seconds=0.1)).send(_mail())
-    assert not refused.value.permanent
+    assert refused.value.blame is Blame.SERVER
 
 
 async def test_nobody_listening_is_tried_again() -> None:
@@ -249,7 +195,7 @@ async def test_nobody_listening_is_tried_again() -> None:
         port = reserved.getsockname()[1]
         with pytest.raises(DeliveryError, match=f"127.0.0.1:{port}") as refused:
             await _transport(port).send(_mail())
-    assert not refused.value.permanent
+    assert refused.value.blame is Blame.SERVER
 
 
 async def test_a_folder_holds_each_mail_twice(tmp_path: Path) -> None:
@@ -273,7 +219,7 @@ async def test_a_folder_that_can_not_be_written_is_tried_again(tmp_path: Path) -
     (tmp_path / "mail").write_text("in the way")
     with pytest.raises(DeliveryError, match=r"mailbox .*mail: ") as refused:
         await Mailbox(tmp_path / "mail").send(_mail())
-    assert not refused.value.permanent
+    assert refused.value.blame is Blame.SERVER
 
 
 def test_a_servers_password_is_not_shown() -> None:

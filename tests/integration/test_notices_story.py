@@ -10,16 +10,15 @@ import pytest
 from checks.credential import CredentialState
 from checks.report import CheckReport, Excess
 from monitor.notices.composer import Composer
-from monitor.notices.outbox import Outbox
 from monitor.notices.render import Renderer
 from monitor.notices.transport import Mailbox
 from monitor.store.database import Database
 from tests.notices import a_policy
+from tests.outbox import Office
 from tests.reports import HOUR, KEY, MINUTE, OTHER_KEY, T0, failed, served
 from tests.store import a_tenant, check, sync
 
 INVALID, BLOCKED = failed(CredentialState.INVALID), failed(CredentialState.BLOCKED)
-SENDER = "Harvest Monitor <monitor@vendor.example>"
 
 
 class Service:
@@ -29,7 +28,7 @@ class Service:
         self.database = database
         self.folder = folder
         self.composer = Composer(database, a_policy(), Renderer())
-        self.outbox = Outbox(database, Mailbox(folder), SENDER)
+        self.office = Office(database, Mailbox(folder))
         self.now: datetime = T0
         self.read: set[str] = set()
 
@@ -43,7 +42,7 @@ class Service:
     async def an_hour_later(self) -> list[EmailMessage]:
         self.now += HOUR
         await self.composer.run_once(self.now)
-        await self.outbox.deliver_once(self.now)
+        await self.office.deliver(self.now)
         return self._new_mails()
 
     def _new_mails(self) -> list[EmailMessage]:

@@ -11,6 +11,7 @@ from checks.catalogue import catalogue
 from checks.client import Observer
 from checks.credential import CredentialState
 from checks.report import CheckReport, Finding, Verdict, WriteAlarm
+from monitor.errors import Blame
 from monitor.metrics import Metrics, Snapshot
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -143,8 +144,9 @@ def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
     """Each of these has a counter that begins at 0 and goes up by one."""
     for name, labels, count in [
         ("fenced_total", {}, metrics.fenced),
-        ("notices_sent_total", {}, lambda: metrics.delivered(sent=1, failed=0)),
-        ("notices_failed_total", {}, lambda: metrics.delivered(sent=0, failed=1)),
+        ("notices_sent_total", {}, metrics.notice_sent),
+        ("notices_failed_total", {"reason": "server"}, lambda: metrics.notice_failed(Blame.SERVER)),
+        ("mail_server_paused", {}, lambda: metrics.mail_server_paused(True)),
         ("tenants_file_reloads_total", {"result": "loaded"}, metrics.tenants_file_loaded),
         ("tenants_file_reloads_total", {"result": "refused"}, metrics.tenants_file_refused),
     ]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from monitor.drift import EventKind
 from monitor.notices.brake import ALWAYS_PASS, ONE_IN
 from monitor.notices.notice import Status
-from monitor.notices.outbox import BACK_OFF
+from monitor.notices.patience import BACK_OFF
 from monitor.notices.render import Renderer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "notices.md").read_text("utf-8")

@@ -1,15 +1,13 @@
 """The mail as it travels: headers that nobody can forge, names in any script, a Message-ID that stays."""
 
-from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.errors import DeliveryError
+from monitor.errors import Blame, DeliveryError
 from monitor.notices.notice import Outgoing, as_message, message_id
-from monitor.notices.outbox import back_off
 from tests.notices import NOW
 
 SENDER = "Harvest Monitor <monitor@vendor.example>"
@@ -78,7 +76,7 @@ def test_what_can_not_be_a_header_is_refused_for_good(facts: dict[str, str]) -> 
     """A line break, a second address or an address outside ASCII makes no mail, rather than another one."""
     with pytest.raises(DeliveryError, match="can not be made a mail") as refused:
         as_message(_notice(**facts), SENDER, NOW)
-    assert refused.value.permanent
+    assert (refused.value.blame, refused.value.permanent) == (Blame.MAIL, True)
 
 
 @given(
@@ -128,9 +126,3 @@ def test_a_line_of_the_text_that_looks_like_a_header_is_none() -> None:
 def test_a_message_id_is_of_the_senders_domain(mail_from: str, expected: str) -> None:
     """The identity of the notice at the domain that mails come from, and nothing else, so it is the same each time."""
     assert message_id("abc", mail_from) == expected
-
-
-def test_waits_grow_and_then_stay() -> None:
-    """1, 5, 15, 60 minutes, and every hour from then on."""
-    waits = [back_off(attempts) for attempts in range(1, 8)]
-    assert waits == [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 60, 60, 60)]

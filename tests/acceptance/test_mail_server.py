@@ -1,0 +1,62 @@
+"""The service as a process while its mail server is away, or says nothing."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.command import run_json, until
+from tests.mail import Sink, listening, plain
+from tests.neighbour import beside
+from tests.vendor import Vendor, checked
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port at which nobody listens yet."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]
+
+
+def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(vendor: Vendor, port: int) -> None:
+    """Refused at first: the notice is pending and the gauges say why; then it goes out, once."""
+    vendor.customer("acme")
+    smtp_url = f"smtp://127.0.0.1:{port}?tls=none"
+    with vendor.serve(smtp_url=smtp_url) as service:
+        checked(service, "acme")
+        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        until(lambda: service.logged("mail_server_paused"))
+        assert "harvest_monitor_mail_server_paused 1.0" in service.get("/metrics")[1]
+        (notice,) = run_json(vendor.folder, "notices", "list", **vendor.settings)["notices"]
+        assert (notice["status"], notice["attempts"]) == ("pending", 0)
+        assert f"127.0.0.1:{port}" in notice["last_error"]
+        sink = Sink()
+        with beside(lambda: listening(plain(sink), port=port)):
+            until(lambda: service.logged("notice_sent"))
+            until(lambda: "harvest_monitor_mail_server_paused 0.0" in service.get("/metrics")[1])
+            assert 'harvest_monitor_notices_failed_total{reason="server"}' in service.get("/metrics")[1]
+            vendor.sandbox.key("acme").grant("GET /v1/offers")
+            until(lambda: len(service.logged("notice_sent")) == 2)
+            assert service.stop() == 0
+    assert [(message["To"], message["Subject"]) for message in sink.messages] == [
+        ("csm-acme@vendor.example", "Acme: Greenhouse permission missing: GET: List offers"),
+        ("csm-acme@vendor.example", "Acme: Greenhouse permission is back: GET: List offers"),
+    ]
+
+
+def test_a_server_that_says_nothing_keeps_no_stop_waiting(vendor: Vendor) -> None:
+    """A mail that hangs gets the time that a stop has, and no more; the next service sends it."""
+    vendor.customer("acme")
+    sink = Sink(hang_at="RCPT")
+    with beside(lambda: listening(plain(sink))) as port:
+        with vendor.serve(
+            smtp_url=f"smtp://127.0.0.1:{port}?tls=none", smtp_timeout="5m", stop_timeout="1s"
+        ) as service:
+            checked(service, "acme")
+            vendor.sandbox.key("acme").revoke("GET /v1/offers")
+            until(lambda: sink.asked)
+            assert service.stop() == 0
+    (notice,) = run_json(vendor.folder, "notices", "list", **vendor.settings)["notices"]
+    assert (notice["status"], sink.taken) == ("pending", [])
