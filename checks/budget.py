@@ -70,10 +70,14 @@ class Pace:
     def __init__(
         self, per_second: float, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        self._gap = 1.0 / per_second if per_second > 0 else 0.0
         self._clock = clock
         self._sleep = sleep
         self._free_at = 0.0
+        self.change(per_second)
+
+    def change(self, per_second: float) -> None:
+        """Another rate, for the turns that are taken from now on."""
+        self._gap = 1.0 / per_second if per_second > 0 else 0.0
 
     async def turn(self) -> float:
         """Waits for the next turn; returns the seconds waited."""

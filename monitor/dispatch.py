@@ -1,15 +1,22 @@
-"""Which due credentials begin now: what presses at once, the rest without a burst, nothing while the database fails."""
+"""Which due credentials begin now: what presses at once, the rest without a burst.
 
-from collections.abc import Awaitable, Callable
+Nothing while the database fails; no more than the breaker lets.
+"""
+
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.breaker.keeper import Breaker
+from monitor.breaker.machine import State
 from monitor.engine.local import LocalEngine
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.schedule import CatchUp
 from monitor.store import credentials
+from monitor.store.credentials import Due
 from monitor.store.database import Database
 
 log = structlog.get_logger()
@@ -28,6 +35,7 @@ class Dispatcher:
         db: Database,
         check: Callable[[int], Awaitable[None]],
         metrics: Metrics,
+        breaker: Breaker,
         *,
         places: int,
         interval: timedelta,
@@ -37,6 +45,8 @@ class Dispatcher:
         self._db = db
         self._job = check
         self._metrics = metrics
+        self._breaker = breaker
+        self._ahead = _Ahead()
         self._interval = interval
         self._clock = clock
         self._catch_up = CatchUp()
@@ -49,7 +59,7 @@ class Dispatcher:
         try:
             async with self._db.reading() as conn:
                 watched = await credentials.watched(conn)
-                due = await credentials.due(conn, now, self._places, self.engine.busy)
+                due = await self._due(conn, now)
         except StoreError as problem:
             self._store_failed(problem)
             return
@@ -57,11 +67,23 @@ class Dispatcher:
 
     @property
     def _places(self) -> int:
+        engine, breaker = self.engine, self._breaker
+        room = breaker.room(engine.free, engine.running)
+        if breaker.state is State.PROBING and self._ahead.is_under_way(engine.busy):
+            return 0
         if self._paused_until is None:
-            return self.engine.free
-        return int(self.engine.idle and self._clock() >= self._paused_until)
+            return room
+        return min(room, int(engine.running == 0 and self._clock() >= self._paused_until))
 
-    def _begin(self, due: credentials.Due, watched: int) -> None:
+    async def _due(self, conn: AsyncConnection, now: datetime) -> Due:
+        match self._breaker.state:
+            case State.PROBING:
+                return Due(await self._ahead.pick(conn, now, self.engine.busy), [])
+            case State.CLOSED:
+                self._ahead = _Ahead()
+        return await credentials.due(conn, now, self._places, self.engine.busy)
+
+    def _begin(self, due: Due, watched: int) -> None:
         pressing = due.pressing[: self._places]
         room = self._places - len(pressing)
         allowed = self._catch_up.allowed(watched, self._interval, self._clock())
@@ -88,3 +110,26 @@ class Dispatcher:
             self._paused_until = None
             log.info("checks_go_on")
             self._metrics.database_trouble(False)
+
+
+class _Ahead:
+    """Which credential goes ahead after a pause: another one each time, as long as there is one, and a sound one."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._sent: set[int] = set()
+
+    def is_under_way(self, busy: Collection[int]) -> bool:
+        return self._last in busy
+
+    async def pick(self, conn: AsyncConnection, now: datetime, busy: Collection[int]) -> list[int]:
+        """One, or none if nothing is due."""
+        picked = await credentials.soundest_due(conn, now, self._sent.union(busy))
+        if picked is None and self._sent:
+            self._sent.clear()
+            picked = await credentials.soundest_due(conn, now, busy)
+        if picked is None:
+            return []
+        self._last = picked
+        self._sent.add(picked)
+        return [picked]

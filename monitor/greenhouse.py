@@ -1,19 +1,22 @@
-"""Greenhouse as the service reaches it: one wire, one total pace, one request without a key per interval."""
+"""Greenhouse as the service reaches it: one wire, one pace and one breaker, one request without a key per interval."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from checks.answer import Answer, AnswerKind
 from checks.budget import Pace
-from checks.catalogue import WriteProbes, catalogue
+from checks.catalogue import Entry, WriteProbes, catalogue
 from checks.client import Connection, Inquiry, Observer, Wire
 from checks.credential import Secret
 from checks.gate import Gate, origin
 from checks.harvest_key import Means, Question, WriteGuard, check
 from checks.key_state import SETTLES_NOTHING
 from checks.report import CheckReport
+from monitor.breaker.keeper import Breaker
+from monitor.breaker.machine import Limits, Ticket
 from monitor.clock import elapsed, utc_now
 from monitor.settings import Settings
 from monitor.version import user_agent
@@ -41,6 +44,7 @@ class Greenhouse:
         connection: Connection,
         manners: Manners,
         observer: Observer,
+        breaker: Breaker | None = None,
         now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = elapsed,
     ) -> None:
@@ -51,28 +55,33 @@ class Greenhouse:
         self._now = now
         self._clock = clock
         self._total = Pace(manners.total_requests_per_second, clock)
+        self._breaker = breaker or Breaker(Limits.of(60), clock=clock)
+        self._breaker.governs(self._total, manners.total_requests_per_second)
         self._anonymous = _OncePerInterval(self._ask_without_key, manners.interval_seconds, clock)
 
-    async def check(self, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard) -> CheckReport:
+    async def check(
+        self, tenant_id: str, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard
+    ) -> CheckReport:
         """One look at one key; what Greenhouse answers, or fails to, is in the report and never raised."""
-        means = Means(
-            guard=guard,
-            anonymous=self._anonymous.answer,
-            now=self._now,
-            clock=self._clock,
-            deadline_seconds=self._manners.deadline_seconds,
-            stop=lambda: False,
-        )
-        async with self._wire.line() as line:
-            inquiry = Inquiry(
-                line,
-                secret,
-                pace=Pace(self._manners.requests_per_second, self._clock),
-                total=self._total,
-                permitted=permitted,
-                observer=self._observer,
+        with self._breaker.watching(tenant_id) as ticket:
+            means = Means(
+                guard=guard,
+                anonymous=self._anonymous.answer,
+                now=self._now,
+                clock=self._clock,
+                deadline_seconds=self._manners.deadline_seconds,
+                stop=partial(self._breaker.stops, ticket),
             )
-            return await check(inquiry, question, catalogue(), means)
+            async with self._wire.line() as line:
+                inquiry = Inquiry(
+                    line,
+                    secret,
+                    pace=Pace(self._manners.requests_per_second, self._clock),
+                    total=self._total,
+                    permitted=permitted,
+                    observer=_Hearing(self._observer, self._breaker, ticket),
+                )
+                return await check(inquiry, question, catalogue(), means)
 
     async def _ask_without_key(self) -> Answer:
         entry = catalogue().anonymous
@@ -83,7 +92,7 @@ class Greenhouse:
         return answer
 
 
-def open_greenhouse(settings: Settings, observer: Observer) -> Greenhouse:
+def open_greenhouse(settings: Settings, observer: Observer, breaker: Breaker) -> Greenhouse:
     """Greenhouse as the settings say it is reached and treated."""
     return Greenhouse(
         address=settings.harvest_url,
@@ -102,6 +111,7 @@ def open_greenhouse(settings: Settings, observer: Observer) -> Greenhouse:
             interval_seconds=settings.interval.total_seconds(),
         ),
         observer=observer,
+        breaker=breaker,
     )
 
 
@@ -121,6 +131,22 @@ def places(settings: Settings) -> int:
         return settings.concurrency
     carried = settings.total_requests_per_second * settings.deadline.total_seconds() / MOST_REQUESTS
     return max(1, min(settings.concurrency, int(carried)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """The observer of one check's requests, with the breaker listening."""
+
+    observer: Observer
+    breaker: Breaker
+    ticket: Ticket
+
+    def request(self, entry: Entry, answer: Answer) -> None:
+        self.observer.request(entry, answer)
+        self.breaker.heard(self.ticket, answer)
+
+    def waited(self, reason: str, seconds: float) -> None:
+        self.observer.waited(reason, seconds)
 
 
 class _OncePerInterval:

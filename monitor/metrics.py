@@ -24,6 +24,7 @@ from checks.answer import Answer
 from checks.catalogue import Entry
 from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Outcome, Verdict
+from monitor.breaker.machine import TURNS, State, Transition
 from monitor.errors import Blame
 from monitor.retention import Rule
 
@@ -80,6 +81,8 @@ class Metrics:
         self._waits = _counter(registry, "rate_limit_waits", "Pauses for Greenhouse's rate limit", "reason")
         self._waited = _counter(registry, "rate_limit_wait_seconds", "Time in those pauses", "reason")
         self._fenced = _counter(registry, "fenced", "Checks whose result was not written, overtaken or slept through")
+        self._paused = _counter(registry, "checks_paused", "Checks ended because many tenants were in trouble at once")
+        self._turns = _counter(registry, "breaker_turns", "Turns of the breaker into a state", "state", "reason")
         self._jumps = _counter(registry, "clock_jumps", "Times the clock was set under the running service")
         self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
         self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
@@ -107,6 +110,9 @@ class Metrics:
             namespace=PREFIX,
             registry=self._registry,
         )
+        text = "1 for the state the breaker is in"
+        self._breaker = Gauge("breaker_state", text, ["state"], namespace=PREFIX, registry=self._registry)
+        self._show_breaker(State.CLOSED)
 
     def _gauge_of_build(self, version: str) -> None:
         build = Gauge("build_info", "1, with the version", ["version"], namespace=PREFIX, registry=self._registry)
@@ -132,13 +138,18 @@ class Metrics:
         for reason in ("rate_limited", "reserve"):
             self._waits.labels(reason)
             self._waited.labels(reason)
+        for state, turned_for in TURNS:
+            self._turns.labels(state, turned_for)
 
     def checked(self, kind: str, report: CheckReport) -> None:
+        self._alarms.inc(len(report.alarms))
+        if report.paused:
+            self._paused.inc()
+            return
         self._checks.labels(report.outcome, kind).inc()
         self._duration.observe(report.duration_seconds)
         for verdict, count in report.counts.items():
             self._verdicts.labels(verdict).inc(count)
-        self._alarms.inc(len(report.alarms))
 
     def request(self, entry: Entry, answer: Answer) -> None:
         status = "none" if answer.status is None else str(answer.status)
@@ -150,6 +161,14 @@ class Metrics:
 
     def fenced(self) -> None:
         self._fenced.inc()
+
+    def breaker_turned(self, turn: Transition) -> None:
+        self._turns.labels(turn.after, turn.reason).inc()
+        self._show_breaker(turn.after)
+
+    def _show_breaker(self, present: State) -> None:
+        for state in State:
+            self._breaker.labels(state).set(state is present)
 
     def clock_jumped(self) -> None:
         self._jumps.inc()

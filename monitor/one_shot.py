@@ -64,7 +64,7 @@ class UnrecordedLook:
     async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
         secret = self.resolve(task.reference)
         guard = OneShotTenantGuard(self.guard, task.tenant_id)
-        report = await self.greenhouse.check(secret, question, task.permitted, guard)
+        report = await self.greenhouse.check(task.tenant_id, secret, question, task.permitted, guard)
         return report, fingerprint(secret, self.installation_key)
 
 

@@ -44,7 +44,7 @@ class RecordedLook:
         mark = fingerprint(secret, self.installation_key)
         asked = replace(question, remembered=question.remembered | claim.remembered(mark))
         guard = StoredWriteGuard(self.write_stop, claim)
-        report = await self.greenhouse.check(secret, asked, task.permitted, guard)
+        report = await self.greenhouse.check(task.tenant_id, secret, asked, task.permitted, guard)
         if await record(self.db, claim, report, mark, self.now(), self.drift_policy) is None:
             raise ConfigurationError(
                 "not recorded: a running service took this credential up meanwhile; read `history`"

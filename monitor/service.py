@@ -10,6 +10,8 @@ from datetime import timedelta
 import structlog
 
 from checks.errors import ManifestError
+from monitor.breaker.keeper import Breaker
+from monitor.breaker.machine import Limits
 from monitor.clock import Jumps, elapsed, utc_now
 from monitor.clockwork import Beat, Clockwork
 from monitor.dispatch import Dispatcher
@@ -22,6 +24,7 @@ from monitor.notices.composer import Composer
 from monitor.notices.courier import Courier
 from monitor.notices.outbox import CLAIM, Outbox
 from monitor.notices.patience import BACK_OFF
+from monitor.notices.pause import PauseNotices
 from monitor.notices.policy import Policy as NoticePolicy
 from monitor.notices.render import Renderer
 from monitor.notices.transport import transport_for
@@ -60,6 +63,7 @@ class Service:
     sweeper: Sweeper
     write_stop: WriteStop
     dispatcher: Dispatcher
+    pauses: PauseNotices
     composer: Composer
     outbox: Outbox | None
     pruner: Pruner
@@ -139,11 +143,14 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
         opened.push_async_callback(db.close)
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
-        greenhouse = open_greenhouse(settings, metrics)
         policy = Policy(settings.confirm_after, settings.interval)
         watched = watchlist(settings, db, metrics)
         await _first_load(watched, db)
         notice_policy = NoticePolicy.of(settings)
+        limits = Limits.of(settings.confirm_after.total_seconds())
+        pauses = PauseNotices(db, notice_policy, limits, utc_now)
+        breaker = Breaker(limits, [metrics.breaker_turned, pauses.turned])
+        greenhouse = open_greenhouse(settings, metrics, breaker)
         write_stop = WriteStop(db, notice_policy, utc_now)
         sweeper = Sweeper(
             db,
@@ -167,8 +174,9 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             sweeper=sweeper,
             write_stop=write_stop,
             dispatcher=Dispatcher(
-                db, sweeper.check, metrics, places=places(settings), interval=settings.interval, clock=elapsed
+                db, sweeper.check, metrics, breaker, places=places(settings), interval=settings.interval, clock=elapsed
             ),
+            pauses=pauses,
             composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
             outbox=_outbox(settings, db, metrics),
             pruner=Pruner(db, Keep.of(settings)),
@@ -191,6 +199,7 @@ def _beats(service: Service) -> dict[str, Beat]:
     quick = max(service.settings.settle / 2, TICK)
     return {
         "tick": Beat(service.tick, TICK),
+        "pauses": Beat(service.pauses.write, TICK),
         "reload": Beat(service.reload, service.settings.tenants_reload),
         "compose": Beat(service.compose, min(COMPOSING, quick)),
         "deliver": Beat(service.deliver, min(DELIVERY, quick)),

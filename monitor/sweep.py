@@ -103,7 +103,7 @@ class Sweeper:
             permitted = lower_of(self._setting, claim.write_probes)
             guard = StoredWriteGuard(self._write_stop, claim)
             question = _question(claim, manifest, mark)
-            return await self._greenhouse.check(secret, question, permitted, guard), mark
+            return await self._greenhouse.check(claim.tenant_id, secret, question, permitted, guard), mark
         except (ConfigurationError, CredentialError, ManifestError) as problem:
             return untried(manifest, str(problem), self._now()), None
 
@@ -119,6 +119,9 @@ class Sweeper:
             log.warning("fenced_check", tenant=claim.tenant_id, credential=claim.label)
             return
         self._metrics.checked(claim.kind, report)
+        if report.paused:
+            log.info("check_paused", tenant=claim.tenant_id, credential=claim.label, requests=report.requests)
+            return
         log.info(
             "checked",
             tenant=claim.tenant_id,

@@ -14,6 +14,7 @@ from checks.answer import Answer
 from checks.catalogue import Entry, WriteProbes
 from checks.client import Connection
 from checks.manifest import load
+from monitor.breaker.keeper import Breaker
 from monitor.clock import elapsed
 from monitor.drift import Policy
 from monitor.greenhouse import Greenhouse, Manners
@@ -124,6 +125,7 @@ async def installation(
     sandbox_settings: Mapping[str, Any] | None = None,
     manners: Manners = MANNERS,
     connection: Connection | None = None,
+    breaker: Breaker | None = None,
 ) -> AsyncIterator[Installation]:
     sandbox = sandbox or Sandbox(ledger_size=100_000)
     sandbox.change(None, limit=1_000_000, **(sandbox_settings or {}))
@@ -131,7 +133,7 @@ async def installation(
     shelf = Shelf(load("gem"))
     async with running(sandbox) as url:
         greenhouse = Greenhouse(
-            url, "harvest-monitor/test", connection or Connection(), manners, metrics, now=clock.read
+            url, "harvest-monitor/test", connection or Connection(), manners, metrics, breaker, now=clock.read
         )
         sweeper = Sweeper(
             db,

@@ -42,6 +42,16 @@ class Reason(StrEnum):
     SILENCE = "silence"  # nothing was heard for long
 
 
+_TROUBLE = (Reason.RATE_LIMITED, Reason.BLOCKED, Reason.UNREACHABLE)
+TURNS = (
+    *((State.SLOW, reason) for reason in (*_TROUBLE, Reason.SERVED)),
+    *((State.PAUSED, reason) for reason in (*_TROUBLE, Reason.NOT_SERVED)),
+    (State.PROBING, Reason.WAITED),
+    *((State.CLOSED, reason) for reason in (Reason.CALM, Reason.SILENCE)),
+)
+"""Every state with the reasons for which it is turned to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """All in seconds. What was heard longer ago than `forgets_after` does not count."""

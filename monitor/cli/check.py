@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -15,6 +16,8 @@ from checks.manifest import load
 from checks.report import WriteAlarm
 from monitor import settings as settings_module
 from monitor import tenants
+from monitor.breaker.keeper import Breaker
+from monitor.breaker.machine import Limits, State, Transition
 from monitor.check_document import CheckError, ExitStatus, document, exit_status
 from monitor.cli.check_view import LiveProgress, show
 from monitor.cli.output import complain, print_json
@@ -84,9 +87,12 @@ def _run(
     roster = draw_up(tenants.read(settings.tenants), Shelf(load(settings.manifest)), settings.write_probes)
     errors = [*_problems(roster, wanted), *_strangers(roster, wanted, settings.tenants)]
     look, tasks = _recorded if record else _unrecorded, _tasks(roster, wanted)
-    results, alarms = asyncio.run(look(settings, tasks))
+    turns: list[Transition] = []
+    breaker = Breaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [turns.append])
+    results, alarms = asyncio.run(look(settings, tasks, breaker))
     errors += [result.error for result in results if result.error is not None]
-    return results, [*errors, *_alarms(alarms), *_stopped(len(tasks) - len(results))]
+    errors += [*_alarms(alarms), *_paused(turns), *_stopped(len(tasks) - len(results))]
+    return results, errors
 
 
 Alarms = list[tuple[str, WriteAlarm]]
@@ -103,6 +109,21 @@ def _alarms(alarms: Alarms) -> list[CheckError]:
             ExitStatus.WRITE_ALARM,
         )
         for tenant_id, alarm in alarms
+    ]
+
+
+def _paused(turns: Iterable[Transition]) -> list[CheckError]:
+    """The breaker of a command pauses once, and for good."""
+    return [
+        CheckError(
+            None,
+            f"nothing more was sent, because {turn.seen.in_trouble} of the last {turn.seen.heard} tenants were in "
+            f"trouble ({', '.join(f'{number} {sign}' for sign, number in turn.seen.troubled.items())}): see whether "
+            "Greenhouse has an incident, and whether this machine's address may ask; then run `check` again",
+            ExitStatus.UNDECIDED,
+        )
+        for turn in turns
+        if turn.after is State.PAUSED
     ]
 
 
@@ -142,14 +163,14 @@ def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
     ]
 
 
-async def _unrecorded(settings: Settings, tasks: list[Task]) -> tuple[list[Result], Alarms]:
-    greenhouse = open_greenhouse(settings, Metrics(VERSION))
+async def _unrecorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> tuple[list[Result], Alarms]:
+    greenhouse = open_greenhouse(settings, Metrics(VERSION), breaker)
     guard = OneShotWriteGuard()
     look = UnrecordedLook(greenhouse, guard, _resolve, installation_key(settings))
     return await _all(settings, tasks, look), guard.alarms
 
 
-async def _recorded(settings: Settings, tasks: list[Task]) -> tuple[list[Result], Alarms]:
+async def _recorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> tuple[list[Result], Alarms]:
     """The database first: what can not be written down is not asked."""
     db = await open_database(settings.database)
     try:
@@ -157,7 +178,7 @@ async def _recorded(settings: Settings, tasks: list[Task]) -> tuple[list[Result]
         stop = WriteStop(db, NoticePolicy.of(settings), utc_now)
         look = RecordedLook(
             db,
-            open_greenhouse(settings, Metrics(VERSION)),
+            open_greenhouse(settings, Metrics(VERSION), breaker),
             _resolve,
             installation_key(settings),
             drift_policy=Policy(settings.confirm_after, settings.interval),

@@ -36,8 +36,8 @@ class LocalEngine:
         return frozenset(self._running) | frozenset(self._resting)
 
     @property
-    def idle(self) -> bool:
-        return not self._running
+    def running(self) -> int:
+        return len(self._running)
 
     @property
     def free(self) -> int:

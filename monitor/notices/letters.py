@@ -207,7 +207,34 @@ class AlarmLetter:
     stops: str
 
 
-Letter = CsmLetter | DigestLetter | BrakeLetter | AlarmLetter
+@dataclass(frozen=True, slots=True)
+class PauseLetter:
+    """To the operator: all checks pause. `troubles` are breaker signs with the tenants that met each, most first.
+
+    `first` and `longest` are how long a pause lasts, at first and at most.
+    """
+
+    template: ClassVar[str] = "pause"
+    troubles: tuple[tuple[str, int], ...]
+    in_trouble: int
+    heard: int
+    since: str
+    at: str
+    first: str
+    longest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeLetter:
+    """To the operator: checks go on after a long pause."""
+
+    template: ClassVar[str] = "resume"
+    at: str
+    until: str
+    lasted: str
+
+
+Letter = CsmLetter | DigestLetter | BrakeLetter | AlarmLetter | PauseLetter | ResumeLetter
 
 
 @dataclass(frozen=True, slots=True)

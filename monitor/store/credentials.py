@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.catalogue import WriteProbes
-from checks.credential import CredentialKind
+from checks.credential import CredentialKind, CredentialState
 from monitor.retention import REMEMBERED_FOR
 from monitor.schedule import key_of, next_regular
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, REFUSAL, TENANT
@@ -70,6 +70,15 @@ async def due(conn: AsyncConnection, now: datetime, limit: int, excluding: Colle
         sorts.append([credential_id for credential_id in found if credential_id not in excluding][:limit])
     second, first, ordinary = sorts
     return Due([*second, *first][:limit], ordinary)
+
+
+async def soundest_due(conn: AsyncConnection, now: datetime, excluding: Collection[int]) -> int | None:
+    """Of those due the most overdue one against which nothing is held, or at least one that is due, if there is any."""
+    held_against = or_(CREDENTIAL.c.state != CredentialState.OK, CREDENTIAL.c.suspect_state.is_not(None))
+    is_due = select(CREDENTIAL.c.id).where(CREDENTIAL.c.next_due <= now)
+    in_order = is_due.order_by(case((held_against, 1), else_=0), CREDENTIAL.c.next_due).limit(1 + len(excluding))
+    found = (await conn.execute(in_order)).scalars()
+    return next((credential_id for credential_id in found if credential_id not in excluding), None)
 
 
 async def watched(conn: AsyncConnection) -> int:

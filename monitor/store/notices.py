@@ -159,6 +159,13 @@ async def has_message(conn: AsyncConnection, message_id: str) -> bool:
     return bool(found.scalar_one())
 
 
+async def last_written(conn: AsyncConnection, why: str) -> datetime | None:
+    """When a notice was last written for this reason."""
+    latest = select(NOTICE.c.created_at).where(NOTICE.c.why == why).order_by(NOTICE.c.created_at.desc()).limit(1)
+    found: datetime | None = (await conn.execute(latest)).scalar_one_or_none()
+    return found
+
+
 async def settle(conn: AsyncConnection, causes: Collection[int], told_by: int | None, now: datetime) -> int:
     """Settle unsettled causes; how many there were. `told_by` is a notice that had told the same before."""
     changed = 0

@@ -63,7 +63,7 @@ class Bench:
         self.sandbox.add_fault(Fault.model_validate({"kind": kind, **details}))
 
     async def look(self, question: Question = QUESTION, permitted: WriteProbes = WriteProbes.ALL) -> CheckReport:
-        return await self.greenhouse.check(Secret(self.key.text), question, permitted, NoGuard())
+        return await self.greenhouse.check("acme", Secret(self.key.text), question, permitted, NoGuard())
 
     def lines(self, path: str) -> int:
         return sum(entry.target.startswith(path) for entry in self.sandbox.ledger.entries())
@@ -179,7 +179,7 @@ async def test_a_429_is_obeyed_and_tried_three_times(headers: list[str], wait: f
     async with raw_server(always(limited)) as server:
         address = f"http://127.0.0.1:{server.port}"
         greenhouse = Greenhouse(address, "harvest-monitor/test", Connection(), quick, waits)
-        report = await greenhouse.check(Secret("key"), QUESTION, WriteProbes.OFF, NoGuard())
+        report = await greenhouse.check("acme", Secret("key"), QUESTION, WriteProbes.OFF, NoGuard())
     assert waits.waits[0] == ("rate_limited", wait)
     assert server.requests.count(server.requests[0]) == tries
     assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)

@@ -8,6 +8,10 @@ from typing import Any
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
+from checks.answer import Answer, AnswerKind
+from monitor.breaker.keeper import SLOW_PLACES_ONE_IN, Breaker
+from monitor.breaker.machine import Limits, State, Ticket
+from monitor.breaker.news import MANY
 from monitor.dispatch import TRY_AGAIN_SECONDS, Dispatcher
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
@@ -28,14 +32,33 @@ class Stand:
         self.seconds = 0.0
         self.begun: list[int] = []
         self.trouble: StoreError | None = None
+        self.limits = Limits.of(60)
+        self.breaker = Breaker(self.limits, clock=lambda: self.seconds, jitter=lambda: 0.0)
+        self.answer: Answer | None = Answer(AnswerKind.JSON, 200)
+        self.hangs = False
+        self.tickets: list[Ticket] = []
         self.dispatcher = Dispatcher(
-            database, self.check, self.metrics, places=1000, interval=POLICY.interval, clock=lambda: self.seconds
+            database,
+            self.check,
+            self.metrics,
+            self.breaker,
+            places=1000,
+            interval=POLICY.interval,
+            clock=lambda: self.seconds,
         )
 
     async def check(self, credential_id: int) -> None:
         self.begun.append(credential_id)
         if self.trouble is not None:
             raise self.trouble
+        with self.breaker.watching(str(credential_id)) as ticket:
+            self.tickets.append(ticket)
+            if self.hangs:
+                await asyncio.Event().wait()
+            if self.answer is not None:
+                self.breaker.heard(ticket, self.answer)
+        if self.breaker.state is State.PAUSED:
+            return
         async with self.database.writing() as conn:
             await credentials.claim_due(conn, credential_id, T0, POLICY.interval, held_until=T0 + HOLD)
 
@@ -43,9 +66,26 @@ class Stand:
         """One tick and what it began, to the end; how many looks that were."""
         before = len(self.begun)
         await self.dispatcher.tick(T0)
-        while not self.dispatcher.engine.idle:
+        while self.dispatcher.engine.running:
             await asyncio.sleep(0.001)
         return len(self.begun) - before
+
+    async def begin(self) -> int:
+        """One tick; how many looks it began."""
+        before = len(self.begun)
+        await self.dispatcher.tick(T0)
+        await asyncio.sleep(0.001)
+        return len(self.begun) - before
+
+    def trip(self) -> None:
+        for number in range(MANY):
+            with self.breaker.watching(f"other{number}") as ticket:
+                self.breaker.heard(ticket, Answer(AnswerKind.TIMEOUT))
+
+    def pause(self) -> None:
+        self.trip()
+        self.seconds += self.limits.slow_before_pause
+        assert self.breaker.state is State.PAUSED
 
     @property
     def reports_trouble(self) -> bool:
@@ -112,6 +152,66 @@ async def test_trouble_with_the_database_pauses_all_and_one_finds_out(sqlite: Da
             assert not it.reports_trouble
             assert await it.tick() == 19
     assert _told(logged) == [("checks_paused", "no room left"), ("checks_go_on", None)]
+
+
+async def test_a_breaker_that_is_slow_lets_a_quarter_begin(sqlite: Database) -> None:
+    """Of a thousand places 250 are used."""
+    async with stand(sqlite, watched=300, looked_at=False) as it:
+        it.trip()
+        it.hangs = True
+        assert await it.begin() == 1000 // SLOW_PLACES_ONE_IN
+        await it.dispatcher.engine.stop(0)
+
+
+async def test_nothing_begins_in_a_pause_and_one_after_it(sqlite: Database) -> None:
+    """Until the one that goes ahead is heard of, the others wait."""
+    async with stand(sqlite, watched=10, looked_at=False) as it:
+        it.pause()
+        assert await it.tick() == 0
+        it.seconds += it.limits.longest_pause
+        it.hangs = True
+        assert [await it.begin(), await it.begin()] == [1, 0]
+        it.breaker.heard(it.tickets[0], Answer(AnswerKind.JSON, 200))
+        assert it.breaker.state is State.SLOW
+        assert await it.begin() == 9
+        await it.dispatcher.engine.stop(0)
+
+
+async def test_another_goes_ahead_each_time_and_a_sound_one_first(sqlite: Database) -> None:
+    """Nothing is held against three of five; when all have been sent, it begins anew."""
+    async with stand(sqlite, watched=5) as it:
+        async with sqlite.writing() as conn:
+            c = CREDENTIAL.c
+            await conn.execute(update(CREDENTIAL).where(c.id == 1).values(state="blocked"))
+            await conn.execute(update(CREDENTIAL).where(c.id == 2).values(suspect_state="unreachable"))
+        it.pause()
+        it.answer = Answer(AnswerKind.TIMEOUT)
+        for _ in range(6):
+            it.seconds += it.limits.longest_pause
+            assert (await it.tick(), it.breaker.state) == (1, State.PAUSED)
+        assert {*it.begun[:3]} == {3, 4, 5}
+        assert {*it.begun[3:5]} == {1, 2}
+        assert it.begun[5] in {3, 4, 5}
+
+
+async def test_one_that_goes_ahead_in_vain_hands_over(sqlite: Database) -> None:
+    """Its key can not be read, say, so that nothing is sent: the next tick sends another."""
+    async with stand(sqlite, watched=5) as it:
+        it.pause()
+        it.seconds += it.limits.longest_pause
+        it.answer = None
+        assert [await it.tick(), await it.tick(), it.breaker.state] == [1, 1, State.PROBING]
+        assert len({*it.begun}) == 2
+
+
+async def test_where_nothing_is_due_nobody_goes_ahead(sqlite: Database) -> None:
+    """There is nothing to find out."""
+    async with stand(sqlite, watched=5) as it:
+        async with sqlite.writing() as conn:
+            await conn.execute(update(CREDENTIAL).values(next_due=T0 + HOUR))
+        it.pause()
+        it.seconds += it.limits.longest_pause
+        assert [await it.tick(), it.breaker.state] == [0, State.PROBING]
 
 
 async def test_a_database_that_can_not_be_read_pauses_too(sqlite: Database) -> None:

@@ -14,6 +14,8 @@ from monitor.notices.letters import (
     AlarmLetter,
     Background,
     Letter,
+    PauseLetter,
+    ResumeLetter,
     StillMissing,
     clean,
     counted,
@@ -28,6 +30,7 @@ LOST, REGAINED, FOUND = EventKind.LOST, EventKind.REGAINED, EventKind.FOUND
 FAILED, RECOVERED = EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED
 RENDERER = Renderer()
 RULER = "-" * 60
+MINUTE = timedelta(minutes=1)
 HOSTILE = "<script>alert(1)</script>\r\nBcc: everybody@example.org\u2028{{ 7 * 7777 }} & “Co” \x00\u202e"
 LONG = "GET: " + "ein sehr langes Wort " * 14 + "x" * 20
 UNICODE = "Žluťoučký kůň 株式会社 🐎"
@@ -99,6 +102,11 @@ def _letters(text: str, number: int) -> Iterator[Letter]:
     ]
     yield composed(*wave, active_tenants=10).drafts[-1].letter
     yield from (_an_alarm(text, stops) for stops in ("all", "without_id"))
+    for troubles in ([("blocked", number)], [("unreachable", number + 1), ("rate_limited", number)]):
+        yield PauseLetter(
+            tuple(troubles), number, number + 1, moment(NOW), moment(NOW), duration(MINUTE), duration(15 * MINUTE)
+        )
+    yield ResumeLetter(moment(NOW), moment(NOW + 15 * MINUTE), duration(15 * MINUTE))
 
 
 @pytest.mark.parametrize("text", ["Acme", UNICODE, LONG, HOSTILE], ids=["plain", "unicode", "long", "hostile"])
@@ -118,7 +126,7 @@ def test_every_template_words_every_letter(text: str, number: int) -> None:
         assert "None" not in words.text
         assert "54439" not in words.text  # {{ 7 * 7777 }} stays as it is
         assert "\n\n\n\n" not in words.text
-    assert kinds == {"csm", "digest", "brake", "alarm"}
+    assert kinds == {"csm", "digest", "brake", "alarm", "pause", "resume"}
 
 
 def test_a_foreign_line_break_forges_no_line() -> None:

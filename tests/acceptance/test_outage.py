@@ -1,0 +1,67 @@
+"""Greenhouse in trouble for everybody, and the commands as processes: nothing is made of it, and somebody is told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.sandbox.faults import Fault
+from monitor.sandbox.sandbox import Sandbox
+from tests.command import Serving, run_json, until
+from tests.neighbour import neighbour
+from tests.vendor import Vendor
+
+TENANTS = 8
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Iterator[Vendor]:
+    sandbox = Sandbox()
+    with neighbour(sandbox) as url:
+        vendor = Vendor(tmp_path, sandbox, url)
+        for number in range(TENANTS):
+            vendor.customer(f"t{number}")
+        yield vendor
+
+
+def turned(service: Serving, state: str) -> list[dict[str, Any]]:
+    """The breaker's turns to this state so far."""
+    return [line for line in service.logged("breaker_turned") if line["state"] == state]
+
+
+def test_the_service_pauses_tells_the_operator_and_goes_on_by_itself(vendor: Vendor) -> None:
+    """From a barrier before everybody to the first good looks: one mail, no event, and every tenant well in the end."""
+    vendor.sandbox.add_fault(Fault.model_validate({"kind": "status", "status": 403}))
+    with vendor.serve(interval="1h") as service:
+        until(lambda: turned(service, "paused"))
+        assert vendor.sandbox.ledger.next_number < 5 * TENANTS
+        vendor.sandbox.faults.clear()
+        assert 'harvest_monitor_breaker_turns_total{reason="blocked",state="paused"} 1.0' in service.get("/metrics")[1]
+        until(lambda: turned(service, "closed"))
+        until(lambda: len({line["tenant"] for line in service.logged("checked") if line["state"] == "ok"}) == TENANTS)
+        assert 'harvest_monitor_breaker_state{state="closed"} 1.0' in service.get("/metrics")[1]
+        until(lambda: list((vendor.folder / "mail").glob("*checks-are-paused-*-tenants-blocked-*.eml")))
+        assert service.stop() == 0
+
+    assert {(tenant["state"], tenant["suspects"], tenant["missing"]) for tenant in vendor.tenants().values()} == {
+        ("ok", 0, 0)
+    }
+    assert vendor.history() == []
+    assert len(list((vendor.folder / "mail").glob("*.eml"))) == 1
+
+
+def test_a_command_stops_asking_and_says_so(vendor: Vendor) -> None:
+    """Of eight tenants, three at a time, nobody can be reached: the last of them are not even tried."""
+    vendor.sandbox.add_fault(Fault.model_validate({"kind": "reset"}))
+    settings = {**vendor.settings, "concurrency": 3}
+    found = run_json(vendor.folder, "check", **settings)
+    details = {check["tenant"]: check["credential"]["detail"] for check in found["checks"]}
+    assert set(details.values()) == {"no_connection", "paused"}
+    untried = [check for check in found["checks"] if check["requests"] == 0]
+    assert untried
+    assert {(check["credential"]["state"], check["outcome"]) for check in untried} == {("ok", "undecided")}
+    assert {finding["reason"] for finding in untried[0]["permissions"]} >= {"paused"}
+    (error,) = found["errors"]
+    assert "tenants were in trouble (" in error["message"]
+    assert "unreachable" in error["message"]
