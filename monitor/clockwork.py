@@ -38,15 +38,18 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # version 3 of the scheduler h
 class Clockwork:
     """One job per beat; a late beat runs once. A beat that fails is told of, and tried again at its next turn.
 
-    `jumped` is told whenever the clock was set.
+    `jumped` is told whenever the clock was set, `failed` the name of each beat that fails.
     """
 
-    def __init__(self, beats: Mapping[str, Beat], jumps: Jumps, jumped: Callable[[], None]) -> None:
+    def __init__(
+        self, beats: Mapping[str, Beat], jumps: Jumps, jumped: Callable[[], None], failed: Callable[[str], None]
+    ) -> None:
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self._jumps = jumps
         self._jumped = jumped
+        self._failed = failed
         self._running: set[asyncio.Task[None]] = set()
         self._failing: dict[str, str] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -94,14 +97,16 @@ class Clockwork:
         try:
             await turn()
         except StoreError as problem:
-            self._failed(name, str(problem))
+            self._failed(name)
+            self._tell_once(name, str(problem))
         except Exception:
+            self._failed(name)
             log.exception("beat_failed", beat=name)
         else:
             if self._failing.pop(name, None) is not None:
                 log.info("beat_recovered", beat=name)
 
-    def _failed(self, name: str, problem: str) -> None:
+    def _tell_once(self, name: str, problem: str) -> None:
         """The database's trouble is told once, and not at every turn for as long as it lasts."""
         if self._failing.get(name) != problem:
             log.error("beat_failed", beat=name, problem=problem)

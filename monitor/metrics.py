@@ -84,6 +84,7 @@ class Metrics:
         self._paused = _counter(registry, "checks_paused", "Checks ended because many tenants were in trouble at once")
         self._turns = _counter(registry, "breaker_turns", "Turns of the breaker into a state", "state", "reason")
         self._jumps = _counter(registry, "clock_jumps", "Times the clock was set under the running service")
+        self._beats = _counter(registry, "beats_failed", "Turns of a part of the service that failed", "beat")
         self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
         self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
         self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed", "reason")
@@ -172,6 +173,9 @@ class Metrics:
 
     def clock_jumped(self) -> None:
         self._jumps.inc()
+
+    def beat_failed(self, beat: str) -> None:
+        self._beats.labels(beat).inc()
 
     def database_trouble(self, present: bool) -> None:
         self._database_trouble.set(present)

@@ -122,7 +122,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
     async with _assembled(settings) as service:
         address = settings.listen_address
         async with listening(application(service.metrics, service.reach_database), address.host, address.port) as url:
-            clockwork = Clockwork(_beats(service), Jumps(utc_now, elapsed), service.metrics.clock_jumped)
+            told = service.metrics
+            clockwork = Clockwork(_beats(service), Jumps(utc_now, elapsed), told.clock_jumped, told.beat_failed)
             clockwork.start("look_back", "show", "tick", "prune")
             log.info("serving", address=url, version=VERSION)
             if ready is not None:

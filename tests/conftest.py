@@ -17,6 +17,7 @@ from sqlalchemy import URL, make_url
 
 from monitor.store.database import Database
 from tests.postgres import PostgresUnavailable, running_postgres
+from tests.promtool import Promtool, PromtoolMissing
 
 # No test is about time: the machine may be busy with others.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -44,6 +45,17 @@ def postgres_server() -> Iterator[URL]:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no Postgres can be started here: {why}")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Promtool:
+    """Without it, its tests are skipped on a desk and fail in CI."""
+    try:
+        return Promtool()
+    except PromtoolMissing as why:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(why))
 
 
 @pytest.fixture

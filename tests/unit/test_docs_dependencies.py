@@ -19,7 +19,7 @@ LOCKED = {
     "requirements-dev.lock": ["The service", "Tests"],
     "requirements-build.lock": ["Building"],
 }
-PINNED = re.compile(r"([a-z0-9-]+)==([0-9][\w.]*)((?: --hash=sha256:[0-9a-f]{64})+)")
+PINNED = re.compile(r"([a-z0-9-]+)==([0-9][\w.!]*)((?: --hash=sha256:[0-9a-f]{64})+)")
 
 
 def names(requirements: list[str]) -> list[str]:

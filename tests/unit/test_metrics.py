@@ -66,6 +66,7 @@ def metrics() -> Metrics:
     metrics = Metrics("0.1.0")
     metrics.request(catalogue().entry("GET /v1/jobs"), Answer(AnswerKind.JSON, 200))
     metrics.set_interval(timedelta(hours=4))
+    metrics.beat_failed("prune")
     metrics.show(SNAPSHOT)
     return metrics
 
@@ -104,7 +105,20 @@ def test_names_follow_prometheus(metrics: Metrics) -> None:
         assert not re.search(r"_(ms|millis|milliseconds|minutes|hours|count|sum|bucket|created)(_|$)", name)
         assert re.search(r"duration|age|timestamp|wait(_|$)", name) is None or "_seconds" in name, name
         assert labels <= {
-            *("outcome", "kind", "verdict", "class", "status", "reason", "result", "state", "version", "part", "rule")
+            *(
+                "outcome",
+                "kind",
+                "verdict",
+                "class",
+                "status",
+                "reason",
+                "result",
+                "state",
+                "version",
+                "part",
+                "rule",
+                "beat",
+            )
         }
     assert all(family.documentation for family in families(metrics).values())
 
