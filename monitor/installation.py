@@ -4,12 +4,12 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from monitor.errors import ConfigurationError
 from monitor.settings import INSTALLATION_KEY_NEEDED, Settings
+from monitor.whole_file import whole_file
 
 _BYTES = 32
 _BY_HAND = "openssl rand -hex 32"
@@ -43,18 +43,8 @@ def key_path(settings: Settings) -> Path:
 
 
 def _make(path: Path) -> None:
-    # The key gets its name when it is whole and on disk. Nobody reads half a key, and of two makers one wins: link
-    # fails where the name is taken.
-    handle, whole = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(_BYTES) + "\n")
-            file.flush()
-            os.fsync(handle)
-        with suppress(FileExistsError):
-            os.link(whole, path)
-    finally:
-        os.unlink(whole)
+    with suppress(FileExistsError), whole_file(path, overwrite=False) as made:
+        made.write_text(secrets.token_hex(_BYTES) + "\n", "ascii")
 
 
 def _read(path: Path) -> bytes:

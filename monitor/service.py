@@ -83,13 +83,14 @@ class Service:
             await self.outbox.deliver()
 
     async def look_back(self) -> None:
-        """Store a halt that could not be, keep the sweeps, mend plans a changed clock left astray."""
+        """Store a halt that could not be, keep the sweeps, mend plans a changed clock left astray, shorten the log."""
         now = utc_now()
         await self.write_stop.store()
         async with self.db.writing() as conn:
             await sweeps.keep(conn, now, self.settings.interval)
             await credentials.bring_back(conn, now, self.settings.interval, hold(self.settings))
             await notices.bring_back(conn, now, BACK_OFF[-1], CLAIM)
+        await self.db.shorten_log()
 
     async def show(self) -> None:
         """The gauges, also while nothing can be written."""

@@ -1,4 +1,4 @@
-"""`db upgrade|prune`."""
+"""`db upgrade|prune|backup|restore`."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import typer
 
 from monitor import settings as settings_module
+from monitor.cli import backup
 from monitor.cli.output import print_json, print_table
 from monitor.cli.records import moment, with_database
 from monitor.clock import utc_now
@@ -15,6 +16,8 @@ from monitor.settings import Settings
 from monitor.store.database import Database
 
 app = typer.Typer(help="Look after the database.", no_args_is_help=True)
+app.command("backup", epilog=backup.BACKUP_EXAMPLE)(backup.backup)
+app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore)
 
 
 @app.command(epilog="Example: HARVEST_MONITOR_DATABASE_URL=postgresql://… harvest-monitor db upgrade")
@@ -35,6 +38,9 @@ def upgrade() -> None:
 @app.command(epilog="Example: harvest-monitor db prune --dry-run")
 def prune(
     dry_run: bool = typer.Option(False, help="Only count what is old."),
+    vacuum: bool = typer.Option(
+        False, help="Then give free space back to the disk; a running service waits meanwhile."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Let go of what is old now; `serve` does so by itself every hour."""
@@ -43,7 +49,12 @@ def prune(
     async def act(db: Database, settings: Settings) -> tuple[Keep, Mapping[Rule, int]]:
         keep = Keep.of(settings)
         pruner = Pruner(db, keep)
-        return keep, await (pruner.stale(now) if dry_run else pruner.run_once(now))
+        if dry_run:
+            return keep, await pruner.stale(now)
+        rows = await pruner.run_once(now)
+        if vacuum:
+            await db.vacuum()
+        return keep, rows
 
     keep, rows = with_database(act)
     before = keep.before(now)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from monitor.errors import StoreError
+from monitor.store import sqlite_file
 from monitor.store.migrations import Standing, standing, upgrade
 from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
 
@@ -49,6 +50,7 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    f"PRAGMA journal_size_limit = {sqlite_file.LOG_LIMIT}",
 )
 
 
@@ -116,6 +118,22 @@ class Database:
             async with self.reading() as conn:
                 await conn.execute(select(1))
         except (SQLAlchemyError, OSError) as error:
+            raise StoreError(self._unusable(error)) from error
+
+    async def shorten_log(self) -> None:
+        """SQLite's log of recent changes, where readers that overlap all the time let it grow."""
+        if self.is_sqlite:
+            async with self._turn:
+                await asyncio.to_thread(sqlite_file.shorten_log, Path(str(self.url.database)))
+
+    async def vacuum(self) -> None:
+        """Give free space back to the disk; writers wait meanwhile. StoreError on Postgres, which does it by itself."""
+        if not self.is_sqlite:
+            raise StoreError("Postgres uses free space again by itself (autovacuum): leave --vacuum out")
+        try:
+            async with self._turn:
+                await asyncio.to_thread(sqlite_file.vacuum, Path(str(self.url.database)))
+        except sqlite3.Error as error:
             raise StoreError(self._unusable(error)) from error
 
     async def close(self) -> None:

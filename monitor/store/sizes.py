@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.store.sqlite_file import log_bytes
 from monitor.store.tables import METADATA
 
 
@@ -41,14 +42,9 @@ async def of_database(conn: AsyncConnection) -> DatabaseSize:
         return DatabaseSize(used=used.scalar_one(), free=0, wal=0)
     pragmas = ("page_size", "page_count", "freelist_count")
     page, count, free = [int((await conn.execute(text(f"PRAGMA {name}"))).scalar_one()) for name in pragmas]
-    return DatabaseSize(used=page * (count - free), free=page * free, wal=_wal(Path(conn.engine.url.database or "")))
-
-
-def _wal(path: Path) -> int:
-    try:
-        return path.with_name(f"{path.name}-wal").stat().st_size
-    except FileNotFoundError:
-        return 0
+    return DatabaseSize(
+        used=page * (count - free), free=page * free, wal=log_bytes(Path(conn.engine.url.database or ""))
+    )
 
 
 async def _rows(conn: AsyncConnection, name: str) -> int:

@@ -19,7 +19,8 @@ from tests.neighbour import neighbour
 
 GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"]]
 COMMANDS = [
-    *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"], ["db", "upgrade"], ["db", "prune"]),
+    *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"]),
+    *(["db", "upgrade"], ["db", "prune"], ["db", "backup"], ["db", "restore"]),
     *(["tenants", "list"], ["tenants", "show"], ["tenants", "days"], ["tenants", "sync"]),
     *(["notices", "list"], ["notices", "release"], ["notices", "drop"]),
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),

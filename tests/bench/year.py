@@ -24,7 +24,9 @@ from checks.manifest import Manifest, load
 from checks.report import CheckReport, Finding, Verdict
 from monitor.drift import Policy
 from monitor.logs import LogFormat, LogLevel, configure
+from monitor.metrics import Metrics
 from monitor.notices.composer import Composer
+from monitor.notices.courier import Courier
 from monitor.notices.outbox import Outbox
 from monitor.notices.policy import Policy as NoticePolicy
 from monitor.notices.render import Renderer
@@ -77,15 +79,18 @@ class Year:
         """Every credential checked when it is due; the rest of what `serve` does each interval, pruning each day."""
         end = self.now + days * DAY
         async with self.db.reading() as conn:
-            due = [(self.now, id_) for id_ in await credentials.due(conn, self.now, 1_000_000)]
+            found = await credentials.due(conn, self.now, 1_000_000)
+        due = [(self.now, credential_id) for credential_id in [*found.pressing, *found.ordinary]]
         heapq.heapify(due)
         composer = Composer(self.db, NOTICES, Renderer())
-        outbox = Outbox(self.db, _Taken(), NOTICES.mail_from)
+        courier = Courier(_Taken(), NOTICES.mail_from, Metrics("bench"), jitter=lambda: 0.5, now=lambda: self.now)
+        outbox = Outbox(self.db, courier, lambda: self.now)
         pruner = Pruner(self.db, KEEP, rest_seconds=0)
         beat, day = self.now + POLICY.interval, self.now
         while due and due[0][0] < end:
             while beat <= due[0][0]:
-                await self._beat(composer, outbox, beat)
+                self.now = beat
+                await self._beat(composer, outbox)
                 beat += POLICY.interval
             if day <= due[0][0]:
                 await pruner.run_once(day)
@@ -93,11 +98,12 @@ class Year:
             self.now, credential_id = heapq.heappop(due)
             heapq.heappush(due, (await self._check(credential_id), credential_id))
 
-    async def _beat(self, composer: Composer, outbox: Outbox, now: datetime) -> None:
+    async def _beat(self, composer: Composer, outbox: Outbox) -> None:
         async with self.db.writing() as conn:
-            await sweeps.keep(conn, now, POLICY.interval)
-        if await composer.run_once(now):
-            await outbox.deliver_once(now)
+            await sweeps.keep(conn, self.now, POLICY.interval)
+        if await composer.run_once(self.now):
+            await outbox.deliver()
+            await outbox.settled()
 
     async def _check(self, credential_id: int) -> datetime:
         async with self.db.writing() as conn:

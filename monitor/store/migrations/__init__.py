@@ -26,11 +26,16 @@ class Standing(StrEnum):
 
 
 def standing(connection: Connection) -> Standing:
-    script = ScriptDirectory.from_config(_config())
     found = _revision(connection)
     if found is None:
         theirs = set(METADATA.tables).intersection(inspect(connection).get_table_names())
         return Standing.FOREIGN if theirs else Standing.EMPTY
+    return of_revision(found)
+
+
+def of_revision(found: str) -> Standing:
+    """How tables of a revision compare with this release."""
+    script = ScriptDirectory.from_config(_config())
     if found not in {revision.revision for revision in script.walk_revisions()}:
         return Standing.NEWER
     return Standing.CURRENT if found == script.get_current_head() else Standing.BEHIND
