@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 ARGS ?=
+# The container engine: docker, or podman, which leaves out the health check unless told to write docker's format.
+ENGINE ?= docker
+export BUILDAH_FORMAT := docker
 
-.PHONY: demo test lint
+.PHONY: demo test lint image image-test
 
 demo: $(VENV)/.installed
 	@$(BIN)/harvest-monitor demo $(ARGS)
@@ -18,6 +21,12 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+image:
+	$(ENGINE) build $(ARGS) --tag harvest-monitor .
+
+image-test: $(VENV)/.installed-dev
+	ENGINE="$(ENGINE)" IMAGE_ARGS="$(ARGS)" $(BIN)/python -m pytest tests/image
 
 $(VENV)/.created:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; or name another: make PYTHON=python3.12 demo"; exit 1; }

@@ -22,7 +22,7 @@ OPERATORS = set("|&;<>")
 def code(page: Path) -> Iterator[str]:
     """Each line of a block of code, and each piece of code within the text."""
     fenced = False
-    for line in page.read_text("utf-8").splitlines():
+    for line in re.sub(r" \\\n *", " ", page.read_text("utf-8")).splitlines():
         if line.startswith("```"):
             fenced = not fenced
         elif fenced or line.startswith("    "):

@@ -1,0 +1,213 @@
+"""The chart's values: what is refused and in which words, and that schema, settings and docs agree."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import pytest
+import yaml
+
+from monitor.settings import NoticesMode, Settings, parse_duration
+from tests.chart import CHART, COMBINATIONS, MINIMAL, environment, refusal, texts
+
+DOCS = CHART.parents[1] / "docs" / "kubernetes.md"
+CANARY = "canary4711"
+BY_THE_CHART = {"database_url", "listen", "tenants", "stop_timeout"}
+"""Settings that other values decide: the volume, the port, the tenants' source, the grace period."""
+MAIL = {"smtp_url": "env:SMTP", "mail_from": "a@vendor.example", "operator_mail": "b@vendor.example"}
+
+
+def schema() -> dict[str, Any]:
+    with helm_python.Chart.load(CHART) as chart:
+        assert chart.schema is not None
+        return chart.schema
+
+
+def defaults() -> dict[str, Any]:
+    with helm_python.Chart.load(CHART) as chart:
+        return chart.values
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"replicas": 2}, "at '/replicas': value must be 1"),
+    ({"replicaCount": 1}, "additional properties 'replicaCount' not allowed"),
+    ({"settings": {"intervall": "4h"}}, "at '/settings': additional properties 'intervall' not allowed"),
+    ({"settings": {"database_url": "postgresql://h/d"}}, "additional properties 'database_url' not allowed"),
+    ({"settings": {"interval": "four hours"}}, "at '/settings/interval': 'four hours' does not match pattern"),
+    ({"settings": {"interval": -1}}, "at '/settings/interval': minimum: got -1, want 0"),
+    ({"settings": {"concurrency": "5"}}, "at '/settings/concurrency': got string, want integer"),
+    ({"settings": {"write_probes": "some"}}, "at '/settings/write_probes': value must be one of 'off', 'safe', 'all'"),
+    ({"settings": {"notices": "csm"}}, "missing properties 'smtp_url', 'mail_from', 'operator_mail'"),
+    ({"stopTimeoutSeconds": "20s"}, "at '/stopTimeoutSeconds': got string, want integer"),
+    ({"persistence": {"accessMode": "ReadWriteMany"}}, "must be one of 'ReadWriteOnce', 'ReadWriteOncePod'"),
+    ({"persistence": {"size": "2G B"}}, "at '/persistence/size': '2G B' does not match pattern"),
+    ({"podSecurityContext": {"runAsUser": 0}}, "at '/podSecurityContext/runAsUser': minimum: got 0, want 1"),
+    ({"podSecurityContext": {"runAsNonRoot": False}}, "additional properties 'runAsNonRoot' not allowed"),
+    ({"extraVolumes": [{"name": "x", "hostPath": {"path": "/"}}]}, "additional properties 'hostPath' not allowed"),
+    ({"extraEnv": [{"name": "TZ"}]}, "at '/extraEnv/0': missing property 'value'"),
+    ({"extraEnv": [{"name": "HARVEST_MONITOR_INTERVAL", "value": "1h"}]},
+     "extraEnv: HARVEST_MONITOR_INTERVAL: this beginning is for settings, which stand under settings"),
+    ({"existingSecret": "a/b"}, "at '/existingSecret': 'a/b' does not match pattern"),
+    ({"image": {"repository": ""}}, "image.repository is not set: build the image"),
+    ({"image": {"repository": "r", "digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
+    ({"tenants": {}}, "nobody to check: set one of tenants.inline, tenants.existingConfigMap, tenants.existingSecret"),
+    ({"tenants": {"existingSecret": "a", "path": "/b"}},
+     "tenants.existingSecret and tenants.path are set: only one of them can hold the tenants"),
+    ({"tenants": {"inline": "- id: acme"}}, "tenants.inline holds no list `tenants:`"),
+    ({"tenants": {"inline": "tenants: ["}}, "tenants.inline holds no list `tenants:`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "said"), REFUSED, ids=lambda part: str(part)[:60])
+def test_a_wrong_value_is_refused_with_its_place(values: dict[str, Any], said: str) -> None:
+    """Helm renders nothing, and says where the mistake is."""
+    assert said in refusal({**MINIMAL, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        *(
+            ({"settings": {**MAIL, "smtp_url": address}}, "settings.smtp_url may hold a password")
+            for address in (f"smtp://monitor:{CANARY}@mail.example:587", f"smtps://{CANARY}@mail.example")
+        ),
+        ({"settings": {"smtp_url": f"smtp://u:{CANARY}@h"}}, "missing properties 'mail_from', 'operator_mail'"),
+        ({"settings": {"http_proxy": f"http://u:{CANARY}@proxy:3128"}}, "settings.http_proxy may hold a password"),
+        *(
+            ({"tenants": {"inline": f"tenants: [{{id: acme, {credential}}}]"}}, f"tenants.inline: acme: {field} is no")
+            for credential, field in (
+                (f"credential: {{key: {CANARY}}}", "key"),
+                (f"credential: {{key: 'ENV:{CANARY}'}}", "key"),
+                (f"credentials: [{{key: 'env:A'}}, {{key: {CANARY}}}]", "key"),
+                (f"credential: {{client_secret: {CANARY}, client_id: 'env:A', token: mint}}", "client_secret"),
+                (f"credential: {{token: {CANARY}}}", "token"),
+            )
+        ),
+    ],
+)
+def test_a_secret_among_the_values_is_refused_and_not_shown(values: dict[str, Any], said: str) -> None:
+    """Values end in files, histories and the release's own record; a secret in them is refused without a word of it."""
+    told = refusal({**MINIMAL, **values})
+    assert said in told
+    assert CANARY not in told
+
+
+@pytest.mark.parametrize("row", ["5", "{id: acme, credential: x}", "{id: acme, credentials: [x]}", "{}"])
+def test_a_bad_row_is_left_to_the_service(row: str) -> None:
+    """A row with a mistake spoils only itself, in the service; the chart is no second reader of tenants files."""
+    assert texts({**MINIMAL, "tenants": {"inline": f"tenants: [{row}]"}})
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    """Whoever begins with no values at all reads the whole list of what is needed."""
+    told = refusal({})
+    assert "image.repository is not set" in told
+    assert "nobody to check" in told
+
+
+def test_the_schema_knows_every_setting_and_no_other() -> None:
+    """A new setting of the service stands in values.schema.json, or here as one that another value decides."""
+    assert {*schema()["properties"]["settings"]["properties"], *BY_THE_CHART} == set(Settings.model_fields)
+
+
+def test_the_schema_asks_for_mail_settings_just_when_the_service_does() -> None:
+    """What would stop the service at its start, with the old pod gone already, is refused before."""
+    for notices in (None, *NoticesMode):
+        for left_out in (*MAIL, None, "all"):
+            given = {name: value for name, value in MAIL.items() if left_out not in (name, "all")}
+            settings = {**given, **({} if notices is None else {"notices": str(notices)})}
+            problems = Settings(**{**settings, **({"smtp_url": "smtp://h"} if "smtp_url" in settings else {})})
+            if problems.problems_for_serving():
+                assert "missing propert" in refusal({**MINIMAL, "settings": settings}), settings
+            else:
+                assert texts({**MINIMAL, "settings": settings})
+
+
+@pytest.mark.parametrize("written", ["90", "90s", "1.5h", "15m", "4 h", "1d", 90, 0.5, 31_622_400])
+def test_durations_mean_what_they_mean_in_the_settings(written: str | float) -> None:
+    """Text or number, large or broken: what reaches the pod is the same time."""
+    variables = environment({**MINIMAL, "settings": {"interval": written}})
+    assert parse_duration(variables["HARVEST_MONITOR_INTERVAL"]) == parse_duration(written)
+    assert parse_duration(variables["HARVEST_MONITOR_INTERVAL"]) > timedelta(0)
+
+
+@pytest.mark.parametrize("setting", ["write_probes", "notices"])
+def test_off_is_off(setting: str) -> None:
+    """Helm reads `off` without quotes as false; the service is told off."""
+    values = {**MINIMAL, **helm_python.values_from_yaml(f"settings: {{{setting}: off}}")}
+    assert environment(values)[f"HARVEST_MONITOR_{setting.upper()}"] == "off"
+
+
+def objects(part: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of the schema that names its properties."""
+    if isinstance(part, dict):
+        if "properties" in part and part.get("type") == "object":
+            yield path, part
+        for name, inner in part.items():
+            yield from objects(inner, f"{path}/{name}")
+
+
+def test_the_schema_is_strict() -> None:
+    """No object of ours takes a property that it does not name, and the default values name them all."""
+    found = dict(objects(schema()))
+    assert len(found) > 15
+    assert [path for path, part in found.items() if part.get("additionalProperties") is not False] == []
+    assert set(found[""]["properties"]) - {"global"} == set(defaults())
+    for name, part in found.items():
+        group = name.removeprefix("/properties/")
+        if group in defaults() and group != "settings":
+            assert set(part["properties"]) == set(defaults()[group]), group
+
+
+def documented() -> dict[str, Any]:
+    """The default of each value that docs/kubernetes.md has a row for."""
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \|.* \|$", DOCS.read_text("utf-8"), re.M)
+    return {name: yaml.safe_load(default) for name, default in rows}
+
+
+def leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{path}{name}.")
+        else:
+            yield path + name
+
+
+def test_docs_have_every_value_with_its_default() -> None:
+    """Each row's default is that of values.yaml, and each value has its row, or the one of the group it stands in."""
+    rows = documented()
+    for name, default in rows.items():
+        value: Any = defaults()
+        for step in name.split("."):
+            value = value[step]
+        assert value == default, name
+    untold = [leaf for leaf in leaves(defaults()) if not any(f"{leaf}.".startswith(f"{row}.") for row in rows)]
+    assert untold == []
+
+
+def examples() -> list[dict[str, Any]]:
+    """The values files that docs/kubernetes.md shows."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", DOCS.read_text("utf-8"), re.M | re.S)
+    return [helm_python.values_from_yaml(block) for block in blocks if block.startswith("image:")]
+
+
+def test_the_values_that_docs_show_render() -> None:
+    """The page's examples are enough to install with."""
+    assert len(examples()) >= 1
+    for values in examples():
+        assert texts(values)
+
+
+@pytest.mark.parametrize("values", COMBINATIONS.values(), ids=list(COMBINATIONS))
+def test_the_schema_passes_what_the_tests_render(values: dict[str, Any]) -> None:
+    """The combinations are within the schema, so that none of them shows what nobody can have."""
+    with helm_python.Chart.load(CHART) as chart:
+        chart.validate_schema(values)
+
+
+def test_values_file_is_short_and_says_where_to_read_on() -> None:
+    """Whoever opens values.yaml is led to the page that says what each value is for."""
+    assert "docs/kubernetes.md" in Path(CHART / "values.yaml").read_text("utf-8")
