@@ -187,6 +187,23 @@ async def test_a_change_that_keeps_size_and_time_is_seen(
     assert await stored(sqlite) == {"acme", "initec"}
 
 
+async def test_a_file_that_kubernetes_updates_is_seen(
+    watched: Watchlist, sqlite: Database, file: Path, logged: Logged
+) -> None:
+    """A ConfigMap's file is a link through a linked folder, and an update turns the folder's link alone."""
+    for number, tenant_ids in enumerate([["acme"], ["acme", "globex"]]):
+        version, turned = file.parent / f"..version-{number}", file.parent / "..new"
+        version.mkdir()
+        write(version / file.name, *tenant_ids)
+        turned.symlink_to(version.name)
+        turned.rename(file.parent / "..data")
+        if not file.is_symlink():
+            file.symlink_to(f"..data/{file.name}")
+        await watched.look(START)
+        assert await stored(sqlite) == set(tenant_ids)
+    assert count(logged, "loaded_tenants_file") == 2
+
+
 @contextmanager
 def pipe_at(path: Path) -> Iterator[None]:
     """A named pipe nobody writes to. Whoever is caught reading it is let go at the end, so that the test ends."""
