@@ -149,11 +149,12 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
         watched = watchlist(settings, db, metrics)
         await _first_load(watched, db)
         notice_policy = NoticePolicy.of(settings)
+        renderer = Renderer(metrics.fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
-        pauses = PauseNotices(db, notice_policy, limits, utc_now)
+        pauses = PauseNotices(db, notice_policy, renderer, limits, utc_now)
         breaker = Breaker(limits, [metrics.breaker_turned, pauses.turned])
         greenhouse = open_greenhouse(settings, metrics, breaker)
-        write_stop = WriteStop(db, notice_policy, utc_now)
+        write_stop = WriteStop(db, notice_policy, renderer, utc_now)
         sweeper = Sweeper(
             db,
             greenhouse,
@@ -179,7 +180,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
                 db, sweeper.check, metrics, breaker, places=places(settings), interval=settings.interval, clock=elapsed
             ),
             pauses=pauses,
-            composer=Composer(db, notice_policy, Renderer(), watched.shelf.impacts),
+            composer=Composer(db, notice_policy, renderer, watched.shelf.impacts),
             outbox=_outbox(settings, db, metrics),
             pruner=Pruner(db, Keep.of(settings)),
         )

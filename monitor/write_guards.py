@@ -51,9 +51,10 @@ class OneShotTenantGuard:
 class WriteStop:
     """The stop of all workers is a stored row. Until it is stored, this process keeps it in mind: it fails closed."""
 
-    def __init__(self, db: Database, policy: Policy, now: Callable[[], datetime]) -> None:
+    def __init__(self, db: Database, policy: Policy, renderer: Renderer, now: Callable[[], datetime]) -> None:
         self._db = db
         self._policy = policy
+        self._renderer = renderer
         self._now = now
         self.alarms: list[tuple[str, WriteAlarm]] = []
         self._unstored: list[_Alarm] = []
@@ -108,7 +109,7 @@ class WriteStop:
             await write_alarm_notice(
                 conn,
                 self._policy,
-                Renderer(),
+                self._renderer,
                 alarm,
                 tenant_id=claim.tenant_id,
                 tenant_name=claim.tenant_name,

@@ -20,6 +20,7 @@ from monitor.drift import Policy
 from monitor.greenhouse import Greenhouse, Manners
 from monitor.metrics import Metrics
 from monitor.notices.policy import Policy as NoticePolicy
+from monitor.notices.render import Renderer
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
 from monitor.settings import NoticesMode
@@ -142,7 +143,7 @@ async def installation(
             shelf,
             setting=writes,
             drift_policy=POLICY,
-            write_stop=WriteStop(db, NOTICES, clock.read),
+            write_stop=WriteStop(db, NOTICES, Renderer(), clock.read),
             hold=timedelta(minutes=7),
             longest_look=timedelta(minutes=6),
             installation_key=b"installation key of the tests",

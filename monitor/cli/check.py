@@ -28,6 +28,7 @@ from monitor.installation import installation_key
 from monitor.logs import configure
 from monitor.metrics import Metrics
 from monitor.notices.policy import Policy as NoticePolicy
+from monitor.notices.render import Renderer
 from monitor.one_shot import Look, OneShot, Result, Task, UnrecordedLook
 from monitor.recorded_look import RecordedLook
 from monitor.redaction import redactor
@@ -175,7 +176,7 @@ async def _recorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> 
     db = await open_database(settings.database)
     try:
         await watchlist(settings, db, Metrics(VERSION)).load(utc_now())
-        stop = WriteStop(db, NoticePolicy.of(settings), utc_now)
+        stop = WriteStop(db, NoticePolicy.of(settings), Renderer(), utc_now)
         look = RecordedLook(
             db,
             open_greenhouse(settings, Metrics(VERSION), breaker),

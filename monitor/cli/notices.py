@@ -1,20 +1,21 @@
-"""`notices list|release|drop`."""
+"""`notices list|release|retry|drop`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import typer
 
-from monitor.cli.output import print_json, print_table
+from monitor.cli.output import print_json, print_table, tell
 from monitor.cli.records import moment, who, with_database
 from monitor.clock import utc_now
 from monitor.notices import holds
 from monitor.notices.notice import Status
+from monitor.notices.policy import Policy
 from monitor.settings import Settings
 from monitor.store.database import Database
 from monitor.store.notices import ListedNotice
 
-app = typer.Typer(help="Look at notices; let held ones go, or drop them.", no_args_is_help=True)
+app = typer.Typer(help="Look at notices; let held ones go, try failed ones again, or drop them.", no_args_is_help=True)
 Ids = typer.Argument(None, help="Numbers of notices; every held one if left out.")
 Reason = typer.Option("", help="Why, for the record.")
 
@@ -36,12 +37,22 @@ def list_(
         print_json({"notices": [asdict(notice) for notice in found]})
         return
     print_table(
-        ["NUMBER", "WRITTEN", "STATUS", "TO", "SUBJECT", "TRIES", "LAST ERROR"],
-        [
-            (str(n.id), moment(n.created_at), n.status, n.recipient, n.subject, str(n.attempts), n.last_error or "")
-            for n in found
-        ],
+        ["NUMBER", "WRITTEN", "STATUS", "TO", "SUBJECT", "FORM", "TRIES", "LAST ERROR"],
+        [_line(notice) for notice in found],
         empty="no notices that fit",
+    )
+
+
+def _line(notice: ListedNotice) -> tuple[str, ...]:
+    return (
+        str(notice.id),
+        moment(notice.created_at),
+        notice.status,
+        notice.recipient,
+        notice.subject,
+        "plain" if notice.fallback else "",
+        str(notice.attempts),
+        notice.last_error or "",
     )
 
 
@@ -55,9 +66,35 @@ def release(ids: list[int] | None = Ids, reason: str = Reason) -> None:
     typer.echo(f"{len(with_database(act))} notices released")
 
 
+@app.command(epilog="Example: harvest-monitor notices retry 17 --reason 'the address is right now'")
+def retry(
+    ids: list[int] | None = typer.Argument(None, help="Numbers of failed notices."),
+    every: bool = typer.Option(False, "--all", help="Every failed one."),
+    reason: str = Reason,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Try failed notices again, to the CSMs whom the tenants file names by now."""
+    if bool(ids) == every:
+        raise typer.BadParameter("name the notices, or all of them with --all")
+
+    async def act(db: Database, settings: Settings) -> list[int]:
+        return await holds.retry(db, utc_now(), who(), Policy.of(settings), reason, ids or None)
+
+    retried = with_database(act)
+    if as_json:
+        print_json({"retried": retried})
+        return
+    typer.echo(f"{len(retried)} notices will be tried again")
+    for number in sorted(set(ids or ()) - set(retried)):
+        tell(f"notice {number} is not failed, and stays as it is")
+
+
 @app.command(epilog="Example: harvest-monitor notices drop 17 18 --reason 'our own mistake'")
-def drop(ids: list[int] | None = Ids, reason: str = Reason) -> None:
-    """Never send held notices."""
+def drop(
+    ids: list[int] | None = typer.Argument(None, help="Numbers of held or failed notices; every held one if left out."),
+    reason: str = Reason,
+) -> None:
+    """Never send held notices, or failed ones that are named."""
 
     async def act(db: Database, _: Settings) -> list[int]:
         return await holds.drop(db, utc_now(), who(), reason, ids or None)

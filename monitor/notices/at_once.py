@@ -6,12 +6,13 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.incidents import Audience
-from monitor.notices.letters import Letter
+from monitor.notices.letters import Letter, TemplateLetter
 from monitor.notices.notice import Status, message_id
 from monitor.notices.policy import Policy
 from monitor.notices.render import Renderer
 from monitor.settings import NoticesMode
 from monitor.store import notices as store
+from monitor.version import VERSION
 
 
 async def write_at_once(
@@ -31,6 +32,8 @@ async def write_at_once(
     if policy.mode is NoticesMode.OFF or await store.has_message(conn, known_as):
         return
     words = renderer.render(letter)
+    if words.problem:
+        await tell_of_template(conn, policy, renderer, letter.template, words.problem, now)
     row = {
         "tenant_id": tenant_id,
         "audience": Audience.OPERATOR,
@@ -44,5 +47,16 @@ async def write_at_once(
         "created_at": now,
         "next_attempt_at": now,
         "attempts": 0,
+        "fallback": bool(words.problem),
     }
     await store.add(conn, [row])
+
+
+async def tell_of_template(
+    conn: AsyncConnection, policy: Policy, renderer: Renderer, template: str, problem: str, now: datetime
+) -> None:
+    """Say that a template can not be used, once for each release of ours."""
+    letter = TemplateLetter(template, problem, VERSION)
+    if template != letter.template:  # the mail that tells of it has its plain form, too
+        facts = ("template", template, VERSION)
+        await write_at_once(conn, policy, renderer, letter, why="broken template", facts=facts, now=now)

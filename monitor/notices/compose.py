@@ -72,8 +72,7 @@ def _by_tenant(causes: Iterable[OpenCause]) -> dict[str, list[OpenCause]]:
 
 def _is_ripe(causes: list[OpenCause], policy: Policy, now: datetime) -> bool:
     """The oldest unsettled cause has waited for the settle time; the tenant's later ones ride along."""
-    unsettled = [cause.created_at for cause in causes if cause.held_in is None]
-    return bool(unsettled) and min(unsettled) <= now - policy.settle
+    return any(policy.has_settled(cause.created_at, now) for cause in causes if cause.held_in is None)
 
 
 class _Run:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
-from jinja2 import TemplateError
 
+from monitor.notices.at_once import tell_of_template
 from monitor.notices.causes import OpenCause
 from monitor.notices.compose import Composition, Draft, compose
+from monitor.notices.failed import tell_of_failed
 from monitor.notices.letters import Background
 from monitor.notices.notice import Status, message_id
 from monitor.notices.policy import Policy
@@ -35,9 +36,13 @@ class Composer:
         self._impacts = impacts or {}
 
     async def run_once(self, now: datetime) -> int:
-        """Settle every cause that is ripe; returns how many notices were written.
+        """Settle every cause that is ripe, and tell of what failed; returns how many notices the causes came to."""
+        written = await self._settle(now)
+        await tell_of_failed(self._db, self._policy, self._renderer, now)
+        return written
 
-        The words are found between reading and writing, so that no lock is held meanwhile. If another composer or an
+    async def _settle(self, now: datetime) -> int:
+        """The words are found between reading and writing, so that no lock is held meanwhile. If another composer or an
         operator was quicker, nothing is written and the next run begins anew.
         """
         async with self._db.reading() as conn:
@@ -59,18 +64,7 @@ class Composer:
         self, causes: list[OpenCause], active: int, background: Background, now: datetime
     ) -> tuple[Composition, list[tuple[Draft, Rendered]]]:
         composition = compose(causes, active, self._policy, now, background)
-        worded = [(draft, self._words(draft)) for draft in composition.drafts]
-        return composition, [(draft, words) for draft, words in worded if words]
-
-    def _words(self, draft: Draft) -> Rendered | None:
-        """A template that fails spoils its own notices only: their causes stay unsettled until it is mended."""
-        try:
-            return self._renderer.render(draft.letter)
-        except TemplateError as problem:
-            _log.error(
-                "notice_not_worded", template=draft.letter.template, tenant=draft.tenant_id, problem=repr(problem)
-            )
-            return None
+        return composition, [(draft, self._renderer.render(draft.letter)) for draft in composition.drafts]
 
     async def _write(self, composition: Composition, worded: list[tuple[Draft, Rendered]], now: datetime) -> None:
         if not (worded or composition.silent or composition.emptied):
@@ -86,6 +80,9 @@ class Composer:
             ids = await store.add(conn, [self._row(draft, words, now) for draft, words in worded])
             told = zip(ids, (draft for draft, _ in worded), strict=True)
             await store.tell(conn, {cause: notice for notice, draft in told for cause in draft.tells})
+            broken = {draft.letter.template: words.problem for draft, words in worded if words.problem}
+            for template, problem in broken.items():
+                await tell_of_template(conn, self._policy, self._renderer, template, problem, now)
 
     def _row(self, draft: Draft, words: Rendered, now: datetime) -> dict[str, object]:
         return {
@@ -101,6 +98,7 @@ class Composer:
             "created_at": now,
             "next_attempt_at": now if draft.status is Status.PENDING else None,
             "attempts": 0,
+            "fallback": bool(words.problem),
         }
 
 

@@ -234,7 +234,42 @@ class ResumeLetter:
     lasted: str
 
 
-Letter = CsmLetter | DigestLetter | BrakeLetter | AlarmLetter | PauseLetter | ResumeLetter
+@dataclass(frozen=True, slots=True)
+class TemplateLetter:
+    """To the operator: the template `name` can not be used, and its mails have their plain form."""
+
+    template: ClassVar[str] = "template"
+    name: str
+    problem: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedNotice:
+    """A notice that was refused for good, or given up."""
+
+    number: int
+    recipient: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLetter:
+    """To the operator: notices that never reached their readers. `more` are those there was no room to name."""
+
+    template: ClassVar[str] = "failed"
+    notices: tuple[FailedNotice, ...]
+    more: int
+
+    @property
+    def total(self) -> int:
+        return len(self.notices) + self.more
+
+
+Letter = (
+    CsmLetter | DigestLetter | BrakeLetter | AlarmLetter | PauseLetter | ResumeLetter | TemplateLetter | FailedLetter
+)
 
 
 @dataclass(frozen=True, slots=True)

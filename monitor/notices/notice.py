@@ -42,7 +42,7 @@ _POLICY = _Policy(linesep="\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A notice that was claimed for sending; `attempts` counts this one."""
+    """A notice that was claimed for sending; `attempts` counts this one. Without `html` it is text only."""
 
     id: int
     recipient: str
@@ -72,7 +72,8 @@ def as_message(notice: Outgoing, mail_from: str, now: datetime) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content(notice.text, cte="quoted-printable")
-    message.add_alternative(notice.html, subtype="html", cte="quoted-printable")
+    if notice.html:
+        message.add_alternative(notice.html, subtype="html", cte="quoted-printable")
     return message
 
 

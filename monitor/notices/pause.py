@@ -32,9 +32,12 @@ class PauseNotices:
     However often it turns, and whatever other processes on the same database see: one notice of a pause an hour.
     """
 
-    def __init__(self, db: Database, policy: Policy, limits: Limits, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, db: Database, policy: Policy, renderer: Renderer, limits: Limits, now: Callable[[], datetime]
+    ) -> None:
         self._db = db
         self._policy = policy
+        self._renderer = renderer
         self._limits = limits
         self._now = now
         self._pause: _Pause | None = None
@@ -78,7 +81,7 @@ class PauseNotices:
     async def _write(self, why: str, letter: Letter, at: datetime) -> None:
         async with self._db.writing() as conn:
             await write_at_once(
-                conn, self._policy, Renderer(), letter, why=why, facts=(why, at.isoformat()), now=self._now()
+                conn, self._policy, self._renderer, letter, why=why, facts=(why, at.isoformat()), now=self._now()
             )
 
     def _pause_letter(self, pause: _Pause) -> PauseLetter:

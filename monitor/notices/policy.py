@@ -1,9 +1,11 @@
 """What the operator decided about notices."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from monitor.settings import NoticesMode, Settings
+
+CLOCKS_DIFFER = timedelta(minutes=1)  # at most, between the processes of one installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +25,7 @@ class Policy:
             mail_from=settings.mail_from or "",
             operator_mail=settings.operator_mail or "",
         )
+
+    def has_settled(self, since: datetime, now: datetime) -> bool:
+        """It has waited for the settle time. What lies ahead was written under another clock, and need not wait."""
+        return since <= now - self.settle or since > now + CLOCKS_DIFFER

@@ -241,9 +241,61 @@ async def bring_back(conn: AsyncConnection, now: datetime, longest: timedelta, h
     return (await conn.execute(update(NOTICE).where(astray).values(next_attempt_at=now + hold))).rowcount
 
 
+async def first_failure(conn: AsyncConnection, apart_from: str) -> datetime | None:
+    """Since when there is a failed notice that the operator was not told of; those to one reader do not count."""
+    statement = select(func.min(NOTICE.c.failed_at)).where(_unreported(apart_from))
+    found: datetime | None = (await conn.execute(statement)).scalar_one()
+    return found
+
+
+async def report_failures(conn: AsyncConnection, now: datetime, apart_from: str) -> list[ListedNotice]:
+    """Mark all of those as told, and return them, the oldest first."""
+    statement = update(NOTICE).where(_unreported(apart_from)).values(reported_at=now).returning(*_LISTED)
+    failed = [ListedNotice(*row) for row in await conn.execute(statement)]
+    return sorted(failed, key=lambda notice: notice.id)
+
+
+def _unreported(apart_from: str) -> ColumnElement[bool]:
+    waiting: ColumnElement[bool] = (NOTICE.c.status == Status.FAILED) & NOTICE.c.reported_at.is_(None)
+    return waiting & (func.lower(NOTICE.c.recipient) != apart_from.lower())
+
+
 async def end_hold(conn: AsyncConnection, ids: Collection[int] | None, **columns: Any) -> list[int]:
     """Change held notices, all of them or those named; returns which were held."""
-    statement = update(NOTICE).where(NOTICE.c.status == Status.HELD)
+    return await _change(conn, Status.HELD, ids, columns)
+
+
+async def drop_failed(conn: AsyncConnection, ids: Collection[int]) -> list[int]:
+    """Never try failed notices again; returns which were failed."""
+    return await _change(conn, Status.FAILED, ids, {"status": Status.DROPPED})
+
+
+async def retry_failed(
+    conn: AsyncConnection, ids: Collection[int] | None, now: datetime, stays_with: str | None
+) -> list[int]:
+    """Let failed notices begin anew, all of them or those named; returns which were failed.
+
+    What was for a CSM goes to the one whom the tenants file names by now, unless it went to the reader `stays_with`;
+    with None all goes where it went.
+    """
+    anew: dict[str, Any] = {
+        "status": Status.PENDING,
+        "next_attempt_at": now,
+        "attempts": 0,
+        "failed_at": None,
+        "reported_at": None,
+    }
+    if stays_with is not None:
+        csm = select(TENANT.c.csm_email).where(TENANT.c.id == NOTICE.c.tenant_id).scalar_subquery()
+        to_csm = (NOTICE.c.audience == Audience.CSM) & (func.lower(NOTICE.c.recipient) != stays_with.lower())
+        anew["recipient"] = case((to_csm, func.coalesce(csm, NOTICE.c.recipient)), else_=NOTICE.c.recipient)
+    return await _change(conn, Status.FAILED, ids, anew)
+
+
+async def _change(
+    conn: AsyncConnection, status: Status, ids: Collection[int] | None, columns: Mapping[str, Any]
+) -> list[int]:
+    statement = update(NOTICE).where(NOTICE.c.status == status)
     if ids is not None:
         statement = statement.where(NOTICE.c.id.in_(ids))
     return sorted((await conn.execute(statement.values(columns).returning(NOTICE.c.id))).scalars())

@@ -22,7 +22,7 @@ COMMANDS = [
     *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"]),
     *(["db", "upgrade"], ["db", "prune"], ["db", "backup"], ["db", "restore"]),
     *(["tenants", "list"], ["tenants", "show"], ["tenants", "days"], ["tenants", "sync"]),
-    *(["notices", "list"], ["notices", "release"], ["notices", "drop"]),
+    *(["notices", "list"], ["notices", "release"], ["notices", "retry"], ["notices", "drop"]),
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
     *(["writes", "status"], ["writes", "resume"]),
 ]

@@ -1,7 +1,9 @@
 """The service as a process while its mail server is away, or says nothing."""
 
+import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,8 @@ from tests.command import run_json, until
 from tests.mail import Sink, listening, plain
 from tests.neighbour import beside
 from tests.vendor import Vendor, checked
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -60,3 +64,38 @@ def test_a_server_that_says_nothing_keeps_no_stop_waiting(vendor: Vendor) -> Non
             assert service.stop() == 0
     (notice,) = run_json(vendor.folder, "notices", "list", **vendor.settings)["notices"]
     assert (notice["status"], sink.taken) == ("pending", [])
+
+
+def test_a_failed_mail_is_told_and_tried_again_although_its_template_is_broken(
+    vendor: Vendor,
+    tmp_path: Path,
+) -> None:
+    """A wrong address and a broken template: the operator hears of both, and after a retry the CSM has the mail."""
+    vendor.customer("acme")
+    shutil.copytree(ROOT / "templates", tmp_path / "release" / "templates")
+    (tmp_path / "release" / "templates" / "email" / "csm.txt.j2").write_text("Hello {{ letter.surname }}")
+    sink = Sink(refused={"csm-acme@vendor.example": "550 5.1.1 No such user"})
+    with beside(lambda: listening(plain(sink))) as port:
+        settings = {**vendor.settings, "smtp_url": f"smtp://127.0.0.1:{port}?tls=none"}
+        with vendor.serve(
+            smtp_url=settings["smtp_url"], environment={"PYTHONPATH": str(tmp_path / "release")}
+        ) as service:
+            checked(service, "acme")
+            vendor.sandbox.key("acme").revoke("GET /v1/offers")
+            until(lambda: len(sink.taken) == 2)
+            assert [(message["To"], message["Subject"]) for message in sink.messages] == [
+                ("ops@vendor.example", "Harvest Monitor: the mail template “csm” can not be used"),
+                ("ops@vendor.example", "Harvest Monitor: a notice did not reach csm-acme@vendor.example"),
+            ]
+            assert "harvest_monitor_notices_fallback_total 1.0" in service.get("/metrics")[1]
+            (failed,) = run_json(vendor.folder, "notices", "list", "--status", "failed", **settings)["notices"]
+            assert failed["fallback"]
+            vendor.rows[0]["csm"]["email"] = "lee@vendor.example"
+            vendor.write()
+            until(lambda: len(service.logged("loaded_tenants_file")) == 2)
+            retried = run_json(vendor.folder, "notices", "retry", str(failed["id"]), **settings)
+            assert retried == {"retried": [failed["id"]]}
+            until(lambda: len(sink.taken) == 3)
+    mail = sink.messages[-1]
+    assert (mail["To"], mail.get_content_type()) == ("lee@vendor.example", "text/plain")
+    assert "   [ ] GET: List offers" in mail.get_content()

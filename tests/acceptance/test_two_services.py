@@ -18,6 +18,7 @@ from checks.manifest import load
 from monitor.clock import elapsed
 from monitor.greenhouse import Greenhouse
 from monitor.metrics import Metrics
+from monitor.notices.render import Renderer
 from monitor.sandbox.faults import Fault
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
@@ -74,7 +75,7 @@ async def pair(sqlite: Database, tmp_path: Path) -> AsyncIterator[Pair]:
             Shelf(load("gem")),
             setting=WriteProbes.ALL,
             drift_policy=POLICY,
-            write_stop=WriteStop(other, NOTICES, here.clock.read),
+            write_stop=WriteStop(other, NOTICES, Renderer(), here.clock.read),
             hold=HOLD,
             longest_look=timedelta(minutes=6),
             installation_key=b"installation key of the tests",

@@ -9,6 +9,7 @@ from monitor.breaker.machine import Limits, Reason, State, Transition
 from monitor.breaker.news import Seen
 from monitor.breaker.signs import Sign
 from monitor.notices.pause import PauseNotices
+from monitor.notices.render import Renderer
 from monitor.settings import NoticesMode
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE
@@ -24,7 +25,7 @@ class Stand:
 
     def __init__(self, database: Database, clock: Clock, mode: NoticesMode = NoticesMode.CSM) -> None:
         self.clock = clock
-        self.pauses = PauseNotices(database, replace(NOTICES, mode=mode), LIMITS, clock.read)
+        self.pauses = PauseNotices(database, replace(NOTICES, mode=mode), Renderer(), LIMITS, clock.read)
 
     def turn(self, after: State) -> None:
         self.pauses.turned(Transition(100.0, State.SLOW, after, Reason.BLOCKED, SEEN, 60.0))

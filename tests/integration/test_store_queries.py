@@ -356,7 +356,7 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
     async with database.writing() as conn:
         await halts.halt(conn, _alarm("all"))
         await conn.execute(
-            insert(NOTICE), [_notice(n, s) for n, s in enumerate(("pending", "pending", "held", "sent"))]
+            insert(NOTICE), [_notice(n, s) for n, s in enumerate(("pending", "pending", "held", "sent", "failed"))]
         )
         await sweeps.keep(conn, T0, POLICY.interval)
         found = await snapshot(conn, T0 + HOUR, grace=5 * MINUTE)
@@ -368,7 +368,7 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
         credentials={("harvest-key", "ok"): 2, ("harvest-key", "invalid"): 1, ("harvest-key", "blocked"): 1},
         suspects=3,
         incidents_open=3,
-        outbox_notices={"pending": 2, "held": 1},
+        outbox_notices={"pending": 2, "held": 1, "failed": 1},
         outbox_oldest_age_seconds=3600.0,
         last_completed_sweep=T0,
         write_halt=True,

@@ -15,6 +15,7 @@ from checks.catalogue import Entry, WriteProbes, catalogue
 from checks.report import WriteAlarm
 from monitor.errors import StoreError
 from monitor.incidents import Audience
+from monitor.notices.render import Renderer
 from monitor.sandbox.faults import Fault
 from monitor.store import halts
 from monitor.store.credentials import Claim
@@ -35,7 +36,7 @@ def an_alarm(entry: Entry = WITH_ID, stops: str = halts.ALL) -> WriteAlarm:
 
 
 def stop_of(database: Database) -> WriteStop:
-    return WriteStop(database, NOTICES, lambda: AT)
+    return WriteStop(database, NOTICES, Renderer(), lambda: AT)
 
 
 @pytest.fixture(autouse=True)

@@ -160,6 +160,7 @@ def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
         ("fenced_total", {}, metrics.fenced),
         ("notices_sent_total", {}, metrics.notice_sent),
         ("notices_failed_total", {"reason": "server"}, lambda: metrics.notice_failed(Blame.SERVER)),
+        ("notices_fallback_total", {}, metrics.fell_back),
         ("mail_server_paused", {}, lambda: metrics.mail_server_paused(True)),
         ("tenants_file_reloads_total", {"result": "loaded"}, metrics.tenants_file_loaded),
         ("tenants_file_reloads_total", {"result": "refused"}, metrics.tenants_file_refused),

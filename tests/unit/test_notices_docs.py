@@ -34,5 +34,5 @@ def test_kinds_and_templates_are_there() -> None:
     assert all(f"`{kind}`" in PAGE for kind in kinds)
     named = re.search(r"HTML for (.*?)\.", WORDS)
     assert named
-    templates = {name.partition(".")[0] for name in Renderer()._environment.list_templates() if ".subject." in name}
+    templates = {name.partition(".")[0] for name in Renderer().environment.list_templates() if ".subject." in name}
     assert set(re.findall(r"`(\w+)`", named[1])) == templates

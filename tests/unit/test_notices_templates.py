@@ -1,9 +1,9 @@
 """The words of every mail: right in number, escaped, the same in text and HTML, and safe to forward."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from html.parser import HTMLParser
+from typing import get_args
 
 import pytest
 from jinja2 import UndefinedError
@@ -11,29 +11,21 @@ from jinja2 import UndefinedError
 from monitor.drift import EventKind
 from monitor.notices.causes import OpenCause
 from monitor.notices.letters import (
-    AlarmLetter,
     Background,
     Letter,
-    PauseLetter,
-    ResumeLetter,
     StillMissing,
-    clean,
     counted,
     duration,
-    moment,
 )
 from monitor.notices.render import LONGEST_SUBJECT, Rendered, Renderer
 from monitor.settings import NoticesMode
+from tests.letters import HOSTILE, LONG, UNICODE, an_alarm, letters_of_every_kind
 from tests.notices import NOW, a_cause, composed, for_operator
 
 LOST, REGAINED, FOUND = EventKind.LOST, EventKind.REGAINED, EventKind.FOUND
 FAILED, RECOVERED = EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED
 RENDERER = Renderer()
 RULER = "-" * 60
-MINUTE = timedelta(minutes=1)
-HOSTILE = "<script>alert(1)</script>\r\nBcc: everybody@example.org\u2028{{ 7 * 7777 }} & “Co” \x00\u202e"
-LONG = "GET: " + "ein sehr langes Wort " * 14 + "x" * 20
-UNICODE = "Žluťoučký kůň 株式会社 🐎"
 
 
 class _Words(HTMLParser):
@@ -67,54 +59,12 @@ def _forwarded(words: Rendered) -> str:
     return words.text.split(RULER)[1]
 
 
-def _an_alarm(text: str = "Acme", stops: str = "all") -> AlarmLetter:
-    return AlarmLetter(clean(text), "acme", clean(text), "POST /v1/candidates", 201, moment(NOW), "req-1", "", stops)
-
-
-def _letters(text: str, number: int) -> Iterator[Letter]:
-    """A letter of every kind, with `text` wherever a foreign text goes and `number` of everything."""
-    facts = {"tenant_name": text, "credential_label": text, "csm_name": text, "permission_group": text, "detail": text}
-    impacts = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text),))
-    for kind in (LOST, REGAINED):
-        causes = [
-            a_cause(kind, f"p{n}", **facts | {"permission_label": text, "mapping": "likely"}, told_by=1)
-            for n in range(number)
-        ]
-        yield composed(*causes, background=impacts).drafts[0].letter
-    for kind in (FAILED, RECOVERED):
-        for credential_kind in ("harvest-key", "harvest-oauth"):
-            causes = [
-                a_cause(kind, credential_id=n, credential_kind=credential_kind, told_by=1, **facts)
-                for n in range(number)
-            ]
-            yield composed(*causes).drafts[0].letter
-    for kind in (FOUND, EventKind.NEWLY_REQUIRED, EventKind.EXCESS_FOUND):
-        causes = [for_operator(kind, f"p{n}", f"t{n}", credential_id=n, **facts) for n in range(number)]
-        yield composed(*causes).drafts[0].letter
-    for state in ("invalid", "blocked", "retired", "unreachable", "misconfigured"):
-        yield (
-            composed(*[for_operator(FAILED, None, f"t{n}", state=state, **facts) for n in range(number)])
-            .drafts[0]
-            .letter
-        )
-    wave = [
-        a_cause(LOST, "p", f"t{n}", credential_id=n, **facts | {"permission_label": text}) for n in range(number + 3)
-    ]
-    yield composed(*wave, active_tenants=10).drafts[-1].letter
-    yield from (_an_alarm(text, stops) for stops in ("all", "without_id"))
-    for troubles in ([("blocked", number)], [("unreachable", number + 1), ("rate_limited", number)]):
-        yield PauseLetter(
-            tuple(troubles), number, number + 1, moment(NOW), moment(NOW), duration(MINUTE), duration(15 * MINUTE)
-        )
-    yield ResumeLetter(moment(NOW), moment(NOW + 15 * MINUTE), duration(15 * MINUTE))
-
-
 @pytest.mark.parametrize("text", ["Acme", UNICODE, LONG, HOSTILE], ids=["plain", "unicode", "long", "hostile"])
 @pytest.mark.parametrize("number", [1, 3, 60])
 def test_every_template_words_every_letter(text: str, number: int) -> None:
     """Whatever the names hold, every part can be made, in one line or escaped once, and nothing in it is undefined."""
     kinds = set()
-    for letter in _letters(text, number):
+    for letter in letters_of_every_kind(text, number):
         kinds.add(letter.template)
         words = RENDERER.render(letter)
         assert 0 < len(words.subject) <= LONGEST_SUBJECT
@@ -126,12 +76,12 @@ def test_every_template_words_every_letter(text: str, number: int) -> None:
         assert "None" not in words.text
         assert "54439" not in words.text  # {{ 7 * 7777 }} stays as it is
         assert "\n\n\n\n" not in words.text
-    assert kinds == {"csm", "digest", "brake", "alarm", "pause", "resume"}
+    assert kinds == {kind.template for kind in get_args(Letter)}
 
 
 def test_a_foreign_line_break_forges_no_line() -> None:
     """A name can not begin a line of its own, neither in the subject nor in the text."""
-    for letter in _letters(HOSTILE, 2):
+    for letter in letters_of_every_kind(HOSTILE, 2):
         words = RENDERER.render(letter)
         assert "\n" not in words.subject
         assert not any(line.startswith("Bcc:") for line in words.text.splitlines())
@@ -150,7 +100,7 @@ def test_html_is_escaped_and_text_is_not() -> None:
 def test_text_and_page_tell_the_same() -> None:
     """Every word of the text but rulers and bullets is on the page, in the same order."""
     for number in (1, 3):
-        for letter in _letters("Acme & Söhne", number):
+        for letter in letters_of_every_kind("Acme & Söhne", number):
             words = RENDERER.render(letter)
             text = [
                 word for word in words.text.split() if re.search(r"\w", word) and not re.fullmatch(r"[0-9]\.", word)
@@ -163,7 +113,7 @@ def test_text_and_page_tell_the_same() -> None:
 
 def test_a_mail_carries_no_link_and_loads_nothing() -> None:
     """Nothing in a mail acts, tracks or is fetched: no links, images, forms, scripts or style sheets."""
-    for letter in _letters("Acme", 2):
+    for letter in letters_of_every_kind("Acme", 2):
         words = RENDERER.render(letter)
         parser = _Words()
         parser.feed(words.html)
@@ -328,7 +278,7 @@ def test_a_brake_notice_says_how_to_go_on() -> None:
 )
 def test_an_alarm_names_what_happened_and_what_stopped(stops: str, said: str) -> None:
     """The operator can find the request at Greenhouse and knows how to go on."""
-    text = RENDERER.render(_an_alarm(stops=stops)).text
+    text = RENDERER.render(an_alarm(stops=stops)).text
     assert said in text
     for fact in ("POST /v1/candidates", "201", "req-1", "23 Nov 2026, 14:05 UTC", "writes resume --reason"):
         assert fact in text
@@ -336,9 +286,9 @@ def test_an_alarm_names_what_happened_and_what_stopped(stops: str, said: str) ->
 
 def test_a_template_that_asks_for_nothing_known_fails() -> None:
     """A slip in a template is an error, not an empty place in a mail."""
-    environment = RENDERER._environment
+    environment = RENDERER.environment
     with pytest.raises(UndefinedError):
-        environment.from_string("{{ letter.surname }}").render(letter=_an_alarm())
+        environment.from_string("{{ letter.surname }}").render(letter=an_alarm())
 
 
 def test_the_subject_is_cut_at_the_end() -> None:

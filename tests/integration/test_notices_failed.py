@@ -1,0 +1,129 @@
+"""Notices that did not reach their readers: told once, tried again, or put away."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from monitor.drift import EventKind
+from monitor.incidents import Audience
+from monitor.notices.holds import drop, retry
+from monitor.notices.notice import Status
+from monitor.settings import NoticesMode
+from monitor.store.database import Database
+from monitor.store.tables import NOTICE, OPERATOR_ACTION, TENANT
+from tests.notices import NOW, OPERATOR, SETTLE, a_policy
+from tests.world import World
+
+LOST = EventKind.LOST
+LATER = NOW + SETTLE
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database)
+
+
+async def _fails(world: World, *tenants: str, at: datetime = NOW, **facts: Any) -> None:
+    """The notices to these tenants' CSMs are refused for good."""
+    async with world.database.writing() as conn:
+        failed = {"status": Status.FAILED, "failed_at": at, "last_error": "550 No such user", "next_attempt_at": None}
+        await conn.execute(update(NOTICE).where(NOTICE.c.tenant_id.in_(tenants)).values(failed | facts))
+
+
+async def test_the_operator_is_told_of_failed_notices_in_one_mail(world: World) -> None:
+    """All that fails within a settle time is one mail, which says who has not heard what; it is told once."""
+    await world.happens(LOST, "GET: List offers")
+    await world.happens(LOST, "GET: List offers", "globex")
+    await world.run()
+    await _fails(world, "acme")
+    await world.run(LATER - timedelta(seconds=1))
+    assert len(await world.notices(Status.PENDING)) == 1
+    await _fails(world, "globex", at=LATER)
+    for now in (LATER, LATER + SETTLE):
+        await world.run(now)
+    (told,) = await world.notices(Status.PENDING)
+    assert (told.recipient, told.subject) == (OPERATOR, "Harvest Monitor: 2 notices did not reach their readers")
+    async with world.database.reading() as conn:
+        text = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.id == told.id))).scalar_one()
+    for said in ("dana+acme@vendor.example", "Greenhouse permission missing: GET: List offers", "550 No such user"):
+        assert said in text
+
+
+async def test_the_operators_own_failed_notices_are_not_told_by_mail(world: World) -> None:
+    """Whoever can not be reached is not written to about it, neither of other notices' failure told before."""
+    await world.happens(LOST, "GET: List offers")
+    await world.run(mode=NoticesMode.OPERATOR)
+    await _fails(world, "acme", recipient=OPERATOR.upper())
+    await world.run(LATER)
+    assert await world.notices(Status.PENDING) == []
+    await world.happens(LOST, "GET: List jobs", "globex")
+    await world.run(LATER)
+    await _fails(world, "globex")
+    await world.run(LATER + SETTLE)
+    async with world.database.writing() as conn:
+        failed = {"status": Status.FAILED, "failed_at": LATER + SETTLE, "next_attempt_at": None}
+        await conn.execute(update(NOTICE).where(NOTICE.c.status == Status.PENDING).values(failed))
+    await world.run(LATER + 10 * SETTLE)
+    assert await world.notices(Status.PENDING) == []
+
+
+async def test_failed_notices_are_not_told_with_notices_off(world: World) -> None:
+    """Off is off; the gauge and the list remain."""
+    await world.happens(LOST, "GET: List offers")
+    await world.run()
+    await _fails(world, "acme")
+    await world.run(LATER, mode=NoticesMode.OFF)
+    assert await world.notices(Status.PENDING) == []
+
+
+async def test_a_retry_begins_anew_with_the_csm_of_now(world: World) -> None:
+    """A failed notice goes to whom the tenants file names by now, at once, and is told of again if it fails again."""
+    await world.happens(LOST, "GET: List offers")
+    await world.happens(LOST, "GET: List offers", "globex")
+    await world.run()
+    await _fails(world, "acme", "globex", attempts=75)
+    await world.run(LATER)
+    async with world.database.writing() as conn:
+        await conn.execute(update(TENANT).where(TENANT.c.id == "acme").values(csm_email="lee@vendor.example"))
+        await conn.execute(update(TENANT).where(TENANT.c.id == "globex").values(csm_email=None))
+    first, second = [notice.id for notice in await world.notices(Status.FAILED)]
+    assert await retry(world.database, LATER, "ops", a_policy(), "address corrected", [first, 999]) == [first]
+    assert await retry(world.database, LATER, "ops", a_policy(NoticesMode.OPERATOR)) == [second]
+    assert await retry(world.database, LATER, "ops", a_policy()) == []
+    retried = [notice for notice in await world.notices(Status.PENDING) if notice.audience == Audience.CSM]
+    readers = ["lee@vendor.example", "dana+globex@vendor.example"]
+    assert [(n.recipient, n.attempts, n.next_attempt_at, n.failed_at) for n in retried] == [
+        (reader, 0, LATER, None) for reader in readers
+    ]
+    async with world.database.reading() as conn:
+        actions = [dict(row) for row in (await conn.execute(select(OPERATOR_ACTION))).mappings()]
+    assert [(action["action"], action["subject"], action["reason"]) for action in actions] == [
+        ("notices retry", f"notice {first}", "address corrected"),
+        ("notices retry", f"notice {second}", ""),
+    ]
+    await _fails(world, "acme", at=LATER)
+    await world.run(LATER + SETTLE)
+    subjects = [notice.subject for notice in await world.notices(Status.PENDING)]
+    assert subjects.count("Harvest Monitor: a notice did not reach lee@vendor.example") == 1
+
+
+async def test_a_mail_that_went_to_the_operator_is_retried_there(world: World) -> None:
+    """What was redirected says so in its text, and is not sent to a CSM by a retry."""
+    await world.happens(LOST, "GET: List offers")
+    await world.run(mode=NoticesMode.OPERATOR)
+    await _fails(world, "acme")
+    await retry(world.database, LATER, "ops", a_policy())
+    assert [notice.recipient for notice in await world.notices(Status.PENDING)] == [OPERATOR]
+
+
+async def test_a_failed_notice_is_dropped_by_name_only(world: World) -> None:
+    """Dropping what is held leaves failed ones; named, a failed one is put away, and its reader hears of no end."""
+    await world.happens(LOST, "GET: List offers")
+    await world.run()
+    await _fails(world, "acme")
+    (failed,) = await world.notices(Status.FAILED)
+    assert await drop(world.database, NOW, "ops") == []
+    assert await drop(world.database, NOW, "ops", ids=[failed.id]) == [failed.id]
+    assert (await world.notices())[0].status == Status.DROPPED

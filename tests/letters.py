@@ -1,0 +1,87 @@
+"""Letters of every kind, with names of every kind in them."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, FileSystemLoader
+
+from monitor.drift import EventKind
+from monitor.notices.letters import (
+    AlarmLetter,
+    Background,
+    FailedLetter,
+    FailedNotice,
+    Letter,
+    PauseLetter,
+    ResumeLetter,
+    StillMissing,
+    TemplateLetter,
+    clean,
+    duration,
+    moment,
+)
+from monitor.notices.render import Renderer
+from tests.notices import NOW, a_cause, composed, for_operator
+
+LOST, REGAINED, FOUND = EventKind.LOST, EventKind.REGAINED, EventKind.FOUND
+FAILED, RECOVERED = EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED
+MINUTE = timedelta(minutes=1)
+HOSTILE = "<script>alert(1)</script>\r\nBcc: everybody@example.org\u2028{{ 7 * 7777 }} & “Co” \x00\u202e"
+LONG = "GET: " + "ein sehr langes Wort " * 14 + "x" * 20
+UNICODE = "Žluťoučký kůň 株式会社 🐎"
+
+
+def with_templates(folder: Path, templates: Mapping[str, str]) -> Renderer:
+    """A renderer for which these templates, kept in the folder, stand before ours of the same names."""
+    renderer = Renderer()
+    ours = renderer.environment.loader
+    assert ours is not None
+    for name, text in templates.items():
+        (folder / name).write_text(text, "utf-8")
+    renderer.environment.loader = ChoiceLoader([FileSystemLoader(folder), ours])
+    return renderer
+
+
+def an_alarm(text: str = "Acme", stops: str = "all") -> AlarmLetter:
+    return AlarmLetter(clean(text), "acme", clean(text), "POST /v1/candidates", 201, moment(NOW), "req-1", "", stops)
+
+
+def letters_of_every_kind(text: str, number: int) -> Iterator[Letter]:
+    """A letter of every kind, with `text` wherever a foreign text goes and `number` of everything."""
+    facts = {"tenant_name": text, "credential_label": text, "csm_name": text, "permission_group": text, "detail": text}
+    impacts = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text),))
+    for kind in (LOST, REGAINED):
+        causes = [
+            a_cause(kind, f"p{n}", **facts | {"permission_label": text, "mapping": "likely"}, told_by=1)
+            for n in range(number)
+        ]
+        yield composed(*causes, background=impacts).drafts[0].letter
+    for kind in (FAILED, RECOVERED):
+        for credential_kind in ("harvest-key", "harvest-oauth"):
+            causes = [
+                a_cause(kind, credential_id=n, credential_kind=credential_kind, told_by=1, **facts)
+                for n in range(number)
+            ]
+            yield composed(*causes).drafts[0].letter
+    for kind in (FOUND, EventKind.NEWLY_REQUIRED, EventKind.EXCESS_FOUND):
+        causes = [for_operator(kind, f"p{n}", f"t{n}", credential_id=n, **facts) for n in range(number)]
+        yield composed(*causes).drafts[0].letter
+    for state in ("invalid", "blocked", "retired", "unreachable", "misconfigured"):
+        yield (
+            composed(*[for_operator(FAILED, None, f"t{n}", state=state, **facts) for n in range(number)])
+            .drafts[0]
+            .letter
+        )
+    wave = [
+        a_cause(LOST, "p", f"t{n}", credential_id=n, **facts | {"permission_label": text}) for n in range(number + 3)
+    ]
+    yield composed(*wave, active_tenants=10).drafts[-1].letter
+    yield from (an_alarm(text, stops) for stops in ("all", "without_id"))
+    for troubles in ([("blocked", number)], [("unreachable", number + 1), ("rate_limited", number)]):
+        yield PauseLetter(
+            tuple(troubles), number, number + 1, moment(NOW), moment(NOW), duration(MINUTE), duration(15 * MINUTE)
+        )
+    yield ResumeLetter(moment(NOW), moment(NOW + 15 * MINUTE), duration(15 * MINUTE))
+    yield TemplateLetter(clean(text), clean(text), "1.0")
+    yield FailedLetter(tuple(FailedNotice(n, clean(text), clean(text), clean(text)) for n in range(number)), number - 1)

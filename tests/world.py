@@ -1,0 +1,117 @@
+"""Tenants in a database, what happens to them, and the notices that come of it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from checks.report import WriteAlarm
+from monitor.drift import EventKind
+from monitor.incidents import Audience
+from monitor.notices.alarm import write_alarm_notice
+from monitor.notices.composer import Composer
+from monitor.notices.holds import listing
+from monitor.notices.notice import Status
+from monitor.notices.render import Renderer
+from monitor.settings import NoticesMode
+from monitor.store.database import Database
+from monitor.store.notices import ListedNotice
+from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, PERMISSION_STATE, TENANT
+from tests.notices import NOW, SETTLE, a_policy
+
+
+class World:
+    """Tenants with one credential each, and what happens to them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.credentials: dict[str, int] = {}
+
+    async def add_tenant(self, tenant: str, **facts: Any) -> None:
+        row = {
+            "id": tenant,
+            "name": tenant.title(),
+            "csm_name": "Dana Reyes",
+            "csm_email": f"dana+{tenant}@vendor.example",
+            "features": [],
+            "declined": [],
+            "row_digest": "",
+            "created_at": NOW,
+        }
+        async with self.database.writing() as conn:
+            await conn.execute(insert(TENANT).values(row | facts))
+        self.credentials[tenant] = await self.add_credential(tenant, "Gem Harvest API Key")
+
+    async def add_credential(self, tenant: str, label: str) -> int:
+        columns = {"label": label, "kind": "harvest-key", "reference": "env:KEY", "tenant_id": tenant}
+        async with self.database.writing() as conn:
+            added = await conn.execute(insert(CREDENTIAL).values(columns).returning(CREDENTIAL.c.id))
+            return int(added.scalar_one())
+
+    async def stands(self, permission: str, **facts: Any) -> None:
+        """How a permission of acme is known to stand now."""
+        state = {"credential_id": self.credentials["acme"], "permission_id": permission, "verdict": "missing"}
+        words = {"permission_group": "Jobs", "permission_label": permission, "origin": "lost", "rule": ""}
+        async with self.database.writing() as conn:
+            await conn.execute(insert(PERMISSION_STATE).values(state | words | {"suspect_looks": 0} | facts))
+
+    async def happens(
+        self,
+        kind: EventKind,
+        permission: str | None = None,
+        tenant: str = "acme",
+        audience: Audience = Audience.CSM,
+        at: datetime = NOW - SETTLE,
+    ) -> int:
+        """An event with its cause, whose id is returned."""
+        if tenant not in self.credentials:
+            await self.add_tenant(tenant)
+        event = {
+            "at": at,
+            "kind": kind,
+            "tenant_id": tenant,
+            "credential_id": self.credentials[tenant],
+            "permission_id": permission,
+            "permission_group": "Offers" if permission else None,
+            "permission_label": permission,
+            "state": None if permission else "invalid",
+            "detail": "",
+            "first_seen": at,
+        }
+        async with self.database.writing() as conn:
+            added = await conn.execute(insert(DRIFT_EVENT).values(event).returning(DRIFT_EVENT.c.id))
+            cause = {
+                "event_id": added.scalar_one(),
+                "tenant_id": tenant,
+                "audience": audience,
+                "brake_key": f"{kind}:{permission or 'invalid'}",
+                "created_at": at,
+            }
+            return int((await conn.execute(insert(CAUSE).values(cause).returning(CAUSE.c.id))).scalar_one())
+
+    async def wave(self, kind: EventKind, tenants: int, at: datetime = NOW - SETTLE) -> list[int]:
+        return [await self.happens(kind, "GET: List offers", f"wave{number}", at=at) for number in range(tenants)]
+
+    async def run(self, now: datetime = NOW, mode: NoticesMode = NoticesMode.CSM, renderer: Any = None) -> int:
+        return await Composer(self.database, a_policy(mode), renderer or Renderer()).run_once(now)
+
+    async def notices(self, *statuses: Status) -> list[ListedNotice]:
+        """Oldest first."""
+        return list(reversed(await listing(self.database, statuses or tuple(Status))))
+
+    async def causes(self) -> Mapping[int, tuple[bool, int | None]]:
+        """Cause -> is it settled, and by which notice."""
+        async with self.database.reading() as conn:
+            rows = await conn.execute(select(CAUSE.c.id, CAUSE.c.settled_at, CAUSE.c.notice_id))
+            return {id_: (settled_at is not None, notice) for id_, settled_at, notice in rows}
+
+    async def alarm(
+        self, mode: NoticesMode = NoticesMode.CSM, at: datetime = NOW, renderer: Renderer | None = None
+    ) -> None:
+        """A write alarm at acme, told as the write stop tells it."""
+        alarm = WriteAlarm("POST /v1/candidates", 201, at, "req-1", "42", "all")
+        async with self.database.writing() as conn:
+            await write_alarm_notice(
+                conn, a_policy(mode), renderer or Renderer(), alarm, "acme", "Acme Corp", "Gem", NOW
+            )
