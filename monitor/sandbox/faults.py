@@ -8,8 +8,9 @@ in the ledger, as on a network that fails on the way back).
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from monitor.sandbox.board import Board, Spell
 from monitor.sandbox.replies import Header, Reply, message, page, redirect
 
 
@@ -42,17 +43,13 @@ _INSTEAD = frozenset(
 )
 
 
-class Fault(BaseModel):
+class Fault(Spell):
     """One fault. It hits every request unless `account`, `method` or `prefix` (of the path) narrow it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: FaultKind
     account: str | None = None
     method: str | None = None
     prefix: str = "/"
-    times: Annotated[int, Field(ge=1)] | None = None
-    """How many requests it still hits; without it, all until it is cleared."""
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     seconds: Annotated[float, Field(ge=0, le=3600)] = 1.0
     headers: bool = True
@@ -67,6 +64,10 @@ class Fault(BaseModel):
         if status in (204, 205, 304):
             raise ValueError(f"an answer with {status} has no body, and a fault's answer has one")
         return status
+
+    @property
+    def whom(self) -> str | None:
+        return self.account
 
     @property
     def stands_in(self) -> bool:
@@ -104,32 +105,9 @@ class Fault(BaseModel):
         return (b"X-RateLimit-Reset", reset), (b"Retry-After", str(max(1, round(self.seconds))).encode())
 
 
-class FaultBoard:
-    """The faults in force; the first that hits a request is the one it meets."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        self._faults.append(fault)
-
-    def clear(self, account: str | None = None) -> None:
-        """End the faults of one account, or all there are."""
-        self._faults = [fault for fault in self._faults if account not in (None, fault.account)]
-
-    def in_force(self) -> list[Fault]:
-        return list(self._faults)
+class FaultBoard(Board[Fault]):
+    """The faults of Greenhouse's side."""
 
     def take(self, account: str | None, method: str, path: str) -> Fault | None:
-        """The fault that this request meets; a fault that hits so many times only counts down, and ends."""
-        for fault in self._faults:
-            if fault.hits(account, method, path):
-                self._count_down(fault)
-                return fault
-        return None
-
-    def _count_down(self, fault: Fault) -> None:
-        if fault.times is not None:
-            fault.times -= 1
-            if not fault.times:
-                self._faults.remove(fault)
+        """The fault that this request meets."""
+        return self.draw(lambda fault: fault.hits(account, method, path), account or "")

@@ -4,6 +4,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from monitor.sandbox.endpoints import granted
 from monitor.sandbox.faults import Fault, FaultBoard, FaultKind
 from monitor.sandbox.handling import handle
 from monitor.sandbox.ledger import Change, Entry, Ledger, Reason
+from monitor.sandbox.post_office import PostOffice
 from monitor.sandbox.replies import Reply
 from monitor.sandbox.request import Authorization, Request, presented_key
 from monitor.sandbox.settings import Settings, in_words
@@ -41,7 +43,9 @@ class Sandbox:
     def __init__(self, *, clock: Callable[[], float] = time.time, marker: str = "", ledger_size: int = 20_000) -> None:
         self.accounts: dict[str, Account] = {}
         self.strangers = Settings()
-        self.faults = FaultBoard()
+        numbers = count(1)
+        self.faults = FaultBoard(clock, numbers)
+        self.post_office = PostOffice(clock, numbers)
         self.ledger = Ledger(ledger_size)
         self._clock = clock
         self._marker = marker
@@ -105,9 +109,10 @@ class Sandbox:
         self.faults.add(fault)
 
     def reset(self) -> None:
-        """Empty the ledger and end all faults; accounts, keys and settings stay as they are."""
+        """Empty the ledger, forget all mails and end all faults; accounts, keys and settings stay as they are."""
         self.ledger.clear()
         self.faults.clear()
+        self.post_office.reset()
 
     def handle(self, request: Request) -> Outcome:
         """The answer to one request, written into the ledger with whatever it would have changed."""

@@ -1,22 +1,37 @@
-"""Serves a sandbox on a port."""
+"""Serves a sandbox: Greenhouse's side on one port, its mail server on another."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
 
 from monitor.sandbox.app import application
+from monitor.sandbox.mail_server import delivering
 from monitor.sandbox.sandbox import Sandbox
 from monitor.web.server import listening
 
 
-async def serve(sandbox: Sandbox, host: str, port: int, *, ready: Callable[[str], None] | None = None) -> None:
-    """Serve until cancelled. `ready` is told the base URL once requests are taken; port 0 takes a free one."""
-    async with listening(application(sandbox), host, port) as url:
-        if ready is not None:
-            ready(url)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sandbox listens; port 0 takes a free one. STARTTLS is offered with `mail_certificate`, a PEM file."""
+
+    host: str
+    port: int
+    mail_port: int
+    mail_certificate: Path | None = None
+
+
+async def serve(sandbox: Sandbox, place: Place, ready: Callable[[str], None]) -> None:
+    """Serve until cancelled. `ready` is told the base URL once requests and mails are taken."""
+    async with (
+        listening(application(sandbox), place.host, place.port) as url,
+        delivering(sandbox.post_office, place.host, place.mail_port, place.mail_certificate),
+    ):
+        ready(url)
         await asyncio.Event().wait()
 
 
 def running(sandbox: Sandbox) -> AbstractAsyncContextManager[str]:
-    """Serve on a free port of 127.0.0.1 for as long as the context lasts; gives the base URL."""
+    """Serve Greenhouse's side on a free port of 127.0.0.1 for as long as the context lasts; gives the base URL."""
     return listening(application(sandbox), "127.0.0.1", 0)

@@ -73,7 +73,9 @@ def mistakes(problem: ValidationError) -> Iterator[tuple[tuple[int | str, ...], 
     """Each thing that does not fit: where it stands, and one line of words without the value that was given."""
     for error in problem.errors():
         words = "is not known here" if error["type"] == "extra_forbidden" else error["msg"]
-        yield error["loc"], f"{'.'.join(map(str, error['loc']))}: {words.removeprefix('Value error, ')}"
+        place = ".".join(map(str, error["loc"]))
+        said = words.removeprefix("Value error, ")
+        yield error["loc"], f"{place}: {said}" if place else said
 
 
 def in_words(problem: ValidationError) -> str:

@@ -1,8 +1,12 @@
 """What concerns a SQLite file as a file, on a connection of its own, outside of any transaction."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from monitor.errors import StoreError
+from monitor.store.migrations import VERSION_TABLE
 
 LOG_LIMIT = 64 * 1024 * 1024
 """Bytes. The log of recent changes is made to begin anew when it is longer, and cut back to this when it does."""
@@ -34,6 +38,22 @@ def vacuum(path: Path) -> None:
     with closing(_opened(path, _PATIENCE_FOR_ALL_OF_IT)) as conn:
         conn.execute("VACUUM")
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def held(path: Path, patience: float = 5.0) -> Iterator[None]:
+    """Hold the write lock of a database of ours, as another program may; nothing is written, and no file is made.
+
+    StoreError if it is none, or the lock can not be had for longer than the patience, in seconds.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience)) as conn:
+            if not conn.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)).fetchone():
+                raise StoreError(f"{path} is no database of Harvest Monitor: it was left alone")
+            conn.execute("BEGIN IMMEDIATE")
+            yield
+    except sqlite3.Error as problem:
+        raise StoreError(f"{path} can not be held ({problem})") from None
 
 
 def _opened(path: Path, patience: float) -> sqlite3.Connection:

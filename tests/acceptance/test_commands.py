@@ -17,7 +17,7 @@ from monitor.sandbox.sandbox import Sandbox
 from tests.command import COMMAND, bare_environment, run
 from tests.neighbour import neighbour
 
-GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"]]
+GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"], ["sandbox", "fault"]]
 COMMANDS = [
     *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"]),
     *(["db", "upgrade"], ["db", "prune"], ["db", "backup"], ["db", "restore"]),
@@ -25,6 +25,8 @@ COMMANDS = [
     *(["notices", "list"], ["notices", "release"], ["notices", "retry"], ["notices", "drop"]),
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
     *(["writes", "status"], ["writes", "resume"]),
+    *(["sandbox", "weather"], ["sandbox", "mails"], ["sandbox", "hold-database"]),
+    *(["sandbox", "fault", name] for name in ("add", "add-mail", "list", "clear")),
 ]
 
 

@@ -106,6 +106,39 @@ async def test_accounts_keys_and_faults_can_be_added(sandbox: Sandbox) -> None:
         assert await greenhouse(url, "/v1/users", key["text"]) == 200
 
 
+async def test_a_weather_can_be_called_up_and_cleared(sandbox: Sandbox) -> None:
+    """It holds from the next request on, is shown with whom it hit, and is gone when it is cleared."""
+    async with running(sandbox) as url:
+        asked = {"name": "maintenance", "account": "acme", "lasts": 60}
+        assert (await control(url, "/weather", asked))[0] == 200
+        assert await greenhouse(url, "/v1/jobs") == 503
+        _, trouble = await control(url, "/trouble")
+        (fault,) = trouble["faults"]
+        assert (fault["weather"], fault["hits"], fault["account"]) == ("maintenance", 1, "acme")
+        assert 0 < fault["ends_in"] <= 60
+        await control(url, "/weather", {"name": "clear"})
+        assert await greenhouse(url, "/v1/jobs") == 200
+
+
+async def test_faults_can_be_ended_one_by_one(sandbox: Sandbox) -> None:
+    """By number, which both sides share; by account or reader; or all of both sides at once."""
+    sandbox.add_account("globex")
+    async with running(sandbox) as url:
+
+        async def left(ended: dict[str, Any]) -> list[int]:
+            _, trouble = await control(url, "/faults/clear", ended)
+            return [fault["number"] for fault in trouble["faults"] + trouble["mail"]["faults"]]
+
+        for account in ("acme", "globex", None):
+            await control(url, "/faults", {"kind": "html", "account": account})
+        for recipient in ("dana@vendor.example", None):
+            await control(url, "/mail-faults", {"kind": "silent", "recipient": recipient})
+        assert await left({"number": 3}) == [1, 2, 4, 5]
+        assert await left({"account": "acme"}) == [2, 4, 5]
+        assert await left({"recipient": "dana@vendor.example"}) == [2, 5]
+        assert await left({}) == []
+
+
 async def test_what_was_asked_can_be_read(sandbox: Sandbox) -> None:
     """State, account, ledger and changes show what happened; the control itself leaves no trace in them."""
     sandbox.change("acme", on_behalf_of="off")
@@ -148,6 +181,11 @@ async def test_the_control_is_not_rate_limited(sandbox: Sandbox) -> None:
         ("/kill", [], 400, "the body does not fit"),
         ("/grant", {"account": "acme", "endpoints": ["GET /v1/job"]}, 400, "did you mean GET /v1/jobs"),
         ("/settings", {"account": None, "settings": {"retired": "402"}}, 400, "retired: Input should be"),
+        ("/faults/clear", {"account": "acme", "number": 1}, 400, "or nothing to end all"),
+        ("/weather", {"name": "hail"}, 400, "there is no weather 'hail'"),
+        ("/weather", {"name": "blocked", "account": "umbrella"}, 400, "there is no account 'umbrella'"),
+        ("/mail-faults", {"kind": "refused", "times": 1}, 400, "the body does not fit: refused is for all mails"),
+        ("/mails/7", None, 404, "there is no such mail"),
         ("/faults", {"kind": "earthquake"}, 400, "kind: Input should be"),
         ("/faults", {"kind": "status", "status": 304}, 400, "has no body"),
         ("/faults", {"kind": "redirect", "location": "x\r\nSet-Cookie: a=b"}, 400, "location: String should match"),
@@ -229,12 +267,12 @@ async def test_the_page_is_whole_in_itself(sandbox: Sandbox) -> None:
         assert (status, kind) == (200, "text/html; charset=utf-8")
         assert re.findall(r"""(?:src|href)=|https?://|@import|url\(""", text) == []
         assert "innerHTML" not in text
-        called = set(re.findall(r"""ask\(\s*"(/[a-z/]+)""", text))
+        called = set(re.findall(r"""ask\(\s*["`](/[a-z/-]+)""", text))
         assert called == {
             "/state", "/endpoints", "/accounts/", "/ledger", "/changes", "/settings", "/grants", "/faults",
-            "/faults/clear", "/rotate", "/reset",
+            "/faults/clear", "/rotate", "/reset", "/weather", "/mail-faults", "/mails", "/mails/",
         }  # fmt: skip
-        for path in called - {"/accounts/"}:
+        for path in called - {"/accounts/", "/mails/"}:
             assert (await control(url, path))[0] in (200, 405), path
     assert '<meta name="viewport"' in text
     assert all(f'"{switch}"' in text for switch in ("/grant", "/revoke", "/kill", "/enable"))

@@ -14,7 +14,7 @@ from monitor.errors import ConfigurationError
 from monitor.sandbox.faults import Fault, FaultKind
 from monitor.sandbox.request import basic
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import running, serve
+from monitor.sandbox.server import Place, running, serve
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -230,13 +230,13 @@ async def test_a_client_that_leaves_ends_its_fault(sandbox: Sandbox, caplog: pyt
 async def test_it_serves_until_cancelled(sandbox: Sandbox) -> None:
     """`serve` tells its address once it listens, and leaves the port free when it is cancelled."""
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(sandbox, "127.0.0.1", 0, ready=told.set_result))
+    task = asyncio.create_task(serve(sandbox, Place("127.0.0.1", 0, 0), told.set_result))
     url = await asyncio.wait_for(told, 5)
     async with connected(url) as (reader, writer):
         writer.write(sent("GET /v1/jobs"))
         assert (await answer(reader))[0] == 200
         with pytest.raises(ConfigurationError, match=f"can not listen on 127.0.0.1 port {url.rpartition(':')[2]}"):
-            await serve(sandbox, "127.0.0.1", int(url.rpartition(":")[2]))
+            await serve(sandbox, Place("127.0.0.1", int(url.rpartition(":")[2]), 0), told.set_result)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -36,6 +36,7 @@ def command_lines(text: str) -> Iterator[tuple[str, ...]]:
     if "harvest-monitor " not in text:
         return
     lexer = shlex.shlex(text.removeprefix("ExecStart="), posix=True, punctuation_chars="".join(OPERATORS))
+    lexer.wordchars += "@"
     call: list[str] = []
     for token in [*lexer, ";"]:
         if not OPERATORS.issuperset(token):
@@ -66,6 +67,8 @@ def command_of(arguments: tuple[str, ...]) -> tuple[Any, list[str]]:
     command: Any = typer.main.get_command(app)
     rest = list(arguments)
     while hasattr(command, "commands"):
+        if command.invoke_without_command and (not rest or rest[0].startswith("-")):
+            break
         assert rest, "a group of commands, and none of them named"
         assert rest[0] in command.commands, f"there is no command {rest[0]!r}"
         command = command.commands[rest.pop(0)]
@@ -73,10 +76,11 @@ def command_of(arguments: tuple[str, ...]) -> tuple[Any, list[str]]:
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    if not hasattr(command, "commands"):
+    """Every command of the tree that does something, by its name."""
+    children = getattr(command, "commands", {})
+    if not children or command.invoke_without_command:
         yield " ".join(path)
-        return
-    for name, child in command.commands.items():
+    for name, child in children.items():
         yield from leaves(child, (*path, name))
 
 
@@ -113,7 +117,7 @@ def test_readme_and_commands_show_command_lines() -> None:
 
 def test_every_command_has_a_row_with_an_example_of_itself() -> None:
     """docs/commands.md has each command of the tree, and none that is not there."""
-    rows = re.findall(r"^\| `([a-z ]+)` \| .+ \| `harvest-monitor ([^`]+)` \|$", COMMANDS.read_text("utf-8"), re.M)
+    rows = re.findall(r"^\| `([a-z -]+)` \| .+ \| `harvest-monitor ([^`]+)` \|$", COMMANDS.read_text("utf-8"), re.M)
     assert sorted(name for name, _ in rows) == sorted(leaves(typer.main.get_command(app)))
     for name, example in rows:
         assert f"{example} ".startswith(f"{name} ")

@@ -4,7 +4,7 @@ import pytest
 
 from monitor.sandbox.faults import Fault, FaultKind
 from monitor.sandbox.ledger import Reason
-from tests.sandbox_asking import asker, header
+from tests.sandbox_asking import Clock, asker, header
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,66 @@ def test_a_fault_ends_after_its_times() -> None:
     assert ask.sandbox.faults.in_force() == []
 
 
-def test_clearing_ends_the_faults_of_one_or_of_all() -> None:
-    """Faults of one account end alone; without a name all do."""
+def test_a_fault_ends_by_itself() -> None:
+    """After its seconds it hits nobody any more; until then it tells how many are left."""
+    clock = Clock()
+    ask = asker(clock=clock)
+    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, lasts=30))
+    clock.now += 29.5
+    assert ask.ask("GET /v1/jobs").status == 503
+    (shown,) = ask.sandbox.faults.shown()
+    assert (shown["ends_in"], shown["hits"], shown["times"]) == (0.5, 1, None)
+    clock.now += 0.5
+    assert ask.ask("GET /v1/jobs").status == 200
+    assert ask.sandbox.faults.shown() == []
+
+
+def test_a_fault_hits_a_share_drawn_by_lot() -> None:
+    """About so many of the requests are hit, others with another seed, the same ones with the same seed."""
+
+    def hit(seed: int) -> list[bool]:
+        ask = asker()
+        ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, share=0.3, seed=seed))
+        return [ask.ask("GET /v1/jobs").status == 503 for _ in range(200)]
+
+    assert 40 <= sum(hit(1)) <= 80
+    assert hit(1) == hit(1) != hit(2)
+
+
+def test_what_a_fault_spares_the_next_one_may_hit() -> None:
+    """A share is drawn for each fault by itself, and those that miss do not use up their times."""
     ask = asker()
-    for account in ("acme", None):
+    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=500, share=0.5, times=5))
+    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=502))
+    statuses = [ask.ask("GET /v1/jobs").status for _ in range(50)]
+    assert (statuses.count(500), statuses.count(502)) == (5, 45)
+    assert statuses.index(502) < 9
+
+
+def test_what_is_for_one_account_goes_before_what_is_for_all() -> None:
+    """However late it is added; for the others all stays as it was."""
+    ask = asker()
+    ask.sandbox.add_account("globex")
+    other = ask.sandbox.add_key("globex")
+    for fault in (
+        Fault(kind=FaultKind.STATUS, status=500),
+        Fault(kind=FaultKind.STATUS, status=502, account="acme"),
+        Fault(kind=FaultKind.STATUS, status=504, account="acme"),
+    ):
+        ask.sandbox.add_fault(fault)
+    assert ask.ask("GET /v1/jobs").status == 502
+    ask.key = other
+    assert ask.ask("GET /v1/jobs").status == 500
+
+
+def test_clearing_ends_the_faults_of_one_or_of_all() -> None:
+    """One ends by its number, those of one account by its name; without a name all do."""
+    ask = asker()
+    for account in ("acme", None, "acme", None):
         ask.sandbox.add_fault(Fault(kind=FaultKind.HTML, account=account))
+    ask.sandbox.faults.clear_one(2)
     ask.sandbox.faults.clear("acme")
-    assert [fault.account for fault in ask.sandbox.faults.in_force()] == [None]
+    assert [each.fault.account for each in ask.sandbox.faults.in_force()] == [None]
     ask.sandbox.faults.clear()
     assert ask.sandbox.faults.in_force() == []
 

@@ -48,7 +48,8 @@ def test_the_documented_scenario_is_what_it_says(tmp_path: Path) -> None:
         (True, 144),
         (False, 2),
     ]
-    assert [(fault.kind, fault.account) for fault in sandbox.faults.in_force()] == [("slow", "acme"), ("status", None)]
+    faults = [each.fault for each in sandbox.faults.in_force()]
+    assert [(fault.kind, fault.account) for fault in faults] == [("slow", "acme"), ("status", None)]
     assert "canary-7f3a" in str(sandbox.account("acme").records.visible("candidates"))
 
 
@@ -122,7 +123,7 @@ def test_the_documentation_names_every_switch() -> None:
 
 def test_the_documentation_names_every_call() -> None:
     """The table of the control has each of its calls, and no others."""
-    told = set(re.findall(r"`(GET|POST) (/[a-z/{}]*)", section("Control over HTTP")))
+    told = set(re.findall(r"`(GET|POST) (/[a-z/{}-]*)", section("Control over HTTP")))
     served = {
         (method, route.path.removeprefix("/_sandbox"))
         for route in Control(Sandbox()).routes()

@@ -1,0 +1,192 @@
+"""The commands that control a sandbox in another process: what they ask, and whom they speak to."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor import cli
+from monitor.errors import ConfigurationError, StoreError
+from monitor.sandbox.remote import Remote
+from monitor.sandbox.sandbox import Sandbox
+from monitor.store.database import Database
+from monitor.store.sqlite_file import held
+from tests.neighbour import neighbour
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    made = Sandbox()
+    for name in ("acme", "globex"):
+        made.add_account(name)
+    return made
+
+
+@pytest.fixture
+def url(sandbox: Sandbox) -> Iterator[str]:
+    with neighbour(sandbox) as address:
+        yield address
+
+
+class Told:
+    """What a command prints with --json, or its error."""
+
+    def __init__(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self._url, self._capsys = url, capsys
+
+    def __call__(self, *arguments: str) -> Any:
+        assert cli.run(["sandbox", *arguments, "--url", self._url, "--json"]) == 0, self._capsys.readouterr().err
+        return json.loads(self._capsys.readouterr().out)
+
+    def refused(self, *arguments: str) -> str:
+        assert cli.run(["sandbox", *arguments, "--url", self._url]) == 2
+        return self._capsys.readouterr().err
+
+
+@pytest.fixture
+def told(url: str, capsys: pytest.CaptureFixture[str]) -> Told:
+    return Told(url, capsys)
+
+
+def test_weather_is_called_up_for_some_and_ends(told: Told) -> None:
+    """For each account that is named, for so long and such a share; `clear` ends that of one, or all."""
+    shown = told("weather", "blocked", "--account", "acme", "--account", "globex", "--for", "2m", "--share", "0.5")
+    assert [(each["weather"], each["account"], each["share"]) for each in shown["faults"]] == [
+        ("blocked", "acme", 0.5),
+        ("blocked", "globex", 0.5),
+    ]
+    assert all(100 < each["ends_in"] <= 120 for each in shown["faults"])
+    shown = told("weather", "mail-greylisting", "--recipient", "dana@vendor.example")
+    assert [(each["weather"], each["recipient"]) for each in shown["mail_faults"]] == [
+        ("mail-greylisting", "dana@vendor.example")
+    ]
+    assert [each["account"] for each in told("weather", "clear", "--account", "acme")["faults"]] == ["globex"]
+    assert told("weather", "clear") == {"faults": [], "mail_faults": []}
+    assert len(told("weather")["weathers"]) == 18
+
+
+def test_faults_are_added_listed_and_ended(told: Told) -> None:
+    """Details are given as NAME=VALUE; a fault ends by its number, its account, its reader, or with all others."""
+    told("fault", "add", "slow", "seconds=0.5", "prefix=/v1/jobs", "--account", "acme", "--times", "3")
+    told("fault", "add", "rate_limited", "headers=false")
+    shown = told("fault", "add-mail", "answer", "text=452 4.2.2 Mailbox full", "--recipient", "dana@vendor.example")
+    first, second = shown["faults"]
+    assert (first["seconds"], first["prefix"], first["times"], second["headers"]) == (0.5, "/v1/jobs", 3, False)
+    assert shown["mail_faults"][0]["text"] == "452 4.2.2 Mailbox full"
+    assert [each["number"] for each in told("fault", "clear", "2")["faults"]] == [1]
+    assert told("fault", "clear", "--account", "acme")["faults"] == []
+    assert told("fault", "list")["mail_faults"] == shown["mail_faults"]
+    assert told("fault", "clear") == {"faults": [], "mail_faults": []}
+
+
+def test_mails_are_listed_and_shown(sandbox: Sandbox, told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    """The commands show what the mail server took: who got it, and its text."""
+    raw = b"Subject: Missing\r\nTo: dana@vendor.example\r\n\r\nHello Dana\r\n"
+    for reader in ("dana@vendor.example", "lee@vendor.example"):
+        sandbox.post_office.take("monitor@vendor.example", [reader], encrypted=True, raw=raw)
+    found = told("mails", "--recipient", "lee@vendor.example")
+    assert (found["count"], [mail["number"] for mail in found["mails"]]) == (2, [2])
+    assert (found["mails"][0]["subject"], found["mails"][0]["encrypted"]) == ("Missing", True)
+    assert told("mails", "1")["text"] == "Hello Dana\n"
+    assert "there is no such mail" in told.refused("mails", "7")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["weather", "hail"], "the sandbox refuses: the body does not fit: there is no weather 'hail'"),
+        (["weather", "blocked", "--for", "soon"], "must be seconds as a number, or a text such as 90s"),
+        (["weather", "blocked", "--account", "umbrella"], "there is no account 'umbrella'"),
+        (["fault", "add", "slow", "seconds"], "'seconds' must be NAME=VALUE"),
+        (["fault", "add", "slow", "speed=1"], "speed: is not known here"),
+        (["fault", "clear", "1", "--account", "acme"], "or nothing to end all"),
+    ],
+)
+def test_a_mistake_is_said_in_words(told: Told, arguments: list[str], words: str) -> None:
+    """The command's own mistakes and the sandbox's refusals, with exit status 2 and nothing in force."""
+    assert words in " ".join(told.refused(*arguments).split())
+    assert told("fault", "list") == {"faults": [], "mail_faults": []}
+
+
+def test_options_of_a_new_sandbox_do_not_name_one_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--port` before a command would be taken for the sandbox to control, so it is refused."""
+    assert cli.run(["sandbox", "--port", "9000", "weather"]) == 2
+    assert "weather finds one that runs by --url" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://harvest.greenhouse.io",
+        "http://harvest.greenhouse.io",
+        "http://192.0.2.7:8765",
+        "https://127.0.0.1:8765",
+        "http://127.0.0.1.evil.example:8765",
+        "http://127.0.0.1@evil.example:8765",
+        "http://user:password@127.0.0.1:8765",
+        "http://127.0.0.1:8765/v1",
+        "http://127.0.0.1:99999",
+        "http://[::1",
+        "file:///etc/passwd",
+        "8765",
+    ],
+)
+def test_it_speaks_to_this_machine_only(url: str) -> None:
+    """Any address but that of a sandbox on loopback is refused before a connection is made."""
+    with pytest.raises(ConfigurationError, match="an address of this machine, such as"):
+        Remote(url)
+
+
+def test_a_name_that_leads_elsewhere_is_not_spoken_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also `localhost` is only what the machine takes it for: where the connection ends is looked at before a word."""
+    monkeypatch.setattr("monitor.sandbox.remote.is_loopback", lambda host: host == "localhost")
+    with pytest.raises(ConfigurationError, match="localhost is not on this machine"):
+        Remote(url.replace("127.0.0.1", "localhost")).ask("/trouble")
+
+
+def test_the_address_of_the_page_will_do(url: str) -> None:
+    """What somebody copies from the browser is taken for the sandbox that it is of."""
+    for address in (url, f"{url}/", f"{url}/_sandbox", f"{url}/_sandbox/"):
+        assert Remote(address).ask("/trouble")["faults"] == []
+
+
+def test_nobody_there_is_said_with_the_next_step() -> None:
+    """Where nothing listens, or something that is no sandbox."""
+    with pytest.raises(ConfigurationError, match=r"no sandbox answers at http://127.0.0.1:1 .*harvest-monitor sandbox"):
+        Remote("http://127.0.0.1:1").ask("/trouble")
+
+
+async def test_a_database_is_held_and_let_go(sqlite: Database) -> None:
+    """While it is held nobody else can begin to write; its contents are those from before."""
+    file = Path(sqlite.url.database or "")
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as other:
+        with held(file):
+            assert other.execute("SELECT count(*) FROM tenant").fetchone() == (0,)
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match=r"can not be held \(database is locked\)"), held(file, patience=0):
+                pass
+        other.execute("BEGIN IMMEDIATE")
+
+
+def test_only_a_database_of_ours_is_held(tmp_path: Path) -> None:
+    """Another program's database, a file that is none, and one that is not there are left as they are."""
+    stranger, text, missing = tmp_path / "stranger.sqlite3", tmp_path / "notes.txt", tmp_path / "missing.sqlite3"
+    with closing(sqlite3.connect(stranger)) as conn:
+        conn.execute("CREATE TABLE tenant (id)")
+    text.write_text("notes")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for file, words in ((stranger, "is no database of Harvest Monitor"), (text, "can not be"), (missing, "can not be")):
+        with pytest.raises(StoreError, match=words), held(file):
+            pass
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_holding_has_an_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody locks a service's database for longer than an hour by a slip of the finger."""
+    assert cli.run(["sandbox", "hold-database", str(tmp_path / "x.sqlite3"), "--for", "2h"]) == 2
+    assert "at most an hour" in capsys.readouterr().err
