@@ -123,8 +123,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
     async with _assembled(settings) as service:
         address = settings.listen_address
         async with listening(application(service.metrics, service.reach_database), address.host, address.port) as url:
-            told = service.metrics
-            clockwork = Clockwork(_beats(service), Jumps(utc_now, elapsed), told.clock_jumped, told.beat_failed)
+            clockwork = _clockwork(service)
             clockwork.start("look_back", "show", "tick", "prune")
             log.info("serving", address=url, version=VERSION)
             if ready is not None:
@@ -196,6 +195,12 @@ async def _first_load(watchlist: Watchlist, db: Database) -> None:
         if not known:
             raise
         log.error("refused_tenants_file", problem=str(problem))
+
+
+def _clockwork(service: Service) -> Clockwork:
+    beats, told = _beats(service), service.metrics
+    told.expect_beats(beats)
+    return Clockwork(beats, Jumps(utc_now, elapsed), told.clock_jumped, told.beat_failed)
 
 
 def _beats(service: Service) -> dict[str, Beat]:

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.metrics import Metrics
-
 # Put on by Prometheus and Kubernetes, not by us.
 _OF_THE_TARGET = {"namespace", "job", "instance"}
 Exported = dict[str, dict[str, set[str]]]
 
 
-def exported(metrics: Metrics) -> Exported:
+def exported(exposition: str) -> Exported:
     """The values of every label of every series, by name."""
     found: Exported = defaultdict(lambda: defaultdict(set))
-    for family in text_string_to_metric_families(metrics.render()[0].decode()):
+    for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
             labels = found[sample.name]
             for label, value in sample.labels.items():

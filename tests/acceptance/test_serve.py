@@ -3,12 +3,17 @@
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
 from monitor.sandbox.faults import Fault
 from tests.command import Serving, run, run_json, until
+from tests.promql import exported, not_exported
 from tests.vendor import Vendor, checked
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_loss_is_found_recorded_exported_and_mailed_and_so_is_its_end(vendor: Vendor) -> None:
@@ -29,6 +34,21 @@ def test_a_loss_is_found_recorded_exported_and_mailed_and_so_is_its_end(vendor: 
         assert service.stop() == 0
     assert service.logged("stopped")
     assert vendor.sandbox.ledger.change_count == 0
+
+
+def test_a_running_service_exports_what_the_alerts_ask_for(vendor: Vendor) -> None:
+    """Once it has read the database, all is there but sweeps, of which there may be none yet."""
+    rules = yaml.safe_load((ROOT / "helm/harvest-monitor/alerts/harvest-monitor.rules.yaml").read_text("utf-8"))
+    asked = " ".join(rule["expr"] for group in rules["groups"] for rule in group["rules"])
+    vendor.customer("acme")
+    with vendor.serve() as service:
+        until(lambda: "harvest_monitor_checks_overdue" in service.get("/metrics")[1])
+        series = exported(service.get("/metrics")[1])
+    missing = set(not_exported(asked, series))
+    assert {name for name in missing if not name.endswith("_sweep_timestamp_seconds")} == set()
+    failing = series["harvest_monitor_beats_failed_total"]["beat"]
+    docs = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    assert {beat for beat in failing if f"`{beat}` " not in docs} == set()
 
 
 def test_the_tenants_file_is_read_again_when_it_changes(vendor: Vendor) -> None:

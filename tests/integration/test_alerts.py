@@ -59,7 +59,7 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not() -> None:
 def test_a_rule_asks_for_what_is_exported(alert: dict[str, Any], metrics: Metrics) -> None:  # noqa: F811
     """A metric, label or value that nothing exports would keep the rule quiet for ever."""
     assert "harvest_monitor_" in alert["expr"]
-    assert list(not_exported(alert["expr"], exported(metrics))) == []
+    assert list(not_exported(alert["expr"], exported(metrics.render()[0].decode()))) == []
 
 
 @each_alert
@@ -89,7 +89,7 @@ def test_what_nothing_exports_is_found(metrics: Metrics) -> None:  # noqa: F811
         'harvest_monitor_tenant > harvest_monitor_tenants{job="x", state=~"ok|gone"} + harvest_monitor_suspects'
     )
     wrong = ["harvest_monitor_tenant", 'harvest_monitor_tenants{state="gone"}']
-    assert list(not_exported(expression, exported(metrics))) == wrong
+    assert list(not_exported(expression, exported(metrics.render()[0].decode()))) == wrong
 
 
 @each_alert

@@ -46,7 +46,7 @@ def test_promtool_finds_no_fault_with_a_query(promtool: Promtool, tmp_path: Path
 
 def test_a_query_asks_for_what_is_exported(metrics: Metrics) -> None:  # noqa: F811
     """A metric, label or value that nothing exports would be an empty panel."""
-    series = exported(metrics)
+    series = exported(metrics.render()[0].decode())
     assert [missing for query in expressions() for missing in not_exported(query, series)] == []
 
 

@@ -66,7 +66,7 @@ def metrics() -> Metrics:
     metrics = Metrics("0.1.0")
     metrics.request(catalogue().entry("GET /v1/jobs"), Answer(AnswerKind.JSON, 200))
     metrics.set_interval(timedelta(hours=4))
-    metrics.beat_failed("prune")
+    metrics.expect_beats(["tick", "prune"])
     metrics.show(SNAPSHOT)
     return metrics
 
@@ -158,6 +158,7 @@ def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
     """Each of these has a counter that begins at 0 and goes up by one."""
     for name, labels, count in [
         ("fenced_total", {}, metrics.fenced),
+        ("beats_failed_total", {"beat": "tick"}, lambda: metrics.beat_failed("tick")),
         ("notices_sent_total", {}, metrics.notice_sent),
         ("notices_failed_total", {"reason": "server"}, lambda: metrics.notice_failed(Blame.SERVER)),
         ("notices_fallback_total", {}, metrics.fell_back),
