@@ -93,7 +93,7 @@ REASONS: Mapping[str, str] = {
     "not_json": "the answer is not JSON, or longer than is read",
     "redirect": "Greenhouse redirected, and redirects are not followed with a key",
     "deadline": "the time for the check ran out",
-    "paused": "checks paused because many tenants were in trouble at once; the check is made again",
+    "paused": "checks paused because many tenants were in trouble at once",
     "invalid_key": "the credential was refused as a whole",
     "blocked": "the credential was refused in an unknown way as a whole",
     "retired": "Greenhouse no longer serves the API this credential is for",

@@ -1,5 +1,6 @@
 """The breaker of this process: every check asks it, every answer is told to it, and its turns are told to others."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import SystemRandom
@@ -106,5 +107,5 @@ def _log(turn: Transition) -> None:
         reason=turn.reason.value,
         tenants=turn.seen.heard,
         in_trouble={sign.value: number for sign, number in turn.seen.troubled.items()},
-        pause_seconds=round(turn.pause_seconds, 1),
+        pause_seconds=round(turn.pause_seconds, 1) if math.isfinite(turn.pause_seconds) else None,
     )

@@ -51,8 +51,8 @@ class PauseNotices:
             self._pause = _Pause(turn.seen, now - timedelta(seconds=turn.at - turn.seen.since), now)
             self._untold, self._not_before = self._pause, now
         elif turn.after is State.CLOSED and self._pause is not None:
-            told, long = self._untold is None, now - self._pause.at >= self._long
-            self._over = (self._pause, now) if told and long else self._over
+            if now - self._pause.at >= self._long:
+                self._over = self._pause, now
             self._pause = self._untold = None
 
     @property
@@ -64,19 +64,27 @@ class PauseNotices:
         if self._untold is not None and self._not_before is not None and self._now() >= self._not_before:
             await self._write_pause(self._untold)
         if self._over is not None:
-            pause, until = self._over
-            await self._write(RESUMED, self._resume_letter(pause, until), until)
+            await self._write_resume(*self._over)
             self._over = None
 
     async def _write_pause(self, pause: _Pause) -> None:
-        async with self._db.reading() as conn:
-            last = await store.last_written(conn, PAUSED)
+        last = await self._last_written(PAUSED)
         if last is not None and timedelta(0) <= self._now() - last < AT_MOST_EVERY:
             self._not_before = last + AT_MOST_EVERY
             return
         await self._write(PAUSED, self._pause_letter(pause), pause.at)
         if self._untold is pause:
             self._untold = None
+
+    async def _write_resume(self, pause: _Pause, until: datetime) -> None:
+        """Whoever was told of the pause by another process, or of one shortly before, is told of its end, too."""
+        last = await self._last_written(RESUMED)
+        if last is None or last < pause.at:
+            await self._write(RESUMED, self._resume_letter(pause, until), until)
+
+    async def _last_written(self, why: str) -> datetime | None:
+        async with self._db.reading() as conn:
+            return await store.last_written(conn, why)
 
     async def _write(self, why: str, letter: Letter, at: datetime) -> None:
         async with self._db.writing() as conn:

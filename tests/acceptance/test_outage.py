@@ -1,5 +1,6 @@
 """Greenhouse in trouble for everybody, and the commands as processes: nothing is made of it, and somebody is told."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from monitor.sandbox.faults import Fault
 from monitor.sandbox.sandbox import Sandbox
-from tests.command import Serving, run_json, until
+from tests.command import Serving, run, until
 from tests.neighbour import neighbour
 from tests.vendor import Vendor
 
@@ -52,10 +53,11 @@ def test_the_service_pauses_tells_the_operator_and_goes_on_by_itself(vendor: Ven
 
 
 def test_a_command_stops_asking_and_says_so(vendor: Vendor) -> None:
-    """Of eight tenants, three at a time, nobody can be reached: the last of them are not even tried."""
+    """Of eight tenants, three at a time, nobody can be reached: the last are not even tried, and it does not wait."""
     vendor.sandbox.add_fault(Fault.model_validate({"kind": "reset"}))
-    settings = {**vendor.settings, "concurrency": 3}
-    found = run_json(vendor.folder, "check", **settings)
+    result = run(vendor.folder, "check", "--json", **{**vendor.settings, "concurrency": 3, "log_format": "json"})
+    assert (result.returncode, '"pause_seconds": null' in result.stderr) == (3, True)
+    found = json.loads(result.stdout)
     details = {check["tenant"]: check["credential"]["detail"] for check in found["checks"]}
     assert set(details.values()) == {"no_connection", "paused"}
     untried = [check for check in found["checks"] if check["requests"] == 0]

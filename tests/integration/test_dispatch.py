@@ -186,12 +186,10 @@ async def test_another_goes_ahead_each_time_and_a_sound_one_first(sqlite: Databa
             await conn.execute(update(CREDENTIAL).where(c.id == 2).values(suspect_state="unreachable"))
         it.pause()
         it.answer = Answer(AnswerKind.TIMEOUT)
-        for _ in range(6):
+        for _ in range(8):
             it.seconds += it.limits.longest_pause
             assert (await it.tick(), it.breaker.state) == (1, State.PAUSED)
-        assert {*it.begun[:3]} == {3, 4, 5}
-        assert {*it.begun[3:5]} == {1, 2}
-        assert it.begun[5] in {3, 4, 5}
+        assert [{*it.begun[:3]}, {*it.begun[3:5]}, {*it.begun[5:]}] == [{3, 4, 5}, {1, 2}, {3, 4, 5}]
 
 
 async def test_one_that_goes_ahead_in_vain_hands_over(sqlite: Database) -> None:

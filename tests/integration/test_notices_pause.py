@@ -107,28 +107,26 @@ async def test_the_end_of_a_long_pause_is_told(database: Database) -> None:
     assert "from 23 Nov 2026, 14:14 UTC to 23 Nov 2026, 15:01 UTC" in " ".join(resumed["text"].split())
 
 
-async def test_an_end_is_told_to_who_was_told_of_the_beginning_only(database: Database) -> None:
-    """The pause came too soon after another, and was over before the hour was."""
-    stand = Stand(database, Clock())
-    await stand.pause(minutes=1)
-    await stand.pause(minutes=30)
-    assert await whys(database) == ["checks paused"]
-
-
 async def test_many_processes_tell_it_once(workers: list[Database]) -> None:
-    """Each sees the trouble for itself; the database knows that it was told."""
+    """Each sees the trouble for itself, and its end; the database knows what was told."""
     clock = Clock()
-    for number, database in enumerate(workers):
-        await Stand(database, clock).pause(minutes=number)
-    assert await whys(workers[0]) == ["checks paused"]
+    stands = [Stand(database, clock) for database in workers]
+    for stand in stands:
+        await stand.pause(minutes=1, closed=False)
+    clock.forward(minutes=20)
+    for stand in stands:
+        stand.turn(State.CLOSED)
+        await stand.pauses.write()
+        clock.forward(minutes=1)
+    assert await whys(workers[0]) == ["checks paused", "checks go on"]
 
 
-async def test_a_restart_in_the_middle_of_it_tells_nothing_twice(database: Database) -> None:
-    """The new process trips anew within the hour."""
+async def test_a_restart_in_the_middle_of_it_tells_beginning_and_end_once(database: Database) -> None:
+    """The new process trips anew within the hour, and sees the end."""
     clock = Clock()
     await Stand(database, clock).pause(minutes=5, closed=False)
-    await Stand(database, clock).pause(minutes=5, closed=False)
-    assert await whys(database) == ["checks paused"]
+    await Stand(database, clock).pause(minutes=30)
+    assert await whys(database) == ["checks paused", "checks go on"]
 
 
 async def test_with_notices_off_nothing_is_written(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from checks.answer import Answer, AnswerKind
+from monitor.breaker.keeper import SLOW_PLACES_ONE_IN, SLOW_REQUESTS_PER_SECOND
 from monitor.breaker.machine import LONGER_BY, Limits, Machine, Reason, State, Ticket
 from monitor.breaker.news import LATEST, MANY
 from monitor.breaker.signs import Sign, sign_of
@@ -74,8 +76,9 @@ def test_it_slows_pauses_probes_resumes_and_closes(trouble: Sign) -> None:
     bench.now += LIMITS.slow_before_pause
     assert bench.state is State.PAUSED
     bench.probing().check("t7", SERVED)
-    assert bench.state is State.SLOW
     bench.checks(int(LIMITS.slow_after_pause), SERVED)
+    assert bench.machine.state is State.SLOW
+    bench.check("t7", SERVED)
     assert bench.state is State.CLOSED
     assert [turn.reason for turn in bench.machine.transitions] == [
         trouble.value, trouble.value, Reason.WAITED, Reason.SERVED, Reason.CALM
@@ -184,6 +187,16 @@ def test_whoever_stays_in_trouble_while_others_are_served_counts_no_more() -> No
         assert all(bench.check(f"t{n}", BLOCKED) for n in range(8))
         bench.now += 10
     assert bench.state is State.CLOSED
+
+
+def test_after_a_pause_whoever_was_in_trouble_before_it_is_let_go() -> None:
+    """Another was served meanwhile: those who still are not are in trouble of their own, and do not pause it again."""
+    bench = Bench().paused().probing()
+    bench.check("t50", SERVED)
+    for _ in range(3):
+        assert all(bench.check(f"t{n}", BLOCKED) for n in range(10))
+        bench.now += LIMITS.slow_before_pause
+    assert (bench.state, len(bench.pauses)) == (State.SLOW, 1)
 
 
 def test_whoever_was_served_again_counts_again() -> None:
@@ -394,6 +407,20 @@ TestWeather.settings = settings(max_examples=60, stateful_step_count=40, deadlin
 def test_what_an_answer_says_of_greenhouse(answer: Answer, served: bool, sign: Sign | None) -> None:
     """Limits, blocks and failures are trouble that many may share; whatever shows Greenhouse at work is service."""
     assert sign_of(answer, served) is sign
+
+
+def test_the_page_has_the_codes_numbers() -> None:
+    """Who reads docs/breaker.md reads what happens."""
+    page = " ".join((Path(__file__).parents[2] / "docs" / "breaker.md").read_text("utf-8").split())
+    assert f"of the {LATEST} tenants heard from last, {MANY} at least and half or more" in page
+    assert f"the last {MANY} tenants heard from were all in trouble, {LIMITS.slow_before_pause:.0f} seconds on" in page
+    assert f"{SLOW_REQUESTS_PER_SECOND:.0f} requests a second in all" in page
+    assert (SLOW_PLACES_ONE_IN, "a quarter of the checks" in page) == (4, True)
+    minutes = (LIMITS.calm_for, LIMITS.slow_after_pause, LIMITS.first_pause, LIMITS.longest_pause, LIMITS.forgets_after)
+    assert [seconds / 60 for seconds in minutes] == [0.5, 2, 1, 15, 15]
+    for words in ("half a minute", "after a pause two minutes", "a minute is over", "up to fifteen"):
+        assert words in page
+    assert all(f"`{name}`" in page for name in (*State, *Reason))
 
 
 def test_a_pause_has_a_bound_for_any_jitter() -> None:

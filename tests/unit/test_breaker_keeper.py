@@ -117,6 +117,16 @@ def test_every_turn_is_told_and_logged() -> None:
     }  # fmt: skip
 
 
+def test_a_pause_for_good_is_logged_without_an_end() -> None:
+    """JSON knows no infinity."""
+    breaker = Breaker(LIMITS.for_good(), clock=iter(range(0, 1000, 20)).__next__)
+    with capture_logs() as logs:
+        for n in range(MANY + 1):
+            with breaker.watching(f"t{n}") as ticket:
+                breaker.heard(ticket, BAD)
+    assert [line["pause_seconds"] for line in logs] == [0.0, None]
+
+
 def test_metrics_show_the_state_and_count_the_turns() -> None:
     """One state is 1 at any time, and every turn there can be is there from the beginning."""
     metrics = Metrics("test")

@@ -226,3 +226,13 @@ def test_two_processes_share_nothing() -> None:
 def test_the_content_type_is_that_of_the_text_format(metrics: Metrics) -> None:
     """Every version of Prometheus reads text format 0.0.4."""
     assert metrics.render()[1] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_a_paused_check_is_counted_as_such_and_as_nothing_else(metrics: Metrics) -> None:
+    """It is no check done: neither an outcome nor a verdict; an alarm it heard is one."""
+    metrics.checked("harvest-key", report(detail="paused", findings=(finding(Verdict.UNDECIDED),), alarms=(alarm(),)))
+    assert value(metrics, "checks_paused_total") == 1
+    assert value(metrics, "write_alarms_total") == 1
+    assert value(metrics, "checks_total", outcome="undecided", kind="harvest-key") == 0
+    assert value(metrics, "verdicts_total", verdict="undecided") == 0
+    assert value(metrics, "check_duration_seconds_count") == 0
