@@ -9,14 +9,14 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
-from checks.report import Outcome
+from checks.report import PAUSED, Outcome
 from monitor.days import Day, together
 from monitor.store.statements import upsert
 from monitor.store.tables import CHECK, CHECK_DAY, CREDENTIAL, DRIFT_EVENT
 
 _DAY = timedelta(days=1)
 _OF_A_CHECK = CHECK.c[
-    "id", "credential_id", "started_at", "outcome", "state", "partial",
+    "id", "credential_id", "started_at", "outcome", "state", "detail", "partial",
     "granted", "missing", "undecided", "excess", "requests", "duration_seconds",
 ]  # fmt: skip
 
@@ -82,7 +82,7 @@ def _of_row(row: Row[Any]) -> Day:
 
 def _of_check(row: Row[Any]) -> Day:
     state = CredentialState(row.state)
-    full = state is CredentialState.OK and not row.partial
+    full = state is CredentialState.OK and row.detail != PAUSED and not row.partial
     return Day(
         day=row.started_at.date(),
         credential_id=row.credential_id,

@@ -16,7 +16,7 @@ from monitor.retention import REMEMBERED_FOR, SWEEPS_FOR, Keep, Rule
 from monitor.store import credentials, days, pruning, sweeps
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, CHECK, CHECK_DAY, DRIFT_EVENT, NOTICE, REFUSAL, SWEEP
-from tests.reports import HOUR, MINUTE, POLICY, T0, failed, served
+from tests.reports import HOUR, MINUTE, POLICY, T0, failed, paused, served
 from tests.store import HOLD, a_tenant, check, everything, rows, sync
 
 DAY = timedelta(days=1)
@@ -93,6 +93,18 @@ async def test_old_checks_are_rolled_up_by_day(database: Database, portion: int)
     assert (await pruner(database, portion).run_once(LATER))[Rule.CHECKS] == 9
     assert await rows(database, CHECK) == []
     assert await all_days(database) == ROLLED_UP
+
+
+async def test_a_paused_check_says_nothing_of_its_days_permissions(database: Database) -> None:
+    """It is counted as undecided; what the other checks of the day found stands."""
+    await sync(database, a_tenant("acme"))
+    await look(database, served(GOOD), T0)
+    await look(database, paused(GOOD), T0 + HOUR)
+    await look(database, paused(GOOD), T0 + DAY)
+    counts = [
+        (day.checks, day.undecided, day.least_granted, day.most_undecided) for day in await days_of(database, "acme")
+    ]
+    assert counts == [(2, 1, 2, 0), (1, 1, None, None)]
 
 
 async def test_days_are_kept_whole(database: Database) -> None:
