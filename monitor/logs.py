@@ -18,7 +18,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from monitor.redaction import redactor
 
 # They tell of every request, statement or tick, with addresses and values in it.
-_QUIET = ("alembic", "httpx", "httpcore", "aiohttp", "sqlalchemy", "aiosqlite", "apscheduler", "uvicorn.access")
+_QUIET = ("alembic", "httpx", "httpcore", "aiohttp", "sqlalchemy", "aiosqlite", "uvicorn.access")
 _KEPT = ("exc_info", "_record", "_from_structlog")  # structlog's own, still needed as objects further down the chain
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_IN_TRACE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -64,6 +64,8 @@ def configure(level: LogLevel, log_format: LogFormat, stream: TextIO) -> None:
     root.setLevel(number)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns of every turn that comes while the one before is under way, as with a queue of mails to a slow server.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 def traceback_text(error: BaseException) -> str:

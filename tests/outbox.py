@@ -95,6 +95,7 @@ class Office:
             "message_id": f"<{number}@vendor.example>",
             "created_at": NOW,
             "next_attempt_at": due,
+            "pending_since": due,
             "attempts": 0,
         }
         async with self.database.writing() as conn:

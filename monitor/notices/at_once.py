@@ -46,6 +46,7 @@ async def write_at_once(
         "message_id": known_as,
         "created_at": now,
         "next_attempt_at": now,
+        "pending_since": now,
         "attempts": 0,
         "fallback": bool(words.problem),
     }

@@ -97,6 +97,7 @@ class Composer:
             "message_id": message_id(draft.identity, self._policy.mail_from),
             "created_at": now,
             "next_attempt_at": now if draft.status is Status.PENDING else None,
+            "pending_since": now if draft.status is Status.PENDING else None,
             "attempts": 0,
             "fallback": bool(words.problem),
         }

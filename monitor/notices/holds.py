@@ -26,7 +26,7 @@ async def release(
 ) -> list[int]:
     """Send held notices after all, every one or those named; returns which were held, and records who did it."""
     async with db.writing() as conn:
-        released = await store.end_hold(conn, ids, status=Status.PENDING, next_attempt_at=now)
+        released = await store.end_hold(conn, ids, status=Status.PENDING, next_attempt_at=now, pending_since=now)
         await _record(conn, released, now, who, "notices release", reason)
     return released
 

@@ -281,6 +281,7 @@ async def retry_failed(
     anew: dict[str, Any] = {
         "status": Status.PENDING,
         "next_attempt_at": now,
+        "pending_since": now,
         "attempts": 0,
         "failed_at": None,
         "reported_at": None,

@@ -19,7 +19,7 @@ _WATCHED = CREDENTIAL.c.removed_at.is_(None)
 
 async def snapshot(conn: AsyncConnection, now: datetime, grace: timedelta) -> Snapshot:
     """All gauges at one moment; a check is overdue once it has been due for longer than `grace`."""
-    oldest = await _one(conn, select(func.min(NOTICE.c.created_at)).where(NOTICE.c.status == "pending"))
+    oldest = await _one(conn, select(func.min(NOTICE.c.pending_since)).where(NOTICE.c.status == "pending"))
     return Snapshot(
         taken_at=now,
         tenants=await _tenants(conn),

@@ -162,6 +162,9 @@ async def test_a_wave_is_held_until_released(world: World) -> None:
     assert await release(world.database, LATER, "ops", "looked at it") == [notice.id for notice in held]
     assert [n.next_attempt_at for n in await world.notices(Status.PENDING) if n.audience == Audience.CSM] == [LATER] * 3
     async with world.database.reading() as conn:
+        since = select(NOTICE.c.pending_since).where(NOTICE.c.status == Status.PENDING).order_by(NOTICE.c.id)
+        assert list((await conn.execute(since)).scalars()) == [LATER] * 3 + [NOW]
+    async with world.database.reading() as conn:
         (action,) = (await conn.execute(select(OPERATOR_ACTION))).mappings()
     assert (action["who"], action["action"], action["reason"]) == ("ops", "notices release", "looked at it")
     assert action["subject"] == ", ".join(f"notice {notice.id}" for notice in held)

@@ -379,7 +379,8 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
 
 def _notice(number: int, status: str) -> dict[str, Any]:
     content = {"why": "", "recipient": "ops@vendor.example", "subject": "", "text": "", "html": "", "attempts": 0}
-    moments = {"created_at": T0 + number * MINUTE}
+    let_go = T0 + number * MINUTE
+    moments = {"created_at": T0 - HOUR, "pending_since": let_go if status == "pending" else None}
     return {**content, **moments, "audience": "operator", "status": status, "message_id": f"<{number}@here>"}
 
 
