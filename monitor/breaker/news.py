@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitor.breaker.signs import Sign
 
@@ -13,11 +13,17 @@ LATEST = 20  # tenants heard from last; half of them in trouble is much
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The last sign of one tenant; in trouble without a break `since` then. Times are seconds of one clock."""
+    """The last sign of one tenant, the same for so many `times` since a moment. Times are seconds of one clock."""
 
     sign: Sign
     at: float
     since: float
+    times: int
+
+    @property
+    def in_trouble(self) -> bool:
+        """One failure may be chance, and is tried again; a limit and a barrier are meant."""
+        return self.sign is not Sign.SERVED and (self.sign is not Sign.UNREACHABLE or self.times > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +60,17 @@ class News:
         elif tenant in self._apart:
             return
         before = self._latest.pop(tenant, None)
-        lasting = before is not None and Sign.SERVED not in (before.sign, sign)
-        self._latest[tenant] = Heard(sign, now, before.since if before and lasting else now)
+        if before is not None and before.sign is sign:
+            self._latest[tenant] = replace(before, at=now, times=before.times + 1)
+        else:
+            self._latest[tenant] = Heard(sign, now, since=now, times=1)
         if len(self._latest) > LATEST:
             del self._latest[next(iter(self._latest))]
 
     def seen(self, after: float = -math.inf) -> Seen:
         """What was heard after a moment."""
         heard = [one for one in self._latest.values() if one.at > after]
-        troubled = [one for one in heard if one.sign is not Sign.SERVED]
+        troubled = [one for one in heard if one.in_trouble]
         since = min((one.since for one in troubled), default=math.inf)
         return Seen(len(heard), Counter(one.sign for one in troubled), since)
 
@@ -70,7 +78,7 @@ class News:
     def all_in_trouble(self) -> bool:
         """The last tenants heard from, as many as are many, were all in trouble."""
         last = list(self._latest.values())[-MANY:]
-        return len(last) == MANY and all(one.sign is not Sign.SERVED for one in last)
+        return len(last) == MANY and all(one.in_trouble for one in last)
 
     def served_after(self, moment: float) -> bool:
         return any(one.sign is Sign.SERVED and one.at > moment for one in self._latest.values())
@@ -81,5 +89,5 @@ class News:
 
     def set_apart(self) -> None:
         """Others were served: whoever is still in trouble is in one of their own. Begin anew."""
-        self._apart |= {tenant for tenant, one in self._latest.items() if one.sign is not Sign.SERVED}
+        self._apart |= {tenant for tenant, one in self._latest.items() if one.in_trouble}
         self._latest.clear()

@@ -80,7 +80,7 @@ class Stand:
     def trip(self) -> None:
         for number in range(MANY):
             with self.breaker.watching(f"other{number}") as ticket:
-                self.breaker.heard(ticket, Answer(AnswerKind.TIMEOUT))
+                self.breaker.heard(ticket, Answer(AnswerKind.RATE_LIMITED, 429))
 
     def pause(self) -> None:
         self.trip()

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ TROUBLES = [LIMITED, BLOCKED, UNREACHABLE]
 
 @dataclass
 class Bench:
-    """A breaker and its time; each check is one request long."""
+    """A breaker and its time; each check is one request long, and a failure is tried again as it is by the client."""
 
     limits: Limits = LIMITS
     jitter: float = 0.0
@@ -46,6 +47,8 @@ class Bench:
         ticket = self.machine.begin(tenant, self.now)
         sent = self.machine.may_send(ticket, self.now)
         if sent:
+            self.machine.hear(ticket, sign, self.now)
+        if sign is UNREACHABLE and self.machine.may_send(ticket, self.now):
             self.machine.hear(ticket, sign, self.now)
         self.machine.end(ticket, self.now)
         return sent
@@ -162,8 +165,28 @@ def test_while_somebody_is_served_it_does_not_pause() -> None:
     assert {turn.after for turn in bench.machine.transitions} == {State.SLOW}
 
 
+def test_failures_here_and_there_are_no_outage() -> None:
+    """A third of all requests fail by chance, and of all tenants at once: what is tried again mostly works."""
+    bench, chance = Bench(), Random(1)
+    open_checks = [bench.machine.begin(f"t{n}", bench.now) for n in range(50)]
+    for _ in range(200):
+        for ticket in open_checks:
+            bench.machine.hear(ticket, UNREACHABLE if chance.random() < 1 / 3 else SERVED, bench.now)
+        bench.now += 0.5
+    assert bench.machine.transitions == []
+
+
+@pytest.mark.parametrize("trouble", [LIMITED, BLOCKED])
+def test_a_limit_and_a_barrier_are_no_chance(trouble: Sign) -> None:
+    """Each tenant has heard of it once, and that is enough."""
+    bench = Bench()
+    for n in range(MANY):
+        bench.machine.hear(bench.machine.begin(f"t{n}", 0), trouble, 0)
+    assert bench.state is State.SLOW
+
+
 def test_a_moments_trouble_is_slept_over() -> None:
-    """Everybody's connection breaks once and the repeat is answered: a while of going slowly, and no pause."""
+    """Everybody is out of reach for a second: a while of going slowly, and no pause."""
     bench = Bench()
     bench.checks(50, UNREACHABLE, every=0)
     assert bench.state is State.SLOW

@@ -15,7 +15,7 @@ from monitor.metrics import Metrics
 from tests.unit.test_metrics import value
 
 LIMITS = Limits.of(60)
-GOOD, BAD = Answer(AnswerKind.JSON, 200), Answer(AnswerKind.NO_CONNECTION)
+GOOD, BAD = Answer(AnswerKind.JSON, 200), Answer(AnswerKind.RATE_LIMITED, 429)
 
 
 class Stand:
@@ -112,8 +112,8 @@ def test_every_turn_is_told_and_logged() -> None:
     assert [turn.after for turn in stand.turns] == [State.SLOW, State.PAUSED, State.PROBING]
     assert [line["log_level"] for line in logs] == ["warning", "error", "warning"]
     assert logs[1] == logs[1] | {
-        "event": "breaker_turned", "before": "slow", "state": "paused", "reason": "unreachable", "tenants": 5,
-        "in_trouble": {"unreachable": 5}, "pause_seconds": 60.0,
+        "event": "breaker_turned", "before": "slow", "state": "paused", "reason": "rate_limited", "tenants": 5,
+        "in_trouble": {"rate_limited": 5}, "pause_seconds": 60.0,
     }  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def test_metrics_show_the_state_and_count_the_turns() -> None:
     assert value(metrics, "breaker_state", state="closed") == 1
     Stand(metrics.breaker_turned).paused()
     assert [value(metrics, "breaker_state", state=state) for state in State] == [0, 0, 1, 0]
-    assert value(metrics, "breaker_turns_total", state="paused", reason="unreachable") == 1
+    assert value(metrics, "breaker_turns_total", state="paused", reason="rate_limited") == 1
     assert value(metrics, "breaker_turns_total", state="closed", reason="calm") == 0
     for state, reason in TURNS:
         metrics.breaker_turned(Transition(0, State.CLOSED, state, reason, Seen()))
