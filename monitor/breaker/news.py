@@ -3,7 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from monitor.breaker.signs import Sign
 
@@ -11,8 +12,7 @@ MANY = 5  # tenants; what fewer meet is their own
 LATEST = 20  # tenants heard from last; half of them in trouble is much
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """The last sign of one tenant, the same for so many `times` since a moment. Times are seconds of one clock."""
 
     sign: Sign
@@ -60,10 +60,9 @@ class News:
         elif tenant in self._apart:
             return
         before = self._latest.pop(tenant, None)
-        if before is not None and before.sign is sign:
-            self._latest[tenant] = replace(before, at=now, times=before.times + 1)
-        else:
-            self._latest[tenant] = Heard(sign, now, since=now, times=1)
+        if before is None or before.sign is not sign:
+            before = Heard(sign, now, since=now, times=0)
+        self._latest[tenant] = Heard(sign, now, before.since, before.times + 1)
         if len(self._latest) > LATEST:
             del self._latest[next(iter(self._latest))]
 
