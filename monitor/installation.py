@@ -1,18 +1,27 @@
-"""The installation's own key, which fingerprints of secrets are made with; made on first use."""
+"""The installation's own key, which fingerprints of secrets are made with; made on first use, and always the same."""
 
+import hashlib
+import hmac
 import os
 import re
 import secrets
 import stat
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from monitor.errors import ConfigurationError
 from monitor.settings import INSTALLATION_KEY_NEEDED, Settings
+from monitor.store import installation as stored
+from monitor.store.database import Database
 from monitor.whole_file import whole_file
 
 _BYTES = 32
 _BY_HAND = "openssl rand -hex 32"
+_PUT_BACK = (
+    "put the right one back from your backup. Should it be lost, `harvest-monitor db accept-key` goes on without it: "
+    "every credential then looks replaced, once"
+)
 
 
 def installation_key(settings: Settings) -> bytes:
@@ -31,6 +40,32 @@ def installation_key(settings: Settings) -> bytes:
             f"write there once, or make it yourself ({_BY_HAND} > {path}; chmod 600 {path}) and set "
             "HARVEST_MONITOR_INSTALLATION_KEY to it"
         ) from None
+
+
+async def noted_key(db: Database, settings: Settings, now: datetime) -> bytes:
+    """The key, which this database has known since it was first used with it.
+
+    ConfigurationError where it is another one, or gone: with a new one every credential would look replaced.
+    """
+    async with db.reading() as conn:
+        known = await stored.key_check(conn)
+    path = key_path(settings)
+    if known is not None and not path.exists():
+        raise ConfigurationError(f"{path}: the installation's key is not there: {_PUT_BACK}")
+    key = installation_key(settings)
+    if known is None:
+        async with db.writing() as conn:
+            known = await stored.note_key(conn, key_check(key), now)
+    if known != key_check(key):
+        raise ConfigurationError(
+            f"{path}: this is not the key that the fingerprints in {db.name} were made with: {_PUT_BACK}"
+        )
+    return key
+
+
+def key_check(key: bytes) -> str:
+    """What a key is known by in the database: it tells two keys apart, and nothing else of them."""
+    return hmac.new(key, b"harvest-monitor installation key", hashlib.sha256).hexdigest()[:16]
 
 
 def key_path(settings: Settings) -> Path:

@@ -18,7 +18,7 @@ from monitor.dispatch import Dispatcher
 from monitor.drift import Policy
 from monitor.errors import ConfigurationError, StoreError
 from monitor.greenhouse import hold, longest_look, open_greenhouse, places
-from monitor.installation import installation_key
+from monitor.installation import noted_key
 from monitor.metrics import Metrics
 from monitor.notices.composer import Composer
 from monitor.notices.courier import Courier
@@ -142,6 +142,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as opened:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)
+        key = await noted_key(db, settings, utc_now())
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
         policy = Policy(settings.confirm_after, settings.interval)
@@ -164,7 +165,7 @@ async def _assembled(settings: Settings) -> AsyncIterator[Service]:
             write_stop=write_stop,
             hold=hold(settings),
             longest_look=longest_look(settings),
-            installation_key=installation_key(settings),
+            installation_key=key,
             now=utc_now,
             clock=elapsed,
         )

@@ -24,7 +24,7 @@ from monitor.cli.output import complain, print_json
 from monitor.clock import utc_now
 from monitor.drift import Policy
 from monitor.greenhouse import hold, open_greenhouse, places
-from monitor.installation import installation_key
+from monitor.installation import installation_key, noted_key
 from monitor.logs import configure
 from monitor.metrics import Metrics
 from monitor.notices.policy import Policy as NoticePolicy
@@ -181,7 +181,7 @@ async def _recorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> 
             db,
             open_greenhouse(settings, Metrics(VERSION), breaker),
             _resolve,
-            installation_key(settings),
+            await noted_key(db, settings, utc_now()),
             drift_policy=Policy(settings.confirm_after, settings.interval),
             write_stop=stop,
             hold=hold(settings),

@@ -1,4 +1,4 @@
-"""`db upgrade|prune|backup|restore`."""
+"""`db upgrade|prune|accept-key`; backup and restore are in `backup`."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,11 +8,13 @@ import typer
 from monitor import settings as settings_module
 from monitor.cli import backup
 from monitor.cli.output import print_json, print_table
-from monitor.cli.records import moment, with_database
+from monitor.cli.records import moment, who, with_database
 from monitor.clock import utc_now
+from monitor.installation import installation_key, key_check
 from monitor.pruner import Pruner
 from monitor.retention import Keep, Rule
 from monitor.settings import Settings
+from monitor.store import installation
 from monitor.store.database import Database
 
 app = typer.Typer(help="Look after the database.", no_args_is_help=True)
@@ -33,6 +35,19 @@ def upgrade() -> None:
 
     asyncio.run(act())
     typer.echo("the tables are those of this release")
+
+
+@app.command("accept-key", epilog="Example: harvest-monitor db accept-key --reason 'the old one was on the lost disk'")
+def accept_key(reason: str = typer.Option(..., help="What became of the old one; kept with your name.")) -> None:
+    """Go on with another installation key, because the right one is lost: every credential looks replaced, once."""
+
+    async def act(db: Database, settings: Settings) -> None:
+        check = key_check(installation_key(settings))
+        async with db.writing() as conn:
+            await installation.accept_key(conn, check, who(), reason, utc_now())
+
+    with_database(act)
+    typer.echo("the key is accepted; start the service")
 
 
 @app.command(epilog="Example: harvest-monitor db prune --dry-run")

@@ -336,6 +336,16 @@ class Notice(SQLModel, table=True):
     pending_since: datetime | None = moment(nullable=True)
 
 
+class Installation(SQLModel, table=True):
+    """One row at most: what the installation's key is known by, since `noted_at`."""
+
+    __tablename__ = "installation"
+
+    id: int = Field(default=1, primary_key=True)
+    key_check: str
+    noted_at: datetime = moment()
+
+
 class WriteHalt(SQLModel, table=True):
     """A stop of write probes for every worker; `scope` is `all` or `without_id`."""
 
@@ -383,5 +393,6 @@ INCIDENT = _table(Incident)
 DRIFT_EVENT = _table(DriftEvent)
 CAUSE = _table(Cause)
 NOTICE = _table(Notice)
+INSTALLATION = _table(Installation)
 WRITE_HALT = _table(WriteHalt)
 OPERATOR_ACTION = _table(OperatorAction)

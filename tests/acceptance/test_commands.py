@@ -20,7 +20,7 @@ from tests.neighbour import neighbour
 GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"], ["sandbox", "fault"]]
 COMMANDS = [
     *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"]),
-    *(["db", "upgrade"], ["db", "prune"], ["db", "backup"], ["db", "restore"]),
+    *(["db", "upgrade"], ["db", "prune"], ["db", "backup"], ["db", "restore"], ["db", "accept-key"]),
     *(["tenants", "list"], ["tenants", "show"], ["tenants", "days"], ["tenants", "sync"]),
     *(["notices", "list"], ["notices", "release"], ["notices", "retry"], ["notices", "drop"]),
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor import cli
-from tests.command import until
+from tests.command import run, until
 from tests.vendor import Vendor, checked
 
 DATABASE = "harvest-monitor.sqlite3"
@@ -91,6 +91,22 @@ def test_a_backup_taken_from_a_running_service_goes_on_where_it_was(vendor: Vend
         assert vendor.mails("acme") == []
         assert operator("notices", "release")[:2] == (0, "1 notices released\n")
         until(lambda: vendor.mails("acme"))
+
+
+def test_a_service_does_not_start_with_another_key(vendor: Vendor, operator: Operator) -> None:
+    """Every credential would look replaced: it says which file to put back, and goes on only if it is told to."""
+    vendor.customer("acme")
+    with vendor.serve() as service:
+        checked(service, "acme")
+    key = vendor.folder / "harvest-monitor.key"
+    key.write_text("0" * 64)
+    refused = run(vendor.folder, "serve", **vendor.settings)
+    assert (refused.returncode, "put the right one back" in refused.stderr) == (2, True)
+    assert operator("check", "--record")[0] == 2
+    assert operator("db", "accept-key", "--reason", "it was on the lost disk")[0] == 0
+    with vendor.serve() as service:
+        checked(service, "acme")
+    assert [event["kind"] for event in vendor.history()] == ["replaced"]
 
 
 def test_what_is_no_matter_of_sqlite_is_left_to_postgres_own_tools(
