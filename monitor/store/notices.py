@@ -120,18 +120,26 @@ async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:
     )
     event, state = DRIFT_EVENT.alias(), PERMISSION_STATE
     named = state.c["credential_id", "permission_id", "permission_group", "permission_label"]
+    # Asked of each event: joined, SQLite might begin with all notices that were ever sent.
+    told = (
+        select(CAUSE.c.id)
+        .join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
+        .where(
+            CAUSE.c.event_id == event.c.id,
+            CAUSE.c.audience == Audience.CSM,
+            NOTICE.c.status.in_([Status.PENDING, Status.SENT]),
+        )
+        .correlate(event)
+    )
     statement = (
         select(*named)
         .join_from(state, event, _same_permission(state, event))
-        .join(CAUSE, CAUSE.c.event_id == event.c.id)
-        .join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
         .where(
             state.c.verdict == "missing",
             state.c.origin == EventKind.LOST,
             event.c.kind == EventKind.LOST,
             event.c.tenant_id.in_(ended),
-            CAUSE.c.audience == Audience.CSM,
-            NOTICE.c.status.in_([Status.PENDING, Status.SENT]),
+            told.exists(),
         )
         .group_by(*named)
         .order_by(func.max(event.c.id))

@@ -289,6 +289,14 @@ class Cause(SQLModel, table=True):
     """
 
     __tablename__ = "cause"
+    __table_args__ = (
+        Index(
+            "unsettled_cause",
+            "tenant_id",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     event_id: int = Field(foreign_key="drift_event.id", index=True)
@@ -296,7 +304,7 @@ class Cause(SQLModel, table=True):
     audience: str
     brake_key: str
     created_at: datetime = moment()
-    settled_at: datetime | None = moment(nullable=True, index=True)
+    settled_at: datetime | None = moment(nullable=True)
     notice_id: int | None = Field(default=None, foreign_key="notice.id", index=True)
 
 
@@ -316,7 +324,7 @@ class Notice(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    tenant_id: str | None = Field(default=None, foreign_key="tenant.id")
+    tenant_id: str | None = Field(default=None, foreign_key="tenant.id", index=True)
     audience: str
     status: str
     why: str

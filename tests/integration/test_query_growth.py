@@ -1,0 +1,129 @@
+"""What the service asks all the time costs the same after years: told by SQLite's own count of steps, not by time."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, Table, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.catalogue import WriteProbes
+from monitor.drift import EventKind
+from monitor.notices.notice import Status
+from monitor.retention import Keep, Rule
+from monitor.store import credentials, days, halts, history, notices, overview, pruning, sweeps
+from monitor.store.database import Database, open_database
+from monitor.store.history import Wanted
+from monitor.store.snapshot import snapshot
+from monitor.store.tables import CAUSE, CHECK_DAY, DRIFT_EVENT, INCIDENT, NOTICE, SWEEP
+from tests.reports import MINUTE, POLICY, T0, served
+from tests.store import a_tenant, check, sync
+
+DAY = timedelta(days=1)
+YEARS_LATER = T0 + 2000 * DAY
+OLD = Keep(checks=30 * DAY, notice_texts=90 * DAY).before(YEARS_LATER)
+
+Question = Callable[[AsyncConnection], Awaitable[Any]]
+QUESTIONS: dict[str, Question] = {
+    "due": lambda conn: credentials.due(conn, YEARS_LATER, 50),
+    "watched": credentials.watched,
+    "soundest due": lambda conn: credentials.soundest_due(conn, YEARS_LATER, ()),
+    "bring credentials back": lambda conn: credentials.bring_back(conn, YEARS_LATER, POLICY.interval, MINUTE),
+    "snapshot": lambda conn: snapshot(conn, YEARS_LATER, MINUTE),
+    "keep sweeps": lambda conn: sweeps.keep(conn, YEARS_LATER, POLICY.interval),
+    "may write": lambda conn: halts.may_write(conn, WriteProbes.ALL),
+    "open causes": notices.open_causes,
+    "still missing": notices.still_missing,
+    "active tenants": notices.active_tenants,
+    "claim a notice": lambda conn: notices.claim(conn, YEARS_LATER, YEARS_LATER),
+    "bring notices back": lambda conn: notices.bring_back(conn, YEARS_LATER, DAY, DAY),
+    "list held notices": lambda conn: notices.list_notices(conn, [Status.HELD], None, 100),
+    "list sent notices": lambda conn: notices.list_notices(conn, [Status.SENT], None, 5),
+    "all tenants": overview.tenants,
+    "one tenant": lambda conn: overview.tenant(conn, "acme"),
+    "latest history": lambda conn: history.events(conn, Wanted(limit=5)),
+    "latest losses": lambda conn: history.events(conn, Wanted(kind=EventKind.LOST, limit=5)),
+    "history since": lambda conn: history.events(conn, Wanted(since=YEARS_LATER - 7 * DAY)),
+    "days of a tenant": lambda conn: days.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
+    **{f"old by {rule}": (lambda conn, rule=rule: pruning.stale(conn, rule, OLD[rule])) for rule in Rule},
+    **{f"let go by {rule}": (lambda conn, rule=rule: pruning.let_go(conn, rule, OLD[rule], 250)) for rule in Rule},
+}
+
+
+@pytest.fixture
+async def database(sqlite_url: URL) -> AsyncIterator[Database]:
+    opened = await open_database(sqlite_url)
+    yield opened
+    await opened.close()
+
+
+async def _let_pass(database: Database, first: int, last: int) -> None:
+    """So many times: an incident that came and went, was told and settled; a day of checks, and a sweep."""
+    numbers = range(first, last)
+    moments = {number: T0 + number * DAY / 20 for number in numbers}
+    told = {"tenant_id": "globex", "audience": "csm"}
+    event = {"kind": "lost", "credential_id": 2, "detail": "", "permission_id": "jobs", "tenant_id": "globex"}
+    notice = {"status": "sent", "why": "", "recipient": "", "subject": "", "text": "", "html": "", "attempts": 1}
+    counts = {"checks": 6, "drifted": 0, "undecided": 0, "failed": 0, "requests": 1, "seconds": 1}
+    rows: dict[Table, list[dict[str, Any]]] = {
+        INCIDENT: [{"id": n, "tenant_id": "globex", "opened_at": at, "resolved_at": at} for n, at in moments.items()],
+        DRIFT_EVENT: [{"id": n, "at": at, "incident_id": n, **event} for n, at in moments.items()],
+        NOTICE: [
+            {"id": n, "message_id": str(n), "created_at": at, "sent_at": at, **told, **notice}
+            for n, at in moments.items()
+        ],
+        CAUSE: [
+            {"id": n, "event_id": n, "notice_id": n, "created_at": at, "settled_at": at, "brake_key": "", **told}
+            for n, at in moments.items()
+        ],
+        CHECK_DAY: [
+            {"day": T0.date() + n * DAY, "credential_id": 2, "state": "ok", **counts} for n in numbers
+        ],
+        SWEEP: [{"started_at": YEARS_LATER - n * POLICY.interval / 2, "finished_at": YEARS_LATER} for n in numbers],
+    }  # fmt: skip
+    async with database.writing() as conn:
+        for table, lines in rows.items():
+            await conn.execute(insert(table), lines)
+
+
+class _NotKept(Exception):
+    """Ends a transaction whose work was only to be measured."""
+
+
+async def _steps(database: Database, question: Question) -> int:
+    """How many instructions SQLite's machine carries out, to within ten for each statement."""
+    counted = 0
+
+    def count() -> None:
+        nonlocal counted
+        counted += 10
+
+    with suppress(_NotKept):
+        async with database.writing() as conn:
+            raw = (await conn.get_raw_connection()).driver_connection
+            assert raw is not None
+            await raw.set_progress_handler(count, 10)
+            try:
+                await question(conn)
+            finally:
+                await raw.set_progress_handler(None, 0)
+            raise _NotKept
+    return counted
+
+
+async def test_no_question_grows_with_the_years(database: Database) -> None:
+    """Thirty times the history, and none of the service's questions takes more steps but for those of deeper trees."""
+    await sync(database, a_tenant("acme"), a_tenant("globex"))
+    for hours, letter in enumerate("gmmggmm"):
+        await check(database, served({"jobs": letter}), T0 + hours * POLICY.interval)
+
+    await _let_pass(database, 100, 200)
+    before = {name: await _steps(database, question) for name, question in QUESTIONS.items()}
+    await _let_pass(database, 200, 3100)
+    after = {name: await _steps(database, question) for name, question in QUESTIONS.items()}
+
+    assert all(before.values())
+    grown = {name: (before[name], after[name]) for name in QUESTIONS if after[name] > 1.2 * before[name] + 100}
+    assert grown == {}
