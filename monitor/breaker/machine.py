@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from monitor.breaker.news import News, Seen
+from monitor.breaker.news import Heard, News, Seen
 from monitor.breaker.signs import Sign
 
 LONGER_BY = 0.2  # at most this share is added to a pause, so that several processes do not come back together
@@ -95,12 +95,27 @@ class Transition:
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One check under way: it ends at its next request once a pause has begun."""
+    """One check under way: it ends at its next request once a pause has begun. It hears `sign` since a moment."""
 
     tenant: str
     period: int
-    heard: bool = False
+    answered: bool = False
     served: bool = False
+    sign: Sign | None = None
+    since: float = 0.0
+    times: int = 0
+
+    def hear(self, sign: Sign | None, now: float) -> None:
+        self.answered = True
+        self.served = self.served or sign is Sign.SERVED
+        if sign is not self.sign:
+            self.sign, self.since, self.times = sign, now, 0
+        self.times += 1
+
+    @property
+    def in_trouble(self) -> bool:
+        """One failure may be chance, and is tried again; a limit and a barrier are meant."""
+        return self.sign in (Sign.RATE_LIMITED, Sign.BLOCKED) or (self.sign is Sign.UNREACHABLE and self.times > 1)
 
 
 class Machine:
@@ -136,19 +151,18 @@ class Machine:
 
     def hear(self, ticket: Ticket, sign: Sign | None, now: float) -> None:
         """An answer came; None if it says nothing of Greenhouse. What comes late, during a pause, is not counted."""
-        ticket.heard = True
-        ticket.served = ticket.served or sign is Sign.SERVED
+        ticket.hear(sign, now)
         counts = ticket.period == self._period and (self.state is not State.PROBING or ticket is self._probe)
         if sign is not None and counts:
             self._heard_at = now
-            self._news.hear(ticket.tenant, sign, now)
+            self._news.hear(ticket.tenant, Heard(sign, ticket.in_trouble, now, ticket.since))
             self._heed(sign, now)
 
     def end(self, ticket: Ticket, now: float) -> None:
         """The check is over. One that was sent ahead and learned nothing leaves its place to another."""
         if ticket is self._probe and self.state is State.PROBING:
             self._probe = None
-            if ticket.heard:
+            if ticket.answered:
                 self._pause(Reason.NOT_SERVED, now)
 
     def look(self, now: float) -> None:

@@ -13,17 +13,12 @@ LATEST = 20  # tenants heard from last; half of them in trouble is much
 
 
 class Heard(NamedTuple):
-    """The last sign of one tenant, the same for so many `times` since a moment. Times are seconds of one clock."""
+    """What was heard of a tenant: `in_trouble` only where it is no chance, and `since` when. Seconds of one clock."""
 
     sign: Sign
+    in_trouble: bool
     at: float
     since: float
-    times: int
-
-    @property
-    def in_trouble(self) -> bool:
-        """One failure may be chance, and is tried again; a limit and a barrier are meant."""
-        return self.sign is not Sign.SERVED and (self.sign is not Sign.UNREACHABLE or self.times > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +43,19 @@ class Seen:
 
 
 class News:
-    """The last sign of each of the tenants heard from last; those `apart` are in trouble of their own."""
+    """What was heard last of each of the tenants heard from last; those `apart` are in trouble of their own."""
 
     def __init__(self) -> None:
         self._latest: dict[str, Heard] = {}
         self._apart: set[str] = set()
 
-    def hear(self, tenant: str, sign: Sign, now: float) -> None:
-        if sign is Sign.SERVED:
+    def hear(self, tenant: str, heard: Heard) -> None:
+        if heard.sign is Sign.SERVED:
             self._apart.discard(tenant)
         elif tenant in self._apart:
             return
-        before = self._latest.pop(tenant, None)
-        if before is None or before.sign is not sign:
-            before = Heard(sign, now, since=now, times=0)
-        self._latest[tenant] = Heard(sign, now, before.since, before.times + 1)
+        self._latest.pop(tenant, None)
+        self._latest[tenant] = heard
         if len(self._latest) > LATEST:
             del self._latest[next(iter(self._latest))]
 

@@ -93,7 +93,6 @@ def test_a_turn_tells_what_was_seen() -> None:
     bench = Bench()
     bench.checks(7, SERVED)
     bench.checks(4, BLOCKED, first=10)
-    bench.check("t10", BLOCKED)
     bench.checks(3, LIMITED, first=20)
     turn = bench.machine.transitions[0]
     assert (turn.seen.heard, turn.seen.troubled, turn.seen.since) == (14, {BLOCKED: 4, LIMITED: 3}, 7.0)
@@ -163,6 +162,19 @@ def test_while_somebody_is_served_it_does_not_pause() -> None:
         bench.check(f"t{n % 12}", SERVED if n % 3 == 0 else LIMITED)
         bench.now += 1
     assert {turn.after for turn in bench.machine.transitions} == {State.SLOW}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("at_once", [5, 12, 50, 300])
+def test_trouble_of_all_is_seen_however_many_are_checked_at_once(trouble: Sign, at_once: int) -> None:
+    """Each hears of it at its turn, and again when all the others have: two rounds are enough."""
+    bench = Bench()
+    under_way = [bench.machine.begin(f"t{n}", bench.now) for n in range(at_once)]
+    for ticket in under_way * 2:
+        bench.machine.hear(ticket, trouble, bench.now)
+        bench.now += 1 / at_once
+    assert bench.state is State.SLOW
+    assert bench.machine.transitions[0].seen.since <= 1
 
 
 def test_failures_here_and_there_are_no_outage() -> None:
