@@ -326,7 +326,7 @@ class Notice(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     tenant_id: str | None = Field(default=None, foreign_key="tenant.id", index=True)
     audience: str
-    status: str
+    status: str = Field(index=True)
     why: str
     recipient: str
     subject: str

@@ -17,4 +17,3 @@ def upgrade() -> None:
     op.execute("UPDATE notice SET pending_since = created_at WHERE status = 'pending'")
     columns = ["status", "next_attempt_at", "audience", "recipient", "pending_since"]
     op.create_index("notice_to_send", "notice", columns)
-    op.drop_index("ix_notice_status", "notice")
