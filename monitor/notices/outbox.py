@@ -29,7 +29,7 @@ class Outbox:
         self._db = db
         self._courier = courier
         self._now = now
-        self._under_way: dict[asyncio.Task[None], str] = {}
+        self._under_way: dict[asyncio.Task[None], Outgoing] = {}
         self._unmarked: dict[int, datetime] = {}
         self._stopping = False
 
@@ -65,14 +65,16 @@ class Outbox:
         now = self._now()
         until = now + CLAIM
         async with self._db.writing() as conn:
-            notice = await store.claim(conn, now, until, last=frozenset(self._under_way.values()))
+            notice = await store.claim(conn, now, until, last={_domain(other) for other in self._under_way.values()})
         if notice is None:
             return False
         if self._stopping:
             await self._write_down(notice, until, next_attempt_at=now, attempts=notice.attempts - 1)
             return False
+        if notice.id in {other.id for other in self._under_way.values()}:
+            return True  # the clock was set forward, and its claim seemed to have run out
         task = asyncio.create_task(self._deliver(notice, until), name=f"notice-{notice.id}")
-        self._under_way[task] = notice.recipient.rpartition("@")[2].lower()
+        self._under_way[task] = notice
         task.add_done_callback(self._under_way.pop)
         return True
 
@@ -126,3 +128,7 @@ class Outbox:
     async def _write_down(self, notice: Outgoing, until: datetime, **columns: object) -> None:
         async with self._db.writing() as conn:
             await store.write_down(conn, notice.id, until, **columns)
+
+
+def _domain(notice: Outgoing) -> str:
+    return notice.recipient.rpartition("@")[2].lower()

@@ -4,11 +4,12 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tests.command import run_json, until
-from tests.mail import Sink, listening, plain
+from tests.mail import AUTHORITY, PASSWORD, Sink, listening, plain, starttls
 from tests.neighbour import beside
 from tests.vendor import Vendor, checked
 
@@ -25,10 +26,10 @@ def port() -> Iterator[int]:
 
 
 def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(vendor: Vendor, port: int) -> None:
-    """Refused at first: the notice is pending and the gauges say why; then it goes out, once."""
+    """Refused at first: the notice is pending and the gauges say why; then it goes out, once, to a private server."""
     vendor.customer("acme")
-    smtp_url = f"smtp://127.0.0.1:{port}?tls=none"
-    with vendor.serve(smtp_url=smtp_url) as service:
+    smtp_url = f"smtp://monitor:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
+    with vendor.serve(smtp_url=smtp_url, smtp_ca_bundle=AUTHORITY) as service:
         checked(service, "acme")
         vendor.sandbox.key("acme").revoke("GET /v1/offers")
         until(lambda: service.logged("mail_server_paused"))
@@ -37,13 +38,14 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(vendor: Ven
         assert (notice["status"], notice["attempts"]) == ("pending", 0)
         assert f"127.0.0.1:{port}" in notice["last_error"]
         sink = Sink()
-        with beside(lambda: listening(plain(sink), port=port)):
+        with beside(lambda: listening(starttls(sink), port=port)):
             until(lambda: service.logged("notice_sent"))
             until(lambda: "harvest_monitor_mail_server_paused 0.0" in service.get("/metrics")[1])
             assert 'harvest_monitor_notices_failed_total{reason="server"}' in service.get("/metrics")[1]
             vendor.sandbox.key("acme").grant("GET /v1/offers")
             until(lambda: len(service.logged("notice_sent")) == 2)
             assert service.stop() == 0
+    assert sink.encrypted == [True, True]
     assert [(message["To"], message["Subject"]) for message in sink.messages] == [
         ("csm-acme@vendor.example", "Acme: Greenhouse permission missing: GET: List offers"),
         ("csm-acme@vendor.example", "Acme: Greenhouse permission is back: GET: List offers"),

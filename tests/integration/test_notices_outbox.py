@@ -267,6 +267,23 @@ async def test_a_notice_in_flight_is_not_sent_by_another_outbox(office: Office, 
     assert other.taken == []
 
 
+async def test_a_clock_set_forward_sends_nothing_twice(office: Office, hand: Hand) -> None:
+    """A claim that seems to have run out under a mail's sending is ours all the same."""
+    await office.add()
+    go_on = asyncio.Event()
+
+    async def hang(_: EmailMessage) -> None:
+        await go_on.wait()
+
+    hand.instead = hang
+    await office.outbox.deliver()
+    office.now += DAY
+    await office.outbox.deliver()
+    go_on.set()
+    await office.outbox.settled()
+    assert (len(hand.taken), await office.statuses()) == (1, [Status.SENT])
+
+
 async def test_many_outboxes_send_each_notice_once(office: Office, database: Database) -> None:
     """Side by side, they share the work."""
     for number in range(12):
