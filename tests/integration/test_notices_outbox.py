@@ -222,8 +222,9 @@ async def test_a_slow_domain_leaves_room_for_the_others(office: Office, hand: Ha
     for number in range(20, 25):
         await office.add(number, recipient=f"reader{number}@Quick.example")
     delivering = asyncio.create_task(office.outbox.deliver())
-    while len(hand.taken) < 5:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while len(hand.taken) < 5:
+            await asyncio.sleep(0.01)
     go_on.set()
     await delivering
     await office.outbox.settled()
