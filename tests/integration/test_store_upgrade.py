@@ -1,15 +1,18 @@
 """A database that an earlier release wrote, brought up to this one, on SQLite and on Postgres."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     JSON,
     URL,
     Boolean,
     Column,
     Connection,
+    Date,
     DateTime,
     Float,
     Integer,
@@ -19,9 +22,12 @@ from sqlalchemy import (
     select,
 )
 
+from monitor.store import migrations
 from monitor.store.database import Database
-from monitor.store.migrations import Standing, upgrade
+from monitor.store.migrations import METADATA, VERSION_TABLE, Standing, differences, upgrade
 
+FOLDER = Path(migrations.__file__).parent
+REVISIONS = sorted(path.name[:4] for path in FOLDER.glob("versions/*.py"))
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
@@ -34,6 +40,8 @@ def _value(column: Column[Any]) -> object:
             return 1
         case DateTime():
             return AT
+        case Date():
+            return AT.date()
         case JSON():
             return []
     return "1"
@@ -45,11 +53,12 @@ def _tables(connection: Connection) -> MetaData:
     return found
 
 
-def _fill(connection: Connection) -> dict[str, dict[str, Any]]:
-    """A row in each table of the first release, as its columns are then."""
-    upgrade(connection, "0001")
+def _step(connection: Connection, revision: str) -> dict[str, dict[str, Any]]:
+    """One migration on, and then a row in each table that has none, as its columns are at that time."""
+    upgrade(connection, revision)
+    there = _rows(connection)
     for table in _tables(connection).sorted_tables:
-        if table.name != "harvest_monitor_revision":
+        if table.name not in {*there, VERSION_TABLE}:
             connection.execute(insert(table).values({column.name: _value(column) for column in table.columns}))
     return _rows(connection)
 
@@ -58,7 +67,7 @@ def _rows(connection: Connection) -> dict[str, dict[str, Any]]:
     rows = {}
     for table in _tables(connection).sorted_tables:
         found = connection.execute(select(table)).mappings().first()
-        if found is not None and table.name != "harvest_monitor_revision":
+        if found is not None and table.name != VERSION_TABLE:
             rows[table.name] = {name: str(value) for name, value in found.items()}
     return rows
 
@@ -81,17 +90,30 @@ def _references(connection: Connection) -> set[tuple[str, str]]:
     }
 
 
+def test_migrations_form_one_line() -> None:
+    """Each file is named by the revision in it; they are counted from 0001, and each follows the one before."""
+    assert [f"{number:04}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
+    found = {one.revision: one for one in ScriptDirectory(str(FOLDER)).walk_revisions()}
+    assert {name: one.down_revision for name, one in found.items()} == dict(
+        zip(REVISIONS, [None, *REVISIONS], strict=False)
+    )
+    assert {name: Path(one.path).name[:4] for name, one in found.items()} == {name: name for name in REVISIONS}
+
+
 async def test_a_database_of_the_first_release_keeps_every_row(older: Database) -> None:
-    """Every migration takes the rows along, each value as it was, and what they refer to is still held to be there."""
-    async with older.writing() as conn:
-        before = await conn.run_sync(_fill)
-        references = await conn.run_sync(_references)
-    assert await older.standing() is Standing.BEHIND
-    assert len(before) == 13
-    await older.migrate()
-    assert await older.standing() is Standing.CURRENT
+    """Every migration takes along all rows there are by then, each value as it was, and every reference is still held;
+    a database that came the whole way has the tables of a new one.
+    """
+    before: dict[str, dict[str, Any]] = {}
+    references: set[tuple[str, str]] = set()
+    for revision in REVISIONS:
+        async with older.writing() as conn:
+            after = await conn.run_sync(_step, revision)
+            for name, row in before.items():
+                assert {column: after[name][column] for column in row} == row, f"{name} after {revision}"
+            assert references <= (references := await conn.run_sync(_references))
+        before = after
+        assert await older.standing() is (Standing.CURRENT if revision == REVISIONS[-1] else Standing.BEHIND)
+    assert set(before) == set(METADATA.tables)
     async with older.reading() as conn:
-        after = await conn.run_sync(_rows)
-        assert references <= await conn.run_sync(_references)
-    for name, row in before.items():
-        assert {column: after[name][column] for column in row} == row, name
+        assert await conn.run_sync(differences) == []
