@@ -12,7 +12,7 @@ from monitor.errors import Blame, DeliveryError
 from monitor.notices.courier import Courier
 from monitor.notices.notice import Status
 from monitor.notices.outbox import Outbox
-from monitor.notices.transport import SmtpTransport, Transport
+from monitor.notices.transport import LONGEST, SmtpTransport, Transport
 from monitor.store import notices as store
 from monitor.store.database import Database
 from monitor.store.notices import ListedNotice
@@ -25,6 +25,8 @@ SECOND = timedelta(seconds=1)
 
 class Hand:
     """A transport that takes mail, or does what it is told to instead."""
+
+    longest = LONGEST
 
     def __init__(self) -> None:
         self.taken: list[EmailMessage] = []

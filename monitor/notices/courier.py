@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Protocol
 
@@ -45,6 +45,11 @@ class Courier:
         self._jitter = jitter
         self._now = now
         self.standing = ServerStanding()
+
+    @property
+    def longest(self) -> timedelta:
+        """No `send` takes longer."""
+        return self._transport.longest
 
     async def send(self, notice: Outgoing) -> DeliveryError | None:
         """Hand it over as a mail; why it was not taken, if it was not."""

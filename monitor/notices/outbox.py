@@ -18,7 +18,9 @@ from monitor.notices.transport import LONGEST
 from monitor.store import notices as store
 from monitor.store.database import Database
 
-CLAIM = LONGEST + timedelta(minutes=1)  # a mail that hangs is never sent by two at once
+_SPARE = timedelta(minutes=1)  # a mail that hangs is never sent by two at once
+CLAIM = LONGEST + _SPARE
+"""No notice is claimed for longer; for how long, the transport's own time tells."""
 
 _LATE_SECONDS = 2.0
 _log = structlog.get_logger()
@@ -29,6 +31,7 @@ class Outbox:
         self._db = db
         self._courier = courier
         self._now = now
+        self._claim = courier.longest + min(courier.longest, _SPARE)
         self._under_way: dict[asyncio.Task[None], Outgoing] = {}
         self._unmarked: dict[int, datetime] = {}
         self._stopping = False
@@ -63,7 +66,7 @@ class Outbox:
     async def _begin(self) -> bool:
         """Take up the notice that is next; whether there was one to begin."""
         now = self._now()
-        until = now + CLAIM
+        until = now + self._claim
         async with self._db.writing() as conn:
             notice = await store.claim(conn, now, until, last={_domain(other) for other in self._under_way.values()})
         if notice is None:

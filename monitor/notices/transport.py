@@ -17,7 +17,7 @@ from monitor.errors import Blame, DeliveryError
 from monitor.notices.letters import clean
 
 LONGEST = timedelta(minutes=9)
-"""No `send` takes longer, however slowly a server answers."""
+"""No `send` takes longer, whatever the time-out, and however slowly a server answers."""
 
 # The two parts of a conversation, to the sender's name and from the reader's: each so many slow answers long at most.
 _OPENING, _LONGEST_OPENING = 4, 150.0
@@ -29,8 +29,12 @@ _LONGEST_REASON = 300
 
 
 class Transport(Protocol):
+    @property
+    def longest(self) -> timedelta:
+        """No `send` of this transport takes longer."""
+
     async def send(self, message: EmailMessage) -> None:
-        """Hand the mail over for good; DeliveryError if it was not taken. It ends within LONGEST."""
+        """Hand the mail over for good; DeliveryError if it was not taken. It ends within `longest`."""
 
 
 def transport_for(target: MailServer | MailFolder, timeout: timedelta, ca_bundle: Path | None = None) -> Transport:
@@ -47,6 +51,11 @@ class SmtpTransport:
         self._server = server
         self._timeout = timeout.total_seconds()
         self._ca_bundle = ca_bundle
+
+    @property
+    def longest(self) -> timedelta:
+        parts = self._limit(_OPENING, _LONGEST_OPENING), self._limit(_HANDING_OVER, _LONGEST_HANDING_OVER)
+        return timedelta(seconds=sum(parts) + _FAREWELL_SECONDS)
 
     async def send(self, message: EmailMessage) -> None:
         client = self._client()
@@ -79,10 +88,13 @@ class SmtpTransport:
     @asynccontextmanager
     async def _part(self, answers: int, longest: float, blame_of: Callable[[Exception], Blame]) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(min(answers * self._timeout, longest)):
+            async with asyncio.timeout(self._limit(answers, longest)):
                 yield
         except (SMTPException, OSError, ValueError) as problem:
             raise self._error(problem, blame_of(problem)) from problem
+
+    def _limit(self, answers: int, longest: float) -> float:
+        return min(answers * self._timeout, longest)
 
     def _error(self, problem: Exception, blame: Blame) -> DeliveryError:
         answer = problem if isinstance(problem, SMTPResponseException) else None
@@ -121,6 +133,8 @@ def _hang_up(client: SMTP) -> None:
 
 class Mailbox:
     """A folder that holds each mail as NAME.eml and NAME.html; sent again, it replaces itself."""
+
+    longest = timedelta(seconds=10)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -14,7 +14,7 @@ import pytest
 from monitor.addresses import Encryption, MailFolder, MailServer
 from monitor.errors import Blame, DeliveryError
 from monitor.notices.notice import Outgoing, as_message
-from monitor.notices.transport import Mailbox, SmtpTransport, transport_for
+from monitor.notices.transport import LONGEST, Mailbox, SmtpTransport, transport_for
 from tests.mail import AUTHORITY, PASSWORD, Sink, listening, plain, server_tls, starttls
 from tests.notices import NOW
 
@@ -170,6 +170,14 @@ async def test_a_conversation_has_an_end() -> None:
         with pytest.raises(DeliveryError, match="no end in time") as refused:
             await _transport(port, timeout=timedelta(seconds=0.05)).send(_mail())
     assert refused.value.blame is Blame.UNCLEAR
+
+
+@pytest.mark.parametrize("seconds", [1, 30, 600])
+def test_no_conversation_takes_longer_than_its_transport_says(seconds: float) -> None:
+    """In proportion to the time-out, and for nine minutes at the most: a dead sender's notice is free again then."""
+    longest = _transport(25, timeout=timedelta(seconds=seconds)).longest
+    assert longest > timedelta(seconds=min(4 * seconds, 150) + min(10 * seconds, 360))
+    assert longest <= min(timedelta(seconds=14 * seconds + 3), LONGEST)
 
 
 async def test_a_hang_up_after_the_mail_was_taken_is_no_failure() -> None:
