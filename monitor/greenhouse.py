@@ -22,6 +22,7 @@ from monitor.settings import Settings
 from monitor.version import user_agent
 
 MOST_REQUESTS = 90  # of one check of 65 permissions with every control
+TO_WRITE_DOWN = timedelta(minutes=1)  # a locked database keeps nobody waiting for longer than half of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ def longest_look(settings: Settings) -> timedelta:
 
 
 def hold(settings: Settings) -> timedelta:
-    """How long a credential is left to whoever has taken it up: the longest look, and what is written down after it."""
-    return longest_look(settings) + timedelta(minutes=1)
+    """How long a credential is left to whoever has taken it up: the longest look, and time to write it down."""
+    return longest_look(settings) + min(TO_WRITE_DOWN, settings.deadline)
 
 
 def places(settings: Settings) -> int:

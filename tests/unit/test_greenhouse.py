@@ -26,7 +26,14 @@ def test_no_more_checks_begin_than_the_total_rate_carries_to_their_end(
     assert expected * MOST_REQUESTS <= max(total * 300, MOST_REQUESTS) or total == 0
 
 
-def test_a_credential_is_held_longer_than_any_check_lasts() -> None:
-    """Deadline, the last request on the wire, and a minute to write down."""
-    settings = Settings(deadline="5m", request_timeout="30s")  # type: ignore[arg-type]
-    assert hold(settings) == timedelta(minutes=6, seconds=30)
+@pytest.mark.parametrize(
+    ("deadline", "expected"),
+    [
+        ("5m", timedelta(minutes=6, seconds=30)),  # a minute to write down
+        ("3s", timedelta(seconds=36)),  # checks that are over so soon leave no credential for a minute
+    ],
+)
+def test_a_credential_is_held_longer_than_any_check_lasts(deadline: str, expected: timedelta) -> None:
+    """Deadline, the last request on the wire, and time to write down: a minute, and no more than the deadline."""
+    settings = Settings(deadline=deadline, request_timeout="30s")  # type: ignore[arg-type]
+    assert hold(settings) == expected
