@@ -24,14 +24,16 @@ def bare_environment(folder: Path, settings: Mapping[str, object]) -> dict[str, 
     return {**kept, "COLUMNS": "100", **given}
 
 
-def run(folder: Path, *arguments: str, command: Path = COMMAND, **settings: object) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, command: Path = COMMAND, patience: float = SECONDS, **settings: object
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(command), *arguments],
         cwd=folder,
         env=bare_environment(folder, settings),
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=patience,
         stdin=subprocess.DEVNULL,
     )
 

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from monitor import settings as settings_module
+from monitor.demo.book import opened
+from monitor.demo.remains import tell_remains
 from monitor.demo.stage import Stage, set_up
 from monitor.demo.story import Story
 from monitor.logs import LogFormat, LogLevel, configure
@@ -21,10 +23,19 @@ EXAMPLE = "Example: harvest-monitor demo --once --folder /tmp/demo"
 
 def command(
     once: bool = typer.Option(False, "--once", help="End by itself when the story is told."),
-    folder: Path = typer.Option(Path("demo"), help="Where settings, database and mails go; emptied at the start."),
+    anew: bool = typer.Option(False, "--anew", help="Begin again, also where an earlier demo was cut off."),
+    folder: Path = typer.Option(
+        Path("demo"), help="Where settings, database and mails go; emptied unless a demo in it was cut off."
+    ),
 ) -> None:
-    """Start a sandbox and the service, let an admin untick permissions, and show what is found, recorded and mailed."""
-    asyncio.run(_play(set_up(folder), once))
+    """Start a sandbox and the service, let an admin untick permissions, and show what is found, recorded and mailed.
+
+    Pull the plug at any moment (kill -9): the next demo says what it finds, and goes on.
+    """
+    with opened(folder) as book:
+        if anew or not book.is_cut_off:
+            book.begin_anew()
+        asyncio.run(_play(set_up(book), once))
 
 
 async def _play(stage: Stage, once: bool) -> None:
@@ -36,6 +47,8 @@ async def _play(stage: Stage, once: bool) -> None:
         os.environ["HARVEST_MONITOR_CONFIG"] = str(stage.config)
         with (stage.folder / "service.log").open("w", encoding="utf-8") as log:
             configure(LogLevel.INFO, LogFormat.JSON, log)
+            if stage.database.exists():
+                await tell_remains(settings_module.load(), _console())
             await _beside_the_service(stage, sandbox_url, stop, once)
 
 
@@ -57,7 +70,7 @@ async def _beside_the_service(stage: Stage, sandbox_url: str, stop: asyncio.Even
 
 
 async def _tell(stage: Stage, metrics_url: str, sandbox_url: str, once: bool) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     db = await open_database(settings_module.load().database)
     try:
         await Story(stage, db, console).tell()
@@ -71,3 +84,7 @@ async def _tell(stage: Stage, metrics_url: str, sandbox_url: str, once: bool) ->
         console.print(f"   untick something yourself: {sandbox_url}/_sandbox/")
         console.print("\nThe service goes on until you press Ctrl-C.")
         await asyncio.Event().wait()
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)

@@ -1,7 +1,6 @@
 """The stage of the demo: a folder with settings, tenants and keys, and a sandbox with telling customers."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +8,18 @@ from pathlib import Path
 import yaml
 
 from checks.manifest import load
+from monitor.demo.book import Act, Book, Verb
 from monitor.errors import ConfigurationError
 from monitor.sandbox.sandbox import Sandbox
 
 LABEL = "Gem Harvest API Key"
-MARK = "demo-of-harvest-monitor"
 SETTINGS = {
     "requests_per_second": 25,
     "interval": "15s",
     "confirm_after": "2s",
     "settle": "3s",
+    "deadline": "15s",
+    "request_timeout": "3s",
     "notices": "csm",
     "mail_from": "Harvest Monitor <monitor@vendor.example>",
     "operator_mail": "ops@vendor.example",
@@ -59,12 +60,20 @@ CAST = (
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    folder: Path
+    book: Book
     sandbox: Sandbox
+
+    @property
+    def folder(self) -> Path:
+        return self.book.folder
 
     @property
     def config(self) -> Path:
         return self.folder / "harvest-monitor.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "harvest-monitor.sqlite3"
 
     @property
     def mail(self) -> Path:
@@ -76,34 +85,41 @@ class Stage:
             **SETTINGS,
             "harvest_url": url,
             "tenants": str(self.folder / "tenants.yaml"),
-            "database_url": f"sqlite:///{self.folder / 'harvest-monitor.sqlite3'}",
+            "database_url": f"sqlite:///{self.database}",
             "smtp_url": f"mailbox:{self.mail}",
         }
         # JSON's strings and numbers are TOML's too.
         self.config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()), "utf-8")
 
-    def untick(self, tenant_id: str, *labels: str) -> None:
-        self.sandbox.key(tenant_id).revoke(*map(_endpoint, labels))
+    def do(self, verb: Verb, tenant_id: str, *labels: str) -> None:
+        """Once in the life of a demo, however often it is cut off."""
+        act = Act(verb, tenant_id, labels)
+        if act not in self.book.acts:
+            self.book.add(act)
+            self._carry_out(act)
 
-    def tick(self, tenant_id: str, *labels: str) -> None:
-        self.sandbox.key(tenant_id).grant(*map(_endpoint, labels))
+    def catch_up(self) -> None:
+        """Bring the sandbox to where the book ends."""
+        for act in self.book.acts:
+            self._carry_out(act)
+
+    def _carry_out(self, act: Act) -> None:
+        key = self.sandbox.key(act.tenant)
+        change = key.revoke if act.verb is Verb.UNTICK else key.grant
+        change(*map(_endpoint, act.labels))
 
 
-def set_up(folder: Path) -> Stage:
-    """An empty folder of ours with keys and tenants in it; ConfigurationError if the folder is somebody else's."""
-    folder = folder.absolute()
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise ConfigurationError(f"{folder} is not empty and not of an earlier demo: name another with --folder")
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "keys").mkdir(parents=True, mode=0o700)
-    (folder / MARK).touch()
-    stage = Stage(folder, Sandbox())
+def set_up(book: Book) -> Stage:
+    """Keys and tenants in the book's folder, and a sandbox that stands where the book ends."""
+    stage = Stage(book, Sandbox())
+    (stage.folder / "keys").mkdir(mode=0o700, exist_ok=True)
     stage.sandbox.change(None, limit=100_000)
     for customer in CAST:
         _enter(stage, customer)
     rows = [_row(stage, customer) for customer in CAST]
     text = yaml.safe_dump({"tenants": rows}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
-    (folder / "tenants.yaml").write_text(text, encoding="utf-8")
+    (stage.folder / "tenants.yaml").write_text(text, encoding="utf-8")
+    stage.catch_up()
     return stage
 
 

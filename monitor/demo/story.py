@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from checks.errors import HarvestMonitorError
+from monitor.demo.book import Verb
 from monitor.demo.stage import CAST, Stage
 from monitor.drift import EventKind
 from monitor.store.database import Database
@@ -37,12 +38,12 @@ class Story:
         await self._until("the first sweep", self._all_looked_at)
         await self._show_tenants()
         self._say("[bold]2.[/] An admin at Globex unticks one permission, one at Initech unticks three")
-        self._stage.untick("globex", ONE_LOST)
-        self._stage.untick("initech", *SEVERAL_LOST)
+        self._stage.do(Verb.UNTICK, "globex", ONE_LOST)
+        self._stage.do(Verb.UNTICK, "initech", *SEVERAL_LOST)
         await self._wait_for(EventKind.LOST, 1 + len(SEVERAL_LOST), "seen missing, and again a moment later")
         self._say("[bold]3.[/] The mail reaches Globex's CSM; the admin ticks the permission again")
         await self._mail_arrives("globex")
-        self._stage.tick("globex", ONE_LOST)
+        self._stage.do(Verb.TICK, "globex", ONE_LOST)
         await self._wait_for(EventKind.REGAINED, 1, "one look is enough for what comes back")
         await self._mail_arrives("globex", 2)
         await self._show_history()
@@ -116,7 +117,7 @@ class Story:
         self._say("[bold]What was recorded[/]")
         table = Table("AT", "TENANT", "KIND", "WHAT", box=None, pad_edge=False)
         for event in await self._events():
-            table.add_row(_clock(event.at), event.tenant_name, event.kind, _what(event))
+            table.add_row(clock(event.at), event.tenant_name, event.kind, what(event))
         self._console.print(table)
 
     def _show_mail(self) -> None:
@@ -125,11 +126,11 @@ class Story:
             self._console.print(f"   {path}", soft_wrap=True)
 
 
-def _clock(at: datetime) -> str:
+def clock(at: datetime) -> str:
     return at.strftime("%H:%M:%SZ")
 
 
-def _what(event: PastEvent) -> str:
+def what(event: PastEvent) -> str:
     if event.permission_label is None:
         return f"{event.state or ''} {event.detail}".strip()
     return event.permission_label

@@ -1,0 +1,38 @@
+"""The demo as a newcomer runs it, and pulls its plug."""
+
+import subprocess
+from pathlib import Path
+
+from tests.command import COMMAND, bare_environment, run, run_json, until
+
+
+def test_a_demo_that_was_cut_off_says_what_it_finds_and_goes_on(tmp_path: Path) -> None:
+    """kill -9 once mails go out: every event is there once in the end, every mail was written, and it says so."""
+    folder = tmp_path / "demo"
+    first = subprocess.Popen(
+        [str(COMMAND), "demo", "--folder", str(folder)],
+        env=bare_environment(tmp_path, {}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until(lambda: any((folder / "mail").glob("*.eml")))
+    first_mails = {path.name for path in (folder / "mail").glob("*.eml")}
+    in_use = run(tmp_path, "demo", "--folder", str(folder))
+    first.kill()
+    first.wait()
+
+    second = run(tmp_path, "demo", "--once", "--folder", str(folder), patience=150)
+
+    assert (in_use.returncode, second.returncode) == (2, 0)
+    assert "a demo is at work in" in in_use.stderr
+    assert "An earlier demo was cut off here." in second.stdout
+    assert "drift events" in second.stdout
+    assert "notices sent" in second.stdout
+    settings = {"config": folder / "harvest-monitor.toml"}
+    events = run_json(tmp_path, "history", **settings)["events"]
+    told = [(event["tenant_id"], event["kind"], event["permission_id"]) for event in events]
+    assert len(set(told)) == len(told)
+    assert [kind for tenant, kind, _ in told if tenant in ("globex", "initech")].count("lost") == 4
+    notices = run_json(tmp_path, "notices", "list", **settings)["notices"]
+    assert {notice["status"] for notice in notices} == {"sent"}
+    assert len(list((folder / "mail").glob("*.eml"))) == len(notices) > len(first_mails)

@@ -1,0 +1,83 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from monitor.demo.book import NAME, Act, Verb, opened
+from monitor.demo.stage import set_up
+from monitor.errors import ConfigurationError
+
+UNTICKED = Act(Verb.UNTICK, "globex", ("GET: List offers",))
+OFFERS = "GET /v1/offers"
+
+
+def _cut_off(folder: Path, *acts: Act) -> None:
+    """As a demo leaves the folder that was killed after these acts."""
+    with opened(folder) as book:
+        book.begin_anew()
+        for act in acts:
+            book.add(act)
+        left = (folder / NAME).read_text()
+    (folder / NAME).write_text(left)
+
+
+def test_what_was_done_before_the_plug_was_pulled_is_done_again_on_the_new_stage(tmp_path: Path) -> None:
+    """The sandbox lives in memory: Globex lacks what its admin had unticked, and has what was ticked since."""
+    _cut_off(tmp_path, UNTICKED)
+    with opened(tmp_path) as book:
+        assert book.is_cut_off
+        assert OFFERS not in set_up(book).sandbox.key("globex").grants
+    _cut_off(tmp_path, UNTICKED, Act(Verb.TICK, "globex", ("GET: List offers",)))
+    with opened(tmp_path) as book:
+        assert OFFERS in set_up(book).sandbox.key("globex").grants
+
+
+def test_the_story_told_again_does_nothing_twice(tmp_path: Path) -> None:
+    """What was ticked again stays so: else it would be lost a second time."""
+    _cut_off(tmp_path, UNTICKED, Act(Verb.TICK, "globex", ("GET: List offers",)))
+    with opened(tmp_path) as book:
+        stage = set_up(book)
+        stage.do(Verb.UNTICK, "globex", "GET: List offers")
+        assert OFFERS in stage.sandbox.key("globex").grants
+        stage.do(Verb.UNTICK, "initech", "GET: List Candidates")
+        assert "GET /v1/candidates" not in stage.sandbox.key("initech").grants
+        assert len(book.acts) == 3
+
+
+def test_a_line_that_was_being_written_says_nothing(tmp_path: Path) -> None:
+    """It was not done yet."""
+    _cut_off(tmp_path)
+    with (tmp_path / NAME).open("a") as file:
+        file.write('{"verb": "unti')
+    with opened(tmp_path) as book:
+        assert (book.is_cut_off, book.acts) == (True, [])
+        book.add(UNTICKED)
+        assert (tmp_path / NAME).read_text().splitlines()[1:] == [json.dumps(asdict(UNTICKED))]
+
+
+def test_a_demo_that_ended_is_over(tmp_path: Path) -> None:
+    """The next one begins anew, in an empty folder."""
+    with opened(tmp_path / "demo") as book:
+        book.begin_anew()
+        (book.folder / "mail").mkdir()
+        (book.folder / "mail" / "a.eml").touch()
+        (book.folder / "service.log").touch()
+    with opened(tmp_path / "demo") as book:
+        assert not book.is_cut_off
+        book.begin_anew()
+        assert [path.name for path in book.folder.iterdir()] == [NAME]
+
+
+def test_a_folder_has_one_demo_at_a_time(tmp_path: Path) -> None:
+    """Nothing is done to the one at work."""
+    with opened(tmp_path), pytest.raises(ConfigurationError, match="a demo is at work in"):
+        with opened(tmp_path):
+            pass
+
+
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ConfigurationError, match="is not empty and not of an earlier demo"), opened(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
