@@ -46,6 +46,7 @@ async def listening(application: Application, host: str, port: int) -> AsyncIter
     try:
         yield _url(host, listener.sockets[0].getsockname()[1])
     finally:
+        await _accepted()
         listener.close()
         await _hang_up(state)
 
@@ -67,6 +68,12 @@ def _config(application: Application) -> Config:
     )
     config.load()
     return config
+
+
+async def _accepted() -> None:
+    """Let connections in that came by now: asyncio never closes one whose listener is closed while it is accepted."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 async def _hang_up(state: ServerState) -> None:
