@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from monitor.cli import trouble
+from monitor.cli import admin, trouble
 from monitor.cli.output import tell
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
@@ -20,6 +20,10 @@ app = typer.Typer(
 )
 app.command("weather", epilog=trouble.WEATHER_EXAMPLE)(trouble.weather)
 app.add_typer(trouble.fault_app, name="fault")
+app.command("untick", epilog=admin.UNTICK_EXAMPLE)(admin.untick)
+app.command("tick", epilog=admin.TICK_EXAMPLE)(admin.tick)
+app.command("kill", epilog=admin.KILL_EXAMPLE)(admin.kill)
+app.command("enable", epilog=admin.ENABLE_EXAMPLE)(admin.enable)
 app.command("mails", epilog=trouble.MAILS_EXAMPLE)(trouble.mails)
 
 

@@ -37,8 +37,8 @@ def weather(
     if name is None:
         return _list_weathers(remote, as_json)
     asked = {"name": name, "lasts": _lasts(duration), "share": share}
-    for whom in _each(account, recipient):
-        remote.tell("/weather", asked | whom)
+    for each in whom(account, recipient):
+        remote.tell("/weather", asked | each)
     _show(remote, as_json)
 
 
@@ -56,8 +56,8 @@ def add(
     """Add a fault of Greenhouse's side."""
     remote = Remote(url)
     asked = _pairs(details) | {"kind": kind, "lasts": _lasts(duration), "share": share, "times": times}
-    for whom in _each(account, None):
-        remote.tell("/faults", asked | whom)
+    for each in whom(account, None):
+        remote.tell("/faults", asked | each)
     _show(remote, as_json)
 
 
@@ -77,8 +77,8 @@ def add_mail(
     """Add a fault of the mail server."""
     remote = Remote(url)
     asked = _pairs(details) | {"kind": kind, "lasts": _lasts(duration), "share": share, "times": times}
-    for whom in _each(None, recipient):
-        remote.tell("/mail-faults", asked | whom)
+    for each in whom(None, recipient):
+        remote.tell("/mail-faults", asked | each)
     _show(remote, as_json)
 
 
@@ -137,7 +137,7 @@ def _lasts(duration: str | None) -> float | None:
     return None if duration is None else seconds_of(duration)
 
 
-def _each(accounts: list[str] | None, recipients: list[str] | None) -> Iterable[dict[str, str]]:
+def whom(accounts: list[str] | None, recipients: list[str] | None) -> Iterable[dict[str, str]]:
     """Whom a switch is for, one after another; once for all where nobody is named."""
     named = [{"account": name} for name in accounts or ()] + [{"recipient": name} for name in recipients or ()]
     return named or [{}]
@@ -177,12 +177,12 @@ def _show(remote: Remote, as_json: bool) -> None:
                 side,
                 each["weather"] or "",
                 each["kind"],
-                whom or "all",
+                one or "all",
                 str(each["hits"]),
                 "" if each["times"] is None else str(each["times"]),
                 "" if each["ends_in"] is None else f"{each['ends_in']:g} s",
             )
-            for side, whom, each in rows
+            for side, one, each in rows
         ],
         empty="nothing is wrong",
     )

@@ -62,7 +62,8 @@ class Account:
             return next(iter(self.keys.values()))
         if label is None or label not in self.keys:
             known = ", ".join(repr(known) for known in self.keys) or "none"
-            raise ConfigurationError(f"account {self.name} has no key {label!r}: name one by its label ({known})")
+            problem = f"{len(self.keys)} keys" if label is None else f"no key {label!r}"
+            raise ConfigurationError(f"account {self.name} has {problem}: name one by its label ({known})")
         return self.keys[label]
 
     def new_text(self) -> str:

@@ -4,6 +4,7 @@ It needs no password. So that no web page can throw a switch through somebody's 
 the Host header must name this machine. What is asked here is not in the ledger and not rate limited.
 """
 
+from collections.abc import Callable
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -47,11 +48,18 @@ class _WhichKey(Body):
     key: str | None = None
 
 
-class _SomeEndpoints(_WhichKey):
+class _WhichKeys(Body):
+    """As `_WhichKey`; without an account, that of each account."""
+
+    account: str | None = None
+    key: str | None = None
+
+
+class _SomeEndpoints(_WhichKeys):
     endpoints: list[str]
 
 
-class _AllGrants(_WhichKey):
+class _AllGrants(_WhichKeys):
     grants: str | list[str]
 
 
@@ -62,7 +70,7 @@ class _NewSettings(Body):
     settings: dict[str, Any]
 
 
-_WhichKeyT = TypeVar("_WhichKeyT", bound=_WhichKey)
+_WhichKeysT = TypeVar("_WhichKeysT", bound=_WhichKeys)
 
 
 class Control:
@@ -152,29 +160,24 @@ class Control:
         return answer(_key(key), status=201)
 
     async def grant(self, request: Request) -> Response:
-        body, key = await self._key_of(request, _SomeEndpoints)
-        key.grant(*body.endpoints)
-        return answer(_key(key))
+        body, keys = await self._keys_of(request, _SomeEndpoints)
+        return _done(keys, lambda key: key.grant(*body.endpoints))
 
     async def revoke(self, request: Request) -> Response:
-        body, key = await self._key_of(request, _SomeEndpoints)
-        key.revoke(*body.endpoints)
-        return answer(_key(key))
+        body, keys = await self._keys_of(request, _SomeEndpoints)
+        return _done(keys, lambda key: key.revoke(*body.endpoints))
 
     async def grant_only(self, request: Request) -> Response:
-        body, key = await self._key_of(request, _AllGrants)
-        key.grant_only(body.grants)
-        return answer(_key(key))
+        body, keys = await self._keys_of(request, _AllGrants)
+        return _done(keys, lambda key: key.grant_only(body.grants))
 
     async def kill(self, request: Request) -> Response:
-        _, key = await self._key_of(request, _WhichKey)
-        key.kill()
-        return answer(_key(key))
+        _, keys = await self._keys_of(request, _WhichKeys)
+        return _done(keys, Key.kill)
 
     async def enable(self, request: Request) -> Response:
-        _, key = await self._key_of(request, _WhichKey)
-        key.enable()
-        return answer(_key(key))
+        _, keys = await self._keys_of(request, _WhichKeys)
+        return _done(keys, Key.enable)
 
     async def rotate(self, request: Request) -> Response:
         body = await read(request, _WhichKey)
@@ -190,9 +193,9 @@ class Control:
         self._sandbox.reset()
         return await self.state(request)
 
-    async def _key_of(self, request: Request, model: type[_WhichKeyT]) -> tuple[_WhichKeyT, Key]:
+    async def _keys_of(self, request: Request, model: type[_WhichKeysT]) -> tuple[_WhichKeysT, list[Key]]:
         body = await read(request, model)
-        return body, self._sandbox.key(body.account, body.key)
+        return body, self._sandbox.keys(body.account, body.key)
 
 
 def control(sandbox: Sandbox) -> ASGIApp:
@@ -206,6 +209,13 @@ def control(sandbox: Sandbox) -> ASGIApp:
 
 async def _to_page(request: Request) -> Response:
     return RedirectResponse("/_sandbox/")
+
+
+def _done(keys: list[Key], change: Callable[[Key], None]) -> Response:
+    """The same change to each key, and how they stand then."""
+    for key in keys:
+        change(key)
+    return answer({"keys": [_key(key) for key in keys]})
 
 
 def _account(account: Account) -> dict[str, Any]:

@@ -83,6 +83,12 @@ class Sandbox:
     def key(self, account: str, label: str | None = None) -> Key:
         return self.account(account).key(label)
 
+    def keys(self, account: str | None, label: str | None = None) -> list[Key]:
+        """The key of one account, or, with None, of each that has any. Raises ConfigurationError if it is not clear."""
+        if account is not None:
+            return [self.key(account, label)]
+        return [each.key(label) for each in self.accounts.values() if each.keys]
+
     def rotate(self, account: str, label: str | None = None) -> Key:
         """Give a key a new text; the old one is nobody's from now on."""
         key = self.key(account, label)

@@ -26,6 +26,7 @@ COMMANDS = [
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
     *(["writes", "status"], ["writes", "resume"]),
     *(["sandbox", "weather"], ["sandbox", "mails"], ["sandbox", "hold-database"]),
+    *(["sandbox", "untick"], ["sandbox", "tick"], ["sandbox", "kill"], ["sandbox", "enable"]),
     *(["sandbox", "fault", name] for name in ("add", "add-mail", "list", "clear")),
 ]
 

@@ -36,14 +36,14 @@ class Told:
     """What a command prints with --json, or its error."""
 
     def __init__(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
-        self._url, self._capsys = url, capsys
+        self.url, self._capsys = url, capsys
 
     def __call__(self, *arguments: str) -> Any:
-        assert cli.run(["sandbox", *arguments, "--url", self._url, "--json"]) == 0, self._capsys.readouterr().err
+        assert cli.run(["sandbox", *arguments, "--url", self.url, "--json"]) == 0, self._capsys.readouterr().err
         return json.loads(self._capsys.readouterr().out)
 
     def refused(self, *arguments: str) -> str:
-        assert cli.run(["sandbox", *arguments, "--url", self._url]) == 2
+        assert cli.run(["sandbox", *arguments, "--url", self.url]) == 2
         return self._capsys.readouterr().err
 
 
@@ -81,6 +81,70 @@ def test_faults_are_added_listed_and_ended(told: Told) -> None:
     assert told("fault", "clear", "--account", "acme")["faults"] == []
     assert told("fault", "list")["mail_faults"] == shown["mail_faults"]
     assert told("fault", "clear") == {"faults": [], "mail_faults": []}
+
+
+def ticked(sandbox: Sandbox, endpoint: str) -> list[str]:
+    """Whose keys may use it."""
+    keys = [key for account in sandbox.accounts.values() for key in account.keys.values()]
+    return [f"{key.account.name}: {key.label}" for key in keys if endpoint in key.grants]
+
+
+def test_permissions_are_unticked_and_ticked(sandbox: Sandbox, told: Told) -> None:
+    """For each account that is named, for one of several keys by its label, or for everybody at once."""
+    for account, label in (("acme", "Old"), ("acme", "New"), ("globex", "Old")):
+        sandbox.add_key(account, ["GET /v1/jobs", "GET /v1/users"], label=label)
+    shown = told("untick", "GET /v1/jobs", "GET /v1/users", "--account", "acme", "--key", "New")
+    assert [(key["account"], key["label"], key["granted"]) for key in shown["keys"]] == [("acme", "New", 0)]
+    assert ticked(sandbox, "GET /v1/jobs") == ["acme: Old", "globex: Old"]
+    told("untick", "GET /v1/jobs", "--key", "Old")
+    assert ticked(sandbox, "GET /v1/jobs") == []
+    told("tick", "GET /v1/jobs", "--account", "globex", "--account", "acme", "--key", "Old")
+    assert ticked(sandbox, "GET /v1/jobs") == ["acme: Old", "globex: Old"]
+
+
+def test_keys_are_killed_and_live_again(sandbox: Sandbox, told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    """One account's key, or everybody's; the table says how they stand then. Whoever has no key is passed over."""
+    sandbox.add_account("hooli")
+    keys = [sandbox.add_key(name) for name in ("acme", "globex")]
+    told("kill", "--account", "acme")
+    assert [key.dead for key in keys] == [True, False]
+    assert [key["dead"] for key in told("kill")["keys"]] == [True, True]
+    assert cli.run(["sandbox", "enable", "--account", "globex", "--url", told.url]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split("\t") == ["globex", "Harvest API Key", "live", "144"]
+    assert [key.dead for key in keys] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["GET /v1/jobs", "--account", "umbrella"], "there is no account 'umbrella' in the sandbox; there are: acme"),
+        (["GET /v1/job", "--account", "globex"], "did you mean GET /v1/jobs"),
+        (["GET /v1/jobs", "--account", "acme"], "account acme has 2 keys: name one by its label ('Old', 'New')"),
+        (["GET /v1/jobs", "--account", "acme", "--key", "Odd"], "account acme has no key 'Odd': name one by its label"),
+        (["GET /v1/jobs"], "account acme has 2 keys"),
+        (["GET /v1/jobs", "--key", "New"], "account globex has no key 'New'"),
+    ],
+)
+def test_what_can_not_be_unticked_is_said_in_words(
+    sandbox: Sandbox, told: Told, arguments: list[str], words: str
+) -> None:
+    """With the next step; of several keys that are meant either all are changed or none."""
+    for account, label in (("acme", "Old"), ("acme", "New"), ("globex", "Old")):
+        sandbox.add_key(account, label=label)
+    for command in ("untick", "tick"):
+        assert words in " ".join(told.refused(command, *arguments).split())
+    assert len(ticked(sandbox, "GET /v1/jobs")) == 3
+
+
+@pytest.mark.parametrize("command", [["untick", "GET /v1/jobs"], ["tick", "GET /v1/jobs"], ["kill"], ["enable"]])
+def test_a_sandbox_that_does_not_run_is_said_with_the_next_step(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the command changes keys: how to start one, and how to name it."""
+    assert cli.run(["sandbox", *command, "--url", "http://127.0.0.1:1"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no sandbox answers at http://127.0.0.1:1" in said
+    assert "start one with `harvest-monitor sandbox`, or say with --url where it is" in said
 
 
 def test_mails_are_listed_and_shown(sandbox: Sandbox, told: Told, capsys: pytest.CaptureFixture[str]) -> None:
