@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -61,9 +61,12 @@ class Cell(NamedTuple):
     service: Service
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
-    """One request that may be sent. `body` is what goes out, byte for byte; empty for none."""
+    """One request that may be sent. `body` is what goes out, byte for byte; empty for none.
+
+    What is drawn from target and guards is kept: a check looks at it thousands of times.
+    """
 
     endpoint: str
     method: str
@@ -74,15 +77,15 @@ class Entry:
     role: Role
     title: str
 
-    @property
+    @cached_property
     def service(self) -> Service:
         return Service.APPLICATIONS if self.segment == "applications" else Service.REST
 
-    @property
+    @cached_property
     def cell(self) -> Cell:
         return Cell(self.request_class, self.service)
 
-    @property
+    @cached_property
     def segment(self) -> str:
         """The first path segment after `/v1`."""
         return self.target.partition("?")[0].split("/")[2]
@@ -91,7 +94,7 @@ class Entry:
     def is_write(self) -> bool:
         return self.method != "GET"
 
-    @property
+    @cached_property
     def needs(self) -> WriteProbes:
         """The least setting of write probes under which this request may be sent."""
         if not self.is_write:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from checks.answer import Answer, AnswerKind
@@ -110,29 +111,33 @@ class _Conduct:
     _unknown_refusals: int = 0
     _failures: int = 0
 
-    @property
+    @cached_property
     def applying(self) -> tuple[Permission, ...]:
         return self.question.manifest.applying_to(self.question.features)
 
-    @property
+    @cached_property
     def wanted(self) -> list[Permission]:
         """The permissions this look is about, those of features the tenant does not have left out."""
         only = self.question.only
         return [permission for permission in self.applying if only is None or permission.id in only]
 
-    @property
+    @cached_property
     def outside(self) -> list[Permission]:
         """Rows of features the tenant does not have: asked in a full look, for excess."""
         if self.question.only is not None:
             return []
         return list(self.question.manifest.outside(self.question.features))
 
+    @cached_property
+    def required(self) -> frozenset[str]:
+        return frozenset(p.endpoint for p in self.applying if p.endpoint is not None)
+
     @property
     def evidence(self) -> Evidence:
         return Evidence(
             catalogue=self.catalogue,
             answers=self.answers,
-            required=frozenset(p.endpoint for p in self.applying if p.endpoint is not None),
+            required=self.required,
             remembered=self.question.remembered,
             unasked=self.unasked,
             cut_short=self.cut_short,
