@@ -27,7 +27,7 @@ class OneShotWriteGuard:
         self.alarms: list[tuple[str, WriteAlarm]] = []
 
     async def may_write(self, entry: Entry) -> bool:
-        return not any(_stops(alarm, entry) for _, alarm in self.alarms)
+        return not any(_stops(alarm.stops, entry) for _, alarm in self.alarms)
 
     async def halt(self, alarm: WriteAlarm, tenant_id: str) -> None:
         self.alarms.append((tenant_id, alarm))
@@ -48,6 +48,25 @@ class OneShotTenantGuard:
         await self._stop.halt(alarm, self._tenant_id)
 
 
+class _OneRead:
+    """One read, on one connection, for all who ask before it begins; nobody's answer is older than the question."""
+
+    def __init__(self, read: Callable[[], Awaitable[frozenset[str]]]) -> None:
+        self._read = read
+        self._coming: asyncio.Task[frozenset[str]] | None = None
+        self._alone = asyncio.Lock()
+
+    async def answer(self) -> frozenset[str]:
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._next())
+        return await asyncio.shield(self._coming)  # who asks may be cancelled, the others still want to know
+
+    async def _next(self) -> frozenset[str]:
+        async with self._alone:
+            self._coming = None
+            return await self._read()
+
+
 class WriteStop:
     """The stop of all workers is a stored row. Until it is stored, this process keeps it in mind: it fails closed."""
 
@@ -60,14 +79,18 @@ class WriteStop:
         self._unstored: list[_Alarm] = []
         self._untold: list[_Alarm] = []
         self._alone = asyncio.Lock()
+        self._standing = _OneRead(self._read_standing)
 
     async def may_write(self, entry: Entry) -> bool:
         heard = len(self.alarms)
-        if any(_stops(alarm, entry) for alarm, _ in self._unstored):
+        if any(_stops(alarm.stops, entry) for alarm, _ in self._unstored):
             return False
-        async with self._db.reading() as conn:
-            allowed = await halts.may_write(conn, entry.needs)
-        return allowed and len(self.alarms) == heard  # an alarm heard during the read is not in what was read
+        stopped = any(_stops(scope, entry) for scope in await self._standing.answer())
+        return not stopped and len(self.alarms) == heard  # an alarm heard during the read is not in what was read
+
+    async def _read_standing(self) -> frozenset[str]:
+        async with self._db.glancing() as conn:
+            return await halts.standing(conn)
 
     async def halt(self, alarm: WriteAlarm, claim: Claim) -> None:
         """Stop here, say so, then store it; a database that fails does not keep writes going."""
@@ -132,8 +155,8 @@ class StoredWriteGuard:
         await self._stop.halt(alarm, self._claim)
 
 
-def _stops(alarm: WriteAlarm, entry: Entry) -> bool:
-    return alarm.stops == halts.ALL or entry.needs is WriteProbes.ALL
+def _stops(scope: str, entry: Entry) -> bool:
+    return scope == halts.ALL or entry.needs is WriteProbes.ALL
 
 
 def _log(alarm: WriteAlarm, **whose: str) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from monitor.errors import StoreError
-from monitor.store import sqlite_file
+from monitor.store import driver, sqlite_file
 from monitor.store.migrations import Standing, standing, upgrade
 from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
 
@@ -46,6 +47,7 @@ _NEXT_STEPS = {
     "SQLITE_NOTADB": "it is damaged or no database: stop the service and restore a backup",
     "SQLITE_CORRUPT": "it is damaged: stop the service and restore a backup",
 }
+_NO_BEGIN = {"begin": ""}
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -72,6 +74,12 @@ class Database:
                 await conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             async with conn.begin():
                 yield conn
+
+    @asynccontextmanager
+    async def glancing(self) -> AsyncIterator[AsyncConnection]:
+        """For one statement that reads. It is a transaction by itself, so there is nothing to begin or to end."""
+        async with self._connected() as conn:
+            yield await conn.execution_options(**(_NO_BEGIN if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}))
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -204,9 +212,8 @@ class _SQLiteConnection(sqlite3.Connection):
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "factory": _SQLiteConnection}, hide_parameters=True
-    )
+    connect = partial(driver.connection, timeout=BUSY_TIMEOUT_SECONDS, factory=_SQLiteConnection)
+    engine = create_async_engine(url, connect_args={"async_creator_fn": connect}, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, record: Any) -> None:
@@ -218,7 +225,9 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+        statement = connection.get_execution_options().get("begin", "BEGIN")
+        if statement:
+            connection.exec_driver_sql(statement)
 
     return engine
 

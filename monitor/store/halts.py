@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checks.catalogue import WriteProbes
 from checks.report import WriteAlarm
 from monitor.store.operators import note
 from monitor.store.tables import WRITE_HALT
@@ -15,12 +14,13 @@ from monitor.store.tables import WRITE_HALT
 ALL = "all"
 WITHOUT_ID = "without_id"
 
+# Asked before every write probe, so it is put together once.
+_STANDING = select(WRITE_HALT.c.scope).where(WRITE_HALT.c.lifted_at.is_(None)).distinct()
 
-async def may_write(conn: AsyncConnection, needs: WriteProbes) -> bool:
-    """Whether no halt stands against a write probe that needs this setting."""
-    scopes = (ALL, WITHOUT_ID) if needs is WriteProbes.ALL else (ALL,)
-    standing = select(WRITE_HALT.c.id).where(WRITE_HALT.c.lifted_at.is_(None), WRITE_HALT.c.scope.in_(scopes))
-    return (await conn.execute(standing.limit(1))).first() is None
+
+async def standing(conn: AsyncConnection) -> frozenset[str]:
+    """What the halts that nobody has lifted stop: `all` writes, those `without_id`."""
+    return frozenset((await conn.execute(_STANDING)).scalars())
 
 
 async def halt(

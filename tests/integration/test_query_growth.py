@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import URL, Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checks.catalogue import WriteProbes
 from monitor.drift import EventKind
 from monitor.notices.notice import Status
 from monitor.retention import Keep, Rule
@@ -33,7 +32,7 @@ QUESTIONS: dict[str, Question] = {
     "bring credentials back": lambda conn: credentials.bring_back(conn, YEARS_LATER, POLICY.interval, MINUTE),
     "snapshot": lambda conn: snapshot(conn, YEARS_LATER, MINUTE),
     "keep sweeps": lambda conn: sweeps.keep(conn, YEARS_LATER, POLICY.interval),
-    "may write": lambda conn: halts.may_write(conn, WriteProbes.ALL),
+    "may write": halts.standing,
     "open causes": notices.open_causes,
     "still missing": notices.still_missing,
     "active tenants": notices.active_tenants,
@@ -93,18 +92,18 @@ class _NotKept(Exception):
 
 
 async def _steps(database: Database, question: Question) -> int:
-    """How many instructions SQLite's machine carries out, to within ten for each statement."""
+    """How many instructions SQLite's machine carries out."""
     counted = 0
 
     def count() -> None:
         nonlocal counted
-        counted += 10
+        counted += 1
 
     with suppress(_NotKept):
         async with database.writing() as conn:
             raw = (await conn.get_raw_connection()).driver_connection
             assert raw is not None
-            await raw.set_progress_handler(count, 10)
+            await raw.set_progress_handler(count, 1)
             try:
                 await question(conn)
             finally:

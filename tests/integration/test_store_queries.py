@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import event, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checks.catalogue import WriteProbes
 from checks.credential import CredentialState
 from checks.report import Excess, WriteAlarm
 from monitor.drift import EventKind
@@ -207,32 +206,25 @@ def _alarm(stops: str) -> WriteAlarm:
     return WriteAlarm("PUT /v1/jobs/{id}", 200, T0, "req-1", "4711", stops)
 
 
-async def _allowed(database: Database) -> list[WriteProbes]:
+async def _standing(database: Database) -> frozenset[str]:
     async with database.reading() as conn:
-        return [needs for needs in WriteProbes if await halts.may_write(conn, needs)]
+        return await halts.standing(conn)
 
 
-@pytest.mark.parametrize(
-    ("stops", "still_allowed"),
-    [
-        ("all", []),
-        ("without_id", [WriteProbes.OFF, WriteProbes.SAFE]),
-    ],
-)
-async def test_a_halt_holds_until_it_is_lifted(
-    database: Database, stops: str, still_allowed: list[WriteProbes]
-) -> None:
+@pytest.mark.parametrize("scopes", [["all"], ["without_id"], ["all", "all", "without_id"]], ids=" ".join)
+async def test_a_halt_holds_until_it_is_lifted(database: Database, scopes: list[str]) -> None:
     """Every worker asks the same row; lifting needs a reason, which is kept with who gave it."""
-    assert await _allowed(database) == list(WriteProbes)
+    assert await _standing(database) == frozenset()
     async with database.writing() as conn:
-        await halts.halt(conn, _alarm(stops), "acme", 1)
-    assert await _allowed(database) == still_allowed
+        for stops in scopes:
+            await halts.halt(conn, _alarm(stops), "acme", 1)
+    assert await _standing(database) == set(scopes)
     async with database.writing() as conn:
-        assert await halts.lift(conn, "ops", "seen with Greenhouse, ticket 12", T0 + HOUR) == 1
-    assert await _allowed(database) == list(WriteProbes)
-    (row,) = await rows(database, WRITE_HALT)
+        assert await halts.lift(conn, "ops", "seen with Greenhouse, ticket 12", T0 + HOUR) == len(scopes)
+    assert await _standing(database) == frozenset()
+    row = (await rows(database, WRITE_HALT))[-1]
     assert row == row | {
-        "scope": stops, "tenant_id": "acme", "endpoint": "PUT /v1/jobs/{id}", "status": 200, "request_id": "req-1",
+        "scope": scopes[-1], "tenant_id": "acme", "endpoint": "PUT /v1/jobs/{id}", "status": 200, "request_id": "req-1",
         "record_id": "4711", "lifted_at": T0 + HOUR, "lifted_reason": "seen with Greenhouse, ticket 12",
     }  # fmt: skip
     (action,) = await rows(database, OPERATOR_ACTION)

@@ -1,14 +1,16 @@
 """The shared stop of write probes: it stands at once, outlives a failing database, and is lifted by people alone."""
 
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import URL, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from checks.catalogue import Entry, WriteProbes, catalogue
@@ -62,6 +64,12 @@ async def without_halts(database: Database) -> AsyncIterator[None]:
         await conn.execute(text("ALTER TABLE halts_away RENAME TO write_halt"))
 
 
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
 async def allowed(stop: WriteStop) -> list[bool]:
     return [await stop.may_write(entry) for entry in WRITES]
 
@@ -110,6 +118,69 @@ async def test_where_nobody_can_say_whether_a_halt_stands_no_leave_is_given(data
     async with without_halts(database):
         with pytest.raises((StoreError, SQLAlchemyError)):
             await stop_of(database).may_write(WITH_ID)
+
+
+class SlowReads(Database):
+    """Counts what is read; each read has seen what it sees, and ends when it is let."""
+
+    reads = 0
+
+    def hold(self) -> None:
+        self._let = asyncio.Event()
+
+    def let_go(self) -> None:
+        self._let.set()
+
+    @asynccontextmanager
+    async def glancing(self) -> AsyncIterator[AsyncConnection]:
+        self.reads += 1
+        async with super().glancing() as conn:
+            yield conn
+        await self._let.wait()
+
+
+@pytest.fixture
+async def slow(database_url: URL) -> AsyncIterator[SlowReads]:
+    opened = SlowReads(database_url)
+    opened.hold()
+    yield opened
+    await opened.close()
+
+
+async def test_many_who_ask_at_once_are_told_by_one_read(slow: SlowReads) -> None:
+    """Fifty checks that come to a write together cost the database one question, and those that come after it one."""
+    stop = stop_of(slow)
+    first = [asyncio.create_task(stop.may_write(WITH_ID)) for _ in range(50)]
+    await until(lambda: slow.reads)
+    later = [asyncio.create_task(stop.may_write(WITHOUT_ID)) for _ in range(50)]
+    slow.let_go()
+    assert await asyncio.gather(*first, *later) == [True] * 100
+    assert slow.reads == 2
+
+
+async def test_who_asks_after_a_read_began_is_told_what_was_stored_since(
+    slow: SlowReads, database: Database, taken: Claim
+) -> None:
+    """A halt of another process holds for every write that is asked about after it was stored."""
+    stop = stop_of(slow)
+    before = asyncio.create_task(stop.may_write(WITH_ID))
+    await until(lambda: slow.reads)
+    await asyncio.sleep(0.1)  # the read is over, and held
+    await stop_of(database).halt(an_alarm(), taken)
+    after = asyncio.create_task(stop.may_write(WITH_ID))
+    slow.let_go()
+    assert (await before, await after) == (True, False)
+
+
+async def test_a_check_that_is_cancelled_takes_the_answer_from_nobody(slow: SlowReads) -> None:
+    """Others wait for the same read, and get it."""
+    stop = stop_of(slow)
+    one, other = [asyncio.create_task(stop.may_write(WITH_ID)) for _ in range(2)]
+    await until(lambda: slow.reads)
+    one.cancel()
+    slow.let_go()
+    assert await other
+    assert one.cancelled()
 
 
 @pytest.mark.parametrize("stored", [True, False], ids=["stored", "in_mind"])
