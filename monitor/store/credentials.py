@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, case, func, or_, select, update
+from sqlalchemy import Row, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.catalogue import WriteProbes
@@ -15,6 +15,22 @@ from monitor.schedule import key_of, next_regular
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, REFUSAL, TENANT
 
 AHEAD = timedelta(hours=1)  # what is dated further ahead was written while the clock was wrong
+
+# Of every check, so they are put together once.
+_TAKE = (
+    update(CREDENTIAL)
+    .where(CREDENTIAL.c.id == bindparam("credential_id"))
+    .values(epoch=CREDENTIAL.c.epoch + 1, next_due=bindparam("held_until"))
+    .returning(CREDENTIAL)
+)
+_TAKE_WATCHED = _TAKE.where(CREDENTIAL.c.next_due.is_not(None))
+_TAKE_DUE = _TAKE.where(CREDENTIAL.c.next_due <= bindparam("now"))
+_TENANT = select(TENANT).where(TENANT.c.id == bindparam("tenant_id"))
+_REFUSED = select(REFUSAL.c.endpoint).where(
+    REFUSAL.c.credential_id == bindparam("credential_id"),
+    REFUSAL.c.fingerprint == bindparam("fingerprint"),
+    REFUSAL.c.seen_at.between(bindparam("earliest"), bindparam("latest")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +113,8 @@ async def claim_due(
     conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta, held_until: datetime
 ) -> Claim | None:
     """As `claim`, unless somebody else has taken the credential up since it was seen due."""
-    return await _take(conn, credential_id, CREDENTIAL.c.next_due <= now, now, interval, held_until)
+    whose = {"credential_id": credential_id, "held_until": held_until, "now": now}
+    return await _claim(conn, (await conn.execute(_TAKE_DUE, whose)).one_or_none(), now, interval)
 
 
 async def claim(
@@ -107,7 +124,8 @@ async def claim(
 
     Nobody finds it due before `held_until`, when a check that died is taken up again.
     """
-    return await _take(conn, credential_id, CREDENTIAL.c.next_due.is_not(None), now, interval, held_until)
+    whose = {"credential_id": credential_id, "held_until": held_until}
+    return await _claim(conn, (await conn.execute(_TAKE_WATCHED, whose)).one_or_none(), now, interval)
 
 
 async def release(conn: AsyncConnection, taken: Claim, now: datetime) -> None:
@@ -116,27 +134,14 @@ async def release(conn: AsyncConnection, taken: Claim, now: datetime) -> None:
     await conn.execute(update(CREDENTIAL).where(mine, CREDENTIAL.c.next_due.is_not(None)).values(next_due=now))
 
 
-async def _take(
-    conn: AsyncConnection,
-    credential_id: int,
-    condition: ColumnElement[bool],
-    now: datetime,
-    interval: timedelta,
-    held_until: datetime,
-) -> Claim | None:
-    raised = await conn.execute(
-        update(CREDENTIAL)
-        .where(CREDENTIAL.c.id == credential_id, condition)
-        .values(epoch=CREDENTIAL.c.epoch + 1, next_due=held_until)
-        .returning(CREDENTIAL)
-    )
-    row = raised.one_or_none()
+async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, interval: timedelta) -> Claim | None:
+    """What the check needs to know, from the credential's row as it was taken up; None if it was not."""
     if row is None:
         return None
-    tenant = (await conn.execute(select(TENANT).where(TENANT.c.id == row.tenant_id))).one()
-    suspects = () if _full_look_due(row, now, interval) else await _suspects(conn, credential_id)
+    tenant = (await conn.execute(_TENANT, {"tenant_id": row.tenant_id})).one()
+    suspects = () if _full_look_due(row, now, interval) else await _suspects(conn, row.id)
     return Claim(
-        credential_id=credential_id,
+        credential_id=row.id,
         epoch=row.epoch,
         tenant_id=row.tenant_id,
         tenant_name=tenant.name,
@@ -150,7 +155,7 @@ async def _take(
         fingerprint=row.fingerprint,
         manifest_digest=row.manifest_digest,
         suspects=frozenset(suspects),
-        refused=await _refused(conn, credential_id, row.fingerprint, now),
+        refused=await _refused(conn, row, now),
     )
 
 
@@ -182,10 +187,7 @@ async def _suspects(conn: AsyncConnection, credential_id: int) -> list[str]:
     return list((await conn.execute(wanted)).scalars())
 
 
-async def _refused(conn: AsyncConnection, credential_id: int, fingerprint: str | None, now: datetime) -> frozenset[str]:
-    wanted = select(REFUSAL.c.endpoint).where(
-        REFUSAL.c.credential_id == credential_id,
-        REFUSAL.c.fingerprint == fingerprint,
-        REFUSAL.c.seen_at.between(now - REMEMBERED_FOR, now + AHEAD),
-    )
-    return frozenset((await conn.execute(wanted)).scalars())
+async def _refused(conn: AsyncConnection, row: Row[Any], now: datetime) -> frozenset[str]:
+    when = {"earliest": now - REMEMBERED_FOR, "latest": now + AHEAD}
+    found = await conn.execute(_REFUSED, {"credential_id": row.id, "fingerprint": row.fingerprint, **when})
+    return frozenset(found.scalars())

@@ -1,9 +1,10 @@
 """What is known of a credential, between rows and the values that drift compares."""
 
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, select, update
+from sqlalchemy import BindParameter, Row, Table, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
@@ -20,15 +21,20 @@ _PERMISSION_COLUMNS = [
     *(_P[field.name] for field in fields(PermissionStanding) if field.name not in ("group", "label")),
 ]
 
+# Of every check, so they are put together once.
+_OF: BindParameter[int] = bindparam("of_credential")
+_CREDENTIAL = select(*_CREDENTIAL_COLUMNS).where(CREDENTIAL.c.id == _OF)
+_PERMISSIONS = select(_P.permission_id, *_PERMISSION_COLUMNS).where(_P.credential_id == _OF)
+_EXCESS = select(EXCESS_STATE).where(EXCESS_STATE.c.credential_id == _OF)
+_WRITE_CREDENTIAL = update(CREDENTIAL).where(CREDENTIAL.c.id == _OF)
+
 
 async def load(conn: AsyncConnection, credential_id: int) -> Known:
     """Everything remembered of one credential; the caller holds whatever lock it needs."""
-    ours = CREDENTIAL.c.id == credential_id
-    credential = (await conn.execute(select(*_CREDENTIAL_COLUMNS).where(ours))).one()
-    permissions = await conn.execute(
-        select(_P.permission_id, *_PERMISSION_COLUMNS).where(_P.credential_id == credential_id)
-    )
-    excess = await conn.execute(select(EXCESS_STATE).where(EXCESS_STATE.c.credential_id == credential_id))
+    ours = {"of_credential": credential_id}
+    credential = (await conn.execute(_CREDENTIAL, ours)).one()
+    permissions = await conn.execute(_PERMISSIONS, ours)
+    excess = await conn.execute(_EXCESS, ours)
     return Known(
         credential=_credential(credential),
         permissions={row.permission_id: _permission(row) for row in permissions},
@@ -36,10 +42,12 @@ async def load(conn: AsyncConnection, credential_id: int) -> Known:
     )
 
 
-async def save(conn: AsyncConnection, credential_id: int, before: Known, after: Known) -> None:
-    """Write the credential's row, and of permissions and excess what changed."""
-    values = {**asdict(after.credential), **asdict(after.tally), "last_outcome": after.outcome}
-    await conn.execute(update(CREDENTIAL).where(CREDENTIAL.c.id == credential_id).values(values))
+async def save(
+    conn: AsyncConnection, credential_id: int, before: Known, after: Known, next_due: datetime | None
+) -> None:
+    """Write the credential's row with the next look at it, and of permissions and excess what changed."""
+    standing = {**asdict(after.credential), **asdict(after.tally), "last_outcome": after.outcome, "next_due": next_due}
+    await conn.execute(_WRITE_CREDENTIAL, {**standing, "of_credential": credential_id})
     written, removed = difference(before.permissions, after.permissions)
     await upsert(conn, PERMISSION_STATE, [_permission_row(credential_id, key, was) for key, was in written.items()])
     await _remove(conn, PERMISSION_STATE, "permission_id", credential_id, removed)

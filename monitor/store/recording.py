@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.report import CheckReport, Outcome, Verdict
@@ -17,6 +17,18 @@ from monitor.store.statements import upsert
 from monitor.store.tables import CAUSE, CHECK, CREDENTIAL, DRIFT_EVENT, INCIDENT, REFUSAL, TENANT
 
 RENEW_REFUSALS_AFTER = timedelta(days=1)
+
+# Of every check, so they are put together once: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_C = CREDENTIAL.c
+_NEWEST = select(_C.id).where(_C.id == bindparam("credential_id"), _C.epoch == bindparam("epoch")).with_for_update()
+_SUMMARY = insert(CHECK).returning(CHECK.c.id)
+_OPEN = select(INCIDENT.c.id).where(INCIDENT.c.tenant_id == bindparam("tenant_id"), INCIDENT.c.resolved_at.is_(None))
+_TROUBLE = select(
+    _OPEN.scalar_subquery(),
+    func.coalesce(func.sum(_C.missing), 0),
+    func.count().filter(_C.state != "ok"),
+    func.coalesce(func.sum(_C.suspects + _C.carried), 0) + func.count(_C.suspect_state),
+).where(_C.tenant_id == bindparam("tenant_id"), _C.removed_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +52,23 @@ async def record(
         before = await known.load(conn, claim.credential_id)
         turn = compare(before, report, fingerprint, now, policy)
         check_id = await _write_summary(conn, claim, report, fingerprint, now)
-        if turn.known != before:
-            await known.save(conn, claim.credential_id, before, turn.known)
-        await _remember_refusals(conn, claim.credential_id, turn, now)
         due = next_due(key_of(claim.tenant_id, claim.label), now, policy.interval, turn.look_again)
-        await _plan(conn, claim.credential_id, due)
+        if turn.known == before:
+            await _plan(conn, claim.credential_id, due)
+        else:
+            await known.save(conn, claim.credential_id, before, turn.known, due)
+        await _remember_refusals(conn, claim.credential_id, turn, now)
         taken = await follow(conn, claim.tenant_id, claim.credential_id, turn, check_id, now)
         return Recorded(turn.known.outcome, turn.events, taken, due)
 
 
 async def lock_tenant(conn: AsyncConnection, tenant_id: str) -> None:
-    """Held to the end of the transaction: what is written about a tenant is written by one at a time."""
-    await conn.execute(select(TENANT.c.id).where(TENANT.c.id == tenant_id).with_for_update())
+    """Held to the end of the transaction: what is written about a tenant is written by one at a time.
+
+    On SQLite everything is.
+    """
+    if conn.dialect.name != "sqlite":
+        await conn.execute(select(TENANT.c.id).where(TENANT.c.id == tenant_id).with_for_update())
 
 
 async def follow(
@@ -79,9 +96,9 @@ async def follow(
 
 async def settle_incident(conn: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Step, int | None]:
     """Open, keep or resolve the tenant's incident as its credentials stand now; the incident concerned, if any."""
-    its_open = (INCIDENT.c.tenant_id == tenant_id) & INCIDENT.c.resolved_at.is_(None)
-    open_id: int | None = (await conn.execute(select(INCIDENT.c.id).where(its_open))).scalar_one_or_none()
-    taken = step(open_id is not None, await _trouble(conn, tenant_id))
+    open_id: int | None
+    open_id, *trouble = (await conn.execute(_TROUBLE, {"tenant_id": tenant_id})).one()
+    taken = step(open_id is not None, Trouble(*trouble))
     if taken is Step.OPEN:
         opened = insert(INCIDENT).values(tenant_id=tenant_id, opened_at=now).returning(INCIDENT.c.id)
         open_id = (await conn.execute(opened)).scalar_one()
@@ -92,18 +109,8 @@ async def settle_incident(conn: AsyncConnection, tenant_id: str, now: datetime) 
 
 async def _is_newest(conn: AsyncConnection, claim: Claim) -> bool:
     """The row stays locked, so that nobody can claim the credential anew before this is written."""
-    mine = (CREDENTIAL.c.id == claim.credential_id) & (CREDENTIAL.c.epoch == claim.epoch)
-    return (await conn.execute(select(CREDENTIAL.c.id).where(mine).with_for_update())).first() is not None
-
-
-async def _trouble(conn: AsyncConnection, tenant_id: str) -> Trouble:
-    c = CREDENTIAL.c
-    statement = select(
-        func.coalesce(func.sum(c.missing), 0),
-        func.count().filter(c.state != "ok"),
-        func.coalesce(func.sum(c.suspects + c.carried), 0) + func.count(c.suspect_state),
-    ).where(c.tenant_id == tenant_id, c.removed_at.is_(None))
-    return Trouble(*(await conn.execute(statement)).one())
+    mine = {"credential_id": claim.credential_id, "epoch": claim.epoch}
+    return (await conn.execute(_NEWEST, mine)).first() is not None
 
 
 async def _write_summary(
@@ -130,7 +137,7 @@ async def _write_summary(
         "requests": report.requests,
         "partial": report.partial,
     }
-    written: int = (await conn.execute(insert(CHECK).values(row).returning(CHECK.c.id))).scalar_one()
+    written: int = (await conn.execute(_SUMMARY, row)).scalar_one()
     return written
 
 
@@ -138,6 +145,8 @@ async def _remember_refusals(conn: AsyncConnection, credential_id: int, turn: Tu
     ours = REFUSAL.c.credential_id == credential_id
     if turn.replaced:
         await conn.execute(delete(REFUSAL).where(ours))
+    if not turn.refused:
+        return
     recent = select(REFUSAL.c.endpoint).where(ours, REFUSAL.c.seen_at.between(now - RENEW_REFUSALS_AFTER, now + AHEAD))
     stale = turn.refused - set((await conn.execute(recent)).scalars())
     fingerprint = turn.known.credential.fingerprint

@@ -219,7 +219,7 @@ async def _misconfigure(
     before = await known.load(conn, credential_id)
     report = CheckReport("", "", "", CredentialState.MISCONFIGURED, wanted.problem or "", findings=())
     turn = compare(before, report, None, now, policy)
-    await known.save(conn, credential_id, before, turn.known)
+    await known.save(conn, credential_id, before, turn.known, next_due=None)
     await follow(conn, wanted.tenant_id, credential_id, turn, None, now)
 
 
