@@ -8,7 +8,7 @@ ARGS ?=
 ENGINE ?= docker
 export BUILDAH_FORMAT := docker
 
-.PHONY: demo test lint image image-test
+.PHONY: demo test lint bench image image-test
 
 demo: $(VENV)/.installed
 	@$(BIN)/harvest-monitor demo $(ARGS)
@@ -21,6 +21,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 image:
 	$(ENGINE) build $(ARGS) --tag harvest-monitor .

@@ -120,7 +120,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         raise ConfigurationError("\n".join(problems))
     for warning in settings.warnings_for_serving():
         log.warning("serving_with_a_gap", warning=warning)
-    async with _assembled(settings) as service:
+    async with assembled(settings) as service:
         address = settings.listen_address
         async with listening(application(service.metrics, service.reach_database), address.host, address.port) as url:
             clockwork = _clockwork(service)
@@ -138,7 +138,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
 
 
 @asynccontextmanager
-async def _assembled(settings: Settings) -> AsyncIterator[Service]:
+async def assembled(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as opened:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)

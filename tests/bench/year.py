@@ -163,6 +163,8 @@ _NO_ENDPOINT = Verdict.NOT_CHECKABLE
 class _Taken:
     """A mail server that takes every mail."""
 
+    longest = timedelta(minutes=1)
+
     async def send(self, message: EmailMessage) -> None:
         pass
 

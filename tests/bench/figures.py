@@ -1,0 +1,85 @@
+"""Figures, what was aimed at, and how they are shown: to people, as Markdown for the docs, as JSON."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`aim` is a bound that the value should keep, from above (`under`) or from below."""
+
+    what: str
+    value: float
+    unit: str = ""
+    aim: float | None = None
+    under: bool = True
+
+    @property
+    def met(self) -> bool | None:
+        if self.aim is None:
+            return None
+        return self.value < self.aim if self.under else self.value >= self.aim
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        aim = "" if self.aim is None else f"{'<' if self.under else '≥'} {_said(self.aim, self.unit)}"
+        return self.what, _said(self.value, self.unit), aim, {None: "", True: "met", False: "missed"}[self.met]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {"what": self.what, "value": self.value, "unit": self.unit, "aim": self.aim, "met": self.met}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one measurement gave, with what must be known to read it; `name` is what the command calls it."""
+
+    name: str
+    title: str
+    figures: Sequence[Figure] = field(default_factory=list)
+    notes: Sequence[str] = ()
+
+
+def _said(value: float, unit: str) -> str:
+    number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{number} {unit}".strip()
+
+
+def plain(parts: Iterable[Part]) -> str:
+    """A table for a terminal."""
+    lines = []
+    for part in parts:
+        lines += ["", part.title]
+        lines += [f"  {what:66} {value:>16} {aim:>12} {met}".rstrip() for what, value, aim, met in _rows(part)]
+        lines += [f"  {note}" for note in part.notes]
+    return "\n".join(lines)
+
+
+def markdown(parts: Iterable[Part]) -> str:
+    """The tables of docs/performance.md, each with the command that makes it."""
+    lines = []
+    for part in parts:
+        lines += ["", f"### {part.title}", "", f"`make bench ARGS={part.name}`"]
+        if part.figures:
+            lines += ["", "| | | aim | |", "|---|---|---|---|"]
+            lines += [f"| {' | '.join(row)} |" for row in _rows(part)]
+        lines += [f"\n{note}" for note in part.notes]
+    return "\n".join(lines).lstrip()
+
+
+def _rows(part: Part) -> list[tuple[str, str, str, str]]:
+    return [figure.cells for figure in part.figures]
+
+
+def document(parts: Iterable[Part], about: dict[str, Any]) -> dict[str, Any]:
+    shown = [
+        {
+            "name": part.name,
+            "title": part.title,
+            "figures": [figure.document for figure in part.figures],
+            "notes": list(part.notes),
+        }
+        for part in parts
+    ]
+    return {**about, "parts": shown}

@@ -1,0 +1,133 @@
+"""Memory and time as tenants grow, each size in a process of its own; and `serve` at its real pace with everybody."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from sqlite3 import connect
+from typing import Any
+
+from sqlalchemy import update
+
+from monitor.clock import utc_now
+from monitor.store.database import open_database
+from monitor.store.tables import CREDENTIAL
+from tests.bench.figures import Figure, Part
+from tests.bench.load import Took, service, sweep
+from tests.bench.machine import cpu_seconds, peak_megabytes
+from tests.bench.sizes import Sizes
+from tests.bench.vendor import Vendor
+from tests.command import serving
+
+MOST_MEGABYTES = 250
+MOST_OF_A_CORE = 5
+SETTLED_SECONDS = 45  # by then as many checks end as begin
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    took: Took
+    megabytes_before: float
+    megabytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """`serve` watched for so many seconds: its processor time, and the checks that it wrote down meanwhile."""
+
+    seconds: float
+    cpu_seconds: float
+    checks: int
+    megabytes: float
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.cpu_seconds / self.seconds
+
+
+def grow(address: str, requests_each: int, vendor: Vendor) -> Grown:
+    """A new service reads the tenants file and checks everybody once."""
+    return asyncio.run(_grow(address, requests_each, vendor))
+
+
+async def _grow(address: str, requests_each: int, vendor: Vendor) -> Grown:
+    before = peak_megabytes()
+    async with service(vendor.loaded(harvest_url=address), vendor.folder / "log") as ours:
+        took = await sweep(ours, range(1, vendor.tenants + 1), requests_each)
+        await ours.show()
+        await ours.look_back()
+    return Grown(took, before, peak_megabytes())
+
+
+def growth(grown: Mapping[int, Grown]) -> Part:
+    (fewest, few), *_, (most, many) = grown.items()
+    sizes = [
+        Figure(f"peak memory, {tenants:,} tenants", each.megabytes, "MB", MOST_MEGABYTES if tenants == most else None)
+        for tenants, each in grown.items()
+    ]
+    times = [
+        Figure(f"processor time for each tenant, {tenants:,} tenants", each.took.cpu_milliseconds_each, "ms")
+        for tenants, each in grown.items()
+    ]
+    each_more = (many.megabytes - few.megabytes) * 1000 / (most - fewest)
+    return Part(
+        "growth",
+        f"From {fewest:,} to {most:,} tenants: each checked once, the full table",
+        [*sizes, Figure("memory for each tenant more", each_more, "kB"), *times],
+        [f"An interpreter with everything imported is {few.megabytes_before:.0f} MB of it."],
+    )
+
+
+def pace(address: str, vendor: Vendor, sizes: Sizes) -> Part:
+    """`serve` on the database that `grow` left: with as many checks due as there are each day, then with none."""
+    settings = vendor.settings(
+        harvest_url=address, interval=sizes.interval, requests_per_second=sizes.requests_per_second
+    )
+    asyncio.run(_postpone(vendor, sizes, 0))
+    busy = _watch(vendor, settings, min(SETTLED_SECONDS, sizes.pace_seconds), sizes.pace_seconds)
+    asyncio.run(_postpone(vendor, sizes, sizes.idle_seconds * 2 + 10))
+    idle = _watch(vendor, settings, sizes.idle_seconds / 4, sizes.idle_seconds)
+    for_checks = (busy.percent - idle.percent) / 100 * busy.seconds
+    return Part(
+        "growth",
+        f"`serve` with {vendor.tenants:,} tenants, each checked every {sizes.interval}, "
+        f"{sizes.requests_per_second:g} requests a second",
+        [
+            Figure(f"share of one core, measured over {busy.seconds:.0f} s", busy.percent, "%", MOST_OF_A_CORE),
+            Figure(f"of that with nothing due, measured over {idle.seconds:.0f} s", idle.percent, "%"),
+            Figure("checks written down meanwhile", busy.checks),
+            Figure("checks a second", busy.checks / busy.seconds, "/s"),
+            Figure("processor time for each check", for_checks / max(1, busy.checks) * 1000, "ms"),
+            Figure("peak memory", busy.megabytes, "MB", MOST_MEGABYTES),
+        ],
+        ["Over http: TLS is not in it."],
+    )
+
+
+async def _postpone(vendor: Vendor, sizes: Sizes, seconds: float) -> None:
+    """What is due within so many seconds comes at the end of the interval."""
+    settings = vendor.loaded(interval=sizes.interval)
+    soon = utc_now() + timedelta(seconds=seconds)
+    db = await open_database(settings.database)
+    async with db.writing() as conn:
+        late = update(CREDENTIAL).where(CREDENTIAL.c.next_due < soon)
+        await conn.execute(late.values(next_due=utc_now() + settings.interval))
+    await db.close()
+
+
+def _watch(vendor: Vendor, settings: dict[str, Any], settling: float, seconds: float) -> Served:
+    with serving(vendor.folder, **settings) as served:
+        assert served.url
+        pid = served.process.pid
+        time.sleep(settling)
+        began, cpu, checks = time.perf_counter(), cpu_seconds(pid), _checks(vendor)
+        time.sleep(seconds)
+        took, used, written = time.perf_counter() - began, cpu_seconds(pid) - cpu, _checks(vendor) - checks
+        return Served(took, used, written, peak_megabytes(pid))
+
+
+def _checks(vendor: Vendor) -> int:
+    with closing(connect(vendor.database)) as conn:
+        return int(conn.execute("SELECT coalesce(max(id), 0) FROM check_summary").fetchone()[0])

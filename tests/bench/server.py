@@ -1,0 +1,76 @@
+"""A server that costs little: for every request of the full table one answer, written out beforehand.
+
+    python -m tests.bench.server CORE < answers.json
+
+It tells its port, and ends with its standard input.
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from tests.bench.answers import Exchange
+
+_HEAD = (
+    "HTTP/1.1 {status} Answer\r\nContent-Type: application/json; charset=utf-8\r\nX-RateLimit-Limit: 1000000\r\n"
+    "X-RateLimit-Remaining: 999999\r\nX-Request-ID: 00000000-0000-4000-8000-000000000000\r\n"
+    "Content-Length: {length}\r\n\r\n"
+)
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
+_NOT_IN_THE_TABLE = _HEAD.format(status=500, length=0).encode()
+
+
+@contextmanager
+def fast_server(table: Sequence[Exchange], core: int) -> Iterator[str]:
+    """Its address, for as long as it runs, on a core of its own. Whatever is not in the table is answered 500."""
+    written = {f"{e.entry.method} {e.entry.target}": _written(e).decode("latin-1") for e in table}
+    command = [sys.executable, "-m", "tests.bench.server", str(core)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(written) + "\n")
+        process.stdin.flush()
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()
+
+
+def _written(exchange: Exchange) -> bytes:
+    return _HEAD.format(status=exchange.status, length=len(exchange.body)).encode() + exchange.body
+
+
+class _Connection(asyncio.Protocol):
+    """One request after the other; a client that sends the next before it has its answer gets none."""
+
+    def __init__(self, answers: Mapping[bytes, bytes]) -> None:
+        self._answers = answers
+        self._read = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        head, _, body = self._read.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if len(head) == len(self._read) or len(body) < (int(length[1]) if length else 0):
+            return
+        self._read = b""
+        self._transport.write(self._answers.get(head.partition(b" HTTP/")[0], _NOT_IN_THE_TABLE))
+
+
+async def _main() -> None:
+    answers = {line.encode(): answer.encode("latin-1") for line, answer in json.loads(sys.stdin.readline()).items()}
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(answers), "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {int(sys.argv[1])})
+    asyncio.run(_main())

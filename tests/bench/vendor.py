@@ -1,0 +1,64 @@
+"""A vendor of any size: a tenants file, a key for each tenant, and the settings with which all of them are checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor import settings as settings_module
+from monitor.settings import Settings
+
+LABEL = "Gem Harvest API Key"
+
+_ROW = """\
+  - id: customer-{number:05}
+    name: Customer {number:05} Inc.
+    csm: {{name: Dana Reyes, email: dana.{number:05}@vendor.example}}
+    credential: {{kind: harvest-key, label: {label}, key: "file:{key}"}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    folder: Path
+    tenants: int
+
+    @classmethod
+    def of(cls, folder: Path, tenants: int) -> "Vendor":
+        """The files written out; every key is another."""
+        folder.mkdir(parents=True)
+        keys = folder / "keys"
+        keys.mkdir()
+        rows = []
+        for number in range(tenants):
+            (keys / f"{number:05}").write_text(key_of(number), "ascii")
+            (keys / f"{number:05}").chmod(0o600)
+            rows.append(_ROW.format(number=number, label=LABEL, key=keys / f"{number:05}"))
+        (folder / "tenants.yaml").write_text("tenants:\n" + "".join(rows), "utf-8")
+        return cls(folder, tenants)
+
+    @property
+    def tenants_file(self) -> Path:
+        return self.folder / "tenants.yaml"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "harvest-monitor.sqlite3"
+
+    def settings(self, **others: object) -> dict[str, object]:
+        """Politeness off, every write probe allowed, nobody written to; `others` hold over these."""
+        return {
+            "tenants": str(self.tenants_file),
+            "database_url": f"sqlite:///{self.database}",
+            "write_probes": "all",
+            "requests_per_second": 0,
+            "notices": "off",
+            "listen": "127.0.0.1:0",
+            **others,
+        }
+
+    def loaded(self, **others: object) -> Settings:
+        return settings_module.load(**self.settings(**others))
+
+
+def key_of(number: int) -> str:
+    """A key in the shape of Greenhouse's."""
+    return f"{number:032x}-{number % 10}"
