@@ -139,6 +139,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
 
 @asynccontextmanager
 async def assembled(settings: Settings) -> AsyncIterator[Service]:
+    """A service whose tenants are loaded, and of which nothing turns yet."""
     async with AsyncExitStack() as opened:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)

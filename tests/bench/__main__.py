@@ -15,10 +15,10 @@ import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,67 +28,79 @@ from tests.bench import growth, history, neighbour, pipeline, tenants_file
 from tests.bench.answers import Exchange, full_table
 from tests.bench.figures import Part, document, markdown, plain
 from tests.bench.machine import Cores, described
-from tests.bench.server import fast_server
+from tests.bench.server import Addresses, fast_server
 from tests.bench.sizes import FULL, QUICK, Sizes
 from tests.bench.vendor import Vendor
 
 PARTS = ("pipeline", "growth", "neighbour", "year", "tenants-file")
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Each measurement has a process of its own, on one core; what answers it is on another."""
 
-    address: str
+    cores: Cores
+    server: Addresses
     table: Sequence[Exchange]
     sizes: Sizes
     folder: Path
-    tell: Callable[[str], None]
-    parts: list[Part] = field(default_factory=list)
 
-    def run(self, names: Sequence[str]) -> list[Part]:
+    def run(self, names: Sequence[str]) -> Iterator[Part]:
         alone: dict[str, Callable[[Path], Part]] = {
-            "pipeline": partial(pipeline.measure, self.address, self.table, self.sizes),
-            "neighbour": partial(neighbour.measure, self.address, self.table, self.sizes),
+            "pipeline": partial(pipeline.measure, self.server.clear, self.table, self.sizes),
+            "neighbour": partial(neighbour.measure, self.server.clear, self.table, self.sizes, self.cores),
             "year": partial(history.measure, self.sizes),
             "tenants-file": partial(tenants_file.measure, self.sizes),
         }
         for name in names:
-            self.tell(name)
+            _tell(name)
             if name == "growth":
-                self._grow()
+                yield from self._grow()
             else:
                 (self.folder / name).mkdir()
-                self.parts.append(_apart(alone[name], self.folder / name))
-        return self.parts
+                yield _apart(self.cores.measured, alone[name], self.folder / name)
 
-    def _grow(self) -> None:
+    def _grow(self) -> Iterator[Part]:
         grown = {}
         for tenants in self.sizes.growth:
-            self.tell(f"growth: {tenants:,} tenants")
+            _tell(f"growth: {tenants:,} tenants")
             vendor = Vendor.of(self.folder / f"vendor-{tenants}", tenants)
-            grown[tenants] = _apart(growth.grow, self.address, len(self.table), vendor)
-        self.tell("growth: serve")
-        self.parts += [growth.growth(grown), growth.pace(self.address, vendor, self.sizes)]
+            grown[tenants] = _apart(self.cores.measured, growth.grow, self.server.clear, len(self.table), vendor)
+        yield growth.growth(grown)
+        _tell("growth: serve")
+        yield growth.pace(self.server.encrypted, vendor, self.sizes)
 
 
-def _apart(measure: Callable[..., Any], *arguments: Any) -> Any:
-    core = Cores.of_this_machine().measured
+def _apart(cores: frozenset[int], measure: Callable[..., Any], *arguments: Any) -> Any:
     new = multiprocessing.get_context("forkserver")
     new.set_forkserver_preload(["monitor.service", "tests.bench.pipeline", "tests.bench.year"])
-    with ProcessPoolExecutor(1, new, initializer=os.sched_setaffinity, initargs=(0, {core})) as one:
+    with ProcessPoolExecutor(1, new, initializer=os.sched_setaffinity, initargs=(0, cores)) as one:
         return one.submit(measure, *arguments).result()
 
 
-def bench(names: Sequence[str], sizes: Sizes, tell: Callable[[str], None]) -> list[Part]:
+def bench(names: Sequence[str], sizes: Sizes) -> Iterator[Part]:
+    """Each part as it is done."""
     table = asyncio.run(full_table())
+    cores = Cores.apart() if sizes.apart else Cores.shared()
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="harvest-monitor-bench-")))
-        address = opened.enter_context(fast_server(table, Cores.of_this_machine().other))
-        return Bench(address, table, sizes, folder, tell).run(names)
+        server = opened.enter_context(fast_server(table, cores.other))
+        yield from Bench(cores, server, table, sizes, folder).run(names)
 
 
 def main(arguments: Sequence[str]) -> None:
+    given = _arguments(arguments)
+    date, machine = datetime.now(UTC).date().isoformat(), described()
+    parts = bench(given.parts or PARTS, QUICK if given.quick else FULL)
+    if given.json:
+        print(json.dumps(document(parts, date=date, machine=machine, quick=given.quick), indent=2, ensure_ascii=False))
+        return
+    print(f"{date}: {machine}", flush=True)
+    for part in parts:
+        print(f"\n{markdown(part) if given.markdown else plain(part)}", flush=True)
+
+
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -100,14 +112,7 @@ def main(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    parts = bench(given.parts or PARTS, QUICK if given.quick else FULL, _tell)
-    about = {"date": datetime.now(UTC).date().isoformat(), "machine": described(), "quick": given.quick}
-    if given.json:
-        print(json.dumps(document(parts, about), indent=2, ensure_ascii=False))
-    elif given.markdown:
-        print(f"{about['date']}, {about['machine']}\n\n{markdown(parts)}")
-    else:
-        print(f"{about['machine']}{plain(parts)}")
+    return given
 
 
 def _tell(what: str) -> None:

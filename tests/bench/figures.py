@@ -1,5 +1,6 @@
 """Figures, what was aimed at, and how they are shown: to people, as Markdown for the docs, as JSON."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,33 +47,27 @@ def _said(value: float, unit: str) -> str:
     return f"{number} {unit}".strip()
 
 
-def plain(parts: Iterable[Part]) -> str:
+def plain(part: Part) -> str:
     """A table for a terminal."""
-    lines = []
-    for part in parts:
-        lines += ["", part.title]
-        lines += [f"  {what:66} {value:>16} {aim:>12} {met}".rstrip() for what, value, aim, met in _rows(part)]
-        lines += [f"  {note}" for note in part.notes]
-    return "\n".join(lines)
+    rows = [f"  {what:66} {value:>16} {aim:>12} {met}".rstrip() for what, value, aim, met in _rows(part)]
+    notes = [textwrap.fill(note, 110, initial_indent="  ", subsequent_indent="  ") for note in part.notes]
+    return "\n".join([part.title, *rows, *notes])
 
 
-def markdown(parts: Iterable[Part]) -> str:
-    """The tables of docs/performance.md, each with the command that makes it."""
-    lines = []
-    for part in parts:
-        lines += ["", f"### {part.title}", "", f"`make bench ARGS={part.name}`"]
-        if part.figures:
-            lines += ["", "| | | aim | |", "|---|---|---|---|"]
-            lines += [f"| {' | '.join(row)} |" for row in _rows(part)]
-        lines += [f"\n{note}" for note in part.notes]
-    return "\n".join(lines).lstrip()
+def markdown(part: Part) -> str:
+    """The table as docs/performance.md has it, with the command that makes it."""
+    rows = [f"| {' | '.join(row)} |" for row in _rows(part)]
+    table = ["| | | aim | |", "|---|---|---|---|", *rows, ""] if rows else []
+    notes = [textwrap.fill(note, 120) for note in part.notes]
+    return "\n".join([f"### {part.title}", "", f"`make bench ARGS={part.name}`", "", *table, *notes]).rstrip()
 
 
 def _rows(part: Part) -> list[tuple[str, str, str, str]]:
     return [figure.cells for figure in part.figures]
 
 
-def document(parts: Iterable[Part], about: dict[str, Any]) -> dict[str, Any]:
+def document(parts: Iterable[Part], **about: object) -> dict[str, Any]:
+    """What the whole bench gave, for programs."""
     shown = [
         {
             "name": part.name,

@@ -20,6 +20,7 @@ from tests.bench.machine import cpu_seconds, peak_megabytes
 from tests.bench.sizes import Sizes
 from tests.bench.vendor import Vendor
 from tests.command import serving
+from tests.mail import AUTHORITY
 
 MOST_MEGABYTES = 250
 MOST_OF_A_CORE = 5
@@ -83,13 +84,16 @@ def growth(grown: Mapping[int, Grown]) -> Part:
 def pace(address: str, vendor: Vendor, sizes: Sizes) -> Part:
     """`serve` on the database that `grow` left: with as many checks due as there are each day, then with none."""
     settings = vendor.settings(
-        harvest_url=address, interval=sizes.interval, requests_per_second=sizes.requests_per_second
+        harvest_url=address,
+        ca_bundle=AUTHORITY,
+        interval=sizes.interval,
+        requests_per_second=sizes.requests_per_second,
     )
     asyncio.run(_postpone(vendor, sizes, 0))
     busy = _watch(vendor, settings, min(SETTLED_SECONDS, sizes.pace_seconds), sizes.pace_seconds)
     asyncio.run(_postpone(vendor, sizes, sizes.idle_seconds * 2 + 10))
     idle = _watch(vendor, settings, sizes.idle_seconds / 4, sizes.idle_seconds)
-    for_checks = (busy.percent - idle.percent) / 100 * busy.seconds
+    for_checks = max(0, busy.percent - idle.percent) / 100 * busy.seconds
     return Part(
         "growth",
         f"`serve` with {vendor.tenants:,} tenants, each checked every {sizes.interval}, "
@@ -102,7 +106,7 @@ def pace(address: str, vendor: Vendor, sizes: Sizes) -> Part:
             Figure("processor time for each check", for_checks / max(1, busy.checks) * 1000, "ms"),
             Figure("peak memory", busy.megabytes, "MB", MOST_MEGABYTES),
         ],
-        ["Over http: TLS is not in it."],
+        ["Over https, with a connection for each check, as Greenhouse is asked."],
     )
 
 
@@ -130,4 +134,4 @@ def _watch(vendor: Vendor, settings: dict[str, Any], settling: float, seconds: f
 
 def _checks(vendor: Vendor) -> int:
     with closing(connect(vendor.database)) as conn:
-        return int(conn.execute("SELECT coalesce(max(id), 0) FROM check_summary").fetchone()[0])
+        return int(conn.execute("SELECT count(*) FROM check_summary WHERE outcome = 'compliant'").fetchone()[0])

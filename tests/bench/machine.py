@@ -12,15 +12,22 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """One core for what is measured and another for what answers it; the same one where there is no other."""
+    """Those for what is measured, and those for what answers it."""
 
-    measured: int
-    other: int
+    measured: frozenset[int]
+    other: frozenset[int]
 
     @classmethod
-    def of_this_machine(cls) -> "Cores":
+    def apart(cls) -> "Cores":
+        """One for each; the same one where there is no other."""
         usable = sorted(os.sched_getaffinity(0))
-        return cls(usable[0], usable[-1])
+        return cls(frozenset(usable[:1]), frozenset(usable[-1:]))
+
+    @classmethod
+    def shared(cls) -> "Cores":
+        """All for both, so that small sizes are soon done on a busy machine."""
+        usable = frozenset(os.sched_getaffinity(0))
+        return cls(usable, usable)
 
 
 def cpu_seconds(pid: int | str = "self") -> float:

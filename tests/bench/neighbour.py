@@ -25,14 +25,13 @@ _PROBE = {"prober": "http", "timeout": "10s", "http": {"headers": _HEADERS, "pre
 _LISTENS_WITHIN_SECONDS = 10
 
 
-def measure(address: str, table: Sequence[Exchange], sizes: Sizes, folder: Path) -> Part:
+def measure(address: str, table: Sequence[Exchange], sizes: Sizes, cores: Cores, folder: Path) -> Part:
     title = f"Beside us: {PACKAGE}, {sizes.probes:,} probes of the same server"
     program = shutil.which(PACKAGE)
     if program is None:
         return Part("neighbour", title, [], [f"Left out: {PACKAGE} is not installed (`apt-get install {PACKAGE}`)."])
     gets = [e.entry.target for e in table if e.entry.method == "GET" and e.status == 200]
-    cores = Cores.of_this_machine()
-    os.sched_setaffinity(0, {cores.other})
+    os.sched_setaffinity(0, cores.other)
     with _exporter(program, folder, cores.measured) as (exporter, pid):
         return asyncio.run(_measure(title, exporter, pid, [address + target for target in gets], sizes.probes))
 
@@ -60,17 +59,15 @@ async def _measure(title: str, exporter: str, pid: int, targets: Sequence[str], 
 
 
 @contextmanager
-def _exporter(program: str, folder: Path, core: int) -> Iterator[tuple[str, int]]:
-    """Its address and process, on one core."""
+def _exporter(program: str, folder: Path, cores: frozenset[int]) -> Iterator[tuple[str, int]]:
+    """Its address and process, on these cores."""
     configuration = folder / "blackbox.json"
     configuration.write_text(json.dumps({"modules": {"json": _PROBE}}), "utf-8")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     command = [program, f"--config.file={configuration}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
-    process = subprocess.Popen(
-        ["taskset", "--cpu-list", str(core), *command], stdin=subprocess.DEVNULL, env={**os.environ, "GOMAXPROCS": "1"}
-    )
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, cores))
     try:
         _wait_for(process, port)
         yield f"http://127.0.0.1:{port}", process.pid

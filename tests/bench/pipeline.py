@@ -58,9 +58,13 @@ def _rates(took: Mapping[str, Took]) -> list[Figure]:
 
 
 def _costs(took: Mapping[str, Took]) -> list[Figure]:
+    later = took[LATER]
     return [
-        Figure(f"processor time for each tenant: {name}", took[name].cpu_milliseconds_each, "ms")
-        for name in (BARE, FIRST, LATER)
+        *(
+            Figure(f"processor time for each tenant: {name}", took[name].cpu_milliseconds_each, "ms")
+            for name in (BARE, FIRST, LATER)
+        ),
+        Figure("processor time for each request: a later sweep", later.cpu_seconds / later.requests * 1e6, "µs"),
     ]
 
 

@@ -1,8 +1,8 @@
 """A server that costs little: for every request of the full table one answer, written out beforehand.
 
-    python -m tests.bench.server CORE < answers.json
+    python -m tests.bench.server < answers.json
 
-It tells its port, and ends with its standard input.
+It tells its ports, for http and for https, and ends with its standard input.
 """
 
 import asyncio
@@ -13,8 +13,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from tests.bench.answers import Exchange
+from tests.mail import server_tls
 
 _HEAD = (
     "HTTP/1.1 {status} Answer\r\nContent-Type: application/json; charset=utf-8\r\nX-RateLimit-Limit: 1000000\r\n"
@@ -25,17 +27,24 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
 _NOT_IN_THE_TABLE = _HEAD.format(status=500, length=0).encode()
 
 
+class Addresses(NamedTuple):
+    clear: str
+    encrypted: str
+
+
 @contextmanager
-def fast_server(table: Sequence[Exchange], core: int) -> Iterator[str]:
-    """Its address, for as long as it runs, on a core of its own. Whatever is not in the table is answered 500."""
+def fast_server(table: Sequence[Exchange], cores: frozenset[int]) -> Iterator[Addresses]:
+    """On these cores, for as long as the context lasts. Whatever is not in the table is answered 500."""
     written = {f"{e.entry.method} {e.entry.target}": _written(e).decode("latin-1") for e in table}
-    command = [sys.executable, "-m", "tests.bench.server", str(core)]
+    command = [sys.executable, "-m", "tests.bench.server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        os.sched_setaffinity(process.pid, cores)
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(written) + "\n")
         process.stdin.flush()
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        clear, encrypted = process.stdout.readline().split()
+        yield Addresses(f"http://127.0.0.1:{clear}", f"https://localhost:{encrypted}")
         process.stdin.close()
 
 
@@ -66,11 +75,11 @@ class _Connection(asyncio.Protocol):
 
 async def _main() -> None:
     answers = {line.encode(): answer.encode("latin-1") for line, answer in json.loads(sys.stdin.readline()).items()}
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(answers), "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    listen = asyncio.get_running_loop().create_server
+    servers = [await listen(lambda: _Connection(answers), "127.0.0.1", 0, ssl=tls) for tls in (None, server_tls())]
+    print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, {int(sys.argv[1])})
     asyncio.run(_main())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """`everybody` is the number of tenants that figures are scaled to, and the largest of `growth` is run with."""
+    """`apart`: what is measured has a core of its own. `serve` is watched with the largest of `growth`."""
 
     pipeline: int
     block: int
@@ -19,6 +19,7 @@ class Sizes:
     probes: int
     interval: str = "4h"
     requests_per_second: float = 2
+    apart: bool = True
 
 
 FULL = Sizes(
@@ -39,11 +40,12 @@ QUICK = Sizes(
     profile=2,
     growth=(2, 4),
     idle_seconds=0.5,
-    pace_seconds=1,
+    pace_seconds=1.5,
     rows=20,
     year_tenants=1,
     year_days=2,
     probes=20,
-    interval="5s",
+    interval="1s",
     requests_per_second=0,
+    apart=False,
 )

@@ -20,7 +20,7 @@ def shown() -> dict[str, Any]:
     """What `--quick --json` prints."""
     command = [sys.executable, "-m", "tests.bench", "--quick", "--json"]
     environment = {**bare_environment(ROOT, {}), "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     document: dict[str, Any] = json.loads(result.stdout)
     return document

@@ -23,11 +23,11 @@ def test_an_aim_is_a_bound_from_above_or_from_below() -> None:
 
 def test_each_form_has_every_figure() -> None:
     """People, the docs and programs read the same; the docs name the command."""
-    (line,) = [line for line in plain([PART]).splitlines() if "speed" in line]
+    (line,) = [line for line in plain(PART).splitlines() if "speed" in line]
     assert line.split() == ["speed", "1,234", "km/h", "<", "2,000", "km/h", "met"]
-    assert "`make bench ARGS=speed`" in markdown([PART])
-    assert "| speed | 1,234 km/h | < 2,000 km/h | met |" in markdown([PART])
-    (shown,) = document([PART], {"date": "2026-11-24"})["parts"]
+    assert "`make bench ARGS=speed`" in markdown(PART)
+    assert "| speed | 1,234 km/h | < 2,000 km/h | met |" in markdown(PART)
+    (shown,) = document([PART], date="2026-11-24")["parts"]
     assert [figure["value"] for figure in shown["figures"]] == [4, 1234.5]
     assert shown["notes"] == ["Downhill."]
 
