@@ -3,6 +3,7 @@
 No label names a tenant or a permission: those are for `history`.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -119,6 +120,12 @@ class Metrics:
     def _gauge_of_build(self, version: str) -> None:
         build = Gauge("build_info", "1, with the version", ["version"], namespace=PREFIX, registry=self._registry)
         build.labels(version).set(1)
+
+    def count_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Export how many tasks this loop has, at each scrape."""
+        text = "Things the process is doing or waiting for at once"
+        tasks = Gauge("tasks", text, namespace=PREFIX, registry=self._registry)
+        tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
     def set_interval(self, interval: timedelta) -> None:
         """Export the setting, so that a rule on sweeps needs no number of its own."""

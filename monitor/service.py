@@ -146,6 +146,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
         key = await noted_key(db, settings, utc_now())
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
+        metrics.count_tasks(asyncio.get_running_loop())
         policy = Policy(settings.confirm_after, settings.interval)
         watched = watchlist(settings, db, metrics)
         await _first_load(watched, db)

@@ -1,4 +1,6 @@
+import asyncio
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,14 +63,17 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 @pytest.fixture
-def metrics() -> Metrics:
+def metrics() -> Iterator[Metrics]:
     """With one of everything, so that every series there can be is there."""
     metrics = Metrics("0.1.0")
     metrics.request(catalogue().entry("GET /v1/jobs"), Answer(AnswerKind.JSON, 200))
     metrics.set_interval(timedelta(hours=4))
+    loop = asyncio.new_event_loop()
+    metrics.count_tasks(loop)
     metrics.expect_beats(["tick", "prune"])
     metrics.show(SNAPSHOT)
-    return metrics
+    yield metrics
+    loop.close()
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
@@ -236,3 +241,15 @@ def test_a_paused_check_is_counted_as_such_and_as_nothing_else(metrics: Metrics)
     assert value(metrics, "checks_total", outcome="undecided", kind="harvest-key") == 0
     assert value(metrics, "verdicts_total", verdict="undecided") == 0
     assert value(metrics, "check_duration_seconds_count") == 0
+
+
+async def test_tasks_are_counted_at_each_scrape() -> None:
+    """One more while it goes on, and gone again."""
+    metrics = Metrics("0.1.0")
+    metrics.count_tasks(asyncio.get_running_loop())
+    before = value(metrics, "tasks")
+    more = asyncio.create_task(asyncio.sleep(60))
+    assert value(metrics, "tasks") == before + 1
+    more.cancel()
+    await asyncio.wait({more})
+    assert value(metrics, "tasks") == before
