@@ -121,8 +121,18 @@ def starttls(sink: Sink) -> Callable[[], Server]:
 async def listening(
     protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[int]:
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port, ssl=tls)
+    """Whoever is still connected at the end is hung up on."""
+    made: list[asyncio.BaseProtocol] = []
+
+    def connected() -> asyncio.BaseProtocol:
+        made.append(protocol())
+        return made[-1]
+
+    server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for transport in {getattr(each, "transport", None) for each in made} - {None}:
+            transport.abort()
+        await asyncio.sleep(0)

@@ -15,25 +15,25 @@ Address = TypeVar("Address")
 @contextmanager
 def beside(server: Callable[[], AbstractAsyncContextManager[Address]]) -> Iterator[Address]:
     """The server's address for as long as the context lasts."""
-    loop = asyncio.new_event_loop()
-    stop, ready = asyncio.Event(), threading.Event()
-    address: list[Address] = []
+    ready = threading.Event()
+    found: list[tuple[asyncio.AbstractEventLoop, asyncio.Event, Address]] = []
 
     async def serve() -> None:
-        async with server() as found:
-            address.append(found)
+        stop = asyncio.Event()
+        async with server() as address:
+            found.append((asyncio.get_running_loop(), stop, address))
             ready.set()
             await stop.wait()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
         assert ready.wait(10)
-        yield address[0]
+        yield found[0][2]
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        for loop, stop, _ in found:
+            loop.call_soon_threadsafe(stop.set)
         thread.join(10)
-        loop.close()
 
 
 @contextmanager
