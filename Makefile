@@ -8,13 +8,20 @@ ARGS ?=
 ENGINE ?= docker
 export BUILDAH_FORMAT := docker
 
-.PHONY: demo test lint bench image image-test
+.PHONY: demo test lint bench faults soak image image-test
 
 demo: $(VENV)/.installed
 	@$(BIN)/harvest-monitor demo $(ARGS)
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+# A quarter of an hour: the table in docs/reliability.md.
+faults: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+soak: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
