@@ -1,0 +1,113 @@
+"""Rehearsals as docs/rehearsals.md has them typed: the stage is set in a real shell, and trouble looks as it says."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.command import COMMAND, SECONDS, bare_environment, until
+from tests.rehearsals import Rehearsal, blocks, rehearsals
+
+QUICKER = {'interval = "10s"': 'interval = "5s"', 'confirm_after = "8s"': 'confirm_after = "1s"'}
+QUICKER |= {'settle = "12s"': 'settle = "1s"'}
+
+
+@contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports that nobody listens on, and that nobody else is given meanwhile."""
+    taken = [socket.socket() for _ in range(count)]
+    for each in taken:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        each.bind(("127.0.0.1", 0))
+    yield [each.getsockname()[1] for each in taken]
+    for each in taken:
+        each.close()
+
+
+@dataclass
+class Stage:
+    """The shell in which everything is typed; the ports and waits of the page are replaced by our own."""
+
+    folder: Path
+    shell: subprocess.Popen[str]
+    ports: dict[str, str]
+
+    def type(self, text: str) -> None:
+        assert self.shell.stdin
+        url = f"--url http://127.0.0.1:{self.ports['8765']}"
+        text = re.sub(r"(harvest-monitor sandbox (?:fault [a-z]+|[a-z]+))", rf"\1 {url}", text)
+        for old, new in self.ports.items():
+            text = text.replace(old, new)
+        self.shell.stdin.write(text + "\n")
+        self.shell.stdin.flush()
+
+    @property
+    def log(self) -> str:
+        file = self.folder / "serve.log"
+        return file.read_text("utf-8") if file.exists() else ""
+
+    def get(self, port: str, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    @property
+    def subjects(self) -> str:
+        return "\n".join(mail["subject"] for mail in json.loads(self.get("8765", "/_sandbox/mails"))["mails"])
+
+    def seen(self, rehearsal: Rehearsal) -> None:
+        """Everything that a row tells to look for."""
+        until(lambda: all(piece in self.log for piece in rehearsal.logged))
+        until(lambda: all(name in self.get("9808", "/metrics") for name in rehearsal.metrics))
+        until(lambda: all(words in self.subjects for words in rehearsal.mails))
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    environment = bare_environment(tmp_path, {})
+    environment["PATH"] = f"{COMMAND.parent}:{environment['PATH']}"
+    with free_ports(3) as ports, (tmp_path / "shell.log").open("w") as said:
+        shell = subprocess.Popen(
+            ["/bin/bash"], cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=said, stderr=said, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        made = Stage(tmp_path, shell, dict(zip(("8765", "8766", "9808"), map(str, ports), strict=True)))
+        try:
+            yield made
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+            shell.communicate(timeout=SECONDS)
+
+
+def test_the_stage_serves_and_trouble_looks_as_told(stage: Stage) -> None:
+    """A permission is unticked and a write probe accepted: seen in log, metrics and mails, until it is ended."""
+    setting, *_ = blocks()
+    for old, new in QUICKER.items():
+        assert old in setting
+        setting = setting.replace(old, new)
+    stage.type(setting)
+    until(lambda: stage.log.count("outcome=compliant") >= 6)
+
+    rows = [rehearsals()[name] for name in ("permission unticked", "a write probe is accepted")]
+    for row in rows:
+        for command in row.commands:
+            stage.type(command)
+    for row in rows:
+        stage.seen(row)
+    for row in rows:
+        stage.type(row.endings[0])
+    until(lambda: "is back" in stage.subjects)
+
+    stage.type(blocks()[1] + "exit 0")
+    assert stage.shell.wait(timeout=SECONDS) == 0
+    assert "stopped" in stage.log
+    assert "error" not in (stage.folder / "shell.log").read_text("utf-8").lower()
