@@ -1,11 +1,13 @@
 """`sandbox weather|fault|mails`: trouble in a sandbox that runs, and the mails that it took."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 import typer
 
 from monitor.cli.output import print_json, print_table
+from monitor.sandbox.mail_faults import OF_CONNECTION
 from monitor.sandbox.remote import Remote
 from monitor.settings import parse_duration
 
@@ -176,7 +178,7 @@ def _show(remote: Remote, as_json: bool) -> None:
                 str(each["number"]),
                 side,
                 each["weather"] or "",
-                each["kind"],
+                _described(each),
                 one or "all",
                 str(each["hits"]),
                 "" if each["times"] is None else str(each["times"]),
@@ -186,3 +188,13 @@ def _show(remote: Remote, as_json: bool) -> None:
         ],
         empty="nothing is wrong",
     )
+
+
+def _described(fault: Mapping[str, Any]) -> str:
+    """Its kind, and what narrows it: `slow on POST /v1/jobs`, `answer at rcpt`."""
+    if fault["kind"] in OF_CONNECTION:
+        return str(fault["kind"])
+    if "step" in fault:
+        return f"{fault['kind']} at {fault['step']}"
+    path = " ".join(part for part in (fault["method"], fault["prefix"]) if part and part != "/")
+    return f"{fault['kind']} on {path}" if path else str(fault["kind"])

@@ -31,7 +31,7 @@ class MailStep(StrEnum):
 
 
 _WITH_RECIPIENT = (MailStep.RCPT, MailStep.DATA, MailStep.TAKEN)
-_OF_CONNECTION = (MailFaultKind.REFUSED, MailFaultKind.NO_STARTTLS)
+OF_CONNECTION = (MailFaultKind.REFUSED, MailFaultKind.NO_STARTTLS)
 
 
 class MailFault(Spell):
@@ -47,7 +47,7 @@ class MailFault(Spell):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "MailFault":
-        if self.kind in _OF_CONNECTION and (self.recipient, self.times, self.tries, self.share) != (
+        if self.kind in OF_CONNECTION and (self.recipient, self.times, self.tries, self.share) != (
             None,
             None,
             None,
@@ -68,7 +68,7 @@ class MailFault(Spell):
         return hits == self.tries
 
     def hits(self, step: MailStep, recipients: Sequence[str]) -> bool:
-        if self.kind in _OF_CONNECTION or step is not self.step:
+        if self.kind in OF_CONNECTION or step is not self.step:
             return False
         return self.recipient is None or self.recipient in recipients
 

@@ -83,6 +83,17 @@ def test_faults_are_added_listed_and_ended(told: Told) -> None:
     assert told("fault", "clear") == {"faults": [], "mail_faults": []}
 
 
+def test_the_table_says_what_narrows_a_fault(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two faults of a kind are told apart: by method and path, or by the step of a delivery."""
+    told("fault", "add", "slow", "method=POST", "prefix=/v1/jobs")
+    told("fault", "add", "slow")
+    told("fault", "add-mail", "answer", "step=data")
+    told("fault", "add-mail", "refused")
+    assert cli.run(["sandbox", "fault", "list", "--url", told.url]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[3] for row in rows] == ["slow on POST /v1/jobs", "slow", "answer at data", "refused"]
+
+
 def ticked(sandbox: Sandbox, endpoint: str) -> list[str]:
     """Whose keys may use it."""
     keys = [key for account in sandbox.accounts.values() for key in account.keys.values()]
