@@ -47,20 +47,34 @@ async def noted_key(db: Database, settings: Settings, now: datetime) -> bytes:
 
     ConfigurationError where it is another one, or gone: with a new one every credential would look replaced.
     """
+    key = await known_key(db, settings)
+    if key is None:
+        key = installation_key(settings)
+        async with db.writing() as conn:
+            known = await stored.note_key(conn, key_check(key), now)
+        _insist_on_known(known, key, db, settings)
+    return key
+
+
+async def known_key(db: Database, settings: Settings) -> bytes | None:
+    """As `noted_key`, but nothing is made or noted; None where the database was never used with a key."""
     async with db.reading() as conn:
         known = await stored.key_check(conn)
     path = key_path(settings)
-    if known is not None and not path.exists():
+    if known is None:
+        return None
+    if not path.exists():
         raise ConfigurationError(f"{path}: the installation's key is not there: {_PUT_BACK}")
     key = installation_key(settings)
-    if known is None:
-        async with db.writing() as conn:
-            known = await stored.note_key(conn, key_check(key), now)
+    _insist_on_known(known, key, db, settings)
+    return key
+
+
+def _insist_on_known(known: str | None, key: bytes, db: Database, settings: Settings) -> None:
     if known != key_check(key):
         raise ConfigurationError(
-            f"{path}: this is not the key that the fingerprints in {db.name} were made with: {_PUT_BACK}"
+            f"{key_path(settings)}: this is not the key that the fingerprints in {db.name} were made with: {_PUT_BACK}"
         )
-    return key
 
 
 def key_check(key: bytes) -> str:

@@ -1,4 +1,4 @@
-"""`db upgrade|prune|accept-key`; backup and restore are in `backup`."""
+"""`db upgrade|prune|accept-key`; check is in `db_check`, backup and restore are in `backup`."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import typer
 
 from monitor import settings as settings_module
-from monitor.cli import backup
+from monitor.cli import backup, db_check
 from monitor.cli.output import print_json, print_table
 from monitor.cli.records import moment, who, with_database
 from monitor.clock import utc_now
@@ -18,6 +18,7 @@ from monitor.store import installation
 from monitor.store.database import Database
 
 app = typer.Typer(help="Look after the database.", no_args_is_help=True)
+app.command("check", epilog=db_check.EXAMPLE)(db_check.check)
 app.command("backup", epilog=backup.BACKUP_EXAMPLE)(backup.backup)
 app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore)
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy import URL
+
 from monitor import settings as settings_module
 from monitor.errors import StoreError
 from monitor.settings import Settings
@@ -17,13 +19,17 @@ Answer = TypeVar("Answer")
 
 def with_database(ask: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
     """Open the settings' database, ask, close; StoreError if there is none yet."""
-    url = settings_module.load().database
+    insist_on_file(settings_module.load().database)
+    return with_new_database(ask)
+
+
+def insist_on_file(url: URL) -> None:
+    """StoreError where there is no SQLite file of that name."""
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise StoreError(
             f"there is no database {url.database} yet: start `harvest-monitor serve`, or name the right one in "
             "HARVEST_MONITOR_DATABASE_URL"
         )
-    return with_new_database(ask)
 
 
 def with_new_database(act: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -59,10 +59,10 @@ _PRAGMAS = (
 class Database:
     """`url` comes from monitor.addresses.database_address. Nothing is opened before the first transaction."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, engine: AsyncEngine | None = None) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self._engine = engine or (_sqlite_engine(url, _PRAGMAS) if self.is_sqlite else _postgres_engine(url))
         # SQLite has one writer at a time, and its own waiting is a lottery: within the process writers stand in line.
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
 
@@ -198,6 +198,15 @@ async def open_database(url: URL) -> Database:
     return database
 
 
+def database_as_it_is(url: URL) -> Database:
+    """For reading only: no file is made, no table brought up to date, nothing written, not even what a start mends."""
+    if url.get_backend_name() != "sqlite":
+        return Database(url)
+    asked = {"uri": "true", **sqlite_file.for_reading(Path(str(url.database)))}
+    address = URL.create(url.drivername, database=Path(str(url.database)).absolute().as_uri(), query=asked)
+    return Database(url, _sqlite_engine(address, ("PRAGMA query_only = ON",)))
+
+
 class _SQLiteConnection(sqlite3.Connection):
     """Gives its lock back when it is closed, as it is when a task is cancelled in the middle of a transaction.
 
@@ -211,7 +220,7 @@ class _SQLiteConnection(sqlite3.Connection):
         super().close()
 
 
-def _sqlite_engine(url: URL) -> AsyncEngine:
+def _sqlite_engine(url: URL, pragmas: Iterable[str]) -> AsyncEngine:
     connect = partial(driver.connection, timeout=BUSY_TIMEOUT_SECONDS, factory=_SQLiteConnection)
     engine = create_async_engine(url, connect_args={"async_creator_fn": connect}, hide_parameters=True)
 
@@ -219,7 +228,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
     def set_up(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver would begin by itself, and too late
         cursor = connection.cursor()
-        for pragma in _PRAGMAS:
+        for pragma in pragmas:
             _insist(cursor, pragma)
         cursor.close()
 

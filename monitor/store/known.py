@@ -1,10 +1,11 @@
 """What is known of a credential, between rows and the values that drift compares."""
 
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, Table, bindparam, delete, select, update
+from sqlalchemy import BindParameter, Row, Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
@@ -27,6 +28,17 @@ _CREDENTIAL = select(*_CREDENTIAL_COLUMNS).where(CREDENTIAL.c.id == _OF)
 _PERMISSIONS = select(_P.permission_id, *_PERMISSION_COLUMNS).where(_P.credential_id == _OF)
 _EXCESS = select(EXCESS_STATE).where(EXCESS_STATE.c.credential_id == _OF)
 _WRITE_CREDENTIAL = update(CREDENTIAL).where(CREDENTIAL.c.id == _OF)
+
+
+_TALLIED: Mapping[str, Any] = {
+    "granted": func.count().filter(_P.verdict == Verdict.GRANTED),
+    "missing": func.count().filter(_P.verdict == Verdict.MISSING),
+    "undecided": func.count().filter(_P.undecided_as == Verdict.UNDECIDED),
+    "unchecked": func.count().filter(_P.undecided_as == Verdict.NOT_CHECKABLE),
+    "suspects": func.count().filter(_P.suspect_since.is_not(None)),
+    "carried": func.count().filter(_P.verdict.is_(None), _P.origin.in_([EventKind.LOST, EventKind.FOUND])),
+}
+"""drift.Tally as the database counts it, for all credentials at once; the excess is counted apart."""
 
 
 async def load(conn: AsyncConnection, credential_id: int) -> Known:
@@ -83,3 +95,40 @@ def _permission_row(credential_id: int, permission_id: str, standing: Permission
     values["permission_group"] = values.pop("group")
     values["permission_label"] = values.pop("label")
     return {"credential_id": credential_id, "permission_id": permission_id, **values}
+
+
+@dataclass(frozen=True, slots=True)
+class Miscount:
+    """A count in a credential's row that is not what its permissions come to."""
+
+    tenant_id: str
+    label: str
+    count: str
+    stored: int
+    counted: int
+
+
+async def miscounts(conn: AsyncConnection) -> list[Miscount]:
+    """There are none, for a credential is written with its permissions or not at all."""
+    of_permissions = (
+        select(_P.credential_id, *(count.label(name) for name, count in _TALLIED.items()))
+        .group_by(_P.credential_id)
+        .subquery()
+    )
+    excess = select(EXCESS_STATE.c.credential_id, func.count().label("excess"))
+    of_excess = excess.group_by(EXCESS_STATE.c.credential_id).subquery()
+    counted = {**{name: of_permissions.c[name] for name in _TALLIED}, "excess": of_excess.c.excess}
+    c = CREDENTIAL.c
+    statement = (
+        select(c.tenant_id, c.label, *(c[name] for name in counted), *(func.coalesce(n, 0) for n in counted.values()))
+        .outerjoin(of_permissions, of_permissions.c.credential_id == c.id)
+        .outerjoin(of_excess, of_excess.c.credential_id == c.id)
+        .where(or_(*(c[name] != func.coalesce(count, 0) for name, count in counted.items())))
+        .order_by(c.tenant_id, c.label)
+    )
+    return [
+        Miscount(tenant_id, label, name, stored, there)
+        for tenant_id, label, *numbers in await conn.execute(statement)
+        for name, stored, there in zip(counted, numbers[: len(counted)], numbers[len(counted) :], strict=True)
+        if stored != there
+    ]

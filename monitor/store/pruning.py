@@ -4,19 +4,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Table, delete, func, literal_column, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, delete, func, literal_column, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.notices.notice import Status
 from monitor.retention import Rule
 from monitor.store import days
 from monitor.store.statements import PRUNE_LOCK, one_at_a_time
-from monitor.store.tables import NOTICE, REFUSAL, SWEEP
+from monitor.store.tables import CHECK, NOTICE, REFUSAL, SWEEP
 
 
 async def stale(conn: AsyncConnection, rule: Rule, before: datetime) -> int:
     """How many rows a rule would change or let go."""
     return await _WAYS[rule].count(conn, before)
+
+
+async def span(conn: AsyncConnection, rule: Rule) -> tuple[datetime | None, datetime | None]:
+    """The oldest and the newest moment of what a rule is about; None where there is nothing."""
+    moment, concerned = _DATED[rule]
+    ends = (await conn.execute(select(func.min(moment), func.max(moment)).where(concerned))).one()
+    return ends[0], ends[1]
 
 
 async def let_go(conn: AsyncConnection, rule: Rule, before: datetime, limit: int) -> int:
@@ -44,14 +51,17 @@ def _deleting(table: Table, old: Callable[[datetime], ColumnElement[bool]]) -> _
     return _Way(count, act)
 
 
+# So that SQLite goes by the index of notices with a text and not by that of all that were ever sent, the empty text is
+# written out, and the status is told by what it is not.
+_TEXT_OF_DONE = (NOTICE.c.text != literal_column("''")) & NOTICE.c.status.not_in(
+    set(Status) - {Status.SENT, Status.DROPPED}
+)
+
+
 def _old_text(before: datetime) -> ColumnElement[bool]:
     """Of a notice that is done with; one that failed can still be sent again."""
     c = NOTICE.c
-    # So that SQLite goes by the index of notices with a text and not by that of all that were ever sent, the empty text
-    # is written out, and the status is told by what it is not.
-    has_text = c.text != literal_column("''")
-    done = c.status.not_in(set(Status) - {Status.SENT, Status.DROPPED})
-    return has_text & (c.created_at < before) & (func.coalesce(c.sent_at, c.created_at) < before) & done
+    return _TEXT_OF_DONE & (c.created_at < before) & (func.coalesce(c.sent_at, c.created_at) < before)
 
 
 async def _count_texts(conn: AsyncConnection, before: datetime) -> int:
@@ -68,4 +78,11 @@ _WAYS: Mapping[Rule, _Way] = {
     Rule.NOTICE_TEXTS: _Way(_count_texts, _empty_texts),
     Rule.REFUSALS: _deleting(REFUSAL, lambda before: REFUSAL.c.seen_at < before),
     Rule.SWEEPS: _deleting(SWEEP, lambda before: SWEEP.c.started_at < before),
+}
+
+_DATED: Mapping[Rule, tuple[ColumnElement[datetime], ColumnElement[bool]]] = {
+    Rule.CHECKS: (CHECK.c.started_at, true()),
+    Rule.NOTICE_TEXTS: (NOTICE.c.created_at, _TEXT_OF_DONE),
+    Rule.REFUSALS: (REFUSAL.c.seen_at, true()),
+    Rule.SWEEPS: (SWEEP.c.started_at, true()),
 }

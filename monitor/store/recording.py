@@ -23,12 +23,14 @@ _C = CREDENTIAL.c
 _NEWEST = select(_C.id).where(_C.id == bindparam("credential_id"), _C.epoch == bindparam("epoch")).with_for_update()
 _SUMMARY = insert(CHECK).returning(CHECK.c.id)
 _OPEN = select(INCIDENT.c.id).where(INCIDENT.c.tenant_id == bindparam("tenant_id"), INCIDENT.c.resolved_at.is_(None))
-_TROUBLE = select(
-    _OPEN.scalar_subquery(),
+_TROUBLE = (
     func.coalesce(func.sum(_C.missing), 0),
     func.count().filter(_C.state != "ok"),
     func.coalesce(func.sum(_C.suspects + _C.carried), 0) + func.count(_C.suspect_state),
-).where(_C.tenant_id == bindparam("tenant_id"), _C.removed_at.is_(None))
+)
+_OF_TENANT = select(_OPEN.scalar_subquery(), *_TROUBLE).where(
+    _C.tenant_id == bindparam("tenant_id"), _C.removed_at.is_(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ async def follow(
 async def settle_incident(conn: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Step, int | None]:
     """Open, keep or resolve the tenant's incident as its credentials stand now; the incident concerned, if any."""
     open_id: int | None
-    open_id, *trouble = (await conn.execute(_TROUBLE, {"tenant_id": tenant_id})).one()
+    open_id, *trouble = (await conn.execute(_OF_TENANT, {"tenant_id": tenant_id})).one()
     taken = step(open_id is not None, Trouble(*trouble))
     if taken is Step.OPEN:
         opened = insert(INCIDENT).values(tenant_id=tenant_id, opened_at=now).returning(INCIDENT.c.id)
@@ -111,6 +113,12 @@ async def _is_newest(conn: AsyncConnection, claim: Claim) -> bool:
     """The row stays locked, so that nobody can claim the credential anew before this is written."""
     mine = {"credential_id": claim.credential_id, "epoch": claim.epoch}
     return (await conn.execute(_NEWEST, mine)).first() is not None
+
+
+async def troubles(conn: AsyncConnection) -> dict[str, Trouble]:
+    """Of each tenant that has a credential."""
+    by_tenant = select(_C.tenant_id, *_TROUBLE).where(_C.removed_at.is_(None)).group_by(_C.tenant_id)
+    return {tenant_id: Trouble(*counts) for tenant_id, *counts in await conn.execute(by_tenant)}
 
 
 async def _write_summary(

@@ -1,5 +1,6 @@
 """How large the database is, table by table and as a whole."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +43,19 @@ async def of_database(conn: AsyncConnection) -> DatabaseSize:
         return DatabaseSize(used=used.scalar_one(), free=0, wal=0)
     pragmas = ("page_size", "page_count", "freelist_count")
     page, count, free = [int((await conn.execute(text(f"PRAGMA {name}"))).scalar_one()) for name in pragmas]
-    return DatabaseSize(
-        used=page * (count - free), free=page * free, wal=log_bytes(Path(conn.engine.url.database or ""))
-    )
+    return DatabaseSize(used=page * (count - free), free=page * free, wal=log_bytes(await _file(conn)))
+
+
+async def room_on_disk(conn: AsyncConnection) -> int | None:
+    """Bytes free on the disk of a SQLite file; None on Postgres, whose disk is elsewhere."""
+    if conn.dialect.name != "sqlite":
+        return None
+    return shutil.disk_usage((await _file(conn)).parent).free
+
+
+async def _file(conn: AsyncConnection) -> Path:
+    named = text("SELECT file FROM pragma_database_list WHERE name = 'main'")
+    return Path((await conn.execute(named)).scalar_one())
 
 
 async def _rows(conn: AsyncConnection, name: str) -> int:

@@ -1,5 +1,6 @@
 """What concerns a SQLite file as a file, on a connection of its own, outside of any transaction."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,6 +22,16 @@ def log_bytes(path: Path) -> int:
         return path.with_name(f"{path.name}-wal").stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def for_reading(path: Path) -> dict[str, str]:
+    """How SQLite's URI asks for reading only.
+
+    On a disk that can not be written, a file without a log is open nowhere, and must be said not to change: SQLite
+    would want to make a log beside it first.
+    """
+    settled = log_bytes(path) == 0 and not os.access(path.parent, os.W_OK)
+    return {"mode": "ro", "immutable": "1"} if settled else {"mode": "ro"}
 
 
 def shorten_log(path: Path, longest: int = LOG_LIMIT) -> None:

@@ -93,6 +93,33 @@ def test_a_backup_taken_from_a_running_service_goes_on_where_it_was(vendor: Vend
         until(lambda: vendor.mails("acme"))
 
 
+def test_a_database_is_looked_at_beside_the_service(vendor: Vendor, operator: Operator) -> None:
+    """Sound while it is written to, copied and pruned; the exit status and both forms say what was found."""
+    vendor.customer("acme")
+    assert operator("db", "check")[0] == 2
+    with vendor.serve() as service:
+        checked(service, "acme")
+        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        for number in range(2):
+            status, shown, told = operator("db", "check")
+            assert (status, told) == (0, ""), shown
+            assert "records\tsound\n" in shown
+            assert operator("db", "backup", f"copy-{number}.sqlite3", "--with-key")[0] == 0
+            assert operator("db", "prune")[0] == 0
+        until(lambda: vendor.mails("acme"))
+        assert document(operator, "db", "check")["sound"]
+        assert service.stop() == 0
+    with closing(sqlite3.connect(vendor.folder / DATABASE)) as conn, conn:
+        conn.execute("UPDATE incident SET resolved_at = '2026-01-01 08:00:00.000000'")
+    status, shown, _ = operator("db", "check", "--quick")
+    assert status == 1
+    assert "records\tacme\tin trouble (1 missing, 0 credentials failing), and no incident is open\t" in shown
+    found = document(operator, "db", "check")
+    assert (found["sound"], [finding["tenant"] for finding in found["findings"]]) == (False, ["acme"])
+    assert operator("check", "acme", "--record")[0] == 1
+    assert operator("db", "check")[0] == 0
+
+
 def test_a_service_does_not_start_with_another_key(vendor: Vendor, operator: Operator) -> None:
     """Every credential would look replaced: it says which file to put back, and goes on only if it is told to."""
     vendor.customer("acme")
