@@ -204,8 +204,16 @@ async def claim(conn: AsyncConnection, due: datetime, until: datetime, last: Col
     """The notice that is next, for the caller alone until the given moment.
 
     The operator's go first, and then what is due longest; but readers at the domains in `last` wait for all others.
+    Nothing overtakes what the same reader is still to be told of the same tenant: the last word must be the latest.
     """
-    is_due = (NOTICE.c.status == Status.PENDING, NOTICE.c.next_attempt_at <= due)
+    earlier = NOTICE.alias()
+    overtakes = exists().where(
+        earlier.c.tenant_id == NOTICE.c.tenant_id,
+        earlier.c.recipient == NOTICE.c.recipient,
+        earlier.c.status == Status.PENDING,
+        earlier.c.id < NOTICE.c.id,
+    )
+    is_due = (NOTICE.c.status == Status.PENDING, NOTICE.c.next_attempt_at <= due, ~overtakes)
     order = [NOTICE.c.audience != Audience.OPERATOR, NOTICE.c.next_attempt_at, NOTICE.c.id]
     if last:
         order.insert(0, or_(*[NOTICE.c.recipient.iendswith(f"@{domain}", autoescape=True) for domain in last]))

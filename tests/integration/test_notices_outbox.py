@@ -16,6 +16,7 @@ from monitor.store.database import Database
 from monitor.store.tables import NOTICE
 from tests.notices import NOW
 from tests.outbox import MINUTE, SECOND, Hand, Office, never
+from tests.store import a_tenant, sync
 
 DAY = 24 * 60 * MINUTE
 
@@ -160,6 +161,23 @@ async def test_what_is_for_a_refused_reader_waits_together(office: Office, hand:
     for notice in notices:
         due = NOW + DAY if notice.id == later else NOW + BACK_OFF[0]
         assert notice.next_attempt_at == due
+
+
+async def test_the_last_word_on_a_tenant_is_the_latest(office: Office, hand: Hand, database: Database) -> None:
+    """A later notice does not overtake one that has to be tried again; other tenants and other readers do not wait."""
+    await sync(database, a_tenant("acme"), a_tenant("globex"))
+    dana = "dana@vendor.example"
+    hand.refuses("greylisted", Blame.MAIL)
+    await office.add(1, recipient=dana, tenant_id="acme")
+    assert await office.deliver() == (0, [Blame.MAIL])
+    hand.instead = None
+    await office.add(2, recipient=dana, tenant_id="acme")
+    await office.add(3, recipient=dana, tenant_id="globex")
+    await office.add(4, recipient="lee@vendor.example", tenant_id="acme")
+    assert await office.deliver() == (2, [])
+    await office.deliver(NOW + 60 * MINUTE)
+    await office.deliver(NOW + 60 * MINUTE)
+    assert [message["Subject"] for message in hand.taken] == ["Notice 3", "Notice 4", "Notice 1", "Notice 2"]
 
 
 async def test_a_slow_mail_holds_up_nobody(office: Office, hand: Hand) -> None:
