@@ -142,7 +142,11 @@ SPOILT = [
     ("UPDATE notice SET text = ''", "globex", "is to be sent, and has no text"),
     ("UPDATE notice SET tenant_id = NULL", None, "is for a CSM, and about no tenant"),
     ("UPDATE credential SET state = 'odd' WHERE id = 1", None, "1 rows of credential have the state 'odd'"),
-    ("UPDATE tenant SET created_at = '2027-01-01 00:00:00+00:00'", None, "3 rows of tenant are dated ahead"),
+    (
+        "UPDATE tenant SET created_at = '2027-01-01 00:00:00+00:00'",
+        None,
+        "rows are dated ahead of now, up to 2027-01-01 00:00Z (tenant)",
+    ),
     ("DELETE FROM tenant WHERE id = 'acme'", None, "1 rows of credential name a tenant that is not there"),
     ("DROP INDEX one_open_incident", None, "the index incident.one_open_incident is missing"),
 ]
