@@ -1,6 +1,7 @@
 """`make bench`, in the small form: every figure is there; what they are is never a test."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.bench.__main__ import PARTS
 from tests.command import bare_environment
 
 ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "performance.md").read_text("utf-8")
 NEIGHBOUR = "neighbour"
 
 
@@ -26,6 +28,10 @@ def shown() -> dict[str, Any]:
     return document
 
 
+def without_numbers(text: str) -> str:
+    return re.sub(r"\d[\d,.]*", "#", text)
+
+
 def test_every_part_gives_figures(shown: dict[str, Any]) -> None:
     """Each is a number, more than nothing where something was surely done; the neighbour may not be installed."""
     assert list(dict.fromkeys(part["name"] for part in shown["parts"])) == list(PARTS)
@@ -36,3 +42,11 @@ def test_every_part_gives_figures(shown: dict[str, Any]) -> None:
     values = {figure["what"]: figure["value"] for part in shown["parts"] for figure in part["figures"]}
     assert values["requests a second: a later sweep"] > 0
     assert values["database rows written for one row changed"] == 1
+
+
+def test_the_page_has_every_figure(shown: dict[str, Any]) -> None:
+    """docs/performance.md has the rows that the bench prints, and the command of each part; numbers aside."""
+    rows = {without_numbers(row) for row in re.findall(r"^\| (.+?) \| .* \|$", DOCS, re.M)}
+    for part in shown["parts"]:
+        assert f"`make bench ARGS={part['name']}`" in DOCS
+        assert {without_numbers(figure["what"]) for figure in part["figures"]} <= rows
