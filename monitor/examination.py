@@ -102,7 +102,8 @@ class Examiner:
         except StoreError:
             if not self._seen.of(Part.FILE):
                 raise
-            self._seen.left_out[part] = "the file is too damaged"
+            if part is not Part.FILE:
+                self._seen.left_out[part] = "the file is too damaged"
 
     async def _file(self, conn: AsyncConnection) -> None:
         if self._db.is_sqlite:

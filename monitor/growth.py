@@ -1,5 +1,6 @@
 """What the database comes to in so many days, if the days to come are like the last ones: pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -35,14 +36,14 @@ class Growth:
 
     def bytes_after(self, days: float) -> float | None:
         """What goes after a while comes to no more than comes in in that while."""
-        daily = self.bytes_a_day
+        daily = self.bytes_a_day if days else 0.0
         if daily is None or self.bytes is None:
             return None
         grown = self.bytes + daily * days
         return grown if self.kept_days is None else min(grown, max(self.bytes, daily * self.kept_days))
 
 
-def total_after(growths: list[Growth], days: float) -> float | None:
+def total_after(growths: Sequence[Growth], days: float) -> float | None:
     """Of all tables together; None where one of them can not be told."""
     each = [growth.bytes_after(days) for growth in growths]
     return None if None in each else sum(filter(None, each))

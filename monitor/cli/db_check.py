@@ -81,7 +81,8 @@ class _Progress:
 
 
 def _show(seen: Examination) -> None:
-    typer.echo(f"{seen.database}: tables {seen.revision}, last look at a tenant {moment(seen.last_look) or 'never'}")
+    looked = "" if Part.RECORDS in seen.left_out else f", last look at a tenant {moment(seen.last_look) or 'never'}"
+    typer.echo(f"{seen.database}: tables {seen.revision}{looked}")
     print_table(["PART", "FOUND"], [(part, _verdict(seen, part)) for part in Part], empty="")
     if seen.findings:
         typer.echo("")
@@ -97,7 +98,8 @@ def _show(seen: Examination) -> None:
 def _verdict(seen: Examination, part: Part) -> str:
     if part in seen.left_out:
         return f"not looked at: {seen.left_out[part]}"
-    return f"{len(seen.of(part))} findings" if seen.of(part) else "sound"
+    found = len(seen.of(part))
+    return "sound" if not found else "1 finding" if found == 1 else f"{found} findings"
 
 
 def _line(finding: Finding) -> Sequence[str]:
@@ -122,6 +124,8 @@ def _show_sizes(seen: Examination) -> None:
         ],
         empty="",
     )
+    if any(table.rows_a_day is None for table in seen.tables):
+        tell("what comes in a day can be told once the database is a day old")
     typer.echo("")
     print_table(["SPACE", "SIZE"], _space(seen), empty="")
 

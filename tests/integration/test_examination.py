@@ -254,9 +254,9 @@ async def test_a_damaged_file_is_found(sqlite: Database, file: Path, beside: Set
     with file.open("r+b") as opened:
         opened.seek(file.stat().st_size - 5 * 4096)
         opened.write(b"\xff" * 4096)
-    found = (await examine(sqlite, beside)).of(Part.FILE)
-    assert found
-    assert "restore" in found[0].next_step
+    seen = await examine(sqlite, beside)
+    assert Part.FILE not in seen.left_out
+    assert "restore" in seen.of(Part.FILE)[0].next_step
     file.write_bytes(b"\xff" * 100_000)
     with pytest.raises(StoreError, match="damaged or no database"):
         await examine(sqlite, beside)
