@@ -93,7 +93,7 @@ class Database:
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         """StoreError where the database can not be reached, is locked for too long, damaged, or can not be written."""
         try:
-            async with self._engine.connect() as conn:
+            async with self._engine.connect() as conn, _closed_if_cancelled(conn):
                 yield conn
         except DBAPIError as error:
             if not _is_of_the_database(error):
@@ -205,6 +205,26 @@ def database_as_it_is(url: URL) -> Database:
     asked = {"uri": "true", **sqlite_file.for_reading(Path(str(url.database)))}
     address = URL.create(url.drivername, database=Path(str(url.database)).absolute().as_uri(), query=asked)
     return Database(url, _sqlite_engine(address, ("PRAGMA query_only = ON",)))
+
+
+@asynccontextmanager
+async def _closed_if_cancelled(conn: AsyncConnection) -> AsyncIterator[None]:
+    """The connection of a task that was cancelled is not used again.
+
+    psycopg 3.3.9, cancelled as it enters the pipeline of an executemany, fails an assertion of its own instead of
+    passing the cancellation on, and leaves a connection that no later transaction can begin on.
+    """
+    task = asyncio.current_task()
+    try:
+        yield
+    except asyncio.CancelledError:
+        await conn.invalidate()
+        raise
+    except AssertionError as error:
+        if task is None or not task.cancelling():
+            raise
+        await conn.invalidate()
+        raise asyncio.CancelledError from error
 
 
 class _SQLiteConnection(sqlite3.Connection):

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, insert, select, text
+from sqlalchemy import URL, Engine, event, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import StoreError
@@ -164,6 +164,30 @@ async def test_an_exception_takes_everything_back(database: Database) -> None:
         await write_and_fail()
     async with database.reading() as conn:
         assert (await conn.execute(select(OPERATOR_ACTION))).all() == []
+
+
+async def test_cancelled_as_it_sends_many_rows_it_is_cancelled_and_the_next_is_served(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the driver makes of it; psycopg's executemany is the one place where it makes something of its own."""
+    monkeypatch.setattr("psycopg.waiting.MAX_BUSY_TIME", 0)  # its first step there yields to the loop, every time
+    at_it = asyncio.create_task(_write_many(database))
+
+    def cancel(*_: object) -> None:
+        at_it.cancel()
+
+    event.listen(Engine, "do_executemany", cancel, once=True)
+    (ended,) = await asyncio.gather(at_it, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError)
+    for _ in range(3):
+        await _write_many(database)
+    async with database.reading() as conn:
+        assert len((await conn.execute(select(OPERATOR_ACTION))).all()) == 6
+
+
+async def _write_many(database: Database) -> None:
+    async with database.writing() as conn:
+        await conn.execute(insert(OPERATOR_ACTION), [an_action(), an_action()])
 
 
 async def test_a_reader_sees_one_state_throughout(database: Database) -> None:
