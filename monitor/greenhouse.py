@@ -9,10 +9,11 @@ from functools import partial
 from checks.answer import Answer, AnswerKind
 from checks.budget import Pace
 from checks.catalogue import Entry, WriteProbes, catalogue
-from checks.client import Connection, Inquiry, Observer, Wire
+from checks.client import Connection, Wire
 from checks.credential import Secret
 from checks.gate import Gate, origin
 from checks.harvest_key import Means, Question, WriteGuard, check
+from checks.inquiry import Inquiry, Observer
 from checks.key_state import SETTLES_NOTHING
 from checks.report import CheckReport
 from monitor.breaker.keeper import Breaker
