@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from checks.errors import CredentialError
 
+
 class CredentialKind(StrEnum):
     HARVEST_KEY = "harvest-key"
     HARVEST_OAUTH = "harvest-oauth"
