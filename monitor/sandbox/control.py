@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from monitor.errors import ConfigurationError
 from monitor.sandbox.accounts import Account, Key
 from monitor.sandbox.calls import Body, LoopbackOnly, answer, dated, number, read, refused, refused_by_http
+from monitor.sandbox.clientele import Clientele, shown
 from monitor.sandbox.endpoints import endpoints
 from monitor.sandbox.rehearsal import Rehearsal, trouble
 from monitor.sandbox.sandbox import KEY_LABEL, Sandbox
@@ -80,8 +81,8 @@ class Control:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        rehearsal = Rehearsal(self._sandbox)
-        shown = {
+        rehearsal, clientele = Rehearsal(self._sandbox), Clientele(self._sandbox)
+        looked_at = {
             "/": self.page,
             "/state": self.state,
             "/endpoints": self.endpoints,
@@ -89,6 +90,7 @@ class Control:
             "/ledger": self.ledger,
             "/changes": self.changes,
             **rehearsal.shown(),
+            **clientele.shown(),
         }
         done = {
             "/accounts": self.add_account,
@@ -102,10 +104,11 @@ class Control:
             "/settings": self.settings,
             "/reset": self.reset,
             **rehearsal.done(),
+            **clientele.done(),
         }
         return [
             Route("/_sandbox", _to_page, methods=["GET"]),
-            *(Route("/_sandbox" + path, handler, methods=["GET"]) for path, handler in shown.items()),
+            *(Route("/_sandbox" + path, handler, methods=["GET"]) for path, handler in looked_at.items()),
             *(Route("/_sandbox" + path, handler, methods=["POST"]) for path, handler in done.items()),
         ]
 
@@ -128,14 +131,15 @@ class Control:
         )
 
     async def endpoints(self, request: Request) -> Response:
-        shown = ("name", "group", "title", "request_class", "cell", "gem", "standing")
-        return answer([{field: getattr(each, field) for field in shown} for each in endpoints().values()])
+        fields = ("name", "group", "title", "request_class", "cell", "gem", "standing")
+        return answer([{field: getattr(each, field) for field in fields} for each in endpoints().values()])
 
     async def account(self, request: Request) -> Response:
         account = self._sandbox.account(request.path_params["name"])
         detail = {
             "settings": account.settings.model_dump(mode="json"),
             "keys": [_key(key) | {"grants": sorted(key.grants)} for key in account.keys.values()],
+            "clients": [shown(client) | {"scopes": sorted(client.scopes)} for client in account.clients.values()],
         }
         return answer(_account(account) | detail)
 
@@ -224,7 +228,9 @@ def _account(account: Account) -> dict[str, Any]:
         "name": account.name,
         "blocked": settings.blocked,
         "retired": settings.retired,
+        "organization": account.organization_id,
         "keys": [_key(key) for key in account.keys.values()],
+        "clients": [shown(client) for client in account.clients.values()],
     }
 
 
