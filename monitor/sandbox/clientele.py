@@ -149,7 +149,7 @@ def _done(clients: list[Client], change: Callable[[Client], None]) -> Response:
     """The same change to each client, and how they stand then."""
     for client in clients:
         change(client)
-    return answer({"clients": [shown(client) for client in clients]})
+    return answer({"keys": [], "clients": [shown(client) for client in clients]})
 
 
 def _fit_for_a_token(client: Client) -> Client:

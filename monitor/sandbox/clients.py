@@ -78,8 +78,8 @@ class Tokens:
 class Client:
     """One client: what is ticked for it, and whether it lives. Changes hold from the next request on.
 
-    `scopes` can be set to anything, scopes that Harvest does not have included. `sub` is the user it acts for if a token
-    request names none; without one, a service user of its own. `role` is that user's.
+    `scopes` can be set to anything, also to scopes that Harvest does not have. `sub` is the user it acts for if a token
+    request names none; without one, it is a service user of its own. `role` is that user's.
     """
 
     account: "Account"

@@ -21,6 +21,7 @@ from monitor.errors import ConfigurationError
 from monitor.sandbox.accounts import Account, Key
 from monitor.sandbox.calls import Body, LoopbackOnly, answer, dated, number, read, refused, refused_by_http
 from monitor.sandbox.clientele import Clientele, shown
+from monitor.sandbox.clients import Client
 from monitor.sandbox.endpoints import endpoints
 from monitor.sandbox.rehearsal import Rehearsal, trouble
 from monitor.sandbox.sandbox import KEY_LABEL, Sandbox
@@ -176,12 +177,16 @@ class Control:
         return _done(keys, lambda key: key.grant_only(body.grants))
 
     async def kill(self, request: Request) -> Response:
-        _, keys = await self._keys_of(request, _WhichKeys)
-        return _done(keys, Key.kill)
+        keys, clients = await self._credentials_of(request)
+        for credential in (*keys, *clients):
+            credential.kill()
+        return _stand(keys, clients)
 
     async def enable(self, request: Request) -> Response:
-        _, keys = await self._keys_of(request, _WhichKeys)
-        return _done(keys, Key.enable)
+        keys, clients = await self._credentials_of(request)
+        for credential in (*keys, *clients):
+            credential.enable()
+        return _stand(keys, clients)
 
     async def rotate(self, request: Request) -> Response:
         body = await read(request, _WhichKey)
@@ -201,6 +206,15 @@ class Control:
         body = await read(request, model)
         return body, self._sandbox.keys(body.account, body.key)
 
+    async def _credentials_of(self, request: Request) -> tuple[list[Key], list[Client]]:
+        """Keys, as they are named; and where none is named, the client of an account that has no key."""
+        body = await read(request, _WhichKeys)
+        accounts = self._sandbox.accounts.values() if body.account is None else [self._sandbox.account(body.account)]
+        keyless = [each for each in accounts if each.clients and not each.keys] if body.key is None else []
+        if body.account is not None and keyless:
+            return [], [keyless[0].client()]
+        return self._sandbox.keys(body.account, body.key), [each.client() for each in keyless]
+
 
 def control(sandbox: Sandbox) -> ASGIApp:
     """The application that serves `/_sandbox`."""
@@ -219,7 +233,11 @@ def _done(keys: list[Key], change: Callable[[Key], None]) -> Response:
     """The same change to each key, and how they stand then."""
     for key in keys:
         change(key)
-    return answer({"keys": [_key(key) for key in keys]})
+    return _stand(keys, [])
+
+
+def _stand(keys: list[Key], clients: list[Client]) -> Response:
+    return answer({"keys": [_key(key) for key in keys], "clients": [shown(client) for client in clients]})
 
 
 def _account(account: Account) -> dict[str, Any]:

@@ -49,8 +49,8 @@ class Reason(StrEnum):
 class Entry:
     """One request. Of headers that may hold secrets only the presence is kept; no body is kept at all.
 
-    `status` is None where no status was sent. `account` and `key` (its label, or a client's) are None for a key, a client
-    or a token that is nobody's.
+    `status` is None where no status was sent. `account` and `key` (the label of the key or the client) are None for a
+    key, a client or a token that is nobody's.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The sandbox itself: the accounts, keys and clients of an imitated Greenhouse, its switches, its answer to a request."""
+"""The sandbox itself: accounts, keys and clients of an imitated Greenhouse, its switches, its answer to a request."""
 
 import re
 import time
@@ -103,11 +103,6 @@ class Sandbox:
         owner = self.account(account)
         if label in owner.clients:
             raise ConfigurationError(f"account {account} already has a client {label!r}: give it another label")
-        given = [text for text in (client_id, secret) if text is not None]
-        for text in given:
-            check_sendable(text, f"what the client of account {account} presents")
-        if client_id in self._clients:
-            raise ConfigurationError(f"the client id of account {account} is already that of another client")
         names = ticked(scopes)
         client = Client(
             account=owner,
@@ -123,7 +118,8 @@ class Sandbox:
             ttl=ttl,
             mint_revokes=mint_revokes,
         )
-        self._clients[client.client_id] = owner.clients[label] = client
+        self._index_client(client)
+        owner.clients[label] = client
         return client
 
     def client(self, account: str, label: str | None = None) -> Client:
@@ -283,6 +279,14 @@ class Sandbox:
         if key.text in self._keys:
             raise ConfigurationError(f"the key of account {key.account.name} is already that of another account")
         self._keys[key.text] = key
+
+    def _index_client(self, client: Client) -> None:
+        whose = f"the client of account {client.account.name}"
+        check_sendable(client.client_id, f"the id of {whose}")
+        check_sendable(client.secret, f"the secret of {whose}")
+        if client.client_id in self._clients:
+            raise ConfigurationError(f"the id of {whose} is already that of another client")
+        self._clients[client.client_id] = client
 
 
 def _decide(request: Request, caller: Caller, now: float) -> Decision:

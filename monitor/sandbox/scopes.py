@@ -51,8 +51,8 @@ def _gems(features: tuple[str, ...]) -> frozenset[str]:
 def asked_for(method: str, path: str) -> Scope | None:
     """The scope that a request under `/v3` takes; None if there is nothing at this path.
 
-    Lists are the documented ones. Writes go by rule, which may allow more paths than Harvest has: a create at the list's
-    path, an update or a destroy at a record's, any other scope at a path that ends in its name.
+    Lists are the documented ones. Writes go by rule, which may allow more paths than Harvest has: a create at the
+    list's path, an update or a destroy at a record's, any other scope at a path that ends in its name.
     """
     match path.split("/")[2:]:
         case [resource] if method == "GET":
