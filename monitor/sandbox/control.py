@@ -178,14 +178,14 @@ class Control:
 
     async def kill(self, request: Request) -> Response:
         keys, clients = await self._credentials_of(request)
-        for credential in (*keys, *clients):
-            credential.kill()
+        for one in _both(keys, clients):
+            one.kill()
         return _stand(keys, clients)
 
     async def enable(self, request: Request) -> Response:
         keys, clients = await self._credentials_of(request)
-        for credential in (*keys, *clients):
-            credential.enable()
+        for one in _both(keys, clients):
+            one.enable()
         return _stand(keys, clients)
 
     async def rotate(self, request: Request) -> Response:
@@ -234,6 +234,10 @@ def _done(keys: list[Key], change: Callable[[Key], None]) -> Response:
     for key in keys:
         change(key)
     return _stand(keys, [])
+
+
+def _both(keys: list[Key], clients: list[Client]) -> list[Key | Client]:
+    return [*keys, *clients]
 
 
 def _stand(keys: list[Key], clients: list[Client]) -> Response:
