@@ -24,13 +24,16 @@ app.command("untick", epilog=admin.UNTICK_EXAMPLE)(admin.untick)
 app.command("tick", epilog=admin.TICK_EXAMPLE)(admin.tick)
 app.command("kill", epilog=admin.KILL_EXAMPLE)(admin.kill)
 app.command("enable", epilog=admin.ENABLE_EXAMPLE)(admin.enable)
+app.command("token", epilog=admin.TOKEN_EXAMPLE)(admin.token)
 app.command("mails", epilog=trouble.MAILS_EXAMPLE)(trouble.mails)
 
 
 @app.callback()
 def run(
     context: typer.Context,
-    scenario: Path | None = typer.Option(None, help="Accounts, keys and faults to begin with (docs/sandbox.md)."),
+    scenario: Path | None = typer.Option(
+        None, help="Accounts, keys, clients and faults to begin with (docs/sandbox.md)."
+    ),
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(8765, help="Port to listen on; 0 takes a free one."),
     mail_port: int | None = typer.Option(None, help="Port to take mails on; the one after --port if left out."),
@@ -38,10 +41,11 @@ def run(
         None, help="Offer STARTTLS with this PEM file, which holds a certificate and its key."
     ),
 ) -> None:
-    """Imitate Greenhouse's Harvest API, with keys whose permissions you can untick, and a mail server beside it.
+    """Imitate Greenhouse's Harvest API, with keys and v3 clients whose permissions you can untick, and a mail server.
 
-    Point the other commands at it with HARVEST_MONITOR_HARVEST_URL, such as http://127.0.0.1:8765, and
-    HARVEST_MONITOR_SMTP_URL, such as smtp://127.0.0.1:8766?tls=none. The commands below are for one that runs already.
+    Point the other commands at it with HARVEST_MONITOR_HARVEST_URL and HARVEST_MONITOR_AUTH_URL, both such as
+    http://127.0.0.1:8765, and HARVEST_MONITOR_SMTP_URL, such as smtp://127.0.0.1:8766?tls=none. The commands below are
+    for one that runs already.
     """
     if context.invoked_subcommand is not None:
         return _refuse_options(context)
@@ -86,6 +90,7 @@ def _first_account() -> Sandbox:
     sandbox = Sandbox()
     sandbox.add_account("acme")
     sandbox.add_key("acme", "gem")
+    sandbox.add_client("acme", "gem")
     return sandbox
 
 
@@ -94,4 +99,6 @@ def _say_where(sandbox: Sandbox, url: str) -> None:
     for account in sandbox.accounts.values():
         for key in account.keys.values():
             tell(f"  {account.name}: {key.label}: key {key.text}")
+        for client in account.clients.values():
+            tell(f"  {account.name}: {client.label}: client {client.client_id}, secret {client.secret} (v3)")
     tell(f"it takes mails at smtp://{sandbox.post_office.address}?tls=none, and passes none on")

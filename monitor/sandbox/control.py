@@ -20,6 +20,8 @@ from starlette.types import ASGIApp
 from monitor.errors import ConfigurationError
 from monitor.sandbox.accounts import Account, Key
 from monitor.sandbox.calls import Body, LoopbackOnly, answer, dated, number, read, refused, refused_by_http
+from monitor.sandbox.clientele import Clientele, shown
+from monitor.sandbox.clients import Client
 from monitor.sandbox.endpoints import endpoints
 from monitor.sandbox.rehearsal import Rehearsal, trouble
 from monitor.sandbox.sandbox import KEY_LABEL, Sandbox
@@ -80,8 +82,8 @@ class Control:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        rehearsal = Rehearsal(self._sandbox)
-        shown = {
+        rehearsal, clientele = Rehearsal(self._sandbox), Clientele(self._sandbox)
+        looked_at = {
             "/": self.page,
             "/state": self.state,
             "/endpoints": self.endpoints,
@@ -89,6 +91,7 @@ class Control:
             "/ledger": self.ledger,
             "/changes": self.changes,
             **rehearsal.shown(),
+            **clientele.shown(),
         }
         done = {
             "/accounts": self.add_account,
@@ -102,10 +105,11 @@ class Control:
             "/settings": self.settings,
             "/reset": self.reset,
             **rehearsal.done(),
+            **clientele.done(),
         }
         return [
             Route("/_sandbox", _to_page, methods=["GET"]),
-            *(Route("/_sandbox" + path, handler, methods=["GET"]) for path, handler in shown.items()),
+            *(Route("/_sandbox" + path, handler, methods=["GET"]) for path, handler in looked_at.items()),
             *(Route("/_sandbox" + path, handler, methods=["POST"]) for path, handler in done.items()),
         ]
 
@@ -128,14 +132,15 @@ class Control:
         )
 
     async def endpoints(self, request: Request) -> Response:
-        shown = ("name", "group", "title", "request_class", "cell", "gem", "standing")
-        return answer([{field: getattr(each, field) for field in shown} for each in endpoints().values()])
+        fields = ("name", "group", "title", "request_class", "cell", "gem", "standing")
+        return answer([{field: getattr(each, field) for field in fields} for each in endpoints().values()])
 
     async def account(self, request: Request) -> Response:
         account = self._sandbox.account(request.path_params["name"])
         detail = {
             "settings": account.settings.model_dump(mode="json"),
             "keys": [_key(key) | {"grants": sorted(key.grants)} for key in account.keys.values()],
+            "clients": [shown(client) | {"scopes": sorted(client.scopes)} for client in account.clients.values()],
         }
         return answer(_account(account) | detail)
 
@@ -172,12 +177,16 @@ class Control:
         return _done(keys, lambda key: key.grant_only(body.grants))
 
     async def kill(self, request: Request) -> Response:
-        _, keys = await self._keys_of(request, _WhichKeys)
-        return _done(keys, Key.kill)
+        keys, clients = await self._credentials_of(request)
+        for one in _both(keys, clients):
+            one.kill()
+        return _stand(keys, clients)
 
     async def enable(self, request: Request) -> Response:
-        _, keys = await self._keys_of(request, _WhichKeys)
-        return _done(keys, Key.enable)
+        keys, clients = await self._credentials_of(request)
+        for one in _both(keys, clients):
+            one.enable()
+        return _stand(keys, clients)
 
     async def rotate(self, request: Request) -> Response:
         body = await read(request, _WhichKey)
@@ -197,6 +206,15 @@ class Control:
         body = await read(request, model)
         return body, self._sandbox.keys(body.account, body.key)
 
+    async def _credentials_of(self, request: Request) -> tuple[list[Key], list[Client]]:
+        """Keys, as they are named; and where none is named, the client of an account that has no key."""
+        body = await read(request, _WhichKeys)
+        accounts = self._sandbox.accounts.values() if body.account is None else [self._sandbox.account(body.account)]
+        keyless = [each for each in accounts if each.clients and not each.keys] if body.key is None else []
+        if body.account is not None and keyless:
+            return [], [keyless[0].client()]
+        return self._sandbox.keys(body.account, body.key), [each.client() for each in keyless]
+
 
 def control(sandbox: Sandbox) -> ASGIApp:
     """The application that serves `/_sandbox`."""
@@ -215,7 +233,15 @@ def _done(keys: list[Key], change: Callable[[Key], None]) -> Response:
     """The same change to each key, and how they stand then."""
     for key in keys:
         change(key)
-    return answer({"keys": [_key(key) for key in keys]})
+    return _stand(keys, [])
+
+
+def _both(keys: list[Key], clients: list[Client]) -> list[Key | Client]:
+    return [*keys, *clients]
+
+
+def _stand(keys: list[Key], clients: list[Client]) -> Response:
+    return answer({"keys": [_key(key) for key in keys], "clients": [shown(client) for client in clients]})
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -224,7 +250,9 @@ def _account(account: Account) -> dict[str, Any]:
         "name": account.name,
         "blocked": settings.blocked,
         "retired": settings.retired,
+        "organization": account.organization_id,
         "keys": [_key(key) for key in account.keys.values()],
+        "clients": [shown(client) for client in account.clients.values()],
     }
 
 

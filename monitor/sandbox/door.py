@@ -24,6 +24,10 @@ class Caller(NamedTuple):
     def account(self) -> str | None:
         return self.key.account.name if self.key is not None else None
 
+    @property
+    def label(self) -> str | None:
+        return self.key.label if self.key is not None else None
+
 
 class Decision(NamedTuple):
     """An answer, why it was given, and the change it stands for, e.g. "would have rejected application 7"."""
@@ -42,10 +46,14 @@ def edge_refusal(request: Request, settings: Settings) -> Decision | None:
     if request.method == "GET" and request.body:
         return Decision(page(403, "403 ERROR: The request could not be satisfied."), Reason.GET_WITH_BODY)
     if settings.blocked:
-        return Decision(page(403, "403 Forbidden"), Reason.BLOCKED)
+        return blocked()
     if settings.retired is not None and settings.retired is not Retirement.UNAUTHORIZED:
         return Decision(_retired(settings.retired, settings.retired_location), Reason.RETIRED)
     return None
+
+
+def blocked() -> Decision:
+    return Decision(page(403, "403 Forbidden"), Reason.BLOCKED)
 
 
 def _retired(retirement: Retirement, location: str) -> Reply:

@@ -28,13 +28,29 @@ class Reason(StrEnum):
     INVALID = "invalid"
     SERVED = "served"
     CHANGED = "changed"
+    NO_CLIENT = "no_client"
+    MALFORMED_CLIENT = "malformed_client"
+    UNKNOWN_CLIENT = "unknown_client"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105  # no secret
+    DEAD_CLIENT = "dead_client"
+    BAD_GRANT = "bad_grant"
+    NO_SCOPES = "no_scopes"
+    ISSUED = "issued"
+    INACTIVE_TOKEN = "inactive_token"  # noqa: S105  # nor here
+    NO_TOKEN = "no_token"  # noqa: S105
+    UNKNOWN_TOKEN = "unknown_token"  # noqa: S105
+    DEAD_TOKEN = "dead_token"  # noqa: S105
+    NO_SCOPE = "no_scope"
+    NOT_SITE_ADMIN = "not_site_admin"
+    NOT_FOR_THIS_ACCOUNT = "not_for_this_account"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One request. Of headers that may hold secrets only the presence is kept; no body is kept at all.
 
-    `status` is None where no status was sent. `account` and `key` (its label) are None for a key that is nobody's.
+    `status` is None where no status was sent. `account` and `key` (the label of the key or the client) are None for a
+    key, a client or a token that is nobody's.
     """
 
     number: int

@@ -7,8 +7,10 @@ search for it afterwards shows whether any of it was kept.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
+from checks.scopes import known
 from monitor.sandbox.endpoints import Endpoint
 
 Record = dict[str, Any]
@@ -16,6 +18,7 @@ Record = dict[str, Any]
 RECORDS = 5
 _ACCOUNT_STRIDE = 10_000
 _COLLECTION_STRIDE = 100
+_V3_FIRST = 5_000  # behind the collections of v1
 _FIRST_ID = 10_000_000_000  # recorded ids reach eleven digits; 0 and small numbers are nobody's
 _COLLECTIONS = (
     "answer_options", "answers", "applications", "approval_flows", "approver_groups", "candidates",
@@ -158,6 +161,11 @@ _DETAILS: Mapping[str, Callable[[Person, int], Record]] = {
 }
 
 
+@cache
+def _v3_number(resource: str) -> int:
+    return next(number for number, each in enumerate(known().values()) if each.resource == resource)
+
+
 class Records:
     """What one account holds. Collections are made when first asked for, the same each time."""
 
@@ -200,6 +208,18 @@ class Records:
             return {part: self.visible(of) for part, of in _MADE_OF[endpoint.collection].items()}
         names_it = endpoint.refers[-1][1] == endpoint.collection
         return found[-1] if names_it else self.visible(endpoint.collection)[0]
+
+    def of_v3(self, resource: str) -> Record:
+        """The one record of a list of v3. Its fields are ours: nobody here reads more of it than that it is there."""
+        person = _person(1, self._marker)
+        return {
+            "id": _FIRST_ID + self._account_number * _ACCOUNT_STRIDE + _V3_FIRST + _v3_number(resource),
+            "name": f"{person.first} {person.last}",
+            "email": person.email,
+            "note": person.note,
+            "created_at": "2024-03-01T09:00:00.000Z",
+            "updated_at": "2024-03-01T17:30:00.000Z",
+        }
 
     def _collection(self, collection: str) -> dict[str, Record]:
         made = self._made.get(collection)

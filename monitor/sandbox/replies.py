@@ -11,6 +11,7 @@ NOT_FOUND = "Resource not found"  # recorded many times, 2021 to 2023
 NO_ACCESS = "You do not have access to that record"  # recorded 2017
 ACCESS_DENIED = "Access denied"  # recorded
 BAD_PAYLOAD = "Invalid JSON Payload"  # recorded 2021
+UNDECODABLE = "Token could not be decoded. Please ensure your token is from a trusted source."  # measured 2026-08-11
 
 _JSON = b"application/json; charset=utf-8"
 _HTML = b"text/html; charset=utf-8"

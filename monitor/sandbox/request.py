@@ -1,4 +1,4 @@
-"""A request as it reached the sandbox, and the key it presents."""
+"""A request as it reached the sandbox, and the key, client or token it presents."""
 
 import base64
 import binascii
@@ -31,24 +31,48 @@ class Authorization(StrEnum):
     NONE = "none"
     BASIC = "basic"
     MALFORMED = "malformed"  # Basic, but not base64 of `key:` (answered with 400, issue 444 of the documentation)
+    BEARER = "bearer"
     OTHER = "other"  # another scheme; taken for no key, by assumption
+
+
+_SCHEMES = {"basic": Authorization.BASIC, "bearer": Authorization.BEARER}
 
 
 def presented_key(request: Request) -> tuple[Authorization, str]:
     """What kind of authorization a request carries, and the key in it, or an empty string."""
+    kind, key, _ = presented_client(request)
+    return kind, key
+
+
+def presented_client(request: Request) -> tuple[Authorization, str, str]:
+    """What kind of authorization a request carries, and user and password in it, or empty strings."""
+    kind, credentials = _authorization(request)
+    if kind is not Authorization.BASIC:
+        return kind, "", ""
+    try:
+        user, colon, password = base64.b64decode(credentials, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        return Authorization.MALFORMED, "", ""
+    return (Authorization.BASIC, user, password) if colon else (Authorization.MALFORMED, "", "")
+
+
+def presented_token(request: Request) -> tuple[Authorization, str]:
+    """What kind of authorization a request carries, and the token in it, or an empty string."""
+    kind, credentials = _authorization(request)
+    return kind, credentials if kind is Authorization.BEARER else ""
+
+
+def _authorization(request: Request) -> tuple[Authorization, str]:
     header = request.headers.get("authorization")
     if header is None:
         return Authorization.NONE, ""
     scheme, _, credentials = header.partition(" ")
-    if scheme.lower() != "basic":
-        return Authorization.OTHER, ""
-    try:
-        user, colon, _ = base64.b64decode(credentials.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, ValueError):
-        return Authorization.MALFORMED, ""
-    return (Authorization.BASIC, user) if colon else (Authorization.MALFORMED, "")
+    return _SCHEMES.get(scheme.lower(), Authorization.OTHER), credentials.strip()
 
 
-def basic(key: str) -> str:
-    """The Authorization header that presents this key, as the documentation asks for it: no password."""
-    return "Basic " + base64.b64encode(f"{key}:".encode()).decode("ascii")
+def basic(key: str, password: str = "") -> str:
+    """The Authorization header that presents this key, as the documentation asks for it: no password.
+
+    A client of v3 has one, its secret.
+    """
+    return "Basic " + base64.b64encode(f"{key}:{password}".encode()).decode("ascii")

@@ -1,4 +1,4 @@
-"""The sandbox itself: the accounts and keys of an imitated Greenhouse, its switches, and its answer to a request."""
+"""The sandbox itself: accounts, keys and clients of an imitated Greenhouse, its switches, its answer to a request."""
 
 import re
 import time
@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.accounts import Account, Key
+from monitor.sandbox import auth_server, v3
+from monitor.sandbox.accounts import Account, Key, check_sendable
+from monitor.sandbox.auth_server import INTROSPECT_PATH, TOKEN_PATH, Applicant
+from monitor.sandbox.clients import Client, Grant, Tokens
 from monitor.sandbox.door import Caller, Decision, admit, edge_refusal, limit_refusal
 from monitor.sandbox.endpoints import granted
 from monitor.sandbox.faults import Fault, FaultBoard, FaultKind
@@ -18,12 +21,18 @@ from monitor.sandbox.handling import handle
 from monitor.sandbox.ledger import Change, Entry, Ledger, Reason
 from monitor.sandbox.post_office import PostOffice
 from monitor.sandbox.replies import Reply
-from monitor.sandbox.request import Authorization, Request, presented_key
+from monitor.sandbox.request import Authorization, Request, presented_client, presented_key, presented_token
+from monitor.sandbox.scopes import ticked
 from monitor.sandbox.settings import Settings, in_words
-from monitor.sandbox.window import Window, served_headers
+from monitor.sandbox.v3 import Bearer
+from monitor.sandbox.window import TOKEN_SECONDS, V3_SECONDS, WINDOW_SECONDS, Window, served_headers
 
 _STRANGERS_KEPT = 1000
 KEY_LABEL = "Harvest API Key"
+CLIENT_LABEL = "Gem"
+
+
+AnyCaller = Caller | Applicant | Bearer
 
 
 class Outcome(NamedTuple):
@@ -50,7 +59,9 @@ class Sandbox:
         self._clock = clock
         self._marker = marker
         self._keys: dict[str, Key] = {}
-        self._stranger_windows: OrderedDict[str, Window] = OrderedDict()
+        self._clients: dict[str, Client] = {}
+        self._tokens = Tokens(clock)
+        self._stranger_windows: OrderedDict[tuple[int, str], Window] = OrderedDict()
 
     def add_account(self, name: str, **settings: Any) -> Account:
         """A new customer, without keys, under the settings that all share and these. Raises ConfigurationError."""
@@ -73,6 +84,52 @@ class Sandbox:
         self._index(key)
         owner.keys[label] = key
         return key
+
+    def add_client(
+        self,
+        account: str,
+        scopes: str | Iterable[str] = "gem",
+        *,
+        label: str = CLIENT_LABEL,
+        client_id: str | None = None,
+        secret: str | None = None,
+        grant: Grant = "custom",
+        role: str | None = None,
+        sub: str | None = None,
+        ttl: int = 3600,
+        mint_revokes: bool = False,
+    ) -> Client:
+        """A new v3 client of an account; its id and secret are made up if not given. `scopes` as for `ticked`."""
+        owner = self.account(account)
+        if label in owner.clients:
+            raise ConfigurationError(f"account {account} already has a client {label!r}: give it another label")
+        names = ticked(scopes)
+        client = Client(
+            account=owner,
+            label=label,
+            client_id=owner.new_client_id() if client_id is None else client_id,
+            secret=owner.new_secret() if secret is None else secret,
+            scopes=names,
+            service_user=owner.new_service_user(),
+            tokens=self._tokens,
+            grant=grant,
+            role=role,
+            sub=sub,
+            ttl=ttl,
+            mint_revokes=mint_revokes,
+        )
+        self._index_client(client)
+        owner.clients[label] = client
+        return client
+
+    def client(self, account: str, label: str | None = None) -> Client:
+        return self.account(account).client(label)
+
+    def clients(self, account: str | None, label: str | None = None) -> list[Client]:
+        """The client of one account, or, with None, of each that has any. Raises ConfigurationError if unclear."""
+        if account is not None:
+            return [self.client(account, label)]
+        return [each.client(label) for each in self.accounts.values() if each.clients]
 
     def account(self, name: str) -> Account:
         if name not in self.accounts:
@@ -128,7 +185,7 @@ class Sandbox:
         if fault is not None and fault.stands_in:
             decision = Decision(fault.reply(now), Reason.FAULT)
         else:
-            decision = _decide(request, caller, now)
+            decision = self._decide(request, caller, now)
         reply = decision.reply
         if fault is not None and fault.kind is FaultKind.SET_COOKIE:
             reply = reply.adding((b"Set-Cookie", fault.cookie.encode("ascii")))
@@ -136,23 +193,64 @@ class Sandbox:
         self._record(request, caller, decision, fault, now)
         return Outcome(reply.adding((b"X-Request-Id", b"sandbox-%d" % number)), fault)
 
-    def _caller(self, request: Request) -> Caller:
+    def _caller(self, request: Request) -> AnyCaller:
+        path = request.path
+        if v3.is_v3(path):
+            return self._bearer(request)
+        return self._applicant(request) if path in (TOKEN_PATH, INTROSPECT_PATH) else self._key_holder(request)
+
+    def _key_holder(self, request: Request) -> Caller:
         authorization, text = presented_key(request)
         key = self._keys.get(text) if authorization is Authorization.BASIC else None
         if key is None:
             return Caller(authorization, None, self.strangers, self._stranger_window(text))
         return Caller(authorization, key, key.account.settings, key.account.window)
 
-    def _stranger_window(self, text: str) -> Window:
+    def _bearer(self, request: Request) -> Bearer:
+        authorization, text = presented_token(request)
+        token = self._tokens.find(text)
+        if token is None:
+            return Bearer(authorization, None, self.strangers, self._stranger_window(text, V3_SECONDS))
+        client = token.client
+        return Bearer(authorization, token, client.account.settings, client.account.v3_windows[client.grant])
+
+    def _applicant(self, request: Request) -> Applicant:
+        authorization, name, secret = presented_client(request)
+        client = self._clients.get(name)
+        if client is None:
+            window = self._stranger_window(name, TOKEN_SECONDS)
+            return Applicant(authorization, name, None, False, self.strangers, window)
+        opens = client.opens_with(secret)
+        return Applicant(authorization, name, client, opens, client.account.settings, client.token_window)
+
+    def _stranger_window(self, text: str, seconds: int = WINDOW_SECONDS) -> Window:
         """Refused calls count against a limit too (headers recorded on a 401); one for each unknown key, by guess."""
-        window = self._stranger_windows.get(text)
+        whose = (seconds, text)
+        window = self._stranger_windows.get(whose)
         if window is None:
-            window = self._stranger_windows[text] = Window()
+            window = self._stranger_windows[whose] = Window(seconds)
             if len(self._stranger_windows) > _STRANGERS_KEPT:
                 self._stranger_windows.popitem(last=False)
         return window
 
-    def _record(self, request: Request, caller: Caller, decision: Decision, fault: Fault | None, now: float) -> None:
+    def _decide(self, request: Request, caller: AnyCaller, now: float) -> Decision:
+        match caller:
+            case Bearer():
+                return v3.decide(request, caller, now)
+            case Applicant():
+                return auth_server.decide(request, caller, self._tokens, now)
+            case Caller():
+                return _decide(request, caller, now)
+
+    def _record(
+        self,
+        request: Request,
+        caller: AnyCaller,
+        decision: Decision,
+        fault: Fault | None,
+        now: float,
+    ) -> None:
+        """What the auth server is asked can hold a token or a secret also in the query: of that no word is kept."""
         headers, number, account = request.headers, self.ledger.next_number, caller.account
         change = None
         if decision.change is not None and account is not None:
@@ -161,9 +259,9 @@ class Sandbox:
             number=number,
             at=now,
             account=account,
-            key=caller.key.label if caller.key else None,
+            key=caller.label,
             method=request.method,
-            target=request.target,
+            target=request.path if isinstance(caller, Applicant) else request.target,
             host=headers.get("host", ""),
             user_agent=headers.get("user-agent", ""),
             authorization=caller.authorization.value,
@@ -181,6 +279,14 @@ class Sandbox:
         if key.text in self._keys:
             raise ConfigurationError(f"the key of account {key.account.name} is already that of another account")
         self._keys[key.text] = key
+
+    def _index_client(self, client: Client) -> None:
+        whose = f"the client of account {client.account.name}"
+        check_sendable(client.client_id, f"the id of {whose}")
+        check_sendable(client.secret, f"the secret of {whose}")
+        if client.client_id in self._clients:
+            raise ConfigurationError(f"the id of {whose} is already that of another client")
+        self._clients[client.client_id] = client
 
 
 def _decide(request: Request, caller: Caller, now: float) -> Decision:

@@ -1,17 +1,19 @@
-"""A sandbox described in a YAML file: accounts, keys, grants, settings, faults. `docs/sandbox.md` shows one."""
+"""A sandbox described in a YAML file: accounts, keys, clients, settings, faults. `docs/sandbox.md` shows one."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from monitor.errors import ConfigurationError
+from monitor.sandbox.clients import Grant
 from monitor.sandbox.endpoints import granted
 from monitor.sandbox.faults import Fault
-from monitor.sandbox.sandbox import KEY_LABEL, Sandbox
+from monitor.sandbox.sandbox import CLIENT_LABEL, KEY_LABEL, Sandbox
+from monitor.sandbox.scopes import ticked
 from monitor.sandbox.settings import mistakes
 
 
@@ -30,6 +32,17 @@ class Grants(_Part):
         return sorted((granted(self.base) | granted(self.plus)) - granted(self.minus))
 
 
+class Scopes(_Part):
+    """A set of scopes that differs from a known one by a few."""
+
+    base: str = Field(alias="from")
+    plus: list[str] = Field(alias="with", default_factory=list)
+    minus: list[str] = Field(alias="without", default_factory=list)
+
+    def names(self) -> list[str]:
+        return sorted((ticked(self.base) | ticked(self.plus)) - ticked(self.minus))
+
+
 class KeyRow(_Part):
     label: str = KEY_LABEL
     text: str | None = None
@@ -37,22 +50,48 @@ class KeyRow(_Part):
     dead: bool = False
 
 
+class ClientRow(_Part):
+    label: str = CLIENT_LABEL
+    client_id: str | None = None
+    secret: str | None = None
+    scopes: str | list[str] | Scopes = "gem"
+    grant: Grant = "custom"
+    role: str | None = None
+    sub: Annotated[str, Field(pattern=r"^[0-9]+$", coerce_numbers_to_str=True)] | None = None
+    ttl: Annotated[int, Field(ge=1)] = 3600
+    mint_revokes: bool = False
+    dead: bool = False
+
+    def terms(self) -> dict[str, Any]:
+        scopes = self.scopes.names() if isinstance(self.scopes, Scopes) else self.scopes
+        return self.model_dump(exclude={"scopes", "dead"}) | {"scopes": scopes}
+
+
 class AccountRow(_Part):
-    """One account; `key` is short for a list of one."""
+    """One account; `key` is short for a list of one, and so is `client`. With clients alone it gets no key."""
 
     name: str
     settings: dict[str, Any] = Field(default_factory=dict)
     key: KeyRow | None = None
     keys: list[KeyRow] = Field(default_factory=list)
+    client: ClientRow | None = None
+    clients: list[ClientRow] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _says_keys_once(self) -> "AccountRow":
         if self.key is not None and self.keys:
             raise ValueError("give either key or keys")
+        if self.client is not None and self.clients:
+            raise ValueError("give either client or clients")
         return self
 
     def all_keys(self) -> list[KeyRow]:
+        if self.key is None and self.all_clients():
+            return self.keys
         return self.keys or [self.key or KeyRow()]
+
+    def all_clients(self) -> list[ClientRow]:
+        return self.clients or ([self.client] if self.client else [])
 
 
 class Scenario(_Part):
@@ -138,3 +177,7 @@ def _add(sandbox: Sandbox, row: AccountRow) -> None:
         key = sandbox.add_key(row.name, grants, label=wanted.label, text=wanted.text)
         if wanted.dead:
             key.kill()
+    for asked in row.all_clients():
+        client = sandbox.add_client(row.name, **asked.terms())
+        if asked.dead:
+            client.kill()

@@ -49,6 +49,17 @@ class Settings(BaseModel):
     limit_headers: bool = True
     other_traffic: Annotated[int, Field(ge=0)] = 0
     """Requests that the customer's own integration makes in every window; they come out of the same limit."""
+    v3_limit: Annotated[int, Field(ge=1)] = 75
+    token_limit: Annotated[int, Field(ge=1)] = 1000
+    """Requests for tokens that one client may make in sixty seconds."""
+    expiry: Literal["expires_at", "expires_in", "both", "none"] = "expires_at"
+    """How a new token's end is told: integrations read `expires_at`, the documentation has `expires_in`."""
+    introspected_scope: Literal["string", "list", "absent", "odd_spacing"] = "string"
+    introspected_claims: Literal["nested", "flat", "absent"] = "nested"
+    stale_scopes: bool = False
+    """Introspection goes on listing scopes that were taken from the client since the token was issued."""
+    non_admin_lists: Literal["forbidden", "empty"] = "forbidden"
+    talent_matching: bool = False
     blocked: bool = False
     retired: Retirement | None = None
     retired_location: Annotated[str, Field(pattern=r"^https?://[!-~]+$")] = "https://harvest-v3.example/"

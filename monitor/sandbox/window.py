@@ -1,4 +1,4 @@
-"""The rate limit: so many requests in each fixed window of ten seconds."""
+"""The rate limits: so many requests in each fixed window of ten seconds, on v3 of thirty."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,8 @@ from monitor.sandbox.replies import Header
 from monitor.sandbox.settings import Settings
 
 WINDOW_SECONDS = 10
+V3_SECONDS = 30
+TOKEN_SECONDS = 60
 
 
 class Take(NamedTuple):
@@ -20,19 +22,23 @@ class Take(NamedTuple):
 class Window:
     """What has been used of the present window. The customer's own integration takes its share at the start of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: int = WINDOW_SECONDS) -> None:
+        self._seconds = seconds
         self._number = -1
         self._used = 0
 
     def take(self, now: float, settings: Settings) -> Take:
-        """Count one request; a refused one is not counted."""
-        number = int(now // WINDOW_SECONDS)
+        """Count one request of v1; a refused one is not counted."""
+        return self.take_of(now, settings.limit, settings.other_traffic)
+
+    def take_of(self, now: float, limit: int, other_traffic: int = 0) -> Take:
+        number = int(now // self._seconds)
         if number != self._number:
             self._number, self._used = number, 0
-        left = settings.limit - settings.other_traffic - self._used
+        left = limit - other_traffic - self._used
         if left > 0:
             self._used += 1
-        return Take(left > 0, max(left - 1, 0), (number + 1) * WINDOW_SECONDS)
+        return Take(left > 0, max(left - 1, 0), (number + 1) * self._seconds)
 
 
 def served_headers(take: Take, settings: Settings) -> tuple[Header, ...]:
@@ -45,5 +51,17 @@ def served_headers(take: Take, settings: Settings) -> tuple[Header, ...]:
 
 def refused_headers(reset_at: int, now: float) -> tuple[Header, ...]:
     """The headers of a 429: when the window ends, and in how many seconds that is."""
-    wait = max(1, math.ceil(reset_at - now))
-    return (b"X-RateLimit-Reset", str(reset_at).encode()), (b"Retry-After", str(wait).encode())
+    return (b"X-RateLimit-Reset", str(reset_at).encode()), retry_after(reset_at, now)
+
+
+def v3_headers(take: Take, settings: Settings) -> tuple[Header, ...]:
+    """The headers of every answer of v3, whatever it is (rate limit guide of Harvest v3)."""
+    if not settings.limit_headers:
+        return ()
+    told = (settings.v3_limit, take.remaining, take.reset_at)
+    names = (b"X-RateLimit-Limit", b"X-RateLimit-Remaining", b"X-RateLimit-Reset")
+    return tuple((name, str(value).encode()) for name, value in zip(names, told, strict=True))
+
+
+def retry_after(reset_at: int, now: float) -> Header:
+    return b"Retry-After", str(max(1, math.ceil(reset_at - now))).encode()

@@ -25,7 +25,7 @@ COMMANDS = [
     *(["notices", "list"], ["notices", "release"], ["notices", "retry"], ["notices", "drop"]),
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
     *(["writes", "status"], ["writes", "resume"]),
-    *(["sandbox", "weather"], ["sandbox", "mails"], ["sandbox", "hold-database"]),
+    *(["sandbox", "weather"], ["sandbox", "mails"], ["sandbox", "hold-database"], ["sandbox", "token"]),
     *(["sandbox", "untick"], ["sandbox", "tick"], ["sandbox", "kill"], ["sandbox", "enable"]),
     *(["sandbox", "fault", name] for name in ("add", "add-mail", "list", "clear")),
 ]

@@ -271,9 +271,11 @@ async def test_the_page_is_whole_in_itself(sandbox: Sandbox) -> None:
         called = set(re.findall(r"""ask\(\s*["`](/[a-z/-]+)""", text))
         assert called == {
             "/state", "/endpoints", "/accounts/", "/ledger", "/changes", "/settings", "/grants", "/faults",
-            "/faults/clear", "/rotate", "/reset", "/weather", "/mail-faults", "/mails", "/mails/",
+            "/faults/clear", "/rotate", "/reset", "/weather", "/mail-faults", "/mails", "/mails/", "/scopes",
+            "/clients/scopes", "/clients/role", "/clients/rotate", "/clients/token", "/clients/revoke-tokens",
         }  # fmt: skip
         for path in called - {"/accounts/", "/mails/"}:
             assert (await control(url, path))[0] in (200, 405), path
     assert '<meta name="viewport"' in text
     assert all(f'"{switch}"' in text for switch in ("/grant", "/revoke", "/kill", "/enable"))
+    assert all(f'"/clients{switch}"' in text for switch in ("/grant", "/revoke", "/kill", "/enable"))

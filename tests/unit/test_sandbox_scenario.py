@@ -13,6 +13,7 @@ from monitor.sandbox.faults import FaultKind
 from monitor.sandbox.ledger import Reason
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
+from monitor.sandbox.scopes import ticked
 from monitor.sandbox.settings import Order, Retirement, Settings
 
 DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text("utf-8")
@@ -25,7 +26,7 @@ def section(title: str) -> str:
 
 def rows(title: str) -> list[str]:
     """The first cells of a section's table."""
-    return re.findall(r"^\| `([a-z_]+)` \|", section(title), re.M)
+    return re.findall(r"^\| `([a-z0-9_]+)` \|", section(title), re.M)
 
 
 def read(tmp_path: Path, text: str) -> Sandbox:
@@ -37,7 +38,7 @@ def read(tmp_path: Path, text: str) -> Sandbox:
 def test_the_documented_scenario_is_what_it_says(tmp_path: Path) -> None:
     """The example of the documentation gives the accounts, keys, settings and faults that it shows."""
     sandbox = read(tmp_path, EXAMPLE)
-    assert list(sandbox.accounts) == ["acme", "globex", "initech"]
+    assert list(sandbox.accounts) == ["acme", "globex", "initech", "hooli", "umbrella"]
     acme, globex = sandbox.key("acme"), sandbox.key("globex", "Gem Harvest API Key")
     assert (acme.text, len(acme.grants), acme.account.settings.limit) == ("sandbox-acme-1", 62, 50)
     assert (globex.text, len(globex.grants)) == ("globex-key", 64)
@@ -48,6 +49,13 @@ def test_the_documented_scenario_is_what_it_says(tmp_path: Path) -> None:
         (True, 144),
         (False, 2),
     ]
+    hooli, umbrella = sandbox.account("hooli"), sandbox.account("umbrella")
+    assert (len(hooli.keys), len(umbrella.keys)) == (0, 1)
+    assert (hooli.client().client_id, hooli.client().role) == ("sandbox-hooli-client-1", "Job Admin")
+    assert ticked("gem") - hooli.client().scopes == {"harvest:jobs:list"}
+    gem, partner = umbrella.clients.values()
+    assert (gem.client_id, gem.secret, gem.ttl, len(gem.scopes)) == ("umbrella-1", "umbrella-secret", 600, 38)
+    assert (partner.grant, partner.mint_revokes, partner.dead, len(partner.scopes)) == ("partner", True, True, 163)
     faults = [each.fault for each in sandbox.faults.in_force()]
     assert [(fault.kind, fault.account) for fault in faults] == [("slow", "acme"), ("status", None)]
     assert "canary-7f3a" in str(sandbox.account("acme").records.visible("candidates"))
@@ -69,9 +77,15 @@ def test_the_least_scenario(tmp_path: Path) -> None:
         ("list/rest", "lists", 6, "'lists' is neither a cell"),
         ("{limit: 50}", "{limit: many}", 2, "settings of all accounts: limit: Input should be a valid integer"),
         ("dead: true", "ded: true", 17, "accounts.2.keys.0.ded: is not known here"),
-        ("kind: slow", "kind: earthquake", 20, "faults.0.kind: Input should be 'status', 'wrong_json'"),
-        ("account: acme,", "account: umbrella,", 20, "there is no account 'umbrella'"),
-        ("status: 502", "status: 1", 21, "faults.1.status: Input should be greater"),
+        ("kind: slow", "kind: earthquake", 27, "faults.0.kind: Input should be 'status', 'wrong_json'"),
+        ("account: acme,", "account: acne,", 27, "there is no account 'acne'"),
+        ("status: 502", "status: 1", 28, "faults.1.status: Input should be greater"),
+        ("harvest:jobs:list", "harvest:job:list", 19, "did you mean harvest:jobs:list"),
+        ("scopes: all", "scopes: everything", 21, "scopes can not be 'everything'"),
+        ("grant: partner", "grant: password", 25, "accounts.4.clients.1.grant: Input should be 'custom' or 'partner'"),
+        ("client_id: umbrella-1", "client_id: a:b", 21, "the id of the client of account umbrella can not be sent"),
+        ("label: Partner", "label: Gem", 21, "already has a client 'Gem'"),
+        ("    clients:\n", "    client: {}\n    clients:\n", 21, "give either client or clients"),
         ("label: New", "label: Old", 15, "already has a key 'Old'"),
         ("    keys:\n", "    key: {}\n    keys:\n", 15, "give either key or keys"),
         ("accounts:", "acounts:", 1, "accounts: Field required"),

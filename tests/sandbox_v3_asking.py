@@ -1,0 +1,61 @@
+"""Asking a sandbox's auth server and its v3 API without a network: one account with one client."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from monitor.sandbox.accounts import Account
+from monitor.sandbox.clients import Client
+from monitor.sandbox.ledger import Entry
+from monitor.sandbox.replies import Reply
+from monitor.sandbox.request import Request, basic
+from monitor.sandbox.sandbox import Sandbox
+from tests.sandbox_asking import UNLIMITED, Clock, content
+
+FORM = "application/x-www-form-urlencoded"
+CREDENTIALS = {"grant_type": "client_credentials"}
+
+
+@dataclass
+class V3Asker:
+    sandbox: Sandbox
+    account: Account
+    client: Client
+    clock: Clock
+
+    def post(self, target: str, form: dict[str, str], authorization: str | None = "client") -> Reply:
+        """The answer to a form, from this client unless another Authorization is given, or None."""
+        shown = basic(self.client.client_id, self.client.secret) if authorization == "client" else authorization
+        headers = {"content-type": FORM} | ({} if shown is None else {"authorization": shown})
+        return self.sandbox.handle(Request("POST", target, headers, urlencode(form).encode())).reply
+
+    def mint(self, **form: str) -> dict[str, Any]:
+        """What `/token` answers to this client."""
+        answer: dict[str, Any] = content(self.post("/token", CREDENTIALS | form))
+        return answer
+
+    def introspect(self, token: str) -> dict[str, Any]:
+        answer: dict[str, Any] = content(self.post("/introspect", {"token": token, "token_type_hint": "access_token"}))
+        return answer
+
+    def ask(self, line: str, token: str | None, body: bytes = b"") -> Reply:
+        """The answer to `METHOD target` with this token."""
+        method, target = line.split(" ", 1)
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        return self.sandbox.handle(Request(method, target, headers, body)).reply
+
+    def last(self) -> Entry:
+        return self.sandbox.ledger.entries()[-1]
+
+    def changes(self) -> list[str]:
+        return [change.text for change in self.sandbox.ledger.changes()]
+
+
+def v3_asker(
+    scopes: str | list[str] = "all", *, marker: str = "", clock: Clock | None = None, **client: Any
+) -> V3Asker:
+    """A sandbox with the account `acme`, without a rate limit, and one client."""
+    clock = clock or Clock()
+    sandbox = Sandbox(clock=clock, marker=marker)
+    account = sandbox.add_account("acme", v3_limit=UNLIMITED)
+    return V3Asker(sandbox, account, sandbox.add_client("acme", scopes, **client), clock)
