@@ -1,12 +1,14 @@
 """CSMs are told which of their customers have a key that Greenhouse retired: of all in one mail, and monthly."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
 from monitor.incidents import Audience
+from monitor.migration import V1Key
 from monitor.notices.at_once import write_at_once
 from monitor.notices.policy import CLOCKS_DIFFER, Policy
 from monitor.notices.render import Renderer
@@ -39,10 +41,9 @@ async def tell_of_retired(
     if not due:
         return
     async with db.reading() as conn:
-        keys = await store.retired_keys(conn)
+        keys = _by_address(await store.retired_keys(conn))
     for one in due:
-        theirs = [key for key in keys if address_of(key.csm_email) == one.address]
-        again = one.last is not None
+        theirs, again = keys.get(one.address, []), one.last is not None
         worded = await asyncio.to_thread(letter, theirs, manifests, policy, now, again=again)
         if worded is not None:
             await _write(db, policy, renderer, worded, one, now)
@@ -60,6 +61,13 @@ async def _due(db: Database, policy: Policy, now: datetime) -> list[_Due]:
         if is_due(one.first, one.last, policy, now):
             due.append(one)
     return due
+
+
+def _by_address(keys: Iterable[V1Key]) -> dict[str, list[V1Key]]:
+    found: dict[str, list[V1Key]] = {}
+    for key in keys:
+        found.setdefault(address_of(key.csm_email), []).append(key)
+    return found
 
 
 def _address(row: tuple[str | None, datetime]) -> str:

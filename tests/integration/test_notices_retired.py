@@ -17,6 +17,7 @@ from monitor.notices.composer import Composer
 from monitor.notices.render import Renderer
 from monitor.notices.retirement import WHY
 from monitor.settings import NoticesMode
+from monitor.store.consistency import of_records
 from monitor.store.database import Database
 from monitor.store.migration import v1_keys
 from monitor.store.tables import CREDENTIAL, NOTICE, TENANT, Credential
@@ -126,6 +127,15 @@ async def test_the_mail_says_what_to_tick(vendor: Vendor) -> None:
     assert "[ ] List eeoc" in notice["text"]
     assert "[ ] List users" not in notice["text"]
     assert (notice["audience"], notice["status"], notice["tenant_id"]) == (Audience.CSM, "pending", None)
+
+
+async def test_a_database_with_such_a_mail_is_sound(vendor: Vendor) -> None:
+    """It is a CSM's and of no one tenant, and `db check` does not take it for damage."""
+    await vendor.has(acme=DANA)
+    await vendor.retires("acme")
+    assert len(await vendor.composes(GATHERED)) == 1
+    async with vendor.database.reading() as conn:
+        assert await of_records(conn, GATHERED + MINUTE, HOUR) == []
 
 
 async def test_a_month_later_there_is_another(vendor: Vendor) -> None:
