@@ -23,6 +23,8 @@ class AnswerKind(StrEnum):
     JSON = "json"  # 200 with data: a JSON array, or outside lists an object that does not merely report an error
     PERMISSION = "permission"  # 401/403 with the permission text
     INVALID_KEY = "invalid_key"  # 401 "Invalid Basic Auth credentials"
+    UNAUTHORIZED = "unauthorized"  # v3: 401 in JSON, the token or the client is not accepted
+    FORBIDDEN = "forbidden"  # v3: 403 in JSON, the scope is missing or the user is no Site Admin
     NOT_FOUND = "not_found"  # 404 "Resource not found" or "Not found"
     NO_ACCESS = "no_access"  # 403 "You do not have access to that record" or "Access denied"
     VALIDATION = "validation"  # 422 with errors
@@ -92,11 +94,44 @@ def reduce(entry: Entry, status: int, headers: Mapping[str, str], body: bytes, *
     return Answer(
         kind=kind,
         status=status,
-        html=_looks_like_html(headers, body),
+        html=looks_like_html(headers, body),
         request_id=_printable(headers.get("x-request-id")),
         record_id=_record_id(document) if entry.is_write and 200 <= status < 300 else None,
         location_host=_host(headers.get("location")) if kind is AnswerKind.REDIRECT else None,
     )
+
+
+def reduce_listed(status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> Answer:
+    """The answer to a list of Harvest v3. What a 403 says is on no record, so its body decides nothing."""
+    document = _parse(body) if complete else None
+    return Answer(
+        kind=_listed_kind(status, document),
+        status=status,
+        html=looks_like_html(headers, body),
+        request_id=_printable(headers.get("x-request-id")),
+    )
+
+
+def _listed_kind(status: int, document: object) -> AnswerKind:
+    if 300 <= status < 400:
+        return AnswerKind.REDIRECT
+    if status >= 500:
+        return AnswerKind.SERVER_ERROR
+    readable = isinstance(document, dict)
+    match status:
+        case 200 if isinstance(document, list):
+            return AnswerKind.JSON
+        case 401 if readable:
+            return AnswerKind.UNAUTHORIZED
+        case 403 if readable:
+            return AnswerKind.FORBIDDEN
+        case 401 | 403:
+            return AnswerKind.UNKNOWN_REFUSAL
+        case 404 | 410:
+            return AnswerKind.NOT_FOUND if readable else AnswerKind.GONE
+        case 429:
+            return AnswerKind.RATE_LIMITED
+    return AnswerKind.NOT_JSON if status < 300 and document is None else AnswerKind.UNEXPECTED
 
 
 def _parse(body: bytes) -> Any:
@@ -155,7 +190,7 @@ def _refusal_kind(status: int, texts: list[str], document: object) -> AnswerKind
     return AnswerKind.UNEXPECTED
 
 
-def _looks_like_html(headers: Mapping[str, str], body: bytes) -> bool:
+def looks_like_html(headers: Mapping[str, str], body: bytes) -> bool:
     return "html" in headers.get("content-type", "").casefold() or body[:256].lstrip()[:1] == b"<"
 
 

@@ -1,9 +1,12 @@
-"""Between the course of a check and whoever puts its questions: `checks.client.Inquiry`, or a model of Greenhouse."""
+"""Between the course of a check and whoever puts its questions: `checks.inquiry`, or a model of Greenhouse."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from checks.answer import Answer
+from checks.auth import AuthAnswer
 from checks.catalogue import Entry, WriteProbes
+from checks.credential import Token
 
 
 class Watch(Protocol):
@@ -21,6 +24,21 @@ class Asking(Protocol):
     """
 
     permitted: WriteProbes
-    requests: int
+
+    @property
+    def requests(self) -> int: ...
 
     async def ask(self, entry: Entry, watch: Watch) -> Answer | None: ...
+
+
+class TokenAsking(Protocol):
+    """Asks with a token of Harvest v3, and about it. `may_send` is called before each request, and raises to stop."""
+
+    @property
+    def requests(self) -> int: ...
+
+    async def mint(self, may_send: Callable[[], None]) -> AuthAnswer: ...
+
+    async def introspect(self, token: Token, may_send: Callable[[], None]) -> AuthAnswer: ...
+
+    async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer: ...

@@ -7,40 +7,44 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 PAUSE_SECONDS = 10.0  # Harvest counts in windows of 10 s (Greenhouse's documentation, "Throttling")
+V3_WINDOW_SECONDS = 30.0  # Harvest v3 counts in fixed windows of 30 s (rate-limit guide, as quoted by third parties)
+TOKEN_WINDOW_SECONDS = 60.0  # requests for tokens are counted apart, by the minute (the same guide)
 SHORTEST_PAUSE_SECONDS = 1.0  # a reset that lies in the past is a clock that differs, not leave to go on
 LONGEST_WAIT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What an answer tells of the limit; `reset_seconds` is from now."""
+    """What an answer tells of the limit; `reset_seconds` is from now. Where nothing is told, a window is waited for."""
 
     limit: int | None
     remaining: int | None
     reset_seconds: float | None
     retry_after_seconds: float | None
+    window_seconds: float = PAUSE_SECONDS
 
     @property
     def pause_seconds(self) -> float:
         """How long to leave the rest of the window to the customer's own integration."""
         if self.limit is None or self.remaining is None or self.remaining >= self.limit / 2:
             return 0.0
-        return PAUSE_SECONDS if self.reset_seconds is None else max(self.reset_seconds, SHORTEST_PAUSE_SECONDS)
+        return self.window_seconds if self.reset_seconds is None else max(self.reset_seconds, SHORTEST_PAUSE_SECONDS)
 
     @property
     def back_off_seconds(self) -> float:
         """How long a 429 asks to stay away: Retry-After, else the reset, else one window."""
         told = self.retry_after_seconds if self.retry_after_seconds is not None else self.reset_seconds
-        return PAUSE_SECONDS if told is None else max(told, SHORTEST_PAUSE_SECONDS)
+        return self.window_seconds if told is None else max(told, SHORTEST_PAUSE_SECONDS)
 
 
-def rate_limit(headers: Mapping[str, str], now: datetime) -> RateLimit:
+def rate_limit(headers: Mapping[str, str], now: datetime, window_seconds: float = PAUSE_SECONDS) -> RateLimit:
     """Read from lower-case headers. Retry-After may be seconds or a date, X-RateLimit-Reset a timestamp."""
     return RateLimit(
         limit=_whole(headers.get("x-ratelimit-limit")),
         remaining=_whole(headers.get("x-ratelimit-remaining")),
         reset_seconds=_until(headers.get("x-ratelimit-reset"), now),
         retry_after_seconds=_until(headers.get("retry-after"), now),
+        window_seconds=window_seconds,
     )
 
 

@@ -27,6 +27,7 @@ class RequestClass(StrEnum):
     PATCH = "PATCH"
     PUT = "PUT"
     DELETE = "DELETE"
+    AUTH = "auth"  # a question to the auth server of Harvest v3
 
 
 class Service(StrEnum):
@@ -52,6 +53,7 @@ class Role(StrEnum):
     PROBE = "probe"
     CONTROL = "control"
     ANONYMOUS = "anonymous"
+    BEARER = "bearer"  # with a token of Harvest v3
 
 
 class Cell(NamedTuple):
@@ -92,7 +94,7 @@ class Entry:
 
     @property
     def is_write(self) -> bool:
-        return self.method != "GET"
+        return self.method != "GET" and self.request_class is not RequestClass.AUTH
 
     @cached_property
     def needs(self) -> WriteProbes:

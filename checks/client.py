@@ -7,36 +7,26 @@ dropped keep-alive and shares cookies between tenants: here nothing is sent twic
 import asyncio
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from checks.answer import Answer, AnswerKind, reduce
-from checks.asking import Watch
-from checks.budget import Pace, RateLimit, rate_limit
+from checks.answer import Answer, AnswerKind, reduce, reduce_listed
+from checks.auth import AuthAnswer, AuthKind, introspected, minted
+from checks.budget import TOKEN_WINDOW_SECONDS, V3_WINDOW_SECONDS, RateLimit, rate_limit
 from checks.catalogue import Entry, WriteProbes
-from checks.credential import Secret, basic_authorization
+from checks.credential import OAuthClient, Secret, Token, basic_authorization
 from checks.errors import WireError
 from checks.gate import Gate, Outgoing
+from checks.token_gate import TokenGate
 
 MOST_BODY_BYTES = 64 * 1024
-TRIES_WHEN_LIMITED = 3
-_REPEATED_ONCE = frozenset({AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.NOT_JSON})
 _NO_LIMIT = RateLimit(None, None, None, None)
-
-
-class Observer(Protocol):
-    """Who counts what goes over the wire; it is told of every request, repeats included, and of every wait."""
-
-    def request(self, entry: Entry, answer: Answer) -> None: ...
-
-    def waited(self, reason: str, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +55,29 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
         raise _Dropped(type(error).__name__) from error
 
 
-class Wire:
-    """How this process reaches Greenhouse. Each look at a credential has a line of its own.
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """What came back, if anything did: `failure` says why there is no status, or no body behind one."""
 
-    WireError if the connection can not be set up as told.
-    """
+    status: int | None
+    headers: Mapping[str, str]
+    body: bytes = b""
+    complete: bool = True
+    failure: AnswerKind | None = None
 
-    def __init__(self, gate: Gate, connection: Connection, now: Callable[[], datetime]) -> None:
-        if connection.proxy and gate.in_clear:
+
+class _Way:
+    """How this process reaches one service of Greenhouse; WireError if the connection can not be set up as told."""
+
+    def __init__(self, in_clear: bool, connection: Connection) -> None:
+        if connection.proxy and in_clear:
             raise WireError("a proxy can not be used with an http address: the key would travel in clear")
-        self._gate = gate
         self._connection = connection
-        self._now = now
         self._context = _tls(connection.ca_bundle)
 
     @asynccontextmanager
-    async def line(self) -> AsyncIterator["Line"]:
-        """A line for one credential: a late answer on a connection that stays open is never taken for another's."""
+    async def open(self) -> AsyncIterator["_Exchange"]:
+        """For one credential: a late answer on a connection that stays open is never taken for another's."""
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._context, limit=0, keepalive_timeout=10),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -92,51 +88,129 @@ class Wire:
         proxy = httpx.Proxy(self._connection.proxy) if self._connection.proxy else None
         transport = AiohttpTransport(verify=self._context, client=session, proxy=proxy, trust_env=False)
         try:
-            yield Line(self._gate, self._connection, self._now, transport)
+            yield _Exchange(self._connection, transport)
         finally:
             await transport.aclose()
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Sends one request after the other; what goes out has passed the gate as it stands."""
+class _Exchange:
+    """Sends one request after the other, each at most once; whatever happens to it is told and never raised."""
 
-    gate: Gate
     connection: Connection
-    now: Callable[[], datetime]
     transport: AiohttpTransport
 
-    async def send(self, entry: Entry, secret: Secret | None, permitted: WriteProbes) -> tuple[Answer, RateLimit]:
-        """One request, sent at most once. GateRefusal if it may not be sent; whatever else happens is an answer."""
-        authorization = None if secret is None else basic_authorization(secret)
-        request = httpx.Request(
-            entry.method,
-            self.gate.url_of(entry),
-            headers=self.gate.headers_for(entry, authorization),
-            content=entry.body,
-            extensions={"timeout": {"connect": self.connection.connect_timeout, "read": self.connection.read_timeout}},
+    def request(self, made: Outgoing) -> httpx.Request:
+        timeout = {"connect": self.connection.connect_timeout, "read": self.connection.read_timeout}
+        return httpx.Request(
+            made.method, made.url, headers=list(made.headers), content=made.body, extensions={"timeout": timeout}
         )
-        self.gate.check(_outgoing(request), permitted)
+
+    async def send(self, request: httpx.Request) -> _Received:
         ends_at = asyncio.get_running_loop().time() + self.connection.request_timeout
         try:
             async with asyncio.timeout_at(ends_at):
                 response = await self.transport.handle_async_request(request)
         except Exception as error:  # the libraries below raise more than they say
-            return Answer(_failure(error)), _NO_LIMIT
-        return await self._heard(entry, response, ends_at)
+            return _Received(None, {}, failure=_failure(error))
+        return await self._heard(response, ends_at)
 
-    async def _heard(self, entry: Entry, response: httpx.Response, ends_at: float) -> tuple[Answer, RateLimit]:
+    async def _heard(self, response: httpx.Response, ends_at: float) -> _Received:
         """The head has come: its status stands, whatever becomes of the body."""
         headers = {name.lower(): value for name, value in response.headers.items()}
-        limit = rate_limit(headers, self.now())
         try:
             async with asyncio.timeout_at(ends_at):
                 body, complete = await _read(response, headers.get("content-encoding", "identity"))
         except Exception as error:
-            return Answer(_failure(error), response.status_code), limit
+            return _Received(response.status_code, headers, failure=_failure(error))
         finally:
             await response.aclose()
-        return reduce(entry, response.status_code, headers, body, complete=complete), limit
+        return _Received(response.status_code, headers, body, complete)
+
+
+class Wire:
+    """How Harvest v1/v2 is reached with a key. Each look at a credential has a line of its own."""
+
+    def __init__(self, gate: Gate, connection: Connection, now: Callable[[], datetime]) -> None:
+        self._way = _Way(gate.in_clear, connection)
+        self._gate = gate
+        self._now = now
+
+    @asynccontextmanager
+    async def line(self) -> AsyncIterator["Line"]:
+        async with self._way.open() as exchange:
+            yield Line(self._gate, exchange, self._now)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What goes out has passed the gate as it stands."""
+
+    gate: Gate
+    exchange: _Exchange
+    now: Callable[[], datetime]
+
+    async def send(self, entry: Entry, secret: Secret | None, permitted: WriteProbes) -> tuple[Answer, RateLimit]:
+        """One request, sent at most once. GateRefusal if it may not be sent; whatever else happens is an answer."""
+        authorization = None if secret is None else basic_authorization(secret)
+        headers = list(self.gate.headers_for(entry, authorization).items())
+        request = self.exchange.request(Outgoing(entry.method, self.gate.url_of(entry), headers, entry.body))
+        self.gate.check(_outgoing(request), permitted)
+        got = await self.exchange.send(request)
+        limit = _NO_LIMIT if got.status is None else rate_limit(got.headers, self.now())
+        if got.failure is not None or got.status is None:
+            return Answer(got.failure or AnswerKind.NO_CONNECTION, got.status), limit
+        return reduce(entry, got.status, got.headers, got.body, complete=got.complete), limit
+
+
+class TokenWire:
+    """How Harvest v3 and its auth server are reached with a token or a client."""
+
+    def __init__(self, gate: TokenGate, connection: Connection, now: Callable[[], datetime]) -> None:
+        self._way = _Way(gate.in_clear, connection)
+        self._gate = gate
+        self._now = now
+
+    @asynccontextmanager
+    async def line(self) -> AsyncIterator["TokenLine"]:
+        async with self._way.open() as exchange:
+            yield TokenLine(self._gate, exchange, self._now)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLine:
+    """As `Line`: one request each, sent at most once, past the gate; GateRefusal if it may not be sent."""
+
+    gate: TokenGate
+    exchange: _Exchange
+    now: Callable[[], datetime]
+
+    async def list(self, entry: Entry, token: Token) -> tuple[Answer, RateLimit]:
+        got, limit = await self._send(self.gate.listing(entry, token), V3_WINDOW_SECONDS)
+        if got.failure is not None or got.status is None:
+            return Answer(got.failure or AnswerKind.NO_CONNECTION, got.status), limit
+        return reduce_listed(got.status, got.headers, got.body, complete=got.complete), limit
+
+    async def introspect(self, client: OAuthClient, token: Token) -> tuple[AuthAnswer, RateLimit]:
+        got, limit = await self._send(self.gate.introspection(client, token), TOKEN_WINDOW_SECONDS)
+        return _auth_failure(got) or introspected(got.status or 0, got.headers, got.body, complete=got.complete), limit
+
+    async def mint(self, client: OAuthClient) -> tuple[AuthAnswer, RateLimit]:
+        got, limit = await self._send(self.gate.minting(client), TOKEN_WINDOW_SECONDS)
+        return _auth_failure(got) or minted(got.status or 0, got.headers, got.body, complete=got.complete), limit
+
+    async def _send(self, made: Outgoing, window_seconds: float) -> tuple[_Received, RateLimit]:
+        request = self.exchange.request(made)
+        self.gate.check(_outgoing(request))
+        got = await self.exchange.send(request)
+        return got, _NO_LIMIT if got.status is None else rate_limit(got.headers, self.now(), window_seconds)
+
+
+def _auth_failure(got: _Received) -> AuthAnswer | None:
+    if got.failure is None:
+        return None
+    kind = AuthKind.TIMEOUT if got.failure is AnswerKind.TIMEOUT else AuthKind.NO_CONNECTION
+    return AuthAnswer(kind, got.status)
 
 
 def _tls(ca_bundle: str | None) -> ssl.SSLContext:
@@ -183,80 +257,3 @@ def _decompress(raw: bytes, encoding: str) -> tuple[bytes, bool]:
     except zlib.error:
         return b"", False
     return body, inflater.eof
-
-
-class Inquiry:
-    """One credential's requests: one at a time, paced, repeated within the rules, counted."""
-
-    def __init__(
-        self,
-        line: Line,
-        secret: Secret,
-        *,
-        pace: Pace,
-        total: Pace,
-        permitted: WriteProbes,
-        observer: Observer,
-    ) -> None:
-        self._line = line
-        self._secret = secret
-        self._pace = pace
-        self._total = total
-        self.permitted = permitted
-        self._observer = observer
-        self._alone = asyncio.Lock()
-        self.requests = 0
-
-    async def ask(self, entry: Entry, watch: Watch) -> Answer | None:
-        """The answer, after up to three tries while rate-limited and, for a GET, one repeat of what was no answer.
-
-        None if the watch did not let it go.
-        """
-        async with self._alone:
-            answer = await self._within_limits(entry, watch)
-            if answer is not None and entry.method == "GET" and answer.kind in _REPEATED_ONCE:
-                answer = await self._within_limits(entry, watch)
-            return answer
-
-    async def _within_limits(self, entry: Entry, watch: Watch) -> Answer | None:
-        answer = None
-        for _ in range(TRIES_WHEN_LIMITED):
-            await self._pace.turn()
-            await self._total.turn()
-            if not await watch.may_send(entry):
-                return None
-            sending = self._send(entry, watch)
-            answer = await (_to_the_end(sending) if entry.is_write else sending)
-            if answer.kind is not AnswerKind.RATE_LIMITED:
-                break
-        return answer
-
-    async def _send(self, entry: Entry, watch: Watch) -> Answer:
-        answer, limit = await self._line.send(entry, self._secret, self.permitted)
-        self.requests += 1
-        self._observer.request(entry, answer)
-        self._heed(answer, limit)
-        await watch.heard(entry, answer)
-        return answer
-
-    def _heed(self, answer: Answer, limit: RateLimit) -> None:
-        limited = answer.kind is AnswerKind.RATE_LIMITED
-        seconds = limit.back_off_seconds if limited else limit.pause_seconds
-        if seconds > 0:
-            self._pace.hold(seconds)
-            self._observer.waited("rate_limited" if limited else "reserve", seconds)
-
-
-async def _to_the_end(exchange: Coroutine[None, None, Answer]) -> Answer:
-    """A write that has left is listened to although its check is cut short, even twice: a 2xx must not be missed.
-
-    It ends by itself within the time one request may take.
-    """
-    task = asyncio.create_task(exchange)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        raise

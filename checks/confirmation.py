@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from checks.credential import CredentialState
-from checks.harvest_key import Question
+from checks.question import Question
 from checks.report import CheckReport, Finding, Verdict
 from checks.verdict import Rule
 

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import re
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from checks.errors import CredentialError
 
@@ -33,12 +35,14 @@ class Secret:
     """A key that can not be printed, logged, pickled or compared by accident; `reveal()` is the one way to it."""
 
     __slots__ = ("_text",)
+    WHAT: ClassVar[str] = "key"
+    LONGEST: ClassVar[int] = 512
 
     def __init__(self, text: str) -> None:
-        if not re.fullmatch(r"[\x21-\x7e]{1,512}", text):
+        if not re.fullmatch(rf"[\x21-\x7e]{{1,{self.LONGEST}}}", text):
             raise CredentialError(
-                "the key is empty, longer than 512 characters, or holds a space, a line break or a character outside "
-                "ASCII: store the key itself and nothing else"
+                f"the {self.WHAT} is empty, longer than {self.LONGEST} characters, or holds a space, a line break or a "
+                f"character outside ASCII: store the {self.WHAT} itself and nothing else"
             )
         self._text = text
 
@@ -52,9 +56,43 @@ class Secret:
         raise TypeError("a secret is never pickled")
 
 
-def fingerprint(secret: Secret, installation_key: bytes) -> str:
-    """What a secret is known by in records: HMAC-SHA-256 under the installation's own key, 16 hex digits."""
-    return hmac.new(installation_key, secret.reveal().encode("ascii"), hashlib.sha256).hexdigest()[:16]
+class Token(Secret):
+    """An access token of Harvest v3; as a JWT it has one or two thousand characters."""
+
+    __slots__ = ()
+    WHAT = "token"
+    LONGEST = 8192
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """A credential of Harvest v3. `token` is the one the integration holds; None where a new one is to be asked for.
+
+    `sub` is the number of the user a new token is to act for, `organization` that of the customer at Greenhouse, if
+    either was told.
+    """
+
+    client_id: Secret
+    secret: Secret
+    token: Token | None = None
+    sub: str | None = None
+    organization: str | None = None
+
+
+def fingerprint(credential: Secret | OAuthClient, installation_key: bytes) -> str:
+    """What a credential is known by in records: HMAC-SHA-256 under the installation's own key, 16 hex digits.
+
+    Of a client its id and secret count, and not the token, which is another one every hour.
+    """
+    match credential:
+        case OAuthClient(client_id=client_id, secret=secret):
+            text = f"{client_id.reveal()}:{secret.reveal()}"
+        case Secret():
+            text = credential.reveal()
+    return hmac.new(installation_key, text.encode("ascii"), hashlib.sha256).hexdigest()[:16]
 
 
 def basic_authorization(secret: Secret) -> str:
@@ -65,3 +103,15 @@ def basic_authorization(secret: Secret) -> str:
     if ":" in secret.reveal():
         raise CredentialError("the key holds a colon, which no Harvest key does: store the key itself and nothing else")
     return "Basic " + base64.b64encode(f"{secret.reveal()}:".encode("ascii")).decode("ascii")
+
+
+def client_authorization(client: OAuthClient) -> str:
+    """The Authorization header for the auth server; CredentialError for a client id with a colon, which none has."""
+    if ":" in client.client_id.reveal():
+        raise CredentialError("the client id holds a colon, which none does: store the client id and nothing else")
+    pair = f"{client.client_id.reveal()}:{client.secret.reveal()}"
+    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
+
+
+def bearer_authorization(token: Token) -> str:
+    return f"Bearer {token.reveal()}"

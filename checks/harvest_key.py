@@ -12,7 +12,8 @@ from checks.asking import Asking
 from checks.catalogue import Catalogue, Cell, Entry, RequestClass, Service, WriteProbes
 from checks.credential import CredentialState
 from checks.key_state import looks_retired, state_of
-from checks.manifest import Manifest, Permission
+from checks.manifest import Permission
+from checks.question import Question
 from checks.report import PAUSED, CheckReport, Excess, Finding, Verdict, WriteAlarm
 from checks.verdict import READS, WRITES, Evidence, Judgement, Rule, judge, positive_control, view
 
@@ -30,20 +31,6 @@ class WriteGuard(Protocol):
     async def may_write(self, entry: Entry) -> bool: ...
 
     async def halt(self, alarm: WriteAlarm) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What one check is to find out. `declined` and `only` hold permission ids, `remembered` endpoints.
-
-    `only` names the suspects of a second look; None asks for everything.
-    """
-
-    manifest: Manifest
-    features: frozenset[str] = frozenset()
-    declined: frozenset[str] = frozenset()
-    remembered: frozenset[str] = frozenset()
-    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +65,6 @@ async def check(inquiry: Asking, question: Question, catalogue: Catalogue, means
         requests=inquiry.requests,
         duration_seconds=means.clock() - started,
         partial=question.only is not None,
-    )
-
-
-def untried(manifest: Manifest, detail: str, now: datetime) -> CheckReport:
-    """The report of a credential that could not even be tried; `detail` says what is wrong and what to do."""
-    return CheckReport(
-        manifest_name=manifest.name,
-        manifest_version=manifest.version,
-        manifest_digest=manifest.digest,
-        state=CredentialState.MISCONFIGURED,
-        detail=detail,
-        findings=(),
-        started_at=now,
     )
 
 

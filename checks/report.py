@@ -46,7 +46,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """Something the credential may do and the manifest does not ask for. `certain` is true for lists only."""
+    """Something the credential may do and the manifest does not ask for, by its endpoint, or by its scope.
+
+    `certain` is true for lists and scopes only.
+    """
 
     label: str
     endpoint: str
@@ -70,8 +73,8 @@ class CheckReport:
     """One look at one credential at one time under one manifest digest.
 
     `partial` is true for a second look: `findings` then holds the suspects only. `refused` are the permissions'
-    endpoints answered by the permission text. `no_excess` are endpoints
-    outside the manifest seen refused.
+    endpoints answered by the permission text. `no_excess` are endpoints outside the manifest seen refused; where
+    `excess_is_whole`, whatever `excess` does not name is none.
     `requests` counts every request on the wire, repeats included.
     """
 
@@ -83,6 +86,7 @@ class CheckReport:
     findings: tuple[Finding, ...]
     excess: tuple[Excess, ...] = ()
     no_excess: frozenset[str] = frozenset()
+    excess_is_whole: bool = False
     refused: frozenset[str] = frozenset()
     alarms: tuple[WriteAlarm, ...] = ()
     started_at: datetime | None = None

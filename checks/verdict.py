@@ -104,6 +104,20 @@ REASONS: Mapping[str, str] = {
     "no_endpoint": "Greenhouse documents no endpoint for this label",
     "writes_off": "write probes are off for this tenant",
     "writes_without_id_off": "this write has no id in its path and is only probed under `all`",
+    "scope_carried": "the token carries the scope",
+    "scope_not_carried": "the token does not carry the scope",
+    "list_refused": "the scope's list is refused, and another one is not",
+    "scope_or_role": "every list is refused: the scope is missing, or the token's user is no Site Admin",
+    "stale_token": "the token says that it may read a list, and is refused: ask again with a fresh one",
+    "unconfirmed_token": "the list that was to confirm the token could not be read",
+    "organization_untold": "the auth server does not say whose token this is",
+    "introspection_needed": "only introspection could tell, and it could not be had",
+    "no_scope": "the manifest names no scope of Harvest v3 for it",
+    "misconfigured": "the credential belongs to somebody else, or is not what the tenants file says",
+    "site_admin": "the token acts for a Site Admin, or for no user",
+    "other_role": "the token's user is no Site Admin, so lists are refused to it",
+    "unknown_role": "the token's user has a role whose name is not known",
+    "role_untold": "nothing tells for whom the token acts",
 }
 
 _KIND_REASON: Mapping[AnswerKind, str] = {

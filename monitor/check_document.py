@@ -96,7 +96,7 @@ def _check(result: Checked) -> dict[str, Any]:
         "outcome": report.outcome.value,
         "unchecked": report.unchecked,
         "permissions": [_permission(finding) for finding in report.findings],
-        "excess": [_excess(excess) for excess in report.excess],
+        "excess": [_excess(result.kind, excess) for excess in report.excess],
         "requests": report.requests,
         "duration_seconds": round(report.duration_seconds, 3),
     }
@@ -121,8 +121,9 @@ def _permission(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _excess(excess: Excess) -> dict[str, Any]:
-    return {"label": excess.label, "endpoint": excess.endpoint, "certain": excess.certain}
+def _excess(kind: CredentialKind, excess: Excess) -> dict[str, Any]:
+    what = "scope" if kind is CredentialKind.HARVEST_OAUTH else "endpoint"
+    return {"label": excess.label, what: excess.endpoint, "certain": excess.certain}
 
 
 def _error(error: CheckError) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 HarvestMonitorError (checks.errors)
 ├── ConfigurationError     a setting, the tenants file or a reference is wrong; nothing was sent
 │   └── UnresolvedReference    a secret's reference can not be resolved
+│       └── SourceFailed           the command behind it hung or failed, and may work the next time
 ├── StoreError             the database is missing, too old, too new or not reachable
 └── DeliveryError          a mail was not taken; it says what is to blame, and whether trying again can help
 """
@@ -18,6 +19,10 @@ class ConfigurationError(HarvestMonitorError):
 
 class UnresolvedReference(ConfigurationError):
     """A secret's reference can not be resolved; the text names the reference, never what it points to."""
+
+
+class SourceFailed(UnresolvedReference):
+    """A command that gives a secret hung or failed; the next look may find it working."""
 
 
 class StoreError(HarvestMonitorError):

@@ -1,4 +1,4 @@
-"""Greenhouse as the service reaches it: one wire, one pace and one breaker, one request without a key per interval."""
+"""Greenhouse as the service reaches it: one pace and one breaker, one request without a key per interval."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from checks import harvest_key, harvest_oauth
 from checks.answer import Answer, AnswerKind
 from checks.budget import Pace
 from checks.catalogue import Entry, WriteProbes, catalogue
-from checks.client import Connection, Inquiry, Observer, Wire
-from checks.credential import Secret
+from checks.client import Connection, TokenWire, Wire
+from checks.credential import OAuthClient, Secret
 from checks.gate import Gate, origin
-from checks.harvest_key import Means, Question, WriteGuard, check
+from checks.harvest_key import Means, WriteGuard
+from checks.harvest_oauth import Time
+from checks.inquiry import Inquiry, Observer, TokenInquiry
 from checks.key_state import SETTLES_NOTHING
+from checks.question import Question
 from checks.report import CheckReport
+from checks.token_gate import TokenGate
 from monitor.breaker.keeper import Breaker
 from monitor.breaker.machine import Limits, Ticket
 from monitor.clock import elapsed, utc_now
@@ -36,7 +41,11 @@ class Manners:
 
 
 class Greenhouse:
-    """Looks at one key at a time, or at many side by side. WireError if it can not be reached as the settings say."""
+    """Looks at one credential at a time, or at many side by side.
+
+    `address` is Harvest's, `auth` that of the server that knows its tokens. WireError if they can not be reached as the
+    settings say.
+    """
 
     def __init__(
         self,
@@ -46,11 +55,13 @@ class Greenhouse:
         manners: Manners,
         observer: Observer,
         breaker: Breaker | None = None,
+        auth: str | None = None,
         now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = elapsed,
     ) -> None:
-        gate = Gate(catalogue(), origin(address), user_agent)
-        self._wire = Wire(gate, connection, now)
+        api = origin(address)
+        self._wire = Wire(Gate(catalogue(), api, user_agent), connection, now)
+        self._token_wire = TokenWire(TokenGate(api, origin(auth or address), user_agent), connection, now)
         self._manners = manners
         self._observer = observer
         self._now = now
@@ -61,28 +72,56 @@ class Greenhouse:
         self._anonymous = _OncePerInterval(self._ask_without_key, manners.interval_seconds, clock)
 
     async def check(
-        self, tenant_id: str, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard
+        self,
+        tenant_id: str,
+        credential: Secret | OAuthClient,
+        question: Question,
+        permitted: WriteProbes,
+        guard: WriteGuard,
     ) -> CheckReport:
-        """One look at one key; what Greenhouse answers, or fails to, is in the report and never raised."""
+        """One look at one credential; what Greenhouse answers, or fails to, is in the report and never raised."""
         with self._breaker.watching(tenant_id) as ticket:
-            means = Means(
-                guard=guard,
-                anonymous=self._anonymous.answer,
-                now=self._now,
-                clock=self._clock,
-                deadline_seconds=self._manners.deadline_seconds,
-                stop=partial(self._breaker.stops, ticket),
+            match credential:
+                case OAuthClient():
+                    return await self._check_client(credential, question, ticket)
+                case Secret():
+                    return await self._check_key(credential, question, permitted, guard, ticket)
+
+    async def _check_key(
+        self, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard, ticket: Ticket
+    ) -> CheckReport:
+        means = Means(
+            guard=guard,
+            anonymous=self._anonymous.answer,
+            now=self._now,
+            clock=self._clock,
+            deadline_seconds=self._manners.deadline_seconds,
+            stop=partial(self._breaker.stops, ticket),
+        )
+        async with self._wire.line() as line:
+            inquiry = Inquiry(
+                line,
+                secret,
+                pace=self._own_pace,
+                total=self._total,
+                permitted=permitted,
+                observer=self._hearing(ticket),
             )
-            async with self._wire.line() as line:
-                inquiry = Inquiry(
-                    line,
-                    secret,
-                    pace=Pace(self._manners.requests_per_second, self._clock),
-                    total=self._total,
-                    permitted=permitted,
-                    observer=_Hearing(self._observer, self._breaker, ticket),
-                )
-                return await check(inquiry, question, catalogue(), means)
+            return await harvest_key.check(inquiry, question, catalogue(), means)
+
+    async def _check_client(self, client: OAuthClient, question: Question, ticket: Ticket) -> CheckReport:
+        time = Time(self._now, self._clock, self._manners.deadline_seconds, partial(self._breaker.stops, ticket))
+        async with self._token_wire.line() as line:
+            inquiry = TokenInquiry(line, client, pace=self._own_pace, total=self._total, observer=self._hearing(ticket))
+            return await harvest_oauth.check(inquiry, client, question, time)
+
+    @property
+    def _own_pace(self) -> Pace:
+        """A new one for each look at a credential."""
+        return Pace(self._manners.requests_per_second, self._clock)
+
+    def _hearing(self, ticket: Ticket) -> "_Hearing":
+        return _Hearing(self._observer, self._breaker, ticket)
 
     async def _ask_without_key(self) -> Answer:
         entry = catalogue().anonymous
@@ -97,6 +136,7 @@ def open_greenhouse(settings: Settings, observer: Observer, breaker: Breaker) ->
     """Greenhouse as the settings say it is reached and treated."""
     return Greenhouse(
         address=settings.harvest_url,
+        auth=settings.auth_url,
         user_agent=user_agent(settings.contact),
         connection=Connection(
             connect_timeout=settings.connect_timeout.total_seconds(),

@@ -8,14 +8,15 @@ from typing import Protocol
 
 from checks.catalogue import WriteProbes
 from checks.confirmation import second_look, settles, together
-from checks.credential import CredentialKind, Secret, fingerprint
 from checks.errors import CredentialError, HarvestMonitorError
-from checks.harvest_key import Question, untried
+from checks.question import Question, unfetched, untried
 from checks.report import CheckReport
 from monitor.check_document import Checked, CheckError, ExitStatus
 from monitor.clock import utc_now
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, SourceFailed
 from monitor.greenhouse import Greenhouse
+from monitor.keyring import Keyring
+from monitor.tenants import CredentialConfig
 from monitor.write_guards import OneShotTenantGuard, OneShotWriteGuard
 
 MOST_SECOND_LOOKS = 3  # a key may be refused, then replaced, then lack something: each is looked at twice
@@ -23,13 +24,16 @@ MOST_SECOND_LOOKS = 3  # a key may be refused, then replaced, then lack somethin
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One credential to look at; `reference` names where its key is kept."""
+    """One credential to look at."""
 
     tenant_id: str
-    label: str
-    reference: str
+    config: CredentialConfig
     question: Question
     permitted: WriteProbes
+
+    @property
+    def label(self) -> str:
+        return self.config.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +62,13 @@ class UnrecordedLook:
 
     greenhouse: Greenhouse
     guard: OneShotWriteGuard
-    resolve: Callable[[str], Secret]
-    installation_key: bytes
+    keyring: Keyring
 
     async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
-        secret = self.resolve(task.reference)
+        opened = await self.keyring.open(task.tenant_id, task.config)
         guard = OneShotTenantGuard(self.guard, task.tenant_id)
-        report = await self.greenhouse.check(task.tenant_id, secret, question, task.permitted, guard)
-        return report, fingerprint(secret, self.installation_key)
+        report = await self.greenhouse.check(task.tenant_id, opened, question, task.permitted, guard)
+        return report, self.keyring.mark(opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class OneShot:
     async def _result(self, task: Task) -> Result:
         try:
             return await self._looked_at(task)
+        except SourceFailed as problem:
+            return _unfetched(task, str(problem))
         except (ConfigurationError, CredentialError) as problem:
             return _misconfigured(task, str(problem), ExitStatus.USAGE)
         except Exception as problem:  # one tenant's surprise must not cost the others their results
@@ -124,7 +129,7 @@ class OneShot:
                 report = together(report, second)
                 break
             report, mark = await self._anew(task, report, second, second_mark)
-        return Result(Checked(task.tenant_id, task.label, CredentialKind.HARVEST_KEY, mark, report))
+        return Result(Checked(task.tenant_id, task.label, task.config.kind, mark, report))
 
     async def _anew(self, task: Task, first: CheckReport, second: CheckReport, mark: str) -> tuple[CheckReport, str]:
         """Something turned between the looks: a full look counts, and costs what all of them cost."""
@@ -135,11 +140,13 @@ class OneShot:
 
 
 def _misconfigured(task: Task, message: str, status: ExitStatus) -> Result:
-    checked = Checked(
-        task.tenant_id,
-        task.label,
-        CredentialKind.HARVEST_KEY,
-        None,
-        untried(task.question.manifest, "misconfigured", utc_now()),
-    )
+    return _without_a_look(task, untried(task.question.manifest, "misconfigured", utc_now()), message, status)
+
+
+def _unfetched(task: Task, message: str) -> Result:
+    return _without_a_look(task, unfetched(task.question.manifest, utc_now()), message, ExitStatus.UNDECIDED)
+
+
+def _without_a_look(task: Task, report: CheckReport, message: str, status: ExitStatus) -> Result:
+    checked = Checked(task.tenant_id, task.label, task.config.kind, None, report)
     return Result(checked, CheckError(task.tenant_id, message, status))

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from checks.credential import Secret, fingerprint
-from checks.harvest_key import Question
+from checks.question import Question
 from checks.report import CheckReport
 from monitor.drift import Policy
 from monitor.errors import ConfigurationError
 from monitor.greenhouse import Greenhouse
+from monitor.keyring import Keyring
 from monitor.one_shot import Task
 from monitor.store import credentials
 from monitor.store.credentials import Claim
@@ -23,8 +23,7 @@ from monitor.write_guards import StoredWriteGuard, WriteStop
 class RecordedLook:
     db: Database
     greenhouse: Greenhouse
-    resolve: Callable[[str], Secret]
-    installation_key: bytes
+    keyring: Keyring
     drift_policy: Policy
     write_stop: WriteStop
     hold: timedelta
@@ -40,11 +39,11 @@ class RecordedLook:
             raise
 
     async def _look(self, task: Task, question: Question, claim: Claim) -> tuple[CheckReport, str]:
-        secret = self.resolve(task.reference)
-        mark = fingerprint(secret, self.installation_key)
+        opened = await self.keyring.open(task.tenant_id, task.config)
+        mark = self.keyring.mark(opened)
         asked = replace(question, remembered=question.remembered | claim.remembered(mark))
         guard = StoredWriteGuard(self.write_stop, claim)
-        report = await self.greenhouse.check(task.tenant_id, secret, asked, task.permitted, guard)
+        report = await self.greenhouse.check(task.tenant_id, opened, asked, task.permitted, guard)
         if await record(self.db, claim, report, mark, self.now(), self.drift_policy) is None:
             raise ConfigurationError(
                 "not recorded: a running service took this credential up meanwhile; read `history`"

@@ -18,10 +18,12 @@ _PREFIX = 4  # characters by which a known value is looked up; a shorter secret 
 _DEEPEST = 6
 _SENSITIVE_NAMES = frozenset({"key", "smtp_url", "database_url", "http_proxy", "dsn"})
 _SENSITIVE_ENDINGS = ("_key", "apikey", "token", "secret", "password", "passphrase", "authorization", "cookie")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
 _SHAPES = (
     (re.compile(r"\b(basic|bearer)(\s+|%20|\+)[A-Za-z0-9+/=_.~-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"://[^\s\"'<>]*@"), f"://{MASK}@"),
     (re.compile(r"\b[0-9a-fA-F]{32}-[0-9]+\b"), MASK),  # a Harvest key as Greenhouse shows it
+    (_JWT, MASK),
 )
 
 
@@ -29,6 +31,11 @@ def is_sensitive(name: str) -> bool:
     """A field of this name holds a secret, whatever its value looks like."""
     plain = name.casefold().replace("-", "_")
     return plain in _SENSITIVE_NAMES or plain.endswith(_SENSITIVE_ENDINGS)
+
+
+def has_known_shape(text: str) -> bool:
+    """It is masked wherever it stands in clear, without having been learned: a JSON web token."""
+    return bool(_JWT.fullmatch(text))
 
 
 class Redactor:

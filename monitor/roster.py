@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from checks.catalogue import WriteProbes
 from checks.errors import ManifestError
-from checks.harvest_key import Question
 from checks.manifest import Manifest
+from checks.question import Question
 from monitor.shelf import Shelf
 from monitor.tenants import CredentialConfig, TenantConfig, TenantProblem, TenantsFile, check_against, declined_ids
 

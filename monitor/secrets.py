@@ -1,4 +1,7 @@
-"""Where keys come from: `env:NAME` and `file:/absolute/path`. What is stored anywhere is the reference only."""
+"""Where secrets come from: `env:NAME`, `file:/absolute/path`, and for credentials also `command:/path ARGUMENT…`.
+
+What is stored anywhere is the reference only.
+"""
 
 import os
 import re
@@ -10,12 +13,13 @@ import structlog
 
 from checks.credential import Secret
 from checks.errors import CredentialError
+from monitor import key_command
 from monitor.errors import ConfigurationError, UnresolvedReference
 
 KNOWN_KINDS = "env:NAME and file:/absolute/path"
-_LONGEST = 1024  # bytes read of a file; a secret has 512 characters at most
+_LONGEST = 16 * 1024  # bytes read of a file; a token has 8192 characters at most
 _KIND = re.compile(r"([a-z]+):(.*)", re.DOTALL)
-_LATER_KINDS = ("sealed", "command")
+_LATER_KINDS = ("sealed",)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _PATH = re.compile(r"/(?!/)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,1023}")
 _KEY_SHAPE = re.compile(r"[0-9A-Fa-f]{20,}(-[0-9]+)?")
@@ -28,6 +32,18 @@ def is_reference(text: str) -> bool:
     return text.startswith(("env:", "file:"))
 
 
+def check_credential_reference(reference: str) -> None:
+    """As `check_reference`, of a reference in the tenants file, which may also be a command."""
+    kind, _, rest = reference.partition(":")
+    if kind != "command":
+        check_reference(reference)
+    elif not key_command.is_command(rest):
+        raise ConfigurationError(
+            "command: takes the absolute path of a program and its arguments, with one blank between them and without "
+            "quotes, such as command:/usr/local/bin/token {tenant}"
+        )
+
+
 def check_reference(reference: str) -> None:
     """Its shape is that of a reference, whether or not it can be resolved; ConfigurationError without the text if not.
 
@@ -35,6 +51,8 @@ def check_reference(reference: str) -> None:
     """
     found = _KIND.fullmatch(reference)
     kind, rest = found.groups() if found else ("", "")
+    if kind == "command":
+        raise ConfigurationError(f"command: references are for credentials only; here it is {KNOWN_KINDS}")
     if kind in _LATER_KINDS:
         raise ConfigurationError(f"{kind}: references are not known to this release: it knows {KNOWN_KINDS}")
     if kind == "env" and _NAME.fullmatch(rest) and not _KEY_SHAPE.fullmatch(rest):
@@ -58,13 +76,25 @@ def _shape_problem(kind: str) -> str:
 
 def resolve(reference: str, *, environ: Mapping[str, str]) -> Secret:
     """The secret a reference stands for, read anew each time; UnresolvedReference names the reference only."""
-    check_reference(reference)
-    kind, _, rest = reference.partition(":")
-    text = _from_environment(rest, environ) if kind == "env" else _from_file(rest)
+    text = _read_from(reference, environ)
     try:
         return Secret(text)
     except CredentialError as problem:
         raise UnresolvedReference(f"{reference}: {problem}") from None
+
+
+async def fetch(reference: str, *, tenant_id: str, environ: Mapping[str, str], command_seconds: float) -> str:
+    """The text behind a credential's reference, as it is; UnresolvedReference, also where a command gives none."""
+    if reference.startswith("command:"):
+        check_credential_reference(reference)
+        return await key_command.output_of(reference, tenant_id, environ, command_seconds)
+    return _read_from(reference, environ)
+
+
+def _read_from(reference: str, environ: Mapping[str, str]) -> str:
+    check_reference(reference)
+    kind, _, rest = reference.partition(":")
+    return _from_environment(rest, environ) if kind == "env" else _from_file(rest)
 
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ from monitor.drift import Policy
 from monitor.errors import ConfigurationError, StoreError
 from monitor.greenhouse import hold, longest_look, open_greenhouse, places
 from monitor.installation import noted_key
+from monitor.keyring import Keyring
 from monitor.metrics import Metrics
 from monitor.notices.composer import Composer
 from monitor.notices.courier import Courier
@@ -167,7 +168,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
             write_stop=write_stop,
             hold=hold(settings),
             longest_look=longest_look(settings),
-            installation_key=key,
+            keyring=Keyring(key, settings.command_timeout.total_seconds()),
             now=utc_now,
             clock=elapsed,
         )

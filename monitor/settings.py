@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         "https://harvest.greenhouse.io", description="where Greenhouse's Harvest API is (http for loopback only)"
     )
     auth_url: Origin = Field(
-        "https://auth.greenhouse.io", description="where tokens for Harvest v3 are issued; not asked by this release"
+        "https://auth.greenhouse.io", description="the auth server of Harvest v3 (http for loopback only)"
     )
     database_url: Annotated[SecretStr, _secret_address(addresses.database_address)] = Field(
         SecretStr("sqlite:///harvest-monitor.sqlite3"),
@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     connect_timeout: Duration = Field(timedelta(seconds=10), description="longest wait for a connection")
     read_timeout: Duration = Field(timedelta(seconds=20), description="longest wait for the next bytes of an answer")
     request_timeout: Duration = Field(timedelta(seconds=30), description="longest time for one request as a whole")
+    command_timeout: Duration = Field(
+        timedelta(seconds=10), description="longest time for a `command:` of the tenants file to give its secret"
+    )
     contact: Annotated[str, AfterValidator(_contact)] | None = Field(
         None, description="a mail address or page of yours, told to Greenhouse in the User-Agent"
     )

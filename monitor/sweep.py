@@ -1,6 +1,5 @@
 """One credential's turn in a sweep: taken up, looked at, written down."""
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -9,18 +8,16 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from checks.catalogue import WriteProbes
-from checks.credential import fingerprint
 from checks.errors import CredentialError, ManifestError
-from checks.harvest_key import Question, untried
 from checks.manifest import Manifest
+from checks.question import Question, unfetched, untried
 from checks.report import CheckReport
 from monitor.drift import Policy
-from monitor.errors import ConfigurationError, StoreError
+from monitor.errors import ConfigurationError, SourceFailed, StoreError
 from monitor.greenhouse import Greenhouse
+from monitor.keyring import Keyring
 from monitor.metrics import Metrics
-from monitor.redaction import redactor
 from monitor.roster import lower_of
-from monitor.secrets import resolve
 from monitor.shelf import Shelf
 from monitor.store import credentials
 from monitor.store.credentials import Claim
@@ -57,7 +54,7 @@ class Sweeper:
         write_stop: WriteStop,
         hold: timedelta,
         longest_look: timedelta,
-        installation_key: bytes,
+        keyring: Keyring,
         now: Callable[[], datetime],
         clock: Callable[[], float],
     ) -> None:
@@ -70,7 +67,7 @@ class Sweeper:
         self._write_stop = write_stop
         self._hold = hold
         self._longest_look = longest_look
-        self._installation_key = installation_key
+        self._keyring = keyring
         self._now = now
         self._clock = clock
 
@@ -96,14 +93,16 @@ class Sweeper:
         """The report, and the fingerprint of the key it was made with; None where there was no key to use."""
         manifest = self.shelf.manifest(None)
         try:
-            manifest = self.shelf.manifest(claim.manifest)
-            secret = resolve(claim.reference, environ=os.environ)
-            redactor.learn(secret)
-            mark = fingerprint(secret, self._installation_key)
+            manifest = self.shelf.manifest(claim.config.manifest)
+            opened = await self._keyring.open(claim.tenant_id, claim.config)
+            mark = self._keyring.mark(opened)
             permitted = lower_of(self._setting, claim.write_probes)
             guard = StoredWriteGuard(self._write_stop, claim)
             question = _question(claim, manifest, mark)
-            return await self._greenhouse.check(claim.tenant_id, secret, question, permitted, guard), mark
+            return await self._greenhouse.check(claim.tenant_id, opened, question, permitted, guard), mark
+        except SourceFailed as problem:
+            log.warning("secret_command_failed", tenant=claim.tenant_id, credential=claim.label, problem=str(problem))
+            return unfetched(manifest, self._now()), None
         except (ConfigurationError, CredentialError, ManifestError) as problem:
             return untried(manifest, str(problem), self._now()), None
 
@@ -118,7 +117,7 @@ class Sweeper:
             self._metrics.fenced()
             log.warning("fenced_check", tenant=claim.tenant_id, credential=claim.label)
             return
-        self._metrics.checked(claim.kind, report)
+        self._metrics.checked(claim.config.kind, report)
         if report.paused:
             log.info("check_paused", tenant=claim.tenant_id, credential=claim.label, requests=report.requests)
             return

@@ -4,9 +4,10 @@ Keys are not read here: a reference is checked for its shape now and resolved wh
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Self
@@ -16,24 +17,50 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from checks import document
 from checks.catalogue import WriteProbes
 from checks.credential import CredentialKind
-from checks.document import Document, Part
+from checks.document import Document
 from checks.errors import DocumentError, ManifestError
 from checks.manifest import Manifest
 from monitor.addresses import has_control_characters, mail_address
 from monitor.errors import ConfigurationError
-from monitor.secrets import check_reference
+from monitor.secrets import check_credential_reference
 
+MINT = "mint"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Grant(StrEnum):
+    """How the customer gave a credential of Harvest v3: made it for the vendor, or connected the partner's client."""
+
+    CUSTOM = "custom"
+    PARTNER = "partner"
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthConfig:
+    """`client_id` and `token` are references; a `token` that is MINT is asked for at each look.
+
+    `organization` is the customer's number at Greenhouse, `sub` the user's for whom a new token acts.
+    """
+
+    client_id: str
+    token: str
+    grant: Grant
+    organization: str | None = None
+    sub: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialConfig:
-    """`reference` is where the key is kept; `manifest` is None for the one of the settings."""
+    """`reference` is where key or client secret is kept; `manifest` is None for the one of the settings.
+
+    `oauth` is what a harvest-oauth credential has beside them, None of the other kind.
+    """
 
     label: str
     kind: CredentialKind
     reference: str
     manifest: str | None
+    oauth: OAuthConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +184,19 @@ def _identifier(text: str) -> str:
 
 def _reference(text: str) -> str:
     try:
-        check_reference(text)
+        check_credential_reference(text)
     except ConfigurationError as problem:
         raise ValueError(str(problem)) from None
+    return text
+
+
+def _token(text: str) -> str:
+    return text if text == MINT else _reference(text)
+
+
+def _number(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,20}", text):
+        raise ValueError("must be a number as Greenhouse gives it; correct it")
     return text
 
 
@@ -182,28 +219,60 @@ class _Declined(_Strict):
     by: Text | None = None
 
 
+Reference = Annotated[str, AfterValidator(_reference)]
+Number = Annotated[str, AfterValidator(_number)]
+
+
 class _Credential(_Strict):
-    """Either kind's fields; those of harvest-oauth are let through so that a later release's file can be read."""
+    """Either kind's fields; those of the other kind are refused."""
 
     kind: CredentialKind
     label: Text
-    key: Annotated[str, AfterValidator(_reference)] | None = None
+    key: Reference | None = None
     manifest: Text | None = None
-    client_id: Text | None = None
-    client_secret: Text | None = None
-    token: Text | None = None
-    organization: Text | None = None
-    sub: Text | None = None
+    client_id: Reference | None = None
+    client_secret: Reference | None = None
+    token: Annotated[str, AfterValidator(_token)] | None = None
+    grant: Grant | None = None
+    organization: Number | None = None
+    sub: Number | None = None
 
     @model_validator(mode="after")
     def _fields_of_its_kind(self) -> Self:
-        oauth = (self.client_id, self.client_secret, self.token, self.organization, self.sub)
         if self.kind is CredentialKind.HARVEST_KEY:
-            if self.key is None:
-                raise ValueError("harvest-key needs a key; add `key: env:NAME` or `key: file:/absolute/path`")
-            if any(oauth):
-                raise ValueError("harvest-key takes label, key and manifest only; remove the rest")
+            self._is_a_key()
+        else:
+            self._is_a_client()
         return self
+
+    def _is_a_key(self) -> None:
+        if self.key is None:
+            raise ValueError("harvest-key needs a key; add `key: env:NAME` or `key: file:/absolute/path`")
+        if any((self.client_id, self.client_secret, self.token, self.grant, self.organization, self.sub)):
+            raise ValueError("harvest-key takes label, key and manifest only; remove the rest")
+
+    def _is_a_client(self) -> None:
+        if self.key is not None:
+            raise ValueError("harvest-oauth takes no key; it has client_id, client_secret and token")
+        if not (self.client_id and self.client_secret and self.token):
+            raise ValueError(
+                "harvest-oauth needs client_id, client_secret and token: each the reference of where it is kept, and "
+                "token the one that the integration holds, or `mint`"
+            )
+        if self.sub is not None and self.token != MINT:
+            raise ValueError("sub chooses whom a new token acts for, and goes with `token: mint` only; remove it")
+        if self.grant is Grant.PARTNER and self.token == MINT:
+            raise ValueError("Greenhouse gives a partner's client no token by itself; name the token that is held")
+
+    def config(self) -> CredentialConfig:
+        return CredentialConfig(
+            self.label, self.kind, self.key or self.client_secret or "", self.manifest, self._oauth()
+        )
+
+    def _oauth(self) -> OAuthConfig | None:
+        if self.client_id is None or self.token is None:
+            return None
+        return OAuthConfig(self.client_id, self.token, self.grant or Grant.CUSTOM, self.organization, self.sub)
 
 
 class _Row(_Strict):
@@ -220,17 +289,13 @@ class _Row(_Strict):
     def _credential_one_way(self) -> Self:
         if (self.credential is None) == (self.credentials is None):
             raise ValueError("needs `credential:` for one, or `credentials:` for a list, and not both")
-        labels = [credential.label for _, credential in self.placed_credentials()]
+        labels = [credential.label for credential in self.credentials_given()]
         if len(set(labels)) < len(labels):
             raise ValueError("two credentials have the same label; give each the label the customer sees")
         return self
 
-    def placed_credentials(self) -> Iterator[tuple[tuple[Part, ...], _Credential]]:
-        """Each credential with its path in the row."""
-        if self.credential is not None:
-            yield ("credential",), self.credential
-        for index, credential in enumerate(self.credentials or ()):
-            yield ("credentials", index), credential
+    def credentials_given(self) -> list[_Credential]:
+        return [self.credential] if self.credential is not None else self.credentials or []
 
 
 def _row_count(found: Document) -> int:
@@ -286,17 +351,9 @@ class _Reader:
             tuple(model.features),
             model.write_probes,
             tuple(Declined(one.permission, one.reference, one.since, one.by) for one in model.declined),
-            tuple(self._credentials(row, model)),
+            tuple(credential.config() for credential in model.credentials_given()),
         )
         return TenantConfig(*content, row_digest=sha256(repr(content).encode()).hexdigest()[:16], line=row.line)
-
-    def _credentials(self, row: Document, model: _Row) -> Iterator[CredentialConfig]:
-        for path, credential in model.placed_credentials():
-            if credential.key is not None and credential.kind is CredentialKind.HARVEST_KEY:
-                yield CredentialConfig(credential.label, credential.kind, credential.key, credential.manifest)
-            else:
-                text = f"{credential.kind} is not checked by this release, which knows harvest-key; it is left out"
-                self._note(model.id, row.line, str(row.problem((*path, "kind"), text)))
 
     def _note(self, tenant_id: str | None, line: int, problem: str) -> None:
         whose = "" if tenant_id is None else f" (tenant {tenant_id})"

@@ -18,6 +18,7 @@ from monitor.breaker.keeper import Breaker
 from monitor.clock import elapsed
 from monitor.drift import Policy
 from monitor.greenhouse import Greenhouse, Manners
+from monitor.keyring import Keyring
 from monitor.metrics import Metrics
 from monitor.notices.policy import Policy as NoticePolicy
 from monitor.notices.render import Renderer
@@ -146,7 +147,7 @@ async def installation(
             write_stop=WriteStop(db, NOTICES, Renderer(), clock.read),
             hold=timedelta(minutes=7),
             longest_look=timedelta(minutes=6),
-            installation_key=b"installation key of the tests",
+            keyring=Keyring(b"installation key of the tests", command_seconds=5),
             now=clock.read,
             clock=elapsed,
         )

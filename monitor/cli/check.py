@@ -1,7 +1,6 @@
 """`check`: look at tenants' credentials now, once."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +9,6 @@ import structlog
 import typer
 
 from checks.catalogue import WriteProbes
-from checks.credential import Secret
 from checks.errors import HarvestMonitorError
 from checks.manifest import load
 from checks.report import WriteAlarm
@@ -25,15 +23,14 @@ from monitor.clock import utc_now
 from monitor.drift import Policy
 from monitor.greenhouse import hold, open_greenhouse, places
 from monitor.installation import installation_key, noted_key
+from monitor.keyring import Keyring
 from monitor.logs import configure
 from monitor.metrics import Metrics
 from monitor.notices.policy import Policy as NoticePolicy
 from monitor.notices.render import Renderer
 from monitor.one_shot import Look, OneShot, Result, Task, UnrecordedLook
 from monitor.recorded_look import RecordedLook
-from monitor.redaction import redactor
 from monitor.roster import Roster, draw_up
-from monitor.secrets import resolve
 from monitor.settings import Settings
 from monitor.shelf import Shelf
 from monitor.store.database import open_database
@@ -154,8 +151,7 @@ def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
     return [
         Task(
             tenant_id=watched.tenant.id,
-            label=watched.credential.label,
-            reference=watched.credential.reference,
+            config=watched.credential,
             question=watched.question,
             permitted=watched.permitted,
         )
@@ -167,7 +163,7 @@ def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
 async def _unrecorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> tuple[list[Result], Alarms]:
     greenhouse = open_greenhouse(settings, Metrics(VERSION), breaker)
     guard = OneShotWriteGuard()
-    look = UnrecordedLook(greenhouse, guard, _resolve, installation_key(settings))
+    look = UnrecordedLook(greenhouse, guard, _keyring(settings, installation_key(settings)))
     return await _all(settings, tasks, look), guard.alarms
 
 
@@ -180,8 +176,7 @@ async def _recorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> 
         look = RecordedLook(
             db,
             open_greenhouse(settings, Metrics(VERSION), breaker),
-            _resolve,
-            await noted_key(db, settings, utc_now()),
+            _keyring(settings, await noted_key(db, settings, utc_now())),
             drift_policy=Policy(settings.confirm_after, settings.interval),
             write_stop=stop,
             hold=hold(settings),
@@ -202,7 +197,5 @@ async def _all(settings: Settings, tasks: list[Task], look: Look) -> list[Result
         return await one_shot.run(tasks)
 
 
-def _resolve(reference: str) -> Secret:
-    secret = resolve(reference, environ=os.environ)
-    redactor.learn(secret)
-    return secret
+def _keyring(settings: Settings, installation_key: bytes) -> Keyring:
+    return Keyring(installation_key, settings.command_timeout.total_seconds())

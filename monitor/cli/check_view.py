@@ -78,7 +78,7 @@ def lines(result: Checked) -> list[str]:
     colour = _COLOURS[report.outcome]
     who = f"[bold]{escape(result.tenant_id)}[/] · {escape(result.label)}"
     shown = [f"{who}: [{colour}]{report.outcome}[/] ({_tally(report)})"]
-    if report.state not in (CredentialState.OK, CredentialState.MISCONFIGURED):
+    if report.state is not CredentialState.OK and report.detail != "misconfigured":
         shown.append(f"  {report.state}: {DETAILS.get(report.detail, report.detail)}")
     shown += [_missing_line(finding) for finding in report.missing]
     shown += _undecided_lines(report)
@@ -91,7 +91,8 @@ def lines(result: Checked) -> list[str]:
 
 def _missing_line(finding: Finding) -> str:
     likely = " (mapping likely)" if finding.mapping else ""
-    return f"  [red]missing[/] {escape(finding.group)} › {escape(finding.label)}{likely}"
+    scopes = f" ({', '.join(finding.scopes)})" if finding.endpoint is None and finding.scopes else ""
+    return f"  [red]missing[/] {escape(finding.group)} › {escape(finding.label)}{likely}{scopes}"
 
 
 def _undecided_lines(report: CheckReport) -> list[str]:
@@ -102,7 +103,7 @@ def _undecided_lines(report: CheckReport) -> list[str]:
 
 
 def _tally(report: CheckReport) -> str:
-    if report.state is CredentialState.MISCONFIGURED:
+    if not report.findings:
         return "nothing was sent"
     counts = report.counts
     words = [

@@ -1,6 +1,6 @@
-"""How excess turns: found at the first look that shows it, gone at the first that sees its endpoint refused."""
+"""How excess turns: found at the first look that shows it, gone at the first that sees it refused, or not carried."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from checks.report import CheckReport
@@ -11,10 +11,10 @@ def turn(
     known: Mapping[str, ExcessStanding], report: CheckReport, now: datetime
 ) -> tuple[dict[str, ExcessStanding], list[Event]]:
     """Excess that the look did not speak of stays; what the manifest asks for by now is no excess any more."""
-    required = {finding.endpoint for finding in report.findings}
+    required = {name for finding in report.findings for name in (finding.endpoint, *finding.scopes)}
     standings = {endpoint: was for endpoint, was in known.items() if endpoint not in required}
     events = []
-    for endpoint in [endpoint for endpoint in standings if endpoint in report.no_excess]:
+    for endpoint in _gone(standings, report):
         events.append(_event(EventKind.EXCESS_GONE, endpoint, standings.pop(endpoint), now))
     for found in report.excess:
         was = known.get(found.endpoint)
@@ -23,6 +23,15 @@ def turn(
         if was is None:
             events.append(_event(EventKind.EXCESS_FOUND, found.endpoint, standing, now))
     return standings, events
+
+
+def _gone(standings: Iterable[str], report: CheckReport) -> list[str]:
+    shown = {excess.endpoint for excess in report.excess}
+    return [
+        endpoint
+        for endpoint in standings
+        if endpoint in report.no_excess or (report.excess_is_whole and endpoint not in shown)
+    ]
 
 
 def _event(kind: EventKind, endpoint: str, standing: ExcessStanding, now: datetime) -> Event:

@@ -13,6 +13,7 @@ from checks.credential import CredentialKind, CredentialState
 from monitor.retention import REMEMBERED_FOR
 from monitor.schedule import key_of, next_regular
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, REFUSAL, TENANT
+from monitor.tenants import CredentialConfig, Grant, OAuthConfig
 
 AHEAD = timedelta(hours=1)  # what is dated further ahead was written while the clock was wrong
 
@@ -45,10 +46,7 @@ class Claim:
     epoch: int
     tenant_id: str
     tenant_name: str
-    label: str
-    kind: CredentialKind
-    reference: str
-    manifest: str | None
+    config: CredentialConfig
     features: frozenset[str]
     write_probes: WriteProbes | None
     declined: tuple[str, ...]
@@ -56,6 +54,10 @@ class Claim:
     manifest_digest: str | None
     suspects: frozenset[str]
     refused: frozenset[str]
+
+    @property
+    def label(self) -> str:
+        return self.config.label
 
     def only(self, fingerprint: str, manifest_digest: str) -> frozenset[str] | None:
         """The suspects to ask about in a second look; None for a full one, as with a new secret or manifest."""
@@ -145,10 +147,7 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
         epoch=row.epoch,
         tenant_id=row.tenant_id,
         tenant_name=tenant.name,
-        label=row.label,
-        kind=CredentialKind(row.kind),
-        reference=row.reference,
-        manifest=row.manifest,
+        config=_config(row),
         features=frozenset(tenant.features),
         write_probes=WriteProbes(tenant.write_probes) if tenant.write_probes else None,
         declined=tuple(entry["permission"] for entry in tenant.declined),
@@ -157,6 +156,11 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
         suspects=frozenset(suspects),
         refused=await _refused(conn, row, now),
     )
+
+
+def _config(row: Row[Any]) -> CredentialConfig:
+    oauth = None if row.oauth is None else OAuthConfig(**{**row.oauth, "grant": Grant(row.oauth["grant"])})
+    return CredentialConfig(row.label, CredentialKind(row.kind), row.reference, row.manifest, oauth)
 
 
 async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, hold: timedelta) -> int:

@@ -82,7 +82,8 @@ class Credential(SQLModel, table=True):
     `next_due` is the truth about what runs; null where the tenants file gives nothing to check with (any more).
     `epoch` is the fence: a check that began under an older one writes nothing. `baseline_at` is when the present
     fingerprint was first looked at in full, `last_full_at` the last full look that was served; without a
-    `manifest_digest` the next look is a full one. `last_outcome` and the counts are of what is confirmed.
+    `manifest_digest` the next look is a full one. `last_outcome` and the counts are of what is confirmed. `reference`
+    is where the key is kept, or the client secret; `oauth` are the fields of tenants.OAuthConfig, null for a key.
     """
 
     __tablename__ = "credential"
@@ -93,6 +94,7 @@ class Credential(SQLModel, table=True):
     label: str
     kind: str
     reference: str
+    oauth: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     manifest: str | None = None
     fingerprint: str | None = None
     manifest_digest: str | None = None

@@ -1,7 +1,7 @@
 """Bringing the stored tenants and credentials to what the tenants file says."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -118,7 +118,12 @@ def _columns(config: TenantConfig) -> dict[str, Any]:
 
 
 def _how(config: CredentialConfig) -> dict[str, Any]:
-    return {"kind": config.kind, "reference": config.reference, "manifest": config.manifest}
+    oauth = asdict(config.oauth) if config.oauth else None
+    return {"kind": config.kind, "reference": config.reference, "oauth": oauth, "manifest": config.manifest}
+
+
+def _asked_otherwise(config: CredentialConfig, was: _Row) -> bool:
+    return any(was._mapping[name] != value for name, value in _how(config).items())
 
 
 async def _add(conn: AsyncConnection, new: Sequence[_Wanted], now: datetime) -> None:
@@ -152,7 +157,7 @@ class _Plan:
             was = stored.get(config.label)
             if was is None:
                 self.added.append((wanted.tenant_id, config))
-            elif asked_otherwise or was.next_due is None or _how(config).items() - was._mapping.items():
+            elif asked_otherwise or was.next_due is None or _asked_otherwise(config, was):
                 self.due.append((was.id, config))
         labels = {config.label for config in wanted.credentials}
         for was in stored.values():
@@ -193,12 +198,12 @@ async def _write_rows(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> 
 
 async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialConfig]], now: datetime) -> None:
     """Without the digest of the last full look the next one is a full one."""
-    columns = {f"new_{name}" for name in ("kind", "reference", "manifest")}
+    columns = ("kind", "reference", "oauth", "manifest")
     statement = (
         update(CREDENTIAL)
         .where(CREDENTIAL.c.id == bindparam("key"))
         .values(
-            {name.removeprefix("new_"): bindparam(name) for name in columns}
+            {name: bindparam(f"new_{name}", type_=CREDENTIAL.c[name].type) for name in columns}
             | {"next_due": now, "removed_at": None, "manifest_digest": None, "epoch": CREDENTIAL.c.epoch + 1}
         )
     )

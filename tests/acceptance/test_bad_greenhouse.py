@@ -12,8 +12,8 @@ from checks.catalogue import Entry, WriteProbes
 from checks.client import Connection
 from checks.confirmation import second_look, together
 from checks.credential import CredentialState, Secret
-from checks.harvest_key import Question
 from checks.manifest import load
+from checks.question import Question
 from checks.report import CheckReport, Verdict, WriteAlarm
 from monitor.greenhouse import Greenhouse, Manners
 from monitor.sandbox.accounts import Key

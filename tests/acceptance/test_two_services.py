@@ -17,6 +17,7 @@ from checks.client import Connection
 from checks.manifest import load
 from monitor.clock import elapsed
 from monitor.greenhouse import Greenhouse
+from monitor.keyring import Keyring
 from monitor.metrics import Metrics
 from monitor.notices.render import Renderer
 from monitor.sandbox.faults import Fault
@@ -78,7 +79,7 @@ async def pair(sqlite: Database, tmp_path: Path) -> AsyncIterator[Pair]:
             write_stop=WriteStop(other, NOTICES, Renderer(), here.clock.read),
             hold=HOLD,
             longest_look=timedelta(minutes=6),
-            installation_key=b"installation key of the tests",
+            keyring=Keyring(b"installation key of the tests", command_seconds=5),
             now=here.clock.read,
             clock=elapsed,
         )

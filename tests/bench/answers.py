@@ -7,8 +7,9 @@ from typing import NamedTuple
 from checks.answer import Answer, AnswerKind, reduce
 from checks.asking import Watch
 from checks.catalogue import Entry, WriteProbes, catalogue
-from checks.harvest_key import Means, Question, check
+from checks.harvest_key import Means, check
 from checks.manifest import load
+from checks.question import Question
 from checks.report import Outcome, WriteAlarm
 from monitor.clock import elapsed, utc_now
 from tests.sandbox_asking import Asker, asker

@@ -8,15 +8,17 @@ from sqlalchemy import text
 
 from checks.catalogue import WriteProbes
 from checks.client import Connection
-from checks.credential import Secret
-from checks.harvest_key import Question
+from checks.credential import CredentialKind
 from checks.manifest import load
+from checks.question import Question
 from checks.report import CheckReport
 from monitor.greenhouse import Greenhouse
+from monitor.keyring import Keyring
 from monitor.one_shot import OneShot, Task, UnrecordedLook
 from monitor.store.credentials import Claim
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE, WRITE_HALT
+from monitor.tenants import CredentialConfig
 from monitor.write_guards import OneShotWriteGuard
 from tests.installation import MANNERS, Unobserved
 from tests.integration.test_inquiry import CREATED, WRITE, bench, slowly
@@ -83,14 +85,22 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
 
         async with raw_server(respond) as server:
             greenhouse = Greenhouse(f"http://localhost:{server.port}", "t", Connection(), MANNERS, Unobserved())
-            real = UnrecordedLook(greenhouse, guard, lambda ref: Secret("k"), b"k" * 32)
+            real = UnrecordedLook(greenhouse, guard, Keyring(b"k" * 32, 5, {"K": "k"}))
 
             async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
                 if task.tenant_id == "idle":
                     await asyncio.Event().wait()
                 return await real(task, question)
 
-            tasks = [Task(n, "Key", "env:K", Question(load("gem")), WriteProbes.ALL) for n in ("idle", "writing")]
+            tasks = [
+                Task(
+                    n,
+                    CredentialConfig("Key", CredentialKind.HARVEST_KEY, "env:K", None),
+                    Question(load("gem")),
+                    WriteProbes.ALL,
+                )
+                for n in ("idle", "writing")
+            ]
             run = asyncio.create_task(OneShot(look, 60, 5, Diary()).run(tasks))
             await on_the_wire.wait()
             run.cancel()

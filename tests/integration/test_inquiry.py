@@ -11,9 +11,10 @@ import pytest
 from checks.answer import Answer, AnswerKind
 from checks.budget import Pace
 from checks.catalogue import Entry, RequestClass, WriteProbes, catalogue
-from checks.client import TRIES_WHEN_LIMITED, Connection, Inquiry, Wire
+from checks.client import Connection, Wire
 from checks.credential import Secret
 from checks.gate import Gate, origin
+from checks.inquiry import TRIES_WHEN_LIMITED, Inquiry
 from tests.raw_server import RawServer, Respond, always, answer, raw_server
 
 SECRET = Secret("5dc54b4a7cdb4e1a9d7b-1")

@@ -10,18 +10,19 @@ import pytest
 
 from checks.catalogue import WriteProbes
 from checks.client import Connection
-from checks.credential import CredentialState
+from checks.credential import CredentialKind, CredentialState
 from checks.errors import CredentialError
-from checks.harvest_key import Question
 from checks.manifest import load
+from checks.question import Question
 from checks.report import CheckReport, Outcome, Verdict
 from monitor.check_document import ExitStatus, exit_status
 from monitor.errors import ConfigurationError, StoreError
 from monitor.greenhouse import Greenhouse
+from monitor.keyring import Keyring
 from monitor.one_shot import MOST_SECOND_LOOKS, Look, OneShot, Result, Task, UnrecordedLook
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
-from monitor.secrets import resolve
+from monitor.tenants import CredentialConfig
 from monitor.write_guards import OneShotWriteGuard
 from tests.installation import MANNERS, Unobserved
 from tests.reports import KEY, OTHER_KEY, T0, failed, served
@@ -35,7 +36,9 @@ Step = tuple[CheckReport, str] | Exception
 
 
 def a_task(tenant_id: str = "acme", reference: str = "env:KEY") -> Task:
-    return Task(tenant_id, "Key", reference, QUESTION, WriteProbes.OFF)
+    return Task(
+        tenant_id, CredentialConfig("Key", CredentialKind.HARVEST_KEY, reference, None), QUESTION, WriteProbes.OFF
+    )
 
 
 @dataclass
@@ -285,7 +288,7 @@ async def against_sandbox(folder: Path, sandbox: Sandbox, meanwhile: Callable[[]
 
     async with running(sandbox) as url:
         greenhouse = Greenhouse(url, "harvest-monitor/test", Connection(), MANNERS, Unobserved())
-        look = UnrecordedLook(greenhouse, OneShotWriteGuard(), lambda ref: resolve(ref, environ={}), b"key" * 11)
+        look = UnrecordedLook(greenhouse, OneShotWriteGuard(), Keyring(b"key" * 11, 5, {}))
         [result] = await OneShot(look, 60.0, 1, Diary(), sleep).run([a_task(reference=f"file:{folder / 'key'}")])
     return result
 

@@ -404,8 +404,8 @@ async def test_a_claim_tells_the_check_what_it_needs(database: Database) -> None
     )
     await sync(database, tenant)
     taken = await claim(database)
-    assert (taken.tenant_id, taken.label, taken.kind) == ("acme", LABEL, "harvest-key")
-    assert (taken.reference, taken.manifest) == ("file:/run/secrets/acme", "small.yaml")
+    assert (taken.tenant_id, taken.label, taken.config.kind) == ("acme", LABEL, "harvest-key")
+    assert (taken.config.reference, taken.config.manifest) == ("file:/run/secrets/acme", "small.yaml")
     assert (taken.features, taken.declined) == (frozenset({"eeoc"}), ("GET: jobs",))
     assert taken.write_probes is WriteProbes.SAFE
     assert (taken.fingerprint, taken.suspects, taken.refused) == (None, frozenset(), frozenset())

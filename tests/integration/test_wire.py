@@ -241,7 +241,7 @@ async def test_session_keys_are_not_written_out(tmp_path: Path, monkeypatch: pyt
     """SSLKEYLOGFILE in the environment is not heeded."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     wire = Wire(Gate(catalogue(), origin("https://localhost"), USER_AGENT), Connection(), now)
-    assert wire._context.keylog_filename is None
+    assert wire._way._context.keylog_filename is None
 
 
 async def test_a_ca_bundle_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from checks.confirmation import second_look, settles, together
 from checks.credential import CredentialState
-from checks.harvest_key import Question
 from checks.manifest import load
+from checks.question import Question
 from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
 from tests.reports import T0, failed, paused, served
 

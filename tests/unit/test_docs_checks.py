@@ -14,8 +14,9 @@ from checks.asking import Watch
 from checks.catalogue import Entry, WriteProbes, catalogue
 from checks.confirmation import second_look, together
 from checks.credential import CredentialKind
-from checks.harvest_key import Means, Question, check
+from checks.harvest_key import Means, check
 from checks.manifest import load
+from checks.question import Question
 from checks.report import CheckReport, WriteAlarm
 from monitor.check_document import Checked
 from monitor.cli.check_view import lines

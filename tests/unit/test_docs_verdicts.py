@@ -5,6 +5,7 @@ from pathlib import Path
 
 from checks.credential import CredentialState
 from checks.key_state import DETAILS
+from checks.scope_verdict import ScopeRule
 from checks.verdict import REASONS, Rule
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
@@ -21,9 +22,9 @@ def rows(columns: int) -> list[tuple[str, ...]]:
 
 
 def test_every_rule_stands_in_the_docs_with_its_number_verdict_and_sentence() -> None:
-    """The table of rules has exactly the rules of the code, in their order."""
-    documented = [cells for cells in rows(3) if re.fullmatch(r"V\d+", cells[0])]
-    assert documented == [(rule.number, rule.verdict.value, rule.sentence) for rule in Rule]
+    """The tables of rules have exactly the rules of the code, in their order."""
+    documented = [cells for cells in rows(3) if re.fullmatch(r"[VS]\d+", cells[0])]
+    assert documented == [(rule.number, rule.verdict.value, rule.sentence) for rule in (*Rule, *ScopeRule)]
 
 
 def test_every_reason_and_detail_stands_in_the_docs() -> None:

@@ -17,8 +17,9 @@ from checks.asking import Watch
 from checks.catalogue import Cell, Entry, RequestClass, Service, WriteProbes, catalogue
 from checks.confirmation import second_look, together
 from checks.credential import CredentialState
-from checks.harvest_key import Means, Question, check
+from checks.harvest_key import Means, check
 from checks.manifest import Manifest, load
+from checks.question import Question
 from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
 
 CATALOGUE = catalogue()

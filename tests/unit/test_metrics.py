@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from checks.answer import Answer, AnswerKind
 from checks.catalogue import catalogue
-from checks.client import Observer
 from checks.credential import CredentialState
+from checks.inquiry import Observer
 from checks.report import CheckReport, Finding, Verdict, WriteAlarm
 from monitor.errors import Blame
 from monitor.metrics import Metrics, Snapshot

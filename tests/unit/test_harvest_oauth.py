@@ -1,0 +1,325 @@
+"""The course of a check of Harvest v3, put to a model of Greenhouse: never a wrong verdict, and few requests."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checks.answer import Answer, AnswerKind
+from checks.auth import AuthAnswer, AuthKind, Introspection
+from checks.catalogue import Entry
+from checks.credential import CredentialState, OAuthClient, Secret, Token
+from checks.harvest_oauth import ROLE_ID, Time, check
+from checks.manifest import load
+from checks.question import Question
+from checks.report import PAUSED, CheckReport, Outcome, Verdict
+from checks.scopes import known, scope
+
+GEM = load("gem")
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+REQUIRED = frozenset(name for p in GEM.applying_to([]) for name in p.scopes)
+EVERYTHING = frozenset(known())
+HELD = OAuthClient(Secret("client-1"), Secret("secret-1"), Token("token-1"), organization="4242")
+MINTING = replace(HELD, token=None)
+GEM_QUESTION = Question(GEM)
+
+
+@dataclass
+class World:
+    """Greenhouse towards one client. `scopes` are the token's; `live` what the API still lets it do, if that differs.
+
+    `told` replaces the answer to the introspection, `listed` the answer of every list.
+    """
+
+    scopes: frozenset[str] = REQUIRED
+    live: frozenset[str] | None = None
+    role: str | None = None
+    told: AuthAnswer | None = None
+    minted: AuthAnswer | None = None
+    listed: Answer | None = None
+    organization: str | None = "4242"
+    client_id: str | None = "client-1"
+    active: bool = True
+    expires_at: datetime | None = None
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def requests(self) -> int:
+        return len(self.asked)
+
+    async def mint(self, may_send: Callable[[], None]) -> AuthAnswer:
+        self._ask("mint", may_send)
+        return self.minted or AuthAnswer(AuthKind.TOLD, 200, token=Token("token-2"))
+
+    async def introspect(self, token: Token, may_send: Callable[[], None]) -> AuthAnswer:
+        self._ask("introspect", may_send)
+        told = Introspection(
+            self.active, self.client_id, self.scopes or None, self.organization, self.role, True, self.expires_at
+        )
+        return self.told or AuthAnswer(AuthKind.TOLD, 200, introspection=told)
+
+    async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+        self._ask(entry.endpoint, may_send)
+        if self.listed is not None:
+            return self.listed
+        name = f"harvest:{entry.target.split('/')[2].partition('?')[0]}:list"
+        admin = self.role in (None, "Site Admin")
+        may = name in (self.scopes if self.live is None else self.live) and admin
+        return Answer(AnswerKind.JSON, 200) if may else Answer(AnswerKind.FORBIDDEN, 403)
+
+    def _ask(self, what: str, may_send: Callable[[], None]) -> None:
+        may_send()
+        self.asked.append(what)
+
+
+def look(
+    world: World,
+    client: OAuthClient = HELD,
+    question: Question = GEM_QUESTION,
+    stop: Callable[[], bool] = lambda: False,
+) -> CheckReport:
+    return asyncio.run(check(world, client, question, Time(lambda: NOW, lambda: 0.0, 60.0, stop)))
+
+
+def missing(report: CheckReport) -> set[str]:
+    return {finding.permission_id for finding in report.findings if finding.verdict is Verdict.MISSING}
+
+
+def told(kind: AuthKind, **facts: object) -> AuthAnswer:
+    introspection = Introspection(**{"active": True, **facts}) if kind is AuthKind.TOLD else None  # type: ignore[arg-type]
+    return AuthAnswer(kind, None, introspection=introspection)
+
+
+@pytest.mark.parametrize("lost", sorted(REQUIRED))
+def test_a_client_that_lacks_one_scope_lacks_exactly_its_permissions(lost: str) -> None:
+    """Right for every permission that the scope carries, and for no other; two requests with a held token."""
+    world = World(REQUIRED - {lost})
+    report = look(world)
+    assert missing(report) == {permission.id for permission in GEM.permissions if lost in permission.scopes}
+    assert all(finding.scopes == (lost,) for finding in report.missing)
+    assert report.outcome is Outcome.DRIFTED
+    assert report.requests == 2
+
+
+def test_a_client_with_every_scope_shows_those_beyond_the_manifest() -> None:
+    """163 less the 37 that are required, each by Greenhouse's title; with EEOC one fewer."""
+    plain, with_eeoc = look(World(EVERYTHING)), look(World(EVERYTHING), question=Question(GEM, frozenset({"eeoc"})))
+    assert {excess.endpoint for excess in plain.excess} == EVERYTHING - REQUIRED
+    assert {excess.endpoint for excess in plain.excess} - {e.endpoint for e in with_eeoc.excess} == {
+        "harvest:eeoc:list"
+    }
+    assert "Applications › Hire applications" in {excess.label for excess in plain.excess}
+    assert plain.outcome is Outcome.COMPLIANT
+    assert plain.excess_is_whole
+
+
+def test_a_scope_that_is_not_known_yet_is_excess_by_its_own_name() -> None:
+    """Greenhouse adds scopes over time."""
+    report = look(World(REQUIRED | {"harvest:new_things:list", "odd"}))
+    assert [(excess.label, excess.endpoint) for excess in report.excess] == [
+        ("New things › List", "harvest:new_things:list"),
+        ("Odd › Odd", "odd"),
+    ]
+
+
+def test_a_new_token_costs_one_request_more() -> None:
+    """Mint, introspect, one list."""
+    world = World()
+    assert look(world, MINTING).outcome is Outcome.COMPLIANT
+    assert world.asked[:2] == ["mint", "introspect"]
+    assert world.requests == 3
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.frozensets(st.sampled_from(sorted(EVERYTHING))),
+    st.frozensets(st.sampled_from(sorted(REQUIRED)), max_size=5),
+    st.sampled_from([None, "Site Admin", "Job Admin", "Basic", "Wizard"]),
+    st.sampled_from([None, AuthKind.SERVER_ERROR, AuthKind.UNUSABLE, AuthKind.TOLD]),
+    st.booleans(),
+)
+def test_no_verdict_is_ever_wrong(
+    scopes: frozenset[str], withdrawn: frozenset[str], role: str | None, kind: AuthKind | None, eeoc: bool
+) -> None:
+    """Whatever a token carries, whoever it acts for, whether introspection works, and what was withdrawn since.
+
+    `granted` is what its scopes still let it do; `missing` is what they do not, or not any more.
+    """
+    question = Question(GEM, frozenset({"eeoc"} if eeoc else ()))
+    world = World(scopes, live=scopes - withdrawn, role=role, told=None if kind is None else told(kind))
+    for finding in look(world, replace(HELD, organization=None), question).findings:
+        if finding.permission_id == ROLE_ID:
+            assert finding.verdict is not Verdict.MISSING or role in ("Job Admin", "Basic")
+            assert finding.verdict is not Verdict.GRANTED or role in (None, "Site Admin")
+        elif finding.verdict is Verdict.MISSING:
+            assert not (scopes - withdrawn).issuperset(finding.scopes)
+        elif finding.verdict is Verdict.GRANTED and not withdrawn:
+            assert scopes.issuperset(finding.scopes)
+
+
+def test_a_token_whose_list_is_refused_decides_nothing() -> None:
+    """It says that it may read and may not: a scope was withdrawn, or the token revoked, since it was given."""
+    for answer in (Answer(AnswerKind.FORBIDDEN, 403), Answer(AnswerKind.UNAUTHORIZED, 401)):
+        report = look(World(REQUIRED - {"harvest:jobs:list"}, listed=answer))
+        assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"stale_token"}
+        assert (report.outcome, report.excess, report.excess_is_whole) == (Outcome.UNDECIDED, (), False)
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.RATE_LIMITED, AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT])
+def test_a_list_that_can_not_be_read_confirms_nothing(kind: AnswerKind) -> None:
+    report = look(World(listed=Answer(kind)))
+    assert (report.state, report.outcome) == (CredentialState.OK, Outcome.UNDECIDED)
+    assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"unconfirmed_token"}
+
+
+def test_a_page_instead_of_a_list_is_a_block() -> None:
+    """An address that may not ask: nothing of the token is judged."""
+    report = look(World(listed=Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True)))
+    assert (report.state, report.detail, missing(report)) == (CredentialState.BLOCKED, "unknown_refusal", set())
+
+
+@pytest.mark.parametrize("role", ["Job Admin", "basic", "JOB_ADMIN"])
+def test_another_role_is_a_finding_of_its_own(role: str) -> None:
+    """Lists are for Site Admins: that one thing is missing, and what lists are refused for is left open."""
+    report = look(World(role=role))
+    assert missing(report) == {ROLE_ID}
+    assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"other_role"}
+
+
+@pytest.mark.parametrize(
+    ("role", "verdict"),
+    [("Site Admin", "granted"), ("SITE_ADMIN", "granted"), (None, "granted"), ("Wizard", "undecided")],
+)
+def test_a_role_is_known_however_it_is_spelled_and_else_left_open(role: str | None, verdict: str) -> None:
+    report = look(World(role=role, listed=Answer(AnswerKind.JSON, 200)))
+    assert {f.verdict for f in report.findings if f.permission_id == ROLE_ID} == {verdict}
+
+
+# What the auth server says of a client or its token, and what the credential is then.
+AUTH = [
+    (told(AuthKind.INVALID_CLIENT), CredentialState.INVALID, "invalid_client"),
+    (told(AuthKind.MALFORMED_CLIENT), CredentialState.MISCONFIGURED, "malformed_client"),
+    (told(AuthKind.GRANT_REFUSED), CredentialState.MISCONFIGURED, "grant_refused"),
+    (told(AuthKind.RATE_LIMITED), CredentialState.UNREACHABLE, "rate_limited"),
+    (told(AuthKind.TOLD, client_id="client-9"), CredentialState.MISCONFIGURED, "foreign_client"),
+    (told(AuthKind.TOLD, organization="9"), CredentialState.MISCONFIGURED, "foreign_organization"),
+    (told(AuthKind.TOLD, active=False), CredentialState.UNREACHABLE, "token_inactive"),
+    (told(AuthKind.TOLD, active=False, expires_at=NOW), CredentialState.UNREACHABLE, "token_stale"),
+]
+
+
+@pytest.mark.parametrize(("answer", "state", "detail"), AUTH)
+def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
+    answer: AuthAnswer, state: CredentialState, detail: str
+) -> None:
+    """Nothing is asked of Harvest then, and nothing judged."""
+    world = World(told=answer)
+    report = look(world)
+    assert (report.state, report.detail) == (state, detail)
+    assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
+    assert world.asked == ["introspect"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "detail"),
+    [
+        (AuthKind.NO_SCOPES, CredentialState.INVALID, "no_scopes"),
+        (AuthKind.INVALID_CLIENT, CredentialState.INVALID, "invalid_client"),
+        (AuthKind.RATE_LIMITED, CredentialState.UNREACHABLE, "rate_limited"),
+        (AuthKind.NO_CONNECTION, CredentialState.UNREACHABLE, "no_connection"),
+        (AuthKind.UNUSABLE, CredentialState.UNREACHABLE, "no_usable_answer"),
+    ],
+)
+def test_a_token_that_is_not_given_ends_the_check(kind: AuthKind, state: CredentialState, detail: str) -> None:
+    """One that is asked for in so many words; no held one is tried instead."""
+    world = World(minted=told(kind))
+    report = look(world, MINTING)
+    assert (report.state, report.detail, world.asked) == (state, detail, ["mint"])
+
+
+@pytest.mark.parametrize("minutes", [-60, -1, 0, 4])
+def test_clocks_that_differ_by_five_minutes_do_not_make_an_expired_token_look_revoked(minutes: int) -> None:
+    """By our clock it has a few minutes left; by theirs it has run out."""
+    report = look(World(active=False, expires_at=NOW + timedelta(minutes=minutes)))
+    assert report.detail == "token_stale"
+    assert look(World(active=False, expires_at=NOW + timedelta(minutes=6))).detail == "token_inactive"
+
+
+def test_an_active_token_is_judged_whatever_its_expiry_says() -> None:
+    """The auth server's clock is the one that counts."""
+    assert look(World(expires_at=NOW - timedelta(minutes=5))).outcome is Outcome.COMPLIANT
+
+
+def test_whose_token_it_is_must_be_told_where_it_was_asked_for() -> None:
+    """Doubt about the organization is no verdict; where the tenants file names none, nothing is asked."""
+    report = look(World(organization=None))
+    assert {f.reason for f in report.findings} == {"organization_untold"}
+    assert look(World(organization=None), replace(HELD, organization=None)).outcome is Outcome.COMPLIANT
+
+
+@pytest.mark.parametrize("answer", [told(AuthKind.SERVER_ERROR), told(AuthKind.UNUSABLE), told(AuthKind.TOLD)])
+def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answer: AuthAnswer) -> None:
+    """Each list of the manifest's scopes once."""
+    world = World(REQUIRED - {"harvest:jobs:list"}, told=answer)
+    report = look(world, replace(HELD, organization=None))
+    reads = {p.id for p in GEM.applying_to([]) if scope(p.scopes[0]).list}
+    by_verdict = {v: {f.permission_id for f in report.findings if f.verdict is v} for v in Verdict}
+    assert by_verdict[Verdict.MISSING] == {p.id for p in GEM.permissions if p.scopes == ("harvest:jobs:list",)}
+    assert by_verdict[Verdict.GRANTED] == reads - by_verdict[Verdict.MISSING]
+    assert by_verdict[Verdict.NOT_CHECKABLE] == {p.id for p in GEM.applying_to([])} - reads | {ROLE_ID}
+    assert world.requests == 1 + len({name for name in REQUIRED if scope(name).list})
+    assert not report.excess_is_whole
+
+
+def test_lists_that_are_all_refused_may_be_a_matter_of_the_role() -> None:
+    """Without one that works, 403 is no missing scope."""
+    report = look(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)))
+    assert missing(report) == set()
+    assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"scope_or_role"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "detail", "requests"),
+    [
+        (AnswerKind.UNAUTHORIZED, CredentialState.UNREACHABLE, "token_refused", 3),
+        (AnswerKind.UNKNOWN_REFUSAL, CredentialState.BLOCKED, "unknown_refusal", 3),
+        (AnswerKind.NO_CONNECTION, CredentialState.UNREACHABLE, "no_connection", 4),
+    ],
+)
+def test_lists_that_fail_alike_are_not_asked_to_the_end(
+    kind: AnswerKind, state: CredentialState, detail: str, requests: int
+) -> None:
+    world = World(told=told(AuthKind.NO_CONNECTION), listed=Answer(kind))
+    report = look(world)
+    assert (report.state, report.detail, world.requests) == (state, detail, requests)
+
+
+def test_a_check_that_is_stopped_from_outside_is_paused() -> None:
+    """Nothing is sent, and nothing follows from it."""
+    world = World()
+    report = look(world, stop=lambda: True)
+    assert (report.detail, report.paused, world.asked) == (PAUSED, True, [])
+    assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
+
+
+def test_a_check_past_its_deadline_sends_no_more() -> None:
+    """As after a sleep that no timer has noticed."""
+    moments = iter([0.0, 0.0, 61.0, 61.0])
+    time = Time(lambda: NOW, lambda: next(moments), 60.0, lambda: False)
+    world = World()
+    report = asyncio.run(check(world, HELD, GEM_QUESTION, time))
+    assert world.asked == ["introspect"]
+    assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"deadline"}
+
+
+def test_what_the_customer_declined_is_marked() -> None:
+    """It is found missing, and is no drift."""
+    declined = next(p.id for p in GEM.permissions if p.scopes == ("harvest:candidates:merge",))
+    report = look(
+        World(REQUIRED - {"harvest:candidates:merge"}), question=Question(GEM, declined=frozenset({declined}))
+    )
+    assert report.outcome is Outcome.COMPLIANT
