@@ -246,7 +246,7 @@ class _SnapshotCollector(Collector):
 
 def _labelled(snapshot: Snapshot) -> Iterator[Metric]:
     states = {str(state): 0 for state in CredentialState}
-    kinds = {(CredentialKind.HARVEST_KEY.value, state): 0 for state in states}
+    kinds = {(kind.value, state): 0 for kind in CredentialKind for state in states}
     tenants = {(state,): count for state, count in {**states, **snapshot.tenants}.items()}
     outbox = {(status,): count for status, count in {**_WAITING, **snapshot.outbox_notices}.items()}
     credentials = {**kinds, **snapshot.credentials}

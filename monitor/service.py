@@ -183,7 +183,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
                 db, sweeper.check, metrics, breaker, places=places(settings), interval=settings.interval, clock=elapsed
             ),
             pauses=pauses,
-            composer=Composer(db, notice_policy, renderer, watched.shelf.impacts),
+            composer=Composer(
+                db, notice_policy, renderer, watched.shelf.impacts, lambda name: watched.shelf.manifest(name)
+            ),
             outbox=_outbox(settings, db, metrics),
             pruner=Pruner(db, Keep.of(settings)),
         )

@@ -4,7 +4,7 @@ Keys are not read here: a reference is checked for its shape now and resolved wh
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -149,8 +149,12 @@ def check_against(tenant: TenantConfig, manifests: Sequence[Manifest]) -> tuple[
 
 def declined_ids(tenant: TenantConfig, manifest: Manifest) -> frozenset[str]:
     """The ids of the permissions of this manifest that the customer declined; what it does not know is left out."""
-    entries = [entry.permission for entry in tenant.declined if not _unknown(entry.permission, [manifest])]
-    return frozenset(manifest.permission(permission).id for permission in entries)
+    return ids_of((entry.permission for entry in tenant.declined), manifest)
+
+
+def ids_of(permissions: Iterable[str], manifest: Manifest) -> frozenset[str]:
+    """The ids of permissions that are named by id or label; what this manifest does not know is left out."""
+    return frozenset(manifest.permission(name).id for name in permissions if not _unknown(name, [manifest]))
 
 
 def _unknown(permission: str, manifests: Sequence[Manifest]) -> list[str]:

@@ -22,6 +22,14 @@ from monitor.notices.letters import (
     moment,
 )
 from monitor.notices.render import Renderer
+from monitor.notices.retired_letter import (
+    Customers,
+    OptionalScopes,
+    Request,
+    RetiredKey,
+    RetiredLetter,
+    ScopeGroup,
+)
 from tests.notices import NOW, a_cause, composed, for_operator
 
 LOST, REGAINED, FOUND = EventKind.LOST, EventKind.REGAINED, EventKind.FOUND
@@ -45,6 +53,18 @@ def with_templates(folder: Path, templates: Mapping[str, str]) -> Renderer:
 
 def an_alarm(text: str = "Acme", stops: str = "all") -> AlarmLetter:
     return AlarmLetter(clean(text), "acme", clean(text), "POST /v1/candidates", 201, moment(NOW), "req-1", "", stops)
+
+
+def letters_about_retired_keys(text: str, number: int) -> Iterator[Letter]:
+    """First and monthly, for one reader or another, with customers whose scopes are known and others'."""
+    keys = tuple(RetiredKey(clean(text), clean(text), moment(NOW)) for _ in range(number))
+    groups = (ScopeGroup(clean(text), (clean(text),) * number),)
+    known = Request(Customers(number, keys), groups, (OptionalScopes(clean(text), groups),), derived=True)
+    other = Request(Customers(number + 3, keys, 3), groups, (), derived=False)
+    nobody, everybody = Customers(0, ()), Customers(number, keys)
+    yield RetiredLetter(clean(text), number, (known,), nobody, again=False, redirect="")
+    yield RetiredLetter("", 3 * number, (known, other), everybody, again=True, redirect=clean(text))
+    yield RetiredLetter("", number, (), everybody, again=False, redirect="")
 
 
 def letters_of_every_kind(text: str, number: int) -> Iterator[Letter]:
@@ -84,4 +104,5 @@ def letters_of_every_kind(text: str, number: int) -> Iterator[Letter]:
         )
     yield ResumeLetter(moment(NOW), moment(NOW + 15 * MINUTE), duration(15 * MINUTE))
     yield TemplateLetter(clean(text), clean(text), "1.0")
+    yield from letters_about_retired_keys(text, number)
     yield FailedLetter(tuple(FailedNotice(n, clean(text), clean(text), clean(text)) for n in range(number)), number - 1)

@@ -9,7 +9,9 @@ from checks.errors import ManifestError
 from checks.manifest import Manifest, compare, load
 from monitor import settings
 from monitor.check_document import ExitStatus
+from monitor.cli import migration
 from monitor.cli.output import complain, print_json, print_table, tell
+from monitor.migration import needed, origin, without_scope
 
 app = typer.Typer(
     help="Look at permission manifests: what an integration requires of a credential.", no_args_is_help=True
@@ -22,13 +24,20 @@ def show(
     name: str | None = typer.Argument(
         None, help="A built-in name or a path; the manifest of the settings if left out."
     ),
+    v3: bool = typer.Option(False, "--v3", help="The scopes to tick for a Harvest v3 credential instead."),
     as_json: bool = AsJson,
 ) -> None:
-    """Print a manifest: every permission with its group, label, endpoint and feature."""
+    """Print a manifest: every permission with its group, label, endpoint and feature, or the scopes of Harvest v3."""
     manifest = load(name or settings.load().manifest)
-    if as_json:
+    if v3:
+        _show_scopes(manifest, as_json)
+    elif as_json:
         print_json(_document(manifest))
-        return
+    else:
+        _show_permissions(manifest)
+
+
+def _show_permissions(manifest: Manifest) -> None:
     tell(f"{manifest.title}: {manifest.name} {manifest.version}, digest {manifest.digest}")
     print_table(
         ["GROUP", "LABEL", "ENDPOINT", "MAPPING", "FEATURE"],
@@ -70,6 +79,31 @@ def diff(
     else:
         tell("no difference")
     return ExitStatus.TROUBLE if found else ExitStatus.COMPLIANT
+
+
+def _show_scopes(manifest: Manifest, as_json: bool) -> None:
+    scopes = needed(manifest.permissions)
+    if as_json:
+        print_json(
+            {
+                "manifest": migration.manifest_document(manifest),
+                "features": dict(manifest.features),
+                **migration.scopes_document(manifest.permissions),
+            }
+        )
+        return
+    tell(f"{manifest.title}: {manifest.name} {manifest.version}. {origin(manifest)}")
+    print_table(
+        ["GROUP", "SCOPE TO TICK", "NAME", "ONLY WITH", "SOURCE"],
+        [
+            (group, one.scope.title, one.scope.name, ", ".join(one.features), manifest.v3_source or "")
+            for group, of_one in scopes.items()
+            for one in of_one
+        ],
+        empty="there is nothing to tick",
+    )
+    for permission in without_scope(manifest.permissions):
+        tell(f"no scope is known for {permission.group} › {permission.label}")
 
 
 def _document(manifest: Manifest) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`tenants list|show|days|sync`."""
+"""`tenants list|show|days|sync`; `tenants migration` is in a module of its own."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,10 +6,11 @@ from typing import Any
 
 import typer
 
-from checks.credential import CredentialState
+from checks.credential import CredentialKind, CredentialState
 from checks.report import Verdict
 from checks.verdict import REASONS
 from monitor.check_document import ExitStatus
+from monitor.cli import migration
 from monitor.cli.history import parse_since
 from monitor.cli.output import complain, print_json, print_table
 from monitor.cli.records import moment, with_database, with_new_database
@@ -30,11 +31,14 @@ app = typer.Typer(
     help="Look at tenants as they were last seen; write the tenants file into the database.", no_args_is_help=True
 )
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
+_VERSIONS = {CredentialKind.HARVEST_KEY.value: "v1", CredentialKind.HARVEST_OAUTH.value: "v3"}
+
+app.command("migration", epilog=migration.EXAMPLE)(migration.command)
 
 
 @app.command("list", epilog="Example: harvest-monitor tenants list --json | jq '.tenants[] | select(.missing > 0).id'")
 def list_(as_json: bool = AsJson) -> None:
-    """Every tenant with its state, and how many permissions are missing."""
+    """Every tenant with its kinds of credentials, its state, and how many permissions are missing."""
 
     async def ask(db: Database, _: Settings) -> Sequence[TenantLine]:
         async with db.reading() as conn:
@@ -45,11 +49,12 @@ def list_(as_json: bool = AsJson) -> None:
         print_json({"tenants": [_document(line) for line in lines]})
         return
     print_table(
-        ["TENANT", "NAME", "STATE", "MISSING", "UNDECIDED", "SUSPECTS", "LAST LOOK", "INCIDENT SINCE"],
+        ["TENANT", "NAME", "KIND", "STATE", "MISSING", "UNDECIDED", "SUSPECTS", "LAST LOOK", "INCIDENT SINCE"],
         [
             (
                 line.id,
                 line.name,
+                "+".join(_VERSIONS.get(kind, kind) for kind in line.kinds),
                 line.state.value,
                 *(str(line.total(count)) for count in ("missing", "undecided", "suspects")),
                 moment(line.last_checked_at),
@@ -153,6 +158,7 @@ def _document(line: TenantLine) -> dict[str, Any]:
     return {
         "id": line.id,
         "name": line.name,
+        "kinds": list(line.kinds),
         "state": line.state.value,
         "problem": line.problem,
         "incident_since": line.incident_since,

@@ -1,4 +1,4 @@
-"""The operator's notices that wait for nothing and are braked by nothing."""
+"""Notices that wait for nothing and are braked by nothing: the operator's, unless another reader is named."""
 
 import hashlib
 from datetime import datetime
@@ -25,6 +25,8 @@ async def write_at_once(
     facts: tuple[object, ...],
     now: datetime,
     tenant_id: str | None = None,
+    audience: Audience = Audience.OPERATOR,
+    recipient: str | None = None,
 ) -> None:
     """Write it in the caller's transaction, once for the same `facts`; nothing with notices off."""
     identity = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
@@ -36,10 +38,10 @@ async def write_at_once(
         await tell_of_template(conn, policy, renderer, letter.template, words.problem, now)
     row = {
         "tenant_id": tenant_id,
-        "audience": Audience.OPERATOR,
+        "audience": audience,
         "status": Status.PENDING,
         "why": why,
-        "recipient": policy.operator_mail,
+        "recipient": policy.operator_mail if recipient is None else recipient,
         "subject": words.subject,
         "text": words.text,
         "html": words.html,

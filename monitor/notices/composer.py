@@ -14,6 +14,8 @@ from monitor.notices.letters import Background
 from monitor.notices.notice import Status, message_id
 from monitor.notices.policy import Policy
 from monitor.notices.render import Rendered, Renderer
+from monitor.notices.retired import tell_of_retired
+from monitor.notices.retirement import Manifests, no_manifest
 from monitor.store import notices as store
 from monitor.store.database import Database
 
@@ -25,19 +27,32 @@ class _Overtaken(Exception):
 
 
 class Composer:
-    """`impacts` are the manifests' sentences on what fails without a permission, by its id."""
+    """`impacts` are the manifests' sentences on what fails without a permission, by its id.
+
+    `manifests` tell which scopes to ask for where a key is retired.
+    """
 
     def __init__(
-        self, db: Database, policy: Policy, renderer: Renderer, impacts: Mapping[str, str] | None = None
+        self,
+        db: Database,
+        policy: Policy,
+        renderer: Renderer,
+        impacts: Mapping[str, str] | None = None,
+        manifests: Manifests = no_manifest,
     ) -> None:
         self._db = db
         self._policy = policy
         self._renderer = renderer
         self._impacts = impacts or {}
+        self._manifests = manifests
 
     async def run_once(self, now: datetime) -> int:
-        """Settle every cause that is ripe, and tell of what failed; returns how many notices the causes came to."""
+        """Settle every cause that is ripe, and tell of retired keys and of what failed.
+
+        Returns how many notices the causes came to.
+        """
         written = await self._settle(now)
+        await tell_of_retired(self._db, self._policy, self._renderer, self._manifests, now)
         await tell_of_failed(self._db, self._policy, self._renderer, now)
         return written
 

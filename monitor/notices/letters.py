@@ -13,6 +13,7 @@ from typing import ClassVar, TypeVar
 
 from monitor.drift import EventKind
 from monitor.notices.causes import EXCESS, OpenCause
+from monitor.notices.retired_letter import RetiredLetter
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
@@ -268,7 +269,15 @@ class FailedLetter:
 
 
 Letter = (
-    CsmLetter | DigestLetter | BrakeLetter | AlarmLetter | PauseLetter | ResumeLetter | TemplateLetter | FailedLetter
+    CsmLetter
+    | RetiredLetter
+    | DigestLetter
+    | BrakeLetter
+    | AlarmLetter
+    | PauseLetter
+    | ResumeLetter
+    | TemplateLetter
+    | FailedLetter
 )
 
 

@@ -1,6 +1,6 @@
 """The plain form of a mail: the same facts in words that need no template, for when one can not be used. Text only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import singledispatch
 
@@ -16,6 +16,7 @@ from monitor.notices.letters import (
     Window,
     counted,
 )
+from monitor.notices.retired_letter import Customers, Request, RetiredLetter, ScopeGroup
 
 _RULER = "-" * 60
 
@@ -35,6 +36,8 @@ def plain(letter: Letter) -> tuple[str, str]:
     """Subject and text."""
     if isinstance(letter, CsmLetter):
         return _csm_subject(letter), "\n\n".join(_csm_text(letter)) + "\n"
+    if isinstance(letter, RetiredLetter):
+        return _retired_subject(letter), "\n\n".join(_retired_text(letter)) + "\n"
     headline, command = HEADLINES[letter.template]
     text = "\n\n".join(
         [
@@ -145,6 +148,62 @@ def _boxes(listing: Listing) -> Iterator[str]:
 
 def _window(window: Window) -> list[str]:
     return [f"{caption}: {at}" for caption, at in window]
+
+
+def _retired_subject(letter: RetiredLetter) -> str:
+    whose = letter.names[0] if letter.count == 1 else counted(letter.count, "customer")
+    return f"{whose}: Greenhouse switched off the keys of Harvest v1 and v2"
+
+
+def _retired_text(letter: RetiredLetter) -> Iterator[str]:
+    if letter.redirect:
+        yield f"[ {letter.redirect} ]"
+    yield f"Hello {letter.reader}," if letter.reader else "Hello,"
+    yield (
+        "Greenhouse has switched off the keys of its Harvest API v1 and v2. Our integration does not work for these "
+        "customers until each has a new credential of the kind Harvest V3 (OAuth)."
+    )
+    for request in letter.requests:
+        yield "\n".join(_keys(request.customers))
+        yield f"Please forward this to each of them as it is. It names no customer:\n{_RULER}"
+        yield from _request_v3(request)
+        yield _RULER
+    if letter.others.keys:
+        yield "Please ask whoever runs Harvest Monitor which scopes these need:"
+        yield "\n".join(_keys(letter.others))
+    why = "" if letter.redirect else "You get this mail because you look after these customers. "
+    yield f"{why}Harvest Monitor checks whether Greenhouse still lets our integration work. It changes nothing there."
+
+
+def _keys(customers: Customers) -> Iterator[str]:
+    for key in customers.keys:
+        yield f"  - {key.customer}: “{key.label}” does not work since {key.since}"
+    if customers.unnamed:
+        yield f"And {counted(customers.unnamed, 'customer')} more."
+
+
+def _request_v3(request: Request) -> Iterator[str]:
+    yield "Hello,"
+    yield (
+        "Greenhouse has switched off the keys of its Harvest API v1 and v2, and our integration needs a new "
+        "credential. Could an admin please go to Configure › Dev Center › API Credential Management, create one of the "
+        "kind Harvest V3 (OAuth), keep the client ID and the secret, which is shown once, choose Manage scopes, tick "
+        "these boxes and save?"
+    )
+    yield "\n".join(_titles(request.groups))
+    for more in request.optional:
+        yield "\n".join([f"   Only if this holds for you: {more.meaning}. Then, too:", *_titles(more.groups)])
+    if request.derived:
+        yield "This list is derived from the permissions of the old key."
+    yield "Please never send the client secret by e-mail. Ask us for a safe way to hand it over."
+    yield "The admin needs the permission “Can manage ALL organization's API Credentials”, under Developer permissions."
+    yield "Thank you!"
+
+
+def _titles(groups: Iterable[ScopeGroup]) -> Iterator[str]:
+    for group in groups:
+        yield f"   {group.name}"
+        yield from (f"   [ ] {title}" for title in group.titles)
 
 
 @singledispatch

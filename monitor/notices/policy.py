@@ -10,12 +10,16 @@ CLOCKS_DIFFER = timedelta(minutes=1)  # at most, between the processes of one in
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`settle` is how long causes wait for each other. Both addresses are empty only where `mode` is off."""
+    """`settle` is how long causes wait for each other, `interval` the time in which every credential is looked at once.
+
+    Both addresses are empty only where `mode` is off.
+    """
 
     mode: NoticesMode
     settle: timedelta
     mail_from: str
     operator_mail: str
+    interval: timedelta = timedelta(hours=4)
 
     @classmethod
     def of(cls, settings: Settings) -> "Policy":
@@ -24,6 +28,7 @@ class Policy:
             settle=settings.settle,
             mail_from=settings.mail_from or "",
             operator_mail=settings.operator_mail or "",
+            interval=settings.interval,
         )
 
     def has_settled(self, since: datetime, now: datetime) -> bool:

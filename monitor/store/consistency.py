@@ -13,6 +13,7 @@ from monitor.drift import EventKind
 from monitor.finding import Finding, Part
 from monitor.incidents import Audience, Step, Trouble, step
 from monitor.notices.notice import Status
+from monitor.notices.retirement import WHY
 from monitor.store import known
 from monitor.store.credentials import AHEAD
 from monitor.store.recording import troubles
@@ -183,11 +184,11 @@ async def _untold(conn: AsyncConnection, now: datetime, told_within: timedelta) 
 
 
 async def _notices(conn: AsyncConnection) -> list[Finding]:
-    """What waits to be sent has a moment for it and a text, and a CSM's is about one tenant."""
+    """What waits to be sent has a moment for it and a text, and a CSM's is about one tenant, but for retired keys."""
     c = NOTICE.c
     never = c.next_attempt_at.is_(None) & (c.status == Status.PENDING)
     empty = (c.text == "") & c.status.in_([Status.PENDING, Status.HELD, Status.FAILED])
-    nobodys = c.tenant_id.is_(None) & (c.audience == Audience.CSM)
+    nobodys = c.tenant_id.is_(None) & (c.audience == Audience.CSM) & ~c.why.startswith(WHY)
     return [
         *await _wrong_notices(conn, never, "waits, and would never be sent"),
         *await _wrong_notices(conn, empty, "is to be sent, and has no text"),

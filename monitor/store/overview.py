@@ -61,6 +61,11 @@ class TenantLine:
         return max(states, key=lambda state: state.severity, default=CredentialState.OK)
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of its credentials, each once; `harvest-key` alone means that it has yet to move to Harvest v3."""
+        return tuple(sorted({credential.kind for credential in self.credentials}))
+
+    @property
     def last_checked_at(self) -> datetime | None:
         """When it was last looked at with all of its credentials; None while one has never been."""
         moments = [credential.last_checked_at for credential in self.credentials]

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 MIGRATION_LOCK = 0x48_4D_00_01
 TENANTS_LOCK = 0x48_4D_00_02
 PRUNE_LOCK = 0x48_4D_00_03
+RETIRED_LOCK = 0x48_4D_00_04
 
 
 def _insert(conn: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:

@@ -183,6 +183,8 @@ def test_gauges_show_the_last_snapshot(metrics: Metrics) -> None:
     assert value(metrics, "last_completed_sweep_timestamp_seconds") == NOW.timestamp()
     assert value(metrics, "outbox_oldest_age_seconds") == 90.5
     assert value(metrics, "database_bytes", part="free") == 8192
+    assert value(metrics, "credentials", kind="harvest-key", state="invalid") == 2
+    assert value(metrics, "credentials", kind="harvest-oauth", state="ok") == 0  # there before the first of its kind
 
     metrics.show(
         Snapshot(NOW, {"ok": 62}, {}, 0, 0, {}, 0.0, None, write_halt=False, checks_overdue=0, first_sweep=None)

@@ -1,0 +1,262 @@
+"""Keys that Greenhouse retires: one mail to each CSM, and one a month, on SQLite and on Postgres."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from checks.credential import CredentialKind, CredentialState
+from checks.manifest import Manifest, load
+from monitor.incidents import Audience
+from monitor.migration import Stage
+from monitor.notices.composer import Composer
+from monitor.notices.render import Renderer
+from monitor.notices.retirement import WHY
+from monitor.settings import NoticesMode
+from monitor.store.consistency import of_records
+from monitor.store.database import Database
+from monitor.store.migration import v1_keys
+from monitor.store.tables import CREDENTIAL, NOTICE, TENANT, Credential
+from tests.notices import OPERATOR, a_policy
+from tests.reports import HOUR, MINUTE, T0, failed, served
+from tests.store import a_tenant, check, sync
+
+RETIRED = failed(CredentialState.RETIRED, "api_retired")
+DAY = timedelta(days=1)
+GATHERED = T0 + 7 * HOUR
+DANA, LEE = "dana@vendor.example", "lee@vendor.example"
+
+Notice = tuple[str, str]
+"""Reader and subject."""
+
+
+class Vendor:
+    """Tenants whose keys turn, and a composer that runs when told to."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.ids: dict[str, int] = {}
+
+    async def has(self, **csm_of: str | None) -> None:
+        """Tenants by id, with the address of each one's CSM."""
+        await sync(
+            self.database,
+            *(replace(a_tenant(id_), csm_email=csm, row_digest=f"{id_}{csm}") for id_, csm in csm_of.items()),
+        )
+        async with self.database.reading() as conn:
+            self.ids = {row.tenant_id: row.id for row in await conn.execute(select(CREDENTIAL))}
+
+    async def retires(self, tenant: str, at: datetime = T0) -> None:
+        """Two looks, a minute apart."""
+        for moment in (at, at + MINUTE):
+            await check(self.database, RETIRED, moment, credential_id=self.ids[tenant])
+
+    async def works(self, tenant: str, at: datetime) -> None:
+        await check(self.database, served({"jobs": "g"}), at, credential_id=self.ids[tenant])
+
+    async def gets_v3(self, tenant: str, **facts: Any) -> None:
+        row = Credential(tenant_id=tenant, label="Gem v3", kind=CredentialKind.HARVEST_OAUTH, reference="env:V3")
+        async with self.database.writing() as conn:
+            await conn.execute(insert(CREDENTIAL).values(row.model_dump(exclude={"id"}) | facts))
+
+    def composer(
+        self, mode: NoticesMode = NoticesMode.CSM, manifests: Callable[[str | None], Manifest] | None = None
+    ) -> Composer:
+        return Composer(self.database, a_policy(mode), Renderer(), None, manifests or (lambda _: load("gem")))
+
+    async def composes(self, now: datetime, mode: NoticesMode = NoticesMode.CSM) -> list[Notice]:
+        """The notices of retired keys that this run wrote."""
+        before = await self.notices()
+        await self.composer(mode).run_once(now)
+        return (await self.notices())[len(before) :]
+
+    async def notices(self) -> list[Notice]:
+        statement = select(NOTICE.c.recipient, NOTICE.c.subject).where(NOTICE.c.why.startswith(WHY))
+        async with self.database.reading() as conn:
+            return [(reader, subject) for reader, subject in await conn.execute(statement.order_by(NOTICE.c.id))]
+
+
+@pytest.fixture
+def vendor(database: Database) -> Vendor:
+    return Vendor(database)
+
+
+async def test_a_sweep_of_retirements_is_one_mail_for_each_csm(vendor: Vendor) -> None:
+    """Keys turn one after the other over four hours: nobody is written to meanwhile, and then each CSM once."""
+    csm_of = {f"t{n}": (DANA, LEE)[n % 2] for n in range(8)}
+    await vendor.has(**csm_of)
+    turns = {tenant: T0 + n * 34 * MINUTE for n, tenant in enumerate(csm_of)}
+    written: dict[datetime, list[Notice]] = {}
+    for half_hours in range(24):
+        now = T0 + half_hours * 30 * MINUTE
+        for tenant in [tenant for tenant, at in turns.items() if now - 30 * MINUTE < at <= now]:
+            await vendor.retires(tenant, turns[tenant])
+        if found := await vendor.composes(now + 2 * MINUTE):
+            written[now] = found
+    assert [notice for found in written.values() for notice in found] == [
+        (DANA, "4 customers lost their API key: Greenhouse switched it off: T0, T2, T4, T6"),
+        (LEE, "4 customers lost their API key: Greenhouse switched it off: T1, T3, T5, T7"),
+    ]
+
+
+async def test_the_operator_hears_of_it_as_ever(vendor: Vendor) -> None:
+    """The digest tells the operator within the settle time; no CSM is told that permissions are missing."""
+    await vendor.has(acme=DANA)
+    await vendor.works("acme", T0 - HOUR)
+    await vendor.retires("acme")
+    await vendor.composer().run_once(T0 + HOUR)
+    async with vendor.database.reading() as conn:
+        (notice,) = (await conn.execute(select(NOTICE))).mappings()
+    assert (notice["audience"], notice["subject"]) == ("operator", "Harvest Monitor: Acme: credential retired")
+
+
+async def test_the_mail_says_what_to_tick(vendor: Vendor) -> None:
+    """Features and refusals of each tenant come from its row."""
+    await vendor.has(acme=DANA)
+    await vendor.retires("acme")
+    async with vendor.database.writing() as conn:
+        declined = [{"permission": name} for name in ("GET: List Users", "GET: Retrieve User")]
+        await conn.execute(update(TENANT).values(features=["eeoc"], declined=declined))
+    await vendor.composes(GATHERED)
+    async with vendor.database.reading() as conn:
+        (notice,) = (await conn.execute(select(NOTICE).where(NOTICE.c.why.startswith(WHY)))).mappings()
+    assert "[ ] List eeoc" in notice["text"]
+    assert "[ ] List users" not in notice["text"]
+    assert (notice["audience"], notice["status"], notice["tenant_id"]) == (Audience.CSM, "pending", None)
+
+
+async def test_a_database_with_such_a_mail_is_sound(vendor: Vendor) -> None:
+    """It is a CSM's and of no one tenant, and `db check` does not take it for damage."""
+    await vendor.has(acme=DANA)
+    await vendor.retires("acme")
+    assert len(await vendor.composes(GATHERED)) == 1
+    async with vendor.database.reading() as conn:
+        assert await of_records(conn, GATHERED + MINUTE, HOUR) == []
+
+
+async def test_a_month_later_there_is_another(vendor: Vendor) -> None:
+    """As long as any is retired; who turned retired meanwhile is named then, and not before."""
+    await vendor.has(acme=DANA, globex=DANA)
+    await vendor.retires("acme")
+    assert len(await vendor.composes(GATHERED)) == 1
+    await vendor.retires("globex", GATHERED + DAY)
+    for days in (1, 2, 10, 29):
+        assert await vendor.composes(GATHERED + days * DAY + HOUR) == []
+    assert await vendor.composes(GATHERED + 30 * DAY) == [
+        (DANA, "2 customers still need a new Greenhouse credential: Acme, Globex")
+    ]
+    await vendor.works("acme", GATHERED + 31 * DAY)
+    assert await vendor.composes(GATHERED + 59 * DAY) == []
+    assert await vendor.composes(GATHERED + 60 * DAY) == [(DANA, "Globex: still needs a new Greenhouse credential")]
+    await vendor.works("globex", GATHERED + 61 * DAY)
+    assert await vendor.composes(GATHERED + 95 * DAY) == []
+
+
+async def test_what_recovers_while_it_is_gathered_is_never_told(vendor: Vendor) -> None:
+    """An outage that looks like a retirement and ends within an interval and a half sends nothing to any CSM."""
+    await vendor.has(acme=DANA, globex=LEE)
+    for tenant in ("acme", "globex"):
+        await vendor.retires(tenant)
+        assert await vendor.composes(T0 + 3 * HOUR) == []
+        await vendor.works(tenant, T0 + 5 * HOUR)
+    assert await vendor.composes(GATHERED) == []
+    assert await vendor.composes(GATHERED + 40 * DAY) == []
+
+
+async def test_a_removed_tenant_is_not_told_of(vendor: Vendor) -> None:
+    """Nor is a tenant whose credential the file no longer has."""
+    await vendor.has(acme=DANA)
+    await vendor.retires("acme")
+    async with vendor.database.writing() as conn:
+        await conn.execute(update(TENANT).values(removed_at=T0))
+    assert await vendor.composes(GATHERED) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "stage", "told"),
+    [
+        ({"baseline_at": T0}, Stage.DONE, 0),
+        ({}, Stage.BEGUN, 1),  # never looked at
+        ({"baseline_at": T0, "state": "invalid"}, Stage.BEGUN, 1),
+        ({"baseline_at": T0, "removed_at": T0}, Stage.NOT_BEGUN, 1),
+    ],
+)
+async def test_whoever_has_a_v3_credential_that_works_has_moved(
+    vendor: Vendor, facts: dict[str, Any], stage: Stage, told: int
+) -> None:
+    """A v3 credential counts once it was seen to work: its CSM needs to do nothing more about the old key."""
+    await vendor.has(acme=DANA)
+    await vendor.retires("acme")
+    await vendor.gets_v3("acme", **facts)
+    assert len(await vendor.composes(GATHERED)) == told
+    async with vendor.database.reading() as conn:
+        (key,) = await v1_keys(conn)
+    assert (key.tenant_id, key.state, key.stage) == ("acme", CredentialState.RETIRED, stage)
+
+
+async def test_modes_change_who_is_written_to(vendor: Vendor) -> None:
+    """Off writes nothing; the operator gets a mail for each CSM; a CSM whom nobody wrote to yet is written to."""
+    await vendor.has(acme=DANA, globex=LEE, initech=None)
+    for tenant in ("acme", "globex", "initech"):
+        await vendor.retires(tenant)
+    assert await vendor.composes(GATHERED, NoticesMode.OFF) == []
+    operators = await vendor.composes(GATHERED, NoticesMode.OPERATOR)
+    assert [reader for reader, _ in operators] == [OPERATOR] * 3
+    assert await vendor.composes(GATHERED + DAY, NoticesMode.OPERATOR) == []
+    csms = await vendor.composes(GATHERED + 2 * DAY)
+    assert csms == [
+        (DANA, "Acme: Greenhouse switched off the API key"),
+        (LEE, "Globex: Greenhouse switched off the API key"),
+    ]
+
+
+async def test_tenants_without_a_csm_are_the_operators_in_one_mail(vendor: Vendor) -> None:
+    """However an address is written, it is one CSM; nobody's customers are the operator's."""
+    await vendor.has(acme="Dana@vendor.example", globex=DANA, initech=None, hooli=None)
+    for tenant in vendor.ids:
+        await vendor.retires(tenant)
+    assert sorted(subject for _, subject in await vendor.composes(GATHERED)) == [
+        "2 customers lost their API key: Greenhouse switched it off: Acme, Globex",
+        "2 customers lost their API key: Greenhouse switched it off: Hooli, Initech",
+    ]
+    assert {reader.lower() for reader, _ in await vendor.notices()} == {DANA, OPERATOR}
+
+
+async def test_two_composers_at_once_write_one_mail(vendor: Vendor, workers: list[Database]) -> None:
+    """Each in a process of its own, all at the same moment."""
+    await vendor.has(acme=DANA, globex=LEE)
+    for tenant in ("acme", "globex"):
+        await vendor.retires(tenant)
+    composers = [Vendor(worker).composer() for worker in workers]
+    await asyncio.gather(*(composer.run_once(GATHERED) for composer in composers))
+    assert sorted(reader for reader, _ in await vendor.notices()) == [DANA, LEE]
+
+
+async def test_a_composer_that_was_overtaken_writes_nothing(vendor: Vendor) -> None:
+    """Between its reading and its writing another one has written, of other keys even: the mail is not repeated."""
+    await vendor.has(acme=DANA, globex=DANA)
+    for tenant in ("acme", "globex"):
+        await vendor.retires(tenant)
+
+    async def meanwhile() -> None:
+        await vendor.works("acme", GATHERED)
+        await vendor.composer().run_once(GATHERED + MINUTE)
+
+    await vendor.composer(manifests=_interrupted_by(meanwhile)).run_once(GATHERED)
+    assert await vendor.notices() == [(DANA, "Globex: Greenhouse switched off the API key")]
+
+
+def _interrupted_by(meanwhile: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[str | None], Manifest]:
+    """Manifests for a composer in whose thread something else happens, once."""
+    loop, waiting = asyncio.get_running_loop(), [meanwhile]
+
+    def manifests(_: str | None) -> Manifest:
+        while waiting:
+            asyncio.run_coroutine_threadsafe(waiting.pop()(), loop).result()
+        return load("gem")
+
+    return manifests

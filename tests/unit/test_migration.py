@@ -1,0 +1,69 @@
+"""From the permissions of a v1 key to the scopes of Harvest v3."""
+
+from dataclasses import replace
+
+import pytest
+
+from checks.credential import CredentialState
+from checks.manifest import Manifest, load
+from monitor.migration import Stage, V1Key, needed, origin, permissions_of, without_scope
+
+GEM = load("gem")
+
+
+def a_key(*, features: tuple[str, ...] = (), declined: tuple[str, ...] = ()) -> V1Key:
+    return V1Key("acme", "Acme", None, None, features, declined, "Gem", None, CredentialState.OK, None, Stage.NOT_BEGUN)
+
+
+def scopes_of(key: V1Key) -> set[str]:
+    return {one.scope.name for scopes in needed(permissions_of(key, GEM)).values() for one in scopes}
+
+
+def test_each_scope_says_which_permissions_it_stands_for() -> None:
+    """By Greenhouse's headings and titles, each scope once, with every permission that needs it."""
+    found = needed(GEM.permissions)
+    assert list(found) == sorted(found)
+    moving = {one.scope.title: [p.label for p in one.permissions] for one in found["Applications"]}["Move applications"]
+    assert moving == ["POST: Advance Application", "POST: Move Application", "POST: Moves Application to Job"]
+    names = [one.scope.name for scopes in found.values() for one in scopes]
+    assert len(names) == len(set(names)) == 38
+    assert {name for permission in GEM.permissions for name in permission.scopes} == set(names)
+
+
+def test_a_scope_is_optional_where_only_features_need_it() -> None:
+    """What every tenant needs is not made optional by a feature that needs it, too."""
+    by_name = {one.scope.name: one for scopes in needed(GEM.permissions).values() for one in scopes}
+    assert {name for name, one in by_name.items() if one.features} == {"harvest:eeoc:list"}
+    assert by_name["harvest:eeoc:list"].features == ("eeoc",)
+    (eeoc,) = [p for p in GEM.permissions if p.label == "GET: List EEOC"]
+    ((both,),) = needed([eeoc, replace(eeoc, feature=None)]).values()
+    assert both.features == ()
+
+
+def test_a_tenant_needs_what_its_features_and_refusals_leave() -> None:
+    """A declined permission takes its scope away only where nothing else needs that scope."""
+    plain = scopes_of(a_key())
+    assert scopes_of(a_key(features=("eeoc",))) - plain == {"harvest:eeoc:list"}
+    assert scopes_of(a_key(declined=("GET: List Users",))) == plain  # users.retrieve_user needs it as well
+    assert plain - scopes_of(a_key(declined=("GET: List Users", "users.retrieve_user"))) == {"harvest:users:list"}
+    assert scopes_of(a_key(declined=("of another manifest",))) == plain
+
+
+def test_a_permission_without_a_scope_is_named() -> None:
+    """Nobody is told that all is ticked where something has no scope yet."""
+    bare = replace(GEM.permissions[0], scopes=())
+    assert without_scope([bare, GEM.permissions[1]]) == (bare,)
+    assert without_scope(GEM.permissions) == ()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (GEM, "derived from the permissions of a v1 key"),
+        (replace(GEM, v3_source="published"), "that Gem published"),
+        (replace(GEM, v3_source=None), "names no scopes"),
+    ],
+)
+def test_where_a_list_comes_from_is_said(manifest: Manifest, said: str) -> None:
+    """A derived list is not passed off as the vendor's own."""
+    assert said in origin(manifest)
