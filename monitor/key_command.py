@@ -35,13 +35,16 @@ async def output_of(reference: str, tenant_id: str, environ: Mapping[str, str], 
     try:
         async with asyncio.timeout(timeout_seconds):
             printed = await _read(process)
-            status = await process.wait()
+            status = 0 if len(printed) > _MOST_OUTPUT else await process.wait()
     except TimeoutError:
         raise SourceFailed(
             f"{reference}: the command gave nothing within {timeout_seconds:g} s and was ended: see why it hangs"
         ) from None
     finally:
         _end(process)
+        # What it had printed and nobody read would keep the pipe open, and the wait for it without end; asyncio has no
+        # public way to close it.
+        process._transport.close()  # type: ignore[attr-defined]
         await process.wait()
     return _line(reference, printed, status)
 
@@ -69,8 +72,6 @@ async def _read(process: Process) -> bytes:
     printed = b""
     while len(printed) <= _MOST_OUTPUT and (more := await process.stdout.read(_MOST_OUTPUT)):
         printed += more
-    if len(printed) > _MOST_OUTPUT:
-        _end(process)
     return printed
 
 

@@ -26,7 +26,7 @@ COMPRESSED = {
     "settle": "1s",
     "deadline": "4s",
     "request_timeout": "2s",
-    "smtp_timeout": "1s",
+    "smtp_timeout": "5s",
     "concurrency": 4,
 }
 """All that tells a fault run from a deployment. One check after the other gets through within its deadline."""

@@ -15,6 +15,8 @@ from monitor.errors import ConfigurationError
 from monitor.tenants import (
     CredentialConfig,
     Declined,
+    Grant,
+    OAuthConfig,
     TenantConfig,
     TenantsFile,
     check_against,
@@ -88,7 +90,6 @@ def test_a_bad_row_spoils_only_itself() -> None:
         ("unknown-key", 13, "15"),
         ("unknown-key", 13, "16"),
         (None, 17, "17"),
-        ("right-2", 20, "24"),
         ("injected", 25, "26"),
         ("injected", 25, "27"),
         ("injected", 25, "27"),
@@ -96,7 +97,6 @@ def test_a_bad_row_spoils_only_itself() -> None:
     ]
     assert all(message.endswith(f"(tenant {tenant})") for tenant, _, message in told if tenant)
     assert "tenants[1].credential.key: this is no reference" in told[0][2]
-    assert "tenants[6].credentials[1].kind: harvest-oauth is not checked by this release" in told[6][2]
     assert KEY not in str(found)
 
 
@@ -174,12 +174,50 @@ def test_what_is_wrong_in_a_row_is_said(tmp_path: Path, fields: dict[str, str], 
     assert "\n" not in found.problems[0].message
 
 
-def test_a_tenant_with_a_future_credential_only_goes_without(tmp_path: Path) -> None:
-    """A harvest-oauth credential is left out with a problem; the tenant stays, with nothing to check."""
-    found = read_text(tmp_path, row(credential='{kind: harvest-oauth, label: Gem, token: "file:/t"}'))
+OAUTH = 'kind: harvest-oauth, label: Gem, client_id: "env:ID", client_secret: "file:/s"'
 
-    assert [tenant.credentials for tenant in found.tenants] == [()]
-    assert [problem.tenant_id for problem in found.problems] == ["acme"]
+
+@pytest.mark.parametrize(
+    ("more", "oauth"),
+    [
+        ('token: "file:/t"', OAuthConfig("env:ID", "file:/t", Grant.CUSTOM)),
+        (
+            'token: "command:/bin/token {tenant} -v"',
+            OAuthConfig("env:ID", "command:/bin/token {tenant} -v", Grant.CUSTOM),
+        ),
+        ('token: "file:/t", grant: partner', OAuthConfig("env:ID", "file:/t", Grant.PARTNER)),
+        ("token: mint, sub: 17, organization: 4242", OAuthConfig("env:ID", "mint", Grant.CUSTOM, "4242", "17")),
+    ],
+)
+def test_a_client_of_harvest_v3_is_read(tmp_path: Path, more: str, oauth: OAuthConfig) -> None:
+    """Its references, whose token it is, and how it was given; `mint` stands for no reference."""
+    (tenant,) = read_text(tmp_path, row(credential=f"{{{OAUTH}, {more}}}")).tenants
+    assert tenant.credentials == (CredentialConfig("Gem", CredentialKind.HARVEST_OAUTH, "file:/s", None, oauth),)
+
+
+@pytest.mark.parametrize(
+    ("credential", "said"),
+    [
+        ('kind: harvest-oauth, label: Gem, token: "file:/t"', "needs client_id, client_secret and token"),
+        (OAUTH, "needs client_id, client_secret and token"),
+        (f'{OAUTH}, token: "file:/t", key: "env:K"', "takes no key"),
+        (f'{OAUTH}, token: "file:/t", sub: 17', "goes with `token: mint` only"),
+        (f"{OAUTH}, token: mint, grant: partner", "gives a partner's client no token by itself"),
+        (f"{OAUTH}, token: {KEY}", "this is no reference"),
+        (f"{OAUTH}, token: minted", "this is no reference"),
+        (f"{OAUTH}, token: mint, organization: acme", "must be a number"),
+        (f"{OAUTH}, token: mint, grant: mine", "grant"),
+        (f'{OAUTH}, token: "command:token"', "takes the absolute path of a program"),
+        (f"{OAUTH}, token: \"command:/bin/sh -c 'x'  y\"", "takes the absolute path of a program"),
+        ('kind: harvest-key, label: Gem, key: "env:K", grant: partner', "takes label, key and manifest only"),
+    ],
+)
+def test_a_client_that_is_not_whole_is_refused(tmp_path: Path, credential: str, said: str) -> None:
+    """With line, field and tenant, and without what may be a secret."""
+    (problem,) = read_text(tmp_path, row(credential=f"{{{credential}}}")).problems
+    assert said in problem.message
+    assert problem.tenant_id == "acme"
+    assert KEY not in problem.message
 
 
 @pytest.mark.parametrize(
