@@ -71,6 +71,9 @@ _PLAIN_FAILURES = {
     AnswerKind.NO_CONNECTION: "no_connection",
     AnswerKind.RATE_LIMITED: "rate_limited",
 }
+ROLE_ID = "role.site_admin"
+"""The id of the finding on the role of the token's user, beside the manifest's permissions."""
+
 _OTHER_ROLES = frozenset({"basic", "jobadmin", "interviewer"})
 _SITE_ADMIN = "siteadmin"
 

@@ -13,10 +13,11 @@ from checks.answer import Answer, AnswerKind
 from checks.auth import AuthAnswer, AuthKind, Introspection
 from checks.catalogue import Entry
 from checks.credential import CredentialState, OAuthClient, Secret, Token
-from checks.harvest_oauth import ROLE_ID, Time, check
+from checks.harvest_oauth import Time, check
 from checks.manifest import load
 from checks.question import Question
 from checks.report import PAUSED, CheckReport, Outcome, Verdict
+from checks.scope_verdict import ROLE_ID
 from checks.scopes import known, scope
 
 GEM = load("gem")
