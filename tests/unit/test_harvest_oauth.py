@@ -276,6 +276,14 @@ def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answe
     assert not report.excess_is_whole
 
 
+def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
+    """Both together are certain; a token that names none and reads a list is judged by its lists."""
+    named_none = told(AuthKind.TOLD, names_none=True, organization="4242")
+    report = look(World(frozenset(), told=named_none))
+    assert (report.state, report.detail, missing(report)) == (CredentialState.INVALID, "no_scopes", set())
+    assert look(World(REQUIRED, told=named_none)).state is CredentialState.OK
+
+
 def test_lists_that_are_all_refused_may_be_a_matter_of_the_role() -> None:
     """Without one that works, 403 is no missing scope."""
     report = look(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)))
