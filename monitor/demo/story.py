@@ -21,9 +21,9 @@ from monitor.store.overview import TenantLine, tenants
 POLL_SECONDS = 0.3
 COLUMNS = ("TENANT", "KIND", "STATE", "GRANTED", "MISSING", "UNDECIDED", "BEYOND", "STORY")
 REMARKS = (
-    "On v1, 16 write permissions are not checked: write probes are off unless you allow them. On v3 scopes tell of writes.",
-    "Weyland stands for all: this imitation has retired v1 for it and for requests without a key, and lets the other keys",
-    "live on, so that there is something to show. How Greenhouse answers to keys of v1 now is on no record.",
+    "On v1, 16 write permissions are not checked: write probes are off unless allowed. On v3, scopes tell of writes.",
+    "Weyland stands for all: this imitation has retired v1 for it and for requests without a key. The other keys live",
+    "on, so that there is something to show. How Greenhouse answers to keys of v1 now is on no record.",
 )
 ONE_LOST = "GET: List offers"
 SEVERAL_LOST = ("GET: List Candidates", "GET: Retrieve job", "GET: List interviews for application")
