@@ -17,6 +17,7 @@ from checks.manifest import Permission
 from checks.question import Question
 from checks.report import PAUSED, CheckReport, Excess, Finding, Verdict
 from checks.scope_verdict import (
+    ROLE_ID,
     ScopeJudgement,
     ScopeRule,
     Seen,
@@ -31,7 +32,6 @@ from checks.token_gate import lists
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
-ROLE_ID = "role.site_admin"
 PREFERRED = ("harvest:departments:list", "harvest:offices:list", "harvest:close_reasons:list", "harvest:sources:list")
 """Lists to confirm a token with: their records are about nobody."""
 
@@ -178,6 +178,7 @@ class _Judge:
             findings=tuple(self._findings(void)),
             excess=tuple(self._excess()) if decided else (),
             excess_is_whole=decided,
+            provisional=manifest.v3_source == "derived",
         )
 
     @cached_property
