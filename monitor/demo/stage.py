@@ -18,7 +18,7 @@ LABEL = "Gem Harvest API Key"
 A_YEAR = 365 * 86_400
 SETTINGS = {
     "requests_per_second": 25,
-    "interval": "15s",
+    "interval": "10s",
     "confirm_after": "2s",
     "settle": "3s",
     "deadline": "15s",
