@@ -15,6 +15,11 @@ class CredentialKind(StrEnum):
     HARVEST_KEY = "harvest-key"
     HARVEST_OAUTH = "harvest-oauth"
 
+    @property
+    def version(self) -> str:
+        """The Harvest that it opens, in short."""
+        return "v1" if self is CredentialKind.HARVEST_KEY else "v3"
+
 
 class CredentialState(StrEnum):
     """How the credential as a whole stands; the worst of a tenant's credentials is the tenant's."""

@@ -32,6 +32,9 @@ from checks.token_gate import lists
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
+PREFERRED = ("harvest:departments:list", "harvest:offices:list", "harvest:close_reasons:list", "harvest:sources:list")
+"""Lists to confirm a token with: their records are about nobody."""
+
 _FAILURES = frozenset({AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.SERVER_ERROR})
 _HOPELESS = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.UNKNOWN_REFUSAL})
 _MAY_BE_SHARED = frozenset({CredentialState.BLOCKED, CredentialState.UNREACHABLE})
@@ -118,7 +121,7 @@ class _Course:
 
     async def _confirm(self, token: Token, carried: frozenset[str]) -> None:
         """One list that the token may read, so that a token that is no longer what it says is found out."""
-        for name in (*_required(self.question), *known()):
+        for name in (*PREFERRED, *_required(self.question), *known()):
             if name in carried and scope(name).proves:
                 await self._ask(name, token)
                 return

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -111,3 +113,20 @@ def until(found: Callable[[], Any], seconds: float = SECONDS) -> Any:
         assert time.monotonic() < end, "it did not come in time"
         time.sleep(0.05)
     return result
+
+
+@contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports that nobody listens on, and that nobody else is given meanwhile."""
+    taken = [socket.socket() for _ in range(count)]
+    for each in taken:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        each.bind(("127.0.0.1", 0))
+    yield [each.getsockname()[1] for each in taken]
+    for each in taken:
+        each.close()
+
+
+def at_port(text: str, port: object) -> str:
+    """Shell as the docs have it, with each command for a sandbox that runs told where ours is."""
+    return re.sub(r"(harvest-monitor sandbox (?:fault [a-z]+|[a-z]+))", rf"\1 --url http://127.0.0.1:{port}", text)

@@ -77,7 +77,7 @@ async def _tell(stage: Stage, metrics_url: str, sandbox_url: str, once: bool) ->
     finally:
         await db.close()
     console.print("\n[bold]What to type next[/]")
-    for command_line in ("history --tenant initech", "tenants show tyrell", "notices list"):
+    for command_line in ("history --tenant initech", "tenants show oscorp", "tenants migration", "notices list"):
         console.print(f"   HARVEST_MONITOR_CONFIG={stage.config} {sys.argv[0]} {command_line}")
     if not once:
         console.print(f"   metrics: {metrics_url}/metrics")

@@ -31,7 +31,6 @@ app = typer.Typer(
     help="Look at tenants as they were last seen; write the tenants file into the database.", no_args_is_help=True
 )
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
-_VERSIONS = {CredentialKind.HARVEST_KEY.value: "v1", CredentialKind.HARVEST_OAUTH.value: "v3"}
 
 app.command("migration", epilog=migration.EXAMPLE)(migration.command)
 
@@ -54,7 +53,7 @@ def list_(as_json: bool = AsJson) -> None:
             (
                 line.id,
                 line.name,
-                "+".join(_VERSIONS.get(kind, kind) for kind in line.kinds),
+                "+".join(CredentialKind(kind).version for kind in line.kinds),
                 line.state.value,
                 *(str(line.total(count)) for count in ("missing", "undecided", "suspects")),
                 moment(line.last_checked_at),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from checks.credential import CredentialKind
 from checks.errors import HarvestMonitorError
 from monitor.demo.book import Verb
 from monitor.demo.stage import CAST, Stage
@@ -18,6 +19,12 @@ from monitor.store.history import PastEvent, Wanted, events
 from monitor.store.overview import TenantLine, tenants
 
 POLL_SECONDS = 0.3
+COLUMNS = ("TENANT", "KIND", "STATE", "GRANTED", "MISSING", "UNDECIDED", "BEYOND", "STORY")
+REMARKS = (
+    "On v1, 16 write permissions are not checked: write probes are off unless allowed. On v3, scopes tell of writes.",
+    "Weyland stands for all: this imitation has retired v1 for it and for requests without a key. The other keys live",
+    "on, so that there is something to show. How Greenhouse answers to keys of v1 now is on no record.",
+)
 ONE_LOST = "GET: List offers"
 SEVERAL_LOST = ("GET: List Candidates", "GET: Retrieve job", "GET: List interviews for application")
 
@@ -34,7 +41,8 @@ class Story:
 
     async def tell(self) -> None:
         """From the first sweep to the repair; about a minute."""
-        self._say(f"[bold]1.[/] A first look at {len(CAST)} tenants, about 50 harmless requests each")
+        self._say(f"[bold]1.[/] A first look at {len(CAST)} tenants: about 50 harmless requests with a key of v1,")
+        self._console.print("   two on v3, one of which asks the auth server what the token carries")
         await self._until("the first sweep", self._all_looked_at)
         await self._show_tenants()
         self._say("[bold]2.[/] An admin at Globex unticks one permission, one at Initech unticks three")
@@ -104,14 +112,14 @@ class Story:
 
     async def _show_tenants(self) -> None:
         stories = {customer.id: customer.story for customer in CAST}
-        table = Table("TENANT", "STATE", "GRANTED", "MISSING", "UNDECIDED", "BEYOND", "STORY", box=None, pad_edge=False)
+        table = Table(*COLUMNS, box=None, pad_edge=False)
         for line in await self._tenants():
             counts = [str(line.total(count)) for count in ("granted", "missing", "undecided", "excess")]
-            table.add_row(line.name, line.state.value, *counts, stories[line.id])
+            kinds = "+".join(CredentialKind(kind).version for kind in line.kinds)
+            table.add_row(line.name, kinds, line.state.value, *counts, stories[line.id])
         self._console.print(table)
-        self._console.print(
-            "   [dim](16 write permissions are not checked: write probes are off unless you allow them)[/]"
-        )
+        for remark in REMARKS:
+            self._console.print(f"   [dim]{remark}[/]")
 
     async def _show_history(self) -> None:
         self._say("[bold]What was recorded[/]")

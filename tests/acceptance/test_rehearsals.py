@@ -2,35 +2,21 @@
 
 import json
 import os
-import re
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.command import COMMAND, SECONDS, bare_environment, until
+from tests.command import COMMAND, SECONDS, at_port, bare_environment, free_ports, until
 from tests.rehearsals import Rehearsal, blocks, rehearsals
 
 QUICKER = {'interval = "10s"': 'interval = "5s"', 'confirm_after = "8s"': 'confirm_after = "1s"'}
 QUICKER |= {'settle = "12s"': 'settle = "1s"'}
-
-
-@contextmanager
-def free_ports(count: int) -> Iterator[list[int]]:
-    """Ports that nobody listens on, and that nobody else is given meanwhile."""
-    taken = [socket.socket() for _ in range(count)]
-    for each in taken:
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        each.bind(("127.0.0.1", 0))
-    yield [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
 
 
 @dataclass
@@ -43,8 +29,7 @@ class Stage:
 
     def type(self, text: str) -> None:
         assert self.shell.stdin
-        url = f"--url http://127.0.0.1:{self.ports['8765']}"
-        text = re.sub(r"(harvest-monitor sandbox (?:fault [a-z]+|[a-z]+))", rf"\1 {url}", text)
+        text = at_port(text, self.ports["8765"])
         for old, new in self.ports.items():
             text = text.replace(old, new)
         self.shell.stdin.write(text + "\n")
@@ -89,15 +74,15 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 def test_the_stage_serves_and_trouble_looks_as_told(stage: Stage) -> None:
-    """A permission is unticked and a write probe accepted: seen in log, metrics and mails, until it is ended."""
+    """A permission and a scope are unticked, a write probe accepted: seen in log, metrics, mails, until it is ended."""
     setting, *_ = blocks()
     for old, new in QUICKER.items():
         assert old in setting
         setting = setting.replace(old, new)
     stage.type(setting)
-    until(lambda: stage.log.count("outcome=compliant") >= 6)
+    until(lambda: stage.log.count("outcome=compliant") >= 7)
 
-    rows = [rehearsals()[name] for name in ("permission unticked", "a write probe is accepted")]
+    rows = [rehearsals()[name] for name in ("permission unticked", "scope unticked", "a write probe is accepted")]
     for row in rows:
         for command in row.commands:
             stage.type(command)

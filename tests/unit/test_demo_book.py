@@ -1,9 +1,12 @@
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from checks.auth import expiry_of
+from checks.credential import Token
 from monitor.demo.book import NAME, Act, Verb, opened
 from monitor.demo.stage import set_up
 from monitor.errors import ConfigurationError
@@ -74,6 +77,18 @@ def test_a_folder_has_one_demo_at_a_time(tmp_path: Path) -> None:
     with opened(tmp_path), pytest.raises(ConfigurationError, match="a demo is at work in"):
         with opened(tmp_path):
             pass
+
+
+def test_no_demo_outlives_its_tokens(tmp_path: Path) -> None:
+    """Keys and tokens are in files for their owner alone; a token lasts for months."""
+    with opened(tmp_path) as book:
+        sandbox = set_up(book).sandbox
+    held = list((tmp_path / "keys").iterdir())
+    assert {file.stat().st_mode & 0o777 for file in held} == {0o600}
+    tokens = [Token(file.read_text().strip()) for file in held if file.suffix == ".token"]
+    assert len(tokens) == len(sandbox.clients(None)) == 2
+    in_half_a_year = datetime.now(UTC) + timedelta(days=180)
+    assert all(ends is not None and ends > in_half_a_year for ends in map(expiry_of, tokens))
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
@@ -9,18 +11,22 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
+from checks import harvest_oauth
 from checks.answer import Answer, AnswerKind, reduce
 from checks.asking import Watch
+from checks.auth import AuthAnswer, AuthKind, introspected
 from checks.catalogue import Entry, WriteProbes, catalogue
 from checks.confirmation import second_look, together
-from checks.credential import CredentialKind
+from checks.credential import CredentialKind, OAuthClient, Secret, Token
 from checks.harvest_key import Means, check
+from checks.harvest_oauth import Time
 from checks.manifest import load
 from checks.question import Question
-from checks.report import CheckReport, WriteAlarm
+from checks.report import CheckReport, Outcome, WriteAlarm
 from monitor.check_document import Checked
 from monitor.cli.check_view import lines
-from tests.sandbox_asking import Asker, asker
+from tests.sandbox_asking import Asker, Clock, asker
+from tests.sandbox_v3_asking import V3Asker, v3_asker
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -77,6 +83,49 @@ def test_costs_are_those_of_the_ledger(permitted: WriteProbes) -> None:
     seconds = ceil((just_enough - 1) / 2)  # the first of them need not wait
     assert f"| `{permitted}` | {just_enough} | {most} | {seconds} s |" in README
     assert f"{just_enough} (at most {most})" in PAGE
+
+
+@dataclass
+class TokenInquiry:
+    """As `Inquiry`, with the tokens of a v3 client; where `down`, the auth server answers introspections with 503."""
+
+    customer: V3Asker
+    down: bool = False
+    requests: int = 0
+
+    async def mint(self, may_send: Callable[[], None]) -> AuthAnswer:
+        self.requests += 1
+        return AuthAnswer(AuthKind.TOLD, 200, token=Token(self.customer.mint()["access_token"]))
+
+    async def introspect(self, token: Token, may_send: Callable[[], None]) -> AuthAnswer:
+        self.requests += 2 if self.down else 1  # what comes to nothing is asked once more
+        reply = self.customer.post("/introspect", {"token": token.reveal()})
+        return introspected(503, {}, b"") if self.down else introspected(reply.status, {}, reply.body)
+
+    async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+        self.requests += 1
+        reply = self.customer.ask(f"{entry.method} {entry.target}", token.reveal())
+        return Answer(AnswerKind.JSON if reply.status == 200 else AnswerKind.FORBIDDEN, reply.status)
+
+
+def cost_on_v3(*, held: bool, down: bool = False) -> int:
+    customer = v3_asker("gem", clock=Clock(0.0))
+    token = Token(customer.client.issue()) if held else None
+    client = OAuthClient(Secret(customer.client.client_id), Secret(customer.client.secret), token)
+    time = Time(lambda: datetime(1970, 1, 1, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
+    report = asyncio.run(harvest_oauth.check(TokenInquiry(customer, down), client, Question(GEM), time))
+    assert report.outcome is Outcome.COMPLIANT
+    assert customer.changes() == []
+    return report.requests
+
+
+def test_costs_on_v3_are_as_told() -> None:
+    """README and the page for customers tell what a look takes with either token, and without introspection."""
+    held, minted, most = cost_on_v3(held=True), cost_on_v3(held=False), cost_on_v3(held=True, down=True)
+    told = " ".join(README.split())
+    assert f"takes {held} requests with a held token and {minted} with `token: mint`" in told
+    assert f"up to {most}: it is asked twice, and then {most - 2} lists are" in told
+    assert f"({most - 2} for Gem)" in PAGE
 
 
 def test_the_result_that_readme_shows_is_what_the_sandbox_gives() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from checks.catalogue import Entry, Role, WriteProbes, catalogue
 from checks.manifest import load
+from checks.token_gate import INTROSPECT, MINT, lists
 from monitor.settings import Settings
 from monitor.version import user_agent
 
@@ -58,6 +59,16 @@ def test_every_request_that_is_never_sent_is_told_and_no_other() -> None:
     """The page's never-list is that of the catalogue."""
     named = re.findall(r"`([A-Z]+ /[^`]+)`", section("What is never sent"))
     assert sorted(named) == sorted(rule.endpoint for rule in CATALOGUE.never)
+
+
+def test_every_request_of_harvest_v3_is_told_and_no_other() -> None:
+    """Two questions to the auth server, and lists that are read one record at a time."""
+    told = re.findall(r"^\| `([A-Z]+ /[^`]+)`", section("If your credential is one of Harvest v3"), re.M)
+    lists_read = "GET /v3/…?per_page=1"
+    assert sorted(told) == sorted([INTROSPECT.endpoint, MINT.endpoint, lists_read])
+    assert all(re.fullmatch(r"/v3/[a-z_]+\?per_page=1", entry.target) for entry in lists().values())
+    default = {name: field.default for name, field in Settings.model_fields.items()}
+    assert f"`{default['auth_url']}`" in PAGE
 
 
 def test_the_manners_told_are_those_of_the_settings_as_delivered() -> None:

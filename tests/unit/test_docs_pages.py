@@ -11,6 +11,7 @@ from checks.manifest import load as load_manifest
 from monitor import settings as settings_module
 from monitor import tenants
 from monitor.addresses import MailServer
+from monitor.key_command import TENANT_VARIABLE
 from monitor.roster import draw_up
 from monitor.settings import PREFIX, Settings
 from monitor.shelf import Shelf
@@ -51,9 +52,10 @@ def test_readme_leads_to_every_page() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_variable_is_a_setting(page: Path) -> None:
-    """A variable that a page names is one the service reads."""
+    """A variable that a page names is one the service reads, or the one that it gives to commands."""
     named = re.findall(rf"{PREFIX}[A-Z]+(?:_[A-Z]+)*", page.read_text("utf-8"))
-    assert set(named) <= {PREFIX + name.upper() for name in [*Settings.model_fields, "config"]}
+    known = {PREFIX + name.upper() for name in [*Settings.model_fields, "config"]}
+    assert set(named) <= known | {TENANT_VARIABLE}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -107,6 +109,14 @@ def test_readmes_tenants_file_can_be_used(tmp_path: Path) -> None:
     assert roster.file.problems == ()
     permitted = {tenant_id: watched.permitted for (tenant_id, _), watched in roster.watched.items()}
     assert permitted == {"acme": WriteProbes.SAFE, "globex": WriteProbes.OFF}
+
+
+def test_readmes_credential_of_harvest_v3_can_be_used(tmp_path: Path) -> None:
+    """The one whose token comes from a command is right as it stands."""
+    (text,) = [block for block in examples("yaml") if block.startswith("credential:")]
+    row = {"id": "initech", "name": "Initech", **yaml.safe_load(text)}
+    (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}), "utf-8")
+    assert tenants.read(tmp_path / "tenants.yaml").problems == ()
 
 
 def test_readme_scrapes_the_address_that_is_listened_on() -> None:

@@ -13,7 +13,7 @@ from checks.answer import Answer, AnswerKind
 from checks.auth import AuthAnswer, AuthKind, Introspection
 from checks.catalogue import Entry
 from checks.credential import CredentialState, OAuthClient, Secret, Token
-from checks.harvest_oauth import Time, check
+from checks.harvest_oauth import PREFERRED, Time, check
 from checks.manifest import load
 from checks.question import Question
 from checks.report import PAUSED, CheckReport, Outcome, Verdict
@@ -104,6 +104,16 @@ def test_a_client_that_lacks_one_scope_lacks_exactly_its_permissions(lost: str) 
     assert all(finding.scopes == (lost,) for finding in report.missing)
     assert report.outcome is Outcome.DRIFTED
     assert report.requests == 2
+
+
+def test_a_token_is_confirmed_by_a_list_about_nobody() -> None:
+    """Of what it may read, a list of reference data is read first: no note or candidate comes back without need."""
+    world, poor = World(), World(frozenset({"harvest:notes:list", "harvest:offers:list"}))
+    look(world)
+    look(poor)
+    assert world.asked == ["introspect", "GET /v3/departments"]
+    assert poor.asked == ["introspect", "GET /v3/notes"]
+    assert all(scope(name).proves for name in PREFERRED)
 
 
 def test_a_client_with_every_scope_shows_those_beyond_the_manifest() -> None:

@@ -346,7 +346,7 @@ def test_docs_show_a_file_that_can_be_read(tmp_path: Path) -> None:
     found = read_text(tmp_path, example)
 
     assert found.problems == ()
-    assert len(found.tenants) == 2
+    assert len(found.tenants) == 4
     shown = yaml.safe_load(example)["tenants"]
     fields = {name for entry in shown for name in entry}
     fields |= {
