@@ -57,11 +57,20 @@ def belongs(event: Event) -> bool:
     return event.kind not in _BESIDE_INCIDENTS
 
 
-def causes(event: Event, reader: Audience = Audience.CSM) -> tuple[CauseDraft, ...]:
-    """Who is to hear of it; `reader` is who hears what is a customer's matter.
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Who hears what is a customer's matter elsewhere: of permissions, and of the credential as a whole."""
 
-    The end of a trouble goes to whoever heard of its beginning.
-    """
+    permissions: Audience = Audience.CSM
+    credential: Audience = Audience.CSM
+
+    def of(self, event: Event) -> Audience:
+        return self.permissions if event.permission_id else self.credential
+
+
+def causes(event: Event, readers: Readers | None = None) -> tuple[CauseDraft, ...]:
+    """Who is to hear of it. The end of a trouble goes to whoever heard of its beginning."""
+    reader = (readers or Readers()).of(event)
     heard = (reader if audience is Audience.CSM else audience for audience in _audiences(event))
     return tuple(CauseDraft(audience, _brake_key(event)) for audience in dict.fromkeys(heard))
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.report import CheckReport, Outcome, Verdict
 from monitor.drift import Event, Policy, Turn, compare
-from monitor.incidents import Audience, Step, Trouble, belongs, causes, step
+from monitor.incidents import Audience, Readers, Step, Trouble, belongs, causes, step
 from monitor.schedule import key_of, next_due
 from monitor.store import known
 from monitor.store.acceptance import is_accepted
@@ -16,6 +16,7 @@ from monitor.store.credentials import AHEAD, Claim
 from monitor.store.database import Database
 from monitor.store.statements import upsert
 from monitor.store.tables import CAUSE, CHECK, CREDENTIAL, DRIFT_EVENT, INCIDENT, REFUSAL, TENANT
+from monitor.tenants import Grant
 
 RENEW_REFUSALS_AFTER = timedelta(days=1)
 
@@ -61,8 +62,8 @@ async def record(
         else:
             await known.save(conn, claim.credential_id, before, turn.known, due)
         await _remember_refusals(conn, claim.credential_id, turn, now)
-        reader = await _reader(conn, report, turn)
-        taken = await follow(conn, claim.tenant_id, claim.credential_id, turn, check_id, now, reader)
+        readers = await _readers(conn, claim, report, turn)
+        taken = await follow(conn, claim.tenant_id, claim.credential_id, turn, check_id, now, readers)
         return Recorded(turn.known.outcome, turn.events, taken, due)
 
 
@@ -75,11 +76,14 @@ async def lock_tenant(conn: AsyncConnection, tenant_id: str) -> None:
         await conn.execute(select(TENANT.c.id).where(TENANT.c.id == tenant_id).with_for_update())
 
 
-async def _reader(conn: AsyncConnection, report: CheckReport, turn: Turn) -> Audience:
-    """Who hears what is the customer's matter: the operator, as long as nobody has accepted what was derived."""
-    if not (turn.events and report.provisional) or await is_accepted(conn, report.manifest_digest):
-        return Audience.CSM
-    return Audience.OPERATOR
+async def _readers(conn: AsyncConnection, claim: Claim, report: CheckReport, turn: Turn) -> Readers:
+    """The operator as long as nobody has accepted what was derived, and always of a partner's client: it is ours."""
+    if not turn.events:
+        return Readers()
+    if report.provisional and not await is_accepted(conn, report.manifest_digest):
+        return Readers(Audience.OPERATOR, Audience.OPERATOR)
+    oauth = claim.config.oauth
+    return Readers(credential=Audience.OPERATOR if oauth and oauth.grant is Grant.PARTNER else Audience.CSM)
 
 
 async def follow(
@@ -89,7 +93,7 @@ async def follow(
     turn: Turn,
     check_id: int | None,
     now: datetime,
-    reader: Audience = Audience.CSM,
+    readers: Readers | None = None,
 ) -> Step:
     """Incident, events and causes after a turn whose standings are written already; the tenant's row is held."""
     taken, incident_id = await settle_incident(conn, tenant_id, now)
@@ -105,7 +109,7 @@ async def follow(
             "manifest_digest": digest,
         }
         event_id = (await conn.execute(insert(DRIFT_EVENT).values(row).returning(DRIFT_EVENT.c.id))).scalar_one()
-        for draft in causes(event, reader):
+        for draft in causes(event, readers):
             cause = {"event_id": event_id, "tenant_id": tenant_id, "created_at": now, **asdict(draft)}
             await conn.execute(insert(CAUSE).values(cause))
     return taken

@@ -67,6 +67,19 @@ async def test_once_it_is_accepted_the_csm_is_asked(database: Database) -> None:
         assert not await is_accepted(conn, "another-digest")
 
 
+@pytest.mark.parametrize(("grant", "reader"), [(Grant.CUSTOM, "csm"), (Grant.PARTNER, "operator")])
+async def test_a_client_that_is_refused_is_the_matter_of_whoever_made_it(
+    database: Database, grant: Grant, reader: str
+) -> None:
+    """A custom one is the customer's; the partner's client is the vendor's own, for all customers."""
+    await sync(database, on_v3("acme", grant))
+    await accepted(database)
+    for hour in range(2):
+        await check(database, derived(failed(CredentialState.INVALID)), T0 + hour * HOUR)
+    await check(database, derived(served({"jobs": "g"})), T0 + 2 * HOUR)
+    assert await audiences(database) == [reader] * 2
+
+
 async def test_a_published_list_needs_no_acceptance(database: Database) -> None:
     await sync(database, on_v3("acme"))
     for hour, verdict in enumerate("gmm"):

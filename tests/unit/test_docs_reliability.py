@@ -12,7 +12,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text("utf-8"
 def table() -> list[list[str]]:
     """The cells of the rows on faults."""
     lines = PAGE.partition("| fault | runs |")[2].splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")][: len(ROWS)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")][
+        : len(ROWS)
+    ]
 
 
 def test_every_fault_of_the_matrix_has_its_row_with_as_many_runs() -> None:
