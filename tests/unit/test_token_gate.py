@@ -337,11 +337,17 @@ def test_a_user_that_is_no_number_is_not_sent(sub: str) -> None:
         GATE.check(request)
 
 
+def refusal_of(request: Outgoing) -> str:
+    try:
+        GATE.check(request)
+    except GateRefusal as refusal:
+        return str(refusal)
+    return ""
+
+
 def test_no_refusal_shows_what_it_refused() -> None:
     """Neither a token, nor a secret, nor the address stands in the message."""
-    for request in mutants(2_000, seed=7):
-        try:
-            GATE.check(request)
-        except GateRefusal as refusal:
-            for secret in (TOKEN.reveal(), OPAQUE.reveal(), "se:cret", CLIENT.client_id.reveal(), "evil.example"):
-                assert secret not in str(refusal)
+    said = "".join(map(refusal_of, mutants(2_000, seed=7)))
+    assert "Authorization" in said
+    for secret in (TOKEN.reveal(), OPAQUE.reveal(), "se:cret", CLIENT.client_id.reveal(), "evil.example"):
+        assert secret not in said
