@@ -122,6 +122,11 @@ def test_a_database_that_is_there_is_looked_at_and_not_changed(place: Place, mig
         assert (place.folder / "store.sqlite3").read_bytes() == content
 
 
+def postgres_out_of_reach(place: Place) -> None:
+    place.set("database_url", f"postgresql://monitor:{SECRET}@127.0.0.1:1/x")
+    place.set("installation_key", f"{place.folder}/key")
+
+
 def damage(place: Place) -> None:
     (place.folder / "store.sqlite3").write_bytes(b"no database at all" * 1000)
 
@@ -154,6 +159,7 @@ FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
         False,
     ),
     "a damaged database": (damage, "database", "not a database", "restore a backup", False),
+    "a Postgres that is not there": (postgres_out_of_reach, "database", "can not be used", "can be reached", False),
     "another program's database": (
         foreign_database,
         "database",
