@@ -52,10 +52,11 @@ _AS_ANSWER = {
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
-    """What the auth server knows of a token; None where it does not say. `scopes` is None also where it gives none.
+    """What the auth server knows of a token; None where it does not say. `scopes` is None also where it names none.
 
-    `role` is the acting user's, None for a token that acts for nobody; `role_told` is whether it was given at all.
-    Its repr leaves out whose token it is.
+    `names_none` tells the two apart, as far as that goes: scopes were given, and there was none among them. `role` is
+    the acting user's, None for a token that acts for nobody; `role_told` is whether it was given at all. Its repr
+    leaves out whose token it is.
     """
 
     active: bool | None
@@ -65,6 +66,7 @@ class Introspection:
     role: str | None = field(default=None, repr=False)
     role_told: bool = False
     expires_at: datetime | None = None
+    names_none: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ def _introspection(document: Mapping[str, Any]) -> Introspection:
         organization=next(filter(None, map(_organization, sources)), None),
         role=next(filter(None, (_text(source.get("user_role")) for source in sources)), None),
         role_told=role_told,
+        names_none=document.get("scope", document.get("scopes")) in ("", []),
         expires_at=next(filter(None, (_moment(document.get(name)) for name in ("exp", "expires_at"))), None),
     )
 

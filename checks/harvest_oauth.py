@@ -17,6 +17,7 @@ from checks.manifest import Permission
 from checks.question import Question
 from checks.report import PAUSED, CheckReport, Excess, Finding, Verdict
 from checks.scope_verdict import (
+    ROLE_ID,
     ScopeJudgement,
     ScopeRule,
     Seen,
@@ -31,7 +32,6 @@ from checks.token_gate import lists
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
-ROLE_ID = "role.site_admin"
 _FAILURES = frozenset({AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.SERVER_ERROR})
 _HOPELESS = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.UNKNOWN_REFUSAL})
 _MAY_BE_SHARED = frozenset({CredentialState.BLOCKED, CredentialState.UNREACHABLE})
@@ -175,6 +175,7 @@ class _Judge:
             findings=tuple(self._findings(void)),
             excess=tuple(self._excess()) if decided else (),
             excess_is_whole=decided,
+            provisional=manifest.v3_source == "derived",
         )
 
     @cached_property

@@ -74,7 +74,8 @@ class CheckReport:
 
     `partial` is true for a second look: `findings` then holds the suspects only. `refused` are the permissions'
     endpoints answered by the permission text. `no_excess` are endpoints outside the manifest seen refused; where
-    `excess_is_whole`, whatever `excess` does not name is none.
+    `excess_is_whole`, whatever `excess` does not name is none. `provisional` says that what was asked for is derived
+    and not the vendor's own list.
     `requests` counts every request on the wire, repeats included.
     """
 
@@ -93,6 +94,7 @@ class CheckReport:
     requests: int = 0
     duration_seconds: float = 0.0
     partial: bool = False
+    provisional: bool = False
 
     @property
     def paused(self) -> bool:

@@ -71,6 +71,9 @@ _PLAIN_FAILURES = {
     AnswerKind.NO_CONNECTION: "no_connection",
     AnswerKind.RATE_LIMITED: "rate_limited",
 }
+ROLE_ID = "role.site_admin"
+"""The id of the finding on the role of the token's user, beside the manifest's permissions."""
+
 _OTHER_ROLES = frozenset({"basic", "jobadmin", "interviewer"})
 _SITE_ADMIN = "siteadmin"
 
@@ -150,6 +153,8 @@ def _inactive(told: Introspection, client: OAuthClient, now: datetime) -> tuple[
 def _of_lists(seen: Seen, told: AuthAnswer) -> tuple[CredentialState, str]:
     if seen.some(AnswerKind.UNKNOWN_REFUSAL) and not seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.BLOCKED, "unknown_refusal"
+    if told.introspection and told.introspection.names_none and _only_refused(seen):
+        return CredentialState.INVALID, "no_scopes"
     if seen.scopes is not None or seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.OK, ""
     if seen.some(AnswerKind.UNAUTHORIZED):
@@ -158,6 +163,11 @@ def _of_lists(seen: Seen, told: AuthAnswer) -> tuple[CredentialState, str]:
     if told.kind in WITHOUT_INTROSPECTION and not codes:
         return CredentialState.UNREACHABLE, _FROM_AUTH[told.kind][1]
     return CredentialState.UNREACHABLE, codes.pop() if len(codes) == 1 else "no_usable_answer"
+
+
+def _only_refused(seen: Seen) -> bool:
+    """Every list that was answered by the API is refused, and some were."""
+    return seen.some(AnswerKind.FORBIDDEN) and not seen.some(AnswerKind.JSON)
 
 
 def doubt(seen: Seen, client: OAuthClient) -> str | None:

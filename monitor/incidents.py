@@ -57,9 +57,13 @@ def belongs(event: Event) -> bool:
     return event.kind not in _BESIDE_INCIDENTS
 
 
-def causes(event: Event) -> tuple[CauseDraft, ...]:
-    """Who is to hear of it. The end of a trouble goes to whoever heard of its beginning."""
-    return tuple(CauseDraft(audience, _brake_key(event)) for audience in _audiences(event))
+def causes(event: Event, reader: Audience = Audience.CSM) -> tuple[CauseDraft, ...]:
+    """Who is to hear of it; `reader` is who hears what is a customer's matter.
+
+    The end of a trouble goes to whoever heard of its beginning.
+    """
+    heard = (reader if audience is Audience.CSM else audience for audience in _audiences(event))
+    return tuple(CauseDraft(audience, _brake_key(event)) for audience in dict.fromkeys(heard))
 
 
 def _audiences(event: Event) -> tuple[Audience, ...]:

@@ -184,7 +184,12 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
             ),
             pauses=pauses,
             composer=Composer(
-                db, notice_policy, renderer, watched.shelf.impacts, lambda name: watched.shelf.manifest(name)
+                db,
+                notice_policy,
+                renderer,
+                impacts=watched.shelf.impacts,
+                scopes=watched.shelf.scopes,
+                manifests=lambda name: watched.shelf.manifest(name),
             ),
             outbox=_outbox(settings, db, metrics),
             pruner=Pruner(db, Keep.of(settings)),

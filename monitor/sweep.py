@@ -118,6 +118,8 @@ class Sweeper:
             log.warning("fenced_check", tenant=claim.tenant_id, credential=claim.label)
             return
         self._metrics.checked(claim.config.kind, report)
+        if report.detail == "foreign_organization":
+            log.error("found_token_of_another_organization", tenant=claim.tenant_id, credential=claim.label)
         if report.paused:
             log.info("check_paused", tenant=claim.tenant_id, credential=claim.label, requests=report.requests)
             return

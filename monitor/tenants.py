@@ -279,9 +279,9 @@ class _Row(_Strict):
     id: Annotated[str, AfterValidator(_identifier)]
     name: Text
     csm: _CSM | None = None
-    features: list[Annotated[str, AfterValidator(_identifier)]] = []
+    features: list[Annotated[str, AfterValidator(_identifier)]] = Field(default_factory=list)
     write_probes: WriteProbes | None = None
-    declined: list[_Declined] = []
+    declined: list[_Declined] = Field(default_factory=list)
     credential: _Credential | None = None
     credentials: list[_Credential] | None = Field(None, min_length=1)
 

@@ -78,9 +78,15 @@ def letters_of_every_kind(text: str, number: int) -> Iterator[Letter]:
         ]
         yield composed(*causes, background=impacts).drafts[0].letter
     for kind in (FAILED, RECOVERED):
-        for credential_kind in ("harvest-key", "harvest-oauth"):
+        for credential_kind, grant in (
+            ("harvest-key", None),
+            ("harvest-oauth", "custom"),
+            ("harvest-oauth", "partner"),
+        ):
             causes = [
-                a_cause(kind, credential_id=n, credential_kind=credential_kind, told_by=1, **facts)
+                a_cause(
+                    kind, credential_id=n, credential_kind=credential_kind, credential_grant=grant, told_by=1, **facts
+                )
                 for n in range(number)
             ]
             yield composed(*causes).drafts[0].letter

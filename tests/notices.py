@@ -42,6 +42,7 @@ def a_cause(kind: EventKind, permission: str | None = None, tenant: str = "acme"
         "credential_id": 1,
         "credential_label": "Gem Harvest API Key",
         "credential_kind": "harvest-key",
+        "credential_grant": None,
         "permission_id": permission,
         "permission_group": "Offers" if permission else None,
         "permission_label": permission,

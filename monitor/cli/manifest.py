@@ -1,4 +1,4 @@
-"""`manifest show|validate|diff`."""
+"""`manifest show|validate|diff|accept-v3`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +11,11 @@ from monitor import settings
 from monitor.check_document import ExitStatus
 from monitor.cli import migration
 from monitor.cli.output import complain, print_json, print_table, tell
+from monitor.cli.records import who, with_new_database
+from monitor.clock import utc_now
 from monitor.migration import needed, origin, without_scope
+from monitor.store.acceptance import accept
+from monitor.store.database import Database
 
 app = typer.Typer(
     help="Look at permission manifests: what an integration requires of a credential.", no_args_is_help=True
@@ -79,6 +83,32 @@ def diff(
     else:
         tell("no difference")
     return ExitStatus.TROUBLE if found else ExitStatus.COMPLIANT
+
+
+@app.command("accept-v3", epilog="Example: harvest-monitor manifest accept-v3 --reason 'compared with our own list'")
+def accept_v3(
+    name: str | None = typer.Argument(
+        None, help="A built-in name or a path; the manifest of the settings if left out."
+    ),
+    reason: str = typer.Option(..., help="Why its scopes are right; kept with your name."),
+) -> int:
+    """Let CSMs be asked for the derived scopes of this manifest; until then what v3 customers lack goes to you.
+
+    A manifest that changes has to be accepted anew. Look at its scopes first: manifest show --v3.
+    """
+    manifest = load(name or settings.load().manifest)
+    if manifest.v3_source != "derived":
+        complain(f"{origin(manifest)} There is nothing to accept.")
+        return ExitStatus.USAGE
+
+    async def act(db: Database, _: settings.Settings) -> bool:
+        async with db.writing() as conn:
+            return await accept(conn, manifest, who(), reason, utc_now())
+
+    new = with_new_database(act)
+    what = f"{manifest.name} {manifest.version}, digest {manifest.digest}"
+    typer.echo(f"{what}: CSMs are asked for its scopes from now on" if new else f"{what}: was accepted before")
+    return ExitStatus.COMPLIANT
 
 
 def _show_scopes(manifest: Manifest, as_json: bool) -> None:

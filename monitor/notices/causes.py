@@ -35,6 +35,7 @@ class OpenCause:
     credential_id: int
     credential_label: str
     credential_kind: str
+    credential_grant: str | None
     permission_id: str | None
     permission_group: str | None
     permission_label: str | None

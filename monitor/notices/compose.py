@@ -12,6 +12,7 @@ from monitor.notices.causes import Netted, OpenCause, net
 from monitor.notices.digest import digest
 from monitor.notices.letters import Background, BrakeLetter, CsmLetter, Letter, Wave, clean, credential_news, duration
 from monitor.notices.notice import Status
+from monitor.notices.partners import sorted_out
 from monitor.notices.policy import Policy
 from monitor.settings import NoticesMode
 
@@ -53,7 +54,7 @@ def compose(
     causes: Iterable[OpenCause], active_tenants: int, policy: Policy, now: datetime, background: Background
 ) -> Composition:
     """`causes` are all unsettled ones and those of held notices, of all tenants: the brake looks at all of them."""
-    tenants = _by_tenant(causes)
+    tenants = _by_tenant(sorted_out(causes, background.partners, policy, now))
     netted = {tenant_id: net(theirs) for tenant_id, theirs in tenants.items()}
     ripe = [tenant_id for tenant_id, theirs in tenants.items() if _is_ripe(theirs, policy, now)]
     brake = braking.judge((c for n in netted.values() for c in n.standing), active_tenants)

@@ -12,6 +12,7 @@ from monitor.notices.compose import Composition, Draft, compose
 from monitor.notices.failed import tell_of_failed
 from monitor.notices.letters import Background
 from monitor.notices.notice import Status, message_id
+from monitor.notices.partners import in_question
 from monitor.notices.policy import Policy
 from monitor.notices.render import Rendered, Renderer
 from monitor.notices.retired import tell_of_retired
@@ -27,7 +28,7 @@ class _Overtaken(Exception):
 
 
 class Composer:
-    """`impacts` are the manifests' sentences on what fails without a permission, by its id.
+    """`impacts` are the manifests' sentences on what fails without a permission, `scopes` what carries it, by its id.
 
     `manifests` tell which scopes to ask for where a key is retired.
     """
@@ -38,12 +39,14 @@ class Composer:
         policy: Policy,
         renderer: Renderer,
         impacts: Mapping[str, str] | None = None,
+        scopes: Mapping[str, tuple[str, ...]] | None = None,
         manifests: Manifests = no_manifest,
     ) -> None:
         self._db = db
         self._policy = policy
         self._renderer = renderer
         self._impacts = impacts or {}
+        self._scopes = scopes or {}
         self._manifests = manifests
 
     async def run_once(self, now: datetime) -> int:
@@ -64,7 +67,8 @@ class Composer:
             causes = await store.open_causes(conn)
             active = await store.active_tenants(conn)
             still_missing = await store.still_missing(conn)
-        background = Background(self._impacts, still_missing)
+            partners = await store.partners(conn, in_question(causes))
+        background = Background(self._impacts, still_missing, self._scopes, partners)
         composition, worded = await asyncio.to_thread(self._compose, causes, active, background, now)
         try:
             await self._write(composition, worded, now)

@@ -15,6 +15,7 @@ from monitor.notices.letters import (
     counted,
     credential_news,
 )
+from monitor.notices.partners import shared
 
 IN_FULL = 50
 BY_NAME = 500
@@ -31,12 +32,14 @@ _SUMMARIES = {
 
 def digest(causes: Iterable[OpenCause], background: Background) -> DigestLetter:
     """Tenants in full, then by name, then by number only: a first sweep may bring thousands."""
+    causes = list(causes)
     ordered = sorted(causes, key=attrgetter("tenant_name", "tenant_id"))
     news = [_tenant_news(list(of_one), background) for _, of_one in groupby(ordered, key=attrgetter("tenant_id"))]
     return DigestLetter(
         tenants=tuple(news[:IN_FULL]),
         brief=tuple(news[IN_FULL : IN_FULL + BY_NAME]),
         unnamed=len(news[IN_FULL + BY_NAME :]),
+        shared=tuple(map(clean, shared(causes, background.partners))),
     )
 
 

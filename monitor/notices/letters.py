@@ -11,9 +11,13 @@ from itertools import groupby
 from operator import attrgetter
 from typing import ClassVar, TypeVar
 
+from checks.key_state import DETAILS
+from checks.scope_verdict import ROLE_ID
+from checks.scopes import grouped
 from monitor.drift import EventKind
 from monitor.notices.causes import EXCESS, OpenCause
-from monitor.notices.retired_letter import RetiredLetter
+from monitor.notices.partners import Partners
+from monitor.notices.retired_letter import RetiredLetter, ScopeGroup
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
@@ -60,10 +64,14 @@ def counted(number: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
+    """`scopes` are those that carry it on Harvest v3, by name; `is_role` marks the role of a token's user."""
+
     label: str
     likely: bool
     window: Window
     impact: str
+    scopes: tuple[str, ...] = ()
+    is_role: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +99,42 @@ class Listing:
     def likely(self) -> int:
         return sum(permission.likely for permission in self.permissions)
 
+    @property
+    def has_role(self) -> bool:
+        return any(permission.is_role for permission in self.permissions)
+
+    @property
+    def scopes(self) -> tuple[ScopeGroup, ...]:
+        """What there is to tick on Harvest v3, as Greenhouse's screen groups it."""
+        names = [name for permission in self.permissions for name in permission.scopes]
+        return tuple(ScopeGroup(group, tuple(one.title for one in of_one)) for group, of_one in grouped(names).items())
+
+    @property
+    def scope_count(self) -> int:
+        return sum(len(group.titles) for group in self.scopes)
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A credential as a whole changed: its state, and since when."""
+    """A credential as a whole changed: its state, and since when. `meaning` is that of a detail that is a code."""
 
     kind: EventKind
     state: str
     detail: str
     window: Window
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialNews:
-    """What happened to one credential; `listings` by kind of event. `still_missing` was told in an earlier mail."""
+    """What happened to one credential; `listings` by kind of event. `still_missing` was told in an earlier mail.
+
+    `grant` is how a client of Harvest v3 was given, None of a key.
+    """
 
     label: str
     kind: str
+    grant: str | None
     turns: tuple[Turn, ...]
     listings: Mapping[EventKind, Listing]
     still_missing: Listing | None = None
@@ -160,12 +187,16 @@ class TenantNews:
 
 @dataclass(frozen=True, slots=True)
 class DigestLetter:
-    """To the operator: the news of one run of the composer. `brief` are tenants there was no room to tell in full."""
+    """To the operator: the news of one run of the composer. `brief` are tenants there was no room to tell in full.
+
+    `shared` are labels of what every customer of a partner's client lacks.
+    """
 
     template: ClassVar[str] = "digest"
     tenants: tuple[TenantNews, ...]
     brief: tuple[TenantNews, ...]
     unnamed: int
+    shared: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -293,10 +324,12 @@ class StillMissing:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What a mail may add to its causes: impact sentences by permission, and what is missing since earlier."""
+    """What a mail may add to its causes: by permission its impact and its scopes, and what is missing since earlier."""
 
     impacts: Mapping[str, str] = field(default_factory=dict)
     still_missing: tuple[StillMissing, ...] = ()
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    partners: Partners = field(default_factory=Partners)
 
 
 def credential_news(causes: Iterable[OpenCause], background: Background) -> tuple[CredentialNews, ...]:
@@ -312,35 +345,40 @@ def _news_of_one(causes: list[OpenCause], background: Background) -> CredentialN
     return CredentialNews(
         label=clean(causes[0].credential_label),
         kind=causes[0].credential_kind,
+        grant=causes[0].credential_grant,
         turns=tuple(_turn(cause) for cause in causes if not cause.permission_id),
-        listings={kind: _listing([c for c in causes if c.kind == kind], background.impacts) for kind in kinds},
+        listings={kind: _listing([c for c in causes if c.kind == kind], background) for kind in kinds},
         still_missing=_still_missing(causes, background),
     )
 
 
 def _turn(cause: OpenCause) -> Turn:
-    return Turn(cause.kind, clean(cause.state or ""), clean(cause.detail), _window(cause))
+    meaning = DETAILS.get(cause.detail, "")
+    return Turn(cause.kind, clean(cause.state or ""), clean(cause.detail), _window(cause), meaning)
 
 
-def _listing(causes: list[OpenCause], impacts: Mapping[str, str]) -> Listing:
+def _listing(causes: list[OpenCause], background: Background) -> Listing:
     windows = {_window(cause) for cause in causes}
     shared = windows.pop() if len(windows) == 1 else ()
     groups = _grouped(causes, lambda cause: clean(cause.permission_group or ""))
     return Listing(
         tuple(
-            Group(name, tuple(_permission(cause, impacts, () if shared else _window(cause)) for cause in members))
+            Group(name, tuple(_permission(cause, background, () if shared else _window(cause)) for cause in members))
             for name, members in groups.items()
         ),
         shared,
     )
 
 
-def _permission(cause: OpenCause, impacts: Mapping[str, str], window: Window) -> Permission:
+def _permission(cause: OpenCause, background: Background, window: Window) -> Permission:
+    is_v3 = cause.credential_grant is not None
     return Permission(
         label=clean(cause.permission_label or cause.permission_id or ""),
         likely="likely" in (cause.mapping, cause.detail if cause.kind in EXCESS else None),
         window=window,
-        impact=clean(impacts.get(cause.permission_id or "", "")),
+        impact=clean(background.impacts.get(cause.permission_id or "", "")),
+        scopes=background.scopes.get(cause.permission_id or "", ()) if is_v3 else (),
+        is_role=cause.permission_id == ROLE_ID,
     )
 
 

@@ -19,6 +19,7 @@ from monitor.notices.letters import (
 from monitor.notices.retired_letter import Customers, Request, RetiredLetter, ScopeGroup
 
 _RULER = "-" * 60
+_ADMIN = "The admin needs the permission “Can manage ALL organization's API Credentials”, under Developer permissions."
 
 # What an operator's mail is about, and the command to go on with.
 HEADLINES = {
@@ -109,17 +110,36 @@ def _request(letter: CsmLetter) -> Iterator[str]:
             )
         if lost:
             yield f"Some permissions that our integration needs are missing on {whose}."
-            yield (
-                "Could an admin please go to Configure › Dev Center › API Credential Management, choose Manage "
-                f"Permissions next to “{credential.label}”, tick these boxes and save?"
-            )
-            yield "\n".join(_boxes(lost))
-            already = "If one that only “fits best” is ticked already, please tell us. " if lost.likely else ""
-            yield f"{already}If any of them was removed on purpose, please tell us."
-    yield (
-        "The admin needs the permission “Can manage ALL organization's API Credentials”, under Developer permissions."
-    )
+            yield from _asked_for(credential, lost) if credential.grant is None else _asked_for_scopes(credential, lost)
+    if any(credential.grant != "partner" for credential in letter.credentials):
+        yield _ADMIN
     yield "Thank you!"
+
+
+def _asked_for(credential: CredentialNews, lost: Listing) -> Iterator[str]:
+    yield (
+        "Could an admin please go to Configure › Dev Center › API Credential Management, choose Manage "
+        f"Permissions next to “{credential.label}”, tick these boxes and save?"
+    )
+    yield "\n".join(_boxes(lost))
+    already = "If one that only “fits best” is ticked already, please tell us. " if lost.likely else ""
+    yield f"{already}If any of them was removed on purpose, please tell us."
+
+
+def _asked_for_scopes(credential: CredentialNews, lost: Listing) -> Iterator[str]:
+    """By the way the credential was given: an admin ticks its scopes, or connects the partner's client again."""
+    if credential.grant == "partner":
+        yield "Could a Site Admin please connect our integration again, choosing “Authorize using a service account”?"
+    else:
+        yield (
+            "Could an admin please go to Configure › Dev Center › API Credential Management, choose Manage scopes "
+            f"next to “{credential.label}”, tick these boxes and save?"
+        )
+    if lost.scopes:
+        yield "\n".join(_titles(lost.scopes))
+    if lost.has_role:
+        yield "Its user is not a Site Admin. Please make that user one, or let a Site Admin connect it."
+    yield "If any of this was changed on purpose, please tell us."
 
 
 def _why(credential: CredentialNews) -> str:
@@ -196,7 +216,7 @@ def _request_v3(request: Request) -> Iterator[str]:
     if request.derived:
         yield "This list is derived from the permissions of the old key."
     yield "Please never send the client secret by e-mail. Ask us for a safe way to hand it over."
-    yield "The admin needs the permission “Can manage ALL organization's API Credentials”, under Developer permissions."
+    yield _ADMIN
     yield "Thank you!"
 
 

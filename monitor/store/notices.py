@@ -3,17 +3,28 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, RowMapping, bindparam, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from checks.credential import CredentialState
 from monitor.drift import EventKind
 from monitor.incidents import Audience
 from monitor.notices.causes import ENDS, OpenCause
 from monitor.notices.letters import StillMissing
 from monitor.notices.notice import Outgoing, Status
-from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE, TENANT
+from monitor.notices.partners import PARTNER, Holders, Partners
+from monitor.store.tables import (
+    CAUSE,
+    CREDENTIAL,
+    DRIFT_EVENT,
+    NOTICE,
+    OPERATOR_ACTION,
+    PERMISSION_STATE,
+    TENANT,
+    UTCDateTime,
+)
 
 Id = TypeVar("Id", int, str)
 
@@ -57,6 +68,7 @@ async def open_causes(conn: AsyncConnection) -> list[OpenCause]:
             TENANT.c.removed_at.is_not(None).label("removed"),
             CREDENTIAL.c.label.label("credential_label"),
             CREDENTIAL.c.kind.label("credential_kind"),
+            CREDENTIAL.c.oauth,
             case((CAUSE.c.settled_at.is_not(None), CAUSE.c.notice_id)).label("held_in"),
         )
         .join_from(CAUSE, DRIFT_EVENT, DRIFT_EVENT.c.id == CAUSE.c.event_id)
@@ -74,9 +86,17 @@ _Subject = tuple[str, int, str | None]
 """Audience, credential, permission."""
 
 
-async def _told_before(conn: AsyncConnection, tenants: Collection[str]) -> dict[_Subject, list[tuple[int, int | None]]]:
-    """By subject, the causes of these tenants so far: event, and the notice that told it unless that was dropped."""
-    told: dict[_Subject, list[tuple[int, int | None]]] = {}
+class _Told(NamedTuple):
+    """An event, the notice that told it unless that was dropped, and to whom."""
+
+    event: int
+    notice: int | None
+    reader: str
+
+
+async def _told_before(conn: AsyncConnection, tenants: Collection[str]) -> dict[_Subject, list[_Told]]:
+    """By subject, the causes of these tenants so far."""
+    told: dict[_Subject, list[_Told]] = {}
     for portion in _portions(tenants):
         statement = (
             select(
@@ -85,30 +105,57 @@ async def _told_before(conn: AsyncConnection, tenants: Collection[str]) -> dict[
                 DRIFT_EVENT.c.permission_id,
                 DRIFT_EVENT.c.id,
                 case((NOTICE.c.status != Status.DROPPED, NOTICE.c.id)),
+                func.coalesce(NOTICE.c.audience, CAUSE.c.audience),
             )
             .join_from(DRIFT_EVENT, CAUSE, CAUSE.c.event_id == DRIFT_EVENT.c.id)
             .outerjoin(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
             .where(DRIFT_EVENT.c.tenant_id.in_(portion))
             .order_by(DRIFT_EVENT.c.id)
         )
-        for audience, credential, permission, event, notice in await conn.execute(statement):
-            told.setdefault((audience, credential, permission), []).append((event, notice))
+        for audience, credential, permission, *before in await conn.execute(statement):
+            told.setdefault((audience, credential, permission), []).append(_Told(*before))
     return told
 
 
-def _open_cause(row: RowMapping, told: dict[_Subject, list[tuple[int, int | None]]]) -> OpenCause:
+def _open_cause(row: RowMapping, told: dict[_Subject, list[_Told]]) -> OpenCause:
     facts = dict(row)
     facts["kind"], facts["audience"] = EventKind(row["kind"]), Audience(row["audience"])
+    oauth = facts.pop("oauth")
+    facts["credential_grant"] = oauth["grant"] if oauth else None
     if row["kind"] in ENDS:
         subject = (row["audience"], row["credential_id"], row["permission_id"])
-        before = [notice for event, notice in told[subject] if event < row["event_id"]]
-        facts["told_by"] = before[-1] if before else None
+        before = [each for each in told[subject] if each.event < row["event_id"]]
+        if before and before[-1].notice is not None:
+            facts["told_by"] = before[-1].notice
+            facts["audience"] = Audience(before[-1].reader)  # who heard of the beginning hears of the end
     return OpenCause(**facts)
 
 
 async def active_tenants(conn: AsyncConnection) -> int:
     statement = select(func.count()).select_from(TENANT).where(TENANT.c.removed_at.is_(None))
     return int((await conn.execute(statement)).scalar_one())
+
+
+async def partners(conn: AsyncConnection, permissions: Collection[str]) -> Partners:
+    """Who holds which of these permissions, of the credentials of a partner's client that work."""
+    if not permissions:
+        return Partners()
+    ours = (
+        CREDENTIAL.c.removed_at.is_(None),
+        CREDENTIAL.c.state == CredentialState.OK,
+        CREDENTIAL.c.last_full_at.is_not(None),
+        CREDENTIAL.c.oauth["grant"].as_string() == PARTNER,
+    )
+    number = (await conn.execute(select(func.count()).select_from(CREDENTIAL).where(*ours))).scalar_one()
+    state = PERMISSION_STATE.c
+    held = (
+        select(state.permission_id, func.count(), func.max(CREDENTIAL.c.last_full_at, type_=UTCDateTime()))
+        .join_from(PERMISSION_STATE, CREDENTIAL, CREDENTIAL.c.id == state.credential_id)
+        .where(*ours, state.permission_id.in_(permissions))
+        .where(state.verdict == "granted", state.suspect_since.is_(None))
+        .group_by(state.permission_id)
+    )
+    return Partners(number, {name: Holders(*facts) for name, *facts in await conn.execute(held)})
 
 
 async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:

@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.report import CheckReport, Outcome, Verdict
 from monitor.drift import Event, Policy, Turn, compare
-from monitor.incidents import Step, Trouble, belongs, causes, step
+from monitor.incidents import Audience, Step, Trouble, belongs, causes, step
 from monitor.schedule import key_of, next_due
 from monitor.store import known
+from monitor.store.acceptance import is_accepted
 from monitor.store.credentials import AHEAD, Claim
 from monitor.store.database import Database
 from monitor.store.statements import upsert
@@ -60,7 +61,8 @@ async def record(
         else:
             await known.save(conn, claim.credential_id, before, turn.known, due)
         await _remember_refusals(conn, claim.credential_id, turn, now)
-        taken = await follow(conn, claim.tenant_id, claim.credential_id, turn, check_id, now)
+        reader = await _reader(conn, report, turn)
+        taken = await follow(conn, claim.tenant_id, claim.credential_id, turn, check_id, now, reader)
         return Recorded(turn.known.outcome, turn.events, taken, due)
 
 
@@ -73,8 +75,21 @@ async def lock_tenant(conn: AsyncConnection, tenant_id: str) -> None:
         await conn.execute(select(TENANT.c.id).where(TENANT.c.id == tenant_id).with_for_update())
 
 
+async def _reader(conn: AsyncConnection, report: CheckReport, turn: Turn) -> Audience:
+    """Who hears what is the customer's matter: the operator, as long as nobody has accepted what was derived."""
+    if not (turn.events and report.provisional) or await is_accepted(conn, report.manifest_digest):
+        return Audience.CSM
+    return Audience.OPERATOR
+
+
 async def follow(
-    conn: AsyncConnection, tenant_id: str, credential_id: int, turn: Turn, check_id: int | None, now: datetime
+    conn: AsyncConnection,
+    tenant_id: str,
+    credential_id: int,
+    turn: Turn,
+    check_id: int | None,
+    now: datetime,
+    reader: Audience = Audience.CSM,
 ) -> Step:
     """Incident, events and causes after a turn whose standings are written already; the tenant's row is held."""
     taken, incident_id = await settle_incident(conn, tenant_id, now)
@@ -90,7 +105,7 @@ async def follow(
             "manifest_digest": digest,
         }
         event_id = (await conn.execute(insert(DRIFT_EVENT).values(row).returning(DRIFT_EVENT.c.id))).scalar_one()
-        for draft in causes(event):
+        for draft in causes(event, reader):
             cause = {"event_id": event_id, "tenant_id": tenant_id, "created_at": now, **asdict(draft)}
             await conn.execute(insert(CAUSE).values(cause))
     return taken

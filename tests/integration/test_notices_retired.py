@@ -66,7 +66,7 @@ class Vendor:
     def composer(
         self, mode: NoticesMode = NoticesMode.CSM, manifests: Callable[[str | None], Manifest] | None = None
     ) -> Composer:
-        return Composer(self.database, a_policy(mode), Renderer(), None, manifests or (lambda _: load("gem")))
+        return Composer(self.database, a_policy(mode), Renderer(), manifests=manifests or (lambda _: load("gem")))
 
     async def composes(self, now: datetime, mode: NoticesMode = NoticesMode.CSM) -> list[Notice]:
         """The notices of retired keys that this run wrote."""

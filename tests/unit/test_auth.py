@@ -72,7 +72,7 @@ def test_scopes_are_a_text_or_a_list_and_none_are_as_good_as_not_told(scope: obj
     """What is no scope's name is left out; whoever tells of no scope at all has not told."""
     found = told(scope=scope)
     assert found is not None
-    assert found.scopes == scopes
+    assert (found.scopes, found.names_none) == (scopes, scope in ("", []))
 
 
 @pytest.mark.parametrize(

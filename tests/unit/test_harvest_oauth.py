@@ -13,10 +13,11 @@ from checks.answer import Answer, AnswerKind
 from checks.auth import AuthAnswer, AuthKind, Introspection
 from checks.catalogue import Entry
 from checks.credential import CredentialState, OAuthClient, Secret, Token
-from checks.harvest_oauth import ROLE_ID, Time, check
+from checks.harvest_oauth import Time, check
 from checks.manifest import load
 from checks.question import Question
 from checks.report import PAUSED, CheckReport, Outcome, Verdict
+from checks.scope_verdict import ROLE_ID
 from checks.scopes import known, scope
 
 GEM = load("gem")
@@ -273,6 +274,14 @@ def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answe
     assert by_verdict[Verdict.NOT_CHECKABLE] == {p.id for p in GEM.applying_to([])} - reads | {ROLE_ID}
     assert world.requests == 1 + len({name for name in REQUIRED if scope(name).list})
     assert not report.excess_is_whole
+
+
+def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
+    """Both together are certain; a token that names none and reads a list is judged by its lists."""
+    named_none = told(AuthKind.TOLD, names_none=True, organization="4242")
+    report = look(World(frozenset(), told=named_none))
+    assert (report.state, report.detail, missing(report)) == (CredentialState.INVALID, "no_scopes", set())
+    assert look(World(REQUIRED, told=named_none)).state is CredentialState.OK
 
 
 def test_lists_that_are_all_refused_may_be_a_matter_of_the_role() -> None:

@@ -1,0 +1,68 @@
+"""Whose matter it is that a partner's client lacks a scope: told by who else still has it."""
+
+from datetime import datetime, timedelta
+
+from monitor.drift import EventKind
+from monitor.incidents import Audience
+from monitor.notices.causes import OpenCause
+from monitor.notices.letters import Background, CsmLetter, DigestLetter
+from monitor.notices.partners import Holders, Partners
+from tests.notices import NOW, a_cause, a_policy, composed
+
+HOUR = timedelta(hours=1)
+JOBS = "jobs.list_jobs"
+
+
+def lost(tenant: str = "acme", grant: str | None = "partner", created_at: datetime | None = None) -> OpenCause:
+    facts = {} if created_at is None else {"created_at": created_at}
+    return a_cause(
+        EventKind.LOST,
+        JOBS,
+        tenant,
+        credential_kind="harvest-oauth",
+        credential_grant=grant,
+        first_seen=NOW - HOUR,
+        **facts,
+    )
+
+
+def told(cause: OpenCause, credentials: int, looked_at: datetime | None, now: datetime = NOW) -> list[Audience]:
+    """Who is told, where so many partner credentials work and the latest that still has it was looked at then."""
+    holders = {} if looked_at is None else {JOBS: Holders(1, looked_at)}
+    background = Background(partners=Partners(credentials, holders))
+    return [draft.audience for draft in composed(cause, background=background, now=now).drafts]
+
+
+def test_what_another_customer_still_has_is_this_customers_matter() -> None:
+    """Seen after the loss: the client has it, so connecting anew gives it back."""
+    assert told(lost(), 2, NOW - HOUR / 2) == [Audience.CSM]
+
+
+def test_what_nobody_has_any_more_is_the_vendors_matter() -> None:
+    """No CSM is written to; the operator is told that it is every customer."""
+    background = Background(partners=Partners(3))
+    (draft,) = composed(lost("acme"), lost("globex"), background=background).drafts
+    assert draft.audience is Audience.OPERATOR
+    assert isinstance(draft.letter, DigestLetter)
+    assert draft.letter.shared == (JOBS,)
+
+
+def test_it_waits_while_nobody_else_was_looked_at_since() -> None:
+    """The others may lack it, too: that is known within an interval, and then it waits no longer."""
+    before = NOW - 2 * HOUR
+    assert told(lost(), 2, before) == []
+    late = NOW + a_policy().interval + a_policy().settle
+    assert told(lost(created_at=NOW - timedelta(minutes=20)), 2, before, now=late) == [Audience.CSM]
+
+
+def test_a_single_partner_credential_is_its_customers_matter() -> None:
+    """There is nobody to compare with."""
+    assert told(lost(), 1, None) == [Audience.CSM]
+
+
+def test_a_custom_credential_is_its_customers_matter_whoever_else_lacks_it() -> None:
+    """Each customer ticks the scopes of their own; the brake is for what many do at once."""
+    background = Background(partners=Partners(5))
+    (draft,) = composed(lost(grant="custom"), background=background).drafts
+    assert draft.audience is Audience.CSM
+    assert isinstance(draft.letter, CsmLetter)
