@@ -9,6 +9,7 @@ from enum import StrEnum
 from checks.auth import CLOCKS_DIFFER, expiry_of
 from checks.credential import CredentialKind, Token
 from checks.key_state import RETIRED_AFTER
+from checks.manifest import Manifest
 from monitor.roster import Roster, Watched
 from monitor.settings import PREFIX, NoticesMode, Settings
 from monitor.tenants import MINT, Grant
@@ -56,6 +57,23 @@ def of_tenants(roster: Roster) -> Iterator[Finding]:
     for problem in roster.file.problems:
         next_step = "correct the row; `serve` reads the file again by itself"
         yield Finding(Area.TENANTS, problem.message, next_step, problem.tenant_id)
+
+
+def of_derived(manifests: Iterable[Manifest]) -> Iterator[Finding]:
+    """Manifests that nobody has accepted the derived scopes of."""
+    for manifest in manifests:
+        yield Finding(
+            Area.MANIFEST,
+            f"v3 scopes of {manifest.name} are derived and not the vendor's own list, and nobody has accepted them: "
+            "what v3 customers lack goes to the operator alone",
+            f"read `harvest-monitor manifest show {manifest.name} --v3`, then `harvest-monitor manifest accept-v3`",
+        )
+
+
+def derived(roster: Roster) -> list[Manifest]:
+    """The manifests of v3 credentials whose scopes the vendor has not published, each once."""
+    asked = (each.manifest for each in roster.watched.values() if each.credential.oauth is not None)
+    return list({one.digest: one for one in asked if one.v3_source == "derived"}.values())
 
 
 def of_keys(roster: Roster, now: datetime) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from checks.credential import OAuthClient, Secret, Token, basic_authorization, client_authorization
 from checks.errors import CredentialError, ManifestError
-from checks.manifest import load
+from checks.manifest import Manifest, load
 from monitor import diagnosis, tenants
 from monitor.diagnosis import Area, Finding, told
 from monitor.errors import ConfigurationError, StoreError
@@ -21,6 +21,7 @@ from monitor.roster import Roster, Watched, draw_up
 from monitor.settings import Settings
 from monitor.shelf import Shelf
 from monitor.store import migrations
+from monitor.store.acceptance import is_accepted
 from monitor.store.database import Database, database_as_it_is
 from monitor.store.migrations import Standing
 
@@ -48,8 +49,10 @@ class Doctor:
 
     async def look(self) -> Diagnosis:
         self._seen.findings += diagnosis.of_settings(self._settings)
-        self._seen.findings += [finding async for finding in self._database()]
         roster = self._roster()
+        self._seen.findings += [
+            finding async for finding in self._database(diagnosis.derived(roster) if roster else [])
+        ]
         if roster is not None:
             self._seen.credentials = diagnosis.counted(roster)
             self._seen.findings += diagnosis.of_tenants(roster)
@@ -58,7 +61,8 @@ class Doctor:
                 self._seen.findings += [finding async for finding in self._references(watched)]
         return self._seen
 
-    async def _database(self) -> AsyncIterator[Finding]:
+    async def _database(self, derived: list[Manifest]) -> AsyncIterator[Finding]:
+        """Also which of these manifests nobody has accepted; where there are no tables yet, that is not asked."""
         url = self._settings.database
         path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         if path is not None and not path.exists():
@@ -68,13 +72,19 @@ class Doctor:
             return
         db = database_as_it_is(url)
         try:
-            await self._as_it_stands(db)
+            if await self._is_current(db):
+                await known_key(db, self._settings)
+                async with db.reading() as conn:
+                    new = [manifest for manifest in derived if not await is_accepted(conn, manifest.digest)]
+                for finding in diagnosis.of_derived(new):
+                    yield finding
         except (StoreError, ConfigurationError) as problem:
             yield told(Area.DATABASE, str(problem))
         finally:
             await db.close()
 
-    async def _as_it_stands(self, db: Database) -> None:
+    async def _is_current(self, db: Database) -> bool:
+        """False for one that a start brings up to date; StoreError for one that it can not."""
         try:
             async with db.reading() as conn:
                 standing = await conn.run_sync(migrations.standing)
@@ -82,9 +92,9 @@ class Doctor:
             problem = f"the database {db.name} can not be looked at ({type(error).__name__})"
             raise StoreError(f"{problem}: see that {_URL} names one that can be read") from None
         if db.is_sqlite and standing in (Standing.EMPTY, Standing.BEHIND):
-            return  # a start brings it up to date
+            return False
         db.refuse_unless_current(standing)
-        await known_key(db, self._settings)
+        return True
 
     def _roster(self) -> Roster | None:
         try:

@@ -257,6 +257,11 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         ("invalid", "no_scopes", "failed", 1),
         "under Manage scopes",
     ),
+    "no scope, and a token held": (
+        lambda c: c.client.grant_only("none"),
+        ("invalid", "no_scopes", "failed", 1),
+        "under Manage scopes",
+    ),
     "a partner's client, and a new token wanted": (
         as_partner_who_mints,
         ("misconfigured", "grant_refused", "failed", 2),

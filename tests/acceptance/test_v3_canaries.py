@@ -142,6 +142,8 @@ def test_no_mark_gets_out_of_the_service(vendor: tuple[Vendor, dict[str, object]
     ours, given = vendor
     with serving(ours.folder, **given) as service:
         until(lambda: {line["tenant"] for line in service.logged("checked")} == set(ours.names))
+        accepted = run(ours.folder, "manifest", "accept-v3", "--reason", "read", **given)
+        assert accepted.returncode == 0, accepted.stderr
         ours.sandbox.client("held").revoke_scope("harvest:offers:list")
         until(lambda: list((ours.folder / "mail").glob("held*.eml")))
         assert_clean("/metrics", service.get("/metrics")[1], ours.tokens)

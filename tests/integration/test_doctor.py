@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,13 @@ class Place:
         return status, json.loads(said.out)
 
 
+def published(folder: Path) -> Path:
+    """Gem's manifest, as if Gem had published its scopes."""
+    text = (resources.files("checks") / "manifests" / "gem.yaml").read_text("utf-8")
+    (folder / "published.yaml").write_text(text.replace("v3_source: derived", "v3_source: published"))
+    return folder / "published.yaml"
+
+
 @pytest.fixture
 def migrated(_migrated_file: Path) -> bytes:
     return _migrated_file.read_bytes()
@@ -116,10 +124,24 @@ def test_an_installation_without_a_fault_is_left_as_it_is(place: Place) -> None:
 
 def test_a_database_that_is_there_is_looked_at_and_not_changed(place: Place, migrated: bytes) -> None:
     """One of this release is no finding, nor is an empty file, which a start fills."""
+    place.set("manifest", str(published(place.folder)))
     for content in (migrated, b""):
         (place.folder / "store.sqlite3").write_bytes(content)
         assert place.look()[0] == 0
         assert (place.folder / "store.sqlite3").read_bytes() == content
+
+
+def test_derived_scopes_that_nobody_has_accepted_are_found(place: Place, migrated: bytes) -> None:
+    """Until `manifest accept-v3`; and not where no credential of v3 is asked about by them."""
+    (place.folder / "store.sqlite3").write_bytes(migrated)
+    status, document = place.look()
+    assert status == 1
+    (finding,) = document["findings"]
+    assert (finding["area"], finding["tenant"]) == ("manifest", None)
+    assert "nobody has accepted them" in finding["message"]
+    assert "manifest accept-v3" in finding["next_step"]
+    assert cli.run(["manifest", "accept-v3", "--reason", "read"]) == 0
+    assert place.look()[0] == 0
 
 
 def postgres_out_of_reach(place: Place) -> None:
