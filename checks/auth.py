@@ -8,7 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -55,14 +55,15 @@ class Introspection:
     """What the auth server knows of a token; None where it does not say. `scopes` is None also where it names none.
 
     `names_none` tells the two apart, as far as that goes: scopes were given, and there was none among them. `role` is
-    the acting user's, None for a token that acts for nobody; `role_told` is whether it was given at all.
+    the acting user's, None for a token that acts for nobody; `role_told` is whether it was given at all. Its repr
+    leaves out whose token it is.
     """
 
     active: bool | None
-    client_id: str | None = None
+    client_id: str | None = field(default=None, repr=False)
     scopes: frozenset[str] | None = None
-    organization: str | None = None
-    role: str | None = None
+    organization: str | None = field(default=None, repr=False)
+    role: str | None = field(default=None, repr=False)
     role_told: bool = False
     expires_at: datetime | None = None
     names_none: bool = False

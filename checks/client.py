@@ -9,7 +9,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import aiohttp
@@ -60,8 +60,8 @@ class _Received:
     """What came back, if anything did: `failure` says why there is no status, or no body behind one."""
 
     status: int | None
-    headers: Mapping[str, str]
-    body: bytes = b""
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)  # a new token, perhaps
     complete: bool = True
     failure: AnswerKind | None = None
 

@@ -5,7 +5,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from checks.catalogue import Catalogue, Entry, Role, WriteProbes
@@ -60,12 +60,15 @@ def origin(url: str) -> Origin:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request as it stands just before the wire. Header names are lower-case; a repeated header is two pairs."""
+    """A request as it stands just before the wire. Header names are lower-case; a repeated header is two pairs.
+
+    Its repr leaves out headers and body, where key, client and token are.
+    """
 
     method: str
     url: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class Gate:

@@ -26,14 +26,14 @@ class Keyring:
 
     async def open(self, tenant_id: str, config: CredentialConfig) -> Opened:
         """UnresolvedReference where it can not be had; SourceFailed where a command failed to give it this time."""
-        secret = await self._fetch(tenant_id, config.reference, Secret)
+        secret = await self.fetch(tenant_id, config.reference, Secret)
         if config.oauth is None:
             return secret
         minted = config.oauth.token == MINT
         return OAuthClient(
-            client_id=await self._fetch(tenant_id, config.oauth.client_id, Secret),
+            client_id=await self.fetch(tenant_id, config.oauth.client_id, Secret),
             secret=secret,
-            token=None if minted else await self._fetch(tenant_id, config.oauth.token, Token),
+            token=None if minted else await self.fetch(tenant_id, config.oauth.token, Token),
             sub=config.oauth.sub,
             organization=config.oauth.organization,
         )
@@ -41,7 +41,8 @@ class Keyring:
     def mark(self, opened: Opened) -> str:
         return fingerprint(opened, self.installation_key)
 
-    async def _fetch(self, tenant_id: str, reference: str, kind: Callable[[str], Kind]) -> Kind:
+    async def fetch(self, tenant_id: str, reference: str, kind: Callable[[str], Kind]) -> Kind:
+        """What stands behind one reference; raises as `open` does."""
         text = await fetch(reference, tenant_id=tenant_id, environ=self.environ, command_seconds=self.command_seconds)
         try:
             secret = kind(text)
@@ -51,3 +52,11 @@ class Keyring:
         if not has_known_shape(text):
             redactor.learn(secret)
         return secret
+
+
+def references(config: CredentialConfig) -> dict[str, tuple[str, type[Secret]]]:
+    """By the field of the tenants file: the reference, and what is to be behind it."""
+    if config.oauth is None:
+        return {"key": (config.reference, Secret)}
+    held = {} if config.oauth.token == MINT else {"token": (config.oauth.token, Token)}
+    return {"client_id": (config.oauth.client_id, Secret), "client_secret": (config.reference, Secret), **held}

@@ -22,6 +22,7 @@ from monitor.keyring import Keyring
 from monitor.metrics import Metrics
 from monitor.notices.policy import Policy as NoticePolicy
 from monitor.notices.render import Renderer
+from monitor.sandbox.clients import Grant
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
 from monitor.settings import NoticesMode
@@ -33,6 +34,7 @@ from monitor.watchlist import Watchlist
 from monitor.write_guards import WriteStop
 
 LABEL = "Gem Harvest API Key"
+V3_LABEL = "Gem"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 POLICY = Policy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
 MANNERS = Manners(requests_per_second=0, total_requests_per_second=0, deadline_seconds=120, interval_seconds=4 * 3600)
@@ -80,6 +82,37 @@ class Installation:
         key = self.sandbox.add_key(tenant_id, grants, label=LABEL)
         (self.folder / tenant_id).write_text(key.text, encoding="ascii")
         self.tenant(tenant_id, **row)
+
+    def v3_customer(
+        self,
+        tenant_id: str,
+        scopes: str | Iterable[str] = "gem",
+        *,
+        mint: bool = False,
+        grant: Grant = "custom",
+        **row: Any,
+    ) -> None:
+        """A tenant of ours with a v3 client at the sandbox; the token it holds is in a file, unless it mints."""
+        account = self.sandbox.add_account(tenant_id)
+        client = self.sandbox.add_client(tenant_id, scopes, label=V3_LABEL, grant=grant)
+        for what, text in (("id", client.client_id), ("secret", client.secret)):
+            (self.folder / f"{tenant_id}-{what}").write_text(text, encoding="ascii")
+        credential = {
+            "kind": "harvest-oauth",
+            "label": V3_LABEL,
+            "client_id": f"file:{self.folder / tenant_id}-id",
+            "client_secret": f"file:{self.folder / tenant_id}-secret",
+            "token": "mint" if mint else f"file:{self.folder / tenant_id}-token",
+            "grant": grant,
+            "organization": account.organization_id,
+        }
+        self.tenant(tenant_id, **{"credential": credential, **row})
+        if not mint:
+            self.issue(tenant_id)
+
+    def issue(self, tenant_id: str) -> None:
+        """A new token in the place of the one that the tenant holds."""
+        (self.folder / f"{tenant_id}-token").write_text(self.sandbox.client(tenant_id).issue(), encoding="ascii")
 
     def tenant(self, tenant_id: str, **row: Any) -> None:
         credential = {"kind": "harvest-key", "label": LABEL, "key": f"file:{self.folder / tenant_id}"}
@@ -130,7 +163,8 @@ async def installation(
     breaker: Breaker | None = None,
 ) -> AsyncIterator[Installation]:
     sandbox = sandbox or Sandbox(ledger_size=100_000)
-    sandbox.change(None, limit=1_000_000, **(sandbox_settings or {}))
+    unlimited = {"limit": 1_000_000, "v3_limit": 1_000_000, "token_limit": 1_000_000}
+    sandbox.change(None, **unlimited, **(sandbox_settings or {}))
     clock, metrics = Clock(), Metrics("test")
     shelf = Shelf(load("gem"))
     async with running(sandbox) as url:

@@ -2,7 +2,7 @@
 
 import typer
 
-from monitor.cli import check, db, demo, history, manifest, notices, sandbox, serve, tenants, writes
+from monitor.cli import check, db, demo, doctor, history, manifest, notices, sandbox, serve, tenants, writes
 from monitor.version import VERSION
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ def _main(
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("serve", epilog=serve.EXAMPLE)(serve.command)
 app.command("check", epilog=check.EXAMPLE)(check.command)
+app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.add_typer(tenants.app, name="tenants")
 app.command("history", epilog=history.EXAMPLE)(history.command)
 app.add_typer(notices.app, name="notices")

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench import growth, history, neighbour, pipeline, tenants_file
+from tests.bench import growth, history, neighbour, oauth, pipeline, tenants_file
 from tests.bench.answers import Exchange, full_table
 from tests.bench.figures import Part, document, markdown, plain
 from tests.bench.machine import Cores, described
@@ -32,7 +32,7 @@ from tests.bench.server import Addresses, fast_server
 from tests.bench.sizes import FULL, QUICK, Sizes
 from tests.bench.vendor import Vendor
 
-PARTS = ("pipeline", "growth", "neighbour", "year", "tenants-file")
+PARTS = ("pipeline", "oauth", "growth", "neighbour", "year", "tenants-file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Bench:
     def run(self, names: Sequence[str]) -> Iterator[Part]:
         alone: dict[str, Callable[[Path], Part]] = {
             "pipeline": partial(pipeline.measure, self.server.clear, self.table, self.sizes),
+            "oauth": partial(oauth.measure, self.server.clear, self.sizes),
             "neighbour": partial(neighbour.measure, self.server.clear, self.table, self.sizes, self.cores),
             "year": partial(history.measure, self.sizes),
             "tenants-file": partial(tenants_file.measure, self.sizes),
@@ -84,7 +85,7 @@ def bench(names: Sequence[str], sizes: Sizes) -> Iterator[Part]:
     cores = Cores.apart() if sizes.apart else Cores.shared()
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="harvest-monitor-bench-")))
-        server = opened.enter_context(fast_server(table, cores.other))
+        server = opened.enter_context(fast_server([*table, *oauth.exchanges(oauth.partner())], cores.other))
         yield from Bench(cores, server, table, sizes, folder).run(names)
 
 

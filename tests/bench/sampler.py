@@ -13,9 +13,10 @@ from types import FrameType
 
 EVERY_SECONDS = 0.001
 
+_OF_THE_WIRE = ("client", "gate", "token_gate", "answer", "auth", "budget")
 _LAYERS = (
     ("httpx, aiohttp", ("/httpx/", "/httpx_aiohttp/", "/aiohttp/", "/yarl/", "/multidict/")),
-    ("client, gate, answers", ("/checks/client.py", "/checks/gate.py", "/checks/answer.py", "/checks/budget.py")),
+    ("client, gate, answers", tuple(f"/checks/{name}.py" for name in _OF_THE_WIRE)),
     ("questions and verdicts", ("/checks/",)),
     ("logs", ("/structlog/", "/logging/", "/monitor/logs.py", "/monitor/redaction.py")),
     ("metrics", ("/prometheus_client/", "/monitor/metrics.py")),

@@ -1,0 +1,360 @@
+"""Whatever is wrong with a v3 credential, or with the answers about it: a state, words on what to do, no secret."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from checks.verdict import REASONS
+from monitor import cli, settings
+from monitor.sandbox.faults import Fault
+from monitor.sandbox.request import Request
+from monitor.sandbox.sandbox import Outcome, Sandbox
+from tests.neighbour import neighbour
+
+PERSON = "Canarynia"
+TENANT, ACCOUNT = "acme", "zanzibar77"
+
+
+class Turning(Sandbox):
+    """A sandbox in which something happens right after the next answer at a path."""
+
+    def __init__(self) -> None:
+        super().__init__(marker=PERSON)
+        self.after: dict[str, Callable[[], object]] = {}
+
+    def handle(self, request: Request) -> Outcome:
+        outcome = super().handle(request)
+        self.after.pop(request.path, lambda: None)()
+        return outcome
+
+
+@dataclass
+class Case:
+    """A tenant with a client that has all it needs and a token that lives; the rows of the table spoil it."""
+
+    folder: Path
+    sandbox: Turning
+    credential: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def client(self) -> Any:
+        return self.sandbox.client(ACCOUNT)
+
+    def write(self, what: str, content: str | bytes) -> None:
+        raw = content if isinstance(content, bytes) else content.encode()
+        (self.folder / what).write_bytes(raw)
+        (self.folder / what).chmod(0o600)
+
+    def secrets(self) -> list[bytes]:
+        """What is in the files, and what the auth server knows of people; also as Basic would carry it."""
+        read = [part for p in self.folder.glob("credential-*") for part in re.split(rb"[^!-~]+", p.read_bytes())]
+        pair = base64.b64encode(b":".join((self.folder / f"credential-{w}").read_bytes() for w in ("id", "secret")))
+        known = [PERSON.encode(), self.sandbox.account(ACCOUNT).organization_name.encode(), pair]
+        known += [self.client.client_id.encode(), self.client.secret.encode()]
+        return [secret for secret in (*read, *known) if len(secret) > 5]
+
+    def fault(self, **facts: Any) -> None:
+        self.sandbox.add_fault(Fault.model_validate(facts))
+
+
+def hold(case: Case, content: str | bytes) -> None:
+    case.write("credential-token", content)
+
+
+def another(case: Case) -> Any:
+    case.sandbox.add_account("globex")
+    return case.sandbox.add_client("globex")
+
+
+def swap_credentials(case: Case) -> None:
+    """The three files of another customer lie where ours should."""
+    other = another(case)
+    for what, text in (("id", other.client_id), ("secret", other.secret), ("token", other.issue())):
+        case.write(f"credential-{what}", text)
+
+
+def mint(case: Case) -> None:
+    case.credential["token"] = "mint"
+
+
+def mint_without_scopes(case: Case) -> None:
+    mint(case)
+    case.client.grant_only("none")
+
+
+def mint_with(**fault: Any) -> Callable[[Case], None]:
+    def spoil(case: Case) -> None:
+        mint(case)
+        case.fault(prefix="/token", **fault)
+
+    return spoil
+
+
+def as_partner_who_mints(case: Case) -> None:
+    mint(case)
+    case.client.grant = "partner"
+
+
+def told(**facts: Any) -> Callable[[Case], None]:
+    """Introspection answers so, whatever it is asked."""
+
+    def spoil(case: Case) -> None:
+        about = {"active": True, "client_id": case.client.client_id, "organization": {"id": 0}} | facts
+        if about["organization"] == {"id": 0}:
+            about["organization"] = {"id": case.sandbox.account(ACCOUNT).organization_id, "name": PERSON}
+        case.fault(kind="wrong_json", prefix="/introspect", text=json.dumps(about))
+
+    return spoil
+
+
+def introspection_fault(**facts: Any) -> Callable[[Case], None]:
+    return lambda case: case.fault(prefix="/introspect", **facts)
+
+
+def after_introspection(turn: Callable[[Case], object]) -> Callable[[Case], None]:
+    return lambda case: case.sandbox.after.update({"/introspect": lambda: turn(case)})
+
+
+def no_auth_server(case: Case) -> None:
+    case.settings["AUTH_URL"] = "http://127.0.0.1:1"
+
+
+def no_auth_server_to_mint(case: Case) -> None:
+    mint(case)
+    no_auth_server(case)
+
+
+MANY = " ".join(f"harvest:things_{number}:list" for number in range(200_000))
+UNKNOWN = {"a": [1], "nested": {"b": None}, "user_role": {"odd": 1}, "exp": "soon", "aud": ["x"], "iat": -1}
+GEM = "the scopes of Gem"
+
+# What is spoilt · state, detail, outcome and exit status · words that people read of it.
+TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]] = {
+    "nothing": (lambda c: None, ("ok", "", "compliant", 0), "0 missing"),
+    "token file with newlines behind": (
+        lambda c: hold(c, c.client.issue() + "\r\n\n"),
+        ("ok", "", "compliant", 0),
+        "0 missing",
+    ),
+    "token file empty": (
+        lambda c: hold(c, ""),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "the token is empty",
+    ),
+    "token file with white space alone": (
+        lambda c: hold(c, " \n"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the token itself and nothing else",
+    ),
+    "token file gone": (
+        lambda c: (c.folder / "credential-token").unlink(),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "correct the path",
+    ),
+    "a whole answer in the token file": (
+        lambda c: hold(c, json.dumps({"access_token": c.client.issue()})),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the token itself and nothing else",
+    ),
+    "token run out": (
+        lambda c: hold(c, c.client.issue(now=time.time() - 7200)),
+        ("unreachable", "token_stale", "failed", 3),
+        "mend what feeds it",
+    ),
+    "token revoked": (
+        lambda c: c.client.revoke_tokens(),
+        ("unreachable", "token_inactive", "failed", 3),
+        "hand over the newest",
+    ),
+    "token of another client": (
+        lambda c: hold(c, another(c).issue()),
+        ("unreachable", "token_inactive", "failed", 3),
+        "hand over the newest",
+    ),
+    "token said to be another client's": (
+        told(client_id="another-7", scope=GEM),
+        ("misconfigured", "foreign_client", "failed", 2),
+        "correct the reference",
+    ),
+    "credential of another customer": (
+        swap_credentials,
+        ("misconfigured", "foreign_organization", "failed", 2),
+        "correct the reference",
+    ),
+    "token revoked during the check": (
+        after_introspection(lambda c: c.client.revoke_tokens()),
+        ("ok", "", "undecided", 3),
+        "ask again with a fresh one",
+    ),
+    "scope withdrawn during the check": (
+        after_introspection(lambda c: c.client.grant_only(["harvest:candidates:create"])),
+        ("ok", "", "undecided", 3),
+        "ask again with a fresh one",
+    ),
+    "introspection in HTML": (introspection_fault(kind="html"), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection broken": (introspection_fault(kind="status", status=500), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection refused": (introspection_fault(kind="status", status=403), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection cut off": (introspection_fault(kind="truncated"), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection that says nothing": (
+        introspection_fault(kind="wrong_json", text="{}"),
+        ("ok", "", "compliant", 0),
+        "unchecked",
+    ),
+    "introspection without scopes": (told(scope=None), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection with fields nobody knows": (told(**UNKNOWN), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection with 200,000 scopes": (told(scope=MANY), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection in odd spacing": (
+        lambda c: c.sandbox.change(ACCOUNT, introspected_scope="odd_spacing"),
+        ("ok", "", "compliant", 0),
+        "0 missing",
+    ),
+    "introspection that names no organization": (
+        lambda c: c.sandbox.change(ACCOUNT, introspected_claims="absent"),
+        ("ok", "", "undecided", 3),
+        "does not say whose token this is",
+    ),
+    "secret outside ASCII": (
+        lambda c: c.write("credential-secret", "geheimnisvöll"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "outside ASCII",
+    ),
+    "client id outside ASCII": (
+        lambda c: c.write("credential-id", "kundenschlüssel-1"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "outside ASCII",
+    ),
+    "a colon in the client id": (
+        lambda c: c.write("credential-id", "client:secret-1"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the client id and nothing else",
+    ),
+    "a mail address for a client id": (
+        lambda c: c.write("credential-id", "dana.reyes@customer.example"),
+        ("misconfigured", "malformed_client", "failed", 2),
+        "correct what its reference holds",
+    ),
+    "wrong secret": (
+        lambda c: c.write("credential-secret", "quite-another-secret"),
+        ("invalid", "invalid_client", "failed", 1),
+        "see what the references hold",
+    ),
+    "client disabled": (
+        lambda c: c.client.kill(),
+        ("invalid", "invalid_client", "failed", 1),
+        "see what the references hold",
+    ),
+    "no scope, and a new token wanted": (
+        mint_without_scopes,
+        ("invalid", "no_scopes", "failed", 1),
+        "under Manage scopes",
+    ),
+    "no scope, and a token held": (
+        lambda c: c.client.grant_only("none"),
+        ("invalid", "no_scopes", "failed", 1),
+        "under Manage scopes",
+    ),
+    "a partner's client, and a new token wanted": (
+        as_partner_who_mints,
+        ("misconfigured", "grant_refused", "failed", 2),
+        "hold a token",
+    ),
+    "too many tokens asked for": (
+        mint_with(kind="rate_limited", seconds=1),
+        ("unreachable", "rate_limited", "failed", 3),
+        "the rate limit",
+    ),
+    "too many tokens asked for, once": (
+        mint_with(kind="rate_limited", seconds=1, times=1),
+        ("ok", "", "compliant", 0),
+        "0 missing",
+    ),
+    "a new token that is none": (
+        mint_with(kind="wrong_json", text='{"access_token": ""}'),
+        ("unreachable", "no_usable_answer", "failed", 3),
+        "none that the API gives",
+    ),
+    "auth server out of reach": (no_auth_server, ("ok", "", "compliant", 0), "unchecked"),
+    "auth server out of reach, and a new token wanted": (
+        no_auth_server_to_mint,
+        ("unreachable", "no_connection", "failed", 3),
+        "no connection",
+    ),
+    "API out of reach": (
+        lambda c: c.fault(kind="reset", prefix="/v3"),
+        ("ok", "", "undecided", 3),
+        "could not be read",
+    ),
+}
+
+
+@pytest.fixture
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) -> Iterator[Case]:
+    sandbox = Turning()
+    account = sandbox.add_account(ACCOUNT, v3_limit=1_000_000)
+    client = sandbox.add_client(ACCOUNT, client_id="8xF3kQzzTop-12", secret="s3cret-of-the-client")
+    made = Case(tmp_path, sandbox)
+    for what, text in (("id", client.client_id), ("secret", client.secret), ("token", client.issue())):
+        made.write(f"credential-{what}", text)
+    made.credential = {
+        "kind": "harvest-oauth",
+        "label": "Gem",
+        "client_id": f"file:{tmp_path}/credential-id",
+        "client_secret": f"file:{tmp_path}/credential-secret",
+        "token": f"file:{tmp_path}/credential-token",
+        "organization": str(account.organization_id),
+    }
+    (tmp_path / "store.sqlite3").write_bytes(_migrated_file.read_bytes())
+    for name in settings.Settings.model_fields:
+        monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
+    with neighbour(sandbox) as url:
+        made.settings = {
+            "HARVEST_URL": url,
+            "AUTH_URL": url,
+            "DATABASE_URL": f"sqlite:///{tmp_path}/store.sqlite3",
+            "TENANTS": f"{tmp_path}/tenants.yaml",
+            "REQUESTS_PER_SECOND": "0",
+            "CONFIRM_AFTER": "0",
+            "LOG_LEVEL": "debug",
+        }
+        yield made
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_each_ends_in_a_state_with_words_and_without_a_secret(
+    name: str, case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looked at and recorded with JSON, then told to people: the same end, and no secret in output, log or database."""
+    spoil, (state, detail, outcome, status), words = TABLE[name]
+    spoil(case)
+    row = {"id": TENANT, "name": "Acme", "csm": {"name": "D", "email": "d@v.example"}, "credential": case.credential}
+    (case.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}))
+    for variable, value in case.settings.items():
+        monkeypatch.setenv(f"HARVEST_MONITOR_{variable}", value)
+    secrets = case.secrets()
+
+    assert cli.run(["check", "--record", "--json"]) == status
+    said = capsys.readouterr()
+    (check,) = json.loads(said.out)["checks"]
+    assert (check["credential"]["state"], check["credential"]["detail"], check["outcome"]) == (state, detail, outcome)
+    assert not [p for p in check["permissions"] if p["verdict"] == "missing"]
+
+    cli.run(["check"])
+    told = capsys.readouterr()
+    reasons = {
+        REASONS[p["reason"]] for p in check["permissions"]
+    }  # as people read them where it is the turn that tells
+    assert words in told.out + told.err + " ".join(reasons)
+    assert case.sandbox.ledger.change_count == 0
+    everything = [text.encode() for text in (said.out, said.err, told.out, told.err)]
+    everything += [path.read_bytes() for path in case.folder.glob("store.sqlite3*")]
+    for secret in secrets:
+        assert not [text for text in everything if secret in text], secret

@@ -1,0 +1,321 @@
+"""`doctor`: everything that it is to find is found, named and led to a next step; nothing is changed, nothing shown."""
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checks.catalogue import WriteProbes
+from checks.key_state import RETIRED_AFTER
+from checks.manifest import load
+from monitor import cli, diagnosis, settings, tenants
+from monitor.roster import draw_up
+from monitor.settings import PREFIX
+from monitor.shelf import Shelf
+from monitor.store.tables import METADATA
+from tests.installation import START
+
+SECRET = "s3cret-that-nobody-may-see"
+CSM = {"name": "Dana Reyes", "email": "dana@vendor.example"}
+
+
+def jwt(expires_at: int) -> str:
+    parts = ({"alg": "RS256"}, {"exp": expires_at}, SECRET)
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+
+
+@dataclass
+class Place:
+    """An installation without a fault: a v3 tenant with a token that it holds, mail, and links."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in settings.Settings.model_fields:
+            self.monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+        given = {
+            "database_url": f"sqlite:///{self.folder}/store.sqlite3",
+            "tenants": f"{self.folder}/tenants.yaml",
+            "smtp_url": f"mailbox:{self.folder}/mail",
+            "mail_from": "monitor@vendor.example",
+            "operator_mail": "ops@vendor.example",
+            "public_url": "https://monitor.vendor.example",
+            "harvest_url": "http://127.0.0.1:1",
+            "auth_url": "http://127.0.0.1:1",
+        }
+        for name, value in given.items():
+            self.set(name, value)
+        self.tenant("acme", **self.client())
+
+    def set(self, name: str, value: str | None) -> None:
+        if value is None:
+            self.monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+        else:
+            self.monkeypatch.setenv(PREFIX + name.upper(), value)
+
+    def keep(self, name: str, text: str, mode: int = 0o600) -> str:
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(mode)
+        return f"file:{path}"
+
+    def command(self, script: str) -> str:
+        self.keep("give", f"#!/bin/sh\n{script}\n", 0o700)
+        return f"command:{self.folder}/give"
+
+    def client(self, **fields: Any) -> dict[str, Any]:
+        held = {"client_id": self.keep("id", f"{SECRET}-1"), "client_secret": self.keep("secret", SECRET)}
+        held["token"] = self.keep("token", jwt(4_000_000_000))
+        return {"kind": "harvest-oauth", "label": "Gem", "organization": 4242, **held, **fields}
+
+    def tenant(self, tenant_id: str, **credential: Any) -> None:
+        self.rows.append({"id": tenant_id, "name": tenant_id.title(), "csm": CSM, "credential": credential})
+        (self.folder / "tenants.yaml").write_text(json.dumps({"tenants": self.rows}))
+
+    def only(self, **credential: Any) -> None:
+        self.rows.clear()
+        self.tenant("acme", **credential)
+
+    def look(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """Exit status and document; whatever the finding, no secret stands in it or beside it."""
+        self.capsys.readouterr()
+        status = cli.run(["doctor", "--json", *arguments])
+        said = self.capsys.readouterr()
+        assert SECRET not in said.out + said.err
+        return status, json.loads(said.out)
+
+
+def published(folder: Path) -> Path:
+    """Gem's manifest, as if Gem had published its scopes."""
+    text = (resources.files("checks") / "manifests" / "gem.yaml").read_text("utf-8")
+    (folder / "published.yaml").write_text(text.replace("v3_source: derived", "v3_source: published"))
+    return folder / "published.yaml"
+
+
+@pytest.fixture
+def migrated(_migrated_file: Path) -> bytes:
+    return _migrated_file.read_bytes()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Place:
+    return Place(tmp_path, monkeypatch, capsys)
+
+
+def test_an_installation_without_a_fault_is_left_as_it_is(place: Place) -> None:
+    """Nothing is found, no file is made, and none is touched."""
+    before = {path: path.stat().st_mtime_ns for path in place.folder.rglob("*")}
+    assert place.look() == (
+        0,
+        {"findings": [], "credentials": {"harvest-oauth, custom": 1}, "commands_not_run": 0},
+    )
+    assert {path: path.stat().st_mtime_ns for path in place.folder.rglob("*")} == before
+
+
+def test_a_database_that_is_there_is_looked_at_and_not_changed(place: Place, migrated: bytes) -> None:
+    """One of this release is no finding, nor is an empty file, which a start fills."""
+    place.set("manifest", str(published(place.folder)))
+    for content in (migrated, b""):
+        (place.folder / "store.sqlite3").write_bytes(content)
+        assert place.look()[0] == 0
+        assert (place.folder / "store.sqlite3").read_bytes() == content
+
+
+def test_derived_scopes_that_nobody_has_accepted_are_found(place: Place, migrated: bytes) -> None:
+    """Until `manifest accept-v3`; and not where no credential of v3 is asked about by them."""
+    (place.folder / "store.sqlite3").write_bytes(migrated)
+    status, document = place.look()
+    assert status == 1
+    (finding,) = document["findings"]
+    assert (finding["area"], finding["tenant"]) == ("manifest", None)
+    assert "nobody has accepted them" in finding["message"]
+    assert "manifest accept-v3" in finding["next_step"]
+    assert cli.run(["manifest", "accept-v3", "--reason", "read"]) == 0
+    assert place.look()[0] == 0
+
+
+def postgres_out_of_reach(place: Place) -> None:
+    place.set("database_url", f"postgresql://monitor:{SECRET}@127.0.0.1:1/x")
+    place.set("installation_key", f"{place.folder}/key")
+
+
+def damage(place: Place) -> None:
+    (place.folder / "store.sqlite3").write_bytes(b"no database at all" * 1000)
+
+
+def foreign_database(place: Place) -> None:
+    import sqlite3
+
+    conn = sqlite3.connect(place.folder / "store.sqlite3")
+    conn.execute(f"CREATE TABLE {next(iter(METADATA.tables))} (id INTEGER)")
+    conn.close()
+
+
+Spoil = Callable[[Place], object]
+# What is spoilt · area · what is said · the next step · whether it is this tenant's.
+FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
+    "mail not configured": (
+        lambda p: [p.set(name, None) for name in ("smtp_url", "mail_from", "operator_mail", "public_url")],
+        "settings",
+        "nobody will be written to",
+        "set it together with",
+        False,
+    ),
+    "mail without a sender": (lambda p: p.set("mail_from", None), "settings", "MAIL_FROM is not set", "set it", False),
+    "no public address": (lambda p: p.set("public_url", None), "settings", "PUBLIC_URL is not set", "set it", False),
+    "no folder for the database": (
+        lambda p: p.set("database_url", "sqlite:////nowhere/store.sqlite3"),
+        "database",
+        "/nowhere",
+        "name another",
+        False,
+    ),
+    "a damaged database": (damage, "database", "not a database", "restore a backup", False),
+    "a Postgres that is not there": (postgres_out_of_reach, "database", "can not be used", "can be reached", False),
+    "another program's database": (
+        foreign_database,
+        "database",
+        "tables of another program",
+        "HARVEST_MONITOR_DATABASE_URL",
+        False,
+    ),
+    "a manifest that is not there": (lambda p: p.set("manifest", "gme"), "manifest", "gme", "", False),
+    "no tenants file": (lambda p: (p.folder / "tenants.yaml").unlink(), "tenants", "tenants.yaml", "", False),
+    "a row that is wrong": (
+        lambda p: p.only(kind="harvest-key", label="Key"),
+        "tenants",
+        "needs a key",
+        "correct the row",
+        True,
+    ),
+    "a variable that is not set": (
+        lambda p: p.only(**p.client(token="env:NO_SUCH_TOKEN")),
+        "credentials",
+        "token: env:NO_SUCH_TOKEN",
+        "correct the name",
+        True,
+    ),
+    "a file that is not there": (
+        lambda p: p.only(**p.client(client_secret="file:/nowhere/secret")),
+        "credentials",
+        "client_secret: file:/nowhere/secret",
+        "correct the path",
+        True,
+    ),
+    "a file that all can read": (
+        lambda p: os.chmod(p.folder / "secret", 0o644),
+        "credentials",
+        "every user",
+        "chmod o-r",
+        True,
+    ),
+    "an empty token": (lambda p: p.keep("token", ""), "credentials", "the token is empty", "store the token", True),
+    "a token that ran out": (
+        lambda p: p.keep("token", jwt(1_700_000_000)),
+        "credentials",
+        "the token ran out at 2023-11-14 22:13Z",
+        "mend what feeds it",
+        True,
+    ),
+    "a secret outside ASCII": (
+        lambda p: p.keep("secret", SECRET + "é"),
+        "credentials",
+        "outside ASCII",
+        "store the key itself",
+        True,
+    ),
+    "a client id with a colon": (
+        lambda p: p.keep("id", f"a:{SECRET}"),
+        "credentials",
+        "holds a colon",
+        "store the client id",
+        True,
+    ),
+    "minting": (lambda p: p.only(**p.client(token="mint")), "credentials", "not on record", "hold a token", True),
+    "a partner's client without organization": (
+        lambda p: p.only(**{k: v for k, v in p.client(grant="partner").items() if k != "organization"}),
+        "credentials",
+        "serves many customers",
+        "add `organization`",
+        True,
+    ),
+    "a v1 key": (
+        lambda p: p.only(kind="harvest-key", label="Key", key=p.keep("key", SECRET)),
+        "credentials",
+        "1 tenants have a Harvest v1/v2 key",
+        "tenants migration",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_is_wrong_is_found_with_a_next_step(name: str, place: Place) -> None:
+    """That and nothing else, and whose it is; the exit status says that there is something to look at."""
+    spoil, area, message, next_step, of_the_tenant = FOUND[name]
+    spoil(place)
+    status, document = place.look()
+    assert status == 1
+    (finding,) = document["findings"]
+    assert finding["area"] == area
+    assert message in finding["message"]
+    assert next_step in finding["next_step"]
+    assert finding["tenant"] == ("acme" if of_the_tenant else None)
+
+
+def test_settings_that_can_not_be_read_are_no_look(place: Place) -> None:
+    """Exit status 2, and the message names the variable."""
+    place.set("interval", "soon")
+    assert cli.run(["doctor"]) == 2
+    said = place.capsys.readouterr()
+    assert "HARVEST_MONITOR_INTERVAL" in said.err
+    assert said.out == ""
+
+
+def test_commands_are_run_only_when_asked(place: Place) -> None:
+    """Left alone they are counted; run, they are judged as a check would, and what they print is not shown."""
+    place.only(**place.client(token=place.command(f"touch {place.folder}/ran; echo {SECRET} >&2; exit 3")))
+    status, document = place.look()
+    assert (status, document["commands_not_run"], (place.folder / "ran").exists()) == (0, 1, False)
+    status, document = place.look("--run-commands")
+    assert (status, document["commands_not_run"], (place.folder / "ran").exists()) == (1, 0, True)
+    assert "ended with status 3" in document["findings"][0]["message"]
+
+
+def test_people_get_a_table_with_every_next_step(place: Place) -> None:
+    """Area, whose, what and what to do; how many credentials of which kind; and what was not looked at."""
+    place.tenant("globex", **place.client(token="mint"))
+    place.tenant("initech", **place.client(token=place.command("true")))
+    assert cli.run(["doctor"]) == 1
+    said = place.capsys.readouterr()
+    header, row = (line.split("\t") for line in said.out.splitlines())
+    assert header == ["AREA", "TENANT", "CREDENTIAL", "FOUND", "NEXT STEP"]
+    assert row[:3] == ["credentials", "globex", "Gem"]
+    assert row[4].startswith("hold a token where you can")
+    assert "3 × harvest-oauth, custom; 1 × harvest-oauth, minting" in said.err
+    assert "1 commands that give secrets were not run" in said.err
+
+
+def test_keys_of_v1_are_no_finding_while_v1_lives(place: Place) -> None:
+    """Up to 31 August 2026; from then on each tenant counts once, and one with a v3 credential beside is told apart."""
+    key = {"kind": "harvest-key", "label": "Key", "key": "env:KEY"}
+    place.only(**key)
+    place.rows.append({"id": "globex", "name": "G", "credentials": [key, place.client()]})
+    (place.folder / "tenants.yaml").write_text(json.dumps({"tenants": place.rows}))
+    file = tenants.read(place.folder / "tenants.yaml")
+    roster = draw_up(file, Shelf(load("gem")), WriteProbes.OFF)
+    assert list(diagnosis.of_keys(roster, RETIRED_AFTER - timedelta(seconds=1))) == []
+    for moment in (RETIRED_AFTER, START):
+        (finding,) = diagnosis.of_keys(roster, moment)
+        assert finding.message.startswith("2 tenants have a Harvest v1/v2 key")
+        assert "; 1 of them have no v3 credential" in finding.message
