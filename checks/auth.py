@@ -18,6 +18,7 @@ from checks.credential import Secret, Token
 from checks.errors import CredentialError
 
 CLAIMS = "https://auth.greenhouse.io/claims"
+UNREADABLE = "?"
 CLOCKS_DIFFER = timedelta(minutes=5)
 _SCOPE = re.compile(r"[\x21-\x7e]{1,120}")
 _TIMESTAMPS = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds; what lies outside is no moment
@@ -167,7 +168,7 @@ def _introspection(document: Mapping[str, Any]) -> Introspection:
         client_id=_text(document.get("client_id")),
         scopes=_scopes(document.get("scope", document.get("scopes"))),
         organization=next(filter(None, map(_organization, sources)), None),
-        role=next(filter(None, (_text(source.get("user_role")) for source in sources)), None),
+        role=next((_role(source["user_role"]) for source in sources if "user_role" in source), None),
         role_told=role_told,
         names_none=document.get("scope", document.get("scopes")) in ("", []),
         expires_at=next(filter(None, (_moment(document.get(name)) for name in ("exp", "expires_at"))), None),
@@ -191,6 +192,11 @@ def _scopes(value: object) -> frozenset[str] | None:
     found = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
     scopes = frozenset(one for one in found if isinstance(one, str) and _SCOPE.fullmatch(one))
     return scopes or None
+
+
+def _role(value: object) -> str | None:
+    """Only null says that there is no user; what can not be read as a role's name is one that is not known."""
+    return None if value is None else _text(value) or UNREADABLE
 
 
 def _organization(source: Mapping[str, Any]) -> str | None:

@@ -31,7 +31,7 @@ def settles(first: CheckReport, second: CheckReport) -> bool:
 
 def together(first: CheckReport, second: CheckReport) -> CheckReport:
     """Both looks as one report. A full second look stands for itself; a partial one decides on the suspects only."""
-    merged = second
+    merged = _unforgotten(first, second)
     if _shared(first, second):
         merged = first
     elif second.partial:
@@ -46,12 +46,22 @@ def together(first: CheckReport, second: CheckReport) -> CheckReport:
     )
 
 
+def _unforgotten(first: CheckReport, second: CheckReport) -> CheckReport:
+    """A full second look that can not tell what the first saw missing leaves it open, and takes nothing back."""
+    if second.state is not CredentialState.OK:
+        return second
+    suspects = {finding.permission_id for finding in first.missing}
+    findings = tuple(_decided(f, Verdict.NOT_CHECKABLE) if f.permission_id in suspects else f for f in second.findings)
+    excess = second.excess if second.excess_is_whole or not first.excess_is_whole else first.excess
+    return replace(second, findings=findings, excess=excess)
+
+
 def _shared(first: CheckReport, second: CheckReport) -> bool:
     """Blocked, and then checks paused because of the trouble of many: that they share it confirms it."""
     return first.state is CredentialState.BLOCKED and second.paused
 
 
-def _decided(finding: Finding) -> Finding:
-    if finding.verdict is not Verdict.UNDECIDED:
+def _decided(finding: Finding, *open_too: Verdict) -> Finding:
+    if finding.verdict not in (Verdict.UNDECIDED, *open_too):
         return finding
-    return replace(finding, rule=Rule.UNCONFIRMED.number, reason="unconfirmed")
+    return replace(finding, verdict=Verdict.UNDECIDED, rule=Rule.UNCONFIRMED.number, reason="unconfirmed")

@@ -86,6 +86,11 @@ class OAuthClient:
     sub: str | None = None
     organization: str | None = None
 
+    @property
+    def needs_introspection(self) -> bool:
+        """Nothing else tells that a token that was handed to us is this customer's, where that was asked for."""
+        return self.token is not None and self.organization is not None
+
 
 def fingerprint(credential: Secret | OAuthClient, installation_key: bytes) -> str:
     """What a credential is known by in records: HMAC-SHA-256 under the installation's own key, 16 hex digits.

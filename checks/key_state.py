@@ -33,6 +33,7 @@ DETAILS = {
     "token_stale": "the token we were given has run out: mend what feeds it",
     "token_inactive": "the token we were given is not active, revoked or replaced: hand over the newest one",
     "token_refused": "Harvest v3 does not accept the token, run out or revoked: hand over the newest one",
+    "organization_untold": "nothing tells whose token we were given, so nothing was read with it",
     "token_source": "the command that gives the token failed: see the log",
     "deadline": "the time for the check ran out before the first usable answer",
     "paused": "checks paused because many tenants were in trouble at once: nothing is known of this one",

@@ -14,13 +14,17 @@ from checks.auth import CLOCKS_DIFFER, AuthAnswer, AuthKind, Introspection, expi
 from checks.credential import CredentialState, OAuthClient
 from checks.manifest import Permission
 from checks.report import Verdict
-from checks.scopes import scope
+from checks.scopes import known, scope
 
 
 class ScopeRule(Enum):
     """Number, verdict and the rule in one sentence; docs/verdicts.md carries the same table."""
 
-    GRANTED = ("S1", Verdict.GRANTED, "The token carries every scope of the permission, and a list was read with it.")
+    GRANTED = (
+        "S1",
+        Verdict.GRANTED,
+        "The token carries every scope of the permission, and a list was read with it, if it may read any.",
+    )
     MISSING = ("S2", Verdict.MISSING, "The token's scopes are named, and one of the permission's is not among them.")
     GRANTED_LIST = ("S3", Verdict.GRANTED, "Without introspection: the scope's list is answered 200 with a JSON array.")
     MISSING_LIST = (
@@ -108,8 +112,9 @@ class Seen:
 
     @property
     def scopes(self) -> frozenset[str] | None:
-        """What the token carries, where introspection tells."""
-        return self.introspection.scopes if self.introspection else None
+        """What the token carries, where introspection tells by Greenhouse's names; words of its own tell nothing."""
+        told = self.introspection.scopes if self.introspection else None
+        return told if told and not told.isdisjoint(known()) else None
 
     def some(self, *kinds: AnswerKind) -> bool:
         return any(answer.kind in kinds for answer in self.answers.values())
@@ -128,9 +133,19 @@ def settled_by_auth(seen: Seen, client: OAuthClient, now: datetime) -> tuple[Cre
         return _FROM_AUTH[seen.minted.kind]
     if seen.told is None:
         return None
-    if seen.introspection is not None:
-        return _of_introspection(seen.introspection, client, now)
-    return None if seen.told.kind in WITHOUT_INTROSPECTION else _FROM_AUTH[seen.told.kind]
+    if seen.introspection is not None and (found := _of_introspection(seen.introspection, client, now)):
+        return found
+    if seen.introspection is None and (seen.told.kind not in WITHOUT_INTROSPECTION or _may_be_foreign(seen, client)):
+        return _FROM_AUTH[seen.told.kind]
+    if seen.scopes is None and _may_be_foreign(seen, client):
+        return CredentialState.UNREACHABLE, "organization_untold"
+    return None
+
+
+def _may_be_foreign(seen: Seen, client: OAuthClient) -> bool:
+    """Nothing has confirmed that a token that was handed to us is this customer's, and somebody asked for that."""
+    told = seen.introspection.organization if seen.introspection else None
+    return client.needs_introspection and told is None
 
 
 def _of_introspection(told: Introspection, client: OAuthClient, now: datetime) -> tuple[CredentialState, str] | None:
@@ -172,7 +187,7 @@ def _only_refused(seen: Seen) -> bool:
 
 def doubt(seen: Seen, client: OAuthClient) -> str | None:
     """Why what introspection says is not to be taken at its word, if it is not: a key of verdict.REASONS."""
-    if client.organization and seen.introspection is not None and seen.introspection.organization is None:
+    if _may_be_foreign(seen, client):
         return "organization_untold"
     if seen.some(AnswerKind.FORBIDDEN) and judge_role(seen, None).rule is ScopeRule.OTHER_ROLE:
         return "other_role"
@@ -224,8 +239,8 @@ def judge_role(seen: Seen, doubted: str | None) -> ScopeJudgement:
         return ScopeJudgement(ScopeRule.ROLE_UNTOLD, "role_untold")
     if doubted not in (None, "stale_token", "other_role"):
         return ScopeJudgement(ScopeRule.DOUBTED, doubted or "")
-    role = "".join(c for c in (told.role or _SITE_ADMIN).casefold() if c.isalnum())
-    if role == _SITE_ADMIN:
+    role = None if told.role is None else "".join(c for c in told.role.casefold() if c.isalnum())
+    if role in (None, _SITE_ADMIN):
         return ScopeJudgement(ScopeRule.SITE_ADMIN, "site_admin")
     if role in _OTHER_ROLES:
         return ScopeJudgement(ScopeRule.OTHER_ROLE, "other_role")

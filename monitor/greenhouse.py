@@ -19,7 +19,7 @@ from checks.inquiry import Inquiry, Observer, TokenInquiry
 from checks.key_state import SETTLES_NOTHING
 from checks.question import Question
 from checks.report import CheckReport
-from checks.token_gate import TokenGate
+from checks.token_gate import INTROSPECT, TokenGate
 from monitor.breaker.keeper import Breaker
 from monitor.breaker.machine import Limits, Ticket
 from monitor.clock import elapsed, utc_now
@@ -111,8 +111,10 @@ class Greenhouse:
 
     async def _check_client(self, client: OAuthClient, question: Question, ticket: Ticket) -> CheckReport:
         time = Time(self._now, self._clock, self._manners.deadline_seconds, partial(self._breaker.stops, ticket))
+        hearing = self._hearing(ticket)
+        observer = hearing if client.needs_introspection else _HearingLists(hearing)
         async with self._token_wire.line() as line:
-            inquiry = TokenInquiry(line, client, pace=self._own_pace, total=self._total, observer=self._hearing(ticket))
+            inquiry = TokenInquiry(line, client, pace=self._own_pace, total=self._total, observer=observer)
             return await harvest_oauth.check(inquiry, client, question, time)
 
     @property
@@ -188,6 +190,22 @@ class _Hearing:
 
     def waited(self, reason: str, seconds: float) -> None:
         self.observer.waited(reason, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _HearingLists:
+    """As `_Hearing`, where lists can stand in for the introspection: that it fails is no trouble yet."""
+
+    hearing: _Hearing
+
+    def request(self, entry: Entry, answer: Answer) -> None:
+        if entry is INTROSPECT:
+            self.hearing.observer.request(entry, answer)
+        else:
+            self.hearing.request(entry, answer)
+
+    def waited(self, reason: str, seconds: float) -> None:
+        self.hearing.waited(reason, seconds)
 
 
 class _OncePerInterval:

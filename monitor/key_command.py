@@ -1,6 +1,7 @@
 """A program of the operator that gives a secret: `command:/path ARGUMENT…`, without a shell, bounded in all it does."""
 
 import asyncio
+import errno
 import os
 import re
 import signal
@@ -14,12 +15,18 @@ TENANT = "{tenant}"
 TENANT_VARIABLE = "HARVEST_MONITOR_TENANT"
 _MOST_OUTPUT = 16 * 1024
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+_SECRET = re.compile(r"[0-9A-Fa-f]{20,}(-[0-9]+)?|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+")
 _SHAPE = re.compile(r"/[\x21-\x7e]+( [\x21-\x7e]+)*")
 
 
 def is_command(rest: str) -> bool:
-    """An absolute path, and arguments with one blank between them; nothing in it is quoted or expanded."""
-    return bool(_SHAPE.fullmatch(rest)) and len(rest) <= 1000
+    """An absolute path, and arguments with one blank between them; nothing in it is quoted or expanded.
+
+    What looks like a key or a token is no argument: it would stand in the database and in the list of processes.
+    """
+    shaped = bool(_SHAPE.fullmatch(rest)) and len(rest) <= 1000
+    return shaped and not any(_SECRET.fullmatch(part) for part in rest.split(" "))
 
 
 async def output_of(reference: str, tenant_id: str, environ: Mapping[str, str], timeout_seconds: float) -> str:
@@ -60,6 +67,8 @@ async def _started(reference: str, arguments: list[str], surroundings: dict[str,
             *arguments, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=surroundings, cwd="/", start_new_session=True
         )
     except OSError as problem:
+        if problem.errno in _PASSING:
+            raise SourceFailed(f"{reference}: the command could not be started just now ({problem.strerror})") from None
         raise UnresolvedReference(
             f"{reference}: the command can not be started ({problem.strerror}): correct the path, or let the "
             "service's user run it"

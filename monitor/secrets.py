@@ -40,7 +40,7 @@ def check_credential_reference(reference: str) -> None:
     elif not key_command.is_command(rest):
         raise ConfigurationError(
             "command: takes the absolute path of a program and its arguments, with one blank between them and without "
-            "quotes, such as command:/usr/local/bin/token {tenant}"
+            "quotes, such as command:/usr/local/bin/token {tenant}, and none of them a secret"
         )
 
 

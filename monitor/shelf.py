@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from checks.errors import ManifestError
-from checks.manifest import Manifest, Permission, load
+from checks.manifest import Manifest, load
 
 
 class Shelf:
@@ -28,17 +28,16 @@ class Shelf:
     @property
     def impacts(self) -> dict[str, str]:
         """What stops without a permission, by its id, of every manifest read so far."""
-        return {p.id: p.impact for p in self._permissions if p.impact}
+        return {p.id: p.impact for manifest in self._read_so_far for p in manifest.permissions if p.impact}
 
     @property
-    def scopes(self) -> dict[str, tuple[str, ...]]:
-        """What carries a permission on Harvest v3, by its id, of the same manifests."""
-        return {p.id: p.scopes for p in self._permissions}
+    def scopes(self) -> dict[tuple[str | None, str | None], tuple[str, ...]]:
+        """What carries a permission on Harvest v3, by the digest of its manifest and its id, of the same manifests."""
+        return {(manifest.digest, p.id): p.scopes for manifest in self._read_so_far for p in manifest.permissions}
 
     @property
-    def _permissions(self) -> list[Permission]:
-        read = [self._default, *(m for m in self._known.values() if isinstance(m, Manifest))]
-        return [permission for manifest in read for permission in manifest.permissions]
+    def _read_so_far(self) -> list[Manifest]:
+        return [self._default, *(m for m in self._known.values() if isinstance(m, Manifest))]
 
     def _try(self, name: str) -> Manifest | ManifestError:
         try:

@@ -12,6 +12,7 @@ from checks.errors import CredentialError, ManifestError
 from checks.manifest import Manifest
 from checks.question import Question, unfetched, untried
 from checks.report import CheckReport
+from checks.scope_verdict import ROLE_ID
 from monitor.drift import Policy
 from monitor.errors import ConfigurationError, SourceFailed, StoreError
 from monitor.greenhouse import Greenhouse
@@ -150,4 +151,5 @@ def _question(claim: Claim, manifest: Manifest, mark: str) -> Question:
 def _declined(claim: Claim, manifest: Manifest) -> frozenset[str]:
     """Ids of what the customer declined; rows name a permission by id or label, of whichever manifest of theirs."""
     wanted = frozenset(claim.declined)
-    return frozenset(p.id for p in manifest.permissions if p.id in wanted or p.label in wanted)
+    named = frozenset(p.id for p in manifest.permissions if p.id in wanted or p.label in wanted)
+    return named | wanted & {ROLE_ID}

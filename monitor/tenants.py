@@ -20,6 +20,7 @@ from checks.credential import CredentialKind
 from checks.document import Document
 from checks.errors import DocumentError, ManifestError
 from checks.manifest import Manifest
+from checks.scope_verdict import ROLE_ID
 from monitor.addresses import has_control_characters, mail_address
 from monitor.errors import ConfigurationError
 from monitor.secrets import check_credential_reference
@@ -154,11 +155,14 @@ def declined_ids(tenant: TenantConfig, manifest: Manifest) -> frozenset[str]:
 
 def ids_of(permissions: Iterable[str], manifest: Manifest) -> frozenset[str]:
     """The ids of permissions that are named by id or label; what this manifest does not know is left out."""
-    return frozenset(manifest.permission(name).id for name in permissions if not _unknown(name, [manifest]))
+    known = [name for name in permissions if not _unknown(name, [manifest])]
+    return frozenset(ROLE_ID if name == ROLE_ID else manifest.permission(name).id for name in known)
 
 
 def _unknown(permission: str, manifests: Sequence[Manifest]) -> list[str]:
     """Why no manifest has this permission, in the words of the last; empty where one has it."""
+    if permission == ROLE_ID:
+        return []
     reason = ""
     for manifest in manifests:
         try:

@@ -11,6 +11,8 @@ from datetime import datetime
 from checks.report import Finding, Verdict
 from monitor.drift.facts import CredentialStanding, Event, EventKind, PermissionStanding
 
+_NEVER_TOLD = frozenset({"no_scope", "no_endpoint"})
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -103,7 +105,12 @@ def _kind_of_absence(was: PermissionStanding) -> EventKind:
 
 
 def _left_open(was: PermissionStanding, finding: Finding, look: Look) -> PermissionStanding:
-    """Only the first reason of an open stretch is kept, so that a reason that keeps changing is not a row each time."""
+    """Only the first reason of an open stretch is kept, so that a reason that keeps changing is not a row each time.
+
+    What the manifest has nothing to ask for any more is forgotten like what left it: its absence could never end.
+    """
+    if finding.reason in _NEVER_TOLD and (was.missing or was.suspect or was.carried):
+        was = PermissionStanding(was.group, was.label)
     standing = _leaving_granted(was, look)
     if was.suspect:
         standing = replace(standing, suspect_looks=was.suspect_looks + 1)

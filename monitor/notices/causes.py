@@ -45,6 +45,7 @@ class OpenCause:
     seen_before: datetime | None
     first_seen: datetime | None
     at: datetime
+    manifest_digest: str | None = None
     held_in: int | None = None
     told_by: int | None = None
 

@@ -10,7 +10,7 @@ from monitor.notices.at_once import tell_of_template
 from monitor.notices.causes import OpenCause
 from monitor.notices.compose import Composition, Draft, compose
 from monitor.notices.failed import tell_of_failed
-from monitor.notices.letters import Background
+from monitor.notices.letters import Background, Scopes
 from monitor.notices.notice import Status, message_id
 from monitor.notices.partners import in_question
 from monitor.notices.policy import Policy
@@ -28,7 +28,7 @@ class _Overtaken(Exception):
 
 
 class Composer:
-    """`impacts` are the manifests' sentences on what fails without a permission, `scopes` what carries it, by its id.
+    """`impacts` are the manifests' sentences on what fails without a permission, `scopes` what carries it.
 
     `manifests` tell which scopes to ask for where a key is retired.
     """
@@ -39,7 +39,7 @@ class Composer:
         policy: Policy,
         renderer: Renderer,
         impacts: Mapping[str, str] | None = None,
-        scopes: Mapping[str, tuple[str, ...]] | None = None,
+        scopes: Scopes | None = None,
         manifests: Manifests = no_manifest,
     ) -> None:
         self._db = db

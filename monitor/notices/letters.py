@@ -35,6 +35,9 @@ _CAPTIONS: Mapping[EventKind, tuple[str | None, str]] = {
 
 Member = TypeVar("Member")
 
+Scopes = Mapping[tuple[str | None, str | None], tuple[str, ...]]
+"""The scopes that carry a permission, by the digest of a manifest and an id in it."""
+
 Window = tuple[tuple[str, str], ...]
 """Caption and moment, in the order of time."""
 
@@ -105,9 +108,15 @@ class Listing:
 
     @property
     def scopes(self) -> tuple[ScopeGroup, ...]:
-        """What there is to tick on Harvest v3, as Greenhouse's screen groups it."""
+        """What there is to tick on Harvest v3, as Greenhouse's screen groups it; labels where no scope is known."""
         names = [name for permission in self.permissions for name in permission.scopes]
-        return tuple(ScopeGroup(group, tuple(one.title for one in of_one)) for group, of_one in grouped(names).items())
+        known = [ScopeGroup(group, tuple(one.title for one in of_one)) for group, of_one in grouped(names).items()]
+        rest = [
+            ScopeGroup(group.name, labels)
+            for group in self.groups
+            if (labels := tuple(p.label for p in group.permissions if not p.scopes and not p.is_role))
+        ]
+        return (*known, *rest)
 
     @property
     def scope_count(self) -> int:
@@ -324,12 +333,12 @@ class StillMissing:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What a mail may add to its causes: by permission its impact and its scopes, and what is missing since earlier."""
+    """What a mail may add to its causes: impact and scopes of a permission, what is missing since earlier."""
 
     impacts: Mapping[str, str] = field(default_factory=dict)
     still_missing: tuple[StillMissing, ...] = ()
-    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    partners: Partners = field(default_factory=Partners)
+    scopes: Scopes = field(default_factory=dict)
+    partners: Partners = field(default_factory=dict)
 
 
 def credential_news(causes: Iterable[OpenCause], background: Background) -> tuple[CredentialNews, ...]:
@@ -377,7 +386,7 @@ def _permission(cause: OpenCause, background: Background, window: Window) -> Per
         likely="likely" in (cause.mapping, cause.detail if cause.kind in EXCESS else None),
         window=window,
         impact=clean(background.impacts.get(cause.permission_id or "", "")),
-        scopes=background.scopes.get(cause.permission_id or "", ()) if is_v3 else (),
+        scopes=background.scopes.get((cause.manifest_digest, cause.permission_id), ()) if is_v3 else (),
         is_role=cause.permission_id == ROLE_ID,
     )
 

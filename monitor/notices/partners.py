@@ -6,9 +6,10 @@ tenant lacks and another still has is a matter of that customer; what all of the
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from checks.scope_verdict import ROLE_ID
 from monitor.drift import EventKind
 from monitor.incidents import Audience
 from monitor.notices.causes import OpenCause
@@ -18,19 +19,23 @@ PARTNER = "partner"
 
 
 @dataclass(frozen=True, slots=True)
-class Holders:
-    """Partner credentials that have a permission, as last seen, and when the latest of them was looked at in full."""
+class Holding:
+    """Of the partner credentials that work and were judged on a permission: how many, how many have it.
 
-    number: int
-    looked_at: datetime
+    `looked_at` is when the latest of those that have it was looked at in full.
+    """
+
+    judged: int
+    holders: int
+    looked_at: datetime | None
+
+    @property
+    def is_lost_to_all(self) -> bool:
+        return self.judged > 1 and self.holders == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Partners:
-    """How many partner credentials work, and who of them holds what, by permission; no entry where nobody does."""
-
-    credentials: int = 0
-    holders: Mapping[str, Holders] = field(default_factory=dict)
+Partners = Mapping[str, Holding]
+"""By permission; only of those that are in question."""
 
 
 def in_question(causes: Iterable[OpenCause]) -> frozenset[str]:
@@ -42,24 +47,30 @@ def sorted_out(causes: Iterable[OpenCause], partners: Partners, policy: Policy, 
     """The causes that can be told by now; what is the vendor's matter is the operator's to hear."""
     found = []
     for cause in causes:
-        if not _may_be_shared(cause) or partners.credentials < 2:
-            found.append(cause)
-        elif (holders := partners.holders.get(cause.permission_id or "")) is None:
+        holding = partners.get(cause.permission_id or "") if _may_be_shared(cause) else None
+        if holding is not None and holding.is_lost_to_all:
             found.append(replace(cause, audience=Audience.OPERATOR))
-        elif holders.looked_at > (cause.first_seen or cause.at) or _has_waited(cause, policy, now):
+        elif holding is None or _is_told_apart(cause, holding) or _has_waited(cause, policy, now):
             found.append(cause)
     return found
 
 
 def shared(causes: Iterable[OpenCause], partners: Partners) -> tuple[str, ...]:
     """Labels of what every partner credential lacks by now, of these causes."""
-    lost = [cause for cause in causes if cause.kind is EventKind.LOST and cause.credential_grant == PARTNER]
-    labels = [cause.permission_label or "" for cause in lost if cause.permission_id not in partners.holders]
-    return tuple(dict.fromkeys(labels)) if partners.credentials > 1 else ()
+    gone = {name for name, holding in partners.items() if holding.is_lost_to_all}
+    lost = [c for c in causes if c.kind is EventKind.LOST and c.credential_grant == PARTNER and c.permission_id in gone]
+    return tuple(dict.fromkeys(cause.permission_label or "" for cause in lost))
+
+
+def _is_told_apart(cause: OpenCause, holding: Holding) -> bool:
+    """There is nobody to compare with, or somebody was seen to have it since."""
+    seen_since = holding.looked_at is not None and holding.looked_at > (cause.first_seen or cause.at)
+    return holding.judged < 2 or seen_since
 
 
 def _may_be_shared(cause: OpenCause) -> bool:
-    lost = cause.kind is EventKind.LOST and cause.held_in is None
+    """The role is not: each customer connects by somebody of theirs."""
+    lost = cause.kind is EventKind.LOST and cause.held_in is None and cause.permission_id != ROLE_ID
     return lost and cause.audience is Audience.CSM and cause.credential_grant == PARTNER
 
 

@@ -143,6 +143,9 @@ def _asked_for_scopes(credential: CredentialNews, lost: Listing) -> Iterator[str
 
 
 def _why(credential: CredentialNews) -> str:
+    failed = credential.turn("credential_failed")
+    if failed and failed.detail == "no_scopes":
+        return "It has no scopes at all any more: none is ticked under Manage scopes."
     if credential.kind == "harvest-key":
         return "It was revoked, or retired by Greenhouse."
     return "It was revoked, or its secret was changed."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
@@ -14,7 +14,7 @@ from monitor.incidents import Audience
 from monitor.notices.causes import ENDS, OpenCause
 from monitor.notices.letters import StillMissing
 from monitor.notices.notice import Outgoing, Status
-from monitor.notices.partners import PARTNER, Holders, Partners
+from monitor.notices.partners import PARTNER, Holding
 from monitor.store.tables import (
     CAUSE,
     CREDENTIAL,
@@ -63,6 +63,7 @@ async def open_causes(conn: AsyncConnection) -> list[OpenCause]:
             *CAUSE.c["id", "event_id", "audience", "brake_key", "created_at"],
             *DRIFT_EVENT.c["kind", "tenant_id", "credential_id", "permission_id", "permission_group"],
             *DRIFT_EVENT.c["permission_label", "mapping", "state", "detail", "seen_before", "first_seen", "at"],
+            DRIFT_EVENT.c.manifest_digest,
             TENANT.c.name.label("tenant_name"),
             *TENANT.c["csm_name", "csm_email"],
             TENANT.c.removed_at.is_not(None).label("removed"),
@@ -82,14 +83,15 @@ async def open_causes(conn: AsyncConnection) -> list[OpenCause]:
     return [_open_cause(row, told) for row in rows]
 
 
-_Subject = tuple[str, int, str | None]
-"""Audience, credential, permission."""
+_Subject = tuple[int, str | None]
+"""Credential, permission."""
 
 
 class _Told(NamedTuple):
-    """An event, the notice that told it unless that was dropped, and to whom."""
+    """An event, for whom it was, the notice that told it unless that was dropped, and who had that."""
 
     event: int
+    audience: str
     notice: int | None
     reader: str
 
@@ -100,10 +102,10 @@ async def _told_before(conn: AsyncConnection, tenants: Collection[str]) -> dict[
     for portion in _portions(tenants):
         statement = (
             select(
-                CAUSE.c.audience,
                 DRIFT_EVENT.c.credential_id,
                 DRIFT_EVENT.c.permission_id,
                 DRIFT_EVENT.c.id,
+                CAUSE.c.audience,
                 case((NOTICE.c.status != Status.DROPPED, NOTICE.c.id)),
                 func.coalesce(NOTICE.c.audience, CAUSE.c.audience),
             )
@@ -112,8 +114,8 @@ async def _told_before(conn: AsyncConnection, tenants: Collection[str]) -> dict[
             .where(DRIFT_EVENT.c.tenant_id.in_(portion))
             .order_by(DRIFT_EVENT.c.id)
         )
-        for audience, credential, permission, *before in await conn.execute(statement):
-            told.setdefault((audience, credential, permission), []).append(_Told(*before))
+        for credential, permission, *before in await conn.execute(statement):
+            told.setdefault((credential, permission), []).append(_Told(*before))
     return told
 
 
@@ -123,12 +125,22 @@ def _open_cause(row: RowMapping, told: dict[_Subject, list[_Told]]) -> OpenCause
     oauth = facts.pop("oauth")
     facts["credential_grant"] = oauth["grant"] if oauth else None
     if row["kind"] in ENDS:
-        subject = (row["audience"], row["credential_id"], row["permission_id"])
-        before = [each for each in told[subject] if each.event < row["event_id"]]
-        if before and before[-1].notice is not None:
-            facts["told_by"] = before[-1].notice
-            facts["audience"] = Audience(before[-1].reader)  # who heard of the beginning hears of the end
+        beginning = _beginning(row, told[row["credential_id"], row["permission_id"]])
+        if beginning is not None:
+            facts["told_by"], facts["audience"] = beginning.notice, Audience(beginning.reader)
     return OpenCause(**facts)
+
+
+def _beginning(end: RowMapping, told: list[_Told]) -> _Told | None:
+    """What an end puts an end to: who heard of it, or is to, hears of the end, whoever hears of such things by now.
+
+    Where an end is for both readers, each has a beginning of their own.
+    """
+    for_both = len({each.audience for each in told if each.event == end["event_id"]}) > 1
+    before = [each for each in told if each.event < end["event_id"]]
+    if for_both:
+        before = [each for each in before if each.audience == end["audience"]]
+    return before[-1] if before else None
 
 
 async def active_tenants(conn: AsyncConnection) -> int:
@@ -136,26 +148,27 @@ async def active_tenants(conn: AsyncConnection) -> int:
     return int((await conn.execute(statement)).scalar_one())
 
 
-async def partners(conn: AsyncConnection, permissions: Collection[str]) -> Partners:
+async def partners(conn: AsyncConnection, permissions: Collection[str]) -> dict[str, Holding]:
     """Who holds which of these permissions, of the credentials of a partner's client that work."""
-    if not permissions:
-        return Partners()
-    ours = (
-        CREDENTIAL.c.removed_at.is_(None),
-        CREDENTIAL.c.state == CredentialState.OK,
-        CREDENTIAL.c.last_full_at.is_not(None),
-        CREDENTIAL.c.oauth["grant"].as_string() == PARTNER,
-    )
-    number = (await conn.execute(select(func.count()).select_from(CREDENTIAL).where(*ours))).scalar_one()
     state = PERMISSION_STATE.c
-    held = (
-        select(state.permission_id, func.count(), func.max(CREDENTIAL.c.last_full_at, type_=UTCDateTime()))
+    granted = and_(state.verdict == "granted", state.suspect_since.is_(None), state.undecided_since.is_(None))
+    looked_at = func.max(case((granted, CREDENTIAL.c.last_full_at)), type_=UTCDateTime())
+    statement = (
+        select(state.permission_id, func.count(), func.count().filter(state.verdict == "granted"), looked_at)
         .join_from(PERMISSION_STATE, CREDENTIAL, CREDENTIAL.c.id == state.credential_id)
-        .where(*ours, state.permission_id.in_(permissions))
-        .where(state.verdict == "granted", state.suspect_since.is_(None))
+        .where(
+            CREDENTIAL.c.removed_at.is_(None),
+            CREDENTIAL.c.state == CredentialState.OK,
+            CREDENTIAL.c.oauth["grant"].as_string() == PARTNER,
+            state.verdict.is_not(None),
+        )
         .group_by(state.permission_id)
     )
-    return Partners(number, {name: Holders(*facts) for name, *facts in await conn.execute(held)})
+    found: dict[str, Holding] = {}
+    for portion in _portions(permissions):
+        asked = await conn.execute(statement.where(state.permission_id.in_(portion)))
+        found.update({name: Holding(*facts) for name, *facts in asked})
+    return found
 
 
 async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:

@@ -124,6 +124,16 @@ def after_introspection(turn: Callable[[Case], object]) -> Callable[[Case], None
     return lambda case: case.sandbox.after.update({"/introspect": lambda: turn(case)})
 
 
+def anybodys(spoil: Callable[[Case], object]) -> Callable[[Case], None]:
+    """The same, where the tenants file does not say whose token it must be."""
+
+    def spoil_for_anybody(case: Case) -> None:
+        del case.credential["organization"]
+        spoil(case)
+
+    return spoil_for_anybody
+
+
 def no_auth_server(case: Case) -> None:
     case.settings["AUTH_URL"] = "http://127.0.0.1:1"
 
@@ -200,18 +210,26 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         ("ok", "", "undecided", 3),
         "ask again with a fresh one",
     ),
-    "introspection in HTML": (introspection_fault(kind="html"), ("ok", "", "compliant", 0), "unchecked"),
-    "introspection broken": (introspection_fault(kind="status", status=500), ("ok", "", "compliant", 0), "unchecked"),
-    "introspection refused": (introspection_fault(kind="status", status=403), ("ok", "", "compliant", 0), "unchecked"),
-    "introspection cut off": (introspection_fault(kind="truncated"), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection in HTML": (anybodys(introspection_fault(kind="html")), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection broken": (
+        anybodys(introspection_fault(kind="status", status=500)),
+        ("ok", "", "compliant", 0),
+        "unchecked",
+    ),
+    "introspection refused": (
+        anybodys(introspection_fault(kind="status", status=403)),
+        ("ok", "", "compliant", 0),
+        "unchecked",
+    ),
+    "introspection cut off": (anybodys(introspection_fault(kind="truncated")), ("ok", "", "compliant", 0), "unchecked"),
     "introspection that says nothing": (
-        introspection_fault(kind="wrong_json", text="{}"),
+        anybodys(introspection_fault(kind="wrong_json", text="{}")),
         ("ok", "", "compliant", 0),
         "unchecked",
     ),
     "introspection without scopes": (told(scope=None), ("ok", "", "compliant", 0), "unchecked"),
     "introspection with fields nobody knows": (told(**UNKNOWN), ("ok", "", "compliant", 0), "unchecked"),
-    "introspection with 200,000 scopes": (told(scope=MANY), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection with 200,000 scopes": (anybodys(told(scope=MANY)), ("ok", "", "compliant", 0), "unchecked"),
     "introspection in odd spacing": (
         lambda c: c.sandbox.change(ACCOUNT, introspected_scope="odd_spacing"),
         ("ok", "", "compliant", 0),
@@ -282,7 +300,22 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         ("unreachable", "no_usable_answer", "failed", 3),
         "none that the API gives",
     ),
-    "auth server out of reach": (no_auth_server, ("ok", "", "compliant", 0), "unchecked"),
+    "auth server out of reach": (anybodys(no_auth_server), ("ok", "", "compliant", 0), "unchecked"),
+    "auth server out of reach, and whose token it must be is known": (
+        no_auth_server,
+        ("unreachable", "no_connection", "failed", 3),
+        "no connection",
+    ),
+    "introspection in HTML, and whose token it must be is known": (
+        introspection_fault(kind="html"),
+        ("unreachable", "no_usable_answer", "failed", 3),
+        "none that the API gives",
+    ),
+    "introspection without scopes and organization": (
+        told(scope=None, organization=None),
+        ("unreachable", "organization_untold", "failed", 3),
+        "nothing tells whose token",
+    ),
     "auth server out of reach, and a new token wanted": (
         no_auth_server_to_mint,
         ("unreachable", "no_connection", "failed", 3),

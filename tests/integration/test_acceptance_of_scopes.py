@@ -7,8 +7,10 @@ import pytest
 from checks.credential import CredentialKind, CredentialState
 from checks.manifest import load
 from checks.report import CheckReport
+from monitor.incidents import Step
 from monitor.notices.composer import Composer
 from monitor.notices.render import Renderer
+from monitor.shelf import Shelf
 from monitor.store.acceptance import accept, is_accepted
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, NOTICE, OPERATOR_ACTION
@@ -106,7 +108,7 @@ async def test_the_mail_says_what_helps_for_the_way_it_was_given(database: Datab
     job = GEM.permission("GET: List jobs")
     for hour, verdict in enumerate("gmm"):
         await check(database, derived(served({job.id: verdict})), T0 + hour * HOUR)
-    scopes = {permission.id: permission.scopes for permission in GEM.permissions}
+    scopes = Shelf(GEM).scopes
     await Composer(database, a_policy(), Renderer(), scopes=scopes).run_once(T0 + 9 * HOUR)
     (notice,) = await rows(database, NOTICE)
     for text in (notice["text"], notice["html"]):
@@ -133,3 +135,70 @@ async def test_what_every_partner_tenant_lacks_is_told_to_the_operator_and_so_is
     told = await rows(database, NOTICE)
     assert [notice["audience"] for notice in told] == ["operator", "operator"]
     assert "Greenhouse's partner support" in told[0]["text"]
+
+
+async def test_a_permission_that_others_were_never_asked_for_is_the_customers_own(database: Database) -> None:
+    """Who was not judged on it, as without the feature, does not lack it."""
+    await sync(database, *(on_v3(name, Grant.PARTNER) for name in ("acme", "globex")))
+    await accepted(database)
+    for hour, verdict in enumerate("gmm"):
+        await check(database, derived(served({"jobs": verdict})), T0 + hour * HOUR)
+        await check(database, derived(served({"offers": "g"})), T0 + hour * HOUR, credential_id=2)
+    await Composer(database, a_policy(), Renderer()).run_once(T0 + 4 * HOUR)
+    assert [notice["audience"] for notice in await rows(database, NOTICE)] == ["csm"]
+
+
+@pytest.mark.parametrize("first", ["csm", "operator"])
+async def test_who_heard_of_a_loss_hears_of_its_end_whatever_was_accepted_since(database: Database, first: str) -> None:
+    """Accepted after the loss, or a new list that nobody has accepted yet: the end goes where the beginning went."""
+    await sync(database, on_v3("acme"))
+    composer = Composer(database, a_policy(), Renderer())
+    if first == "csm":
+        await accepted(database)
+    await lose(database)
+    await composer.run_once(T0 + 4 * HOUR)
+    back = derived(served({"jobs": "g"}))
+    if first == "operator":
+        await accepted(database)
+    else:
+        back = replace(back, manifest_digest="another-list")
+    await check(database, back, T0 + 5 * HOUR)
+    await composer.run_once(T0 + 7 * HOUR)
+    told = await rows(database, NOTICE)
+    assert [notice["audience"] for notice in told] == [first, first]
+    assert "back" in told[1]["text"].lower()
+
+
+async def test_lost_and_back_within_the_settle_time_is_told_to_nobody(database: Database) -> None:
+    """Also where the list was accepted in between."""
+    await sync(database, on_v3("acme"))
+    await lose(database)
+    await accepted(database)
+    await check(database, derived(served({"jobs": "g"})), T0 + 3 * HOUR)
+    await Composer(database, a_policy(), Renderer()).run_once(T0 + 5 * HOUR)
+    assert await rows(database, NOTICE) == []
+
+
+async def test_what_a_manifest_has_no_scope_for_any_more_keeps_no_incident_open(database: Database) -> None:
+    """Its absence could never end."""
+    await sync(database, on_v3("acme"))
+    await lose(database)
+    report = derived(served({"jobs": "n"}))
+    report = replace(report, findings=tuple(replace(f, reason="no_scope") for f in report.findings))
+    recorded = await check(database, report, T0 + 4 * HOUR)
+    assert recorded.incident is Step.RESOLVE
+
+
+async def test_no_scopes_at_all_is_asked_for_in_words_of_its_own(database: Database) -> None:
+    """Nobody is sent to look whether the credential is still there."""
+    await sync(database, on_v3("acme"))
+    await accepted(database)
+    await check(database, derived(served({"jobs": "g"})))
+    for hour in (1, 2):
+        await check(database, replace(derived(failed(CredentialState.INVALID)), detail="no_scopes"), T0 + hour * HOUR)
+    await Composer(database, a_policy(), Renderer()).run_once(T0 + 4 * HOUR)
+    (notice,) = await rows(database, NOTICE)
+    for text in (notice["text"], notice["html"]):
+        assert "no scopes at all" in text
+        assert "Manage scopes" in text
+        assert "revoked" not in text

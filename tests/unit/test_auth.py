@@ -91,6 +91,14 @@ def test_organization_and_role_are_found_nested_or_flat(document: dict[str, obje
     assert (found.organization, found.role, found.role_told) == ("4242", "Job Admin", True)
 
 
+@pytest.mark.parametrize("odd", [{"name": "Basic"}, ["basic"], "", False])
+def test_a_role_that_can_not_be_read_is_none_that_is_known(odd: object) -> None:
+    """Only null says that the token acts for nobody."""
+    found = told(**{CLAIMS: {"user_role": odd}})
+    assert found is not None
+    assert (found.role, found.role_told) == ("?", True)
+
+
 def test_what_is_not_told_is_none() -> None:
     """A token without claims, and one that acts for nobody, are told apart."""
     assert told() == Introspection(active=True)

@@ -9,7 +9,7 @@ from checks.confirmation import second_look, settles, together
 from checks.credential import CredentialState
 from checks.manifest import load
 from checks.question import Question
-from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
+from checks.report import CheckReport, Excess, Outcome, Verdict, WriteAlarm
 from tests.reports import T0, failed, paused, served
 
 QUESTION = Question(load("gem"), remembered=frozenset({"GET /v1/old"}))
@@ -126,3 +126,14 @@ def test_what_both_looks_cost_and_raised_is_in_the_report(partial: bool) -> None
     both = together(first, replace(later, requests=7, duration_seconds=1.0, alarms=(an_alarm("two"),)))
     assert (both.requests, both.duration_seconds, both.started_at) == (47, 10.0, T0)
     assert [alarm.endpoint for alarm in both.alarms] == ["one", "two"]
+
+
+@pytest.mark.parametrize("verdict", ["u", "n"])
+def test_a_full_second_look_that_can_not_tell_leaves_open_what_was_seen_missing(verdict: str) -> None:
+    """As where introspection failed the second time: that is no good news, and takes no excess back either."""
+    excess = (Excess("Hire", "harvest:applications:hire", certain=True),)
+    first = replace(LACKING, excess=excess, excess_is_whole=True)
+    both = together(first, served({"jobs": "n", "offers": verdict, "users": "m"}))
+    assert verdicts(both) == {"jobs": "not_checkable", "offers": "undecided", "users": "missing"}
+    assert {f.reason for f in both.findings if f.permission_id == "offers"} == {"unconfirmed"}
+    assert both.excess == excess

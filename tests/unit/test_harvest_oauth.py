@@ -26,6 +26,7 @@ REQUIRED = frozenset(name for p in GEM.applying_to([]) for name in p.scopes)
 EVERYTHING = frozenset(known())
 HELD = OAuthClient(Secret("client-1"), Secret("secret-1"), Token("token-1"), organization="4242")
 MINTING = replace(HELD, token=None)
+ANYBODYS = replace(HELD, organization=None)
 GEM_QUESTION = Question(GEM)
 
 
@@ -162,7 +163,7 @@ def test_no_verdict_is_ever_wrong(
     """
     question = Question(GEM, frozenset({"eeoc"} if eeoc else ()))
     world = World(scopes, live=scopes - withdrawn, role=role, told=None if kind is None else told(kind))
-    for finding in look(world, replace(HELD, organization=None), question).findings:
+    for finding in look(world, ANYBODYS, question).findings:
         if finding.permission_id == ROLE_ID:
             assert finding.verdict is not Verdict.MISSING or role in ("Job Admin", "Basic")
             assert finding.verdict is not Verdict.GRANTED or role in (None, "Site Admin")
@@ -203,7 +204,13 @@ def test_another_role_is_a_finding_of_its_own(role: str) -> None:
 
 @pytest.mark.parametrize(
     ("role", "verdict"),
-    [("Site Admin", "granted"), ("SITE_ADMIN", "granted"), (None, "granted"), ("Wizard", "undecided")],
+    [
+        ("Site Admin", "granted"),
+        ("SITE_ADMIN", "granted"),
+        (None, "granted"),
+        ("Wizard", "undecided"),
+        ("?", "undecided"),
+    ],
 )
 def test_a_role_is_known_however_it_is_spelled_and_else_left_open(role: str | None, verdict: str) -> None:
     report = look(World(role=role, listed=Answer(AnswerKind.JSON, 200)))
@@ -269,14 +276,14 @@ def test_whose_token_it_is_must_be_told_where_it_was_asked_for() -> None:
     """Doubt about the organization is no verdict; where the tenants file names none, nothing is asked."""
     report = look(World(organization=None))
     assert {f.reason for f in report.findings} == {"organization_untold"}
-    assert look(World(organization=None), replace(HELD, organization=None)).outcome is Outcome.COMPLIANT
+    assert look(World(organization=None), ANYBODYS).outcome is Outcome.COMPLIANT
 
 
 @pytest.mark.parametrize("answer", [told(AuthKind.SERVER_ERROR), told(AuthKind.UNUSABLE), told(AuthKind.TOLD)])
 def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answer: AuthAnswer) -> None:
     """Each list of the manifest's scopes once."""
     world = World(REQUIRED - {"harvest:jobs:list"}, told=answer)
-    report = look(world, replace(HELD, organization=None))
+    report = look(world, ANYBODYS)
     reads = {p.id for p in GEM.applying_to([]) if scope(p.scopes[0]).list}
     by_verdict = {v: {f.permission_id for f in report.findings if f.verdict is v} for v in Verdict}
     assert by_verdict[Verdict.MISSING] == {p.id for p in GEM.permissions if p.scopes == ("harvest:jobs:list",)}
@@ -294,9 +301,31 @@ def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
     assert look(World(REQUIRED, told=named_none)).state is CredentialState.OK
 
 
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [(told(AuthKind.SERVER_ERROR), "server_error"), (told(AuthKind.TOLD), "organization_untold")],
+)
+def test_no_list_is_read_with_a_token_that_may_be_another_customers(answer: AuthAnswer, detail: str) -> None:
+    """Where the tenants file says whose it must be, and nothing has confirmed that. A new token is the client's own."""
+    world = World(told=answer)
+    report = look(world)
+    assert (report.state, report.detail, world.asked) == (CredentialState.UNREACHABLE, detail, ["introspect"])
+    assert missing(report) == set()
+    assert look(World(told=answer), MINTING).state is CredentialState.OK
+
+
+def test_scopes_by_other_names_than_greenhouses_tell_nothing() -> None:
+    """A spelling that is on no record must not make everything missing: the lists decide."""
+    names = frozenset({"openid", "jobs:list"})
+    world = World(told=told(AuthKind.TOLD, scopes=names), scopes=REQUIRED - {"harvest:jobs:list"})
+    report = look(world, ANYBODYS)
+    assert {finding.scopes for finding in report.missing} == {("harvest:jobs:list",)}
+    assert world.requests > 20
+
+
 def test_lists_that_are_all_refused_may_be_a_matter_of_the_role() -> None:
     """Without one that works, 403 is no missing scope."""
-    report = look(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)))
+    report = look(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
     assert missing(report) == set()
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"scope_or_role"}
 
@@ -313,7 +342,7 @@ def test_lists_that_fail_alike_are_not_asked_to_the_end(
     kind: AnswerKind, state: CredentialState, detail: str, requests: int
 ) -> None:
     world = World(told=told(AuthKind.NO_CONNECTION), listed=Answer(kind))
-    report = look(world)
+    report = look(world, ANYBODYS)
     assert (report.state, report.detail, world.requests) == (state, detail, requests)
 
 

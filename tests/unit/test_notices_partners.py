@@ -1,12 +1,14 @@
 """Whose matter it is that a partner's client lacks a scope: told by who else still has it."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from checks.scope_verdict import ROLE_ID
 from monitor.drift import EventKind
 from monitor.incidents import Audience
 from monitor.notices.causes import OpenCause
 from monitor.notices.letters import Background, CsmLetter, DigestLetter
-from monitor.notices.partners import Holders, Partners
+from monitor.notices.partners import Holding, in_question
 from tests.notices import NOW, a_cause, a_policy, composed
 
 HOUR = timedelta(hours=1)
@@ -27,9 +29,8 @@ def lost(tenant: str = "acme", grant: str | None = "partner", created_at: dateti
 
 
 def told(cause: OpenCause, credentials: int, looked_at: datetime | None, now: datetime = NOW) -> list[Audience]:
-    """Who is told, where so many partner credentials work and the latest that still has it was looked at then."""
-    holders = {} if looked_at is None else {JOBS: Holders(1, looked_at)}
-    background = Background(partners=Partners(credentials, holders))
+    """Who is told, where so many partner credentials were judged and the latest that has it was looked at then."""
+    background = Background(partners={JOBS: Holding(credentials, holders=looked_at is not None, looked_at=looked_at)})
     return [draft.audience for draft in composed(cause, background=background, now=now).drafts]
 
 
@@ -40,7 +41,7 @@ def test_what_another_customer_still_has_is_this_customers_matter() -> None:
 
 def test_what_nobody_has_any_more_is_the_vendors_matter() -> None:
     """No CSM is written to; the operator is told that it is every customer."""
-    background = Background(partners=Partners(3))
+    background = Background(partners={JOBS: Holding(3, 0, None)})
     (draft,) = composed(lost("acme"), lost("globex"), background=background).drafts
     assert draft.audience is Audience.OPERATOR
     assert isinstance(draft.letter, DigestLetter)
@@ -60,9 +61,23 @@ def test_a_single_partner_credential_is_its_customers_matter() -> None:
     assert told(lost(), 1, None) == [Audience.CSM]
 
 
+def test_who_was_last_seen_with_it_and_can_not_be_told_now_is_waited_for() -> None:
+    """A look that decided nothing says nothing of who has it."""
+    background = Background(partners={JOBS: Holding(2, 1, None)})
+    assert composed(lost(), background=background).drafts == ()
+
+
+def test_the_role_is_each_customers_own() -> None:
+    """It is not asked about, and stays the customer's matter, whoever else lacks it."""
+    role = replace(lost(), permission_id=ROLE_ID)
+    assert in_question([role, lost("globex")]) == {JOBS}
+    background = Background(partners={ROLE_ID: Holding(2, 0, None)})
+    assert [draft.audience for draft in composed(role, background=background).drafts] == [Audience.CSM]
+
+
 def test_a_custom_credential_is_its_customers_matter_whoever_else_lacks_it() -> None:
     """Each customer ticks the scopes of their own; the brake is for what many do at once."""
-    background = Background(partners=Partners(5))
+    background = Background(partners={JOBS: Holding(5, 0, None)})
     (draft,) = composed(lost(grant="custom"), background=background).drafts
     assert draft.audience is Audience.CSM
     assert isinstance(draft.letter, CsmLetter)
