@@ -92,6 +92,7 @@ def _check(result: Checked) -> dict[str, Any]:
             "name": report.manifest_name,
             "version": report.manifest_version,
             "digest": report.manifest_digest,
+            **({"v3_source": "derived"} if report.provisional else {}),
         },
         "outcome": report.outcome.value,
         "unchecked": report.unchecked,

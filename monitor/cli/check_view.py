@@ -81,6 +81,10 @@ def lines(result: Checked) -> list[str]:
     if report.state is not CredentialState.OK and report.detail != "misconfigured":
         shown.append(f"  {report.state}: {DETAILS.get(report.detail, report.detail)}")
     shown += [_missing_line(finding) for finding in report.missing]
+    if report.provisional and report.missing:
+        shown.append(
+            f"  [dim]by a derived list of scopes: harvest-monitor manifest show --v3 {report.manifest_name}[/]"
+        )
     shown += _undecided_lines(report)
     shown += [
         f"  beyond the manifest: {escape(excess.label)}{'' if excess.certain else ' (likely)'}"

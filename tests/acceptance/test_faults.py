@@ -14,7 +14,7 @@ def test_whatever_strikes_nothing_is_lost_and_nothing_grows(tmp_path: Path) -> N
     """
     look = Look()
     strikes = [look, outage, look, kill, kill_while_mailing, kill]
-    result = in_turn(strikes, "short", tmp_path / "world")
+    result = in_turn(strikes, "short", tmp_path / "world", smtp_timeout="2s")
     assert result.findings.fatal == []
     assert (result.strikes, result.findings.turns > 0) == (len(strikes), True)
     before, after = look.samples

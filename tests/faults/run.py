@@ -35,9 +35,12 @@ def at_work(strike: Strike, number: int, seed: str, folder: Path, key_turners: i
     return in_turn(repeat(strike, number), seed, folder, key_turners)
 
 
-def in_turn(strikes: Iterable[Strike], seed: str, folder: Path, key_turners: int = KEY_TURNERS) -> Result:
+def in_turn(
+    strikes: Iterable[Strike], seed: str, folder: Path, key_turners: int = KEY_TURNERS, **settings: object
+) -> Result:
     """One strike after the other, as they come."""
     with world(folder, seed) as here:
+        here.settings |= settings
         return _struck(here, strikes, key_turners)
 
 

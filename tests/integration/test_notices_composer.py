@@ -19,6 +19,7 @@ from monitor.store.database import Database
 from monitor.store.notices import still_missing
 from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, TENANT
 from tests.notices import NOW, OPERATOR, SETTLE
+from tests.store import rows
 from tests.world import World
 
 LOST, REGAINED = EventKind.LOST, EventKind.REGAINED
@@ -90,15 +91,22 @@ async def test_a_dropped_beginning_has_no_end(world: World) -> None:
     assert [causes[cause] for cause in back] == [(True, None)] * 3
 
 
-async def test_an_end_is_of_one_reader_and_one_credential(world: World) -> None:
-    """What another reader was told, or what happened to another credential of the tenant, is no beginning of mine."""
-    await world.happens(EventKind.CREDENTIAL_FAILED)
+async def test_an_end_is_of_one_credential(world: World) -> None:
+    """What happened to another credential of the tenant is no beginning of it."""
     await world.happens(LOST, "GET: List offers")
     await world.run()
-    await world.happens(EventKind.RECOVERED, audience=Audience.OPERATOR, at=NOW)
     world.credentials["acme"] = await world.add_credential("acme", "Second key")
     await world.happens(REGAINED, "GET: List offers", at=NOW)
     assert await world.run(LATER) == 0
+
+
+async def test_an_end_goes_to_whoever_was_told_of_the_beginning(world: World) -> None:
+    """Though by now another reader would hear of such a trouble."""
+    await world.happens(EventKind.CREDENTIAL_FAILED)
+    await world.run()
+    await world.happens(EventKind.RECOVERED, audience=Audience.OPERATOR, at=NOW)
+    assert await world.run(LATER) == 1
+    assert [notice["audience"] for notice in await rows(world.database, NOTICE)] == ["csm", "csm"]
 
 
 @pytest.mark.parametrize(
