@@ -66,7 +66,8 @@ def of_derived(manifests: Iterable[Manifest]) -> Iterator[Finding]:
             Area.MANIFEST,
             f"v3 scopes of {manifest.name} are derived and not the vendor's own list, and nobody has accepted them: "
             "what v3 customers lack goes to the operator alone",
-            f"read `harvest-monitor manifest show {manifest.name} --v3`, then `harvest-monitor manifest accept-v3`",
+            f"read `harvest-monitor manifest show {manifest.name} --v3`, then run `harvest-monitor manifest accept-v3 "
+            f"{manifest.name} --reason …`",
         )
 
 

@@ -193,7 +193,8 @@ def _credential_lines(detail: CredentialDetail) -> list[str]:
     ]
     if c.suspect_state:
         shown.append(f"  suspect: seen {c.suspect_state} once")
-    shown += [text for standing in detail.permissions.values() for text in _standing_lines(standing)]
+    worst_first = sorted(detail.permissions.values(), key=lambda standing: (not standing.missing, not standing.suspect))
+    shown += [text for standing in worst_first for text in _standing_lines(standing)]
     shown += [
         f"  beyond the manifest: {e.label}{'' if e.certain else ' (likely)'}, since {moment(e.since)}"
         for e in detail.excess.values()
