@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/harvest-monitor demo $(ARGS)
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # A quarter of an hour: the table in docs/reliability.md.
 faults: $(VENV)/.installed-dev
