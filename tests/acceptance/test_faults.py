@@ -13,7 +13,7 @@ def test_whatever_strikes_nothing_is_lost_and_nothing_grows(tmp_path: Path) -> N
     After an outage of Greenhouse there are no more open files and tasks than before.
     """
     look = Look()
-    strikes = [look, outage, look, kill, kill_while_mailing]
+    strikes = [look, outage, look, kill, kill_while_mailing, kill]
     result = in_turn(strikes, "short", tmp_path / "world", smtp_timeout="2s")
     assert result.findings.fatal == []
     assert (result.strikes, result.findings.turns > 0) == (len(strikes), True)
