@@ -129,11 +129,11 @@ class _Course:
     async def _ask_lists(self, token: Token) -> None:
         for name in _required(self.question):
             if name in lists():
-                self._stop_if_hopeless(await self._ask(name, token))
+                await self._ask(name, token)
+                self._stop_if_hopeless()
 
-    async def _ask(self, name: str, token: Token) -> Answer:
-        answer = self.answers[name] = await self.asking.list(lists()[name], token, self._may_send)
-        return answer
+    async def _ask(self, name: str, token: Token) -> None:
+        self.answers[name] = await self.asking.list(lists()[name], token, self._may_send)
 
     def _may_send(self) -> None:
         if self.time.clock() >= self.ends_at:
@@ -141,7 +141,7 @@ class _Course:
         if self.time.stop():
             raise _EndOfCheck(PAUSED)
 
-    def _stop_if_hopeless(self, answer: Answer) -> None:
+    def _stop_if_hopeless(self) -> None:
         """While no list was answered as the API does, a few that fail alike are enough."""
         kinds = [answer.kind for answer in self.answers.values()]
         if any(kind in (AnswerKind.JSON, AnswerKind.FORBIDDEN) for kind in kinds):
