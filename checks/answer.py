@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from checks.catalogue import Entry, RequestClass
+from checks.catalogue.endpoints import Entry, RequestClass
 
 PERMISSION_TEXT = "does not have permission for this endpoint"
 INVALID_KEY_TEXT = "invalid basic auth credentials"

@@ -1,12 +1,12 @@
-"""Between the course of a check and whoever puts its questions: `checks.inquiry`, or a model of Greenhouse."""
+"""Between the course of a check and whoever puts its questions: `checks.wire.sender`, or a model of Greenhouse."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 from checks.answer import Answer
-from checks.auth import AuthAnswer
-from checks.catalogue import Entry, WriteProbes
+from checks.catalogue.endpoints import Entry, WriteProbes
 from checks.credential import Token
+from checks.v3.token_answers import AuthAnswer
 
 
 class Watch(Protocol):

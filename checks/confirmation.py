@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from checks.check_request import Question
 from checks.credential import CredentialState
-from checks.question import Question
 from checks.report import CheckReport, Finding, Verdict
-from checks.verdict import Rule
+from checks.v1.verdicts import Rule
 
 _LOOKED_AT_TWICE = frozenset({CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED})
 

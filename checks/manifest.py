@@ -18,10 +18,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from checks import document
-from checks.catalogue import catalogue
-from checks.document import Document, Part, Problem
+from checks import yaml_document
+from checks.catalogue.endpoints import catalogue
 from checks.errors import DocumentError, ManifestError
+from checks.yaml_document import Document, Part, Problem
 
 Mapped = Literal["exact", "likely"]
 V3Source = Literal["published", "derived"]
@@ -111,13 +111,13 @@ def load(name_or_path: str) -> Manifest:
             f"({', '.join(built_in())}); give one of these names or the path of a file"
         )
     with _told_as_manifest_error():
-        return _manifest(document.read(Path(name_or_path)))
+        return _manifest(yaml_document.read(Path(name_or_path)))
 
 
 def parse(text: str, source: str) -> Manifest:
     """The manifest in a YAML text; `source` names the text in messages. ManifestError with every problem found."""
     with _told_as_manifest_error():
-        return _manifest(document.parse(text.encode("utf-8", "surrogatepass"), source))
+        return _manifest(yaml_document.parse(text.encode("utf-8", "surrogatepass"), source))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from checks.answer import Answer
-from checks.catalogue import Entry
+from checks.catalogue.endpoints import Entry
 from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Outcome, Verdict
 from monitor.breaker.machine import TURNS, State, Transition
+from monitor.config.retention import Rule
 from monitor.errors import Blame
-from monitor.retention import Rule
 
 PREFIX = "harvest_monitor"
 # A check of 78 requests at 2 a second takes 39 seconds; five minutes is the deadline.

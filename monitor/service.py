@@ -10,38 +10,39 @@ from datetime import timedelta
 import structlog
 
 from checks.errors import ManifestError
-from monitor.breaker.keeper import Breaker
+from monitor.breaker.circuit_breaker import Breaker
 from monitor.breaker.machine import Limits
+from monitor.checking import claim_queries, sweep_queries
+from monitor.checking.check_job import Sweeper
+from monitor.checking.dispatcher import Dispatcher
+from monitor.checking.greenhouse import hold, longest_look, open_greenhouse, places
+from monitor.checking.write_halt import WriteStop
 from monitor.clock import Jumps, elapsed, utc_now
-from monitor.clockwork import Beat, Clockwork
-from monitor.dispatch import Dispatcher
+from monitor.config.retention import Keep
+from monitor.config.settings import Settings
 from monitor.drift import Policy
 from monitor.errors import ConfigurationError, StoreError
-from monitor.greenhouse import hold, longest_look, open_greenhouse, places
-from monitor.installation import noted_key
-from monitor.keyring import Keyring
 from monitor.metrics import Metrics
-from monitor.notices.composer import Composer
-from monitor.notices.courier import Courier
-from monitor.notices.outbox import CLAIM, Outbox
-from monitor.notices.patience import BACK_OFF
-from monitor.notices.pause import PauseNotices
+from monitor.notices import queries
+from monitor.notices.compose.composer import Composer
+from monitor.notices.content.render import Renderer
+from monitor.notices.delivery.backoff import BACK_OFF
+from monitor.notices.delivery.outbox import CLAIM, Outbox
+from monitor.notices.delivery.sender import Courier
+from monitor.notices.delivery.transport import transport_for
+from monitor.notices.immediate.checks_paused import PauseNotices
 from monitor.notices.policy import Policy as NoticePolicy
-from monitor.notices.render import Renderer
-from monitor.notices.transport import transport_for
-from monitor.pruner import Pruner
-from monitor.retention import Keep
-from monitor.settings import Settings
-from monitor.store import credentials, notices, sweeps
+from monitor.periodic import Beat, Clockwork
+from monitor.sandbox.http_server import listening
 from monitor.store.database import Database, open_database
-from monitor.store.snapshot import snapshot
-from monitor.store.tenants import active_ids
-from monitor.sweep import Sweeper
+from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.fingerprint_key import noted_key
+from monitor.tenants.sync import Watchlist, watchlist
+from monitor.tenants.sync_queries import active_ids
+from monitor.upkeep.gauge_queries import snapshot
+from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
-from monitor.watchlist import Watchlist, watchlist
 from monitor.web.app import application
-from monitor.web.server import listening
-from monitor.write_guards import WriteStop
 
 log = structlog.get_logger()
 
@@ -88,9 +89,9 @@ class Service:
         now = utc_now()
         await self.write_stop.store()
         async with self.db.writing() as conn:
-            await sweeps.keep(conn, now, self.settings.interval)
-            await credentials.bring_back(conn, now, self.settings.interval, hold(self.settings))
-            await notices.bring_back(conn, now, BACK_OFF[-1], CLAIM)
+            await sweep_queries.keep(conn, now, self.settings.interval)
+            await claim_queries.bring_back(conn, now, self.settings.interval, hold(self.settings))
+            await queries.bring_back(conn, now, BACK_OFF[-1], CLAIM)
         await self.db.shorten_log()
 
     async def show(self) -> None:

@@ -11,27 +11,27 @@ from typing import Any
 import yaml
 
 from checks.answer import Answer
-from checks.catalogue import Entry, WriteProbes
-from checks.client import Connection
+from checks.catalogue.endpoints import Entry, WriteProbes
 from checks.manifest import load
-from monitor.breaker.keeper import Breaker
+from checks.wire.client import Connection
+from monitor.breaker.circuit_breaker import Breaker
+from monitor.checking import claim_queries
+from monitor.checking.check_job import Sweeper
+from monitor.checking.greenhouse import Greenhouse, Manners
+from monitor.checking.write_halt import WriteStop
 from monitor.clock import elapsed
+from monitor.config.settings import NoticesMode
 from monitor.drift import Policy
-from monitor.greenhouse import Greenhouse, Manners
-from monitor.keyring import Keyring
 from monitor.metrics import Metrics
+from monitor.notices.content.render import Renderer
 from monitor.notices.policy import Policy as NoticePolicy
-from monitor.notices.render import Renderer
 from monitor.sandbox.clients import Grant
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
-from monitor.settings import NoticesMode
-from monitor.shelf import Shelf
-from monitor.store import credentials
 from monitor.store.database import Database
-from monitor.sweep import Sweeper
-from monitor.watchlist import Watchlist
-from monitor.write_guards import WriteStop
+from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.manifests import Shelf
+from monitor.tenants.sync import Watchlist
 
 LABEL = "Gem Harvest API Key"
 V3_LABEL = "Gem"
@@ -134,7 +134,7 @@ class Installation:
     async def check_due(self) -> int:
         """Check everything that is due now, side by side; how many that were."""
         async with self.db.reading() as conn:
-            found = await credentials.due(conn, self.clock.now, 10_000)
+            found = await claim_queries.due(conn, self.clock.now, 10_000)
         due = [*found.pressing, *found.ordinary]
         await asyncio.gather(*map(self.sweeper.check, due))
         return len(due)

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, FileSystemLoader
 
 from monitor.drift import EventKind
-from monitor.notices.letters import (
+from monitor.notices.content.messages import (
     AlarmLetter,
     Background,
     FailedLetter,
@@ -21,8 +21,8 @@ from monitor.notices.letters import (
     duration,
     moment,
 )
-from monitor.notices.render import Renderer
-from monitor.notices.retired_letter import (
+from monitor.notices.content.render import Renderer
+from monitor.notices.content.retired_message import (
     Customers,
     OptionalScopes,
     Request,

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
-from monitor.incidents import Audience
-from monitor.notices.causes import OpenCause
-from monitor.notices.compose import Composition, compose
-from monitor.notices.letters import Background
+from monitor.incidents.rules import Audience
+from monitor.notices.changes import OpenCause
+from monitor.notices.compose.grouping import Composition, compose
+from monitor.notices.content.messages import Background
 from monitor.notices.policy import Policy
-from monitor.settings import NoticesMode
 
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 SETTLE = timedelta(minutes=15)

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
-from monitor.addresses import Encryption, MailServer
+from monitor.config.addresses import Encryption, MailServer
 from monitor.errors import Blame, DeliveryError
-from monitor.notices.courier import Courier
+from monitor.notices import queries as store
+from monitor.notices.delivery.outbox import Outbox
+from monitor.notices.delivery.sender import Courier
+from monitor.notices.delivery.transport import LONGEST, SmtpTransport, Transport
 from monitor.notices.notice import Status
-from monitor.notices.outbox import Outbox
-from monitor.notices.transport import LONGEST, SmtpTransport, Transport
-from monitor.store import notices as store
+from monitor.notices.queries import ListedNotice
 from monitor.store.database import Database
-from monitor.store.notices import ListedNotice
 from tests.notices import NOW
 
 SENDER = "Harvest Monitor <monitor@vendor.example>"

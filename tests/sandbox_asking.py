@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.sandbox.accounts import Account, Key
-from monitor.sandbox.endpoints import Endpoint
-from monitor.sandbox.ledger import Entry
-from monitor.sandbox.replies import Reply
-from monitor.sandbox.request import Request, basic
+from monitor.sandbox.greenhouse.accounts import Account, Key
+from monitor.sandbox.greenhouse.endpoints import Endpoint
+from monitor.sandbox.greenhouse.request import Request, basic
+from monitor.sandbox.greenhouse.request_log import Entry
+from monitor.sandbox.greenhouse.responses import Reply
 from monitor.sandbox.sandbox import Sandbox
 
 UNLIMITED = 10**6

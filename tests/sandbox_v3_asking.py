@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from monitor.sandbox.accounts import Account
 from monitor.sandbox.clients import Client
-from monitor.sandbox.ledger import Entry
-from monitor.sandbox.replies import Reply
-from monitor.sandbox.request import Request, basic
+from monitor.sandbox.greenhouse.accounts import Account
+from monitor.sandbox.greenhouse.request import Request, basic
+from monitor.sandbox.greenhouse.request_log import Entry
+from monitor.sandbox.greenhouse.responses import Reply
 from monitor.sandbox.sandbox import Sandbox
 from tests.sandbox_asking import UNLIMITED, Clock, content
 

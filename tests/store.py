@@ -7,16 +7,17 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from checks.catalogue import WriteProbes
+from checks.catalogue.endpoints import WriteProbes
 from checks.credential import CredentialKind
 from checks.report import CheckReport
-from monitor.store import credentials, recording, tenants
-from monitor.store.credentials import Claim
+from monitor.checking import claim_queries, recording_queries
+from monitor.checking.claim_queries import Claim
+from monitor.checking.recording_queries import Recorded
 from monitor.store.database import Database
-from monitor.store.recording import Recorded
 from monitor.store.tables import METADATA
-from monitor.store.tenants import Synced
-from monitor.tenants import CredentialConfig, Declined, TenantConfig, TenantProblem
+from monitor.tenants import sync_queries
+from monitor.tenants.file import CredentialConfig, Declined, TenantConfig, TenantProblem
+from monitor.tenants.sync_queries import Synced
 from tests.reports import KEY, POLICY
 
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -60,12 +61,12 @@ async def sync(
     now: datetime = T0,
 ) -> Synced:
     async with database.writing() as conn:
-        return await tenants.sync(conn, watched, problems, now, POLICY)
+        return await sync_queries.sync(conn, watched, problems, now, POLICY)
 
 
 async def claim(database: Database, credential_id: int = 1, now: datetime = T0) -> Claim:
     async with database.writing() as conn:
-        taken = await credentials.claim(conn, credential_id, now, POLICY.interval, held_until=now + HOLD)
+        taken = await claim_queries.claim(conn, credential_id, now, POLICY.interval, held_until=now + HOLD)
     assert taken is not None
     return taken
 
@@ -80,7 +81,7 @@ async def check(
 ) -> Recorded:
     """One check from claim to record, as a worker does it."""
     taken = await claim(database, credential_id, now)
-    recorded = await recording.record(database, taken, report, fingerprint, now, POLICY)
+    recorded = await recording_queries.record(database, taken, report, fingerprint, now, POLICY)
     assert recorded is not None
     return recorded
 

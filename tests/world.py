@@ -7,16 +7,16 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from checks.report import WriteAlarm
+from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
-from monitor.incidents import Audience
-from monitor.notices.alarm import write_alarm_notice
-from monitor.notices.composer import Composer
-from monitor.notices.holds import listing
+from monitor.incidents.rules import Audience
+from monitor.notices.compose.composer import Composer
+from monitor.notices.content.render import Renderer
+from monitor.notices.immediate.write_alarm import write_alarm_notice
 from monitor.notices.notice import Status
-from monitor.notices.render import Renderer
-from monitor.settings import NoticesMode
+from monitor.notices.operator_actions import listing
+from monitor.notices.queries import ListedNotice
 from monitor.store.database import Database
-from monitor.store.notices import ListedNotice
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, PERMISSION_STATE, TENANT
 from tests.notices import NOW, SETTLE, a_policy
 

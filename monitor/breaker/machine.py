@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from monitor.breaker.news import Heard, News, Seen
+from monitor.breaker.recent_tenants import Heard, News, Seen
 from monitor.breaker.signs import Sign
 
 LONGER_BY = 0.2  # at most this share is added to a pause, so that several processes do not come back together

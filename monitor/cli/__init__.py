@@ -7,9 +7,9 @@ from typing import Any
 import typer
 
 from checks.errors import HarvestMonitorError
-from monitor.check_document import CheckError, ExitStatus, document
+from monitor.checking.check_document import CheckError, ExitStatus, document
 from monitor.cli.app import app
-from monitor.cli.output import complain, print_json
+from monitor.cli.console import complain, print_json
 from monitor.logs import LogFormat, LogLevel, configure, traceback_text
 
 READER_GONE = 141

@@ -2,7 +2,10 @@
 
 import typer
 
-from monitor.cli import check, db, demo, doctor, history, manifest, notices, sandbox, serve, tenants, writes
+from monitor.cli import check, doctor, history, manifest, notices, serve, tenants, writes
+from monitor.cli.db import commands
+from monitor.cli.demo import command
+from monitor.cli.sandbox import run
 from monitor.version import VERSION
 
 app = typer.Typer(
@@ -28,7 +31,7 @@ def _main(
     pass
 
 
-app.command("demo", epilog=demo.EXAMPLE)(demo.command)
+app.command("demo", epilog=command.EXAMPLE)(command.command)
 app.command("serve", epilog=serve.EXAMPLE)(serve.command)
 app.command("check", epilog=check.EXAMPLE)(check.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
@@ -37,5 +40,5 @@ app.command("history", epilog=history.EXAMPLE)(history.command)
 app.add_typer(notices.app, name="notices")
 app.add_typer(manifest.app, name="manifest")
 app.add_typer(writes.app, name="writes")
-app.add_typer(db.app, name="db")
-app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(commands.app, name="db")
+app.add_typer(run.app, name="sandbox")

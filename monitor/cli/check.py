@@ -8,35 +8,35 @@ from pathlib import Path
 import structlog
 import typer
 
-from checks.catalogue import WriteProbes
+from checks.catalogue.endpoints import WriteProbes
 from checks.errors import HarvestMonitorError
 from checks.manifest import load
 from checks.report import WriteAlarm
-from monitor import settings as settings_module
-from monitor import tenants
-from monitor.breaker.keeper import Breaker
+from monitor.breaker.circuit_breaker import Breaker
 from monitor.breaker.machine import Limits, State, Transition
-from monitor.check_document import CheckError, ExitStatus, document, exit_status
-from monitor.cli.check_view import LiveProgress, show
-from monitor.cli.output import complain, print_json
+from monitor.checking.check_document import CheckError, ExitStatus, document, exit_status
+from monitor.checking.check_once import Look, OneShot, Result, Task, UnrecordedLook
+from monitor.checking.greenhouse import hold, open_greenhouse, places
+from monitor.checking.recorded_check import RecordedLook
+from monitor.checking.write_halt import OneShotWriteGuard, WriteStop
+from monitor.cli.check_output import LiveProgress, show
+from monitor.cli.console import complain, print_json
 from monitor.clock import utc_now
+from monitor.config import settings as settings_module
+from monitor.config.settings import Settings
 from monitor.drift import Policy
-from monitor.greenhouse import hold, open_greenhouse, places
-from monitor.installation import installation_key, noted_key
-from monitor.keyring import Keyring
 from monitor.logs import configure
 from monitor.metrics import Metrics
+from monitor.notices.content.render import Renderer
 from monitor.notices.policy import Policy as NoticePolicy
-from monitor.notices.render import Renderer
-from monitor.one_shot import Look, OneShot, Result, Task, UnrecordedLook
-from monitor.recorded_look import RecordedLook
-from monitor.roster import Roster, draw_up
-from monitor.settings import Settings
-from monitor.shelf import Shelf
 from monitor.store.database import open_database
+from monitor.tenants import file
+from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.fingerprint_key import installation_key, noted_key
+from monitor.tenants.manifests import Shelf
+from monitor.tenants.sync import watchlist
+from monitor.tenants.targets import Roster, draw_up
 from monitor.version import VERSION
-from monitor.watchlist import watchlist
-from monitor.write_guards import OneShotWriteGuard, WriteStop
 
 log = structlog.get_logger()
 
@@ -82,7 +82,7 @@ def _run(
     given = {"tenants": tenants_file, "write_probes": write_probes}
     settings = settings_module.load(**{name: value for name, value in given.items() if value is not None})
     configure(settings.log_level, settings.log_format, sys.stderr)
-    roster = draw_up(tenants.read(settings.tenants), Shelf(load(settings.manifest)), settings.write_probes)
+    roster = draw_up(file.read(settings.tenants), Shelf(load(settings.manifest)), settings.write_probes)
     errors = [*_problems(roster, wanted), *_strangers(roster, wanted, settings.tenants)]
     look, tasks = _recorded if record else _unrecorded, _tasks(roster, wanted)
     turns: list[Transition] = []

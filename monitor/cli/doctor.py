@@ -8,13 +8,13 @@ from typing import Any
 
 import typer
 
-from monitor import settings as settings_module
-from monitor.check_document import ExitStatus
-from monitor.cli.output import print_json, print_table, tell
+from monitor.checking.check_document import ExitStatus
+from monitor.cli.console import print_json, print_table, tell
 from monitor.clock import utc_now
-from monitor.diagnosis import Area, Finding
-from monitor.doctor import Diagnosis, Doctor
+from monitor.config import settings as settings_module
 from monitor.logs import LogLevel, configure
+from monitor.upkeep.doctor import Diagnosis, Doctor
+from monitor.upkeep.doctor_findings import Area, Finding
 
 EXAMPLE = "Example: harvest-monitor doctor --json | jq '.findings[] | {tenant, message, next_step}'"
 _SHOWN = 20

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import typer
 
-from monitor.cli.output import print_json, print_table
-from monitor.cli.records import moment, with_database
+from monitor.cli.console import print_json, print_table
+from monitor.cli.database import moment, with_database
+from monitor.config.settings import Settings, parse_duration
 from monitor.drift import EventKind
 from monitor.errors import ConfigurationError
-from monitor.settings import Settings, parse_duration
+from monitor.incidents.history_queries import PastEvent, Wanted, events
 from monitor.store.database import Database
-from monitor.store.history import PastEvent, Wanted, events
 
 EXAMPLE = "Example: harvest-monitor history --tenant acme --since 7d"
 

@@ -7,15 +7,15 @@ import typer
 
 from checks.errors import ManifestError
 from checks.manifest import Manifest, compare, load
-from monitor import settings
-from monitor.check_document import ExitStatus
-from monitor.cli import migration
-from monitor.cli.output import complain, print_json, print_table, tell
-from monitor.cli.records import who, with_new_database
+from monitor.checking.check_document import ExitStatus
+from monitor.cli import v3_migration
+from monitor.cli.console import complain, print_json, print_table, tell
+from monitor.cli.database import who, with_new_database
 from monitor.clock import utc_now
-from monitor.migration import needed, origin, without_scope
-from monitor.store.acceptance import accept
+from monitor.config import settings
 from monitor.store.database import Database
+from monitor.tenants.scope_acceptance_queries import accept
+from monitor.tenants.v3_migration import needed, origin, without_scope
 
 app = typer.Typer(
     help="Look at permission manifests: what an integration requires of a credential.", no_args_is_help=True
@@ -116,9 +116,9 @@ def _show_scopes(manifest: Manifest, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "manifest": migration.manifest_document(manifest),
+                "manifest": v3_migration.manifest_document(manifest),
                 "features": dict(manifest.features),
-                **migration.scopes_document(manifest.permissions),
+                **v3_migration.scopes_document(manifest.permissions),
             }
         )
         return

@@ -5,15 +5,15 @@ from dataclasses import asdict
 
 import typer
 
-from monitor.cli.output import print_json, print_table, tell
-from monitor.cli.records import moment, who, with_database
+from monitor.cli.console import print_json, print_table, tell
+from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
-from monitor.notices import holds
+from monitor.config.settings import Settings
+from monitor.notices import operator_actions
 from monitor.notices.notice import Status
 from monitor.notices.policy import Policy
-from monitor.settings import Settings
+from monitor.notices.queries import ListedNotice
 from monitor.store.database import Database
-from monitor.store.notices import ListedNotice
 
 app = typer.Typer(help="Look at notices; let held ones go, try failed ones again, or drop them.", no_args_is_help=True)
 Ids = typer.Argument(None, help="Numbers of notices; every held one if left out.")
@@ -30,7 +30,7 @@ def list_(
     """Notices and how they stand, the newest first."""
 
     async def ask(db: Database, _: Settings) -> Sequence[ListedNotice]:
-        return await holds.listing(db, status or tuple(Status), tenant, limit)
+        return await operator_actions.listing(db, status or tuple(Status), tenant, limit)
 
     found = with_database(ask)
     if as_json:
@@ -61,7 +61,7 @@ def release(ids: list[int] | None = Ids, reason: str = Reason) -> None:
     """Send held notices after all."""
 
     async def act(db: Database, _: Settings) -> list[int]:
-        return await holds.release(db, utc_now(), who(), reason, ids or None)
+        return await operator_actions.release(db, utc_now(), who(), reason, ids or None)
 
     typer.echo(f"{len(with_database(act))} notices released")
 
@@ -78,7 +78,7 @@ def retry(
         raise typer.BadParameter("name the notices, or all of them with --all")
 
     async def act(db: Database, settings: Settings) -> list[int]:
-        return await holds.retry(db, utc_now(), who(), Policy.of(settings), reason, ids or None)
+        return await operator_actions.retry(db, utc_now(), who(), Policy.of(settings), reason, ids or None)
 
     retried = with_database(act)
     if as_json:
@@ -97,6 +97,6 @@ def drop(
     """Never send held notices, or failed ones that are named."""
 
     async def act(db: Database, _: Settings) -> list[int]:
-        return await holds.drop(db, utc_now(), who(), reason, ids or None)
+        return await operator_actions.drop(db, utc_now(), who(), reason, ids or None)
 
     typer.echo(f"{len(with_database(act))} notices dropped")

@@ -8,9 +8,9 @@ import threading
 
 import structlog
 
-from monitor import settings as settings_module
+from monitor.config import settings as settings_module
+from monitor.config.settings import Settings
 from monitor.logs import configure
-from monitor.settings import Settings
 
 log = structlog.get_logger()
 

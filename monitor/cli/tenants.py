@@ -8,31 +8,31 @@ import typer
 
 from checks.credential import CredentialKind, CredentialState
 from checks.report import Verdict
-from checks.verdict import REASONS
-from monitor.check_document import ExitStatus
-from monitor.cli import migration
+from checks.v1.verdicts import REASONS
+from monitor.checking.check_document import ExitStatus
+from monitor.cli import v3_migration
+from monitor.cli.console import complain, print_json, print_table
+from monitor.cli.database import moment, with_database, with_new_database
 from monitor.cli.history import parse_since
-from monitor.cli.output import complain, print_json, print_table
-from monitor.cli.records import moment, with_database, with_new_database
 from monitor.clock import utc_now
-from monitor.days import Day
+from monitor.config.settings import Settings
 from monitor.drift import PermissionStanding
 from monitor.metrics import Metrics
-from monitor.settings import Settings
-from monitor.store import days as stored_days
-from monitor.store import overview
 from monitor.store.database import Database
-from monitor.store.overview import CredentialDetail, TenantLine
-from monitor.store.tenants import Synced
+from monitor.tenants import overview_queries
+from monitor.tenants.overview_queries import CredentialDetail, TenantLine
+from monitor.tenants.sync import watchlist
+from monitor.tenants.sync_queries import Synced
+from monitor.upkeep import check_days_queries as stored_days
+from monitor.upkeep.check_days import Day
 from monitor.version import VERSION
-from monitor.watchlist import watchlist
 
 app = typer.Typer(
     help="Look at tenants as they were last seen; write the tenants file into the database.", no_args_is_help=True
 )
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 
-app.command("migration", epilog=migration.EXAMPLE)(migration.command)
+app.command("migration", epilog=v3_migration.EXAMPLE)(v3_migration.command)
 
 
 @app.command("list", epilog="Example: harvest-monitor tenants list --json | jq '.tenants[] | select(.missing > 0).id'")
@@ -41,7 +41,7 @@ def list_(as_json: bool = AsJson) -> None:
 
     async def ask(db: Database, _: Settings) -> Sequence[TenantLine]:
         async with db.reading() as conn:
-            return await overview.tenants(conn)
+            return await overview_queries.tenants(conn)
 
     lines = with_database(ask)
     if as_json:
@@ -71,7 +71,7 @@ def show(tenant: str = typer.Argument(help="The tenant's id."), as_json: bool = 
 
     async def ask(db: Database, _: Settings) -> tuple[TenantLine, Sequence[CredentialDetail]] | None:
         async with db.reading() as conn:
-            return await overview.tenant(conn, tenant)
+            return await overview_queries.tenant(conn, tenant)
 
     found = with_database(ask)
     if found is None:

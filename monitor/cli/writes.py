@@ -6,12 +6,12 @@ from typing import Any
 import typer
 from sqlalchemy import Row
 
-from monitor.check_document import ExitStatus
-from monitor.cli.output import print_json, print_table
-from monitor.cli.records import moment, who, with_database
+from monitor.checking import write_halt_queries
+from monitor.checking.check_document import ExitStatus
+from monitor.cli.console import print_json, print_table
+from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
-from monitor.settings import Settings
-from monitor.store import halts
+from monitor.config.settings import Settings
 from monitor.store.database import Database
 
 app = typer.Typer(help="See whether write probes are halted, and lift the halt.", no_args_is_help=True)
@@ -23,7 +23,7 @@ def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON do
 
     async def ask(db: Database, _: Settings) -> Sequence[Row[Any]]:
         async with db.reading() as conn:
-            return await halts.halts(conn)
+            return await write_halt_queries.halts(conn)
 
     found = with_database(ask)
     standing = any(halt.lifted_at is None for halt in found)
@@ -57,6 +57,6 @@ def resume(reason: str = typer.Option(..., help="What was found out; kept with y
 
     async def act(db: Database, _: Settings) -> int:
         async with db.writing() as conn:
-            return await halts.lift(conn, who(), reason, utc_now())
+            return await write_halt_queries.lift(conn, who(), reason, utc_now())
 
     typer.echo(f"{with_database(act)} halts lifted")

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from checks.credential import CredentialState
 from checks.report import CheckReport
-from monitor.drift.facts import CredentialStanding, Event, EventKind
+from monitor.drift.model import CredentialStanding, Event, EventKind
 
 
 def turn(was: CredentialStanding, report: CheckReport, now: datetime) -> tuple[CredentialStanding, list[Event]]:

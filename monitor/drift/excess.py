@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from checks.report import CheckReport
-from monitor.drift.facts import Event, EventKind, ExcessStanding
+from monitor.drift.model import Event, EventKind, ExcessStanding
 
 
 def turn(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from checks.report import Finding, Verdict
-from monitor.drift.facts import CredentialStanding, Event, EventKind, PermissionStanding
+from monitor.drift.model import CredentialStanding, Event, EventKind, PermissionStanding
 
 _NEVER_TOLD = frozenset({"no_scope", "no_endpoint"})
 

@@ -10,7 +10,7 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from enum import StrEnum
 
-from monitor.addresses import mail_address, named_mail_address
+from monitor.config.addresses import mail_address, named_mail_address
 from monitor.errors import Blame, DeliveryError
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from checks.scope_verdict import ROLE_ID
+from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
-from monitor.incidents import Audience
-from monitor.notices.causes import OpenCause
+from monitor.incidents.rules import Audience
+from monitor.notices.changes import OpenCause
 from monitor.notices.policy import CLOCKS_DIFFER, Policy
 
 PARTNER = "partner"

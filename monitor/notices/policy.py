@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.settings import NoticesMode, Settings
+from monitor.config.settings import NoticesMode, Settings
 
 CLOCKS_DIFFER = timedelta(minutes=1)  # at most, between the processes of one installation
 

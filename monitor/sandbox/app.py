@@ -2,9 +2,9 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.sandbox.control import control
-from monitor.sandbox.delivery import deliver
-from monitor.sandbox.request import Request
+from monitor.sandbox.control.api import control
+from monitor.sandbox.greenhouse.request import Request
+from monitor.sandbox.responder import deliver
 from monitor.sandbox.sandbox import Sandbox
 
 CONTROL_PATH = b"/_sandbox"

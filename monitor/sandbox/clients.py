@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from monitor.sandbox.scopes import ticked
-from monitor.sandbox.window import TOKEN_SECONDS, Window
+from monitor.sandbox.greenhouse.rate_limit import TOKEN_SECONDS, Window
+from monitor.sandbox.greenhouse.scopes import ticked
 
 if TYPE_CHECKING:
-    from monitor.sandbox.accounts import Account
+    from monitor.sandbox.greenhouse.accounts import Account
 
 Grant = Literal["custom", "partner"]
 SITE_ADMIN = "Site Admin"  # how introspection spells it is not on record

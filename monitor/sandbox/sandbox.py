@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox import auth_server, v3
-from monitor.sandbox.accounts import Account, Key, check_sendable
-from monitor.sandbox.auth_server import INTROSPECT_PATH, TOKEN_PATH, Applicant
 from monitor.sandbox.clients import Client, Grant, Tokens
-from monitor.sandbox.door import Caller, Decision, admit, edge_refusal, limit_refusal
-from monitor.sandbox.endpoints import granted
-from monitor.sandbox.faults import Fault, FaultBoard, FaultKind
-from monitor.sandbox.handling import handle
-from monitor.sandbox.ledger import Change, Entry, Ledger, Reason
-from monitor.sandbox.post_office import PostOffice
-from monitor.sandbox.replies import Reply
-from monitor.sandbox.request import Authorization, Request, presented_client, presented_key, presented_token
-from monitor.sandbox.scopes import ticked
-from monitor.sandbox.settings import Settings, in_words
-from monitor.sandbox.v3 import Bearer
-from monitor.sandbox.window import TOKEN_SECONDS, V3_SECONDS, WINDOW_SECONDS, Window, served_headers
+from monitor.sandbox.faults.http import Fault, FaultBoard, FaultKind
+from monitor.sandbox.greenhouse import auth_server, v3
+from monitor.sandbox.greenhouse.accounts import Account, Key, check_sendable
+from monitor.sandbox.greenhouse.admission import Caller, Decision, admit, edge_refusal, limit_refusal
+from monitor.sandbox.greenhouse.auth_server import INTROSPECT_PATH, TOKEN_PATH, Applicant
+from monitor.sandbox.greenhouse.endpoints import granted
+from monitor.sandbox.greenhouse.rate_limit import TOKEN_SECONDS, V3_SECONDS, WINDOW_SECONDS, Window, served_headers
+from monitor.sandbox.greenhouse.request import Authorization, Request, presented_client, presented_key, presented_token
+from monitor.sandbox.greenhouse.request_log import Change, Entry, Ledger, Reason
+from monitor.sandbox.greenhouse.responses import Reply
+from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.settings import Settings, in_words
+from monitor.sandbox.greenhouse.v1 import handle
+from monitor.sandbox.greenhouse.v3 import Bearer
+from monitor.sandbox.mail.mailbox import PostOffice
 
 _STRANGERS_KEPT = 1000
 KEY_LABEL = "Harvest API Key"

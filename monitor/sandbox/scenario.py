@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from monitor.errors import ConfigurationError
 from monitor.sandbox.clients import Grant
-from monitor.sandbox.endpoints import granted
-from monitor.sandbox.faults import Fault
+from monitor.sandbox.faults.http import Fault
+from monitor.sandbox.greenhouse.endpoints import granted
+from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.settings import mistakes
 from monitor.sandbox.sandbox import CLIENT_LABEL, KEY_LABEL, Sandbox
-from monitor.sandbox.scopes import ticked
-from monitor.sandbox.settings import mistakes
 
 
 class _Part(BaseModel):

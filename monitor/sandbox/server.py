@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.sandbox.app import application
-from monitor.sandbox.mail_server import delivering
+from monitor.sandbox.http_server import listening
+from monitor.sandbox.mail.server import delivering
 from monitor.sandbox.sandbox import Sandbox
-from monitor.web.server import listening
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import column, select, table
 
+from monitor.atomic_file import whole_file
 from monitor.errors import StoreError
 from monitor.store.migrations import VERSION_TABLE, Standing, of_revision
-from monitor.whole_file import whole_file
 
 _IN_USE_AFTER_SECONDS = 1.0
 

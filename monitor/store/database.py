@@ -57,7 +57,7 @@ _PRAGMAS = (
 
 
 class Database:
-    """`url` comes from monitor.addresses.database_address. Nothing is opened before the first transaction."""
+    """`url` comes from monitor.config.addresses.database_address. Nothing is opened before the first transaction."""
 
     def __init__(self, url: URL, engine: AsyncEngine | None = None) -> None:
         self.url = url

@@ -8,16 +8,16 @@ from itertools import pairwise
 import pytest
 
 from checks.answer import Answer
-from checks.catalogue import Entry, WriteProbes
-from checks.client import Connection
+from checks.catalogue.endpoints import Entry, WriteProbes
+from checks.check_request import Question
 from checks.confirmation import second_look, together
 from checks.credential import CredentialState, Secret
 from checks.manifest import load
-from checks.question import Question
 from checks.report import CheckReport, Verdict, WriteAlarm
-from monitor.greenhouse import Greenhouse, Manners
-from monitor.sandbox.accounts import Key
-from monitor.sandbox.faults import Fault
+from checks.wire.client import Connection
+from monitor.checking.greenhouse import Greenhouse, Manners
+from monitor.sandbox.faults.http import Fault
+from monitor.sandbox.greenhouse.accounts import Key
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
 from tests.installation import MANNERS, Unobserved

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.sandbox.faults import Fault
+from monitor.sandbox.faults.http import Fault
 from tests.command import Serving, run, until
 from tests.disk import Disk, NoDisk, small_disk
 from tests.faketime import FakeTime, NoFakeTime

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checks.catalogue import WriteProbes, catalogue
+from checks.catalogue.endpoints import WriteProbes, catalogue
 from checks.credential import Secret
 from checks.errors import GateRefusal
-from checks.gate import Gate, Outgoing, origin
-from monitor.sandbox.faults import Fault
+from checks.v1.gate import Gate, Outgoing, origin
+from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from tests.command import run, serving, until
 from tests.neighbour import neighbour

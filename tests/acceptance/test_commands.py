@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from monitor import cli
-from monitor.sandbox.faults import Fault
+from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from tests.command import COMMAND, bare_environment, run
 from tests.neighbour import neighbour

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from checks.catalogue import Cell, Entry, RequestClass, Service, catalogue
+from checks.catalogue.endpoints import Cell, Entry, RequestClass, Service, catalogue
 from checks.manifest import Permission, load
 from checks.report import Verdict
 from monitor.drift import EventKind, PermissionStanding
-from monitor.store import known
+from monitor.incidents import standing_queries
+from monitor.incidents.history_queries import Wanted, events
 from monitor.store.database import Database
-from monitor.store.history import Wanted, events
 from monitor.store.tables import CREDENTIAL, INCIDENT
 from tests.installation import LABEL, Installation, installation
 
@@ -84,7 +84,7 @@ WORLDS = [
 async def standings(installed: Installation) -> dict[str, dict[str, PermissionStanding]]:
     async with installed.db.reading() as conn:
         rows = await conn.execute(select(CREDENTIAL.c.tenant_id, CREDENTIAL.c.id))
-        return {tenant: dict((await known.load(conn, number)).permissions) for tenant, number in rows.all()}
+        return {tenant: dict((await standing_queries.load(conn, number)).permissions) for tenant, number in rows.all()}
 
 
 def applying(world: World) -> list[Permission]:

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from checks.harvest_oauth import ROLE_ID
+from checks.catalogue.scopes import known as known_scopes
+from checks.catalogue.scopes import scope
 from checks.manifest import Permission, load
 from checks.report import Verdict
-from checks.scopes import known as known_scopes
-from checks.scopes import scope
+from checks.v3.check import ROLE_ID
 from monitor.drift import EventKind, Known
+from monitor.incidents import standing_queries
+from monitor.incidents.history_queries import Wanted, events
 from monitor.sandbox.clients import Grant
-from monitor.store import known
 from monitor.store.database import Database
-from monitor.store.history import Wanted, events
 from monitor.store.tables import CHECK, CREDENTIAL, INCIDENT
 from tests.installation import Installation, installation
 
@@ -110,7 +110,7 @@ def untick(installed: Installation, world: World) -> None:
 async def standings(installed: Installation) -> dict[str, Known]:
     async with installed.db.reading() as conn:
         rows = await conn.execute(select(CREDENTIAL.c.tenant_id, CREDENTIAL.c.id))
-        return {tenant: await known.load(conn, number) for tenant, number in rows.all()}
+        return {tenant: await standing_queries.load(conn, number) for tenant, number in rows.all()}
 
 
 async def costs(installed: Installation) -> set[int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.sandbox.faults import Fault
+from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from tests.command import Serving, run, until
 from tests.neighbour import neighbour

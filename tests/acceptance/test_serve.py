@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.sandbox.faults import Fault
+from monitor.sandbox.faults.http import Fault
 from tests.command import Serving, run, run_json, until
 from tests.promql import exported, not_exported
 from tests.vendor import Vendor, checked

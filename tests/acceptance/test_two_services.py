@@ -12,24 +12,24 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from checks.catalogue import WriteProbes
-from checks.client import Connection
+from checks.catalogue.endpoints import WriteProbes
 from checks.manifest import load
+from checks.wire.client import Connection
+from monitor.checking import claim_queries
+from monitor.checking.check_job import Sweeper
+from monitor.checking.greenhouse import Greenhouse
+from monitor.checking.recording_queries import record
+from monitor.checking.write_halt import WriteStop
 from monitor.clock import elapsed
-from monitor.greenhouse import Greenhouse
-from monitor.keyring import Keyring
 from monitor.metrics import Metrics
-from monitor.notices.render import Renderer
-from monitor.sandbox.faults import Fault
+from monitor.notices.content.render import Renderer
+from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
-from monitor.shelf import Shelf
-from monitor.store import credentials
 from monitor.store.database import Database
-from monitor.store.recording import record
 from monitor.store.tables import CHECK
-from monitor.sweep import Sweeper
-from monitor.write_guards import WriteStop
+from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.manifests import Shelf
 from tests.command import Serving, serving, until
 from tests.installation import MANNERS, NOTICES, POLICY, Installation, installation
 from tests.neighbour import neighbour
@@ -54,7 +54,7 @@ class Pair:
 
     async def due(self) -> list[int]:
         async with self.here.db.reading() as conn:
-            found = await credentials.due(conn, self.here.clock.now, 1000)
+            found = await claim_queries.due(conn, self.here.clock.now, 1000)
         return [*found.pressing, *found.ordinary]
 
     async def checks(self) -> list[tuple[str, int]]:
@@ -165,7 +165,7 @@ async def test_what_a_late_loser_gives_back_is_not_taken_from_the_winner(pair: P
     pair.here.clock.forward(seconds=HOLD.total_seconds())
     async with pair.here.db.writing() as conn:
         now = pair.here.clock.now
-        winner = await credentials.claim_due(conn, 1, now, POLICY.interval, held_until=now + HOLD)
+        winner = await claim_queries.claim_due(conn, 1, now, POLICY.interval, held_until=now + HOLD)
     assert winner is not None
     late.cancel()
     with suppress(asyncio.CancelledError):
@@ -181,7 +181,7 @@ async def test_a_claim_whose_process_died_is_due_after_its_hold(
     await pair.here.sync()
     async with pair.here.db.writing() as conn:
         now = pair.here.clock.now
-        dead = await credentials.claim_due(conn, 1, now, POLICY.interval, held_until=now + HOLD)
+        dead = await claim_queries.claim_due(conn, 1, now, POLICY.interval, held_until=now + HOLD)
     assert dead is not None
     pair.here.clock.now += HOLD - A_SECOND
     assert await pair.due() == []

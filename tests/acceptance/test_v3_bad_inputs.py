@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from checks.verdict import REASONS
-from monitor import cli, settings
-from monitor.sandbox.faults import Fault
-from monitor.sandbox.request import Request
+from checks.v1.verdicts import REASONS
+from monitor import cli
+from monitor.config import settings
+from monitor.sandbox.faults.http import Fault
+from monitor.sandbox.greenhouse.request import Request
 from monitor.sandbox.sandbox import Outcome, Sandbox
 from tests.neighbour import neighbour
 

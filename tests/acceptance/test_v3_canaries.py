@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from checks.auth import CLAIMS, introspected, minted
 from checks.credential import OAuthClient, Secret, Token
 from checks.errors import GateRefusal
-from checks.gate import Outgoing, origin
-from checks.token_gate import INTROSPECT, TokenGate, lists
+from checks.v1.gate import Outgoing, origin
+from checks.v3.gate import INTROSPECT, TokenGate, lists
+from checks.v3.token_answers import CLAIMS, introspected, minted
 from monitor import cli
 from monitor.sandbox.sandbox import Sandbox
 from tests.acceptance.test_canaries import PERSON, process_list

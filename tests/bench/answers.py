@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from checks.answer import Answer, AnswerKind, reduce
 from checks.asking import Watch
-from checks.catalogue import Entry, WriteProbes, catalogue
-from checks.harvest_key import Means, check
+from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
+from checks.check_request import Question
 from checks.manifest import load
-from checks.question import Question
 from checks.report import Outcome, WriteAlarm
+from checks.v1.check import Means, check
 from monitor.clock import elapsed, utc_now
 from tests.sandbox_asking import Asker, asker
 

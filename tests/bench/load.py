@@ -13,9 +13,9 @@ from httpx_aiohttp import AiohttpTransport
 from sqlalchemy import func, select, update
 
 from monitor.clock import utc_now
+from monitor.config.settings import Settings
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.service import Service, assembled
-from monitor.settings import Settings
 from monitor.store.tables import CHECK, CREDENTIAL
 from tests.bench.answers import Exchange
 

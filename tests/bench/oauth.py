@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from checks.token_gate import INTROSPECT, lists
-from monitor.sandbox.scopes import ticked
-from monitor.settings import Settings
+from checks.v3.gate import INTROSPECT, lists
+from monitor.config.settings import Settings
+from monitor.sandbox.greenhouse.scopes import ticked
 from tests.bench.answers import Exchange
 from tests.bench.figures import Figure, Part
 from tests.bench.load import AT_ONCE, Took, bare, fast_transport, service, sweep

@@ -13,16 +13,16 @@ from types import FrameType
 
 EVERY_SECONDS = 0.001
 
-_OF_THE_WIRE = ("client", "gate", "token_gate", "answer", "auth", "budget")
+_OF_THE_WIRE = ("wire/", "answer.py", "v1/gate.py", "v3/gate.py", "v3/token_answers.py")
 _LAYERS = (
     ("httpx, aiohttp", ("/httpx/", "/httpx_aiohttp/", "/aiohttp/", "/yarl/", "/multidict/")),
-    ("client, gate, answers", tuple(f"/checks/{name}.py" for name in _OF_THE_WIRE)),
+    ("client, gate, answers", tuple(f"/checks/{part}" for part in _OF_THE_WIRE)),
     ("questions and verdicts", ("/checks/",)),
     ("logs", ("/structlog/", "/logging/", "/monitor/logs.py", "/monitor/redaction.py")),
     ("metrics", ("/prometheus_client/", "/monitor/metrics.py")),
     ("breaker", ("/monitor/breaker/",)),
-    ("drift, incidents, schedule", ("/monitor/drift/", "/monitor/incidents.py", "/monitor/schedule.py")),
-    ("SQLAlchemy and the store", ("/sqlalchemy/", "/aiosqlite/", "/monitor/store/", "/greenlet/")),
+    ("SQLAlchemy and the store", ("/sqlalchemy/", "/aiosqlite/", "/monitor/store/", "queries.py", "/greenlet/")),
+    ("drift, incidents, schedule", ("/monitor/drift/", "/monitor/incidents/", "/monitor/checking/schedule.py")),
     ("sweep, write guards, keys", ("/monitor/",)),
     ("asyncio", ("/asyncio/", "/selectors.py")),
 )

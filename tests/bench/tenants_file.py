@@ -13,7 +13,7 @@ from sqlalchemy.engine import Engine
 from monitor.clock import utc_now
 from monitor.metrics import Metrics
 from monitor.store.database import open_database
-from monitor.watchlist import watchlist
+from monitor.tenants.sync import watchlist
 from tests.bench.figures import Figure, Part
 from tests.bench.load import logging_to
 from tests.bench.sizes import Sizes

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor import settings as settings_module
-from monitor.settings import Settings
+from monitor.config import settings as settings_module
+from monitor.config.settings import Settings
 
 LABEL = "Gem Harvest API Key"
 

@@ -22,20 +22,21 @@ from sqlalchemy import URL
 from checks.credential import CredentialState
 from checks.manifest import Manifest, load
 from checks.report import CheckReport, Finding, Verdict
+from monitor.checking import claim_queries, sweep_queries
+from monitor.checking.recording_queries import record
+from monitor.config.retention import Keep
+from monitor.config.settings import NoticesMode
 from monitor.drift import Policy
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.metrics import Metrics
-from monitor.notices.composer import Composer
-from monitor.notices.courier import Courier
-from monitor.notices.outbox import Outbox
+from monitor.notices.compose.composer import Composer
+from monitor.notices.content.render import Renderer
+from monitor.notices.delivery.outbox import Outbox
+from monitor.notices.delivery.sender import Courier
 from monitor.notices.policy import Policy as NoticePolicy
-from monitor.notices.render import Renderer
-from monitor.pruner import Pruner
-from monitor.retention import Keep
-from monitor.settings import NoticesMode
-from monitor.store import credentials, sizes, sweeps
+from monitor.store import sizes
 from monitor.store.database import Database, open_database
-from monitor.store.recording import record
+from monitor.upkeep.pruner import Pruner
 from tests.store import a_tenant, sync
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,7 +80,7 @@ class Year:
         """Every credential checked when it is due; the rest of what `serve` does each interval, pruning each day."""
         end = self.now + days * DAY
         async with self.db.reading() as conn:
-            found = await credentials.due(conn, self.now, 1_000_000)
+            found = await claim_queries.due(conn, self.now, 1_000_000)
         due = [(self.now, credential_id) for credential_id in [*found.pressing, *found.ordinary]]
         heapq.heapify(due)
         composer = Composer(self.db, NOTICES, Renderer())
@@ -100,14 +101,14 @@ class Year:
 
     async def _beat(self, composer: Composer, outbox: Outbox) -> None:
         async with self.db.writing() as conn:
-            await sweeps.keep(conn, self.now, POLICY.interval)
+            await sweep_queries.keep(conn, self.now, POLICY.interval)
         if await composer.run_once(self.now):
             await outbox.deliver()
             await outbox.settled()
 
     async def _check(self, credential_id: int) -> datetime:
         async with self.db.writing() as conn:
-            claim = await credentials.claim(
+            claim = await claim_queries.claim(
                 conn, credential_id, self.now, POLICY.interval, held_until=self.now + timedelta(minutes=7)
             )
         assert claim is not None

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from monitor import addresses
+from monitor.config import addresses
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, INCIDENT, NOTICE
 from tests.faults.post import Mail, told

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.sandbox.accounts import Key
+from monitor.sandbox.greenhouse.accounts import Key
 from tests.command import until
 from tests.faults.post import PostOffice
 

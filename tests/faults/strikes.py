@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from monitor.sandbox.faults import Fault
+from monitor.sandbox.faults.http import Fault
 from tests.command import until
 from tests.disk import Disk
 from tests.faults import evidence

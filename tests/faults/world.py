@@ -9,11 +9,11 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from checks.manifest import load
-from monitor import addresses
-from monitor.greenhouse import hold
-from monitor.sandbox.endpoints import endpoints
+from monitor.checking.greenhouse import hold
+from monitor.config import addresses
+from monitor.config.settings import Settings
+from monitor.sandbox.greenhouse.endpoints import endpoints
 from monitor.sandbox.sandbox import Sandbox
-from monitor.settings import Settings
 from tests.command import Serving, run, until
 from tests.faults.post import PostOffice
 from tests.faults.script import LIMIT_SECONDS, Flicker, Script, Turner

@@ -7,14 +7,14 @@ import pytest
 from checks.credential import CredentialKind, CredentialState
 from checks.manifest import load
 from checks.report import CheckReport
-from monitor.incidents import Step
-from monitor.notices.composer import Composer
-from monitor.notices.render import Renderer
-from monitor.shelf import Shelf
-from monitor.store.acceptance import accept, is_accepted
+from monitor.incidents.rules import Step
+from monitor.notices.compose.composer import Composer
+from monitor.notices.content.render import Renderer
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, NOTICE, OPERATOR_ACTION
-from monitor.tenants import CredentialConfig, Grant, OAuthConfig, TenantConfig
+from monitor.tenants.file import CredentialConfig, Grant, OAuthConfig, TenantConfig
+from monitor.tenants.manifests import Shelf
+from monitor.tenants.scope_acceptance_queries import accept, is_accepted
 from tests.notices import a_policy
 from tests.reports import HOUR, failed, served
 from tests.store import T0, a_tenant, check, claim, rows, sync

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from monitor.config.settings import PREFIX, Settings
 from monitor.metrics import Metrics
-from monitor.settings import PREFIX, Settings
 from tests.promql import exported, not_exported
 from tests.promtool import Promtool
 from tests.unit.test_docs_commands import command_lines, command_of

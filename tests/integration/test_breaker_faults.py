@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from checks.catalogue import WriteProbes
-from checks.client import Connection
-from monitor.breaker.keeper import Breaker
+from checks.catalogue.endpoints import WriteProbes
+from checks.wire.client import Connection
+from monitor.breaker.circuit_breaker import Breaker
 from monitor.breaker.machine import Limits, State, Transition
 from monitor.clock import elapsed
-from monitor.sandbox.faults import Fault
+from monitor.sandbox.faults.http import Fault
 from monitor.store.database import Database
 from monitor.store.tables import CHECK, CREDENTIAL, DRIFT_EVENT
 from tests.installation import LABEL, Installation, installation

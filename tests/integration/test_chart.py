@@ -12,9 +12,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from monitor import settings as settings_module
 from monitor.cli.serve import GRACE_SECONDS
-from monitor.settings import PREFIX, Settings
+from monitor.config import settings as settings_module
+from monitor.config.settings import PREFIX, Settings
 from tests.chart import (
     CHART,
     COMBINATIONS,

@@ -6,20 +6,20 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import text
 
-from checks.catalogue import WriteProbes
-from checks.client import Connection
+from checks.catalogue.endpoints import WriteProbes
+from checks.check_request import Question
 from checks.credential import CredentialKind
 from checks.manifest import load
-from checks.question import Question
 from checks.report import CheckReport
-from monitor.greenhouse import Greenhouse
-from monitor.keyring import Keyring
-from monitor.one_shot import OneShot, Task, UnrecordedLook
-from monitor.store.credentials import Claim
+from checks.wire.client import Connection
+from monitor.checking.check_once import OneShot, Task, UnrecordedLook
+from monitor.checking.claim_queries import Claim
+from monitor.checking.greenhouse import Greenhouse
+from monitor.checking.write_halt import OneShotWriteGuard
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE, WRITE_HALT
-from monitor.tenants import CredentialConfig
-from monitor.write_guards import OneShotWriteGuard
+from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.file import CredentialConfig
 from tests.installation import MANNERS, Unobserved
 from tests.integration.test_inquiry import CREATED, WRITE, bench, slowly
 from tests.integration.test_one_shot import Diary

@@ -9,14 +9,14 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from checks.answer import Answer, AnswerKind
-from monitor.breaker.keeper import SLOW_PLACES_ONE_IN, Breaker
+from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, Breaker
 from monitor.breaker.machine import Limits, State, Ticket
-from monitor.breaker.news import MANY
-from monitor.dispatch import TRY_AGAIN_SECONDS, Dispatcher
+from monitor.breaker.recent_tenants import MANY
+from monitor.checking import claim_queries
+from monitor.checking.dispatcher import TRY_AGAIN_SECONDS, Dispatcher
+from monitor.checking.schedule import CATCH_UP_AT_ONCE, CATCH_UP_PACE
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
-from monitor.schedule import CATCH_UP_AT_ONCE, CATCH_UP_PACE
-from monitor.store import credentials
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL
 from tests.reports import HOUR, POLICY, T0
@@ -60,7 +60,7 @@ class Stand:
         if self.breaker.state is State.PAUSED:
             return
         async with self.database.writing() as conn:
-            await credentials.claim_due(conn, credential_id, T0, POLICY.interval, held_until=T0 + HOLD)
+            await claim_queries.claim_due(conn, credential_id, T0, POLICY.interval, held_until=T0 + HOLD)
 
     async def tick(self) -> int:
         """One tick and what it began, to the end; how many looks that were."""

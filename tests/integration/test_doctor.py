@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 
-from checks.catalogue import WriteProbes
-from checks.key_state import RETIRED_AFTER
+from checks.catalogue.endpoints import WriteProbes
 from checks.manifest import load
-from monitor import cli, diagnosis, settings, tenants
-from monitor.roster import draw_up
-from monitor.settings import PREFIX
-from monitor.shelf import Shelf
+from checks.v1.key_state import RETIRED_AFTER
+from monitor import cli
+from monitor.config import settings
+from monitor.config.settings import PREFIX
 from monitor.store.tables import METADATA
+from monitor.tenants import file as tenants
+from monitor.tenants.manifests import Shelf
+from monitor.tenants.targets import draw_up
+from monitor.upkeep import doctor_findings
 from tests.installation import START
 
 SECRET = "s3cret-that-nobody-may-see"
@@ -314,8 +317,8 @@ def test_keys_of_v1_are_no_finding_while_v1_lives(place: Place) -> None:
     (place.folder / "tenants.yaml").write_text(json.dumps({"tenants": place.rows}))
     file = tenants.read(place.folder / "tenants.yaml")
     roster = draw_up(file, Shelf(load("gem")), WriteProbes.OFF)
-    assert list(diagnosis.of_keys(roster, RETIRED_AFTER - timedelta(seconds=1))) == []
+    assert list(doctor_findings.of_keys(roster, RETIRED_AFTER - timedelta(seconds=1))) == []
     for moment in (RETIRED_AFTER, START):
-        (finding,) = diagnosis.of_keys(roster, moment)
+        (finding,) = doctor_findings.of_keys(roster, moment)
         assert finding.message.startswith("2 tenants have a Harvest v1/v2 key")
         assert "; 1 of them have no v3 credential" in finding.message

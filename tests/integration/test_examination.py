@@ -12,18 +12,19 @@ from sqlalchemy import URL, func, select, text, update
 
 from checks.credential import CredentialState
 from checks.report import Excess
+from monitor.config.retention import Rule
+from monitor.config.settings import Settings
 from monitor.errors import StoreError
-from monitor.examination import Examination, Examiner
-from monitor.finding import Finding, Part
-from monitor.installation import key_path, noted_key
-from monitor.notices.composer import Composer
-from monitor.notices.render import Renderer
-from monitor.retention import Rule
-from monitor.settings import Settings
-from monitor.store import consistency, damage, known
+from monitor.incidents import standing_queries
+from monitor.notices.compose.composer import Composer
+from monitor.notices.content.render import Renderer
 from monitor.store.database import Database, database_as_it_is
 from monitor.store.migrations import VERSION_TABLE
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
+from monitor.tenants.fingerprint_key import key_path, noted_key
+from monitor.upkeep import consistency_queries, damage_queries
+from monitor.upkeep.database_check import Examination, Examiner
+from monitor.upkeep.finding import Finding, Part
 from tests.disk import NoDisk, small_disk
 from tests.installation import NOTICES
 from tests.reports import HOUR, MINUTE, OTHER_KEY, T0, failed, served
@@ -89,7 +90,7 @@ async def test_counts_are_compared_in_every_standing(lived_in: Database) -> None
     excess = [Excess("GET: scorecards", "GET /v1/scorecards", certain=True)]
     await look(lived_in, {"jobs": "m", "offers": "m"}, NOW, 2, excess=excess)
     async with lived_in.reading() as conn:
-        assert await known.miscounts(conn) == []
+        assert await standing_queries.miscounts(conn) == []
         counts = (await conn.execute(select(*(func.max(CREDENTIAL.c[name]) for name in names)))).one()
     assert min(counts) > 0, dict(zip(names, counts, strict=True))
 
@@ -170,9 +171,9 @@ async def with_change(database: Database, statement: str) -> list[Finding]:
             await conn.execute(text(lawless))
             await conn.execute(text(statement))
             found = [
-                *await damage.of_tables(conn),
-                *await damage.of_references(conn),
-                *await consistency.of_records(conn, NOW, timedelta(hours=1)),
+                *await damage_queries.of_tables(conn),
+                *await damage_queries.of_references(conn),
+                *await consistency_queries.of_records(conn, NOW, timedelta(hours=1)),
             ]
             raise _TakenBack
     return found

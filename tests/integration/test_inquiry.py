@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from checks.answer import Answer, AnswerKind
-from checks.budget import Pace
-from checks.catalogue import Entry, RequestClass, WriteProbes, catalogue
-from checks.client import Connection, Wire
+from checks.catalogue.endpoints import Entry, RequestClass, WriteProbes, catalogue
 from checks.credential import Secret
-from checks.gate import Gate, origin
-from checks.inquiry import TRIES_WHEN_LIMITED, Inquiry
+from checks.v1.gate import Gate, origin
+from checks.wire.client import Connection, Wire
+from checks.wire.rate_limit import Pace
+from checks.wire.sender import TRIES_WHEN_LIMITED, Inquiry
 from tests.raw_server import RawServer, Respond, always, answer, raw_server
 
 SECRET = Secret("5dc54b4a7cdb4e1a9d7b-1")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from checks.credential import CredentialKind, OAuthClient
+from monitor.config.secrets import fetch
 from monitor.errors import SourceFailed, UnresolvedReference
-from monitor.keyring import Keyring
-from monitor.secrets import fetch
-from monitor.tenants import CredentialConfig, Grant, OAuthConfig
+from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.file import CredentialConfig, Grant, OAuthConfig
 from tests.command import until
 
 SECRET = "s3cret-of-another-tenant"

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import insert
 
 from checks.credential import CredentialKind, CredentialState
-from monitor import cli, settings
+from monitor import cli
+from monitor.config import settings
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, Credential
 from tests.reports import MINUTE, T0, failed

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError
-from monitor.installation import installation_key, key_check, noted_key
-from monitor.settings import Settings
 from monitor.store.database import Database
-from monitor.store.installation import accept_key
 from monitor.store.tables import INSTALLATION, OPERATOR_ACTION
+from monitor.tenants.fingerprint_key import installation_key, key_check, noted_key
+from monitor.tenants.fingerprint_key_queries import accept_key
 from tests.store import T0, rows
 
 

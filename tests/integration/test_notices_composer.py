@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
-from monitor.incidents import Audience
-from monitor.notices.holds import drop, listing, release
-from monitor.notices.letters import Letter
+from monitor.incidents.rules import Audience
+from monitor.notices.content.messages import Letter
+from monitor.notices.content.render import Rendered, Renderer
 from monitor.notices.notice import Status
-from monitor.notices.render import Rendered, Renderer
-from monitor.settings import NoticesMode
+from monitor.notices.operator_actions import drop, listing, release
+from monitor.notices.queries import still_missing
 from monitor.store.database import Database
-from monitor.store.notices import still_missing
 from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, TENANT
 from tests.notices import NOW, OPERATOR, SETTLE
 from tests.store import rows

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
-from monitor.incidents import Audience
-from monitor.notices.holds import drop, retry
+from monitor.incidents.rules import Audience
 from monitor.notices.notice import Status
-from monitor.settings import NoticesMode
+from monitor.notices.operator_actions import drop, retry
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE, OPERATOR_ACTION, TENANT
 from tests.notices import NOW, OPERATOR, SETTLE, a_policy

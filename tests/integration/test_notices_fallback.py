@@ -7,9 +7,9 @@ from jinja2 import FileSystemLoader
 from sqlalchemy import select
 
 from monitor.drift import EventKind
-from monitor.incidents import Audience
+from monitor.incidents.rules import Audience
+from monitor.notices.content.render import Renderer
 from monitor.notices.notice import Status
-from monitor.notices.render import Renderer
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE
 from tests.letters import with_templates

@@ -8,10 +8,10 @@ from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
 from monitor.errors import Blame, DeliveryError
+from monitor.notices import queries as store
+from monitor.notices.delivery.backoff import AT_ONCE, BACK_OFF
+from monitor.notices.delivery.outbox import CLAIM
 from monitor.notices.notice import Status
-from monitor.notices.outbox import CLAIM
-from monitor.notices.patience import AT_ONCE, BACK_OFF
-from monitor.store import notices as store
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE
 from tests.notices import NOW

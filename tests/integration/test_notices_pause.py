@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from monitor.breaker.machine import Limits, Reason, State, Transition
-from monitor.breaker.news import Seen
+from monitor.breaker.recent_tenants import Seen
 from monitor.breaker.signs import Sign
-from monitor.notices.pause import PauseNotices
-from monitor.notices.render import Renderer
-from monitor.settings import NoticesMode
+from monitor.config.settings import NoticesMode
+from monitor.notices.content.render import Renderer
+from monitor.notices.immediate.checks_paused import PauseNotices
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE
 from tests.installation import NOTICES, Clock

@@ -11,16 +11,16 @@ from sqlalchemy import insert, select, update
 
 from checks.credential import CredentialKind, CredentialState
 from checks.manifest import Manifest, load
-from monitor.incidents import Audience
-from monitor.migration import Stage
-from monitor.notices.composer import Composer
-from monitor.notices.render import Renderer
-from monitor.notices.retirement import WHY
-from monitor.settings import NoticesMode
-from monitor.store.consistency import of_records
+from monitor.config.settings import NoticesMode
+from monitor.incidents.rules import Audience
+from monitor.notices.compose.composer import Composer
+from monitor.notices.content.render import Renderer
+from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.store.database import Database
-from monitor.store.migration import v1_keys
 from monitor.store.tables import CREDENTIAL, NOTICE, TENANT, Credential
+from monitor.tenants.v3_migration import Stage
+from monitor.tenants.v3_migration_queries import v1_keys
+from monitor.upkeep.consistency_queries import of_records
 from tests.notices import OPERATOR, a_policy
 from tests.reports import HOUR, MINUTE, T0, failed, served
 from tests.store import a_tenant, check, sync

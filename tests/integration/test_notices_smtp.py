@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from monitor.addresses import Encryption, MailFolder, MailServer
+from monitor.config.addresses import Encryption, MailFolder, MailServer
 from monitor.errors import Blame, DeliveryError
+from monitor.notices.delivery.transport import LONGEST, Mailbox, SmtpTransport, transport_for
 from monitor.notices.notice import Outgoing, as_message
-from monitor.notices.transport import LONGEST, Mailbox, SmtpTransport, transport_for
 from tests.mail import AUTHORITY, PASSWORD, Sink, listening, plain, server_tls, starttls
 from tests.notices import NOW
 

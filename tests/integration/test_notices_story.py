@@ -9,9 +9,9 @@ import pytest
 
 from checks.credential import CredentialState
 from checks.report import CheckReport, Excess
-from monitor.notices.composer import Composer
-from monitor.notices.render import Renderer
-from monitor.notices.transport import Mailbox
+from monitor.notices.compose.composer import Composer
+from monitor.notices.content.render import Renderer
+from monitor.notices.delivery.transport import Mailbox
 from monitor.store.database import Database
 from tests.notices import a_policy
 from tests.outbox import Office

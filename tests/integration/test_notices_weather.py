@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.errors import Blame
+from monitor.notices.delivery.backoff import AT_ONCE, BACK_OFF, DOUBTS, FIRST_PAUSE, LONGEST_PAUSE
+from monitor.notices.delivery.outbox import CLAIM
+from monitor.notices.delivery.transport import Mailbox
 from monitor.notices.notice import Status
-from monitor.notices.outbox import CLAIM
-from monitor.notices.patience import AT_ONCE, BACK_OFF, DOUBTS, FIRST_PAUSE, LONGEST_PAUSE
-from monitor.notices.transport import Mailbox
 from monitor.store.database import Database
 from tests.mail import Sink, listening, plain
 from tests.notices import NOW

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from checks.catalogue import WriteProbes
-from checks.client import Connection
+from checks.catalogue.endpoints import WriteProbes
+from checks.check_request import Question
 from checks.credential import CredentialKind, CredentialState
 from checks.errors import CredentialError
 from checks.manifest import load
-from checks.question import Question
 from checks.report import CheckReport, Outcome, Verdict
-from monitor.check_document import ExitStatus, exit_status
+from checks.wire.client import Connection
+from monitor.checking.check_document import ExitStatus, exit_status
+from monitor.checking.check_once import MOST_SECOND_LOOKS, Look, OneShot, Result, Task, UnrecordedLook
+from monitor.checking.greenhouse import Greenhouse
+from monitor.checking.write_halt import OneShotWriteGuard
 from monitor.errors import ConfigurationError, StoreError
-from monitor.greenhouse import Greenhouse
-from monitor.keyring import Keyring
-from monitor.one_shot import MOST_SECOND_LOOKS, Look, OneShot, Result, Task, UnrecordedLook
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
-from monitor.tenants import CredentialConfig
-from monitor.write_guards import OneShotWriteGuard
+from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.file import CredentialConfig
 from tests.installation import MANNERS, Unobserved
 from tests.reports import KEY, OTHER_KEY, T0, failed, served
 

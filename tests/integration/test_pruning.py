@@ -10,12 +10,13 @@ from sqlalchemy import insert
 
 from checks.credential import CredentialState
 from checks.report import CheckReport
-from monitor.days import Day
-from monitor.pruner import Pruner
-from monitor.retention import REMEMBERED_FOR, SWEEPS_FOR, Keep, Rule
-from monitor.store import credentials, days, pruning, sweeps
+from monitor.checking import claim_queries, sweep_queries
+from monitor.config.retention import REMEMBERED_FOR, SWEEPS_FOR, Keep, Rule
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, CHECK, CHECK_DAY, DRIFT_EVENT, NOTICE, REFUSAL, SWEEP
+from monitor.upkeep import check_days_queries, pruning_queries
+from monitor.upkeep.check_days import Day
+from monitor.upkeep.pruner import Pruner
 from tests.reports import HOUR, MINUTE, POLICY, T0, failed, paused, served
 from tests.store import HOLD, a_tenant, check, everything, rows, sync
 
@@ -69,7 +70,9 @@ async def all_days(database: Database) -> list[Day]:
 
 async def days_of(database: Database, tenant_id: str) -> list[Day]:
     async with database.reading() as conn:
-        return (await days.of_tenant(conn, tenant_id, date(2026, 11, 1), date(2027, 1, 31)))["Gem Harvest API Key"]
+        return (await check_days_queries.of_tenant(conn, tenant_id, date(2026, 11, 1), date(2027, 1, 31)))[
+            "Gem Harvest API Key"
+        ]
 
 
 async def put(database: Database, **columns: Any) -> None:
@@ -130,7 +133,7 @@ async def test_a_credentials_days_read_the_same_before_and_after(database: Datab
 
 async def cut_short(database: Database, before: datetime, portion: int) -> None:
     async with database.writing() as conn:
-        await pruning.let_go(conn, Rule.CHECKS, before, portion)
+        await pruning_queries.let_go(conn, Rule.CHECKS, before, portion)
         raise ZeroDivisionError
 
 
@@ -140,7 +143,7 @@ async def test_what_is_cut_short_is_taken_up_again(database: Database) -> None:
     before = KEEP.before(LATER)[Rule.CHECKS]
     for portion in (2, 3):
         async with database.writing() as conn:
-            assert await pruning.let_go(conn, Rule.CHECKS, before, portion) == portion
+            assert await pruning_queries.let_go(conn, Rule.CHECKS, before, portion) == portion
         there = await everything(database)
         with pytest.raises(ZeroDivisionError):
             await cut_short(database, before, portion)
@@ -233,7 +236,7 @@ async def test_refusals_go_when_they_prove_nothing_any_more(database: Database) 
 
     async def remembered() -> frozenset[str]:
         async with database.writing() as conn:
-            claim = await credentials.claim(conn, 1, now, POLICY.interval, held_until=now + HOLD)
+            claim = await claim_queries.claim(conn, 1, now, POLICY.interval, held_until=now + HOLD)
         assert claim is not None
         return claim.refused
 
@@ -247,11 +250,11 @@ async def test_sweeps_go_after_a_year(database: Database) -> None:
     """What is asked of them, when the last whole one ended, stays known."""
     for at in (T0, T0 + 100 * DAY, T0 + 200 * DAY):
         async with database.writing() as conn:
-            await sweeps.keep(conn, at, POLICY.interval)
+            await sweep_queries.keep(conn, at, POLICY.interval)
     assert (await pruner(database, 1).run_once(T0 + 101 * DAY + SWEEPS_FOR))[Rule.SWEEPS] == 2
     assert [row["started_at"] for row in await rows(database, SWEEP)] == [T0 + 200 * DAY]
     async with database.reading() as conn:
-        assert await sweeps.last_completed(conn, T0 + 200 * DAY) == T0 + 200 * DAY
+        assert await sweep_queries.last_completed(conn, T0 + 200 * DAY) == T0 + 200 * DAY
 
 
 # Counting, and doing it twice.
@@ -263,7 +266,7 @@ async def test_what_is_counted_is_what_goes_and_goes_once(database: Database) ->
     await put(database)
     now = T0 + 2 * SWEEPS_FOR
     async with database.writing() as conn:
-        await sweeps.keep(conn, T0, POLICY.interval)
+        await sweep_queries.keep(conn, T0, POLICY.interval)
     before = await everything(database)
     counted = await pruner(database).stale(now)
     assert await everything(database) == before

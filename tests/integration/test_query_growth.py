@@ -9,14 +9,18 @@ import pytest
 from sqlalchemy import URL, Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.checking import claim_queries, sweep_queries, write_halt_queries
+from monitor.config.retention import Keep, Rule
 from monitor.drift import EventKind
+from monitor.incidents import history_queries
+from monitor.incidents.history_queries import Wanted
+from monitor.notices import queries
 from monitor.notices.notice import Status
-from monitor.retention import Keep, Rule
-from monitor.store import credentials, days, halts, history, notices, overview, pruning, sweeps
 from monitor.store.database import Database, open_database
-from monitor.store.history import Wanted
-from monitor.store.snapshot import snapshot
 from monitor.store.tables import CAUSE, CHECK_DAY, DRIFT_EVENT, INCIDENT, NOTICE, SWEEP
+from monitor.tenants import overview_queries
+from monitor.upkeep import check_days_queries, pruning_queries
+from monitor.upkeep.gauge_queries import snapshot
 from tests.reports import MINUTE, POLICY, T0, served
 from tests.store import a_tenant, check, sync
 
@@ -26,28 +30,31 @@ OLD = Keep(checks=30 * DAY, notice_texts=90 * DAY).before(YEARS_LATER)
 
 Question = Callable[[AsyncConnection], Awaitable[Any]]
 QUESTIONS: dict[str, Question] = {
-    "due": lambda conn: credentials.due(conn, YEARS_LATER, 50),
-    "watched": credentials.watched,
-    "soundest due": lambda conn: credentials.soundest_due(conn, YEARS_LATER, ()),
-    "bring credentials back": lambda conn: credentials.bring_back(conn, YEARS_LATER, POLICY.interval, MINUTE),
+    "due": lambda conn: claim_queries.due(conn, YEARS_LATER, 50),
+    "watched": claim_queries.watched,
+    "soundest due": lambda conn: claim_queries.soundest_due(conn, YEARS_LATER, ()),
+    "bring credentials back": lambda conn: claim_queries.bring_back(conn, YEARS_LATER, POLICY.interval, MINUTE),
     "snapshot": lambda conn: snapshot(conn, YEARS_LATER, MINUTE),
-    "keep sweeps": lambda conn: sweeps.keep(conn, YEARS_LATER, POLICY.interval),
-    "may write": halts.standing,
-    "open causes": notices.open_causes,
-    "still missing": notices.still_missing,
-    "active tenants": notices.active_tenants,
-    "claim a notice": lambda conn: notices.claim(conn, YEARS_LATER, YEARS_LATER),
-    "bring notices back": lambda conn: notices.bring_back(conn, YEARS_LATER, DAY, DAY),
-    "list held notices": lambda conn: notices.list_notices(conn, [Status.HELD], None, 100),
-    "list sent notices": lambda conn: notices.list_notices(conn, [Status.SENT], None, 5),
-    "all tenants": overview.tenants,
-    "one tenant": lambda conn: overview.tenant(conn, "acme"),
-    "latest history": lambda conn: history.events(conn, Wanted(limit=5)),
-    "latest losses": lambda conn: history.events(conn, Wanted(kind=EventKind.LOST, limit=5)),
-    "history since": lambda conn: history.events(conn, Wanted(since=YEARS_LATER - 7 * DAY)),
-    "days of a tenant": lambda conn: days.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
-    **{f"old by {rule}": (lambda conn, rule=rule: pruning.stale(conn, rule, OLD[rule])) for rule in Rule},
-    **{f"let go by {rule}": (lambda conn, rule=rule: pruning.let_go(conn, rule, OLD[rule], 250)) for rule in Rule},
+    "keep sweeps": lambda conn: sweep_queries.keep(conn, YEARS_LATER, POLICY.interval),
+    "may write": write_halt_queries.standing,
+    "open causes": queries.open_causes,
+    "still missing": queries.still_missing,
+    "active tenants": queries.active_tenants,
+    "claim a notice": lambda conn: queries.claim(conn, YEARS_LATER, YEARS_LATER),
+    "bring notices back": lambda conn: queries.bring_back(conn, YEARS_LATER, DAY, DAY),
+    "list held notices": lambda conn: queries.list_notices(conn, [Status.HELD], None, 100),
+    "list sent notices": lambda conn: queries.list_notices(conn, [Status.SENT], None, 5),
+    "all tenants": overview_queries.tenants,
+    "one tenant": lambda conn: overview_queries.tenant(conn, "acme"),
+    "latest history": lambda conn: history_queries.events(conn, Wanted(limit=5)),
+    "latest losses": lambda conn: history_queries.events(conn, Wanted(kind=EventKind.LOST, limit=5)),
+    "history since": lambda conn: history_queries.events(conn, Wanted(since=YEARS_LATER - 7 * DAY)),
+    "days of a tenant": lambda conn: check_days_queries.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
+    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in Rule},
+    **{
+        f"let go by {rule}": (lambda conn, rule=rule: pruning_queries.let_go(conn, rule, OLD[rule], 250))
+        for rule in Rule
+    },
 }
 
 

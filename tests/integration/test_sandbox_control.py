@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message
 
 from monitor.sandbox.app import application
-from monitor.sandbox.request import basic
+from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
 

@@ -12,11 +12,11 @@ import aiosmtplib
 import pytest
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.mail_faults import MailFault
-from monitor.sandbox.mail_server import delivering
-from monitor.sandbox.post_office import PostOffice
+from monitor.sandbox.control.fault_presets import Turn, turn, weathers
+from monitor.sandbox.faults.mail import MailFault
+from monitor.sandbox.mail.mailbox import PostOffice
+from monitor.sandbox.mail.server import delivering
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.weather import Turn, turn, weathers
 from tests.sandbox_asking import Clock
 
 CERTIFICATES = Path(__file__).parents[1] / "fixtures" / "notices"

@@ -11,7 +11,7 @@ import pytest
 
 from monitor import cli
 from monitor.errors import ConfigurationError, StoreError
-from monitor.sandbox.remote import Remote
+from monitor.sandbox.control.remote import Remote
 from monitor.sandbox.sandbox import Sandbox
 from monitor.store.database import Database
 from monitor.store.sqlite_file import held
@@ -218,7 +218,7 @@ def test_it_speaks_to_this_machine_only(url: str) -> None:
 
 def test_a_name_that_leads_elsewhere_is_not_spoken_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also `localhost` is only what the machine takes it for: where the connection ends is looked at before a word."""
-    monkeypatch.setattr("monitor.sandbox.remote.is_loopback", lambda host: host == "localhost")
+    monkeypatch.setattr("monitor.sandbox.control.remote.is_loopback", lambda host: host == "localhost")
     with pytest.raises(ConfigurationError, match="localhost is not on this machine"):
         Remote(url.replace("127.0.0.1", "localhost")).ask("/trouble")
 

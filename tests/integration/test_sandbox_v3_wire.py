@@ -13,7 +13,7 @@ import pytest
 
 from monitor import cli
 from monitor.sandbox.clients import Client
-from monitor.sandbox.request import basic
+from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
 from tests.neighbour import neighbour
 

@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.faults import Fault, FaultKind
-from monitor.sandbox.request import basic
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import Place, running, serve
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from monitor.examination import Examiner
-from monitor.settings import Settings
+from monitor.config.settings import Settings
 from monitor.store.database import open_database
 from monitor.store.tables import CAUSE, CHECK, DRIFT_EVENT, INCIDENT, NOTICE, SWEEP
+from monitor.upkeep.database_check import Examiner
 from tests.bench.fleet import multiply
 from tests.bench.year import Customers, simulate
 from tests.store import rows

@@ -10,15 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from checks.report import Excess, WriteAlarm
+from monitor.checking import claim_queries, sweep_queries, write_halt_queries
+from monitor.checking.claim_queries import Due
+from monitor.checking.schedule import interval_start, key_of, next_regular
 from monitor.drift import EventKind
+from monitor.incidents import history_queries
 from monitor.metrics import Snapshot
-from monitor.schedule import interval_start, key_of, next_regular
-from monitor.store import credentials, halts, history, overview, sweeps
-from monitor.store.credentials import Due
 from monitor.store.database import Database
-from monitor.store.snapshot import snapshot
 from monitor.store.tables import CREDENTIAL, NOTICE, OPERATOR_ACTION, SWEEP, WRITE_HALT
-from monitor.tenants import TenantProblem
+from monitor.tenants import overview_queries
+from monitor.tenants.file import TenantProblem
+from monitor.upkeep.gauge_queries import snapshot
 from tests.reports import HOUR, MINUTE, POLICY, T0, failed, served
 from tests.store import HOLD, a_tenant, check, claim, rows, sync
 
@@ -30,7 +32,7 @@ async def _due(
     database: Database, now: datetime, limit: int = 10, excluding: frozenset[int] = frozenset()
 ) -> list[int]:
     async with database.reading() as conn:
-        found = await credentials.due(conn, now, limit, excluding)
+        found = await claim_queries.due(conn, now, limit, excluding)
     return [*found.pressing, *found.ordinary]
 
 
@@ -62,8 +64,8 @@ async def test_what_presses_is_told_from_what_is_ordinary(database: Database) ->
     await check(database, failed(BLOCKED), T0 + MINUTE, credential_id=2)
     await _plan_for(database, a=T0 - 3 * HOUR, b=T0, c=T0 - HOUR, d=T0 - 2 * HOUR)
     async with database.reading() as conn:
-        assert await credentials.due(conn, T0, 10) == Due(pressing=[3, 2, 4], ordinary=[1])
-        assert await credentials.watched(conn) == 4
+        assert await claim_queries.due(conn, T0, 10) == Due(pressing=[3, 2, 4], ordinary=[1])
+        assert await claim_queries.watched(conn) == 4
 
 
 async def test_a_claim_that_came_to_nothing_is_due_again(database: Database) -> None:
@@ -80,7 +82,7 @@ async def test_what_somebody_else_has_taken_up_is_not_taken_up_again(database: D
     taken = []
     for _ in range(2):
         async with database.writing() as conn:
-            claimed = await credentials.claim_due(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD)
+            claimed = await claim_queries.claim_due(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD)
             taken.append(claimed is not None)
     assert taken == [True, False]
 
@@ -91,10 +93,10 @@ async def test_what_is_given_back_is_due_at_once_unless_it_was_taken_anew(databa
     older = await claim(database)
     newer = await claim(database)
     async with database.writing() as conn:
-        await credentials.release(conn, older, T0)
+        await claim_queries.release(conn, older, T0)
     assert await _due(database, T0) == []
     async with database.writing() as conn:
-        await credentials.release(conn, newer, T0)
+        await claim_queries.release(conn, newer, T0)
     assert await _due(database, T0) == [1]
 
 
@@ -103,8 +105,8 @@ async def test_looks_planned_beyond_an_interval_are_brought_back(database: Datab
     await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"))
     await _plan_for(database, a=T0 + 365 * 24 * HOUR, b=T0 + 4 * HOUR, c=T0 - HOUR)
     async with database.writing() as conn:
-        assert await credentials.bring_back(conn, T0, POLICY.interval, HOLD) == 1
-        assert await credentials.bring_back(conn, T0, POLICY.interval, HOLD) == 0
+        assert await claim_queries.bring_back(conn, T0, POLICY.interval, HOLD) == 1
+        assert await claim_queries.bring_back(conn, T0, POLICY.interval, HOLD) == 0
     planned = [row["next_due"] for row in await rows(database, CREDENTIAL)]
     assert planned == [next_regular(key_of("a", LABEL), T0, POLICY.interval), T0 + 4 * HOUR, T0 - HOUR]
 
@@ -117,7 +119,7 @@ async def _plan_of_due(conn: AsyncConnection) -> str:
         sent.append((statement, parameters))
 
     event.listen(conn.sync_connection, "before_cursor_execute", note)
-    await credentials.due(conn, T0, 100)
+    await claim_queries.due(conn, T0, 100)
     event.remove(conn.sync_connection, "before_cursor_execute", note)
     explain = "EXPLAIN QUERY PLAN " if conn.dialect.name == "sqlite" else "EXPLAIN "
     plans = [await conn.exec_driver_sql(explain + statement, parameters) for statement, parameters in sent]
@@ -142,7 +144,7 @@ async def test_what_is_due_is_found_by_its_index(database: Database) -> None:
 
 async def _keep(database: Database, now: datetime) -> list[tuple[datetime, datetime | None]]:
     async with database.writing() as conn:
-        await sweeps.keep(conn, now, POLICY.interval)
+        await sweep_queries.keep(conn, now, POLICY.interval)
     return [(row["started_at"], row["finished_at"]) for row in await rows(database, SWEEP)]
 
 
@@ -156,7 +158,7 @@ async def test_a_sweep_ends_when_everybody_was_looked_at(database: Database) -> 
     assert await _keep(database, T0 + 2 * HOUR) == [(T0, T0 + 2 * HOUR)]
     assert await _keep(database, T0 + 3 * HOUR) == [(T0, T0 + 2 * HOUR)]
     async with database.reading() as conn:
-        assert await sweeps.last_completed(conn, T0 + 2 * HOUR) == T0 + 2 * HOUR
+        assert await sweep_queries.last_completed(conn, T0 + 2 * HOUR) == T0 + 2 * HOUR
 
 
 async def test_a_sweep_that_a_wrong_clock_put_ahead_is_not_the_last(database: Database) -> None:
@@ -167,8 +169,8 @@ async def test_a_sweep_that_a_wrong_clock_put_ahead_is_not_the_last(database: Da
     await check(database, served({"jobs": "g"}), T0 + 24 * HOUR)
     await _keep(database, T0 + 24 * HOUR)
     async with database.reading() as conn:
-        assert await sweeps.last_completed(conn, T0 + 24 * HOUR) == T0 + 24 * HOUR
-        assert await sweeps.last_completed(conn, T0 + HOUR) == T0
+        assert await sweep_queries.last_completed(conn, T0 + 24 * HOUR) == T0 + 24 * HOUR
+        assert await sweep_queries.last_completed(conn, T0 + HOUR) == T0
 
 
 async def test_after_the_clock_was_set_back_a_full_look_is_due(database: Database) -> None:
@@ -208,7 +210,7 @@ def _alarm(stops: str) -> WriteAlarm:
 
 async def _standing(database: Database) -> frozenset[str]:
     async with database.reading() as conn:
-        return await halts.standing(conn)
+        return await write_halt_queries.standing(conn)
 
 
 @pytest.mark.parametrize("scopes", [["all"], ["without_id"], ["all", "all", "without_id"]], ids=" ".join)
@@ -217,10 +219,10 @@ async def test_a_halt_holds_until_it_is_lifted(database: Database, scopes: list[
     assert await _standing(database) == frozenset()
     async with database.writing() as conn:
         for stops in scopes:
-            await halts.halt(conn, _alarm(stops), "acme", 1)
+            await write_halt_queries.halt(conn, _alarm(stops), "acme", 1)
     assert await _standing(database) == set(scopes)
     async with database.writing() as conn:
-        assert await halts.lift(conn, "ops", "seen with Greenhouse, ticket 12", T0 + HOUR) == len(scopes)
+        assert await write_halt_queries.lift(conn, "ops", "seen with Greenhouse, ticket 12", T0 + HOUR) == len(scopes)
     assert await _standing(database) == frozenset()
     row = (await rows(database, WRITE_HALT))[-1]
     assert row == row | {
@@ -234,17 +236,17 @@ async def test_a_halt_holds_until_it_is_lifted(database: Database, scopes: list[
 async def test_lifting_nothing_is_no_action(database: Database) -> None:
     """Where no halt stands there is nothing to keep a reason for."""
     async with database.writing() as conn:
-        assert await halts.lift(conn, "ops", "just in case", T0) == 0
+        assert await write_halt_queries.lift(conn, "ops", "just in case", T0) == 0
     assert await rows(database, OPERATOR_ACTION) == []
 
 
 async def test_halts_are_listed_latest_first(database: Database) -> None:
     """Those that were lifted, too."""
     async with database.writing() as conn:
-        await halts.halt(conn, _alarm("all"))
-        await halts.lift(conn, "ops", "why", T0)
-        await halts.halt(conn, _alarm("without_id"))
-        listed = await halts.halts(conn)
+        await write_halt_queries.halt(conn, _alarm("all"))
+        await write_halt_queries.lift(conn, "ops", "why", T0)
+        await write_halt_queries.halt(conn, _alarm("without_id"))
+        listed = await write_halt_queries.halts(conn)
     assert [(halt.scope, halt.lifted_at is None) for halt in listed] == [("without_id", True), ("all", False)]
 
 
@@ -267,29 +269,29 @@ async def storied(database: Database) -> Database:
 @pytest.mark.parametrize(
     ("wanted", "kinds"),
     [
-        (history.Wanted(), ["found", "lost", "regained", "credential_failed"]),
-        (history.Wanted(tenant_id="acme"), ["lost", "regained"]),
-        (history.Wanted(tenant_id="nobody"), []),
-        (history.Wanted(since=T0 + 3 * HOUR), ["regained", "credential_failed"]),
-        (history.Wanted(permission="jobs"), ["lost", "regained"]),
-        (history.Wanted(permission="GET: offers"), ["found"]),  # by its label
-        (history.Wanted(kind=EventKind.LOST), ["lost"]),
-        (history.Wanted(limit=2), ["regained", "credential_failed"]),  # the latest
-        (history.Wanted(tenant_id="acme", kind=EventKind.REGAINED, limit=5), ["regained"]),
+        (history_queries.Wanted(), ["found", "lost", "regained", "credential_failed"]),
+        (history_queries.Wanted(tenant_id="acme"), ["lost", "regained"]),
+        (history_queries.Wanted(tenant_id="nobody"), []),
+        (history_queries.Wanted(since=T0 + 3 * HOUR), ["regained", "credential_failed"]),
+        (history_queries.Wanted(permission="jobs"), ["lost", "regained"]),
+        (history_queries.Wanted(permission="GET: offers"), ["found"]),  # by its label
+        (history_queries.Wanted(kind=EventKind.LOST), ["lost"]),
+        (history_queries.Wanted(limit=2), ["regained", "credential_failed"]),  # the latest
+        (history_queries.Wanted(tenant_id="acme", kind=EventKind.REGAINED, limit=5), ["regained"]),
     ],
 )
 async def test_history_is_told_in_the_order_of_time(
-    storied: Database, wanted: history.Wanted, kinds: list[str]
+    storied: Database, wanted: history_queries.Wanted, kinds: list[str]
 ) -> None:
     """Each filter narrows it; together they narrow it further."""
     async with storied.reading() as conn:
-        assert [past.kind for past in await history.events(conn, wanted)] == kinds
+        assert [past.kind for past in await history_queries.events(conn, wanted)] == kinds
 
 
 async def test_history_has_the_names_people_know(storied: Database) -> None:
     """Tenant and credential by name, the permission as the customer sees it, and the window."""
     async with storied.reading() as conn:
-        (lost,) = await history.events(conn, history.Wanted(kind=EventKind.LOST))
+        (lost,) = await history_queries.events(conn, history_queries.Wanted(kind=EventKind.LOST))
     assert (lost.tenant_name, lost.credential_label, lost.permission_label) == ("Acme", LABEL, "GET: jobs")
     assert (lost.at, lost.seen_before, lost.first_seen) == (T0 + 2 * HOUR, T0, T0 + HOUR)
 
@@ -304,7 +306,7 @@ async def test_a_tenant_shows_its_worst_credential(database: Database) -> None:
         await check(database, failed(BLOCKED, "HTML 403"), T0 + hour * HOUR, credential_id=2)
         await check(database, served({"a": "m", "b": "g", "c": "u"}), T0 + hour * HOUR + MINUTE)
     async with database.reading() as conn:
-        acme, globex = await overview.tenants(conn)
+        acme, globex = await overview_queries.tenants(conn)
     assert (acme.state, acme.last_checked_at, acme.incident_since) == (BLOCKED, T0 + HOUR, T0 + HOUR)
     assert [acme.total(count) for count in ("missing", "granted", "undecided", "suspects")] == [1, 1, 1, 0]
     assert [(one.label, one.state, one.detail) for one in acme.credentials] == [
@@ -319,8 +321,8 @@ async def test_a_tenant_is_shown_with_everything_known(database: Database) -> No
     await sync(database, a_tenant("acme"))
     await check(database, served({"a": "m", "b": "g"}, excess=[Excess("List x", "GET /v1/x", True)]))
     async with database.reading() as conn:
-        shown = await overview.tenant(conn, "acme")
-        assert await overview.tenant(conn, "nobody") is None
+        shown = await overview_queries.tenant(conn, "acme")
+        assert await overview_queries.tenant(conn, "nobody") is None
     assert shown is not None
     line, (detail,) = shown
     assert (line.name, detail.line.label, detail.line.suspects) == ("Acme", LABEL, 1)
@@ -346,11 +348,11 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
         database, a_tenant("acme", "One", "Two"), *map(a_tenant, names[1:3]), problems=[TenantProblem("hooli", 9, "no")]
     )  # umbrella is gone
     async with database.writing() as conn:
-        await halts.halt(conn, _alarm("all"))
+        await write_halt_queries.halt(conn, _alarm("all"))
         await conn.execute(
             insert(NOTICE), [_notice(n, s) for n, s in enumerate(("pending", "pending", "held", "sent", "failed"))]
         )
-        await sweeps.keep(conn, T0, POLICY.interval)
+        await sweep_queries.keep(conn, T0, POLICY.interval)
         found = await snapshot(conn, T0 + HOUR, grace=5 * MINUTE)
     assert set(found.database_bytes) == {"used", "free", "wal"}
     assert found.database_bytes["used"] > 0

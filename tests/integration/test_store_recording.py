@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from checks.catalogue import WriteProbes
+from checks.catalogue.endpoints import WriteProbes
 from checks.credential import CredentialState
 from checks.report import CheckReport, Excess, Outcome
-from monitor.incidents import Step
-from monitor.schedule import key_of, next_regular
-from monitor.store import credentials
+from monitor.checking import claim_queries
+from monitor.checking.recording_queries import Recorded, record
+from monitor.checking.schedule import key_of, next_regular
+from monitor.incidents.rules import Step
 from monitor.store.database import Database
-from monitor.store.recording import Recorded, record
 from monitor.store.tables import (
     CAUSE,
     CHECK,
@@ -26,7 +26,7 @@ from monitor.store.tables import (
     REFUSAL,
     TENANT,
 )
-from monitor.tenants import Declined
+from monitor.tenants.file import Declined
 from tests.reports import DIGEST, HOUR, KEY, MINUTE, OTHER_KEY, POLICY, T0, failed, paused, served
 from tests.store import HOLD, a_tenant, check, claim, everything, rows, sync
 
@@ -284,7 +284,7 @@ async def test_a_claim_about_to_be_made_is_waited_for(workers: list[Database]) -
     await sync(workers[0], a_tenant("acme"))
     older = await claim(workers[0])
     async with workers[1].writing() as conn:
-        await credentials.claim(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD)
+        await claim_queries.claim(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD)
         recording = asyncio.create_task(record(workers[0], older, served({"jobs": "g"}), KEY, T0, POLICY))
         await asyncio.sleep(0.1)
         assert not recording.done()
@@ -416,5 +416,5 @@ async def test_what_is_not_there_can_not_be_claimed(database: Database) -> None:
     await sync(database, a_tenant("acme"))
     await sync(database)
     async with database.writing() as conn:
-        assert await credentials.claim(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD) is None
-        assert await credentials.claim(conn, 999, T0, POLICY.interval, held_until=T0 + HOLD) is None
+        assert await claim_queries.claim(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD) is None
+        assert await claim_queries.claim(conn, 999, T0, POLICY.interval, held_until=T0 + HOLD) is None

@@ -9,15 +9,16 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from checks.catalogue import WriteProbes
+from checks.catalogue.endpoints import WriteProbes
 from checks.credential import CredentialState
-from monitor.store import credentials, overview
-from monitor.store.credentials import Due
+from monitor.checking import claim_queries
+from monitor.checking.claim_queries import Due
+from monitor.checking.recording_queries import record
 from monitor.store.database import Database
-from monitor.store.recording import record
 from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, INCIDENT, PERMISSION_STATE, TENANT
-from monitor.store.tenants import Synced
-from monitor.tenants import Declined, TenantConfig, TenantProblem
+from monitor.tenants import overview_queries
+from monitor.tenants.file import Declined, TenantConfig, TenantProblem
+from monitor.tenants.sync_queries import Synced
 from tests.reports import DIGEST, HOUR, KEY, MINUTE, POLICY, T0, failed, served
 from tests.store import a_tenant, check, claim, everything, rows, sync
 
@@ -110,7 +111,7 @@ async def test_a_removed_tenant_keeps_its_history(database: Database) -> None:
     assert len(await rows(database, DRIFT_EVENT)) == 1
     assert await record(database, under_way, served({"jobs": "g"}), KEY, LATER, POLICY) is None
     async with database.reading() as conn:
-        assert [line.id for line in await overview.tenants(conn)] == ["globex"]
+        assert [line.id for line in await overview_queries.tenants(conn)] == ["globex"]
 
 
 async def test_a_tenant_that_comes_back_goes_on(database: Database) -> None:
@@ -120,7 +121,7 @@ async def test_a_tenant_that_comes_back_goes_on(database: Database) -> None:
     await sync(database)
     assert await sync(database, a_tenant("acme"), now=LATER) == Synced(added=1, changed=0, removed=0)
     async with database.reading() as conn:
-        assert await credentials.due(conn, LATER, limit=10) == Due(pressing=[], ordinary=[1])
+        assert await claim_queries.due(conn, LATER, limit=10) == Due(pressing=[], ordinary=[1])
     for minute in range(2):
         await check(database, served({"jobs": "m"}), LATER + timedelta(minutes=minute))
     assert [row["kind"] for row in await rows(database, DRIFT_EVENT)] == ["lost"]
@@ -178,7 +179,7 @@ async def test_a_bad_row_of_a_new_tenant_is_shown(database: Database) -> None:
     """There is nothing to check yet, but the list shows that somebody meant to."""
     await sync(database, problems=[TenantProblem("acme", 3, "no credential"), TenantProblem(None, 7, "no id")])
     async with database.reading() as conn:
-        (line,) = await overview.tenants(conn)
+        (line,) = await overview_queries.tenants(conn)
     assert (line.id, line.state, line.problem) == ("acme", CredentialState.MISCONFIGURED, "no credential")
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from checks.answer import AnswerKind
-from checks.auth import AuthKind
-from checks.budget import TOKEN_WINDOW_SECONDS, V3_WINDOW_SECONDS, Pace
-from checks.client import Connection, TokenWire
 from checks.credential import OAuthClient, Secret, Token
-from checks.gate import origin
-from checks.inquiry import TRIES_WHEN_LIMITED, TokenInquiry
-from checks.token_gate import TokenGate, lists
+from checks.v1.gate import origin
+from checks.v3.gate import TokenGate, lists
+from checks.v3.token_answers import AuthKind
+from checks.wire.client import Connection, TokenWire
+from checks.wire.rate_limit import TOKEN_WINDOW_SECONDS, V3_WINDOW_SECONDS, Pace
+from checks.wire.sender import TRIES_WHEN_LIMITED, TokenInquiry
 from tests.integration.test_inquiry import Time, Watched, in_turn
 from tests.integration.test_wire import cut_body, reset
 from tests.raw_server import RawServer, Respond, always, answer, raw_server

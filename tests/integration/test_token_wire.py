@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from checks.answer import AnswerKind
-from checks.auth import AuthAnswer, AuthKind
-from checks.client import Connection, TokenLine, TokenWire
 from checks.credential import OAuthClient, Secret, Token
-from checks.gate import origin
-from checks.token_gate import TokenGate, lists
+from checks.v1.gate import origin
+from checks.v3.gate import TokenGate, lists
+from checks.v3.token_answers import AuthAnswer, AuthKind
+from checks.wire.client import Connection, TokenLine, TokenWire
 from tests.integration.test_wire import (
     QUICK,
     cut_body,

@@ -13,14 +13,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
-from checks.catalogue import WriteProbes
+from checks.catalogue.endpoints import WriteProbes
 from checks.manifest import load
 from monitor.errors import ConfigurationError
 from monitor.metrics import Metrics
-from monitor.shelf import Shelf
 from monitor.store.database import Database
-from monitor.store.tenants import active_ids
-from monitor.watchlist import RemovalRefused, Watchlist
+from monitor.tenants.manifests import Shelf
+from monitor.tenants.sync import RemovalRefused, Watchlist
+from monitor.tenants.sync_queries import active_ids
 from tests.installation import POLICY, START
 
 Logged = list[MutableMapping[str, Any]]

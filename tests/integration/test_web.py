@@ -9,8 +9,8 @@ import pytest
 
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
+from monitor.sandbox.http_server import listening
 from monitor.web.app import application
-from monitor.web.server import listening
 
 
 async def reachable() -> None:

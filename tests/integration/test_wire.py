@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from checks.answer import AnswerKind
-from checks.catalogue import Entry, Role, WriteProbes, catalogue
-from checks.client import Connection, Line, Wire
+from checks.catalogue.endpoints import Entry, Role, WriteProbes, catalogue
 from checks.credential import Secret
 from checks.errors import WireError
-from checks.gate import Gate, origin
+from checks.v1.gate import Gate, origin
+from checks.wire.client import Connection, Line, Wire
 from tests.raw_server import Respond, always, answer, raw_server
 
 SECRET = Secret("5dc54b4a7cdb4e1a9d7b-1")

@@ -13,17 +13,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
-from checks.catalogue import Entry, WriteProbes, catalogue
+from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
 from checks.report import WriteAlarm
+from monitor.checking import write_halt_queries
+from monitor.checking.claim_queries import Claim
+from monitor.checking.write_halt import StoredWriteGuard, WriteStop
 from monitor.errors import StoreError
-from monitor.incidents import Audience
-from monitor.notices.render import Renderer
-from monitor.sandbox.faults import Fault
-from monitor.store import halts
-from monitor.store.credentials import Claim
+from monitor.incidents.rules import Audience
+from monitor.notices.content.render import Renderer
+from monitor.sandbox.faults.http import Fault
 from monitor.store.database import Database
 from monitor.store.tables import CHECK, NOTICE, WRITE_HALT
-from monitor.write_guards import StoredWriteGuard, WriteStop
 from tests.installation import NOTICES, Installation, installation
 from tests.store import a_tenant, claim, rows, sync
 
@@ -33,7 +33,7 @@ WITH_ID = next(entry for entry in WRITES if entry.needs is WriteProbes.SAFE)
 WITHOUT_ID = next(entry for entry in WRITES if entry.needs is WriteProbes.ALL)
 
 
-def an_alarm(entry: Entry = WITH_ID, stops: str = halts.ALL) -> WriteAlarm:
+def an_alarm(entry: Entry = WITH_ID, stops: str = write_halt_queries.ALL) -> WriteAlarm:
     return WriteAlarm(entry.endpoint, 200, AT, request_id="r-1", record_id="7", stops=stops)
 
 
@@ -189,7 +189,7 @@ async def test_an_alarm_about_writes_without_an_id_stops_those_three_only(
 ) -> None:
     """A 422 where a refusal was due says nothing of the writes that name a record; stored or not."""
     stop = stop_of(database)
-    alarm = an_alarm(WITHOUT_ID, stops=halts.WITHOUT_ID)
+    alarm = an_alarm(WITHOUT_ID, stops=write_halt_queries.WITHOUT_ID)
     if stored:
         await stop.halt(alarm, taken)
     else:
@@ -217,7 +217,7 @@ async def test_a_lifted_halt_lets_writes_go_again(database: Database, taken: Cla
 
 async def lift(database: Database) -> int:
     async with database.writing() as conn:
-        return await halts.lift(conn, "op", "looked at: nothing was changed", AT)
+        return await write_halt_queries.lift(conn, "op", "looked at: nothing was changed", AT)
 
 
 async def test_the_guard_of_a_check_is_the_shared_stop(database: Database, taken: Claim) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.addresses import (
+from monitor.config.addresses import (
     Encryption,
     ListenAddress,
     MailServer,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.answer import Answer, AnswerKind, reduce
-from checks.catalogue import catalogue
-from checks.verdict import Evidence, Rule, judge
+from checks.catalogue.endpoints import catalogue
+from checks.v1.verdicts import Evidence, Rule, judge
 
 RECORD: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[1] / "fixtures" / "answers_on_record.yaml").read_text("utf-8")

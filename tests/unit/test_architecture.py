@@ -13,10 +13,10 @@ OPENS_CONNECTIONS = {
     "subprocess", "pycurl", "websockets", "grpc", "paramiko",
 }  # fmt: skip
 ALLOWED = {
-    "checks/client.py": {"aiohttp", "httpx", "httpx_aiohttp", "ssl"},
-    "monitor/notices/transport.py": {"aiosmtplib"},  # to the operator's mail server
-    "monitor/sandbox/mail_server.py": {"ssl"},  # a server's certificate; it connects to nobody
-    "monitor/sandbox/remote.py": {"http.client"},  # to a sandbox on this machine, and to no other
+    "checks/wire/client.py": {"aiohttp", "httpx", "httpx_aiohttp", "ssl"},
+    "monitor/notices/delivery/transport.py": {"aiosmtplib"},  # to the operator's mail server
+    "monitor/sandbox/mail/server.py": {"ssl"},  # a server's certificate; it connects to nobody
+    "monitor/sandbox/control/remote.py": {"http.client"},  # to a sandbox on this machine, and to no other
 }
 OPENING_CALLS = {
     "open_connection",
@@ -74,13 +74,13 @@ def test_the_house_has_no_forbidden_arrows() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_sql_lives_in_the_store() -> None:
-    """No module outside monitor/store builds a statement: what SQLAlchemy is used for elsewhere is types and errors."""
+def test_sql_lives_in_the_store_and_in_the_queries_of_a_subject() -> None:
+    """Statements are built in monitor/store and in files named `queries.py` or `*_queries.py`, and nowhere else."""
     statements = {"select", "insert", "update", "delete", "text"}
     found = [
         (name, node.module)
         for name, tree in modules()
-        if not name.startswith("monitor/store/")
+        if not name.startswith("monitor/store/") and not name.endswith(("/queries.py", "_queries.py"))
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("sqlalchemy", "sqlmodel"))
         and statements & {alias.name for alias in node.names}

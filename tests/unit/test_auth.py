@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.answer import AnswerKind
-from checks.auth import CLAIMS, AuthKind, Introspection, expiry_of, introspected, minted
 from checks.credential import Token
+from checks.v3.token_answers import CLAIMS, AuthKind, Introspection, expiry_of, introspected, minted
 
 EXP = 1_790_000_000
 HEADERS = {"content-type": "application/json"}

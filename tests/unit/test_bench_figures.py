@@ -43,9 +43,9 @@ def frame_in(file: str) -> FrameType:
 @pytest.mark.parametrize(
     ("file", "layer"),
     [
-        (f"{ROOT}/checks/gate.py", "client, gate, answers"),
-        (f"{ROOT}/checks/verdict.py", "questions and verdicts"),
-        (f"{ROOT}/monitor/store/known.py", "SQLAlchemy and the store"),
+        (f"{ROOT}/checks/v1/gate.py", "client, gate, answers"),
+        (f"{ROOT}/checks/v1/verdicts.py", "questions and verdicts"),
+        (f"{ROOT}/monitor/incidents/standing_queries.py", "SQLAlchemy and the store"),
         ("/somewhere/checks/monitor/.venv/lib/python3.11/site-packages/httpx/_models.py", "httpx, aiohttp"),
     ],
 )

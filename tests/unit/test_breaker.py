@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from checks.answer import Answer, AnswerKind
-from monitor.breaker.keeper import SLOW_PLACES_ONE_IN, SLOW_REQUESTS_PER_SECOND
+from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, SLOW_REQUESTS_PER_SECOND
 from monitor.breaker.machine import LONGER_BY, Limits, Machine, Reason, State, Ticket
-from monitor.breaker.news import LATEST, MANY
+from monitor.breaker.recent_tenants import LATEST, MANY
 from monitor.breaker.signs import Sign, sign_of
 
 LIMITS = Limits.of(60)

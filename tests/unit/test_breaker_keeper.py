@@ -6,10 +6,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from checks.answer import Answer, AnswerKind
-from checks.budget import Pace
-from monitor.breaker.keeper import SLOW_PLACES_ONE_IN, SLOW_REQUESTS_PER_SECOND, Breaker
+from checks.wire.rate_limit import Pace
+from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, SLOW_REQUESTS_PER_SECOND, Breaker
 from monitor.breaker.machine import TURNS, Limits, Reason, State, Transition
-from monitor.breaker.news import MANY, Seen
+from monitor.breaker.recent_tenants import MANY, Seen
 from monitor.breaker.signs import Sign
 from monitor.metrics import Metrics
 from tests.unit.test_metrics import value

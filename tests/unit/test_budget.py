@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.budget import LONGEST_WAIT_SECONDS, PAUSE_SECONDS, Pace, rate_limit
+from checks.wire.rate_limit import LONGEST_WAIT_SECONDS, PAUSE_SECONDS, Pace, rate_limit
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 

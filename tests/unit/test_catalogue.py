@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalogue import Cell, Entry, RequestClass, Role, Service, WriteProbes, catalogue
+from checks.catalogue.endpoints import Cell, Entry, RequestClass, Role, Service, WriteProbes, catalogue
 from checks.errors import CatalogueError
 
 FACTS = json.loads((Path(__file__).parents[1] / "fixtures" / "documented_endpoints.json").read_text("utf-8"))

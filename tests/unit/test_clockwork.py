@@ -9,8 +9,8 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from monitor.clock import Jumps
-from monitor.clockwork import Beat, Clockwork
 from monitor.errors import StoreError
+from monitor.periodic import Beat, Clockwork
 from tests.reports import T0
 
 OFTEN = timedelta(milliseconds=20)

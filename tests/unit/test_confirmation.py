@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from checks.check_request import Question
 from checks.confirmation import second_look, settles, together
 from checks.credential import CredentialState
 from checks.manifest import load
-from checks.question import Question
 from checks.report import CheckReport, Excess, Outcome, Verdict, WriteAlarm
 from tests.reports import T0, failed, paused, served
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.credential import CredentialState
-from monitor.days import Day, together
+from monitor.upkeep.check_days import Day, together
 
 A_DAY = Day(
     day=date(2026, 11, 23),

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from checks.auth import expiry_of
 from checks.credential import Token
-from monitor.demo.book import NAME, Act, Verb, opened
-from monitor.demo.stage import set_up
+from checks.v3.token_answers import expiry_of
+from monitor.cli.demo.journal import NAME, Act, Verb, opened
+from monitor.cli.demo.setup import set_up
 from monitor.errors import ConfigurationError
 
 UNTICKED = Act(Verb.UNTICK, "globex", ("GET: List offers",))

@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from checks import harvest_oauth
 from checks.answer import Answer, AnswerKind, reduce
 from checks.asking import Watch
-from checks.auth import AuthAnswer, AuthKind, introspected
-from checks.catalogue import Entry, WriteProbes, catalogue
+from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
+from checks.check_request import Question
 from checks.confirmation import second_look, together
 from checks.credential import CredentialKind, OAuthClient, Secret, Token
-from checks.harvest_key import Means, check
-from checks.harvest_oauth import Time
 from checks.manifest import load
-from checks.question import Question
 from checks.report import CheckReport, Outcome, WriteAlarm
-from monitor.check_document import Checked
-from monitor.cli.check_view import lines
+from checks.v1.check import Means, check
+from checks.v3 import check as harvest_oauth
+from checks.v3.check import Time
+from checks.v3.token_answers import AuthAnswer, AuthKind, introspected
+from monitor.checking.check_document import Checked
+from monitor.cli.check_output import lines
 from tests.sandbox_asking import Asker, Clock, asker
 from tests.sandbox_v3_asking import V3Asker, v3_asker
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from monitor.check_document import CheckError, ExitStatus, exit_status
+from monitor.checking.check_document import CheckError, ExitStatus, exit_status
 from monitor.cli.app import app
 
 ROOT = Path(__file__).parents[2]

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from checks.catalogue import Entry, Role, WriteProbes, catalogue
+from checks.catalogue.endpoints import Entry, Role, WriteProbes, catalogue
 from checks.manifest import load
-from checks.token_gate import INTROSPECT, MINT, lists
-from monitor.settings import Settings
+from checks.v3.gate import INTROSPECT, MINT, lists
+from monitor.config.settings import Settings
 from monitor.version import user_agent
 
 PAGE = (Path(__file__).parents[2] / "docs" / "for-your-customers.md").read_text("utf-8")

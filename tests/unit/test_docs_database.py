@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from monitor.retention import REMEMBERED_FOR, SWEEPS_FOR
+from monitor.config.retention import REMEMBERED_FOR, SWEEPS_FOR
 from monitor.store.tables import METADATA
 
 TEXT = (Path(__file__).parents[2] / "docs" / "database.md").read_text("utf-8")

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checks.catalogue import WriteProbes
+from checks.catalogue.endpoints import WriteProbes
 from checks.manifest import load as load_manifest
-from monitor import settings as settings_module
-from monitor import tenants
-from monitor.addresses import MailServer
-from monitor.key_command import TENANT_VARIABLE
-from monitor.roster import draw_up
-from monitor.settings import PREFIX, Settings
-from monitor.shelf import Shelf
+from monitor.config import settings as settings_module
+from monitor.config.addresses import MailServer
+from monitor.config.secret_command import TENANT_VARIABLE
+from monitor.config.settings import PREFIX, Settings
+from monitor.tenants import file as tenants
+from monitor.tenants.manifests import Shelf
+from monitor.tenants.targets import draw_up
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from monitor.sandbox.weather import weathers
+from monitor.sandbox.control.fault_presets import weathers
 from tests.rehearsals import PAGE, blocks, code, is_metric, prose, rehearsals
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from checks.credential import CredentialState
-from checks.key_state import DETAILS
-from checks.scope_verdict import ScopeRule
-from checks.verdict import REASONS, Rule
+from checks.v1.key_state import DETAILS
+from checks.v1.verdicts import REASONS, Rule
+from checks.v3.verdicts import ScopeRule
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
 

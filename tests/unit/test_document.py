@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from checks.document import Document, parse, read
 from checks.errors import DocumentError
+from checks.yaml_document import Document, parse, read
 
 CANARY = "5f0c81d2e4a94b6c-canary"
 
@@ -357,7 +357,7 @@ import sys
 sys.modules["yaml._yaml"] = None
 import yaml
 assert not yaml.__with_libyaml__
-from checks.document import parse
+from checks.yaml_document import parse
 from checks.errors import DocumentError
 found = parse(b"a: off\\nb:\\n  - 007\\n  -\\n", "file.yaml")
 assert found.data == {{"a": "off", "b": ["007", None]}} and found.line_of(("b", 1)) == 4

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from checks.credential import CredentialState
 from checks.report import CheckReport, Verdict
 from monitor.drift import Event, EventKind, Known, Turn, compare
-from monitor.incidents import Audience, causes
+from monitor.incidents.rules import Audience, causes
 from tests.reports import HOUR, KEY, OTHER_KEY, POLICY, T0, failed, paused, served
 
 PERMISSIONS = ("jobs", "offers", "users")

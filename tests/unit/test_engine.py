@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from monitor.engine.local import REST_SECONDS, LocalEngine
+from monitor.checking.engine.local import REST_SECONDS, LocalEngine
 
 
 class Clock:

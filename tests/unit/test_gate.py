@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalogue import Entry, Role, WriteProbes, catalogue
+from checks.catalogue.endpoints import Entry, Role, WriteProbes, catalogue
 from checks.credential import Secret, basic_authorization
 from checks.errors import CredentialError, GateRefusal
-from checks.gate import Gate, Outgoing, origin
+from checks.v1.gate import Gate, Outgoing, origin
 
 CATALOGUE = catalogue()
 ENTRIES = CATALOGUE.all_entries()

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.greenhouse import MOST_REQUESTS, hold, places
-from monitor.settings import Settings
+from monitor.checking.greenhouse import MOST_REQUESTS, hold, places
+from monitor.config.settings import Settings
 
 
 @pytest.mark.parametrize(

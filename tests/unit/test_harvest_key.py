@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from checks.answer import Answer, AnswerKind
 from checks.asking import Watch
-from checks.catalogue import Cell, Entry, RequestClass, Service, WriteProbes, catalogue
+from checks.catalogue.endpoints import Cell, Entry, RequestClass, Service, WriteProbes, catalogue
+from checks.check_request import Question
 from checks.confirmation import second_look, together
 from checks.credential import CredentialState
-from checks.harvest_key import Means, check
 from checks.manifest import Manifest, load
-from checks.question import Question
 from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
+from checks.v1.check import Means, check
 
 CATALOGUE = catalogue()
 GEM = load("gem")

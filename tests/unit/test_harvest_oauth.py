@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.answer import Answer, AnswerKind
-from checks.auth import AuthAnswer, AuthKind, Introspection
-from checks.catalogue import Entry
+from checks.catalogue.endpoints import Entry
+from checks.catalogue.scopes import known, scope
+from checks.check_request import Question
 from checks.credential import CredentialState, OAuthClient, Secret, Token
-from checks.harvest_oauth import PREFERRED, Time, check
 from checks.manifest import load
-from checks.question import Question
 from checks.report import PAUSED, CheckReport, Outcome, Verdict
-from checks.scope_verdict import ROLE_ID
-from checks.scopes import known, scope
+from checks.v3.check import PREFERRED, Time, check
+from checks.v3.token_answers import AuthAnswer, AuthKind, Introspection
+from checks.v3.verdicts import ROLE_ID
 
 GEM = load("gem")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

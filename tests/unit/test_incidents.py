@@ -4,7 +4,7 @@ import pytest
 
 from checks.credential import CredentialState
 from monitor.drift import Event, EventKind
-from monitor.incidents import Audience, Step, Trouble, belongs, causes, step
+from monitor.incidents.rules import Audience, Step, Trouble, belongs, causes, step
 
 CSM, OPERATOR = Audience.CSM, Audience.OPERATOR
 INVALID, UNREACHABLE = CredentialState.INVALID, CredentialState.UNREACHABLE

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError
-from monitor.installation import installation_key
-from monitor.settings import Settings
+from monitor.tenants.fingerprint_key import installation_key
 
 
 def settings_in(folder: Path) -> Settings:

@@ -6,7 +6,7 @@ import pytest
 
 from checks.answer import Answer, AnswerKind
 from checks.credential import CredentialState
-from checks.key_state import RETIRED_AFTER, looks_retired, state_of
+from checks.v1.key_state import RETIRED_AFTER, looks_retired, state_of
 
 BEFORE = datetime(2026, 8, 31, 23, 59, tzinfo=UTC)
 AFTER = datetime(2026, 11, 23, tzinfo=UTC)

@@ -48,13 +48,13 @@ def test_a_pipe_gets_json(stream: io.StringIO) -> None:
     """One line is one JSON object with event, level, time in UTC and the fields."""
     configure(LogLevel.INFO, LogFormat.AUTO, stream)
 
-    structlog.get_logger("monitor.sweep").info("finished_sweep", tenants=65, slot=3)
+    structlog.get_logger("monitor.checking.check_job").info("finished_sweep", tenants=65, slot=3)
 
     (line,) = lines(stream)
     assert line | {"timestamp": ""} == {
         "event": "finished_sweep",
         "level": "info",
-        "logger": "monitor.sweep",
+        "logger": "monitor.checking.check_job",
         "tenants": 65,
         "slot": 3,
         "timestamp": "",

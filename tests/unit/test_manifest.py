@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalogue import Role, WriteProbes, catalogue
+from checks.catalogue.endpoints import Role, WriteProbes, catalogue
 from checks.errors import DocumentError, ManifestError
 from checks.manifest import Manifest, Permission, built_in, compare, load, parse
 

@@ -9,10 +9,10 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from checks.answer import Answer, AnswerKind
-from checks.catalogue import catalogue
+from checks.catalogue.endpoints import catalogue
 from checks.credential import CredentialState
-from checks.inquiry import Observer
 from checks.report import CheckReport, Finding, Verdict, WriteAlarm
+from checks.wire.sender import Observer
 from monitor.errors import Blame
 from monitor.metrics import Metrics, Snapshot
 

@@ -6,7 +6,7 @@ import pytest
 
 from checks.credential import CredentialState
 from checks.manifest import Manifest, load
-from monitor.migration import Stage, V1Key, needed, origin, permissions_of, without_scope
+from monitor.tenants.v3_migration import Stage, V1Key, needed, origin, permissions_of, without_scope
 
 GEM = load("gem")
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.drift import EventKind
-from monitor.notices.causes import OpenCause, net
+from monitor.notices.changes import OpenCause, net
 from tests.notices import a_cause, for_operator
 
 LOST, REGAINED = EventKind.LOST, EventKind.REGAINED

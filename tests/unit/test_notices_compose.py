@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
-from monitor.incidents import Audience
-from monitor.notices.causes import ENDS, OpenCause
-from monitor.notices.digest import BY_NAME, IN_FULL
-from monitor.notices.letters import BrakeLetter, CsmLetter, DigestLetter
+from monitor.incidents.rules import Audience
+from monitor.notices.changes import ENDS, OpenCause
+from monitor.notices.compose.digest import BY_NAME, IN_FULL
+from monitor.notices.content.messages import BrakeLetter, CsmLetter, DigestLetter
+from monitor.notices.content.render import Renderer
 from monitor.notices.notice import Status
-from monitor.notices.render import Renderer
-from monitor.settings import NoticesMode
 from tests.notices import NOW, OPERATOR, SETTLE, a_cause, composed, for_operator
 
 LOST, REGAINED, FOUND = EventKind.LOST, EventKind.REGAINED, EventKind.FOUND

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from monitor.drift import EventKind
-from monitor.notices.brake import ALWAYS_PASS, ONE_IN
+from monitor.notices.compose.flood_guard import ALWAYS_PASS, ONE_IN
+from monitor.notices.content.render import Renderer
+from monitor.notices.delivery.backoff import BACK_OFF
 from monitor.notices.notice import Status
-from monitor.notices.patience import BACK_OFF
-from monitor.notices.render import Renderer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "notices.md").read_text("utf-8")
 WORDS = " ".join(PAGE.split())

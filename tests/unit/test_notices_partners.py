@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from checks.scope_verdict import ROLE_ID
+from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
-from monitor.incidents import Audience
-from monitor.notices.causes import OpenCause
-from monitor.notices.letters import Background, CsmLetter, DigestLetter
+from monitor.incidents.rules import Audience
+from monitor.notices.changes import OpenCause
+from monitor.notices.content.messages import Background, CsmLetter, DigestLetter
 from monitor.notices.partners import Holding, in_question
 from tests.notices import NOW, a_cause, a_policy, composed
 

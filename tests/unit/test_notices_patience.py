@@ -6,7 +6,7 @@ from itertools import count, takewhile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.notices.patience import (
+from monitor.notices.delivery.backoff import (
     AT_ONCE,
     DOUBTS,
     FIRST_PAUSE,

@@ -11,10 +11,10 @@ from jinja2 import DictLoader
 from structlog.testing import capture_logs
 
 from monitor.drift import EventKind
-from monitor.notices.letters import CsmLetter, Letter
-from monitor.notices.plain import HEADLINES, plain
-from monitor.notices.render import LONGEST_SUBJECT, Renderer
-from monitor.notices.retired_letter import RetiredLetter
+from monitor.notices.content.messages import CsmLetter, Letter
+from monitor.notices.content.plain_text import HEADLINES, plain
+from monitor.notices.content.render import LONGEST_SUBJECT, Renderer
+from monitor.notices.content.retired_message import RetiredLetter
 from tests.letters import HOSTILE, LONG, UNICODE, an_alarm, letters_of_every_kind, with_templates
 from tests.notices import a_cause, composed, for_operator
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from checks.credential import CredentialState
 from checks.errors import ManifestError
 from checks.manifest import Manifest, load
-from monitor.migration import Stage, V1Key
-from monitor.notices.plain import plain
-from monitor.notices.render import Renderer
-from monitor.notices.retired_letter import RetiredLetter
-from monitor.notices.retirement import AGAIN_AFTER, NAMED, REQUESTS, gathering, is_due, letter
-from monitor.settings import NoticesMode
+from monitor.config.settings import NoticesMode
+from monitor.notices.content.plain_text import plain
+from monitor.notices.content.render import Renderer
+from monitor.notices.content.retired_message import RetiredLetter
+from monitor.notices.immediate.retired_keys_rules import AGAIN_AFTER, NAMED, REQUESTS, gathering, is_due, letter
+from monitor.tenants.v3_migration import Stage, V1Key
 from tests.notices import NOW, OPERATOR, SETTLE, a_policy
 
 GEM = load("gem")

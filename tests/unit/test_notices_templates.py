@@ -8,17 +8,11 @@ from typing import get_args
 import pytest
 from jinja2 import UndefinedError
 
+from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
-from monitor.notices.causes import OpenCause
-from monitor.notices.letters import (
-    Background,
-    Letter,
-    StillMissing,
-    counted,
-    duration,
-)
-from monitor.notices.render import LONGEST_SUBJECT, Rendered, Renderer
-from monitor.settings import NoticesMode
+from monitor.notices.changes import OpenCause
+from monitor.notices.content.messages import Background, Letter, StillMissing, counted, duration
+from monitor.notices.content.render import LONGEST_SUBJECT, Rendered, Renderer
 from tests.letters import HOSTILE, LONG, UNICODE, an_alarm, letters_of_every_kind
 from tests.notices import NOW, a_cause, composed, for_operator
 

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checks.catalogue import WriteProbes
+from checks.catalogue.endpoints import WriteProbes
 from checks.manifest import load
-from monitor import tenants
-from monitor.roster import Roster, draw_up, lower_of
-from monitor.shelf import Shelf
+from monitor.tenants import file
+from monitor.tenants.manifests import Shelf
+from monitor.tenants.targets import Roster, draw_up, lower_of
 
 
 def roster(folder: Path, *rows: dict[str, object], setting: WriteProbes = WriteProbes.ALL) -> Roster:
     path = folder / "tenants.yaml"
     path.write_text(yaml.safe_dump({"tenants": list(rows)}))
-    return draw_up(tenants.read(path), Shelf(load("gem")), setting)
+    return draw_up(file.read(path), Shelf(load("gem")), setting)
 
 
 def row(tenant_id: str, **more: object) -> dict[str, object]:

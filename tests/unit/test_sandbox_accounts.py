@@ -3,9 +3,9 @@
 import pytest
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.faults import Fault, FaultKind
-from monitor.sandbox.ledger import Reason
-from monitor.sandbox.request import Request, basic
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.greenhouse.request import Request, basic
+from monitor.sandbox.greenhouse.request_log import Reason
 from tests.sandbox_asking import UNLIMITED, asker
 
 

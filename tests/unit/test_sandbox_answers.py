@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.sandbox.request import Request, basic
+from monitor.sandbox.greenhouse.request import Request, basic
 from tests.sandbox_asking import Asker, asker, content, header
 
 RECORD: list[dict[str, Any]] = yaml.safe_load(

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from checks.scopes import known
+from checks.catalogue.scopes import known
 from monitor.errors import ConfigurationError
-from monitor.sandbox.auth_server import CLAIMS
-from monitor.sandbox.faults import Fault, FaultKind
-from monitor.sandbox.ledger import Reason
-from monitor.sandbox.request import Request, basic
-from monitor.sandbox.scopes import ticked
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.greenhouse.auth_server import CLAIMS
+from monitor.sandbox.greenhouse.request import Request, basic
+from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.scopes import ticked
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import CREDENTIALS, FORM, V3Asker, v3_asker
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.endpoints import Endpoint, cells, endpoints, granted, routes
-from monitor.sandbox.records import Records
+from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints, granted, routes
+from monitor.sandbox.greenhouse.records import Records
 from tests.sandbox_asking import zeroed
 
 FACTS = json.loads((Path(__file__).parents[1] / "fixtures" / "documented_endpoints.json").read_text("utf-8"))

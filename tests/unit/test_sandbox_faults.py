@@ -2,8 +2,8 @@
 
 import pytest
 
-from monitor.sandbox.faults import Fault, FaultKind
-from monitor.sandbox.ledger import Reason
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.greenhouse.request_log import Reason
 from tests.sandbox_asking import Clock, asker, header
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from monitor.sandbox.endpoints import Endpoint, cells, endpoints
-from monitor.sandbox.ledger import Reason
+from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints
+from monitor.sandbox.greenhouse.request_log import Reason
 from tests.sandbox_asking import asker, content, zeroed
 
 ALL = list(endpoints().values())

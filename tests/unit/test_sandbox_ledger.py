@@ -1,8 +1,8 @@
 """The sandbox's ledger: exact, bounded, and without a secret."""
 
-from monitor.sandbox.faults import Fault, FaultKind
-from monitor.sandbox.ledger import Reason
-from monitor.sandbox.request import Request, basic
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.greenhouse.request import Request, basic
+from monitor.sandbox.greenhouse.request_log import Reason
 from monitor.sandbox.sandbox import Sandbox
 from tests.sandbox_asking import UNLIMITED, Clock, asker, header
 

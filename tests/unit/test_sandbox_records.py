@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.sandbox.endpoints import endpoints
+from monitor.sandbox.greenhouse.endpoints import endpoints
 from monitor.sandbox.sandbox import Sandbox
 from tests.sandbox_asking import asker, content
 

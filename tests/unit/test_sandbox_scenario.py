@@ -8,13 +8,13 @@ import pytest
 from starlette.routing import Route
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.control import Control
-from monitor.sandbox.faults import FaultKind
-from monitor.sandbox.ledger import Reason
+from monitor.sandbox.control.api import Control
+from monitor.sandbox.faults.http import FaultKind
+from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.settings import Order, Retirement, Settings
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
-from monitor.sandbox.scopes import ticked
-from monitor.sandbox.settings import Order, Retirement, Settings
 
 DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text("utf-8")
 EXAMPLE = textwrap.dedent(DOCUMENTATION.partition("## Scenario file\n")[2].partition("\n\n")[0]) + "\n"

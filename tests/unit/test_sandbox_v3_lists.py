@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from checks.scopes import Scope, known
-from monitor.sandbox.faults import Fault, FaultKind
-from monitor.sandbox.ledger import Reason
-from monitor.sandbox.request import Request, basic
-from monitor.sandbox.scopes import asked_for
+from checks.catalogue.scopes import Scope, known
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.greenhouse.request import Request, basic
+from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.scopes import asked_for
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import v3_asker
 

@@ -7,10 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.faults import Fault, FaultKind
-from monitor.sandbox.mail_faults import MailFault, MailFaultKind, MailStep
+from monitor.sandbox.control.fault_presets import Turn, turn, weathers
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.weather import Turn, turn, weathers
 from tests.sandbox_asking import Clock, asker
 
 DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text("utf-8")

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.sandbox.ledger import Reason
-from monitor.sandbox.request import Request, basic
+from monitor.sandbox.greenhouse.rate_limit import Window
+from monitor.sandbox.greenhouse.request import Request, basic
+from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.settings import Settings
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.settings import Settings
-from monitor.sandbox.window import Window
 from tests.sandbox_asking import Clock, asker, header
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.schedule import (
+from monitor.checking.schedule import (
     CATCH_UP_AT_ONCE,
     CATCH_UP_PACE,
     CATCH_UP_PER_SECOND,

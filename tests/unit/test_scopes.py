@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from checks.catalogue.scopes import grouped, known, scope
 from checks.manifest import load
-from checks.scopes import grouped, known, scope
 
 
 def test_every_scope_of_the_documentation_is_there_once() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from monitor.config.secrets import check_reference, resolve
 from monitor.errors import ConfigurationError, UnresolvedReference
-from monitor.secrets import check_reference, resolve
 
 KEY = "5a1f0c3e9b7d2468ace013579bdf2468-1"
 

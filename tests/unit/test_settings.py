@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from checks.catalogue import WriteProbes
-from monitor.addresses import Encryption, ListenAddress, MailFolder, MailServer
+from checks.catalogue.endpoints import WriteProbes
+from monitor.config.addresses import Encryption, ListenAddress, MailFolder, MailServer
+from monitor.config.settings import NoticesMode, Settings, load, parse_duration
 from monitor.errors import ConfigurationError
 from monitor.redaction import redactor
-from monitor.settings import NoticesMode, Settings, load, parse_duration
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 CANARY = "canary4711"

@@ -8,11 +8,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalogue import WriteProbes
+from checks.catalogue.endpoints import WriteProbes
 from checks.credential import CredentialKind
 from checks.manifest import load
 from monitor.errors import ConfigurationError
-from monitor.tenants import (
+from monitor.tenants.file import (
     CredentialConfig,
     Declined,
     Grant,

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks import scopes
-from checks.catalogue import WriteProbes, catalogue
+from checks.catalogue import scopes
+from checks.catalogue.endpoints import WriteProbes, catalogue
 from checks.credential import OAuthClient, Secret, Token, basic_authorization
 from checks.errors import CredentialError, GateRefusal
-from checks.gate import Gate, Outgoing, origin
-from checks.token_gate import INTROSPECT, MINT, TokenGate, lists
+from checks.v1.gate import Gate, Outgoing, origin
+from checks.v3.gate import INTROSPECT, MINT, TokenGate, lists
 from tests.unit.test_gate import BODIES, EXTRA_HEADERS, METHODS, PIECES
 
 API = "https://harvest.greenhouse.io"

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from checks.answer import Answer, AnswerKind
-from checks.catalogue import RequestClass, catalogue
-from checks.verdict import Evidence, Rule, judge, positive_control
+from checks.catalogue.endpoints import RequestClass, catalogue
+from checks.v1.verdicts import Evidence, Rule, judge, positive_control
 
 CATALOGUE = catalogue()
 DENIED = Answer(AnswerKind.PERMISSION, 403)

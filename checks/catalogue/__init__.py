@@ -1,0 +1,1 @@
+"""All that may ever be sent to Greenhouse: reviewed data, and what reads it."""

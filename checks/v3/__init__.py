@@ -1,0 +1,1 @@
+"""One check of a Harvest v3 credential: gate, what the auth server answers, verdicts, check."""

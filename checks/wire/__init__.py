@@ -1,0 +1,1 @@
+"""The only connections to Greenhouse: client, rate limit, sender."""

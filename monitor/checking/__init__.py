@@ -1,0 +1,1 @@
+"""From a credential that is due to a recorded check."""

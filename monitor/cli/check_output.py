@@ -1,0 +1,119 @@
+"""What `check` shows people: progress while it looks, and the result in words."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from checks.credential import CredentialState
+from checks.report import CheckReport, Finding, Outcome, Verdict
+from checks.v1.key_state import DETAILS
+from checks.v1.verdicts import REASONS
+from monitor.checking.check_document import Checked
+from monitor.checking.check_once import Result, Task
+
+_COLOURS = {
+    Outcome.COMPLIANT: "green",
+    Outcome.DRIFTED: "red",
+    Outcome.UNDECIDED: "yellow",
+    Outcome.FAILED: "red",
+}
+
+
+class LiveProgress:
+    """On a terminal one bar that fills up; in a pipe a line for each credential that is done. On stderr, both."""
+
+    def __init__(self, total: int) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._done = 0
+        self._total = total
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._line = self._bar.add_task("looking", total=total)
+
+    def __enter__(self) -> "LiveProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def began(self, task: Task) -> None:
+        self._bar.update(self._line, description=self._words(task.tenant_id))
+
+    def waits(self, task: Task, seconds: float) -> None:
+        self._bar.update(self._line, description=self._words(f"{task.tenant_id}: second look in {seconds:.0f} s"))
+
+    def ended(self, task: Task, result: Result) -> None:
+        self._done += 1
+        self._bar.update(self._line, completed=self._done, description=self._words(task.tenant_id))
+        if not self._console.is_terminal:
+            outcome = result.checked.report.outcome
+            self._console.print(f"{self._done}/{self._total} {escape(task.tenant_id)}: {outcome}", markup=False)
+
+    @staticmethod
+    def _words(text: str) -> str:
+        return f"looking: {escape(text)}"
+
+
+def show(results: Iterable[Checked]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for result in results:
+        for line in lines(result):
+            console.print(line)
+
+
+def lines(result: Checked) -> list[str]:
+    """One credential's result as lines with rich markup."""
+    report = result.report
+    colour = _COLOURS[report.outcome]
+    who = f"[bold]{escape(result.tenant_id)}[/] · {escape(result.label)}"
+    shown = [f"{who}: [{colour}]{report.outcome}[/] ({_tally(report)})"]
+    if report.state is not CredentialState.OK and report.detail != "misconfigured":
+        shown.append(f"  {report.state}: {DETAILS.get(report.detail, report.detail)}")
+    shown += [_missing_line(finding) for finding in report.missing]
+    if report.provisional and report.missing:
+        shown.append(
+            f"  [dim]by a derived list of scopes: harvest-monitor manifest show --v3 {report.manifest_name}[/]"
+        )
+    shown += _undecided_lines(report)
+    shown += [
+        f"  beyond the manifest: {escape(excess.label)}{'' if excess.certain else ' (likely)'}"
+        for excess in report.excess
+    ]
+    return shown
+
+
+def _missing_line(finding: Finding) -> str:
+    likely = " (mapping likely)" if finding.mapping else ""
+    scopes = f" ({', '.join(finding.scopes)})" if finding.endpoint is None and finding.scopes else ""
+    return f"  [red]missing[/] {escape(finding.group)} › {escape(finding.label)}{likely}{scopes}"
+
+
+def _undecided_lines(report: CheckReport) -> list[str]:
+    if report.state is not CredentialState.OK:
+        return []
+    reasons = Counter(f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED)
+    return [f"  [yellow]undecided[/] {count}: {REASONS[reason]}" for reason, count in reasons.most_common()]
+
+
+def _tally(report: CheckReport) -> str:
+    if not report.findings:
+        return "nothing was sent"
+    counts = report.counts
+    words = [
+        f"{counts[Verdict.GRANTED]} granted",
+        f"{counts[Verdict.MISSING]} missing",
+        f"{counts[Verdict.UNDECIDED]} undecided",
+        f"{report.unchecked} unchecked",
+    ]
+    return f"{', '.join(words)}; {report.requests} requests in {report.duration_seconds:.0f} s"

@@ -1,0 +1,81 @@
+"""`db backup|restore`: for SQLite; a Postgres has its own tools, and is told which."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from monitor.atomic_file import whole_file
+from monitor.cli.console import print_json, tell
+from monitor.cli.database import who
+from monitor.clock import utc_now
+from monitor.config import settings as settings_module
+from monitor.config.settings import Settings
+from monitor.errors import ConfigurationError, StoreError
+from monitor.store import backup as copies
+from monitor.tenants.fingerprint_key import key_path
+
+BACKUP_EXAMPLE = "Example: harvest-monitor db backup /backup/monday.sqlite3 --with-key"
+RESTORE_EXAMPLE = "Example: harvest-monitor db restore /backup/monday.sqlite3"
+AsJson = typer.Option(False, "--json", help="Print one JSON document.")
+
+
+def backup(
+    file: Path = typer.Argument(help="Where the copy goes."),
+    overwrite: bool = typer.Option(False, help="Replace the file if it is there."),
+    with_key: bool = typer.Option(False, help="Copy the installation's key, too, to FILE.key."),
+    as_json: bool = AsJson,
+) -> None:
+    """Copy the SQLite file as it is now, beside a running service or without; read through before it counts."""
+    settings = settings_module.load()
+    database = _sqlite(settings, "pg_dump --format=custom --file={file} {address}", file)
+    key = _copy_key(key_path(settings), file.with_name(f"{file.name}.key"), overwrite) if with_key else None
+    copied = copies.back_up(database, file, overwrite=overwrite)
+    if as_json:
+        print_json({**asdict(copied), "key": key})
+        return
+    typer.echo(f"backed up to {copied.file} ({copied.bytes:,} bytes, read through and found whole)")
+    if key is not None:
+        typer.echo(f"and the installation's key to {key}")
+    else:
+        tell(
+            f"Back up {key_path(settings)} as well, or add --with-key: with another key every credential looks replaced"
+        )
+
+
+def restore(file: Path = typer.Argument(help="A copy that `db backup` made."), as_json: bool = AsJson) -> None:
+    """Put a copy in the place of the SQLite file, which is put aside. Stop the service first."""
+    settings = settings_module.load()
+    database = _sqlite(settings, "pg_restore --clean --if-exists --dbname={address} {file}", file)
+    restored = copies.restore(file, database, who(), utc_now())
+    if as_json:
+        print_json(asdict(restored))
+        return
+    typer.echo(f"restored {file} to {restored.file}")
+    if restored.put_aside is not None:
+        typer.echo(f"the database before is {restored.put_aside} now")
+    if restored.held:
+        tell(
+            f"{restored.held} notices that were waiting to be sent are held, for they may have been sent since: "
+            "`harvest-monitor notices list --status held`, then release or drop them"
+        )
+
+
+def _sqlite(settings: Settings, on_postgres: str, file: Path) -> Path:
+    url = settings.database
+    if url.get_backend_name() == "sqlite":
+        return Path(url.database or "")
+    address = url._replace(drivername="postgresql", password=None).render_as_string()
+    raise StoreError(f"this is for SQLite; with Postgres use: {on_postgres.format(file=file, address=address)}")
+
+
+def _copy_key(key: Path, target: Path, overwrite: bool) -> Path:
+    try:
+        with whole_file(target, overwrite=overwrite) as copied:
+            shutil.copyfile(key, copied)
+    except FileExistsError:
+        raise ConfigurationError(f"{target} is there already: name another file, or add --overwrite") from None
+    except OSError as problem:
+        raise ConfigurationError(f"the key {key} can not be copied to {target} ({problem.strerror})") from None
+    return target

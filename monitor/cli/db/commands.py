@@ -1,0 +1,86 @@
+"""`db upgrade|prune|accept-key`; check is in `db_check`, backup and restore are in `backup`."""
+
+import asyncio
+from collections.abc import Mapping
+
+import typer
+
+from monitor.cli.console import print_json, print_table
+from monitor.cli.database import moment, who, with_database
+from monitor.cli.db import backup
+from monitor.cli.db import check as db_check
+from monitor.clock import utc_now
+from monitor.config import settings as settings_module
+from monitor.config.retention import Keep, Rule
+from monitor.config.settings import Settings
+from monitor.store.database import Database
+from monitor.tenants import fingerprint_key_queries
+from monitor.tenants.fingerprint_key import installation_key, key_check
+from monitor.upkeep.pruner import Pruner
+
+app = typer.Typer(help="Look after the database.", no_args_is_help=True)
+app.command("check", epilog=db_check.EXAMPLE)(db_check.check)
+app.command("backup", epilog=backup.BACKUP_EXAMPLE)(backup.backup)
+app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore)
+
+
+@app.command(epilog="Example: HARVEST_MONITOR_DATABASE_URL=postgresql://… harvest-monitor db upgrade")
+def upgrade() -> None:
+    """Bring the tables to this release; a SQLite file is brought there by itself at every start."""
+
+    async def act() -> None:
+        db = Database(settings_module.load().database)
+        try:
+            await db.migrate()
+        finally:
+            await db.close()
+
+    asyncio.run(act())
+    typer.echo("the tables are those of this release")
+
+
+@app.command("accept-key", epilog="Example: harvest-monitor db accept-key --reason 'the old one was on the lost disk'")
+def accept_key(reason: str = typer.Option(..., help="What became of the old one; kept with your name.")) -> None:
+    """Go on with another installation key, because the right one is lost: every credential looks replaced, once."""
+
+    async def act(db: Database, settings: Settings) -> None:
+        check = key_check(installation_key(settings))
+        async with db.writing() as conn:
+            await fingerprint_key_queries.accept_key(conn, check, who(), reason, utc_now())
+
+    with_database(act)
+    typer.echo("the key is accepted; start the service")
+
+
+@app.command(epilog="Example: harvest-monitor db prune --dry-run")
+def prune(
+    dry_run: bool = typer.Option(False, help="Only count what is old."),
+    vacuum: bool = typer.Option(
+        False, help="Then give free space back to the disk; a running service waits meanwhile."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Let go of what is old now; `serve` does so by itself every hour."""
+    now = utc_now()
+
+    async def act(db: Database, settings: Settings) -> tuple[Keep, Mapping[Rule, int]]:
+        keep = Keep.of(settings)
+        pruner = Pruner(db, keep)
+        if dry_run:
+            return keep, await pruner.stale(now)
+        rows = await pruner.run_once(now)
+        if vacuum:
+            await db.vacuum()
+        return keep, rows
+
+    keep, rows = with_database(act)
+    before = keep.before(now)
+    if as_json:
+        rules = [{"rule": rule, "before": before[rule], "rows": rows[rule]} for rule in Rule]
+        print_json({"dry_run": dry_run, "rules": rules})
+        return
+    print_table(
+        ["WHAT", "OLDER THAN", "WOULD GO" if dry_run else "WENT"],
+        [(rule, moment(before[rule]), str(rows[rule])) for rule in Rule],
+        empty="nothing can grow old",
+    )

@@ -1,0 +1,1 @@
+"""Settings, addresses and secrets, as the operator gives them."""

@@ -1,0 +1,220 @@
+"""Addresses as an operator writes them: of Greenhouse, a database, a mail server, a person, a port to listen on.
+
+Each function returns the checked form or raises ValueError. What was written is never part of an error's text: most
+of these may carry a password.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from checks.errors import GateRefusal
+from checks.v1.gate import is_loopback, origin
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_MAIL_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+_HOST = re.compile(r"[A-Za-z0-9._:-]*")
+_NAME_AND_ADDRESS = re.compile(r"""(?:"[^"\\<>]{0,100}"|[^"\\<>@,;:()\[\]]{0,100}) ?<([^<>]+)>""")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Encryption(StrEnum):
+    """How a connection to a mail server is protected; `tls` is from the first byte."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    host: str
+    port: int
+    encryption: Encryption
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MailFolder:
+    """A folder that mails are written into instead of being sent, for the demo and for trials."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    host: str
+    port: int
+
+
+def has_control_characters(text: str) -> bool:
+    """It holds a line break or another character that could end a mail header or forge a line of a log."""
+    return _CONTROL.search(text) is not None
+
+
+def greenhouse_origin(text: str) -> str:
+    """`https://host[:port]`, or http to this machine's loopback: by the rule that the gate holds requests to."""
+    _split(text)
+    try:
+        return str(origin(text))
+    except GateRefusal as refusal:
+        raise ValueError(f"can not be used: {refusal}") from None
+
+
+def page_address(text: str) -> str:
+    """Where people reach our pages, without a slash at the end."""
+    parts = _split(text)
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or _has_tail(text) or not _host(parts):
+        raise ValueError("must be an address such as https://monitor.vendor.example, without user, ? or #")
+    return text.rstrip("/")
+
+
+def proxy_address(text: str) -> str:
+    parts = _split(text)
+    if parts.scheme not in ("http", "https") or parts.path not in ("", "/") or _has_tail(text) or not _host(parts):
+        raise ValueError("must be an address such as http://user:password@proxy.example:3128")
+    return text.rstrip("/")
+
+
+def listen_address(text: str) -> ListenAddress:
+    """`host:port`, an IPv6 host in brackets; port 0 lets the system choose."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not re.fullmatch(r"[A-Za-z0-9.:-]+", host) or not re.fullmatch(r"[0-9]{1,5}", port):
+        raise ValueError("must be host:port, such as 127.0.0.1:9808, or 0.0.0.0:9808 for every interface")
+    if int(port) > 65535:
+        raise ValueError("must end with a port from 0 to 65535")
+    return ListenAddress(host, int(port))
+
+
+def mail_address(text: str) -> str:
+    """A bare e-mail address that can stand in a header as it is."""
+    if has_control_characters(text):
+        raise ValueError("must be one e-mail address, without a line break or another control character")
+    if "@" not in text:
+        raise ValueError("must be an e-mail address, with an @ in it")
+    if len(text) > 254 or not _MAIL_ADDRESS.fullmatch(text):
+        raise ValueError("must be one plain e-mail address in ASCII, such as dana@vendor.example")
+    return text
+
+
+def named_mail_address(text: str) -> str:
+    """A bare e-mail address, or `Name <address>` with the name in double quotes where it holds a comma."""
+    if has_control_characters(text):
+        raise ValueError("must be one e-mail address, without a line break or another control character")
+    named = _NAME_AND_ADDRESS.fullmatch(text)
+    mail_address(named[1] if named else text)
+    return text
+
+
+def database_address(text: str) -> URL:
+    """The address with the driver that is used; it hides its password when printed."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("must be sqlite:///file or postgresql://user:password@host/database") from None
+    if url.drivername not in _DRIVERS:
+        raise ValueError("must begin with sqlite:/// or postgresql://: no other database is supported")
+    if url.drivername.startswith("sqlite") and (url.database or ":memory:").startswith((":memory:", "file:")):
+        raise ValueError("must name a file, such as sqlite:///harvest-monitor.sqlite3")
+    return url.set(drivername=_DRIVERS[url.drivername])
+
+
+def mail_target(text: str) -> MailServer | MailFolder:
+    """`smtp://user:password@host:587`, `smtps://…`, or `mailbox:/folder`.
+
+    smtp:// uses STARTTLS. `?tls=none` is for this machine's loopback; to another host it needs `&insecure=yes` too, and
+    passes for a relay without a password only.
+    """
+    if text.startswith("mailbox:"):
+        return _mail_folder(text.removeprefix("mailbox:"))
+    parts = _split(text)
+    if parts.scheme not in ("smtp", "smtps") or not _host(parts) or parts.path not in ("", "/") or parts.fragment:
+        raise ValueError(
+            "must be smtp://user:password@host:587, smtps://… or mailbox:/folder, with every special character of "
+            "the password %-encoded"
+        )
+    server = _mail_server(parts, _options(parts.query))
+    if (server.username is None) != (server.password is None):
+        raise ValueError("names a user without a password, or a password without a user")
+    return server
+
+
+def _mail_folder(path: str) -> MailFolder:
+    if not path or has_control_characters(path):
+        raise ValueError("must name a folder after mailbox:, such as mailbox:/var/lib/harvest-monitor/mail")
+    return MailFolder(Path(path))
+
+
+def _options(query: str) -> dict[str, str]:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if not options.keys() <= {"tls", "insecure"}:
+        raise ValueError("takes no option but tls=starttls, tls=none and insecure=yes after the ?")
+    return options
+
+
+def _mail_server(parts: SplitResult, options: dict[str, str]) -> MailServer:
+    encryption = _encryption(parts, options)
+    return MailServer(
+        host=_host(parts),
+        port=parts.port or (465 if encryption is Encryption.TLS else 587),
+        encryption=encryption,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+    )
+
+
+def _encryption(parts: SplitResult, options: dict[str, str]) -> Encryption:
+    if parts.scheme == "smtps":
+        if options:
+            raise ValueError("takes no option with smtps://, which is encrypted from the first byte")
+        return Encryption.TLS
+    match options.get("tls", "starttls"):
+        case "starttls":
+            return Encryption.STARTTLS
+        case "none" if is_loopback(_host(parts)):
+            return Encryption.NONE
+        case "none" if options.get("insecure") == "yes" and "@" not in parts.netloc:
+            return Encryption.NONE
+        case "none":
+            raise ValueError(
+                "asks for no encryption to another host: use STARTTLS (leave tls=none out) or smtps://; only a relay "
+                "without a password may be told tls=none&insecure=yes"
+            )
+    raise ValueError("knows tls=starttls and tls=none only")
+
+
+def _split(text: str) -> SplitResult:
+    # urlsplit drops line breaks and tabs without a word, so they are refused before it sees them.
+    if not text.isascii() or has_control_characters(text) or " " in text:
+        raise ValueError("must be one address in ASCII, without a space or a line break")
+    try:
+        parts = urlsplit(text)
+        sound = _HOST.fullmatch(parts.hostname or "") and (parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = None
+    if not sound:
+        raise ValueError("is no address: look at the port, the brackets and the characters to be %-encoded")
+    return parts
+
+
+def _host(parts: SplitResult) -> str:
+    return parts.hostname or ""
+
+
+def _has_tail(text: str) -> bool:
+    return "?" in text or "#" in text

@@ -1,0 +1,351 @@
+"""Settings: environment variables HARVEST_MONITOR_* over one TOML file, which HARVEST_MONITOR_CONFIG names."""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import URL
+
+from checks.catalogue.endpoints import WriteProbes
+from monitor.config import addresses, secrets
+from monitor.errors import ConfigurationError
+from monitor.logs import LogFormat, LogLevel
+from monitor.redaction import redactor
+
+PREFIX = "HARVEST_MONITOR_"
+_CONFIG = f"{PREFIX}CONFIG"
+_LONGEST = timedelta(days=366)
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+# Kubernetes tells every pod of every service by variables such as HARVEST_MONITOR_SERVICE_HOST and
+# HARVEST_MONITOR_PORT=tcp://10.0.0.1:9808; beside a service of our own name those are no settings.
+_OF_KUBERNETES = re.compile(
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|(\w+_)?PORT=(tcp|udp|sctp)://.*",
+    re.DOTALL,
+)
+
+
+class NoticesMode(StrEnum):
+    """Who is written to: nobody, the operator only, or the tenants' CSMs as well."""
+
+    OFF = "off"
+    OPERATOR = "operator"
+    CSM = "csm"
+
+
+def parse_duration(value: object) -> timedelta:
+    """Seconds as a number, or a text such as `90s`, `15m`, `4h`, `1d`."""
+    if isinstance(value, timedelta):
+        return value
+    found = None if isinstance(value, bool) else re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smhd]?)", str(value))
+    if not found:
+        raise ValueError("must be seconds as a number, or a text such as 90s, 15m, 4h or 1d")
+    duration = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    if duration > _LONGEST:
+        raise ValueError("must not be longer than 366 days")
+    return duration
+
+
+def _longer_than_nothing(duration: timedelta) -> timedelta:
+    if not duration:
+        raise ValueError("must be longer than 0")
+    return duration
+
+
+def _secret_address(check: Callable[[str], object]) -> BeforeValidator:
+    """An address that may carry a password: written out, or a reference to where it is kept, read at the start."""
+
+    def read(value: object) -> object:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not isinstance(text, str):
+            raise ValueError("must be a text")
+        if secrets.is_reference(text):
+            text = _resolved(text)
+        check(text)
+        return text
+
+    return BeforeValidator(read)
+
+
+def _resolved(reference: str) -> str:
+    try:
+        return secrets.resolve(reference, environ=os.environ).reveal()
+    except ConfigurationError as problem:
+        raise ValueError(f"can not be resolved: {problem}") from None
+
+
+def _contact(text: str) -> str:
+    if not re.fullmatch(r"[\x21-\x27\x2a-\x7e]([\x20-\x27\x2a-\x7e]{0,198}[\x21-\x27\x2a-\x7e])?", text):
+        raise ValueError("must be printable ASCII without brackets, up to 200 characters, such as a mail address")
+    return text
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    def keep(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(keep)
+
+
+Delay = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_longer_than_nothing)]
+Rate = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
+Origin = Annotated[str, AfterValidator(addresses.greenhouse_origin)]
+
+
+class Settings(BaseSettings):
+    """Every setting, checked. Passwords are in fields that print as asterisks; a relative path starts where we do."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    harvest_url: Origin = Field(
+        "https://harvest.greenhouse.io", description="where Greenhouse's Harvest API is (http for loopback only)"
+    )
+    auth_url: Origin = Field(
+        "https://auth.greenhouse.io", description="the auth server of Harvest v3 (http for loopback only)"
+    )
+    database_url: Annotated[SecretStr, _secret_address(addresses.database_address)] = Field(
+        SecretStr("sqlite:///harvest-monitor.sqlite3"),
+        description="`sqlite:///file` or `postgresql://user:password@host/database`, or a reference to it",
+    )
+    tenants: Path = Field(Path("tenants.yaml"), description="the tenants file")
+    manifest: str = Field("gem", min_length=1, description="the permission manifest: a built-in name, or a path")
+    write_probes: WriteProbes = Field(
+        WriteProbes.OFF,
+        description="write probes: `off`, `safe` (id 0 in the path) or `all` (also the three without id)",
+    )
+    interval: Duration = Field(timedelta(hours=4), description="time from one check of a credential to its next")
+    confirm_after: Delay = Field(
+        timedelta(seconds=60), description="time from a first loss to the look that confirms it"
+    )
+    deadline: Duration = Field(timedelta(minutes=5), description="longest time one check may take")
+    requests_per_second: Rate = Field(2, description="requests per second to one credential; 0 = unlimited")
+    total_requests_per_second: Rate = Field(0, description="requests per second in all, of this process; 0 = unlimited")
+    concurrency: int = Field(50, ge=1, le=1000, description="checks at once")
+    connect_timeout: Duration = Field(timedelta(seconds=10), description="longest wait for a connection")
+    read_timeout: Duration = Field(timedelta(seconds=20), description="longest wait for the next bytes of an answer")
+    request_timeout: Duration = Field(timedelta(seconds=30), description="longest time for one request as a whole")
+    command_timeout: Duration = Field(
+        timedelta(seconds=10), description="longest time for a `command:` of the tenants file to give its secret"
+    )
+    contact: Annotated[str, AfterValidator(_contact)] | None = Field(
+        None, description="a mail address or page of yours, told to Greenhouse in the User-Agent"
+    )
+    http_proxy: Annotated[SecretStr, _secret_address(addresses.proxy_address)] | None = Field(
+        None, description="proxy on the way to Greenhouse, `http://user:password@host:port`, or a reference to it"
+    )
+    ca_bundle: FilePath | None = Field(
+        None, description="file of certificate authorities (PEM) to know Greenhouse by, instead of the system's"
+    )
+    keep_checks: Duration = Field(
+        timedelta(days=30), description="how long each check is kept; older ones are rolled up by day"
+    )
+    keep_notice_texts: Duration = Field(
+        timedelta(days=90), description="how long the text of a sent notice is kept; that it was sent is kept for good"
+    )
+    installation_key: Path | None = Field(
+        None,
+        description="file of the key that fingerprints are made with; made on first use. Left out, it is "
+        "`harvest-monitor.key` beside the SQLite file; with Postgres it must be named",
+    )
+    notices: NoticesMode = Field(
+        NoticesMode.OPERATOR, description="who is written to: `off`, `operator`, or `csm` (CSMs and the operator)"
+    )
+    settle: Delay = Field(timedelta(minutes=15), description="time that causes are gathered before a notice is written")
+    smtp_url: Annotated[SecretStr, _secret_address(addresses.mail_target)] | None = Field(
+        None, description="mail server, `smtp://user:password@host:587`, or a reference to it; see below"
+    )
+    smtp_timeout: Duration = Field(timedelta(seconds=30), description="longest wait for the mail server")
+    smtp_ca_bundle: FilePath | None = Field(
+        None, description="file of certificate authorities (PEM) to know the mail server by, besides the system's"
+    )
+    mail_from: Annotated[str, _checked(addresses.named_mail_address)] | None = Field(
+        None, description="sender of notices, `Name <address>` or an address"
+    )
+    operator_mail: Annotated[str, _checked(addresses.mail_address)] | None = Field(
+        None, description="where the operator's notices go"
+    )
+    public_url: Annotated[str, AfterValidator(addresses.page_address)] | None = Field(
+        None, description="where people reach this service; mails hold no links until it is set"
+    )
+    listen: Annotated[str, _checked(addresses.listen_address)] = Field(
+        "127.0.0.1:9808", description="host and port of `/metrics`, `/healthz`, `/readyz`; port 0 takes a free one"
+    )
+    tenants_reload: Duration = Field(timedelta(seconds=10), description="how often the tenants file is looked at")
+    stop_timeout: Delay = Field(timedelta(seconds=20), description="time running checks get to end when told to stop")
+    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
+        LogLevel.INFO, description="`debug`, `info`, `warning` or `error`"
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+        LogFormat.AUTO, description="`json`, `console`, or `auto`: console on a terminal, JSON elsewhere"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _config_file(os.environ))
+
+    @model_validator(mode="after")
+    def _no_proxy_in_clear(self) -> Self:
+        if self.http_proxy and self.harvest_url.startswith("http://"):
+            raise ValueError(
+                f"{PREFIX}HTTP_PROXY: can not go with an http:// {PREFIX}HARVEST_URL, since keys would reach the proxy "
+                "in clear; leave the proxy out"
+            )
+        return self
+
+    @property
+    def database(self) -> URL:
+        """The database with the driver in use; it hides its password when printed, so hand it on as it is."""
+        return addresses.database_address(self.database_url.get_secret_value())
+
+    @property
+    def mail_target(self) -> addresses.MailServer | addresses.MailFolder | None:
+        return addresses.mail_target(self.smtp_url.get_secret_value()) if self.smtp_url else None
+
+    @property
+    def listen_address(self) -> addresses.ListenAddress:
+        return addresses.listen_address(self.listen)
+
+    @property
+    def notices_in_force(self) -> NoticesMode:
+        """`off` as long as nobody has said how notices travel nor asked for any."""
+        return NoticesMode.OFF if self._notices_unasked else self.notices
+
+    @property
+    def _notices_unasked(self) -> bool:
+        return self.smtp_url is None and "notices" not in self.model_fields_set
+
+    def problems_for_serving(self) -> list[str]:
+        """Why the service must not start with these settings; each names the variable and the next step."""
+        problems = []
+        if self.notices_in_force is not NoticesMode.OFF:
+            needed = {"smtp_url": self.smtp_url, "mail_from": self.mail_from, "operator_mail": self.operator_mail}
+            problems = [
+                f"{PREFIX}{name.upper()} is not set, and {PREFIX}NOTICES={self.notices} needs it: set it, or set "
+                f"{PREFIX}NOTICES=off"
+                for name, value in needed.items()
+                if value is None
+            ]
+        if self.installation_key is None and not self.database.drivername.startswith("sqlite"):
+            problems.append(INSTALLATION_KEY_NEEDED)
+        return problems
+
+    def warnings_for_serving(self) -> list[str]:
+        """What the operator should know although the service starts."""
+        if not self._notices_unasked:
+            return []
+        return [
+            f"{PREFIX}SMTP_URL is not set, so nobody will be written to: set it together with {PREFIX}MAIL_FROM and "
+            f"{PREFIX}OPERATOR_MAIL, or set {PREFIX}NOTICES=off to silence this warning"
+        ]
+
+
+INSTALLATION_KEY_NEEDED = (
+    f"{PREFIX}INSTALLATION_KEY is not set: with Postgres name a file that every process of this installation can read "
+    "and that outlives a restart, since a new key makes every credential look replaced"
+)
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process; ConfigurationError names every variable or key that is wrong, and no value."""
+    problems = list(_unknown_variables(os.environ))
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        problems += [_sentence(detail, overrides) for detail in error.errors(include_url=False, include_input=False)]
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    _mask_passwords(settings)
+    return settings
+
+
+def _mask_passwords(settings: Settings) -> None:
+    """From now on no log shows the passwords that stand in addresses."""
+    proxy = urlsplit(settings.http_proxy.get_secret_value()).password if settings.http_proxy else None
+    mail = settings.mail_target
+    passwords = [
+        settings.database.password,
+        mail.password if isinstance(mail, addresses.MailServer) else None,
+        unquote(proxy) if proxy else None,
+    ]
+    for password in filter(None, passwords):
+        redactor.learn(password)
+
+
+def _config_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    path = environ.get(_CONFIG)
+    if not path:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigurationError(f"{_CONFIG}: {path} can not be read ({problem.strerror}): correct the path") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: is not UTF-8: save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigurationError(f"{path}: is not TOML: {problem}: correct it there") from None
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> Iterable[str]:
+    known = {name.upper() for name in Settings.model_fields}
+    for variable, value in sorted(environ.items()):
+        name = variable.removeprefix(PREFIX)
+        if name in known or variable == _CONFIG or not variable.startswith(PREFIX) or not value:
+            continue
+        if not _OF_KUBERNETES.fullmatch(f"{name}={value}"):
+            yield (
+                f"{variable}: is no setting{_did_you_mean(name, known, PREFIX)}; every variable that begins with "
+                f"{PREFIX} is taken for a setting, so give variables for keys another name"
+            )
+
+
+def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    close = get_close_matches(name, known, n=1)
+    return f": did you mean {prefix}{close[0]}?" if close else ""
+
+
+def _sentence(detail: ErrorDetails, overrides: Mapping[str, Any]) -> str:
+    if not detail["loc"]:
+        return _said(detail)
+    name = str(detail["loc"][0])
+    if detail["type"] == "extra_forbidden":
+        return f"{_place(name, overrides)}: is no setting{_did_you_mean(name, Settings.model_fields) or ': remove it'}"
+    return f"{_place(name, overrides)}: {_said(detail)}"
+
+
+def _said(detail: ErrorDetails) -> str:
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    return detail["msg"].replace("Input should", "must").replace("Path does not", "does not")
+
+
+def _place(name: str, overrides: Mapping[str, Any]) -> str:
+    """Where the value came from: the caller, the environment, or the file."""
+    variable = PREFIX + name.upper()
+    if name in overrides or (name in Settings.model_fields and os.environ.get(variable)):
+        return variable
+    return f"{os.environ.get(_CONFIG)}: {name}"

@@ -1,0 +1,1 @@
+"""From causes to written notices: grouping, the brake, digests."""

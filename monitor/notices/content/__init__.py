@@ -1,0 +1,1 @@
+"""What emails say: values, templates, a fallback text."""

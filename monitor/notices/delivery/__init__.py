@@ -1,0 +1,1 @@
+"""From a written notice to the mail server: outbox, sender, transport, backoff."""

@@ -1,0 +1,103 @@
+"""The courier: hands one mail over, and remembers how the mail server stands with us."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from typing import Protocol
+
+import structlog
+
+from monitor.errors import Blame, DeliveryError
+from monitor.notices.delivery.backoff import ServerStanding
+from monitor.notices.delivery.transport import Transport
+from monitor.notices.notice import Outgoing, as_message
+
+_ADDRESS = re.compile(r"[^\s<>()\"',;]+@[^\s<>()\"',;]+")  # servers quote whom they refuse
+_log = structlog.get_logger()
+
+
+class Observer(Protocol):
+    """Whoever counts. `blame` is that of a DeliveryError; `paused` tells whether the mail server is left alone."""
+
+    def notice_sent(self) -> None: ...
+
+    def notice_failed(self, blame: str) -> None: ...
+
+    def mail_server_paused(self, paused: bool) -> None: ...
+
+
+class Courier:
+    """`jitter` gives numbers from 0 to 1, by which the pauses of several processes differ."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        mail_from: str,
+        observer: Observer,
+        *,
+        jitter: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._transport = transport
+        self._mail_from = mail_from
+        self._observer = observer
+        self._jitter = jitter
+        self._now = now
+        self.standing = ServerStanding()
+
+    @property
+    def longest(self) -> timedelta:
+        """No `send` takes longer."""
+        return self._transport.longest
+
+    async def send(self, notice: Outgoing) -> DeliveryError | None:
+        """Hand it over as a mail; why it was not taken, if it was not."""
+        try:
+            await self._hand_over(as_message(notice, self._mail_from, self._now()))
+        except DeliveryError as problem:
+            return self._not_sent(problem)
+        except Exception as problem:  # what nobody thought of spoils one notice, and not the outbox
+            _log.exception("delivery_broke_off", notice=notice.id)
+            return self._not_sent(DeliveryError(type(problem).__name__, Blame.UNCLEAR))
+        self._observer.notice_sent()
+        _log.info("notice_sent", notice=notice.id, attempts=notice.attempts)
+        return None
+
+    def _not_sent(self, problem: DeliveryError) -> DeliveryError:
+        self._observer.notice_failed(problem.blame)
+        return problem
+
+    async def _hand_over(self, message: EmailMessage) -> None:
+        """Send it, and heed what that says of the server."""
+        try:
+            await self._transport.send(message)
+        except DeliveryError as problem:
+            if problem.blame in (Blame.ADDRESS, Blame.MAIL):
+                self._works()
+            else:
+                self._fails(problem, self._now())
+            raise
+        self._works()
+
+    def _works(self) -> None:
+        if self.standing.paused:
+            self._observer.mail_server_paused(False)
+            _log.info("mail_server_works_again", failures=self.standing.failures)
+        self.standing = ServerStanding()
+
+    def _fails(self, problem: DeliveryError, now: datetime) -> None:
+        before = self.standing
+        after = before.failed if problem.blame is Blame.SERVER else before.doubted
+        self.standing = after(now, self._jitter())
+        if self.standing.until is not None and self.standing.failures > before.failures:
+            self._observer.mail_server_paused(True)
+            seconds = round((self.standing.until - now).total_seconds(), 1)
+            _log.warning(
+                "mail_server_paused", failures=self.standing.failures, seconds=seconds, reason=reason_of(problem)
+            )
+
+
+def reason_of(problem: DeliveryError) -> str:
+    """What is kept and logged of it: no address."""
+    return _ADDRESS.sub("<address>", str(problem))

@@ -1,0 +1,1 @@
+"""Notices that are neither delayed nor held by the brake."""

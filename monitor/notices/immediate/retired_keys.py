@@ -1,0 +1,103 @@
+"""CSMs are told which of their customers have a key that Greenhouse retired: of all in one mail, and monthly."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+
+from monitor.config.settings import NoticesMode
+from monitor.incidents.rules import Audience
+from monitor.notices.content.render import Renderer
+from monitor.notices.content.retired_message import RetiredLetter
+from monitor.notices.immediate.immediate_notice import write_at_once
+from monitor.notices.immediate.retired_keys_rules import (
+    WHY,
+    Manifests,
+    address_of,
+    is_due,
+    letter,
+    recipient_of,
+    why_of,
+)
+from monitor.notices.policy import CLOCKS_DIFFER, Policy
+from monitor.store.database import Database
+from monitor.tenants import v3_migration_queries as store
+from monitor.tenants.v3_migration import V1Key
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A CSM with a retired key among their customers': the first since when, and when they were last told of any."""
+
+    address: str
+    recipient: str
+    first: datetime
+    last: datetime | None
+
+    @property
+    def why(self) -> str:
+        return why_of(self.address)
+
+
+async def tell_of_retired(
+    db: Database, policy: Policy, renderer: Renderer, manifests: Manifests, now: datetime
+) -> None:
+    """Each mail is written in a transaction of its own: what a crash leaves out is due in the next run."""
+    due = await _due(db, policy, now) if policy.mode is not NoticesMode.OFF else []
+    if not due:
+        return
+    async with db.reading() as conn:
+        keys = _by_address(await store.retired_keys(conn))
+    for one in due:
+        theirs, again = keys.get(one.address, []), one.last is not None
+        worded = await asyncio.to_thread(letter, theirs, manifests, policy, now, again=again)
+        if worded is not None:
+            await _write(db, policy, renderer, worded, one, now)
+
+
+async def _due(db: Database, policy: Policy, now: datetime) -> list[_Due]:
+    async with db.reading() as conn:
+        since = await store.retired_since(conn)
+        told = await store.last_told(conn, WHY, now + CLOCKS_DIFFER) if since else {}
+    due = []
+    for address, of_one in groupby(sorted(since, key=_address), key=_address):
+        csm_email, first = min(of_one, key=itemgetter(1))
+        recipient = recipient_of(csm_email, policy)
+        one = _Due(address, recipient, first, told.get((why_of(address), recipient.lower())))
+        if is_due(one.first, one.last, policy, now):
+            due.append(one)
+    return due
+
+
+def _by_address(keys: Iterable[V1Key]) -> dict[str, list[V1Key]]:
+    found: dict[str, list[V1Key]] = {}
+    for key in keys:
+        found.setdefault(address_of(key.csm_email), []).append(key)
+    return found
+
+
+def _address(row: tuple[str | None, datetime]) -> str:
+    return address_of(row[0])
+
+
+async def _write(
+    db: Database, policy: Policy, renderer: Renderer, worded: RetiredLetter, due: _Due, now: datetime
+) -> None:
+    async with db.writing() as conn:
+        await store.hold_retired(conn)
+        told = await store.last_told(conn, due.why, now + CLOCKS_DIFFER)
+        if told.get((due.why, due.recipient.lower())) != due.last:
+            return  # another composer was quicker
+        await write_at_once(
+            conn,
+            policy,
+            renderer,
+            worded,
+            why=due.why,
+            facts=(due.why, due.recipient, due.first.isoformat(), due.last and due.last.isoformat()),
+            now=now,
+            audience=Audience.CSM,
+            recipient=due.recipient,
+        )

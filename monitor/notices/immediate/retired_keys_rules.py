@@ -1,0 +1,171 @@
+"""Keys that Greenhouse retired: when a CSM is written to about them, and what is asked of their customers. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from checks.catalogue.scopes import grouped
+from checks.errors import ManifestError
+from checks.manifest import Manifest
+from monitor.config.settings import NoticesMode
+from monitor.notices.content.messages import clean, moment
+from monitor.notices.content.retired_message import (
+    Customers,
+    OptionalScopes,
+    Request,
+    RetiredKey,
+    RetiredLetter,
+    ScopeGroup,
+)
+from monitor.notices.policy import CLOCKS_DIFFER, Policy
+from monitor.tenants.file import ids_of
+from monitor.tenants.v3_migration import V1Key
+
+Manifests = Callable[[str | None], Manifest]
+"""A credential's manifest, None for that of the settings; ManifestError if it can not be read."""
+
+AGAIN_AFTER = timedelta(days=30)
+NAMED = 500
+REQUESTS = 5
+WHY = "retired keys: customers "
+
+_Needs = Mapping[str | None, frozenset[str]]
+"""The scopes of a manifest by feature, without what a tenant declined; None is for what every tenant needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Keys whose tenants need the same but for features."""
+
+    manifest: Manifest
+    needs: _Needs
+    keys: list[V1Key]
+
+
+def gathering(policy: Policy) -> timedelta:
+    """How long the first mail waits for other keys of the same CSM, so that one sweep becomes one mail.
+
+    A sweep takes an interval. Half of one more is for checks that are late, and in all that time every key is looked
+    at again: one usable answer ends its state.
+    """
+    return policy.interval * 3 / 2 + policy.settle
+
+
+def is_due(first: datetime, last: datetime | None, policy: Policy, now: datetime) -> bool:
+    """`first` is since when the first key stands retired, `last` when the same reader was last told, if ever.
+
+    What lies ahead was written under another clock, and need not wait.
+    """
+    gathered = first <= now - gathering(policy) or first > now + CLOCKS_DIFFER
+    return gathered and (last is None or last <= now - AGAIN_AFTER)
+
+
+def address_of(csm_email: str | None) -> str:
+    """What a CSM is known by, however the tenants file writes the address; empty without one."""
+    return (csm_email or "").lower()
+
+
+def why_of(address: str) -> str:
+    """The reason a notice carries: by it the next composer finds when this CSM's customers were last told of."""
+    return WHY + (f"of {address}" if address else "without a CSM")
+
+
+def recipient_of(csm_email: str | None, policy: Policy) -> str:
+    return csm_email if csm_email and policy.mode is NoticesMode.CSM else policy.operator_mail
+
+
+def no_manifest(_: str | None) -> Manifest:
+    raise ManifestError("no manifest was given")
+
+
+def letter(
+    keys: Iterable[V1Key], manifests: Manifests, policy: Policy, now: datetime, *, again: bool
+) -> RetiredLetter | None:
+    """To one CSM, about those of their retired keys that have stood so for the settle time; None if none has."""
+    settled = [key for key in keys if key.since is not None and policy.has_settled(key.since, now)]
+    if not settled:
+        return None
+    settled.sort(key=lambda key: (key.tenant_name.casefold(), key.tenant_id, key.label))
+    alike, unknown = _by_needs(settled, manifests)
+    alike.sort(key=lambda group: -len(group.keys))
+    beyond = [key for group in alike[REQUESTS:] for key in group.keys]
+    return RetiredLetter(
+        reader=next((clean(key.csm_name) for key in settled if key.csm_name), ""),
+        count=_tenants(settled),
+        requests=tuple(_request(group) for group in alike[:REQUESTS]),
+        others=_customers(sorted([*unknown, *beyond], key=settled.index)),
+        again=again,
+        redirect=_redirect(settled[0], policy),
+    )
+
+
+def _by_needs(keys: Iterable[V1Key], manifests: Manifests) -> tuple[list[_Alike], list[V1Key]]:
+    """Keys whose successors need the same scopes but for features; and those of which that is not known."""
+    alike: dict[object, _Alike] = {}
+    unknown: list[V1Key] = []
+    for key in keys:
+        try:
+            manifest = manifests(key.manifest)
+        except ManifestError:  # the tenant's own trouble, and told as such: the others are written of all the same
+            unknown.append(key)
+            continue
+        needs = _needs(key, manifest)
+        if needs[None]:
+            same = (manifest.name, manifest.digest, tuple(needs.items()))
+            alike.setdefault(same, _Alike(manifest, needs, [])).keys.append(key)
+        else:
+            unknown.append(key)
+    return list(alike.values()), unknown
+
+
+def _needs(key: V1Key, manifest: Manifest) -> _Needs:
+    declined = ids_of(key.declined, manifest)
+    wanted = [permission for permission in manifest.permissions if permission.id not in declined]
+    return {
+        feature: frozenset(name for p in wanted if p.feature == feature for name in p.scopes)
+        for feature in (None, *manifest.features)
+    }
+
+
+def _request(group: _Alike) -> Request:
+    """What all of them need, and apart from it what only some do. A feature that none of them has is left out."""
+    shared = [f for f in group.manifest.features if all(f in key.features for key in group.keys)]
+    common = group.needs[None].union(*(group.needs[feature] for feature in shared))
+    optional = [
+        OptionalScopes(clean(meaning), _groups(group.needs[feature] - common))
+        for feature, meaning in group.manifest.features.items()
+        if any(feature in key.features for key in group.keys) and group.needs[feature] - common
+    ]
+    return Request(
+        customers=_customers(group.keys),
+        groups=_groups(common),
+        optional=tuple(optional),
+        derived=group.manifest.v3_source == "derived",
+    )
+
+
+def _groups(scopes: Iterable[str]) -> tuple[ScopeGroup, ...]:
+    return tuple(
+        ScopeGroup(clean(name), tuple(clean(scope.title) for scope in of_one))
+        for name, of_one in grouped(scopes).items()
+    )
+
+
+def _customers(keys: Sequence[V1Key]) -> Customers:
+    named = tuple(
+        RetiredKey(clean(key.tenant_name), clean(key.label), moment(key.since)) for key in keys[:NAMED] if key.since
+    )
+    return Customers(_tenants(keys), named, unnamed=_tenants(keys[NAMED:]))
+
+
+def _tenants(keys: Iterable[V1Key]) -> int:
+    return len({key.tenant_id for key in keys})
+
+
+def _redirect(key: V1Key, policy: Policy) -> str:
+    if not key.csm_email:
+        return "These customers have no CSM in the tenants file, so this mail came to you."
+    if policy.mode is NoticesMode.CSM:
+        return ""
+    whom = clean(f"{key.csm_name or ''} <{key.csm_email}>")
+    return f"This mail is for {whom}. It came to you because all notices go to the operator."

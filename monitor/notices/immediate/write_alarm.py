@@ -1,0 +1,37 @@
+"""The notice of a write alarm."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.report import WriteAlarm
+from monitor.notices.content.messages import AlarmLetter, clean, moment
+from monitor.notices.content.render import Renderer
+from monitor.notices.immediate.immediate_notice import write_at_once
+from monitor.notices.policy import Policy
+
+
+async def write_alarm_notice(
+    conn: AsyncConnection,
+    policy: Policy,
+    renderer: Renderer,
+    alarm: WriteAlarm,
+    tenant_id: str,
+    tenant_name: str,
+    credential_label: str,
+    now: datetime,
+) -> None:
+    """Write the operator's notice in the caller's transaction, once for each alarm; nothing with notices off."""
+    letter = AlarmLetter(
+        tenant=clean(tenant_name),
+        tenant_id=clean(tenant_id),
+        credential=clean(credential_label),
+        endpoint=clean(alarm.endpoint),
+        status=alarm.status,
+        at=moment(alarm.at),
+        request_id=clean(alarm.request_id or ""),
+        record_id=clean(alarm.record_id or ""),
+        stops=alarm.stops,
+    )
+    facts = ("alarm", (tenant_id, credential_label, alarm.endpoint, alarm.at.isoformat()))
+    await write_at_once(conn, policy, renderer, letter, why="write alarm", facts=facts, now=now, tenant_id=tenant_id)

@@ -1,0 +1,1 @@
+"""How the sandbox is steered from outside: its API, its page, its client."""

@@ -1,0 +1,86 @@
+"""How the control of a sandbox reads a call and answers it, and whom it answers at all."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from checks.v1.gate import is_loopback
+from monitor.errors import ConfigurationError
+from monitor.sandbox.greenhouse.request_log import Change, Entry
+from monitor.sandbox.greenhouse.settings import in_words
+
+
+class Body(BaseModel):
+    """What a POST carries; anything that is not asked for is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+Handlers = dict[str, Callable[[Request], Awaitable[Response]]]
+
+
+class LoopbackOnly:
+    """Turns away clients from other machines, and other names for this one (a web page's DNS can point anywhere)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        client = request.client.host if request.client else ""
+        if not (is_loopback(client) and is_loopback(request.url.hostname or "")):
+            refusal = error(403, "the control answers only to this machine, under a loopback address or localhost")
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+async def read(request: Request, model: type[BodyT]) -> BodyT:
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise HTTPException(415, "send JSON, with Content-Type: application/json")
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as problem:
+        raise ConfigurationError(f"the body does not fit: {in_words(problem)}") from None
+
+
+def dated(rows: Iterable[Entry | Change]) -> list[dict[str, Any]]:
+    return [asdict(row) | {"at": moment(row.at)} for row in rows]
+
+
+def moment(at: float) -> str:
+    """Epoch seconds as people read them."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+def number(text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit():
+        raise ConfigurationError(f"{text[:20]!r} is not a number")
+    return int(text)
+
+
+def answer(content: Any, *, status: int = 200) -> Response:
+    return JSONResponse(content, status, headers={"Cache-Control": "no-store"})
+
+
+def error(status: int, text: str) -> Response:
+    return answer({"error": text}, status=status)
+
+
+async def refused(request: Request, problem: Exception) -> Response:
+    return error(400, str(problem))
+
+
+async def refused_by_http(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, HTTPException)
+    return error(problem.status_code, problem.detail)

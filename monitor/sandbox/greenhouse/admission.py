@@ -1,0 +1,92 @@
+"""What Greenhouse checks before it looks at what is asked for: network, retirement, rate limit, key."""
+
+from typing import NamedTuple
+
+from monitor.sandbox.greenhouse.accounts import Key
+from monitor.sandbox.greenhouse.rate_limit import Take, Window, refused_headers
+from monitor.sandbox.greenhouse.request import Authorization, Request
+from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.responses import INVALID_KEY, NOT_FOUND, Reply, message, page, redirect
+from monitor.sandbox.greenhouse.settings import Retirement, Settings
+
+_GONE = "Harvest API v1 and v2 are no longer available"
+
+
+class Caller(NamedTuple):
+    """Who asks: a key of an account, or a stranger with none, under the settings that hold for them."""
+
+    authorization: Authorization
+    key: Key | None
+    settings: Settings
+    window: Window
+
+    @property
+    def account(self) -> str | None:
+        return self.key.account.name if self.key is not None else None
+
+    @property
+    def label(self) -> str | None:
+        return self.key.label if self.key is not None else None
+
+
+class Decision(NamedTuple):
+    """An answer, why it was given, and the change it stands for, e.g. "would have rejected application 7"."""
+
+    reply: Reply
+    reason: Reason
+    change: str | None = None
+
+
+def edge_refusal(request: Request, settings: Settings) -> Decision | None:
+    """What the network in front of the API refuses; such an answer knows no rate limit.
+
+    That a GET with a body gets 403 is documented (2025-08-13); that it comes from the edge, as HTML, is assumed. How a
+    caller from a wrong address is refused is not documented at all.
+    """
+    if request.method == "GET" and request.body:
+        return Decision(page(403, "403 ERROR: The request could not be satisfied."), Reason.GET_WITH_BODY)
+    if settings.blocked:
+        return blocked()
+    if settings.retired is not None and settings.retired is not Retirement.UNAUTHORIZED:
+        return Decision(_retired(settings.retired, settings.retired_location), Reason.RETIRED)
+    return None
+
+
+def blocked() -> Decision:
+    return Decision(page(403, "403 Forbidden"), Reason.BLOCKED)
+
+
+def _retired(retirement: Retirement, location: str) -> Reply:
+    match retirement:
+        case Retirement.NOT_FOUND_JSON:
+            return message(404, NOT_FOUND)
+        case Retirement.GONE_JSON:
+            return message(410, _GONE)
+        case Retirement.MOVED:
+            return redirect(301, location)
+        case Retirement.FORBIDDEN_HTML:
+            return page(403, "403 Forbidden")
+        case Retirement.GONE_HTML:
+            return page(410, "410 Gone")
+    return page(404, "404 Not Found")
+
+
+def limit_refusal(take: Take, now: float, settings: Settings) -> Decision | None:
+    """429 leaves out Limit and Remaining, as documented for the audit log on the same host. Its body is assumed."""
+    if take.allowed:
+        return None
+    headers = refused_headers(take.reset_at, now) if settings.limit_headers else ()
+    return Decision(message(429, "Rate limit exceeded").adding(*headers), Reason.RATE_LIMITED)
+
+
+def admit(caller: Caller) -> Key | Decision:
+    """The live key, or the refusal. It comes before routing: recorded on 2026-08-11 for a path that does not exist."""
+    if caller.settings.retired is Retirement.UNAUTHORIZED:
+        return Decision(message(401, INVALID_KEY), Reason.RETIRED)
+    if caller.authorization is Authorization.MALFORMED:
+        return Decision(message(400, "Bad request"), Reason.MALFORMED_AUTHORIZATION)
+    if caller.authorization is not Authorization.BASIC:
+        return Decision(message(401, INVALID_KEY), Reason.NO_KEY)
+    if caller.key is None:
+        return Decision(message(401, INVALID_KEY), Reason.UNKNOWN_KEY)
+    return Decision(message(401, INVALID_KEY), Reason.DEAD_KEY) if caller.key.dead else caller.key

@@ -1,0 +1,196 @@
+"""Greenhouse's auth server for Harvest v3: `POST /token` and `POST /introspect`.
+
+It stands beside the API here; Greenhouse has it on a host of its own. Its refusals were measured without a credential
+on 2026-08-11 (w6w Greenhouse app, README and auth/token.ts); `errorId` is made up.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from monitor.sandbox.clients import Client, Token, Tokens
+from monitor.sandbox.greenhouse.admission import Decision, blocked
+from monitor.sandbox.greenhouse.rate_limit import Window, retry_after
+from monitor.sandbox.greenhouse.request import Authorization, Request
+from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.responses import NOT_FOUND, Reply, document, message
+from monitor.sandbox.greenhouse.settings import Settings
+
+TOKEN_PATH = "/token"  # noqa: S105  # no secret
+INTROSPECT_PATH = "/introspect"
+CLAIMS = "https://auth.greenhouse.io/claims"
+_GRANT_TYPES = (
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+)
+_NO_GRANT_TYPE = "Must include `grant_type` parameter in /token request"
+_NO_SCOPES = "Client application is not requesting any scopes"
+_ID_SUFFIX = re.compile(r"-\d+$")  # "the trailing `-<n>` suffix Greenhouse appends", w6w auth/token.ts
+
+Form = dict[str, str]
+
+
+class Applicant(NamedTuple):
+    """Who speaks to the auth server: the client with this id, or a stranger; `opens` if the secret is the client's."""
+
+    authorization: Authorization
+    client_id: str
+    client: Client | None
+    opens: bool
+    settings: Settings
+    window: Window
+
+    @property
+    def account(self) -> str | None:
+        return self.client.account.name if self.client is not None else None
+
+    @property
+    def label(self) -> str | None:
+        return self.client.label if self.client is not None else None
+
+
+def decide(request: Request, applicant: Applicant, tokens: Tokens, now: float) -> Decision:
+    """The answer to one request. What another method gets is assumed."""
+    if applicant.settings.blocked:
+        return blocked()
+    if request.method != "POST":
+        return Decision(message(404, NOT_FOUND), Reason.NO_ROUTE)
+    if request.path == INTROSPECT_PATH:
+        return _introspection(_form(request), applicant, tokens, now)
+    return _token(request, applicant, now)
+
+
+def _token(request: Request, applicant: Applicant, now: float) -> Decision:
+    """Token requests have a window of their own (rate limit guide); the 429's body is assumed."""
+    take = applicant.window.take_of(now, applicant.settings.token_limit)
+    if not take.allowed:
+        return Decision(
+            message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now)), Reason.RATE_LIMITED
+        )
+    form = request.query | _form(request)
+    client = _unauthorized(applicant, now) or _grant_type_refusal(form) or _client(applicant, now)
+    return _grant(form, client, applicant.settings, now) if isinstance(client, Client) else client
+
+
+def _unauthorized(applicant: Applicant, now: float) -> Decision | None:
+    """Only the absent header is on record; a malformed one is taken to be the same."""
+    if applicant.authorization is Authorization.BASIC:
+        return None
+    return Decision(_with_error_id(401, "Unauthorized", now), Reason.NO_CLIENT)
+
+
+def _grant_type_refusal(form: Form) -> Decision | None:
+    """It comes before the client: measured with no valid credential in existence."""
+    grant_type = form.get("grant_type", "")
+    if not grant_type:
+        return Decision(message(400, _NO_GRANT_TYPE), Reason.BAD_GRANT)
+    if grant_type in _GRANT_TYPES:
+        return None
+    text = f"grant_type={grant_type} is invalid, please use one of: {', '.join(_GRANT_TYPES)}"
+    return Decision(message(400, text), Reason.BAD_GRANT)
+
+
+def _client(applicant: Applicant, now: float) -> Client | Decision:
+    """The live client, or the refusal. Greenhouse echoes an id that is malformed. A disabled client's is assumed."""
+    client = applicant.client
+    if client is None and not _ID_SUFFIX.search(applicant.client_id):
+        text = f"client_id={applicant.client_id} does not contain a valid client ID suffix"
+        return Decision(_with_error_id(400, text, now), Reason.MALFORMED_CLIENT)
+    if client is None:
+        return _oauth_error(401, "invalid_client", Reason.UNKNOWN_CLIENT)
+    if not applicant.opens:
+        return _oauth_error(401, "invalid_client", Reason.WRONG_SECRET)
+    return _oauth_error(401, "invalid_client", Reason.DEAD_CLIENT) if client.dead else client
+
+
+def _grant(form: Form, client: Client, settings: Settings, now: float) -> Decision:
+    """Codes and refresh tokens are never given out here, so none is valid.
+
+    Partners have no client credentials grant (Greenhouse's read and write guides). For a client without scopes the text
+    is on record (MeltanoLabs/tap-greenhouse), its status is not. A `sub` that is no number is refused by assumption.
+    """
+    if form["grant_type"] != "client_credentials":
+        return _oauth_error(400, "invalid_grant", Reason.BAD_GRANT)
+    if client.grant == "partner":
+        return _oauth_error(400, "unauthorized_client", Reason.BAD_GRANT)
+    if not client.scopes:
+        return Decision(_with_error_id(400, _NO_SCOPES, now), Reason.NO_SCOPES)
+    sub = form.get("sub", "")
+    if sub and not (sub.isascii() and sub.isdigit()):
+        return _oauth_error(400, "invalid_request", Reason.INVALID)
+    token = client.new_token(now, sub or None)
+    content = {"token_type": "Bearer", "access_token": token.text} | _expiry(token, client, settings)
+    return Decision(document(200, content), Reason.ISSUED)
+
+
+def _expiry(token: Token, client: Client, settings: Settings) -> dict[str, Any]:
+    moment = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    told: dict[str, dict[str, Any]] = {
+        "expires_at": {"expires_at": moment},
+        "expires_in": {"expires_in": client.ttl},
+        "both": {"expires_in": client.ttl, "expires_at": moment},
+        "none": {},
+    }
+    return told[settings.expiry]
+
+
+def _introspection(form: Form, applicant: Applicant, tokens: Tokens, now: float) -> Decision:
+    """For the client that was issued the token. Its refusals are taken to be those of `/token`.
+
+    That a token of another client, or one that is dead, is inactive and nothing more, is RFC 7662's and assumed here.
+    """
+    client = _unauthorized(applicant, now) or _client(applicant, now)
+    if not isinstance(client, Client):
+        return client
+    if not form.get("token"):
+        return _oauth_error(400, "invalid_request", Reason.INVALID)
+    token = tokens.find(form["token"])
+    if token is None or token.client is not client or not token.lives(now):
+        return Decision(document(200, {"active": False}), Reason.INACTIVE_TOKEN)
+    return Decision(document(200, _facts(token, applicant.settings)), Reason.SERVED)
+
+
+def _facts(token: Token, settings: Settings) -> dict[str, Any]:
+    """The fields that integrations read (slates Greenhouse integration, auth.ts, 2026)."""
+    client = token.client
+    facts = {"active": True, "client_id": client.client_id, "sub": token.sub, "exp": token.expires_at}
+    return facts | _scope(token, settings) | _claims(token, settings)
+
+
+def _scope(token: Token, settings: Settings) -> dict[str, Any]:
+    names = sorted(token.issued_with if settings.stale_scopes else token.scopes)
+    told: dict[str, dict[str, Any]] = {
+        "string": {"scope": " ".join(names)},
+        "list": {"scope": names},
+        "odd_spacing": {"scope": "  " + " \n".join(names) + "\t"},
+        "absent": {},
+    }
+    return told[settings.introspected_scope]
+
+
+def _claims(token: Token, settings: Settings) -> dict[str, Any]:
+    account = token.client.account
+    claims = {
+        "organization": {"id": account.organization_id, "name": account.organization_name},
+        "user_role": token.role,
+    }
+    told: dict[str, dict[str, Any]] = {"nested": {CLAIMS: claims}, "flat": claims, "absent": {}}
+    return told[settings.introspected_claims]
+
+
+def _form(request: Request) -> Form:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        return {}
+    return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _oauth_error(status: int, name: str, reason: Reason) -> Decision:
+    return Decision(document(status, {"error": name}), reason)
+
+
+def _with_error_id(status: int, text: str, now: float) -> Reply:
+    return document(status, {"message": text, "errorId": f"err-{int(now * 1000):x}"})

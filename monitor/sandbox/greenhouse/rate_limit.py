@@ -1,0 +1,67 @@
+"""The rate limits: so many requests in each fixed window of ten seconds, on v3 of thirty."""
+
+import math
+from typing import NamedTuple
+
+from monitor.sandbox.greenhouse.responses import Header
+from monitor.sandbox.greenhouse.settings import Settings
+
+WINDOW_SECONDS = 10
+V3_SECONDS = 30
+TOKEN_SECONDS = 60
+
+
+class Take(NamedTuple):
+    """One request's place in the window. `reset_at` is in epoch seconds, as `X-RateLimit-Reset` gives it."""
+
+    allowed: bool
+    remaining: int
+    reset_at: int
+
+
+class Window:
+    """What has been used of the present window. The customer's own integration takes its share at the start of each."""
+
+    def __init__(self, seconds: int = WINDOW_SECONDS) -> None:
+        self._seconds = seconds
+        self._number = -1
+        self._used = 0
+
+    def take(self, now: float, settings: Settings) -> Take:
+        """Count one request of v1; a refused one is not counted."""
+        return self.take_of(now, settings.limit, settings.other_traffic)
+
+    def take_of(self, now: float, limit: int, other_traffic: int = 0) -> Take:
+        number = int(now // self._seconds)
+        if number != self._number:
+            self._number, self._used = number, 0
+        left = limit - other_traffic - self._used
+        if left > 0:
+            self._used += 1
+        return Take(left > 0, max(left - 1, 0), (number + 1) * self._seconds)
+
+
+def served_headers(take: Take, settings: Settings) -> tuple[Header, ...]:
+    """The headers of every answer that is not a 429."""
+    if not settings.limit_headers:
+        return ()
+    limit, remaining = str(settings.limit).encode(), str(take.remaining).encode()
+    return (b"X-RateLimit-Limit", limit), (b"X-RateLimit-Remaining", remaining)
+
+
+def refused_headers(reset_at: int, now: float) -> tuple[Header, ...]:
+    """The headers of a 429: when the window ends, and in how many seconds that is."""
+    return (b"X-RateLimit-Reset", str(reset_at).encode()), retry_after(reset_at, now)
+
+
+def v3_headers(take: Take, settings: Settings) -> tuple[Header, ...]:
+    """The headers of every answer of v3, whatever it is (rate limit guide of Harvest v3)."""
+    if not settings.limit_headers:
+        return ()
+    told = (settings.v3_limit, take.remaining, take.reset_at)
+    names = (b"X-RateLimit-Limit", b"X-RateLimit-Remaining", b"X-RateLimit-Reset")
+    return tuple((name, str(value).encode()) for name, value in zip(names, told, strict=True))
+
+
+def retry_after(reset_at: int, now: float) -> Header:
+    return b"Retry-After", str(max(1, math.ceil(reset_at - now))).encode()

@@ -1,0 +1,205 @@
+"""What Greenhouse does with a request of a live key: five checks in an order that is switchable, then the answer."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from monitor.sandbox.greenhouse.accounts import Account, Key
+from monitor.sandbox.greenhouse.admission import Decision
+from monitor.sandbox.greenhouse.endpoints import Endpoint, routes
+from monitor.sandbox.greenhouse.records import Record
+from monitor.sandbox.greenhouse.request import Request
+from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.responses import (
+    ACCESS_DENIED,
+    BAD_PAYLOAD,
+    NO_ACCESS,
+    NO_PERMISSION,
+    NOT_FOUND,
+    document,
+    errors,
+    message,
+)
+from monitor.sandbox.greenhouse.settings import Order
+
+_UNREADABLE: Final = object()
+_UNREJECT = "POST /v1/applications/{id}/unreject"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to one endpoint. `found` are the records that its path names, as far as they were looked up."""
+
+    request: Request
+    key: Key
+    endpoint: Endpoint
+    values: tuple[str, ...]
+    found: list[Record] = field(default_factory=list)
+
+    @property
+    def account(self) -> Account:
+        return self.key.account
+
+    def named(self) -> Iterator[tuple[str, str, str]]:
+        """Each placeholder of the path with its collection and what stands there."""
+        for (placeholder, collection), value in zip(self.endpoint.refers, self.values, strict=True):
+            yield placeholder, collection, value
+
+
+Check = Callable[[Call, Any], Decision | None]
+
+
+def handle(request: Request, key: Key) -> Decision:
+    """The answer to a live key. A path that is not known gets 404 by assumption: no recording shows one."""
+    route = routes().find(request.method, request.path)
+    if route is None:
+        return _not_found(key.account, Reason.NO_ROUTE)
+    call = Call(request, key, *route)
+    content = _content(request) if call.endpoint.writes else None
+    for check in _ORDERS[call.account.settings.order_for(call.endpoint.name, call.endpoint.cell)]:
+        refusal = check(call, content)
+        if refusal is not None:
+            return refusal
+    return _change(call) if call.endpoint.writes else _read(call)
+
+
+def _permission(call: Call, content: Any) -> Decision | None:
+    if call.key.may(call.endpoint):
+        return None
+    settings = call.account.settings
+    status, shape = settings.denial_status, settings.denial_shape
+    reply = message(status, NO_PERMISSION) if shape == "message" else errors(status, {"message": NO_PERMISSION})
+    return Decision(reply, Reason.NO_PERMISSION)
+
+
+def _on_behalf_of(call: Call, content: Any) -> Decision | None:
+    """Absent: 404 (issue 214, 2018). An unknown user was seen to give 404 (2021) and 403 (2017)."""
+    if not call.endpoint.writes:
+        return None
+    header, settings = call.request.headers.get("on-behalf-of"), call.account.settings
+    if not header:
+        return _not_found(call.account, Reason.NO_ON_BEHALF_OF) if _needs_user(call) else None
+    user = call.account.records.find("id", "users", header.strip())
+    if user is None and settings.unknown_user == 403:
+        return Decision(message(403, NO_ACCESS), Reason.UNKNOWN_USER)
+    if user is None:
+        return _not_found(call.account, Reason.UNKNOWN_USER)
+    if not call.account.records.may_act(user):
+        return Decision(errors(403, {"message": ACCESS_DENIED}), Reason.USER_MAY_NOT)
+    return None
+
+
+def _needs_user(call: Call) -> bool:
+    match call.account.settings.on_behalf_of:
+        case "every_write":
+            return True
+        case "documented":
+            return call.endpoint.on_behalf_of == "table"
+        case "off":
+            return False
+
+
+def _records(call: Call, content: Any) -> Decision | None:
+    records = call.account.records
+    for placeholder, collection, value in call.named():
+        record = records.find(placeholder, collection, value)
+        if record is None:
+            return None if _may_be_parentless(call) else _not_found(call.account, Reason.NO_RECORD)
+        if records.is_private(collection, record):
+            return Decision(message(403, NO_ACCESS), Reason.PRIVATE_RECORD)
+        call.found.append(record)
+    return None
+
+
+def _may_be_parentless(call: Call) -> bool:
+    nested_list = call.endpoint.request_class == "nested" and not call.endpoint.gives_object
+    return nested_list and call.account.settings.nested_without_parent == "empty_list"
+
+
+def _payload(call: Call, content: Any) -> Decision | None:
+    if not call.endpoint.writes:
+        return None
+    hollow = isinstance(content, dict) and any(not _is_filled(content, name) for name in call.endpoint.objects)
+    if isinstance(content, dict) and not hollow:
+        return None
+    return Decision(message(400, BAD_PAYLOAD), Reason.BAD_PAYLOAD)
+
+
+def _is_filled(content: dict[str, Any], name: str) -> bool:
+    """Whether a parameter that must be an object is one with something in it; one that is absent is another's case."""
+    return name not in content or (isinstance(content[name], dict) and bool(content[name]))
+
+
+def _fields(call: Call, content: Any) -> Decision | None:
+    problems = list(_problems(call, content)) if call.endpoint.writes else []
+    if not problems:
+        return None
+    if call.account.settings.validation_shape == "documented":
+        return Decision(document(422, {"message": "Validation error", "errors": problems}), Reason.INVALID)
+    return Decision(errors(422, *problems), Reason.INVALID)
+
+
+def _problems(call: Call, content: dict[str, Any]) -> Iterator[dict[str, str]]:
+    endpoint, query = call.endpoint, call.request.query
+    if not (endpoint.instead and str(content.get(endpoint.instead)).lower() == "true"):
+        for name in endpoint.needs:
+            if name not in content or content[name] in (None, "", []):
+                yield {"message": f"Missing required field: {name}", "field": name}
+    for name in endpoint.query_needs:
+        if not query.get(name):
+            yield {"message": f"Missing required field: {name}", "field": name}
+    if any(str(job) not in map(str, call.account.records.ids("jobs")) for job in _job_ids(content)):
+        yield {"message": "A job with this id does not exist.", "field": "job_id"}
+    if endpoint.name == _UNREJECT and call.found[0]["status"] != "rejected":
+        yield {"message": f"Application must be 'rejected', is currently '{call.found[0]['status']}'"}
+
+
+def _job_ids(content: dict[str, Any]) -> Iterator[Any]:
+    applications = content.get("applications")
+    for holder in [content, *(applications if isinstance(applications, list) else [])]:
+        if isinstance(holder, dict) and holder.get("job_id") is not None:
+            yield holder["job_id"]
+
+
+_ORDERS: Final[dict[Order, tuple[Check, ...]]] = {
+    Order.PERMISSION_FIRST: (_permission, _on_behalf_of, _records, _payload, _fields),
+    Order.LOOKUP_FIRST: (_on_behalf_of, _records, _permission, _payload, _fields),
+    Order.PERMISSION_LAST: (_on_behalf_of, _records, _payload, _fields, _permission),
+}
+
+
+def _read(call: Call) -> Decision:
+    endpoint, records = call.endpoint, call.account.records
+    if len(call.found) < len(endpoint.refers):
+        return Decision(document(200, []), Reason.SERVED)
+    if endpoint.path.endswith("/current_offer") and call.found[0]["status"] == "rejected":
+        return _not_found(call.account, Reason.NO_RECORD)
+    if endpoint.gives_object:
+        return Decision(document(200, records.single(endpoint, call.found)), Reason.SERVED)
+    return Decision(document(200, records.page(endpoint, call.request.query)), Reason.SERVED)
+
+
+def _change(call: Call) -> Decision:
+    """The answer to a write that would have acted. Its body is assumed: an id, as every documented sample has."""
+    words = {placeholder: value for placeholder, _, value in call.named()}
+    change = "would have " + call.endpoint.does.format(**words)
+    identity = call.found[-1]["id"] if call.found else call.account.records.ids("candidates")[0]
+    return Decision(document(201 if call.endpoint.method == "POST" else 200, {"id": identity}), Reason.CHANGED, change)
+
+
+def _not_found(account: Account, reason: Reason) -> Decision:
+    """The recorded shape, or the one a user quoted in 2019 (issue 393 of the documentation)."""
+    if account.settings.not_found_shape == "errors":
+        return Decision(errors(404, {"message": "Not found"}), reason)
+    return Decision(message(404, NOT_FOUND), reason)
+
+
+def _content(request: Request) -> Any:
+    """The parsed body of a write; no body is an empty object, as it is a complete request for some endpoints."""
+    if not request.body.strip():
+        return {}
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError):
+        return _UNREADABLE

@@ -1,0 +1,104 @@
+"""Greenhouse's Harvest v3: lists under `/v3`, for whoever brings a token; and the writes, which change nothing here."""
+
+from typing import NamedTuple
+
+from checks.catalogue.scopes import Scope
+from monitor.sandbox.clients import Token
+from monitor.sandbox.greenhouse.admission import Decision, blocked
+from monitor.sandbox.greenhouse.rate_limit import Window, retry_after, v3_headers
+from monitor.sandbox.greenhouse.request import Authorization, Request
+from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.responses import NOT_FOUND, UNDECODABLE, Reply, document, message
+from monitor.sandbox.greenhouse.scopes import ROOT, asked_for
+from monitor.sandbox.greenhouse.settings import Settings
+
+
+class Bearer(NamedTuple):
+    """Who brings a token: its client, or a stranger with none that is known."""
+
+    authorization: Authorization
+    token: Token | None
+    settings: Settings
+    window: Window
+
+    @property
+    def account(self) -> str | None:
+        return self.token.client.account.name if self.token is not None else None
+
+    @property
+    def label(self) -> str | None:
+        return self.token.client.label if self.token is not None else None
+
+
+def is_v3(path: str) -> bool:
+    return path.startswith(ROOT) and path[len(ROOT) :][:1] in ("", "/")
+
+
+def decide(request: Request, bearer: Bearer, now: float) -> Decision:
+    """The answer to one request, with the rate limit in its headers, as every answer of v3 has it."""
+    if bearer.settings.blocked:
+        return blocked()
+    take = bearer.window.take_of(now, bearer.settings.v3_limit, bearer.settings.other_traffic)
+    if take.allowed:
+        decision = _answer(request, bearer, now)
+    else:
+        reply = message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now))
+        decision = Decision(reply, Reason.RATE_LIMITED)
+    return decision._replace(reply=decision.reply.adding(*v3_headers(take, bearer.settings)))
+
+
+def _answer(request: Request, bearer: Bearer, now: float) -> Decision:
+    """The path comes before the token: measured on 2026-08-11 (w6w Greenhouse app, README), other than on v1."""
+    scope = asked_for(request.method, request.path)
+    if scope is None:
+        return Decision(message(404, NOT_FOUND), Reason.NO_ROUTE)
+    token = bearer.token
+    if token is None or not token.lives(now):
+        return _unauthorized(bearer)
+    if scope.name not in token.scopes:
+        return _forbidden(Reason.NO_SCOPE)
+    return _list(scope, token, bearer.settings) if request.method == "GET" else _change(request, scope)
+
+
+def _unauthorized(bearer: Bearer) -> Decision:
+    """The answer to no token was measured; that to one that does not decode is taken to be the same, and that to a dead
+    one is on record as a 401 without its body.
+    """
+    if bearer.token is not None:
+        return Decision(message(401, "Unauthorized"), Reason.DEAD_TOKEN)
+    reply = document(401, {"message": "Unauthorized", "errors": [UNDECODABLE]})
+    known = bearer.authorization is Authorization.BEARER
+    return Decision(reply, Reason.UNKNOWN_TOKEN if known else Reason.NO_TOKEN)
+
+
+def _list(scope: Scope, token: Token, settings: Settings) -> Decision:
+    """Lists are for Site Admins; who is none is refused, or gets nothing: the documentation can be read both ways."""
+    if not _has_what_it_needs(scope, token, settings):
+        return _forbidden(Reason.NOT_FOR_THIS_ACCOUNT)
+    if token.is_site_admin:
+        return Decision(_records(scope, token), Reason.SERVED)
+    if settings.non_admin_lists == "empty":
+        return Decision(document(200, []), Reason.NOT_SITE_ADMIN)
+    return _forbidden(Reason.NOT_SITE_ADMIN)
+
+
+def _has_what_it_needs(scope: Scope, token: Token, settings: Settings) -> bool:
+    """Two lists take more than the scope: webhooks a partner's client, opt-outs the product Talent Matching."""
+    if scope.needs is None:
+        return True
+    return token.client.grant == "partner" if scope.resource == "webhooks" else settings.talent_matching
+
+
+def _records(scope: Scope, token: Token) -> Reply:
+    return document(200, [token.client.account.records.of_v3(scope.resource)])
+
+
+def _change(request: Request, scope: Scope) -> Decision:
+    """A write that would have acted: with the scope, whatever its record and body. What is answered is assumed."""
+    change = f"would have used {scope.name} on {request.path}"
+    return Decision(document(201 if request.method == "POST" else 200, {}), Reason.CHANGED, change)
+
+
+def _forbidden(reason: Reason) -> Decision:
+    """403 is documented for each operation as "Forbidden"; nobody has recorded the body, so this one is assumed."""
+    return Decision(message(403, "Forbidden"), reason)

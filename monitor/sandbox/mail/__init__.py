@@ -1,0 +1,1 @@
+"""The imitation of a mail server, and its mailbox."""

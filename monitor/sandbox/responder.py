@@ -1,0 +1,113 @@
+"""Sends an outcome over the wire, whole or spoilt by its fault.
+
+Closing a connection in the middle of an answer is not something ASGI can say; the server passes the connection's
+transport along in the scope's state for that.
+"""
+
+import asyncio
+import zlib
+from asyncio import Transport
+from collections.abc import Iterator
+
+from starlette.types import Receive, Scope, Send
+
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.greenhouse.responses import Reply
+from monitor.sandbox.sandbox import Outcome
+
+_CHUNK = 64 * 1024
+
+
+async def deliver(outcome: Outcome, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send what Greenhouse would, as its fault lets it; returns at once when the client goes away."""
+    reply, fault = outcome
+    if fault is None:
+        await _whole(reply, send)
+        return
+    transport: Transport = scope["state"]["transport"]
+    match fault.kind:
+        case FaultKind.TIMEOUT:
+            await _gone(receive)
+        case FaultKind.RESET:
+            transport.abort()
+            await _gone(receive)
+        case FaultKind.TRUNCATED:
+            await _half(reply, send)
+            transport.close()
+            await _gone(receive)
+        case FaultKind.SLOW:
+            await _pause(receive, fault.seconds)
+            await _whole(reply, send)
+        case FaultKind.DRIP:
+            await _drip(reply, fault, receive, send)
+        case FaultKind.HUGE:
+            await _stream(reply, _padding(fault.size), send)
+        case FaultKind.GZIP_BOMB:
+            await _stream(reply.adding((b"Content-Encoding", b"gzip")), _compressed(_padding(fault.size)), send)
+        case _:
+            await _whole(reply, send)
+
+
+async def _whole(reply: Reply, send: Send) -> None:
+    await _start(reply, len(reply.body), send)
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _half(reply: Reply, send: Send) -> None:
+    await _start(reply, len(reply.body), send)
+    await send({"type": "http.response.body", "body": reply.body[: len(reply.body) // 2], "more_body": True})
+
+
+async def _drip(reply: Reply, fault: Fault, receive: Receive, send: Send) -> None:
+    await _start(reply, len(reply.body), send)
+    for position in range(len(reply.body)):
+        if await _pause(receive, fault.seconds):
+            return
+        await send({"type": "http.response.body", "body": reply.body[position : position + 1], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _stream(reply: Reply, chunks: Iterator[bytes], send: Send) -> None:
+    await _start(reply, None, send)
+    for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _start(reply: Reply, length: int | None, send: Send) -> None:
+    headers = [(b"Content-Type", reply.content_type), *reply.headers]
+    if length is not None:
+        headers.append((b"Content-Length", b"%d" % length))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client has hung up, or the server has hung up on it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _pause(receive: Receive, seconds: float) -> bool:
+    """Wait that long; true if the client went away meanwhile."""
+    try:
+        await asyncio.wait_for(_gone(receive), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _padding(size: int) -> Iterator[bytes]:
+    """A JSON array of just that many bytes, all white space but the brackets."""
+    yield b"["
+    for start in range(0, size - 2, _CHUNK):
+        yield b" " * min(_CHUNK, size - 2 - start)
+    yield b"]"
+
+
+def _compressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(level=9, wbits=31)
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
+            yield packed
+    yield packer.flush()

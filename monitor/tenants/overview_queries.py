@@ -1,0 +1,142 @@
+"""How tenants stand: the list of all, and one of them in full."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.credential import CredentialState
+from monitor.drift import ExcessStanding, PermissionStanding
+from monitor.incidents import standing_queries
+from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialLine:
+    """One credential as it stands; the counts are drift.Tally's."""
+
+    id: int
+    label: str
+    kind: str
+    state: CredentialState
+    detail: str
+    state_since: datetime | None
+    suspect_state: str | None
+    fingerprint: str | None
+    baseline_at: datetime | None
+    last_checked_at: datetime | None
+    last_outcome: str | None
+    next_due: datetime | None
+    granted: int
+    missing: int
+    undecided: int
+    unchecked: int
+    suspects: int
+    excess: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLine:
+    """One tenant as it stands. `problem` is what is wrong with its row of the tenants file."""
+
+    id: str
+    name: str
+    csm_name: str | None
+    csm_email: str | None
+    problem: str | None
+    incident_since: datetime | None
+    credentials: tuple[CredentialLine, ...]
+
+    @property
+    def state(self) -> CredentialState:
+        """The worst of its credentials'; a row without a usable credential is misconfigured."""
+        states = [credential.state for credential in self.credentials]
+        if not states and self.problem is not None:
+            return CredentialState.MISCONFIGURED
+        return max(states, key=lambda state: state.severity, default=CredentialState.OK)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of its credentials, each once; `harvest-key` alone means that it has yet to move to Harvest v3."""
+        return tuple(sorted({credential.kind for credential in self.credentials}))
+
+    @property
+    def last_checked_at(self) -> datetime | None:
+        """When it was last looked at with all of its credentials; None while one has never been."""
+        moments = [credential.last_checked_at for credential in self.credentials]
+        return min((moment for moment in moments if moment is not None), default=None) if all(moments) else None
+
+    def total(self, count: str) -> int:
+        """The sum over its credentials of one of the counts, such as `missing`."""
+        return sum(getattr(credential, count) for credential in self.credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialDetail:
+    """What is known of one credential's permissions, by id, and of excess, by endpoint."""
+
+    line: CredentialLine
+    permissions: dict[str, PermissionStanding]
+    excess: dict[str, ExcessStanding]
+
+
+_CREDENTIAL_COLUMNS = [CREDENTIAL.c[field.name].label(f"credential_{field.name}") for field in fields(CredentialLine)]
+_ALL = (
+    select(
+        TENANT.c.id,
+        TENANT.c.name,
+        TENANT.c.csm_name,
+        TENANT.c.csm_email,
+        TENANT.c.problem,
+        *_CREDENTIAL_COLUMNS,
+        INCIDENT.c.opened_at.label("incident_since"),
+    )
+    .outerjoin(CREDENTIAL, (CREDENTIAL.c.tenant_id == TENANT.c.id) & CREDENTIAL.c.removed_at.is_(None))
+    .outerjoin(INCIDENT, (INCIDENT.c.tenant_id == TENANT.c.id) & INCIDENT.c.resolved_at.is_(None))
+    .where(TENANT.c.removed_at.is_(None))
+    .order_by(TENANT.c.id, CREDENTIAL.c.label)
+)
+
+
+async def tenants(conn: AsyncConnection) -> Sequence[TenantLine]:
+    """Every watched tenant, in the order of ids."""
+    return _lines(await conn.execute(_ALL))
+
+
+async def tenant(conn: AsyncConnection, tenant_id: str) -> tuple[TenantLine, Sequence[CredentialDetail]] | None:
+    """One watched tenant with everything known of its credentials; None if there is no such tenant."""
+    lines = _lines(await conn.execute(_ALL.where(TENANT.c.id == tenant_id)))
+    if not lines:
+        return None
+    details = []
+    for line in lines[0].credentials:
+        found = await standing_queries.load(conn, line.id)
+        details.append(CredentialDetail(line, dict(found.permissions), dict(found.excess)))
+    return lines[0], details
+
+
+def _lines(rows: Iterable[Row[Any]]) -> list[TenantLine]:
+    return [_line(list(of_one)) for _, of_one in groupby(rows, key=attrgetter("id"))]
+
+
+def _line(rows: Sequence[Row[Any]]) -> TenantLine:
+    first = rows[0]
+    return TenantLine(
+        id=first.id,
+        name=first.name,
+        csm_name=first.csm_name,
+        csm_email=first.csm_email,
+        problem=first.problem,
+        incident_since=first.incident_since,
+        credentials=tuple(_credential(row) for row in rows if row.credential_id is not None),
+    )
+
+
+def _credential(row: Row[Any]) -> CredentialLine:
+    values = {field.name: row._mapping[f"credential_{field.name}"] for field in fields(CredentialLine)}
+    return CredentialLine(**{**values, "state": CredentialState(values["state"])})

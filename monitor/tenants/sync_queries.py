@@ -1,0 +1,245 @@
+"""Bringing the stored tenants and credentials to what the tenants file says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.credential import CredentialState
+from checks.report import CheckReport
+from monitor.checking.recording_queries import follow, settle_incident
+from monitor.drift import Policy, compare
+from monitor.incidents import standing_queries
+from monitor.store.statements import TENANTS_LOCK, one_at_a_time
+from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT, Credential
+from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem
+
+_Row = Row[*tuple[Any, ...]]
+_BATCH = 500
+_DECIDES_WHAT_IS_ASKED = ("features", "write_probes", "declined")
+_FRESH = Credential(tenant_id="", label="", kind="", reference="").model_dump(exclude={"id"})
+"""What a new credential begins with; made once, for ten thousand may come at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """How many tenants were added (or came back), written anew, and removed."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the file says of one tenant: its row, what is wrong with it, or both."""
+
+    tenant_id: str
+    config: TenantConfig | None
+    problem: str | None
+
+    @property
+    def digest(self) -> str:
+        row = self.config.row_digest if self.config else ""
+        return row if self.problem is None else sha256(f"{row} {self.problem}".encode()).hexdigest()[:16]
+
+    @property
+    def credentials(self) -> tuple[CredentialConfig, ...]:
+        return self.config.credentials if self.config else ()
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The tenant's columns; where its row can not be read, those of the row stay as they were."""
+        read = {} if self.config is None else _columns(self.config)
+        return {**read, "id": self.tenant_id, "problem": self.problem, "row_digest": self.digest, "removed_at": None}
+
+
+async def sync(
+    conn: AsyncConnection,
+    tenants: Sequence[TenantConfig],
+    problems: Sequence[TenantProblem],
+    now: datetime,
+    policy: Policy,
+) -> Synced:
+    """Write what changed. A credential that is new, or is to be checked otherwise than before, is due at once.
+
+    A credential that the file gives no usable row for, though it still speaks of its tenant, becomes `misconfigured`
+    and waits; one that it no longer speaks of is removed. What is under way for any of them can not be recorded.
+    """
+    await one_at_a_time(conn, TENANTS_LOCK)
+    wanted = _wanted(tenants, problems)
+    stored = {row.id: row for row in await conn.execute(select(TENANT.c.id, TENANT.c.row_digest, TENANT.c.removed_at))}
+    new = [one for id_, one in wanted.items() if id_ not in stored]
+    changed = [one for id_, one in wanted.items() if id_ in stored and _differs(one, stored[id_])]
+    gone = sorted(id_ for id_, row in stored.items() if row.removed_at is None and id_ not in wanted)
+    await _add(conn, new, now)
+    for start in range(0, len(changed), _BATCH):
+        await _change(conn, changed[start : start + _BATCH], now, policy)
+    await _remove(conn, gone, now)
+    await _settle_incidents(conn, {one.tenant_id for one in changed}.union(gone), now)
+    back = sum(stored[one.tenant_id].removed_at is not None for one in changed)
+    return Synced(added=len(new) + back, changed=len(changed) - back, removed=len(gone))
+
+
+async def active_ids(conn: AsyncConnection) -> frozenset[str]:
+    """The tenants that were not removed."""
+    return frozenset((await conn.execute(select(TENANT.c.id).where(TENANT.c.removed_at.is_(None)))).scalars())
+
+
+def _wanted(tenants: Iterable[TenantConfig], problems: Iterable[TenantProblem]) -> dict[str, _Wanted]:
+    """In the order of ids, which is also the order in which rows are locked."""
+    configs = {tenant.id: tenant for tenant in tenants}
+    messages: dict[str, list[str]] = {}
+    for problem in problems:
+        if problem.tenant_id is not None:
+            messages.setdefault(problem.tenant_id, []).append(problem.message)
+    ids = sorted(configs.keys() | messages.keys())
+    return {id_: _Wanted(id_, configs.get(id_), "\n".join(messages.get(id_, ())) or None) for id_ in ids}
+
+
+def _differs(wanted: _Wanted, stored: _Row) -> bool:
+    return stored.removed_at is not None or stored.row_digest != wanted.digest
+
+
+def _columns(config: TenantConfig) -> dict[str, Any]:
+    return {
+        "name": config.name,
+        "csm_name": config.csm_name,
+        "csm_email": config.csm_email,
+        "features": list(config.features),
+        "write_probes": config.write_probes,
+        "declined": [
+            {"permission": d.permission, "reference": d.reference, "since": d.since and d.since.isoformat(), "by": d.by}
+            for d in config.declined
+        ],
+    }
+
+
+def _how(config: CredentialConfig) -> dict[str, Any]:
+    oauth = asdict(config.oauth) if config.oauth else None
+    return {"kind": config.kind, "reference": config.reference, "oauth": oauth, "manifest": config.manifest}
+
+
+def _asked_otherwise(config: CredentialConfig, was: _Row) -> bool:
+    return any(was._mapping[name] != value for name, value in _how(config).items())
+
+
+async def _add(conn: AsyncConnection, new: Sequence[_Wanted], now: datetime) -> None:
+    empty: dict[str, Any] = {"csm_name": None, "csm_email": None, "features": [], "write_probes": None, "declined": []}
+    if new:
+        rows = [{"name": one.tenant_id, **empty, **one.row, "created_at": now} for one in new]
+        await conn.execute(insert(TENANT), rows)
+    await _add_credentials(conn, [(one.tenant_id, config) for one in new for config in one.credentials], now)
+
+
+async def _add_credentials(conn: AsyncConnection, added: Sequence[tuple[str, CredentialConfig]], now: datetime) -> None:
+    if added:
+        rows = [{**_FRESH, "tenant_id": id_, "label": one.label, "next_due": now, **_how(one)} for id_, one in added]
+        await conn.execute(insert(CREDENTIAL), rows)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is to be done about the credentials of a batch of tenants."""
+
+    added: list[tuple[str, CredentialConfig]] = field(default_factory=list)
+    due: list[tuple[int, CredentialConfig]] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    unusable: list[tuple[int, _Wanted]] = field(default_factory=list)
+
+    def take(self, wanted: _Wanted, tenant: _Row, stored: Mapping[str, _Row]) -> None:
+        asked_otherwise = any(
+            wanted.row.get(name, tenant._mapping[name]) != tenant._mapping[name] for name in _DECIDES_WHAT_IS_ASKED
+        )
+        for config in wanted.credentials:
+            was = stored.get(config.label)
+            if was is None:
+                self.added.append((wanted.tenant_id, config))
+            elif asked_otherwise or was.next_due is None or _asked_otherwise(config, was):
+                self.due.append((was.id, config))
+        labels = {config.label for config in wanted.credentials}
+        for was in stored.values():
+            if was.label not in labels and was.removed_at is None:
+                if wanted.problem is None:
+                    self.gone.append(was.id)
+                else:
+                    self.unusable.append((was.id, wanted))
+
+
+async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime, policy: Policy) -> None:
+    ids = [one.tenant_id for one in batch]
+    held = select(TENANT).where(TENANT.c.id.in_(ids)).order_by(TENANT.c.id).with_for_update()
+    before = {row.id: row for row in await conn.execute(held)}
+    credentials: dict[str, dict[str, _Row]] = {tenant_id: {} for tenant_id in ids}
+    for row in await conn.execute(select(CREDENTIAL).where(CREDENTIAL.c.tenant_id.in_(ids))):
+        credentials[row.tenant_id][row.label] = row
+    plan = _Plan()
+    for one in batch:
+        plan.take(one, before[one.tenant_id], credentials[one.tenant_id])
+    await _write_rows(conn, [one.row for one in batch if one.config])
+    await _write_rows(conn, [one.row for one in batch if not one.config])
+    await _add_credentials(conn, plan.added, now)
+    await _make_due(conn, plan.due, now)
+    await _let_go(conn, CREDENTIAL.c.id.in_(plan.gone), removed_at=now)
+    await _let_go(conn, CREDENTIAL.c.id.in_([id_ for id_, _ in plan.unusable]), removed_at=None)
+    for credential_id, wanted in plan.unusable:
+        await _misconfigure(conn, credential_id, wanted, now, policy)
+
+
+async def _write_rows(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """All rows with the same columns."""
+    if rows:
+        columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in rows[0] if name != "id"}
+        statement = update(TENANT).where(TENANT.c.id == bindparam("new_id")).values(columns)
+        await conn.execute(statement, [{f"new_{name}": value for name, value in row.items()} for row in rows])
+
+
+async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialConfig]], now: datetime) -> None:
+    """Without the digest of the last full look the next one is a full one."""
+    columns = ("kind", "reference", "oauth", "manifest")
+    statement = (
+        update(CREDENTIAL)
+        .where(CREDENTIAL.c.id == bindparam("key"))
+        .values(
+            {name: bindparam(f"new_{name}", type_=CREDENTIAL.c[name].type) for name in columns}
+            | {"next_due": now, "removed_at": None, "manifest_digest": None, "epoch": CREDENTIAL.c.epoch + 1}
+        )
+    )
+    if due:
+        rows = [{"key": id_, **{f"new_{name}": value for name, value in _how(config).items()}} for id_, config in due]
+        await conn.execute(statement, rows)
+
+
+async def _let_go(conn: AsyncConnection, which: ColumnElement[bool], removed_at: datetime | None) -> None:
+    """Nothing more is planned for these credentials, and what is under way is fenced off."""
+    fenced = {"next_due": None, "removed_at": removed_at, "epoch": CREDENTIAL.c.epoch + 1}
+    await conn.execute(update(CREDENTIAL).where(which).values(fenced))
+
+
+async def _misconfigure(
+    conn: AsyncConnection, credential_id: int, wanted: _Wanted, now: datetime, policy: Policy
+) -> None:
+    before = await standing_queries.load(conn, credential_id)
+    report = CheckReport("", "", "", CredentialState.MISCONFIGURED, wanted.problem or "", findings=())
+    turn = compare(before, report, None, now, policy)
+    await standing_queries.save(conn, credential_id, before, turn.known, next_due=None)
+    await follow(conn, wanted.tenant_id, credential_id, turn, None, now)
+
+
+async def _remove(conn: AsyncConnection, gone: Sequence[str], now: datetime) -> None:
+    for start in range(0, len(gone), _BATCH):
+        batch = gone[start : start + _BATCH]
+        await conn.execute(update(TENANT).where(TENANT.c.id.in_(batch)).values(removed_at=now))
+        theirs = CREDENTIAL.c.tenant_id.in_(batch) & CREDENTIAL.c.removed_at.is_(None)
+        await _let_go(conn, theirs, removed_at=now)
+
+
+async def _settle_incidents(conn: AsyncConnection, tenant_ids: set[str], now: datetime) -> None:
+    """Trouble goes with the credential that had it."""
+    still_open = (await conn.execute(select(INCIDENT.c.tenant_id).where(INCIDENT.c.resolved_at.is_(None)))).scalars()
+    for tenant_id in sorted(tenant_ids.intersection(still_open)):
+        await settle_incident(conn, tenant_id, now)

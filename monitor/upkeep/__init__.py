@@ -1,0 +1,1 @@
+"""The health of an installation: doctor, integrity, pruning, gauges."""

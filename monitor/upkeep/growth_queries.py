@@ -1,0 +1,78 @@
+"""How fast the database grows: what came in lately, table by table."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, LargeBinary, Table, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.checking import claim_queries
+from monitor.config.retention import SWEEPS_FOR, Keep
+from monitor.store import sizes
+from monitor.store.tables import (
+    CAUSE,
+    CHECK,
+    CHECK_DAY,
+    DRIFT_EVENT,
+    INCIDENT,
+    NOTICE,
+    OPERATOR_ACTION,
+    SWEEP,
+    TENANT,
+    WRITE_HALT,
+)
+from monitor.upkeep.growth import DAY_ROW_BYTES, WINDOW, YOUNGEST, Growth
+
+TEXTS = "notice (texts)"
+_DAY = timedelta(days=1)
+_DATED: dict[Table, ColumnElement[datetime]] = {
+    CHECK: CHECK.c.started_at,
+    DRIFT_EVENT: DRIFT_EVENT.c.at,
+    INCIDENT: INCIDENT.c.opened_at,
+    CAUSE: CAUSE.c.created_at,
+    NOTICE: NOTICE.c.created_at,
+    SWEEP: SWEEP.c.started_at,
+    WRITE_HALT: WRITE_HALT.c.at,
+    OPERATOR_ACTION: OPERATOR_ACTION.c.at,
+}
+"""The tables that grow with time; the others grow with the tenants, and are taken to stay as they are."""
+
+
+async def growth(conn: AsyncConnection, keep: Keep, now: datetime) -> list[Growth]:
+    """Every table, and the texts of notices apart from the rest of their table; all is read, so this takes a while.
+
+    `now` is the last sign of a service: what came in before it tells how much does.
+    """
+    kept = {CHECK.name: keep.checks / _DAY, SWEEP.name: SWEEPS_FOR / _DAY}
+    a_day = await _rows_a_day(conn, now)
+    found = []
+    for size in await sizes.of_tables(conn):
+        rate = None if a_day is None else a_day.get(size.name, 0.0)
+        first = DAY_ROW_BYTES if size.name == CHECK_DAY.name else 0.0
+        found.append(Growth(size.name, size.rows, size.bytes, rate, kept.get(size.name), first))
+    return [part for one in found for part in (await _halves(conn, one, keep) if one.name == NOTICE.name else [one])]
+
+
+async def _rows_a_day(conn: AsyncConnection, now: datetime) -> dict[str, float] | None:
+    """Lately; None where there was no time to tell."""
+    first = (await conn.execute(select(func.min(TENANT.c.created_at)))).scalar_one()
+    if first is None or now - first < YOUNGEST:
+        return None
+    since = max(first, now - WINDOW)
+    came = {}
+    for table, moment in _DATED.items():
+        lately = select(func.count()).where(moment >= since, moment <= now)
+        came[table.name] = (await conn.execute(lately)).scalar_one() / ((now - since) / _DAY)
+    return {**came, CHECK_DAY.name: float(await claim_queries.watched(conn))}
+
+
+async def _halves(conn: AsyncConnection, notices: Growth, keep: Keep) -> list[Growth]:
+    """The texts, which go after a while, and the rest, which does not."""
+    length = func.length(cast(NOTICE.c.text, LargeBinary)) + func.length(cast(NOTICE.c.html, LargeBinary))
+    statement = select(func.count(), func.coalesce(func.sum(length), 0)).where(NOTICE.c.text != "")
+    rows, in_texts = (await conn.execute(statement)).one()
+    texts = None if notices.bytes is None else min(int(in_texts), notices.bytes)
+    rest = None if notices.bytes is None or texts is None else notices.bytes - texts
+    return [
+        Growth(notices.name, notices.rows, rest, notices.rows_a_day),
+        Growth(TEXTS, rows, texts, notices.rows_a_day, keep.notice_texts / _DAY),
+    ]
