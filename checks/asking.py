@@ -9,7 +9,7 @@ from checks.credential import Token
 from checks.v3.token_answers import AuthAnswer
 
 
-class Watch(Protocol):
+class SendGuard(Protocol):
     """Asked before every request leaves, repeats included, and told of every answer before anything else happens."""
 
     async def may_send(self, entry: Entry) -> bool: ...
@@ -17,7 +17,7 @@ class Watch(Protocol):
     async def heard(self, entry: Entry, answer: Answer) -> None: ...
 
 
-class Asking(Protocol):
+class RequestSender(Protocol):
     """Puts one question at a time; `ask` gives None if the watch did not let it go.
 
     `requests` counts what was sent, repeats included.
@@ -28,10 +28,10 @@ class Asking(Protocol):
     @property
     def requests(self) -> int: ...
 
-    async def ask(self, entry: Entry, watch: Watch) -> Answer | None: ...
+    async def ask(self, entry: Entry, watch: SendGuard) -> Answer | None: ...
 
 
-class TokenAsking(Protocol):
+class TokenRequestSender(Protocol):
     """Asks with a token of Harvest v3, and about it. `may_send` is called before each request, and raises to stop."""
 
     @property

@@ -9,7 +9,7 @@ from checks.report import CheckReport
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CheckRequest:
     """What one check is to find out. `declined` and `only` hold permission ids, `remembered` endpoints.
 
     `only` names the suspects of a second look; None asks for everything. A token is asked about as a whole, so a check

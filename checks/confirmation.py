@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.credential import CredentialState
 from checks.report import CheckReport, Finding, Verdict
 from checks.v1.verdicts import Rule
@@ -10,7 +10,7 @@ from checks.v1.verdicts import Rule
 _LOOKED_AT_TWICE = frozenset({CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED})
 
 
-def second_look(question: Question, first: CheckReport) -> Question | None:
+def second_look(question: CheckRequest, first: CheckReport) -> CheckRequest | None:
     """What to ask again; None where the first look stands. Missing permissions are asked alone, with their controls."""
     if first.state in _LOOKED_AT_TWICE:
         return question

@@ -29,7 +29,7 @@ class StoreError(HarvestMonitorError):
     """The database can not be used as it is."""
 
 
-class Blame(StrEnum):
+class FailureScope(StrEnum):
     """Whom a failed delivery concerns: every mail, one reader, one mail; or one of these, and nobody can tell which."""
 
     SERVER = "server"
@@ -41,7 +41,7 @@ class Blame(StrEnum):
 class DeliveryError(HarvestMonitorError):
     """A mail was not taken. `permanent` says that trying again can not help."""
 
-    def __init__(self, message: str, blame: Blame, *, permanent: bool = False) -> None:
+    def __init__(self, message: str, blame: FailureScope, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.blame = blame
         self.permanent = permanent

@@ -26,8 +26,8 @@ from checks.catalogue.endpoints import Entry
 from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Outcome, Verdict
 from monitor.breaker.machine import TURNS, State, Transition
-from monitor.config.retention import Rule
-from monitor.errors import Blame
+from monitor.config.retention import KeepRule
+from monitor.errors import FailureScope
 
 PREFIX = "harvest_monitor"
 # A check of 78 requests at 2 a second takes 39 seconds; five minutes is the deadline.
@@ -140,9 +140,9 @@ class Metrics:
             self._verdicts.labels(verdict)
         for result in ("loaded", "refused"):
             self._reloads.labels(result)
-        for blame in Blame:
+        for blame in FailureScope:
             self._failed.labels(blame)
-        for rule in Rule:
+        for rule in KeepRule:
             self._pruned.labels(rule)
         for reason in ("rate_limited", "reserve"):
             self._waits.labels(reason)
@@ -205,7 +205,7 @@ class Metrics:
     def mail_server_paused(self, paused: bool) -> None:
         self._mail_server.set(paused)
 
-    def pruned(self, rows: Mapping[Rule, int]) -> None:
+    def pruned(self, rows: Mapping[KeepRule, int]) -> None:
         for rule, number in rows.items():
             self._pruned.labels(rule).inc(number)
 

@@ -20,7 +20,7 @@ NOTICEABLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class PeriodicTask:
     turn: Callable[[], Awaitable[None]]
     every: timedelta
 
@@ -35,14 +35,14 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # version 3 of the scheduler h
         return now + self._every
 
 
-class Clockwork:
+class PeriodicTasks:
     """One job per beat; a late beat runs once. A beat that fails is told of, and tried again at its next turn.
 
     `jumped` is told whenever the clock was set, `failed` the name of each beat that fails.
     """
 
     def __init__(
-        self, beats: Mapping[str, Beat], jumps: Jumps, jumped: Callable[[], None], failed: Callable[[str], None]
+        self, beats: Mapping[str, PeriodicTask], jumps: Jumps, jumped: Callable[[], None], failed: Callable[[str], None]
     ) -> None:
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}

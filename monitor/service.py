@@ -10,17 +10,17 @@ from datetime import timedelta
 import structlog
 
 from checks.errors import ManifestError
-from monitor.breaker.circuit_breaker import Breaker
+from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits
 from monitor.checking import claim_queries, sweep_queries
-from monitor.checking.check_job import Sweeper
+from monitor.checking.check_job import CheckJob
 from monitor.checking.dispatcher import Dispatcher
 from monitor.checking.greenhouse import hold, longest_look, open_greenhouse, places
 from monitor.checking.write_halt import WriteStop
 from monitor.clock import Jumps, elapsed, utc_now
 from monitor.config.retention import Keep
 from monitor.config.settings import Settings
-from monitor.drift import Policy
+from monitor.drift import DriftPolicy
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
 from monitor.notices import queries
@@ -28,16 +28,16 @@ from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
 from monitor.notices.delivery.backoff import BACK_OFF
 from monitor.notices.delivery.outbox import CLAIM, Outbox
-from monitor.notices.delivery.sender import Courier
+from monitor.notices.delivery.sender import MailSender
 from monitor.notices.delivery.transport import transport_for
 from monitor.notices.immediate.checks_paused import PauseNotices
-from monitor.notices.policy import Policy as NoticePolicy
-from monitor.periodic import Beat, Clockwork
+from monitor.notices.policy import NoticePolicy
+from monitor.periodic import PeriodicTask, PeriodicTasks
 from monitor.sandbox.http_server import listening
 from monitor.store.database import Database, open_database
-from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.fingerprint_key import noted_key
-from monitor.tenants.sync import Watchlist, watchlist
+from monitor.tenants.sync import TenantSync, tenant_sync
 from monitor.tenants.sync_queries import active_ids
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
@@ -61,8 +61,8 @@ class Service:
     settings: Settings
     db: Database
     metrics: Metrics
-    watchlist: Watchlist
-    sweeper: Sweeper
+    tenant_sync: TenantSync
+    sweeper: CheckJob
     write_stop: WriteStop
     dispatcher: Dispatcher
     pauses: PauseNotices
@@ -74,8 +74,8 @@ class Service:
         await self.dispatcher.tick(utc_now())
 
     async def reload(self) -> None:
-        await self.watchlist.look(utc_now())
-        self.sweeper.shelf = self.watchlist.shelf
+        await self.tenant_sync.look(utc_now())
+        self.sweeper.shelf = self.tenant_sync.shelf
 
     async def compose(self) -> None:
         await self.composer.run_once(utc_now())
@@ -149,17 +149,17 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
         metrics.count_tasks(asyncio.get_running_loop())
-        policy = Policy(settings.confirm_after, settings.interval)
-        watched = watchlist(settings, db, metrics)
+        policy = DriftPolicy(settings.confirm_after, settings.interval)
+        watched = tenant_sync(settings, db, metrics)
         await _first_load(watched, db)
         notice_policy = NoticePolicy.of(settings)
         renderer = Renderer(metrics.fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, notice_policy, renderer, limits, utc_now)
-        breaker = Breaker(limits, [metrics.breaker_turned, pauses.turned])
+        breaker = CircuitBreaker(limits, [metrics.breaker_turned, pauses.turned])
         greenhouse = open_greenhouse(settings, metrics, breaker)
         write_stop = WriteStop(db, notice_policy, renderer, utc_now)
-        sweeper = Sweeper(
+        sweeper = CheckJob(
             db,
             greenhouse,
             metrics,
@@ -169,7 +169,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
             write_stop=write_stop,
             hold=hold(settings),
             longest_look=longest_look(settings),
-            keyring=Keyring(key, settings.command_timeout.total_seconds()),
+            keyring=CredentialLoader(key, settings.command_timeout.total_seconds()),
             now=utc_now,
             clock=elapsed,
         )
@@ -177,7 +177,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
             settings=settings,
             db=db,
             metrics=metrics,
-            watchlist=watched,
+            tenant_sync=watched,
             sweeper=sweeper,
             write_stop=write_stop,
             dispatcher=Dispatcher(
@@ -197,10 +197,10 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
         )
 
 
-async def _first_load(watchlist: Watchlist, db: Database) -> None:
+async def _first_load(tenant_sync: TenantSync, db: Database) -> None:
     """A service that knows tenants goes on with them if the file can not be used; a new one does not start."""
     try:
-        await watchlist.load(utc_now())
+        await tenant_sync.load(utc_now())
     except (ConfigurationError, ManifestError) as problem:
         async with db.reading() as conn:
             known = await active_ids(conn)
@@ -209,23 +209,23 @@ async def _first_load(watchlist: Watchlist, db: Database) -> None:
         log.error("refused_tenants_file", problem=str(problem))
 
 
-def _clockwork(service: Service) -> Clockwork:
+def _clockwork(service: Service) -> PeriodicTasks:
     beats, told = _beats(service), service.metrics
     told.expect_beats(beats)
-    return Clockwork(beats, Jumps(utc_now, elapsed), told.clock_jumped, told.beat_failed)
+    return PeriodicTasks(beats, Jumps(utc_now, elapsed), told.clock_jumped, told.beat_failed)
 
 
-def _beats(service: Service) -> dict[str, Beat]:
+def _beats(service: Service) -> dict[str, PeriodicTask]:
     quick = max(service.settings.settle / 2, TICK)
     return {
-        "tick": Beat(service.tick, TICK),
-        "pauses": Beat(service.pauses.write, TICK),
-        "reload": Beat(service.reload, service.settings.tenants_reload),
-        "compose": Beat(service.compose, min(COMPOSING, quick)),
-        "deliver": Beat(service.deliver, min(DELIVERY, quick)),
-        "look_back": Beat(service.look_back, SNAPSHOT),
-        "show": Beat(service.show, SNAPSHOT),
-        "prune": Beat(service.prune, PRUNING),
+        "tick": PeriodicTask(service.tick, TICK),
+        "pauses": PeriodicTask(service.pauses.write, TICK),
+        "reload": PeriodicTask(service.reload, service.settings.tenants_reload),
+        "compose": PeriodicTask(service.compose, min(COMPOSING, quick)),
+        "deliver": PeriodicTask(service.deliver, min(DELIVERY, quick)),
+        "look_back": PeriodicTask(service.look_back, SNAPSHOT),
+        "show": PeriodicTask(service.show, SNAPSHOT),
+        "prune": PeriodicTask(service.prune, PRUNING),
     }
 
 
@@ -234,5 +234,5 @@ def _outbox(settings: Settings, db: Database, metrics: Metrics) -> Outbox | None
     if target is None or settings.mail_from is None:
         return None
     transport = transport_for(target, settings.smtp_timeout, settings.smtp_ca_bundle)
-    courier = Courier(transport, settings.mail_from, metrics, jitter=random.random, now=utc_now)
+    courier = MailSender(transport, settings.mail_from, metrics, jitter=random.random, now=utc_now)
     return Outbox(db, courier, utc_now)

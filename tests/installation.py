@@ -13,31 +13,33 @@ import yaml
 from checks.answer import Answer
 from checks.catalogue.endpoints import Entry, WriteProbes
 from checks.manifest import load
-from checks.wire.client import Connection
-from monitor.breaker.circuit_breaker import Breaker
+from checks.wire.client import ConnectionSettings
+from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.checking import claim_queries
-from monitor.checking.check_job import Sweeper
-from monitor.checking.greenhouse import Greenhouse, Manners
+from monitor.checking.check_job import CheckJob
+from monitor.checking.greenhouse import Greenhouse, RequestLimits
 from monitor.checking.write_halt import WriteStop
 from monitor.clock import elapsed
 from monitor.config.settings import NoticesMode
-from monitor.drift import Policy
+from monitor.drift import DriftPolicy
 from monitor.metrics import Metrics
 from monitor.notices.content.render import Renderer
-from monitor.notices.policy import Policy as NoticePolicy
+from monitor.notices.policy import NoticePolicy
 from monitor.sandbox.clients import Grant
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
 from monitor.store.database import Database
-from monitor.tenants.credential_loader import Keyring
-from monitor.tenants.manifests import Shelf
-from monitor.tenants.sync import Watchlist
+from monitor.tenants.credential_loader import CredentialLoader
+from monitor.tenants.manifests import ManifestRegistry
+from monitor.tenants.sync import TenantSync
 
 LABEL = "Gem Harvest API Key"
 V3_LABEL = "Gem"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-POLICY = Policy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
-MANNERS = Manners(requests_per_second=0, total_requests_per_second=0, deadline_seconds=120, interval_seconds=4 * 3600)
+POLICY = DriftPolicy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
+MANNERS = RequestLimits(
+    requests_per_second=0, total_requests_per_second=0, deadline_seconds=120, interval_seconds=4 * 3600
+)
 NOTICES = NoticePolicy(
     mode=NoticesMode.CSM,
     settle=timedelta(minutes=15),
@@ -70,8 +72,8 @@ class Installation:
     folder: Path
     db: Database
     sandbox: Sandbox
-    sweeper: Sweeper
-    watchlist: Watchlist
+    sweeper: CheckJob
+    watchlist: TenantSync
     clock: Clock
     metrics: Metrics
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -158,20 +160,20 @@ async def installation(
     writes: WriteProbes = WriteProbes.ALL,
     sandbox: Sandbox | None = None,
     sandbox_settings: Mapping[str, Any] | None = None,
-    manners: Manners = MANNERS,
-    connection: Connection | None = None,
-    breaker: Breaker | None = None,
+    manners: RequestLimits = MANNERS,
+    connection: ConnectionSettings | None = None,
+    breaker: CircuitBreaker | None = None,
 ) -> AsyncIterator[Installation]:
     sandbox = sandbox or Sandbox(ledger_size=100_000)
     unlimited = {"limit": 1_000_000, "v3_limit": 1_000_000, "token_limit": 1_000_000}
     sandbox.change(None, **unlimited, **(sandbox_settings or {}))
     clock, metrics = Clock(), Metrics("test")
-    shelf = Shelf(load("gem"))
+    shelf = ManifestRegistry(load("gem"))
     async with running(sandbox) as url:
         greenhouse = Greenhouse(
-            url, "harvest-monitor/test", connection or Connection(), manners, metrics, breaker, now=clock.read
+            url, "harvest-monitor/test", connection or ConnectionSettings(), manners, metrics, breaker, now=clock.read
         )
-        sweeper = Sweeper(
+        sweeper = CheckJob(
             db,
             greenhouse,
             metrics,
@@ -181,9 +183,9 @@ async def installation(
             write_stop=WriteStop(db, NOTICES, Renderer(), clock.read),
             hold=timedelta(minutes=7),
             longest_look=timedelta(minutes=6),
-            keyring=Keyring(b"installation key of the tests", command_seconds=5),
+            keyring=CredentialLoader(b"installation key of the tests", command_seconds=5),
             now=clock.read,
             clock=elapsed,
         )
-        watchlist = Watchlist(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
+        watchlist = TenantSync(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
         yield Installation(folder, db, sandbox, sweeper, watchlist, clock, metrics)

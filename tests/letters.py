@@ -8,15 +8,15 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 
 from monitor.drift import EventKind
 from monitor.notices.content.messages import (
-    AlarmLetter,
+    AlarmMessage,
     Background,
-    FailedLetter,
+    FailedMessage,
     FailedNotice,
-    Letter,
-    PauseLetter,
-    ResumeLetter,
+    Message,
+    PauseMessage,
+    ResumeMessage,
     StillMissing,
-    TemplateLetter,
+    TemplateMessage,
     clean,
     duration,
     moment,
@@ -25,10 +25,10 @@ from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import (
     Customers,
     OptionalScopes,
-    Request,
     RetiredKey,
-    RetiredLetter,
+    RetiredMessage,
     ScopeGroup,
+    ScopeRequest,
 )
 from tests.notices import NOW, a_cause, composed, for_operator
 
@@ -51,23 +51,23 @@ def with_templates(folder: Path, templates: Mapping[str, str]) -> Renderer:
     return renderer
 
 
-def an_alarm(text: str = "Acme", stops: str = "all") -> AlarmLetter:
-    return AlarmLetter(clean(text), "acme", clean(text), "POST /v1/candidates", 201, moment(NOW), "req-1", "", stops)
+def an_alarm(text: str = "Acme", stops: str = "all") -> AlarmMessage:
+    return AlarmMessage(clean(text), "acme", clean(text), "POST /v1/candidates", 201, moment(NOW), "req-1", "", stops)
 
 
-def letters_about_retired_keys(text: str, number: int) -> Iterator[Letter]:
+def letters_about_retired_keys(text: str, number: int) -> Iterator[Message]:
     """First and monthly, for one reader or another, with customers whose scopes are known and others'."""
     keys = tuple(RetiredKey(clean(text), clean(text), moment(NOW)) for _ in range(number))
     groups = (ScopeGroup(clean(text), (clean(text),) * number),)
-    known = Request(Customers(number, keys), groups, (OptionalScopes(clean(text), groups),), derived=True)
-    other = Request(Customers(number + 3, keys, 3), groups, (), derived=False)
+    known = ScopeRequest(Customers(number, keys), groups, (OptionalScopes(clean(text), groups),), derived=True)
+    other = ScopeRequest(Customers(number + 3, keys, 3), groups, (), derived=False)
     nobody, everybody = Customers(0, ()), Customers(number, keys)
-    yield RetiredLetter(clean(text), number, (known,), nobody, again=False, redirect="")
-    yield RetiredLetter("", 3 * number, (known, other), everybody, again=True, redirect=clean(text))
-    yield RetiredLetter("", number, (), everybody, again=False, redirect="")
+    yield RetiredMessage(clean(text), number, (known,), nobody, again=False, redirect="")
+    yield RetiredMessage("", 3 * number, (known, other), everybody, again=True, redirect=clean(text))
+    yield RetiredMessage("", number, (), everybody, again=False, redirect="")
 
 
-def letters_of_every_kind(text: str, number: int) -> Iterator[Letter]:
+def letters_of_every_kind(text: str, number: int) -> Iterator[Message]:
     """A letter of every kind, with `text` wherever a foreign text goes and `number` of everything."""
     facts = {"tenant_name": text, "credential_label": text, "csm_name": text, "permission_group": text, "detail": text}
     impacts = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text),))
@@ -105,10 +105,12 @@ def letters_of_every_kind(text: str, number: int) -> Iterator[Letter]:
     yield composed(*wave, active_tenants=10).drafts[-1].letter
     yield from (an_alarm(text, stops) for stops in ("all", "without_id"))
     for troubles in ([("blocked", number)], [("unreachable", number + 1), ("rate_limited", number)]):
-        yield PauseLetter(
+        yield PauseMessage(
             tuple(troubles), number, number + 1, moment(NOW), moment(NOW), duration(MINUTE), duration(15 * MINUTE)
         )
-    yield ResumeLetter(moment(NOW), moment(NOW + 15 * MINUTE), duration(15 * MINUTE))
-    yield TemplateLetter(clean(text), clean(text), "1.0")
+    yield ResumeMessage(moment(NOW), moment(NOW + 15 * MINUTE), duration(15 * MINUTE))
+    yield TemplateMessage(clean(text), clean(text), "1.0")
     yield from letters_about_retired_keys(text, number)
-    yield FailedLetter(tuple(FailedNotice(n, clean(text), clean(text), clean(text)) for n in range(number)), number - 1)
+    yield FailedMessage(
+        tuple(FailedNotice(n, clean(text), clean(text), clean(text)) for n in range(number)), number - 1
+    )

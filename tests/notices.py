@@ -7,10 +7,10 @@ from typing import Any
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import OpenCause
+from monitor.notices.changes import PendingCause
 from monitor.notices.compose.grouping import Composition, compose
 from monitor.notices.content.messages import Background
-from monitor.notices.policy import Policy
+from monitor.notices.policy import NoticePolicy
 
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 SETTLE = timedelta(minutes=15)
@@ -19,11 +19,11 @@ OPERATOR = "ops@vendor.example"
 _ids = count(1)
 
 
-def a_policy(mode: NoticesMode = NoticesMode.CSM) -> Policy:
-    return Policy(mode, SETTLE, "Harvest Monitor <monitor@vendor.example>", OPERATOR)
+def a_policy(mode: NoticesMode = NoticesMode.CSM) -> NoticePolicy:
+    return NoticePolicy(mode, SETTLE, "Harvest Monitor <monitor@vendor.example>", OPERATOR)
 
 
-def a_cause(kind: EventKind, permission: str | None = None, tenant: str = "acme", **facts: Any) -> OpenCause:
+def a_cause(kind: EventKind, permission: str | None = None, tenant: str = "acme", **facts: Any) -> PendingCause:
     """A ripe cause of a tenant whose CSM is Dana; `permission` is its label and its id."""
     number = next(_ids)
     state = facts.get("state") or (None if permission else "invalid")
@@ -53,15 +53,15 @@ def a_cause(kind: EventKind, permission: str | None = None, tenant: str = "acme"
         "first_seen": NOW - timedelta(minutes=21),
         "at": NOW - timedelta(minutes=20),
     }
-    return OpenCause(**values | facts)
+    return PendingCause(**values | facts)
 
 
-def for_operator(kind: EventKind, permission: str | None = None, tenant: str = "acme", **facts: Any) -> OpenCause:
+def for_operator(kind: EventKind, permission: str | None = None, tenant: str = "acme", **facts: Any) -> PendingCause:
     return a_cause(kind, permission, tenant, **{"audience": Audience.OPERATOR} | facts)
 
 
 def composed(
-    *causes: OpenCause,
+    *causes: PendingCause,
     mode: NoticesMode = NoticesMode.CSM,
     active_tenants: int = 100,
     now: datetime = NOW,

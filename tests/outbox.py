@@ -8,10 +8,10 @@ from email.message import EmailMessage
 from typing import Any
 
 from monitor.config.addresses import Encryption, MailServer
-from monitor.errors import Blame, DeliveryError
+from monitor.errors import DeliveryError, FailureScope
 from monitor.notices import queries as store
 from monitor.notices.delivery.outbox import Outbox
-from monitor.notices.delivery.sender import Courier
+from monitor.notices.delivery.sender import MailSender
 from monitor.notices.delivery.transport import LONGEST, SmtpTransport, Transport
 from monitor.notices.notice import Status
 from monitor.notices.queries import ListedNotice
@@ -41,7 +41,7 @@ class Hand:
     def readers(self) -> list[str]:
         return [message["To"] for message in self.taken]
 
-    def refuses(self, message: str, blame: Blame, *, permanent: bool = False) -> None:
+    def refuses(self, message: str, blame: FailureScope, *, permanent: bool = False) -> None:
         async def refuse(_: EmailMessage) -> None:
             raise DeliveryError(message, blame, permanent=permanent)
 
@@ -73,7 +73,7 @@ class Office:
         self.database = database
         self.tally = Tally()
         self.now = NOW
-        self.courier = Courier(transport, SENDER, self.tally, jitter=lambda: 0, now=lambda: self.now)
+        self.courier = MailSender(transport, SENDER, self.tally, jitter=lambda: 0, now=lambda: self.now)
         self.outbox = Outbox(database, self.courier, lambda: self.now)
 
     async def deliver(self, now: datetime = NOW) -> tuple[int, list[str]]:

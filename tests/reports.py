@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from checks.credential import CredentialState
 from checks.report import PAUSED, CheckReport, Excess, Finding, Verdict
-from monitor.drift import Policy
+from monitor.drift import DriftPolicy
 
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-POLICY = Policy(confirm_after=MINUTE, interval=4 * HOUR)
+POLICY = DriftPolicy(confirm_after=MINUTE, interval=4 * HOUR)
 KEY, OTHER_KEY = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 DIGEST = "d" * 16
 

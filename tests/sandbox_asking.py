@@ -6,8 +6,8 @@ from typing import Any
 
 from monitor.sandbox.greenhouse.accounts import Account, Key
 from monitor.sandbox.greenhouse.endpoints import Endpoint
-from monitor.sandbox.greenhouse.request import Request, basic
-from monitor.sandbox.greenhouse.request_log import Entry
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from monitor.sandbox.greenhouse.request_log import LoggedRequest
 from monitor.sandbox.greenhouse.responses import Reply
 from monitor.sandbox.sandbox import Sandbox
 
@@ -39,7 +39,7 @@ class Asker:
         method, target = line.split(" ", 1)
         sent = b"" if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         return self.sandbox.handle(
-            Request(method, target, {"authorization": basic(self.key.text)} | (headers or {}), sent)
+            SandboxRequest(method, target, {"authorization": basic(self.key.text)} | (headers or {}), sent)
         ).reply
 
     def write(self, line: str, body: Any = None) -> Reply:
@@ -65,7 +65,7 @@ class Asker:
         record = self.account.records.visible(collection)[-1 if endpoint.path.endswith("/unreject") else 0]
         return str(record["token" if placeholder == "token" else "id"])
 
-    def last(self) -> Entry:
+    def last(self) -> LoggedRequest:
         return self.sandbox.ledger.entries()[-1]
 
     def changes(self) -> list[str]:

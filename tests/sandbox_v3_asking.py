@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from monitor.sandbox.clients import Client
 from monitor.sandbox.greenhouse.accounts import Account
-from monitor.sandbox.greenhouse.request import Request, basic
-from monitor.sandbox.greenhouse.request_log import Entry
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from monitor.sandbox.greenhouse.request_log import LoggedRequest
 from monitor.sandbox.greenhouse.responses import Reply
 from monitor.sandbox.sandbox import Sandbox
 from tests.sandbox_asking import UNLIMITED, Clock, content
@@ -27,7 +27,7 @@ class V3Asker:
         """The answer to a form, from this client unless another Authorization is given, or None."""
         shown = basic(self.client.client_id, self.client.secret) if authorization == "client" else authorization
         headers = {"content-type": FORM} | ({} if shown is None else {"authorization": shown})
-        return self.sandbox.handle(Request("POST", target, headers, urlencode(form).encode())).reply
+        return self.sandbox.handle(SandboxRequest("POST", target, headers, urlencode(form).encode())).reply
 
     def mint(self, **form: str) -> dict[str, Any]:
         """What `/token` answers to this client."""
@@ -42,9 +42,9 @@ class V3Asker:
         """The answer to `METHOD target` with this token."""
         method, target = line.split(" ", 1)
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        return self.sandbox.handle(Request(method, target, headers, body)).reply
+        return self.sandbox.handle(SandboxRequest(method, target, headers, body)).reply
 
-    def last(self) -> Entry:
+    def last(self) -> LoggedRequest:
         return self.sandbox.ledger.entries()[-1]
 
     def changes(self) -> list[str]:

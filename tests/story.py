@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from checks.report import CheckReport
-from monitor.drift import Event, Known, Turn, compare
+from monitor.drift import Change, Event, Known, compare
 from tests.reports import HOUR, KEY, POLICY, T0, served
 
 
@@ -14,7 +14,7 @@ class Story:
 
     known: Known = field(default_factory=Known)
     now: datetime = T0 - HOUR
-    turn: Turn | None = None
+    turn: Change | None = None
 
     def look(self, report: CheckReport, fingerprint: str | None = KEY) -> list[str]:
         """The events of this look, as `kind:permission` or `kind:state`."""

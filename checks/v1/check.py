@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Protocol
 
 from checks.answer import Answer, AnswerKind
-from checks.asking import Asking
+from checks.asking import RequestSender
 from checks.catalogue.endpoints import Catalogue, Cell, Entry, RequestClass, Service, WriteProbes
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.credential import CredentialState
 from checks.manifest import Permission
 from checks.report import PAUSED, CheckReport, Excess, Finding, Verdict, WriteAlarm
@@ -53,7 +53,7 @@ class _EndOfCheck(Exception):
     """Nothing more is to be learned; the text is a key of verdict.REASONS."""
 
 
-async def check(inquiry: Asking, question: Question, catalogue: Catalogue, means: Means) -> CheckReport:
+async def check(inquiry: RequestSender, question: CheckRequest, catalogue: Catalogue, means: Means) -> CheckReport:
     """One look at one key. Never raises for what Greenhouse answers or fails to answer."""
     started_at, started = means.now(), means.clock()
     conduct = _Conduct(inquiry, question, catalogue, means, ends_at=started + means.deadline_seconds)
@@ -72,8 +72,8 @@ async def check(inquiry: Asking, question: Question, catalogue: Catalogue, means
 class _Conduct:
     """Puts the questions; holds what was answered."""
 
-    inquiry: Asking
-    question: Question
+    inquiry: RequestSender
+    question: CheckRequest
     catalogue: Catalogue
     means: Means
     ends_at: float

@@ -59,7 +59,7 @@ def origin(url: str) -> Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingRequest:
     """A request as it stands just before the wire. Header names are lower-case; a repeated header is two pairs.
 
     Its repr leaves out headers and body, where key, client and token are.
@@ -82,7 +82,7 @@ class Gate:
             (entry.method, entry.target, entry.role is Role.ANONYMOUS): entry for entry in catalogue.all_entries()
         }
 
-    def check(self, request: Outgoing, permitted: WriteProbes) -> Entry:
+    def check(self, request: OutgoingRequest, permitted: WriteProbes) -> Entry:
         """The entry this request is, letter by letter; GateRefusal for anything else or a write not permitted."""
         target = self._target(request)
         never = self._catalogue.never_rule(request.method, target)
@@ -123,7 +123,7 @@ class Gate:
     def url_of(self, entry: Entry) -> str:
         return f"{self._origin}{entry.target}"
 
-    def _target(self, request: Outgoing) -> str:
+    def _target(self, request: OutgoingRequest) -> str:
         prefix = str(self._origin)
         if not request.url.startswith(prefix + "/"):
             raise GateRefusal("the request does not go to the origin in the settings")

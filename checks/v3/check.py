@@ -10,9 +10,9 @@ from datetime import datetime
 from functools import cached_property
 
 from checks.answer import Answer, AnswerKind
-from checks.asking import TokenAsking
+from checks.asking import TokenRequestSender
 from checks.catalogue.scopes import known, scope
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.credential import CredentialState, OAuthClient, Token
 from checks.manifest import Permission
 from checks.report import PAUSED, CheckReport, Excess, Finding, Verdict
@@ -22,7 +22,7 @@ from checks.v3.verdicts import (
     ROLE_ID,
     ScopeJudgement,
     ScopeRule,
-    Seen,
+    TokenEvidence,
     doubt,
     judge,
     judge_role,
@@ -57,7 +57,7 @@ class _EndOfCheck(Exception):
     """Nothing more may be sent; the text is a key of verdict.REASONS."""
 
 
-async def check(asking: TokenAsking, client: OAuthClient, question: Question, time: Time) -> CheckReport:
+async def check(asking: TokenRequestSender, client: OAuthClient, question: CheckRequest, time: Time) -> CheckReport:
     """One look at one credential. Never raises for what Greenhouse answers or fails to answer."""
     started_at, started = time.now(), time.clock()
     course = _Course(asking, client, question, time, ends_at=started + time.deadline_seconds)
@@ -74,9 +74,9 @@ async def check(asking: TokenAsking, client: OAuthClient, question: Question, ti
 class _Course:
     """Puts the questions; holds what was answered."""
 
-    asking: TokenAsking
+    asking: TokenRequestSender
     client: OAuthClient
-    question: Question
+    question: CheckRequest
     time: Time
     ends_at: float
     minted: AuthAnswer | None = None
@@ -85,8 +85,8 @@ class _Course:
     cut_short: str | None = None
 
     @property
-    def seen(self) -> Seen:
-        return Seen(self.minted, self.told, self.answers, self.cut_short)
+    def seen(self) -> TokenEvidence:
+        return TokenEvidence(self.minted, self.told, self.answers, self.cut_short)
 
     async def run(self) -> None:
         try:
@@ -151,7 +151,7 @@ class _Course:
             raise _EndOfCheck("unreachable")
 
 
-def _required(question: Question) -> list[str]:
+def _required(question: CheckRequest) -> list[str]:
     """The scopes of what the tenant needs, each once, in the order of the manifest."""
     applying = question.manifest.applying_to(question.features)
     return list(dict.fromkeys(name for permission in applying for name in permission.scopes))
@@ -161,9 +161,9 @@ def _required(question: Question) -> list[str]:
 class _Judge:
     """Turns what was learned into a report."""
 
-    seen: Seen
+    seen: TokenEvidence
     client: OAuthClient
-    question: Question
+    question: CheckRequest
 
     def report(self, state: CredentialState, detail: str) -> CheckReport:
         manifest = self.question.manifest

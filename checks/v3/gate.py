@@ -16,7 +16,7 @@ from checks.catalogue import scopes
 from checks.catalogue.endpoints import Entry, RequestClass, Role
 from checks.credential import OAuthClient, Token, bearer_authorization, client_authorization
 from checks.errors import GateRefusal
-from checks.v1.gate import Origin, Outgoing
+from checks.v1.gate import Origin, OutgoingRequest
 
 _CLIENT = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,512}:[\x21-\x7e]{1,512}")
 _BEARER = re.compile(r"Bearer [\x21-\x7e]{1,8192}")
@@ -59,20 +59,20 @@ class TokenGate:
         """Requests go over http, which only happens towards this machine."""
         return "http" in (self.api.scheme, self.auth.scheme)
 
-    def listing(self, entry: Entry, token: Token) -> Outgoing:
+    def listing(self, entry: Entry, token: Token) -> OutgoingRequest:
         return self._made(self.api, entry, bearer_authorization(token), b"")
 
-    def introspection(self, client: OAuthClient, token: Token) -> Outgoing:
+    def introspection(self, client: OAuthClient, token: Token) -> OutgoingRequest:
         body = f"token={quote(token.reveal(), safe='')}&token_type_hint=access_token"
         return self._made(self.auth, INTROSPECT, client_authorization(client), body.encode("ascii"))
 
-    def minting(self, client: OAuthClient) -> Outgoing:
+    def minting(self, client: OAuthClient) -> OutgoingRequest:
         sub = f"&sub={client.sub}" if client.sub else ""
         return self._made(
             self.auth, MINT, client_authorization(client), f"grant_type=client_credentials{sub}".encode("ascii")
         )
 
-    def check(self, request: Outgoing) -> Entry:
+    def check(self, request: OutgoingRequest) -> Entry:
         """What this request is, letter by letter; GateRefusal for anything else."""
         entry, origin, authorized, body = self._known(request)
         authorization = dict(request.headers).get("authorization", "")
@@ -84,7 +84,7 @@ class TokenGate:
             raise GateRefusal(f"{entry.endpoint} has not the headers it must")
         return entry
 
-    def _known(self, request: Outgoing) -> tuple[Entry, Origin, Callable[[str], bool], re.Pattern[bytes]]:
+    def _known(self, request: OutgoingRequest) -> tuple[Entry, Origin, Callable[[str], bool], re.Pattern[bytes]]:
         if request.method == "POST":
             for entry, body in ((INTROSPECT, _INTROSPECTION), (MINT, _MINTING)):
                 if request.url == f"{self.auth}{entry.target}":
@@ -94,9 +94,9 @@ class TokenGate:
             return _targets()[target], self.api, _is_of_a_token, re.compile(rb"")
         raise GateRefusal(f"{request.method[:10]!r} to this address is no request that may be sent with a token")
 
-    def _made(self, origin: Origin, entry: Entry, authorization: str, body: bytes) -> Outgoing:
+    def _made(self, origin: Origin, entry: Entry, authorization: str, body: bytes) -> OutgoingRequest:
         headers = self._headers(origin, authorization, body)
-        return Outgoing(entry.method, f"{origin}{entry.target}", headers, body)
+        return OutgoingRequest(entry.method, f"{origin}{entry.target}", headers, body)
 
     def _headers(self, origin: Origin, authorization: str, body: bytes) -> Sequence[tuple[str, str]]:
         headers = [

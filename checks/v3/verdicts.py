@@ -95,7 +95,7 @@ class ScopeJudgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TokenEvidence:
     """All that one check learned. `minted` and `told` are None where nothing was asked; `answers` are lists by scope.
 
     `cut_short` says why the check ended early, if it did.
@@ -120,14 +120,14 @@ class Seen:
         return any(answer.kind in kinds for answer in self.answers.values())
 
 
-def state_of(seen: Seen, client: OAuthClient, now: datetime) -> tuple[CredentialState, str]:
+def state_of(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str]:
     """State and detail code of the credential as a whole."""
     if found := settled_by_auth(seen, client, now):
         return found
     return _of_lists(seen, seen.told) if seen.told else (CredentialState.UNREACHABLE, "deadline")
 
 
-def settled_by_auth(seen: Seen, client: OAuthClient, now: datetime) -> tuple[CredentialState, str] | None:
+def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str] | None:
     """State and detail where the auth server has said enough, so that no list is to be read with this token."""
     if seen.minted is not None and seen.minted.token is None:
         return _FROM_AUTH[seen.minted.kind]
@@ -142,7 +142,7 @@ def settled_by_auth(seen: Seen, client: OAuthClient, now: datetime) -> tuple[Cre
     return None
 
 
-def _may_be_foreign(seen: Seen, client: OAuthClient) -> bool:
+def _may_be_foreign(seen: TokenEvidence, client: OAuthClient) -> bool:
     """Nothing has confirmed that a token that was handed to us is this customer's, and somebody asked for that."""
     told = seen.introspection.organization if seen.introspection else None
     return client.needs_introspection and told is None
@@ -165,7 +165,7 @@ def _inactive(told: Introspection, client: OAuthClient, now: datetime) -> tuple[
     return CredentialState.UNREACHABLE, "token_stale" if expired else "token_inactive"
 
 
-def _of_lists(seen: Seen, told: AuthAnswer) -> tuple[CredentialState, str]:
+def _of_lists(seen: TokenEvidence, told: AuthAnswer) -> tuple[CredentialState, str]:
     if seen.some(AnswerKind.UNKNOWN_REFUSAL) and not seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.BLOCKED, "unknown_refusal"
     if told.introspection and told.introspection.names_none and _only_refused(seen):
@@ -180,12 +180,12 @@ def _of_lists(seen: Seen, told: AuthAnswer) -> tuple[CredentialState, str]:
     return CredentialState.UNREACHABLE, codes.pop() if len(codes) == 1 else "no_usable_answer"
 
 
-def _only_refused(seen: Seen) -> bool:
+def _only_refused(seen: TokenEvidence) -> bool:
     """Every list that was answered by the API is refused, and some were."""
     return seen.some(AnswerKind.FORBIDDEN) and not seen.some(AnswerKind.JSON)
 
 
-def doubt(seen: Seen, client: OAuthClient) -> str | None:
+def doubt(seen: TokenEvidence, client: OAuthClient) -> str | None:
     """Why what introspection says is not to be taken at its word, if it is not: a key of verdict.REASONS."""
     if _may_be_foreign(seen, client):
         return "organization_untold"
@@ -198,7 +198,7 @@ def doubt(seen: Seen, client: OAuthClient) -> str | None:
     return seen.cut_short
 
 
-def judge(permission: Permission, seen: Seen, doubted: str | None) -> ScopeJudgement:
+def judge(permission: Permission, seen: TokenEvidence, doubted: str | None) -> ScopeJudgement:
     if not permission.scopes:
         return ScopeJudgement(ScopeRule.NO_SCOPE, "no_scope")
     if seen.scopes is None:
@@ -216,7 +216,7 @@ def _first(judgements: Iterable[ScopeJudgement]) -> ScopeJudgement:
     return min(judgements, key=lambda one: order.index(one.verdict))
 
 
-def _by_list(name: str, seen: Seen) -> ScopeJudgement:
+def _by_list(name: str, seen: TokenEvidence) -> ScopeJudgement:
     answer = seen.answers.get(name)
     if scope(name).list is None:
         return ScopeJudgement(ScopeRule.WRITES, "introspection_needed")
@@ -232,7 +232,7 @@ def _by_list(name: str, seen: Seen) -> ScopeJudgement:
     return ScopeJudgement(ScopeRule.NOT_ASKED, _PLAIN_FAILURES.get(answer.kind, "unexpected_answer"))
 
 
-def judge_role(seen: Seen, doubted: str | None) -> ScopeJudgement:
+def judge_role(seen: TokenEvidence, doubted: str | None) -> ScopeJudgement:
     """Lists are for Site Admins (Greenhouse, "Authentication"); how introspection spells that is not on record."""
     told = seen.introspection
     if told is None or seen.scopes is None or not told.role_told:

@@ -20,7 +20,7 @@ from checks.answer import Answer, AnswerKind, reduce, reduce_listed
 from checks.catalogue.endpoints import Entry, WriteProbes
 from checks.credential import OAuthClient, Secret, Token, basic_authorization
 from checks.errors import WireError
-from checks.v1.gate import Gate, Outgoing
+from checks.v1.gate import Gate, OutgoingRequest
 from checks.v3.gate import TokenGate
 from checks.v3.token_answers import AuthAnswer, AuthKind, introspected, minted
 from checks.wire.rate_limit import TOKEN_WINDOW_SECONDS, V3_WINDOW_SECONDS, RateLimit, rate_limit
@@ -30,7 +30,7 @@ _NO_LIMIT = RateLimit(None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionSettings:
     """How Greenhouse is reached; times in seconds. `request_timeout` bounds one request from first to last byte."""
 
     connect_timeout: float = 10.0
@@ -69,7 +69,7 @@ class _Received:
 class _Way:
     """How this process reaches one service of Greenhouse; WireError if the connection can not be set up as told."""
 
-    def __init__(self, in_clear: bool, connection: Connection) -> None:
+    def __init__(self, in_clear: bool, connection: ConnectionSettings) -> None:
         if connection.proxy and in_clear:
             raise WireError("a proxy can not be used with an http address: the key would travel in clear")
         self._connection = connection
@@ -97,10 +97,10 @@ class _Way:
 class _Exchange:
     """Sends one request after the other, each at most once; whatever happens to it is told and never raised."""
 
-    connection: Connection
+    connection: ConnectionSettings
     transport: AiohttpTransport
 
-    def request(self, made: Outgoing) -> httpx.Request:
+    def request(self, made: OutgoingRequest) -> httpx.Request:
         timeout = {"connect": self.connection.connect_timeout, "read": self.connection.read_timeout}
         return httpx.Request(
             made.method, made.url, headers=list(made.headers), content=made.body, extensions={"timeout": timeout}
@@ -128,22 +128,22 @@ class _Exchange:
         return _Received(response.status_code, headers, body, complete)
 
 
-class Wire:
+class HarvestClient:
     """How Harvest v1/v2 is reached with a key. Each look at a credential has a line of its own."""
 
-    def __init__(self, gate: Gate, connection: Connection, now: Callable[[], datetime]) -> None:
+    def __init__(self, gate: Gate, connection: ConnectionSettings, now: Callable[[], datetime]) -> None:
         self._way = _Way(gate.in_clear, connection)
         self._gate = gate
         self._now = now
 
     @asynccontextmanager
-    async def line(self) -> AsyncIterator["Line"]:
+    async def line(self) -> AsyncIterator["HarvestSession"]:
         async with self._way.open() as exchange:
-            yield Line(self._gate, exchange, self._now)
+            yield HarvestSession(self._gate, exchange, self._now)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HarvestSession:
     """What goes out has passed the gate as it stands."""
 
     gate: Gate
@@ -154,7 +154,7 @@ class Line:
         """One request, sent at most once. GateRefusal if it may not be sent; whatever else happens is an answer."""
         authorization = None if secret is None else basic_authorization(secret)
         headers = list(self.gate.headers_for(entry, authorization).items())
-        request = self.exchange.request(Outgoing(entry.method, self.gate.url_of(entry), headers, entry.body))
+        request = self.exchange.request(OutgoingRequest(entry.method, self.gate.url_of(entry), headers, entry.body))
         self.gate.check(_outgoing(request), permitted)
         got = await self.exchange.send(request)
         limit = _NO_LIMIT if got.status is None else rate_limit(got.headers, self.now())
@@ -163,23 +163,23 @@ class Line:
         return reduce(entry, got.status, got.headers, got.body, complete=got.complete), limit
 
 
-class TokenWire:
+class TokenClient:
     """How Harvest v3 and its auth server are reached with a token or a client."""
 
-    def __init__(self, gate: TokenGate, connection: Connection, now: Callable[[], datetime]) -> None:
+    def __init__(self, gate: TokenGate, connection: ConnectionSettings, now: Callable[[], datetime]) -> None:
         self._way = _Way(gate.in_clear, connection)
         self._gate = gate
         self._now = now
 
     @asynccontextmanager
-    async def line(self) -> AsyncIterator["TokenLine"]:
+    async def line(self) -> AsyncIterator["TokenSession"]:
         async with self._way.open() as exchange:
-            yield TokenLine(self._gate, exchange, self._now)
+            yield TokenSession(self._gate, exchange, self._now)
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLine:
-    """As `Line`: one request each, sent at most once, past the gate; GateRefusal if it may not be sent."""
+class TokenSession:
+    """As `HarvestSession`: one request each, sent at most once, past the gate; GateRefusal if it may not be sent."""
 
     gate: TokenGate
     exchange: _Exchange
@@ -199,7 +199,7 @@ class TokenLine:
         got, limit = await self._send(self.gate.minting(client), TOKEN_WINDOW_SECONDS)
         return _auth_failure(got) or minted(got.status or 0, got.headers, got.body, complete=got.complete), limit
 
-    async def _send(self, made: Outgoing, window_seconds: float) -> tuple[_Received, RateLimit]:
+    async def _send(self, made: OutgoingRequest, window_seconds: float) -> tuple[_Received, RateLimit]:
         request = self.exchange.request(made)
         self.gate.check(_outgoing(request))
         got = await self.exchange.send(request)
@@ -223,9 +223,9 @@ def _tls(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-def _outgoing(request: httpx.Request) -> Outgoing:
+def _outgoing(request: httpx.Request) -> OutgoingRequest:
     headers = [(name.decode("ascii").lower(), value.decode("ascii")) for name, value in request.headers.raw]
-    return Outgoing(request.method, str(request.url), headers, request.content)
+    return OutgoingRequest(request.method, str(request.url), headers, request.content)
 
 
 def _failure(error: BaseException) -> AnswerKind:

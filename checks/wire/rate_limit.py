@@ -68,7 +68,7 @@ def _until(text: str | None, now: datetime) -> float | None:
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
 
 
-class Pace:
+class RateLimiter:
     """Spaces the turns of whoever shares it, `per_second` at most (0: no limit). Clock and sleep are handed in."""
 
     def __init__(

@@ -6,13 +6,13 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from checks.answer import Answer, AnswerKind
-from checks.asking import Watch
+from checks.asking import SendGuard
 from checks.catalogue.endpoints import Entry, WriteProbes
 from checks.credential import OAuthClient, Secret, Token
 from checks.v3.gate import INTROSPECT, MINT
 from checks.v3.token_answers import AuthAnswer, AuthKind
-from checks.wire.client import Line, TokenLine
-from checks.wire.rate_limit import Pace, RateLimit
+from checks.wire.client import HarvestSession, TokenSession
+from checks.wire.rate_limit import RateLimit, RateLimiter
 
 Heard = TypeVar("Heard", Answer, AuthAnswer)
 
@@ -21,7 +21,7 @@ _REPEATED_ONCE = frozenset({AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT, AnswerK
 _INTROSPECTED_ONCE_MORE = frozenset({AuthKind.SERVER_ERROR, AuthKind.TIMEOUT, AuthKind.NO_CONNECTION})
 
 
-class Observer(Protocol):
+class RequestObserver(Protocol):
     """Who counts what goes over the wire; it is told of every request, repeats included, and of every wait."""
 
     def request(self, entry: Entry, answer: Answer) -> None: ...
@@ -32,7 +32,7 @@ class Observer(Protocol):
 class _Manners:
     """What every inquiry keeps to: the pace of the credential and of all, and the waits that answers ask for."""
 
-    def __init__(self, pace: Pace, total: Pace, observer: Observer) -> None:
+    def __init__(self, pace: RateLimiter, total: RateLimiter, observer: RequestObserver) -> None:
         self._pace = pace
         self._total = total
         self._observer = observer
@@ -52,18 +52,18 @@ class _Manners:
             self._observer.waited("rate_limited" if limited else "reserve", seconds)
 
 
-class Inquiry:
+class PacedSender:
     """Questions put with one Harvest key."""
 
     def __init__(
         self,
-        line: Line,
+        line: HarvestSession,
         secret: Secret,
         *,
-        pace: Pace,
-        total: Pace,
+        pace: RateLimiter,
+        total: RateLimiter,
         permitted: WriteProbes,
-        observer: Observer,
+        observer: RequestObserver,
     ) -> None:
         self._line = line
         self._secret = secret
@@ -75,7 +75,7 @@ class Inquiry:
     def requests(self) -> int:
         return self._manners.requests
 
-    async def ask(self, entry: Entry, watch: Watch) -> Answer | None:
+    async def ask(self, entry: Entry, watch: SendGuard) -> Answer | None:
         """The answer, after up to three tries while rate-limited and, for a GET, one repeat of what was no answer.
 
         None if the watch did not let it go.
@@ -86,7 +86,7 @@ class Inquiry:
                 answer = await self._within_limits(entry, watch)
             return answer
 
-    async def _within_limits(self, entry: Entry, watch: Watch) -> Answer | None:
+    async def _within_limits(self, entry: Entry, watch: SendGuard) -> Answer | None:
         answer = None
         for _ in range(TRIES_WHEN_LIMITED):
             await self._manners.turn()
@@ -98,20 +98,28 @@ class Inquiry:
                 break
         return answer
 
-    async def _send(self, entry: Entry, watch: Watch) -> Answer:
+    async def _send(self, entry: Entry, watch: SendGuard) -> Answer:
         answer, limit = await self._line.send(entry, self._secret, self.permitted)
         self._manners.account(entry, answer, limit)
         await watch.heard(entry, answer)
         return answer
 
 
-class TokenInquiry:
+class PacedTokenSender:
     """Questions put with one token, and about it; each goes out only after `may_send`, which raises to stop.
 
     Introspection and lists are repeated once where no answer came. A token is asked for once, but for a 429.
     """
 
-    def __init__(self, line: TokenLine, client: OAuthClient, *, pace: Pace, total: Pace, observer: Observer) -> None:
+    def __init__(
+        self,
+        line: TokenSession,
+        client: OAuthClient,
+        *,
+        pace: RateLimiter,
+        total: RateLimiter,
+        observer: RequestObserver,
+    ) -> None:
         self._line = line
         self._client = client
         self._manners = _Manners(pace, total, observer)

@@ -8,7 +8,7 @@ from random import SystemRandom
 import structlog
 
 from checks.answer import Answer
-from checks.wire.rate_limit import Pace
+from checks.wire.rate_limit import RateLimiter
 from monitor.breaker.machine import Limits, Machine, State, Ticket, Transition
 from monitor.breaker.signs import sign_of
 from monitor.clock import elapsed
@@ -22,7 +22,7 @@ Told = Callable[[Transition], None]
 _any_share = SystemRandom().random
 
 
-class Breaker:
+class CircuitBreaker:
     """`told` hears of every turn; `clock` counts seconds, also while the machine sleeps."""
 
     def __init__(
@@ -35,9 +35,9 @@ class Breaker:
         self._machine = Machine(limits, jitter)
         self._told = told
         self._clock = clock
-        self._paces: list[tuple[Pace, float]] = []
+        self._paces: list[tuple[RateLimiter, float]] = []
 
-    def governs(self, pace: Pace, per_second: float) -> None:
+    def governs(self, pace: RateLimiter, per_second: float) -> None:
         """Slow this pace of all requests down with the checks; `per_second` is its own (0: no limit)."""
         self._paces.append((pace, per_second))
 

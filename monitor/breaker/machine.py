@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from monitor.breaker.recent_tenants import Heard, News, Seen
+from monitor.breaker.recent_tenants import RecentTenants, RecentTrouble, TenantTrouble
 from monitor.breaker.signs import Sign
 
 LONGER_BY = 0.2  # at most this share is added to a pause, so that several processes do not come back together
@@ -29,7 +29,7 @@ class State(StrEnum):
     PROBING = "probing"
 
 
-class Reason(StrEnum):
+class BreakerReason(StrEnum):
     """Why the state turned: the trouble that most tenants met, or what ended it."""
 
     RATE_LIMITED = "rate_limited"
@@ -42,12 +42,12 @@ class Reason(StrEnum):
     SILENCE = "silence"  # nothing was heard for long
 
 
-_TROUBLE = (Reason.RATE_LIMITED, Reason.BLOCKED, Reason.UNREACHABLE)
+_TROUBLE = (BreakerReason.RATE_LIMITED, BreakerReason.BLOCKED, BreakerReason.UNREACHABLE)
 TURNS = (
-    *((State.SLOW, reason) for reason in (*_TROUBLE, Reason.SERVED)),
-    *((State.PAUSED, reason) for reason in (*_TROUBLE, Reason.NOT_SERVED)),
-    (State.PROBING, Reason.WAITED),
-    *((State.CLOSED, reason) for reason in (Reason.CALM, Reason.SILENCE)),
+    *((State.SLOW, reason) for reason in (*_TROUBLE, BreakerReason.SERVED)),
+    *((State.PAUSED, reason) for reason in (*_TROUBLE, BreakerReason.NOT_SERVED)),
+    (State.PROBING, BreakerReason.WAITED),
+    *((State.CLOSED, reason) for reason in (BreakerReason.CALM, BreakerReason.SILENCE)),
 )
 """Every state with the reasons for which it is turned to."""
 
@@ -88,8 +88,8 @@ class Transition:
     at: float
     before: State
     after: State
-    reason: Reason
-    seen: Seen
+    reason: BreakerReason
+    seen: RecentTrouble
     pause_seconds: float = 0.0
 
 
@@ -126,8 +126,8 @@ class Machine:
         self.transitions: list[Transition] = []
         self._limits = limits
         self._jitter = jitter
-        self._news = News()
-        self._seen = Seen()
+        self._news = RecentTenants()
+        self._seen = RecentTrouble()
         self._period = 0
         self._pauses = 0
         self._since = -math.inf
@@ -155,7 +155,7 @@ class Machine:
         counts = ticket.period == self._period and (self.state is not State.PROBING or ticket is self._probe)
         if sign is not None and counts:
             self._heard_at = now
-            self._news.hear(ticket.tenant, Heard(sign, ticket.in_trouble, now, ticket.since))
+            self._news.hear(ticket.tenant, TenantTrouble(sign, ticket.in_trouble, now, ticket.since))
             self._heed(sign, now)
 
     def end(self, ticket: Ticket, now: float) -> None:
@@ -163,14 +163,14 @@ class Machine:
         if ticket is self._probe and self.state is State.PROBING:
             self._probe = None
             if ticket.answered:
-                self._pause(Reason.NOT_SERVED, now)
+                self._pause(BreakerReason.NOT_SERVED, now)
 
     def look(self, now: float) -> None:
         """What time alone brings about; to be called now and then."""
         if self.state is State.SLOW:
             self._look_slow(now)
         elif self.state is State.PAUSED and now >= self._paused_until:
-            self._turn(State.PROBING, Reason.WAITED, now)
+            self._turn(State.PROBING, BreakerReason.WAITED, now)
 
     def _heed(self, sign: Sign, now: float) -> None:
         match self.state:
@@ -195,10 +195,10 @@ class Machine:
             self._pause(_reason(self._seen), now)
         elif self._is_calm(now):
             self._news.set_apart()
-            self._close(Reason.CALM, now)
+            self._close(BreakerReason.CALM, now)
         elif now - max(self._since, self._heard_at) >= self._limits.forgets_after:
             self._news.forget(now)
-            self._close(Reason.SILENCE, now)
+            self._close(BreakerReason.SILENCE, now)
 
     def _is_calm(self, now: float) -> bool:
         slow_for = self._limits.slow_after_pause if self._pauses else self._limits.calm_for
@@ -206,7 +206,7 @@ class Machine:
             return False
         return not self._news.seen(now - self._limits.calm_for).many
 
-    def _close(self, reason: Reason, now: float) -> None:
+    def _close(self, reason: BreakerReason, now: float) -> None:
         self._pauses = 0
         self._turn(State.CLOSED, reason, now)
 
@@ -214,11 +214,11 @@ class Machine:
         self._probe = None
         if sign is Sign.SERVED:
             self._news.set_apart()
-            self._turn(State.SLOW, Reason.SERVED, now)
+            self._turn(State.SLOW, BreakerReason.SERVED, now)
         else:
-            self._pause(Reason(sign), now)
+            self._pause(BreakerReason(sign), now)
 
-    def _pause(self, reason: Reason, now: float) -> None:
+    def _pause(self, reason: BreakerReason, now: float) -> None:
         limits = self._limits
         seconds = min(limits.first_pause * 2 ** min(self._pauses, _MOST_DOUBLINGS), limits.longest_pause)
         seconds *= 1 + LONGER_BY * self._jitter()
@@ -227,12 +227,12 @@ class Machine:
         self._paused_until = now + seconds
         self._turn(State.PAUSED, reason, now, seconds)
 
-    def _turn(self, after: State, reason: Reason, now: float, pause_seconds: float = 0.0) -> None:
+    def _turn(self, after: State, reason: BreakerReason, now: float, pause_seconds: float = 0.0) -> None:
         self.transitions.append(Transition(now, self.state, after, reason, self._seen, pause_seconds))
         self.state = after
         self._since = now
 
 
-def _reason(seen: Seen) -> Reason:
+def _reason(seen: RecentTrouble) -> BreakerReason:
     assert seen.main_trouble is not None
-    return Reason(seen.main_trouble)
+    return BreakerReason(seen.main_trouble)

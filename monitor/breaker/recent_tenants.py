@@ -12,7 +12,7 @@ MANY = 5  # tenants; what fewer meet is their own
 LATEST = 20  # tenants heard from last; half of them in trouble is much
 
 
-class Heard(NamedTuple):
+class TenantTrouble(NamedTuple):
     """What was heard of a tenant: `in_trouble` only where it is no chance, and `since` when. Seconds of one clock."""
 
     sign: Sign
@@ -22,7 +22,7 @@ class Heard(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RecentTrouble:
     """So many of `heard` tenants were in each trouble, the first of them `since` then."""
 
     heard: int = 0
@@ -42,14 +42,14 @@ class Seen:
         return max(self.troubled, key=lambda sign: self.troubled[sign], default=None)
 
 
-class News:
+class RecentTenants:
     """What was heard last of each of the tenants heard from last; those `apart` are in trouble of their own."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, Heard] = {}
+        self._latest: dict[str, TenantTrouble] = {}
         self._apart: set[str] = set()
 
-    def hear(self, tenant: str, heard: Heard) -> None:
+    def hear(self, tenant: str, heard: TenantTrouble) -> None:
         if heard.sign is Sign.SERVED:
             self._apart.discard(tenant)
         elif tenant in self._apart:
@@ -59,12 +59,12 @@ class News:
         if len(self._latest) > LATEST:
             del self._latest[next(iter(self._latest))]
 
-    def seen(self, after: float = -math.inf) -> Seen:
+    def seen(self, after: float = -math.inf) -> RecentTrouble:
         """What was heard after a moment."""
         heard = [one for one in self._latest.values() if one.at > after]
         troubled = [one for one in heard if one.in_trouble]
         since = min((one.since for one in troubled), default=math.inf)
-        return Seen(len(heard), Counter(one.sign for one in troubled), since)
+        return RecentTrouble(len(heard), Counter(one.sign for one in troubled), since)
 
     @property
     def all_in_trouble(self) -> bool:

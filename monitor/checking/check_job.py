@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from checks.catalogue.endpoints import WriteProbes
-from checks.check_request import Question, unfetched, untried
+from checks.check_request import CheckRequest, unfetched, untried
 from checks.errors import CredentialError, ManifestError
 from checks.manifest import Manifest
 from checks.report import CheckReport
@@ -18,12 +18,12 @@ from monitor.checking.claim_queries import Claim
 from monitor.checking.greenhouse import Greenhouse
 from monitor.checking.recording_queries import Recorded, record
 from monitor.checking.write_halt import StoredWriteGuard, WriteStop
-from monitor.drift import Policy
+from monitor.drift import DriftPolicy
 from monitor.errors import ConfigurationError, SourceFailed, StoreError
 from monitor.metrics import Metrics
 from monitor.store.database import Database
-from monitor.tenants.credential_loader import Keyring
-from monitor.tenants.manifests import Shelf
+from monitor.tenants.credential_loader import CredentialLoader
+from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.targets import lower_of
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ async def give_back(db: Database, claim: Claim, now: datetime) -> None:
             await claim_queries.release(conn, claim, now)
 
 
-class Sweeper:
+class CheckJob:
     """Checks one credential at a time by its number; `shelf` is replaced when the tenants file is read again.
 
     `hold` is how long a credential that was taken up is left to whoever took it: longer than any check lasts. A look
@@ -48,14 +48,14 @@ class Sweeper:
         db: Database,
         greenhouse: Greenhouse,
         metrics: Metrics,
-        shelf: Shelf,
+        shelf: ManifestRegistry,
         *,
         setting: WriteProbes,
-        drift_policy: Policy,
+        drift_policy: DriftPolicy,
         write_stop: WriteStop,
         hold: timedelta,
         longest_look: timedelta,
-        keyring: Keyring,
+        keyring: CredentialLoader,
         now: Callable[[], datetime],
         clock: Callable[[], float],
     ) -> None:
@@ -138,8 +138,8 @@ class Sweeper:
         )
 
 
-def _question(claim: Claim, manifest: Manifest, mark: str) -> Question:
-    return Question(
+def _question(claim: Claim, manifest: Manifest, mark: str) -> CheckRequest:
+    return CheckRequest(
         manifest=manifest,
         features=claim.features,
         declined=_declined(claim, manifest),

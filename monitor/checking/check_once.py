@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from checks.catalogue.endpoints import WriteProbes
-from checks.check_request import Question, unfetched, untried
+from checks.check_request import CheckRequest, unfetched, untried
 from checks.confirmation import second_look, settles, together
 from checks.errors import CredentialError, HarvestMonitorError
 from checks.report import CheckReport
@@ -16,7 +16,7 @@ from monitor.checking.greenhouse import Greenhouse
 from monitor.checking.write_halt import OneShotTenantGuard, OneShotWriteGuard
 from monitor.clock import utc_now
 from monitor.errors import ConfigurationError, SourceFailed
-from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
 
 MOST_SECOND_LOOKS = 3  # a key may be refused, then replaced, then lack something: each is looked at twice
@@ -28,7 +28,7 @@ class Task:
 
     tenant_id: str
     config: CredentialConfig
-    question: Question
+    question: CheckRequest
     permitted: WriteProbes
 
     @property
@@ -52,19 +52,19 @@ class Progress(Protocol):
     def ended(self, task: Task, result: Result) -> None: ...
 
 
-Look = Callable[[Task, Question], Awaitable[tuple[CheckReport, str]]]
+Look = Callable[[Task, CheckRequest], Awaitable[tuple[CheckReport, str]]]
 """One look at one credential: what was found, and the fingerprint of the key it was found with."""
 
 
 @dataclass(frozen=True, slots=True)
-class UnrecordedLook:
+class UnrecordedCheck:
     """A look that leaves nothing behind. The key is fetched anew each time: it may be replaced between two looks."""
 
     greenhouse: Greenhouse
     guard: OneShotWriteGuard
-    keyring: Keyring
+    keyring: CredentialLoader
 
-    async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
+    async def __call__(self, task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
         opened = await self.keyring.open(task.tenant_id, task.config)
         guard = OneShotTenantGuard(self.guard, task.tenant_id)
         report = await self.greenhouse.check(task.tenant_id, opened, question, task.permitted, guard)
@@ -72,7 +72,7 @@ class UnrecordedLook:
 
 
 @dataclass(frozen=True, slots=True)
-class OneShot:
+class CheckRunner:
     look: Look
     confirm_after_seconds: float
     concurrency: int

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.breaker.circuit_breaker import Breaker
+from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import State
 from monitor.checking import claim_queries
 from monitor.checking.claim_queries import Due
@@ -35,7 +35,7 @@ class Dispatcher:
         db: Database,
         check: Callable[[int], Awaitable[None]],
         metrics: Metrics,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         *,
         places: int,
         interval: timedelta,

@@ -8,7 +8,7 @@ from functools import partial
 
 from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.credential import OAuthClient, Secret
 from checks.report import CheckReport
 from checks.v1 import check as harvest_key
@@ -18,10 +18,10 @@ from checks.v1.key_state import SETTLES_NOTHING
 from checks.v3 import check as harvest_oauth
 from checks.v3.check import Time
 from checks.v3.gate import INTROSPECT, TokenGate
-from checks.wire.client import Connection, TokenWire, Wire
-from checks.wire.rate_limit import Pace
-from checks.wire.sender import Inquiry, Observer, TokenInquiry
-from monitor.breaker.circuit_breaker import Breaker
+from checks.wire.client import ConnectionSettings, HarvestClient, TokenClient
+from checks.wire.rate_limit import RateLimiter
+from checks.wire.sender import PacedSender, PacedTokenSender, RequestObserver
+from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits, Ticket
 from monitor.clock import elapsed, utc_now
 from monitor.config.settings import Settings
@@ -32,7 +32,7 @@ TO_WRITE_DOWN = timedelta(minutes=1)  # a locked database keeps nobody waiting f
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class RequestLimits:
     """How Greenhouse is treated: requests per second for each credential and in all (0: no limit), times in seconds."""
 
     requests_per_second: float
@@ -52,23 +52,23 @@ class Greenhouse:
         self,
         address: str,
         user_agent: str,
-        connection: Connection,
-        manners: Manners,
-        observer: Observer,
-        breaker: Breaker | None = None,
+        connection: ConnectionSettings,
+        manners: RequestLimits,
+        observer: RequestObserver,
+        breaker: CircuitBreaker | None = None,
         auth: str | None = None,
         now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = elapsed,
     ) -> None:
         api = origin(address)
-        self._wire = Wire(Gate(catalogue(), api, user_agent), connection, now)
-        self._token_wire = TokenWire(TokenGate(api, origin(auth or address), user_agent), connection, now)
+        self._wire = HarvestClient(Gate(catalogue(), api, user_agent), connection, now)
+        self._token_wire = TokenClient(TokenGate(api, origin(auth or address), user_agent), connection, now)
         self._manners = manners
         self._observer = observer
         self._now = now
         self._clock = clock
-        self._total = Pace(manners.total_requests_per_second, clock)
-        self._breaker = breaker or Breaker(Limits.of(60), clock=clock)
+        self._total = RateLimiter(manners.total_requests_per_second, clock)
+        self._breaker = breaker or CircuitBreaker(Limits.of(60), clock=clock)
         self._breaker.governs(self._total, manners.total_requests_per_second)
         self._anonymous = _OncePerInterval(self._ask_without_key, manners.interval_seconds, clock)
 
@@ -76,7 +76,7 @@ class Greenhouse:
         self,
         tenant_id: str,
         credential: Secret | OAuthClient,
-        question: Question,
+        question: CheckRequest,
         permitted: WriteProbes,
         guard: WriteGuard,
     ) -> CheckReport:
@@ -89,7 +89,7 @@ class Greenhouse:
                     return await self._check_key(credential, question, permitted, guard, ticket)
 
     async def _check_key(
-        self, secret: Secret, question: Question, permitted: WriteProbes, guard: WriteGuard, ticket: Ticket
+        self, secret: Secret, question: CheckRequest, permitted: WriteProbes, guard: WriteGuard, ticket: Ticket
     ) -> CheckReport:
         means = Means(
             guard=guard,
@@ -100,7 +100,7 @@ class Greenhouse:
             stop=partial(self._breaker.stops, ticket),
         )
         async with self._wire.line() as line:
-            inquiry = Inquiry(
+            inquiry = PacedSender(
                 line,
                 secret,
                 pace=self._own_pace,
@@ -110,18 +110,18 @@ class Greenhouse:
             )
             return await harvest_key.check(inquiry, question, catalogue(), means)
 
-    async def _check_client(self, client: OAuthClient, question: Question, ticket: Ticket) -> CheckReport:
+    async def _check_client(self, client: OAuthClient, question: CheckRequest, ticket: Ticket) -> CheckReport:
         time = Time(self._now, self._clock, self._manners.deadline_seconds, partial(self._breaker.stops, ticket))
         hearing = self._hearing(ticket)
         observer = hearing if client.needs_introspection else _HearingLists(hearing)
         async with self._token_wire.line() as line:
-            inquiry = TokenInquiry(line, client, pace=self._own_pace, total=self._total, observer=observer)
+            inquiry = PacedTokenSender(line, client, pace=self._own_pace, total=self._total, observer=observer)
             return await harvest_oauth.check(inquiry, client, question, time)
 
     @property
-    def _own_pace(self) -> Pace:
+    def _own_pace(self) -> RateLimiter:
         """A new one for each look at a credential."""
-        return Pace(self._manners.requests_per_second, self._clock)
+        return RateLimiter(self._manners.requests_per_second, self._clock)
 
     def _hearing(self, ticket: Ticket) -> "_Hearing":
         return _Hearing(self._observer, self._breaker, ticket)
@@ -135,20 +135,20 @@ class Greenhouse:
         return answer
 
 
-def open_greenhouse(settings: Settings, observer: Observer, breaker: Breaker) -> Greenhouse:
+def open_greenhouse(settings: Settings, observer: RequestObserver, breaker: CircuitBreaker) -> Greenhouse:
     """Greenhouse as the settings say it is reached and treated."""
     return Greenhouse(
         address=settings.harvest_url,
         auth=settings.auth_url,
         user_agent=user_agent(settings.contact),
-        connection=Connection(
+        connection=ConnectionSettings(
             connect_timeout=settings.connect_timeout.total_seconds(),
             read_timeout=settings.read_timeout.total_seconds(),
             request_timeout=settings.request_timeout.total_seconds(),
             proxy=settings.http_proxy.get_secret_value() if settings.http_proxy else None,
             ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
         ),
-        manners=Manners(
+        manners=RequestLimits(
             requests_per_second=settings.requests_per_second,
             total_requests_per_second=settings.total_requests_per_second,
             deadline_seconds=settings.deadline.total_seconds(),
@@ -181,8 +181,8 @@ def places(settings: Settings) -> int:
 class _Hearing:
     """The observer of one check's requests, with the breaker listening."""
 
-    observer: Observer
-    breaker: Breaker
+    observer: RequestObserver
+    breaker: CircuitBreaker
     ticket: Ticket
 
     def request(self, entry: Entry, answer: Answer) -> None:

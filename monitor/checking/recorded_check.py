@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.report import CheckReport
 from monitor.checking import claim_queries
 from monitor.checking.check_job import give_back
@@ -13,23 +13,23 @@ from monitor.checking.claim_queries import Claim
 from monitor.checking.greenhouse import Greenhouse
 from monitor.checking.recording_queries import record
 from monitor.checking.write_halt import StoredWriteGuard, WriteStop
-from monitor.drift import Policy
+from monitor.drift import DriftPolicy
 from monitor.errors import ConfigurationError
 from monitor.store.database import Database
-from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.credential_loader import CredentialLoader
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedLook:
+class RecordedCheck:
     db: Database
     greenhouse: Greenhouse
-    keyring: Keyring
-    drift_policy: Policy
+    keyring: CredentialLoader
+    drift_policy: DriftPolicy
     write_stop: WriteStop
     hold: timedelta
     now: Callable[[], datetime]
 
-    async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
+    async def __call__(self, task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
         """ConfigurationError if the credential is not recorded, or was taken up by a running service meanwhile."""
         claim = await self._claim(task)
         try:
@@ -38,7 +38,7 @@ class RecordedLook:
             await give_back(self.db, claim, self.now())
             raise
 
-    async def _look(self, task: Task, question: Question, claim: Claim) -> tuple[CheckReport, str]:
+    async def _look(self, task: Task, question: CheckRequest, claim: Claim) -> tuple[CheckReport, str]:
         opened = await self.keyring.open(task.tenant_id, task.config)
         mark = self.keyring.mark(opened)
         asked = replace(question, remembered=question.remembered | claim.remembered(mark))

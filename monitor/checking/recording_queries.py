@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.report import CheckReport, Outcome, Verdict
 from monitor.checking.claim_queries import AHEAD, Claim
 from monitor.checking.schedule import key_of, next_due
-from monitor.drift import Event, Policy, Turn, compare
+from monitor.drift import Change, DriftPolicy, Event, compare
 from monitor.incidents import standing_queries
 from monitor.incidents.rules import Audience, Readers, Step, Trouble, belongs, causes, step
 from monitor.store.database import Database
@@ -46,7 +46,7 @@ class Recorded:
 
 
 async def record(
-    database: Database, claim: Claim, report: CheckReport, fingerprint: str | None, now: datetime, policy: Policy
+    database: Database, claim: Claim, report: CheckReport, fingerprint: str | None, now: datetime, policy: DriftPolicy
 ) -> Recorded | None:
     """Write what a claimed check found; None, and nothing written, where the claim is not the newest any more."""
     async with database.writing() as conn:
@@ -76,7 +76,7 @@ async def lock_tenant(conn: AsyncConnection, tenant_id: str) -> None:
         await conn.execute(select(TENANT.c.id).where(TENANT.c.id == tenant_id).with_for_update())
 
 
-async def _readers(conn: AsyncConnection, claim: Claim, report: CheckReport, turn: Turn) -> Readers:
+async def _readers(conn: AsyncConnection, claim: Claim, report: CheckReport, turn: Change) -> Readers:
     """The operator as long as nobody has accepted what was derived, and always of a partner's client: it is ours."""
     if not turn.events:
         return Readers()
@@ -90,7 +90,7 @@ async def follow(
     conn: AsyncConnection,
     tenant_id: str,
     credential_id: int,
-    turn: Turn,
+    turn: Change,
     check_id: int | None,
     now: datetime,
     readers: Readers | None = None,
@@ -168,7 +168,7 @@ async def _write_summary(
     return written
 
 
-async def _remember_refusals(conn: AsyncConnection, credential_id: int, turn: Turn, now: datetime) -> None:
+async def _remember_refusals(conn: AsyncConnection, credential_id: int, turn: Change, now: datetime) -> None:
     ours = REFUSAL.c.credential_id == credential_id
     if turn.replaced:
         await conn.execute(delete(REFUSAL).where(ours))

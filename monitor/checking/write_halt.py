@@ -12,7 +12,7 @@ from monitor.checking import write_halt_queries
 from monitor.checking.claim_queries import Claim
 from monitor.notices.content.render import Renderer
 from monitor.notices.immediate.write_alarm import write_alarm_notice
-from monitor.notices.policy import Policy
+from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 
 log = structlog.get_logger()
@@ -70,7 +70,7 @@ class _OneRead:
 class WriteStop:
     """The stop of all workers is a stored row. Until it is stored, this process keeps it in mind: it fails closed."""
 
-    def __init__(self, db: Database, policy: Policy, renderer: Renderer, now: Callable[[], datetime]) -> None:
+    def __init__(self, db: Database, policy: NoticePolicy, renderer: Renderer, now: Callable[[], datetime]) -> None:
         self._db = db
         self._policy = policy
         self._renderer = renderer

@@ -12,30 +12,30 @@ from checks.catalogue.endpoints import WriteProbes
 from checks.errors import HarvestMonitorError
 from checks.manifest import load
 from checks.report import WriteAlarm
-from monitor.breaker.circuit_breaker import Breaker
+from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits, State, Transition
 from monitor.checking.check_document import CheckError, ExitStatus, document, exit_status
-from monitor.checking.check_once import Look, OneShot, Result, Task, UnrecordedLook
+from monitor.checking.check_once import CheckRunner, Look, Result, Task, UnrecordedCheck
 from monitor.checking.greenhouse import hold, open_greenhouse, places
-from monitor.checking.recorded_check import RecordedLook
+from monitor.checking.recorded_check import RecordedCheck
 from monitor.checking.write_halt import OneShotWriteGuard, WriteStop
 from monitor.cli.check_output import LiveProgress, show
 from monitor.cli.console import complain, print_json
 from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.config.settings import Settings
-from monitor.drift import Policy
+from monitor.drift import DriftPolicy
 from monitor.logs import configure
 from monitor.metrics import Metrics
 from monitor.notices.content.render import Renderer
-from monitor.notices.policy import Policy as NoticePolicy
+from monitor.notices.policy import NoticePolicy
 from monitor.store.database import open_database
 from monitor.tenants import file
-from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.fingerprint_key import installation_key, noted_key
-from monitor.tenants.manifests import Shelf
-from monitor.tenants.sync import watchlist
-from monitor.tenants.targets import Roster, draw_up
+from monitor.tenants.manifests import ManifestRegistry
+from monitor.tenants.sync import tenant_sync
+from monitor.tenants.targets import CheckTargets, draw_up
 from monitor.version import VERSION
 
 log = structlog.get_logger()
@@ -82,11 +82,11 @@ def _run(
     given = {"tenants": tenants_file, "write_probes": write_probes}
     settings = settings_module.load(**{name: value for name, value in given.items() if value is not None})
     configure(settings.log_level, settings.log_format, sys.stderr)
-    roster = draw_up(file.read(settings.tenants), Shelf(load(settings.manifest)), settings.write_probes)
+    roster = draw_up(file.read(settings.tenants), ManifestRegistry(load(settings.manifest)), settings.write_probes)
     errors = [*_problems(roster, wanted), *_strangers(roster, wanted, settings.tenants)]
     look, tasks = _recorded if record else _unrecorded, _tasks(roster, wanted)
     turns: list[Transition] = []
-    breaker = Breaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [turns.append])
+    breaker = CircuitBreaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [turns.append])
     results, alarms = asyncio.run(look(settings, tasks, breaker))
     errors += [result.error for result in results if result.error is not None]
     errors += [*_alarms(alarms), *_paused(turns), *_stopped(len(tasks) - len(results))]
@@ -131,7 +131,7 @@ def _stopped(left: int) -> list[CheckError]:
     return [CheckError(None, f"stopped: {left} credentials were not looked at to the end", ExitStatus.STOPPED)]
 
 
-def _problems(roster: Roster, wanted: frozenset[str]) -> list[CheckError]:
+def _problems(roster: CheckTargets, wanted: frozenset[str]) -> list[CheckError]:
     """The rows that can not be used: those asked for, or all where nobody was named. A row without an id always."""
     return [
         CheckError(problem.tenant_id, problem.message)
@@ -140,14 +140,14 @@ def _problems(roster: Roster, wanted: frozenset[str]) -> list[CheckError]:
     ]
 
 
-def _strangers(roster: Roster, wanted: frozenset[str], path: Path) -> list[CheckError]:
+def _strangers(roster: CheckTargets, wanted: frozenset[str], path: Path) -> list[CheckError]:
     return [
         CheckError(name, f"{path} has no tenant {name!r}: correct the id, or leave it out to check every tenant")
         for name in sorted(wanted - roster.file.ids)
     ]
 
 
-def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
+def _tasks(roster: CheckTargets, wanted: frozenset[str]) -> list[Task]:
     return [
         Task(
             tenant_id=watched.tenant.id,
@@ -160,24 +160,24 @@ def _tasks(roster: Roster, wanted: frozenset[str]) -> list[Task]:
     ]
 
 
-async def _unrecorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> tuple[list[Result], Alarms]:
+async def _unrecorded(settings: Settings, tasks: list[Task], breaker: CircuitBreaker) -> tuple[list[Result], Alarms]:
     greenhouse = open_greenhouse(settings, Metrics(VERSION), breaker)
     guard = OneShotWriteGuard()
-    look = UnrecordedLook(greenhouse, guard, _keyring(settings, installation_key(settings)))
+    look = UnrecordedCheck(greenhouse, guard, _keyring(settings, installation_key(settings)))
     return await _all(settings, tasks, look), guard.alarms
 
 
-async def _recorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> tuple[list[Result], Alarms]:
+async def _recorded(settings: Settings, tasks: list[Task], breaker: CircuitBreaker) -> tuple[list[Result], Alarms]:
     """The database first: what can not be written down is not asked."""
     db = await open_database(settings.database)
     try:
-        await watchlist(settings, db, Metrics(VERSION)).load(utc_now())
+        await tenant_sync(settings, db, Metrics(VERSION)).load(utc_now())
         stop = WriteStop(db, NoticePolicy.of(settings), Renderer(), utc_now)
-        look = RecordedLook(
+        look = RecordedCheck(
             db,
             open_greenhouse(settings, Metrics(VERSION), breaker),
             _keyring(settings, await noted_key(db, settings, utc_now())),
-            drift_policy=Policy(settings.confirm_after, settings.interval),
+            drift_policy=DriftPolicy(settings.confirm_after, settings.interval),
             write_stop=stop,
             hold=hold(settings),
             now=utc_now,
@@ -193,9 +193,9 @@ async def _recorded(settings: Settings, tasks: list[Task], breaker: Breaker) -> 
 
 async def _all(settings: Settings, tasks: list[Task], look: Look) -> list[Result]:
     with LiveProgress(len(tasks)) as progress:
-        one_shot = OneShot(look, settings.confirm_after.total_seconds(), places(settings), progress)
+        one_shot = CheckRunner(look, settings.confirm_after.total_seconds(), places(settings), progress)
         return await one_shot.run(tasks)
 
 
-def _keyring(settings: Settings, installation_key: bytes) -> Keyring:
-    return Keyring(installation_key, settings.command_timeout.total_seconds())
+def _keyring(settings: Settings, installation_key: bytes) -> CredentialLoader:
+    return CredentialLoader(installation_key, settings.command_timeout.total_seconds())

@@ -14,7 +14,7 @@ from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.logs import LogLevel, configure
 from monitor.upkeep.doctor import Diagnosis, Doctor
-from monitor.upkeep.doctor_findings import Area, Finding
+from monitor.upkeep.doctor_findings import Area, DoctorFinding
 
 EXAMPLE = "Example: harvest-monitor doctor --json | jq '.findings[] | {tenant, message, next_step}'"
 _SHOWN = 20
@@ -49,7 +49,7 @@ def _show(seen: Diagnosis) -> None:
         tell(f"{seen.not_run} commands that give secrets were not run: --run-commands does")
 
 
-def _line(finding: Finding) -> Sequence[str]:
+def _line(finding: DoctorFinding) -> Sequence[str]:
     return finding.area, finding.tenant or "", finding.credential or "", finding.message, finding.next_step
 
 

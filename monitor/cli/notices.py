@@ -11,7 +11,7 @@ from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.notices import operator_actions
 from monitor.notices.notice import Status
-from monitor.notices.policy import Policy
+from monitor.notices.policy import NoticePolicy
 from monitor.notices.queries import ListedNotice
 from monitor.store.database import Database
 
@@ -78,7 +78,7 @@ def retry(
         raise typer.BadParameter("name the notices, or all of them with --all")
 
     async def act(db: Database, settings: Settings) -> list[int]:
-        return await operator_actions.retry(db, utc_now(), who(), Policy.of(settings), reason, ids or None)
+        return await operator_actions.retry(db, utc_now(), who(), NoticePolicy.of(settings), reason, ids or None)
 
     retried = with_database(act)
     if as_json:

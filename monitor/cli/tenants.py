@@ -16,12 +16,12 @@ from monitor.cli.database import moment, with_database, with_new_database
 from monitor.cli.history import parse_since
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
-from monitor.drift import PermissionStanding
+from monitor.drift import KnownPermission
 from monitor.metrics import Metrics
 from monitor.store.database import Database
 from monitor.tenants import overview_queries
 from monitor.tenants.overview_queries import CredentialDetail, TenantLine
-from monitor.tenants.sync import watchlist
+from monitor.tenants.sync import tenant_sync
 from monitor.tenants.sync_queries import Synced
 from monitor.upkeep import check_days_queries as stored_days
 from monitor.upkeep.check_days import Day
@@ -134,7 +134,7 @@ def sync(
     """Write the tenants file into the database now, as `serve` does when the file changes."""
 
     async def act(db: Database, settings: Settings) -> Synced:
-        return await watchlist(settings, db, Metrics(VERSION)).load(utc_now(), any_removal=any_removal)
+        return await tenant_sync(settings, db, Metrics(VERSION)).load(utc_now(), any_removal=any_removal)
 
     synced = with_new_database(act)
     typer.echo(f"{synced.added} added, {synced.changed} changed, {synced.removed} removed")
@@ -202,7 +202,7 @@ def _credential_lines(detail: CredentialDetail) -> list[str]:
     return shown
 
 
-def _standing_lines(standing: PermissionStanding) -> list[str]:
+def _standing_lines(standing: KnownPermission) -> list[str]:
     what = f"{standing.group} › {standing.label}"
     shown = []
     if standing.missing:

@@ -13,13 +13,17 @@ from monitor.cli.database import moment, with_database
 from monitor.config.settings import Settings
 from monitor.store.database import Database
 from monitor.tenants import v3_migration_queries as stored
-from monitor.tenants.manifests import Shelf
+from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.sync_queries import active_ids
-from monitor.tenants.v3_migration import Stage, V1Key, needed, origin, permissions_of, without_scope
+from monitor.tenants.v3_migration import MigrationStage, V1Key, needed, origin, permissions_of, without_scope
 
 EXAMPLE = "Example: harvest-monitor tenants migration acme"
 
-_STAGES = {Stage.NOT_BEGUN: "not begun", Stage.BEGUN: "v3 credential does not work yet", Stage.DONE: "done"}
+_STAGES = {
+    MigrationStage.NOT_BEGUN: "not begun",
+    MigrationStage.BEGUN: "v3 credential does not work yet",
+    MigrationStage.DONE: "done",
+}
 _PATH = "Configure › Dev Center › API Credential Management"
 _STEPS = (
     f"In Greenhouse, go to {_PATH}.",
@@ -37,10 +41,10 @@ def command(
 ) -> int:
     """Who still has a Harvest v1 key; for one tenant, what its admin does to replace it, and the scopes to tick."""
 
-    async def ask(db: Database, settings: Settings) -> tuple[list[V1Key], frozenset[str], Shelf | None]:
+    async def ask(db: Database, settings: Settings) -> tuple[list[V1Key], frozenset[str], ManifestRegistry | None]:
         async with db.reading() as conn:
             keys, known = await stored.v1_keys(conn, tenant), await active_ids(conn)
-        return keys, known, Shelf(load(settings.manifest)) if tenant and keys else None
+        return keys, known, ManifestRegistry(load(settings.manifest)) if tenant and keys else None
 
     keys, known, shelf = with_database(ask)
     if tenant is None:
@@ -119,7 +123,7 @@ def _document(key: V1Key) -> dict[str, Any]:
     }
 
 
-def _plan(tenant: str, keys: Sequence[V1Key], shelf: Shelf | None, as_json: bool) -> int:
+def _plan(tenant: str, keys: Sequence[V1Key], shelf: ManifestRegistry | None, as_json: bool) -> int:
     try:
         manifests = [shelf.manifest(key.manifest) for key in keys] if shelf else []
     except ManifestError as problem:

@@ -13,7 +13,7 @@ REMEMBERED_FOR = timedelta(days=30)
 SWEEPS_FOR = timedelta(days=366)
 
 
-class Rule(StrEnum):
+class KeepRule(StrEnum):
     """What grows old: checks are rolled up by day, notices lose their text, the others are deleted."""
 
     CHECKS = "checks"
@@ -33,11 +33,11 @@ class Keep:
     def of(cls, settings: Settings) -> "Keep":
         return cls(checks=settings.keep_checks, notice_texts=settings.keep_notice_texts)
 
-    def before(self, now: datetime) -> Mapping[Rule, datetime]:
+    def before(self, now: datetime) -> Mapping[KeepRule, datetime]:
         """The moment (UTC) before which each is old; checks grow old by whole days."""
         return {
-            Rule.CHECKS: datetime.combine((now - self.checks).date(), time(), now.tzinfo),
-            Rule.NOTICE_TEXTS: now - self.notice_texts,
-            Rule.REFUSALS: now - REMEMBERED_FOR,
-            Rule.SWEEPS: now - SWEEPS_FOR,
+            KeepRule.CHECKS: datetime.combine((now - self.checks).date(), time(), now.tzinfo),
+            KeepRule.NOTICE_TEXTS: now - self.notice_texts,
+            KeepRule.REFUSALS: now - REMEMBERED_FOR,
+            KeepRule.SWEEPS: now - SWEEPS_FOR,
         }

@@ -1,27 +1,27 @@
 """Drift: (what is known of a credential, what a check found, now) -> what is known now, and the events. Pure."""
 
-from monitor.drift.compare import Turn, compare, difference
+from monitor.drift.compare import Change, compare, difference
 from monitor.drift.model import (
-    CredentialStanding,
+    Counts,
+    DriftPolicy,
     Event,
     EventKind,
-    ExcessStanding,
     Known,
-    PermissionStanding,
-    Policy,
-    Tally,
+    KnownCredential,
+    KnownExcess,
+    KnownPermission,
 )
 
 __all__ = [
-    "CredentialStanding",
+    "Change",
+    "Counts",
+    "DriftPolicy",
     "Event",
     "EventKind",
-    "ExcessStanding",
     "Known",
-    "PermissionStanding",
-    "Policy",
-    "Tally",
-    "Turn",
+    "KnownCredential",
+    "KnownExcess",
+    "KnownPermission",
     "compare",
     "difference",
 ]

@@ -20,19 +20,19 @@ from checks.report import CheckReport
 from monitor.checking.schedule import back_off
 from monitor.drift import credential, excess, permissions
 from monitor.drift.model import (
+    DriftPolicy,
     Event,
     EventKind,
-    ExcessStanding,
     Known,
-    PermissionStanding,
-    Policy,
+    KnownExcess,
+    KnownPermission,
 )
 
-_Standing = TypeVar("_Standing", PermissionStanding, ExcessStanding)
+_Standing = TypeVar("_Standing", KnownPermission, KnownExcess)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Change:
     """What one look came to. `look_again` is how soon a suspicion asks for the next look; None if nothing does.
 
     `refused` are endpoints to remember as refused under the present fingerprint; `replaced` voids those remembered.
@@ -45,10 +45,10 @@ class Turn:
     look_again: timedelta | None
 
 
-def compare(known: Known, report: CheckReport, fingerprint: str | None, now: datetime, policy: Policy) -> Turn:
+def compare(known: Known, report: CheckReport, fingerprint: str | None, now: datetime, policy: DriftPolicy) -> Change:
     """`fingerprint` is that of the secret looked with; None, where it could not be resolved, replaces nothing."""
     if report.paused:
-        return Turn(known, events=(), refused=frozenset(), replaced=False, look_again=timedelta(0))
+        return Change(known, events=(), refused=frozenset(), replaced=False, look_again=timedelta(0))
     replaced = known.credential.fingerprint is not None and fingerprint not in (None, known.credential.fingerprint)
     events = []
     if replaced:
@@ -63,7 +63,7 @@ def compare(known: Known, report: CheckReport, fingerprint: str | None, now: dat
     if decides:
         after, happened = _permissions_and_excess(known, after, report, now)
         events += happened
-    return Turn(
+    return Change(
         known=after,
         events=tuple(events),
         refused=report.refused if decides else frozenset(),
@@ -109,7 +109,7 @@ def _permissions_and_excess(
     return replace(after, permissions=standings, excess=found), events + happened
 
 
-def _look_again(known: Known, report: CheckReport, policy: Policy) -> timedelta | None:
+def _look_again(known: Known, report: CheckReport, policy: DriftPolicy) -> timedelta | None:
     """The nearest of all suspicions; those against permissions wait while the credential fails."""
     standing = known.credential
     if standing.suspect_state is not None:

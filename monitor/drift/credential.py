@@ -10,10 +10,10 @@ from datetime import datetime
 
 from checks.credential import CredentialState
 from checks.report import CheckReport
-from monitor.drift.model import CredentialStanding, Event, EventKind
+from monitor.drift.model import Event, EventKind, KnownCredential
 
 
-def turn(was: CredentialStanding, report: CheckReport, now: datetime) -> tuple[CredentialStanding, list[Event]]:
+def turn(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[KnownCredential, list[Event]]:
     looked = replace(was, last_checked_at=now)
     if report.state is CredentialState.OK:
         return _served(looked, was, report, now)
@@ -25,8 +25,8 @@ def turn(was: CredentialStanding, report: CheckReport, now: datetime) -> tuple[C
 
 
 def _served(
-    looked: CredentialStanding, was: CredentialStanding, report: CheckReport, now: datetime
-) -> tuple[CredentialStanding, list[Event]]:
+    looked: KnownCredential, was: KnownCredential, report: CheckReport, now: datetime
+) -> tuple[KnownCredential, list[Event]]:
     standing = _unsuspected(looked)
     if not report.partial:
         standing = replace(
@@ -49,7 +49,7 @@ def _served(
     return replace(standing, state=CredentialState.OK, detail="", state_since=now, was_invalid=False), [recovered]
 
 
-def _failed(was: CredentialStanding, report: CheckReport, now: datetime) -> tuple[CredentialStanding, list[Event]]:
+def _failed(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[KnownCredential, list[Event]]:
     first_seen = was.suspect_since if report.state is was.suspect_state else now
     failed = Event(
         EventKind.CREDENTIAL_FAILED,
@@ -68,7 +68,7 @@ def _failed(was: CredentialStanding, report: CheckReport, now: datetime) -> tupl
     return standing, [failed]
 
 
-def _suspect(was: CredentialStanding, state: CredentialState, now: datetime) -> CredentialStanding:
+def _suspect(was: KnownCredential, state: CredentialState, now: datetime) -> KnownCredential:
     """`suspect_since` stays that of the first failing look, so that a state that keeps changing is seen to last."""
     return replace(
         was,
@@ -78,5 +78,5 @@ def _suspect(was: CredentialStanding, state: CredentialState, now: datetime) -> 
     )
 
 
-def _unsuspected(was: CredentialStanding) -> CredentialStanding:
+def _unsuspected(was: KnownCredential) -> KnownCredential:
     return replace(was, suspect_state=None, suspect_since=None, suspect_looks=0)

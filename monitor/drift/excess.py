@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from checks.report import CheckReport
-from monitor.drift.model import Event, EventKind, ExcessStanding
+from monitor.drift.model import Event, EventKind, KnownExcess
 
 
 def turn(
-    known: Mapping[str, ExcessStanding], report: CheckReport, now: datetime
-) -> tuple[dict[str, ExcessStanding], list[Event]]:
+    known: Mapping[str, KnownExcess], report: CheckReport, now: datetime
+) -> tuple[dict[str, KnownExcess], list[Event]]:
     """Excess that the look did not speak of stays; what the manifest asks for by now is no excess any more."""
     required = {name for finding in report.findings for name in (finding.endpoint, *finding.scopes)}
     standings = {endpoint: was for endpoint, was in known.items() if endpoint not in required}
@@ -18,7 +18,7 @@ def turn(
         events.append(_event(EventKind.EXCESS_GONE, endpoint, standings.pop(endpoint), now))
     for found in report.excess:
         was = known.get(found.endpoint)
-        standing = ExcessStanding(found.label, found.certain, since=was.since if was else now)
+        standing = KnownExcess(found.label, found.certain, since=was.since if was else now)
         standings[found.endpoint] = standing
         if was is None:
             events.append(_event(EventKind.EXCESS_FOUND, found.endpoint, standing, now))
@@ -34,6 +34,6 @@ def _gone(standings: Iterable[str], report: CheckReport) -> list[str]:
     ]
 
 
-def _event(kind: EventKind, endpoint: str, standing: ExcessStanding, now: datetime) -> Event:
+def _event(kind: EventKind, endpoint: str, standing: KnownExcess, now: datetime) -> Event:
     detail = "certain" if standing.certain else "likely"
     return Event(kind, permission_id=endpoint, label=standing.label, detail=detail, first_seen=now)

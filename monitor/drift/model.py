@@ -44,13 +44,13 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class DriftPolicy:
     confirm_after: timedelta
     interval: timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class PermissionStanding:
+class KnownPermission:
     """The last decided verdict on one permission, and what has been seen since.
 
     `verdict` is granted, missing or None (nothing decided under this fingerprint). `origin` is the kind of event under
@@ -92,14 +92,14 @@ class PermissionStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class ExcessStanding:
+class KnownExcess:
     label: str
     certain: bool
     since: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class CredentialStanding:
+class KnownCredential:
     """How the credential as a whole stands. `state` is confirmed; `suspect_state` was seen once.
 
     `suspect_since` and `suspect_looks` count failing looks in a row, whatever they failed with. `was_invalid` holds
@@ -122,7 +122,7 @@ class CredentialStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Counts:
     """A credential's permissions by how they stand. One that is missing or suspect can be undecided at present, too."""
 
     granted: int = 0
@@ -138,14 +138,14 @@ class Tally:
 class Known:
     """Everything that is remembered of one credential: permissions by id, excess by endpoint."""
 
-    credential: CredentialStanding = field(default_factory=CredentialStanding)
-    permissions: Mapping[str, PermissionStanding] = field(default_factory=dict)
-    excess: Mapping[str, ExcessStanding] = field(default_factory=dict)
+    credential: KnownCredential = field(default_factory=KnownCredential)
+    permissions: Mapping[str, KnownPermission] = field(default_factory=dict)
+    excess: Mapping[str, KnownExcess] = field(default_factory=dict)
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> Counts:
         standings = self.permissions.values()
-        return Tally(
+        return Counts(
             granted=sum(s.verdict is Verdict.GRANTED for s in standings),
             missing=sum(s.missing for s in standings),
             undecided=sum(s.undecided_as is Verdict.UNDECIDED for s in standings),

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from checks.report import Finding, Verdict
-from monitor.drift.model import CredentialStanding, Event, EventKind, PermissionStanding
+from monitor.drift.model import Event, EventKind, KnownCredential, KnownPermission
 
 _NEVER_TOLD = frozenset({"no_scope", "no_endpoint"})
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class CheckTiming:
     """When a look was taken, and the last full one before it; `baseline` while none was taken under this secret."""
 
     now: datetime
@@ -23,21 +23,21 @@ class Look:
     baseline: bool
 
 
-def carried_over(permissions: Mapping[str, PermissionStanding]) -> dict[str, PermissionStanding]:
+def carried_over(permissions: Mapping[str, KnownPermission]) -> dict[str, KnownPermission]:
     """What a new secret inherits: the absences that were told, or that were carried already."""
     kept = {id_: was for id_, was in permissions.items() if was.missing or was.carried}
-    return {id_: PermissionStanding(was.group, was.label, origin=_carried_origin(was)) for id_, was in kept.items()}
+    return {id_: KnownPermission(was.group, was.label, origin=_carried_origin(was)) for id_, was in kept.items()}
 
 
-def _carried_origin(was: PermissionStanding) -> EventKind:
+def _carried_origin(was: KnownPermission) -> EventKind:
     return EventKind.LOST if was.origin is EventKind.LOST else EventKind.FOUND
 
 
 def turn(
-    known: Mapping[str, PermissionStanding], findings: Iterable[Finding], look: Look
-) -> tuple[dict[str, PermissionStanding], list[Event]]:
+    known: Mapping[str, KnownPermission], findings: Iterable[Finding], look: CheckTiming
+) -> tuple[dict[str, KnownPermission], list[Event]]:
     """The standings of exactly the permissions found, and what happened to them, in the order of the findings."""
-    standings: dict[str, PermissionStanding] = {}
+    standings: dict[str, KnownPermission] = {}
     events = []
     for finding in findings:
         was = known.get(finding.permission_id) or _unknown(finding, look)
@@ -47,20 +47,20 @@ def turn(
     return standings, events
 
 
-def looked_before(was: CredentialStanding, now: datetime) -> Look:
-    return Look(now=now, last_full_at=was.last_full_at, baseline=was.baseline_at is None)
+def looked_before(was: KnownCredential, now: datetime) -> CheckTiming:
+    return CheckTiming(now=now, last_full_at=was.last_full_at, baseline=was.baseline_at is None)
 
 
-def _unknown(finding: Finding, look: Look) -> PermissionStanding:
+def _unknown(finding: Finding, look: CheckTiming) -> KnownPermission:
     origin = None if look.baseline else EventKind.NEWLY_REQUIRED
-    return PermissionStanding(finding.group, finding.label, origin=origin)
+    return KnownPermission(finding.group, finding.label, origin=origin)
 
 
-def _seen(was: PermissionStanding, finding: Finding, look: Look) -> tuple[PermissionStanding, Event | None]:
+def _seen(was: KnownPermission, finding: Finding, look: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if (was.group, was.label) != (finding.group, finding.label):
         was = replace(was, group=finding.group, label=finding.label)
     if finding.declined:
-        return PermissionStanding(finding.group, finding.label), None
+        return KnownPermission(finding.group, finding.label), None
     if finding.verdict is Verdict.GRANTED:
         return _granted(was, finding, look)
     if finding.verdict is Verdict.MISSING:
@@ -68,23 +68,23 @@ def _seen(was: PermissionStanding, finding: Finding, look: Look) -> tuple[Permis
     return _left_open(was, finding, look), None
 
 
-def _granted(was: PermissionStanding, finding: Finding, look: Look) -> tuple[PermissionStanding, Event | None]:
+def _granted(was: KnownPermission, finding: Finding, look: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if was.verdict is Verdict.GRANTED:
         return (replace(_settled(was), last_granted_at=look.now) if _interrupted(was) else was), None
-    standing = PermissionStanding(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=look.now)
+    standing = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=look.now)
     if not (was.missing or was.carried):
         return standing, None
     seen_before = None if was.since is None else _last_seen_missing(was, look)
     return standing, _event(EventKind.REGAINED, finding, seen_before, look.now, told_as=was.origin)
 
 
-def _last_seen_missing(was: PermissionStanding, look: Look) -> datetime | None:
+def _last_seen_missing(was: KnownPermission, look: CheckTiming) -> datetime | None:
     if was.undecided_since is not None or look.last_full_at is None or was.since is None:
         return was.since
     return max(was.since, look.last_full_at)
 
 
-def _missing(was: PermissionStanding, finding: Finding, look: Look) -> tuple[PermissionStanding, Event | None]:
+def _missing(was: KnownPermission, finding: Finding, look: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if was.missing:
         return _settled(was), None
     if not was.suspect:
@@ -98,19 +98,19 @@ def _missing(was: PermissionStanding, finding: Finding, look: Look) -> tuple[Per
     return standing, event
 
 
-def _kind_of_absence(was: PermissionStanding) -> EventKind:
+def _kind_of_absence(was: KnownPermission) -> EventKind:
     if was.verdict is Verdict.GRANTED:
         return EventKind.LOST
     return EventKind.NEWLY_REQUIRED if was.origin is EventKind.NEWLY_REQUIRED else EventKind.FOUND
 
 
-def _left_open(was: PermissionStanding, finding: Finding, look: Look) -> PermissionStanding:
+def _left_open(was: KnownPermission, finding: Finding, look: CheckTiming) -> KnownPermission:
     """Only the first reason of an open stretch is kept, so that a reason that keeps changing is not a row each time.
 
     What the manifest has nothing to ask for any more is forgotten like what left it: its absence could never end.
     """
     if finding.reason in _NEVER_TOLD and (was.missing or was.suspect or was.carried):
-        was = PermissionStanding(was.group, was.label)
+        was = KnownPermission(was.group, was.label)
     standing = _leaving_granted(was, look)
     if was.suspect:
         standing = replace(standing, suspect_looks=was.suspect_looks + 1)
@@ -124,23 +124,23 @@ def _left_open(was: PermissionStanding, finding: Finding, look: Look) -> Permiss
     )
 
 
-def _leaving_granted(was: PermissionStanding, look: Look) -> PermissionStanding:
+def _leaving_granted(was: KnownPermission, look: CheckTiming) -> KnownPermission:
     if was.verdict is not Verdict.GRANTED or _interrupted(was):
         return was
     seen = [moment for moment in (was.since, was.last_granted_at, look.last_full_at) if moment is not None]
     return replace(was, last_granted_at=max(seen))
 
 
-def _interrupted(was: PermissionStanding) -> bool:
+def _interrupted(was: KnownPermission) -> bool:
     """The last look did not see what is known of it."""
     return was.suspect or was.undecided_since is not None
 
 
-def _decided(was: PermissionStanding) -> PermissionStanding:
+def _decided(was: KnownPermission) -> KnownPermission:
     return replace(was, undecided_since=None, undecided_as=None, undecided_reason=None)
 
 
-def _settled(was: PermissionStanding) -> PermissionStanding:
+def _settled(was: KnownPermission) -> KnownPermission:
     return replace(_decided(was), suspect_since=None, suspect_looks=0)
 
 

@@ -10,16 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from checks.report import Verdict
-from monitor.drift import CredentialStanding, EventKind, ExcessStanding, Known, PermissionStanding, difference
+from monitor.drift import EventKind, Known, KnownCredential, KnownExcess, KnownPermission, difference
 from monitor.store.statements import upsert
 from monitor.store.tables import CREDENTIAL, EXCESS_STATE, PERMISSION_STATE
 
 _P = PERMISSION_STATE.c
-_CREDENTIAL_COLUMNS = [CREDENTIAL.c[field.name] for field in fields(CredentialStanding)]
+_CREDENTIAL_COLUMNS = [CREDENTIAL.c[field.name] for field in fields(KnownCredential)]
 _PERMISSION_COLUMNS = [
     _P.permission_group.label("group"),
     _P.permission_label.label("label"),
-    *(_P[field.name] for field in fields(PermissionStanding) if field.name not in ("group", "label")),
+    *(_P[field.name] for field in fields(KnownPermission) if field.name not in ("group", "label")),
 ]
 
 # Of every check, so they are put together once.
@@ -50,7 +50,7 @@ async def load(conn: AsyncConnection, credential_id: int) -> Known:
     return Known(
         credential=_credential(credential),
         permissions={row.permission_id: _permission(row) for row in permissions},
-        excess={row.endpoint: ExcessStanding(row.label, row.certain, row.since) for row in excess},
+        excess={row.endpoint: KnownExcess(row.label, row.certain, row.since) for row in excess},
     )
 
 
@@ -75,22 +75,22 @@ async def _remove(conn: AsyncConnection, table: Table, key: str, credential_id: 
         await conn.execute(delete(table).where(ours, table.c[key].in_(sorted(gone))))
 
 
-def _credential(row: Row[Any]) -> CredentialStanding:
+def _credential(row: Row[Any]) -> KnownCredential:
     values = {**row._mapping, "state": CredentialState(row.state)}
     values["suspect_state"] = CredentialState(row.suspect_state) if row.suspect_state else None
-    return CredentialStanding(**values)
+    return KnownCredential(**values)
 
 
-def _permission(row: Row[Any]) -> PermissionStanding:
+def _permission(row: Row[Any]) -> KnownPermission:
     values = {**row._mapping}
     del values["permission_id"]
     values["verdict"] = Verdict(row.verdict) if row.verdict else None
     values["origin"] = EventKind(row.origin) if row.origin else None
     values["undecided_as"] = Verdict(row.undecided_as) if row.undecided_as else None
-    return PermissionStanding(**values)
+    return KnownPermission(**values)
 
 
-def _permission_row(credential_id: int, permission_id: str, standing: PermissionStanding) -> dict[str, Any]:
+def _permission_row(credential_id: int, permission_id: str, standing: KnownPermission) -> dict[str, Any]:
     values = asdict(standing)
     values["permission_group"] = values.pop("group")
     values["permission_label"] = values.pop("label")

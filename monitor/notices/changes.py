@@ -14,7 +14,7 @@ EXCESS = frozenset({EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE})
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCause:
+class PendingCause:
     """A cause that is unsettled, or whose notice is held, with the facts of its event, tenant and credential.
 
     `held_in` is the held notice that speaks for it. `told_by` is for an end only: the notice that told its audience
@@ -61,30 +61,30 @@ class OpenCause:
 
 
 @dataclass(frozen=True, slots=True)
-class Netted:
+class CancelledOut:
     """`standing` is to be told, in the order of the events; `silent` is not.
 
     It maps a cause to the notice that had told its reader the same before, if any.
     """
 
-    standing: tuple[OpenCause, ...]
+    standing: tuple[PendingCause, ...]
     silent: Mapping[int, int | None]
 
 
-def net(causes: Iterable[OpenCause]) -> Netted:
+def cancel_out(causes: Iterable[PendingCause]) -> CancelledOut:
     """What cancelled itself meanwhile is silent: lost then regained, failed then recovered, ends nobody waits for."""
     by_subject = sorted(causes, key=attrgetter("subject", "event_id", "id"))
-    standing: list[OpenCause] = []
+    standing: list[PendingCause] = []
     silent: dict[int, int | None] = {}
     for _, one_subject in groupby(by_subject, key=attrgetter("subject")):
         turns = list(one_subject)
         stands = _what_stands(turns)
         standing += stands
         silent.update((cause.id, turns[0].told_by) for cause in turns if cause not in stands)
-    return Netted(tuple(sorted(standing, key=attrgetter("event_id", "id"))), silent)
+    return CancelledOut(tuple(sorted(standing, key=attrgetter("event_id", "id"))), silent)
 
 
-def _what_stands(turns: list[OpenCause]) -> list[OpenCause]:
+def _what_stands(turns: list[PendingCause]) -> list[PendingCause]:
     """Of the turns of one subject: the last one, where it differs from what its reader believes already."""
     first, last = turns[0], turns[-1]
     believed_broken = first.is_end and first.told_by is not None

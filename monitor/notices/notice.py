@@ -11,7 +11,7 @@ from email.utils import format_datetime, parseaddr
 from enum import StrEnum
 
 from monitor.config.addresses import mail_address, named_mail_address
-from monitor.errors import Blame, DeliveryError
+from monitor.errors import DeliveryError, FailureScope
 
 
 class Status(StrEnum):
@@ -41,7 +41,7 @@ _POLICY = _Policy(linesep="\r\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class ClaimedNotice:
     """A notice that was claimed for sending; `attempts` counts this one. Without `html` it is text only."""
 
     id: int
@@ -58,7 +58,7 @@ def message_id(identity: str, mail_from: str) -> str:
     return f"<{identity}@{parseaddr(mail_from)[1].rpartition('@')[2]}>"
 
 
-def as_message(notice: Outgoing, mail_from: str, now: datetime) -> EmailMessage:
+def as_message(notice: ClaimedNotice, mail_from: str, now: datetime) -> EmailMessage:
     """The mail as it travels; DeliveryError (permanent) if an address or a header can not be one."""
     message = EmailMessage(policy=_POLICY)
     try:
@@ -67,7 +67,7 @@ def as_message(notice: Outgoing, mail_from: str, now: datetime) -> EmailMessage:
         message["Subject"] = notice.subject
         message["Message-ID"] = notice.message_id
     except (ValueError, MessageError) as problem:
-        raise DeliveryError(f"it can not be made a mail: {problem}", Blame.MAIL, permanent=True) from problem
+        raise DeliveryError(f"it can not be made a mail: {problem}", FailureScope.MAIL, permanent=True) from problem
     message["Date"] = format_datetime(now)
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.config.settings import NoticesMode
 from monitor.notices import queries as store
 from monitor.notices.notice import Status
-from monitor.notices.policy import Policy
+from monitor.notices.policy import NoticePolicy
 from monitor.notices.queries import ListedNotice
 from monitor.store.database import Database
 
@@ -47,7 +47,7 @@ async def drop(
 
 
 async def retry(
-    db: Database, now: datetime, who: str, policy: Policy, reason: str = "", ids: Collection[int] | None = None
+    db: Database, now: datetime, who: str, policy: NoticePolicy, reason: str = "", ids: Collection[int] | None = None
 ) -> list[int]:
     """Try failed notices again from the beginning, every one or those named; returns which were failed.
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import OpenCause
-from monitor.notices.policy import CLOCKS_DIFFER, Policy
+from monitor.notices.changes import PendingCause
+from monitor.notices.policy import CLOCKS_DIFFER, NoticePolicy
 
 PARTNER = "partner"
 
@@ -38,12 +38,14 @@ Partners = Mapping[str, Holding]
 """By permission; only of those that are in question."""
 
 
-def in_question(causes: Iterable[OpenCause]) -> frozenset[str]:
+def in_question(causes: Iterable[PendingCause]) -> frozenset[str]:
     """The permissions of which `Partners` has to tell."""
     return frozenset(cause.permission_id for cause in causes if cause.permission_id and _may_be_shared(cause))
 
 
-def sorted_out(causes: Iterable[OpenCause], partners: Partners, policy: Policy, now: datetime) -> list[OpenCause]:
+def sorted_out(
+    causes: Iterable[PendingCause], partners: Partners, policy: NoticePolicy, now: datetime
+) -> list[PendingCause]:
     """The causes that can be told by now; what is the vendor's matter is the operator's to hear."""
     found = []
     for cause in causes:
@@ -55,25 +57,25 @@ def sorted_out(causes: Iterable[OpenCause], partners: Partners, policy: Policy, 
     return found
 
 
-def shared(causes: Iterable[OpenCause], partners: Partners) -> tuple[str, ...]:
+def shared(causes: Iterable[PendingCause], partners: Partners) -> tuple[str, ...]:
     """Labels of what every partner credential lacks by now, of these causes."""
     gone = {name for name, holding in partners.items() if holding.is_lost_to_all}
     lost = [c for c in causes if c.kind is EventKind.LOST and c.credential_grant == PARTNER and c.permission_id in gone]
     return tuple(dict.fromkeys(cause.permission_label or "" for cause in lost))
 
 
-def _is_told_apart(cause: OpenCause, holding: Holding) -> bool:
+def _is_told_apart(cause: PendingCause, holding: Holding) -> bool:
     """There is nobody to compare with, or somebody was seen to have it since."""
     seen_since = holding.looked_at is not None and holding.looked_at > (cause.first_seen or cause.at)
     return holding.judged < 2 or seen_since
 
 
-def _may_be_shared(cause: OpenCause) -> bool:
+def _may_be_shared(cause: PendingCause) -> bool:
     """The role is not: each customer connects by somebody of theirs."""
     lost = cause.kind is EventKind.LOST and cause.held_in is None and cause.permission_id != ROLE_ID
     return lost and cause.audience is Audience.CSM and cause.credential_grant == PARTNER
 
 
-def _has_waited(cause: OpenCause, policy: Policy, now: datetime) -> bool:
+def _has_waited(cause: PendingCause, policy: NoticePolicy, now: datetime) -> bool:
     """Within one interval everybody else is looked at; an outage that keeps us from it is no reason to wait longer."""
     return not -CLOCKS_DIFFER <= now - cause.created_at < policy.interval + policy.settle

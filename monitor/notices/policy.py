@@ -9,7 +9,7 @@ CLOCKS_DIFFER = timedelta(minutes=1)  # at most, between the processes of one in
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class NoticePolicy:
     """`settle` is how long causes wait for each other, `interval` the time in which every credential is looked at once.
 
     Both addresses are empty only where `mode` is off.
@@ -22,7 +22,7 @@ class Policy:
     interval: timedelta = timedelta(hours=4)
 
     @classmethod
-    def of(cls, settings: Settings) -> "Policy":
+    def of(cls, settings: Settings) -> "NoticePolicy":
         return cls(
             mode=settings.notices_in_force,
             settle=settings.settle,

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.credential import CredentialState
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import ENDS, OpenCause
+from monitor.notices.changes import ENDS, PendingCause
 from monitor.notices.content.messages import StillMissing
-from monitor.notices.notice import Outgoing, Status
+from monitor.notices.notice import ClaimedNotice, Status
 from monitor.notices.partners import PARTNER, Holding
 from monitor.store.tables import (
     CAUSE,
@@ -54,7 +54,7 @@ class ListedNotice:
 _LISTED = [NOTICE.c[name] for name in ListedNotice.__slots__]
 
 
-async def open_causes(conn: AsyncConnection) -> list[OpenCause]:
+async def open_causes(conn: AsyncConnection) -> list[PendingCause]:
     """Every cause that is unsettled, and those whose notice is held, with what the composer must know of each."""
     unsettled = select(CAUSE.c.id).where(CAUSE.c.settled_at.is_(None))
     held = select(CAUSE.c.id).join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id).where(NOTICE.c.status == Status.HELD)
@@ -119,7 +119,7 @@ async def _told_before(conn: AsyncConnection, tenants: Collection[str]) -> dict[
     return told
 
 
-def _open_cause(row: RowMapping, told: dict[_Subject, list[_Told]]) -> OpenCause:
+def _open_cause(row: RowMapping, told: dict[_Subject, list[_Told]]) -> PendingCause:
     facts = dict(row)
     facts["kind"], facts["audience"] = EventKind(row["kind"]), Audience(row["audience"])
     oauth = facts.pop("oauth")
@@ -128,7 +128,7 @@ def _open_cause(row: RowMapping, told: dict[_Subject, list[_Told]]) -> OpenCause
         beginning = _beginning(row, told[row["credential_id"], row["permission_id"]])
         if beginning is not None:
             facts["told_by"], facts["audience"] = beginning.notice, Audience(beginning.reader)
-    return OpenCause(**facts)
+    return PendingCause(**facts)
 
 
 def _beginning(end: RowMapping, told: list[_Told]) -> _Told | None:
@@ -260,7 +260,9 @@ async def drop_overtaken(conn: AsyncConnection, notices: Collection[int]) -> int
     return changed
 
 
-async def claim(conn: AsyncConnection, due: datetime, until: datetime, last: Collection[str] = ()) -> Outgoing | None:
+async def claim(
+    conn: AsyncConnection, due: datetime, until: datetime, last: Collection[str] = ()
+) -> ClaimedNotice | None:
     """The notice that is next, for the caller alone until the given moment.
 
     The operator's go first, and then what is due longest; but readers at the domains in `last` wait for all others.
@@ -282,10 +284,10 @@ async def claim(conn: AsyncConnection, due: datetime, until: datetime, last: Col
         update(NOTICE)
         .where(NOTICE.c.id == first.with_for_update(skip_locked=True).scalar_subquery(), *is_due)
         .values(attempts=NOTICE.c.attempts + 1, next_attempt_at=until)
-        .returning(*[NOTICE.c[name] for name in Outgoing.__slots__])
+        .returning(*[NOTICE.c[name] for name in ClaimedNotice.__slots__])
     )
     row = (await conn.execute(statement)).one_or_none()
-    return Outgoing(*row) if row else None
+    return ClaimedNotice(*row) if row else None
 
 
 async def mark_sent(conn: AsyncConnection, notice_id: int, at: datetime) -> None:

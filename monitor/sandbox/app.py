@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.sandbox.control.api import control
-from monitor.sandbox.greenhouse.request import Request
+from monitor.sandbox.greenhouse.request import SandboxRequest
 from monitor.sandbox.responder import deliver
 from monitor.sandbox.sandbox import Sandbox
 
@@ -27,12 +27,12 @@ def application(sandbox: Sandbox) -> ASGIApp:
     return serve
 
 
-def _request(scope: Scope, body: bytes) -> Request:
+def _request(scope: Scope, body: bytes) -> SandboxRequest:
     target: bytes = scope["raw_path"]
     if scope["query_string"]:
         target += b"?" + scope["query_string"]
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    return Request(scope["method"], target.decode("latin-1"), headers, body)
+    return SandboxRequest(scope["method"], target.decode("latin-1"), headers, body)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from monitor.sandbox.greenhouse.rate_limit import TOKEN_SECONDS, Window
+from monitor.sandbox.greenhouse.rate_limit import TOKEN_SECONDS, RateLimitWindow
 from monitor.sandbox.greenhouse.scopes import ticked
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _DEAD_KEPT = 50
 
 
 @dataclass(eq=False, slots=True)
-class Token:
+class IssuedToken:
     """An access token: for whom it acts, and the scopes that its client had when it was issued."""
 
     client: "Client"
@@ -56,21 +56,21 @@ class Tokens:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._tokens: dict[str, Token] = {}
+        self._tokens: dict[str, IssuedToken] = {}
         self._count = 0
 
-    def find(self, text: str) -> Token | None:
+    def find(self, text: str) -> IssuedToken | None:
         return self._tokens.get(text)
 
-    def add(self, client: "Client", sub: str, now: float | None) -> Token:
+    def add(self, client: "Client", sub: str, now: float | None) -> IssuedToken:
         issued_at = int(self._clock() if now is None else now)
         expires_at = issued_at + client.ttl
         self._count += 1
         text = _text(client, sub, issued_at, expires_at, self._count)
-        token = self._tokens[text] = Token(client, text, sub, client.scopes, expires_at)
+        token = self._tokens[text] = IssuedToken(client, text, sub, client.scopes, expires_at)
         return token
 
-    def forget(self, token: Token) -> None:
+    def forget(self, token: IssuedToken) -> None:
         self._tokens.pop(token.text, None)
 
 
@@ -95,9 +95,9 @@ class Client:
     ttl: int = 3600
     mint_revokes: bool = False
     dead: bool = False
-    token_window: Window = field(default_factory=lambda: Window(TOKEN_SECONDS))
+    token_window: RateLimitWindow = field(default_factory=lambda: RateLimitWindow(TOKEN_SECONDS))
     _old_secrets: set[str] = field(default_factory=set)
-    _issued: list[Token] = field(default_factory=list)
+    _issued: list[IssuedToken] = field(default_factory=list)
 
     def grant_scope(self, *names: str) -> None:
         """Tick scopes, e.g. `harvest:jobs:list`."""
@@ -134,7 +134,7 @@ class Client:
         """The text of a new access token, as whoever holds the client's tokens would have it."""
         return self.new_token(now, sub).text
 
-    def new_token(self, now: float | None = None, sub: str | None = None) -> Token:
+    def new_token(self, now: float | None = None, sub: str | None = None) -> IssuedToken:
         if self.mint_revokes:
             self.revoke_tokens()
         token = self.tokens.add(self, sub or self._acting_user(), now)

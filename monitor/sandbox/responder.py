@@ -13,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.responses import Reply
-from monitor.sandbox.sandbox import Outcome
+from monitor.sandbox.sandbox import SandboxAnswer
 
 _CHUNK = 64 * 1024
 
 
-async def deliver(outcome: Outcome, scope: Scope, receive: Receive, send: Send) -> None:
+async def deliver(outcome: SandboxAnswer, scope: Scope, receive: Receive, send: Send) -> None:
     """Send what Greenhouse would, as its fault lets it; returns at once when the client goes away."""
     reply, fault = outcome
     if fault is None:

@@ -11,21 +11,33 @@ from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError
 from monitor.sandbox.clients import Client, Grant, Tokens
-from monitor.sandbox.faults.http import Fault, FaultBoard, FaultKind
+from monitor.sandbox.faults.http import Fault, FaultKind, HttpFaults
 from monitor.sandbox.greenhouse import auth_server, v3
 from monitor.sandbox.greenhouse.accounts import Account, Key, check_sendable
 from monitor.sandbox.greenhouse.admission import Caller, Decision, admit, edge_refusal, limit_refusal
 from monitor.sandbox.greenhouse.auth_server import INTROSPECT_PATH, TOKEN_PATH, Applicant
 from monitor.sandbox.greenhouse.endpoints import granted
-from monitor.sandbox.greenhouse.rate_limit import TOKEN_SECONDS, V3_SECONDS, WINDOW_SECONDS, Window, served_headers
-from monitor.sandbox.greenhouse.request import Authorization, Request, presented_client, presented_key, presented_token
-from monitor.sandbox.greenhouse.request_log import Change, Entry, Ledger, Reason
+from monitor.sandbox.greenhouse.rate_limit import (
+    TOKEN_SECONDS,
+    V3_SECONDS,
+    WINDOW_SECONDS,
+    RateLimitWindow,
+    served_headers,
+)
+from monitor.sandbox.greenhouse.request import (
+    Authorization,
+    SandboxRequest,
+    presented_client,
+    presented_key,
+    presented_token,
+)
+from monitor.sandbox.greenhouse.request_log import AnswerReason, Change, LoggedRequest, RequestLog
 from monitor.sandbox.greenhouse.responses import Reply
 from monitor.sandbox.greenhouse.scopes import ticked
-from monitor.sandbox.greenhouse.settings import Settings, in_words
+from monitor.sandbox.greenhouse.settings import SandboxSettings, in_words
 from monitor.sandbox.greenhouse.v1 import handle
 from monitor.sandbox.greenhouse.v3 import Bearer
-from monitor.sandbox.mail.mailbox import PostOffice
+from monitor.sandbox.mail.mailbox import Mailbox
 
 _STRANGERS_KEPT = 1000
 KEY_LABEL = "Harvest API Key"
@@ -35,7 +47,7 @@ CLIENT_LABEL = "Gem"
 AnyCaller = Caller | Applicant | Bearer
 
 
-class Outcome(NamedTuple):
+class SandboxAnswer(NamedTuple):
     """What goes out, and what a fault does to it on the way."""
 
     reply: Reply
@@ -51,17 +63,17 @@ class Sandbox:
 
     def __init__(self, *, clock: Callable[[], float] = time.time, marker: str = "", ledger_size: int = 20_000) -> None:
         self.accounts: dict[str, Account] = {}
-        self.strangers = Settings()
+        self.strangers = SandboxSettings()
         numbers = count(1)
-        self.faults = FaultBoard(clock, numbers)
-        self.post_office = PostOffice(clock, numbers)
-        self.ledger = Ledger(ledger_size)
+        self.faults = HttpFaults(clock, numbers)
+        self.post_office = Mailbox(clock, numbers)
+        self.ledger = RequestLog(ledger_size)
         self._clock = clock
         self._marker = marker
         self._keys: dict[str, Key] = {}
         self._clients: dict[str, Client] = {}
         self._tokens = Tokens(clock)
-        self._stranger_windows: OrderedDict[tuple[int, str], Window] = OrderedDict()
+        self._stranger_windows: OrderedDict[tuple[int, str], RateLimitWindow] = OrderedDict()
 
     def add_account(self, name: str, **settings: Any) -> Account:
         """A new customer, without keys, under the settings that all share and these. Raises ConfigurationError."""
@@ -177,13 +189,13 @@ class Sandbox:
         self.faults.clear()
         self.post_office.reset()
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: SandboxRequest) -> SandboxAnswer:
         """The answer to one request, written into the ledger with whatever it would have changed."""
         now = self._clock()
         caller = self._caller(request)
         fault = self.faults.take(caller.account, request.method, request.path)
         if fault is not None and fault.stands_in:
-            decision = Decision(fault.reply(now), Reason.FAULT)
+            decision = Decision(fault.reply(now), AnswerReason.FAULT)
         else:
             decision = self._decide(request, caller, now)
         reply = decision.reply
@@ -191,22 +203,22 @@ class Sandbox:
             reply = reply.adding((b"Set-Cookie", fault.cookie.encode("ascii")))
         number = self.ledger.next_number
         self._record(request, caller, decision, fault, now)
-        return Outcome(reply.adding((b"X-Request-Id", b"sandbox-%d" % number)), fault)
+        return SandboxAnswer(reply.adding((b"X-Request-Id", b"sandbox-%d" % number)), fault)
 
-    def _caller(self, request: Request) -> AnyCaller:
+    def _caller(self, request: SandboxRequest) -> AnyCaller:
         path = request.path
         if v3.is_v3(path):
             return self._bearer(request)
         return self._applicant(request) if path in (TOKEN_PATH, INTROSPECT_PATH) else self._key_holder(request)
 
-    def _key_holder(self, request: Request) -> Caller:
+    def _key_holder(self, request: SandboxRequest) -> Caller:
         authorization, text = presented_key(request)
         key = self._keys.get(text) if authorization is Authorization.BASIC else None
         if key is None:
             return Caller(authorization, None, self.strangers, self._stranger_window(text))
         return Caller(authorization, key, key.account.settings, key.account.window)
 
-    def _bearer(self, request: Request) -> Bearer:
+    def _bearer(self, request: SandboxRequest) -> Bearer:
         authorization, text = presented_token(request)
         token = self._tokens.find(text)
         if token is None:
@@ -214,7 +226,7 @@ class Sandbox:
         client = token.client
         return Bearer(authorization, token, client.account.settings, client.account.v3_windows[client.grant])
 
-    def _applicant(self, request: Request) -> Applicant:
+    def _applicant(self, request: SandboxRequest) -> Applicant:
         authorization, name, secret = presented_client(request)
         client = self._clients.get(name)
         if client is None:
@@ -223,17 +235,17 @@ class Sandbox:
         opens = client.opens_with(secret)
         return Applicant(authorization, name, client, opens, client.account.settings, client.token_window)
 
-    def _stranger_window(self, text: str, seconds: int = WINDOW_SECONDS) -> Window:
+    def _stranger_window(self, text: str, seconds: int = WINDOW_SECONDS) -> RateLimitWindow:
         """Refused calls count against a limit too (headers recorded on a 401); one for each unknown key, by guess."""
         whose = (seconds, text)
         window = self._stranger_windows.get(whose)
         if window is None:
-            window = self._stranger_windows[whose] = Window(seconds)
+            window = self._stranger_windows[whose] = RateLimitWindow(seconds)
             if len(self._stranger_windows) > _STRANGERS_KEPT:
                 self._stranger_windows.popitem(last=False)
         return window
 
-    def _decide(self, request: Request, caller: AnyCaller, now: float) -> Decision:
+    def _decide(self, request: SandboxRequest, caller: AnyCaller, now: float) -> Decision:
         match caller:
             case Bearer():
                 return v3.decide(request, caller, now)
@@ -244,7 +256,7 @@ class Sandbox:
 
     def _record(
         self,
-        request: Request,
+        request: SandboxRequest,
         caller: AnyCaller,
         decision: Decision,
         fault: Fault | None,
@@ -255,7 +267,7 @@ class Sandbox:
         change = None
         if decision.change is not None and account is not None:
             change = Change(number, now, account, request.method, request.target, decision.change)
-        entry = Entry(
+        entry = LoggedRequest(
             number=number,
             at=now,
             account=account,
@@ -289,7 +301,7 @@ class Sandbox:
         self._clients[client.client_id] = client
 
 
-def _decide(request: Request, caller: Caller, now: float) -> Decision:
+def _decide(request: SandboxRequest, caller: Caller, now: float) -> Decision:
     refusal = edge_refusal(request, caller.settings)
     if refusal is not None:
         return refusal
@@ -302,7 +314,7 @@ def _decide(request: Request, caller: Caller, now: float) -> Decision:
     return decision._replace(reply=decision.reply.adding(*served_headers(take, caller.settings)))
 
 
-def _changed(settings: Settings, changes: dict[str, Any], whose: str) -> Settings:
+def _changed(settings: SandboxSettings, changes: dict[str, Any], whose: str) -> SandboxSettings:
     try:
         return settings.changed(**changes)
     except ValidationError as problem:

@@ -15,12 +15,12 @@ import aiosqlite
 Rows = Sequence[tuple[Any, ...]]
 
 
-def connection(path: str | os.PathLike[str], **options: Any) -> "Connection":
+def connection(path: str | os.PathLike[str], **options: Any) -> "DriverConnection":
     """To be awaited; the options are those of `sqlite3.connect`."""
-    return Connection(partial(sqlite3.connect, path, **options), iter_chunk_size=64)
+    return DriverConnection(partial(sqlite3.connect, path, **options), iter_chunk_size=64)
 
 
-class Connection(aiosqlite.Connection):
+class DriverConnection(aiosqlite.Connection):
     def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
         self._thread.daemon = True  # a statement that hangs does not keep the process from ending
@@ -40,7 +40,7 @@ class Connection(aiosqlite.Connection):
 class Statement:
     """What SQLAlchemy asks of a cursor. Its rows are fetched together with the execution; it needs no closing."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: DriverConnection) -> None:
         self._connection = connection
         self._rows: Rows = ()
         self.description: Any = None

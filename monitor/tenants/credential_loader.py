@@ -17,7 +17,7 @@ Kind = TypeVar("Kind", Secret, Token)
 
 
 @dataclass(frozen=True, slots=True)
-class Keyring:
+class CredentialLoader:
     """`command_seconds` is how long a command may take to give a secret."""
 
     installation_key: bytes

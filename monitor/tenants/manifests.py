@@ -6,7 +6,7 @@ from checks.errors import ManifestError
 from checks.manifest import Manifest, load
 
 
-class Shelf:
+class ManifestRegistry:
     """Manifests by name or path, None for that of the settings; one that can not be read fails whoever names it."""
 
     def __init__(self, default: Manifest, read: Callable[[str], Manifest] = load) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
-from monitor.drift import ExcessStanding, PermissionStanding
+from monitor.drift import KnownExcess, KnownPermission
 from monitor.incidents import standing_queries
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
 
@@ -81,8 +81,8 @@ class CredentialDetail:
     """What is known of one credential's permissions, by id, and of excess, by endpoint."""
 
     line: CredentialLine
-    permissions: dict[str, PermissionStanding]
-    excess: dict[str, ExcessStanding]
+    permissions: dict[str, KnownPermission]
+    excess: dict[str, KnownExcess]
 
 
 _CREDENTIAL_COLUMNS = [CREDENTIAL.c[field.name].label(f"credential_{field.name}") for field in fields(CredentialLine)]

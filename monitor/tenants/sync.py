@@ -11,14 +11,14 @@ from checks.catalogue.endpoints import WriteProbes
 from checks.errors import ManifestError
 from checks.manifest import load
 from monitor.config.settings import Settings
-from monitor.drift import Policy
+from monitor.drift import DriftPolicy
 from monitor.errors import ConfigurationError
 from monitor.metrics import Metrics
 from monitor.store.database import Database
 from monitor.tenants import file
 from monitor.tenants import sync_queries as stored
-from monitor.tenants.manifests import Shelf
-from monitor.tenants.targets import Roster, draw_up
+from monitor.tenants.manifests import ManifestRegistry
+from monitor.tenants.targets import CheckTargets, draw_up
 
 log = structlog.get_logger()
 
@@ -31,16 +31,16 @@ class RemovalRefused(ConfigurationError):
         self.tenant_ids = tenant_ids
 
 
-class Watchlist:
+class TenantSync:
     """`fresh_shelf` reads the manifests anew, so that a changed manifest is seen together with a changed file."""
 
     def __init__(
         self,
         path: Path,
         db: Database,
-        fresh_shelf: Callable[[], Shelf],
+        fresh_shelf: Callable[[], ManifestRegistry],
         setting: WriteProbes,
-        policy: Policy,
+        policy: DriftPolicy,
         metrics: Metrics,
     ) -> None:
         self._path = path
@@ -88,7 +88,7 @@ class Watchlist:
         async with self._db.reading() as conn:
             return not file.removed_too_many(await stored.active_ids(conn), self._refused_ids)
 
-    def _draw_up(self, shelf: Shelf) -> Roster:
+    def _draw_up(self, shelf: ManifestRegistry) -> CheckTargets:
         return draw_up(file.read(self._path), shelf, self._setting)
 
     def _signature(self) -> tuple[int, ...] | None:
@@ -99,7 +99,7 @@ class Watchlist:
             return None
         return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
-    def _report(self, roster: Roster, synced: stored.Synced) -> None:
+    def _report(self, roster: CheckTargets, synced: stored.Synced) -> None:
         for problem in roster.file.problems:
             log.error("unusable_tenant", tenant=problem.tenant_id, problem=problem.message)
         log.info(
@@ -119,13 +119,13 @@ def _refusal(path: Path, gone: int, total: int) -> str:
     )
 
 
-def watchlist(settings: Settings, db: Database, metrics: Metrics) -> Watchlist:
+def tenant_sync(settings: Settings, db: Database, metrics: Metrics) -> TenantSync:
     """The watchlist as the settings have it."""
-    return Watchlist(
+    return TenantSync(
         settings.tenants,
         db,
-        lambda: Shelf(load(settings.manifest)),
+        lambda: ManifestRegistry(load(settings.manifest)),
         settings.write_probes,
-        Policy(settings.confirm_after, settings.interval),
+        DriftPolicy(settings.confirm_after, settings.interval),
         metrics,
     )

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.credential import CredentialState
 from checks.report import CheckReport
 from monitor.checking.recording_queries import follow, settle_incident
-from monitor.drift import Policy, compare
+from monitor.drift import DriftPolicy, compare
 from monitor.incidents import standing_queries
 from monitor.store.statements import TENANTS_LOCK, one_at_a_time
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT, Credential
@@ -63,7 +63,7 @@ async def sync(
     tenants: Sequence[TenantConfig],
     problems: Sequence[TenantProblem],
     now: datetime,
-    policy: Policy,
+    policy: DriftPolicy,
 ) -> Synced:
     """Write what changed. A credential that is new, or is to be checked otherwise than before, is due at once.
 
@@ -170,7 +170,7 @@ class _Plan:
                     self.unusable.append((was.id, wanted))
 
 
-async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime, policy: Policy) -> None:
+async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime, policy: DriftPolicy) -> None:
     ids = [one.tenant_id for one in batch]
     held = select(TENANT).where(TENANT.c.id.in_(ids)).order_by(TENANT.c.id).with_for_update()
     before = {row.id: row for row in await conn.execute(held)}
@@ -221,7 +221,7 @@ async def _let_go(conn: AsyncConnection, which: ColumnElement[bool], removed_at:
 
 
 async def _misconfigure(
-    conn: AsyncConnection, credential_id: int, wanted: _Wanted, now: datetime, policy: Policy
+    conn: AsyncConnection, credential_id: int, wanted: _Wanted, now: datetime, policy: DriftPolicy
 ) -> None:
     before = await standing_queries.load(conn, credential_id)
     report = CheckReport("", "", "", CredentialState.MISCONFIGURED, wanted.problem or "", findings=())

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from checks.catalogue.endpoints import WriteProbes
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.errors import ManifestError
 from checks.manifest import Manifest
 from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem, TenantsFile, check_against, declined_ids
-from monitor.tenants.manifests import Shelf
+from monitor.tenants.manifests import ManifestRegistry
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class CheckTarget:
     """One credential with all that a check of it needs, but for the key itself."""
 
     tenant: TenantConfig
@@ -21,8 +21,8 @@ class Watched:
     permitted: WriteProbes
 
     @property
-    def question(self) -> Question:
-        return Question(
+    def question(self) -> CheckRequest:
+        return CheckRequest(
             manifest=self.manifest,
             features=frozenset(self.tenant.features),
             declined=declined_ids(self.tenant, self.manifest),
@@ -30,17 +30,17 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Roster:
+class CheckTargets:
     """`file` holds the tenants that can be watched, and a problem for each row that can not."""
 
     file: TenantsFile
-    watched: Mapping[tuple[str, str], Watched]
+    watched: Mapping[tuple[str, str], CheckTarget]
 
-    def of(self, tenant_id: str, label: str) -> Watched | None:
+    def of(self, tenant_id: str, label: str) -> CheckTarget | None:
         return self.watched.get((tenant_id, label))
 
 
-def draw_up(file: TenantsFile, shelf: Shelf, setting: WriteProbes) -> Roster:
+def draw_up(file: TenantsFile, shelf: ManifestRegistry, setting: WriteProbes) -> CheckTargets:
     """A tenant whose manifest can not be read, or does not know its features, becomes a problem of its own."""
     sound, problems = [], list(file.problems)
     for tenant in file.tenants:
@@ -48,10 +48,10 @@ def draw_up(file: TenantsFile, shelf: Shelf, setting: WriteProbes) -> Roster:
         problems += found
         if not found:
             sound.append(tenant)
-    return Roster(TenantsFile(tuple(sound), tuple(problems)), _watched(sound, shelf, setting))
+    return CheckTargets(TenantsFile(tuple(sound), tuple(problems)), _watched(sound, shelf, setting))
 
 
-def _problems(tenant: TenantConfig, shelf: Shelf) -> list[TenantProblem]:
+def _problems(tenant: TenantConfig, shelf: ManifestRegistry) -> list[TenantProblem]:
     try:
         manifests = [shelf.manifest(credential.manifest) for credential in tenant.credentials]
     except ManifestError as problem:
@@ -59,9 +59,11 @@ def _problems(tenant: TenantConfig, shelf: Shelf) -> list[TenantProblem]:
     return list(check_against(tenant, manifests))
 
 
-def _watched(tenants: Iterable[TenantConfig], shelf: Shelf, setting: WriteProbes) -> dict[tuple[str, str], Watched]:
+def _watched(
+    tenants: Iterable[TenantConfig], shelf: ManifestRegistry, setting: WriteProbes
+) -> dict[tuple[str, str], CheckTarget]:
     return {
-        (tenant.id, credential.label): Watched(
+        (tenant.id, credential.label): CheckTarget(
             tenant, credential, shelf.manifest(credential.manifest), lower_of(setting, tenant.write_probes)
         )
         for tenant in tenants

@@ -11,7 +11,7 @@ from checks.manifest import Manifest, Permission
 from monitor.tenants.file import ids_of
 
 
-class Stage(StrEnum):
+class MigrationStage(StrEnum):
     """How far a tenant with a v1 key has come: no v3 credential, one that does not work yet, one that does."""
 
     NOT_BEGUN = "not_begun"
@@ -33,7 +33,7 @@ class V1Key:
     manifest: str | None
     state: CredentialState
     since: datetime | None
-    stage: Stage
+    stage: MigrationStage
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.credential import CredentialKind, CredentialState
 from monitor.store.statements import RETIRED_LOCK, one_at_a_time
 from monitor.store.tables import CREDENTIAL, NOTICE, TENANT
-from monitor.tenants.v3_migration import Stage, V1Key
+from monitor.tenants.v3_migration import MigrationStage, V1Key
 
 _SUCCESSOR = CREDENTIAL.alias("successor")
 _HAS_SUCCESSOR = exists().where(
@@ -94,5 +94,5 @@ def _key(row: Row[*tuple[Any, ...]]) -> V1Key:
         manifest=row.manifest,
         state=CredentialState(row.state),
         since=row.state_since,
-        stage=Stage.DONE if row.done else Stage.BEGUN if row.begun else Stage.NOT_BEGUN,
+        stage=MigrationStage.DONE if row.done else MigrationStage.BEGUN if row.begun else MigrationStage.NOT_BEGUN,
     )

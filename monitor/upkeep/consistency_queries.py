@@ -29,7 +29,7 @@ from monitor.store.tables import (
     TENANT,
     UTCDateTime,
 )
-from monitor.upkeep.finding import Finding, Part
+from monitor.upkeep.finding import DatabaseFinding, Part
 
 _REPORT = "a service of this release does not write this: see who else writes into the database, and please report it"
 _ANEW = (
@@ -60,7 +60,7 @@ async def last_look(conn: AsyncConnection, now: datetime) -> datetime | None:
     return found
 
 
-async def of_records(conn: AsyncConnection, now: datetime, told_within: timedelta) -> list[Finding]:
+async def of_records(conn: AsyncConnection, now: datetime, told_within: timedelta) -> list[DatabaseFinding]:
     """In one reading transaction, so that nothing is seen half done.
 
     `told_within` is how long a cause may wait for its notice while the service runs.
@@ -77,7 +77,7 @@ async def of_records(conn: AsyncConnection, now: datetime, told_within: timedelt
     ]
 
 
-async def _values(conn: AsyncConnection) -> list[Finding]:
+async def _values(conn: AsyncConnection) -> list[DatabaseFinding]:
     findings = []
     for (table, name), words in _WORDS.items():
         column = table.c[name]
@@ -88,7 +88,7 @@ async def _values(conn: AsyncConnection) -> list[Finding]:
     return findings
 
 
-async def _incidents(conn: AsyncConnection) -> list[Finding]:
+async def _incidents(conn: AsyncConnection) -> list[DatabaseFinding]:
     """Every tenant in trouble has an open incident, and no other tenant has one."""
     found = await troubles(conn)
     is_open = INCIDENT.c.resolved_at.is_(None)
@@ -117,7 +117,7 @@ async def _back_and_not_looked_at(conn: AsyncConnection) -> set[str]:
     return set((await conn.execute(back.where(troubled, c.last_checked_at <= last.c.at))).scalars())
 
 
-async def _counts(conn: AsyncConnection) -> list[Finding]:
+async def _counts(conn: AsyncConnection) -> list[DatabaseFinding]:
     return [
         _found(
             wrong.tenant_id,
@@ -128,7 +128,7 @@ async def _counts(conn: AsyncConnection) -> list[Finding]:
     ]
 
 
-async def _plans(conn: AsyncConnection) -> list[Finding]:
+async def _plans(conn: AsyncConnection) -> list[DatabaseFinding]:
     """Who is watched has a next look, unless the tenants file gives nothing to look with; who is not has none."""
     c, t = CREDENTIAL.c, TENANT.c
     gone = or_(c.removed_at.is_not(None), t.removed_at.is_not(None))
@@ -145,7 +145,7 @@ async def _plans(conn: AsyncConnection) -> list[Finding]:
     ]
 
 
-async def _mixed_up(conn: AsyncConnection) -> list[Finding]:
+async def _mixed_up(conn: AsyncConnection) -> list[DatabaseFinding]:
     """What belongs together is of one tenant: nobody may ever read of another customer."""
     of_csm = and_(NOTICE.c.audience == Audience.CSM, func.coalesce(NOTICE.c.tenant_id, "") != CAUSE.c.tenant_id)
     pairs = [
@@ -164,7 +164,7 @@ async def _mixed_up(conn: AsyncConnection) -> list[Finding]:
     return findings
 
 
-async def _untold(conn: AsyncConnection, now: datetime, told_within: timedelta) -> list[Finding]:
+async def _untold(conn: AsyncConnection, now: datetime, told_within: timedelta) -> list[DatabaseFinding]:
     """No cause waits for longer than it should while credentials are looked at, so that the service is there."""
     alive = await last_look(conn, now)
     if alive is None:
@@ -183,7 +183,7 @@ async def _untold(conn: AsyncConnection, now: datetime, told_within: timedelta) 
     ]
 
 
-async def _notices(conn: AsyncConnection) -> list[Finding]:
+async def _notices(conn: AsyncConnection) -> list[DatabaseFinding]:
     """What waits to be sent has a moment for it and a text, and a CSM's is about one tenant, but for retired keys."""
     c = NOTICE.c
     never = c.next_attempt_at.is_(None) & (c.status == Status.PENDING)
@@ -196,13 +196,13 @@ async def _notices(conn: AsyncConnection) -> list[Finding]:
     ]
 
 
-async def _wrong_notices(conn: AsyncConnection, which: ColumnElement[bool], wrong: str) -> Iterable[Finding]:
+async def _wrong_notices(conn: AsyncConnection, which: ColumnElement[bool], wrong: str) -> Iterable[DatabaseFinding]:
     next_step = "tell its reader yourself: `harvest-monitor history` has what it was about"
     listed = select(NOTICE.c.tenant_id, NOTICE.c.id).where(which).order_by(NOTICE.c.id)
     return [_found(tenant, f"notice {number} {wrong}", next_step) for tenant, number in await conn.execute(listed)]
 
 
-async def _ahead(conn: AsyncConnection, now: datetime) -> list[Finding]:
+async def _ahead(conn: AsyncConnection, now: datetime) -> list[DatabaseFinding]:
     """No fact is dated ahead of now."""
     tables, until = [], now
     for table in METADATA.sorted_tables:
@@ -229,5 +229,5 @@ def _look_again(tenant: str) -> str:
     return f"the next check puts it right (`harvest-monitor check {tenant} --record`); {_REPORT}"
 
 
-def _found(tenant: str | None, message: str, next_step: str) -> Finding:
-    return Finding(Part.RECORDS, tenant, message, next_step)
+def _found(tenant: str | None, message: str, next_step: str) -> DatabaseFinding:
+    return DatabaseFinding(Part.RECORDS, tenant, message, next_step)

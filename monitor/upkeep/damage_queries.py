@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store.migrations import differences
 from monitor.store.tables import METADATA
-from monitor.upkeep.finding import Finding, Part
+from monitor.upkeep.finding import DatabaseFinding, Part
 
 _RESTORE = (
     "stop the service, put the file aside, and restore the newest sound backup (`harvest-monitor db restore`); what "
@@ -16,7 +16,7 @@ _RESTORE = (
 )
 
 
-async def of_file(conn: AsyncConnection, *, quick: bool) -> list[Finding]:
+async def of_file(conn: AsyncConnection, *, quick: bool) -> list[DatabaseFinding]:
     """SQLite's own look at every page; `quick` leaves out whether each index has what its table has."""
     pragma = text("PRAGMA quick_check" if quick else "PRAGMA integrity_check")
     try:
@@ -27,17 +27,17 @@ async def of_file(conn: AsyncConnection, *, quick: bool) -> list[Finding]:
         said = [str(problem.orig)]  # so damaged that SQLite gave up
     if said == ["ok"]:
         return []
-    return [Finding(Part.FILE, None, " ".join(line.split()), _RESTORE) for line in said]
+    return [DatabaseFinding(Part.FILE, None, " ".join(line.split()), _RESTORE) for line in said]
 
 
-async def of_tables(conn: AsyncConnection) -> list[Finding]:
+async def of_tables(conn: AsyncConnection) -> list[DatabaseFinding]:
     """What is missing of this release's tables, or is otherwise; what others have added to them is no concern."""
     next_step = "undo what was changed in the tables, or restore a backup from before (`harvest-monitor db restore`)"
     found = await conn.run_sync(differences)
-    return [Finding(Part.TABLES, None, one.text, next_step) for one in found if not one.surplus]
+    return [DatabaseFinding(Part.TABLES, None, one.text, next_step) for one in found if not one.surplus]
 
 
-async def of_references(conn: AsyncConnection) -> list[Finding]:
+async def of_references(conn: AsyncConnection) -> list[DatabaseFinding]:
     """Rows that refer to a row that is not there: column by column, how many."""
     findings = []
     for column, target in _references():
@@ -49,7 +49,7 @@ async def of_references(conn: AsyncConnection) -> list[Finding]:
             message = (
                 f"{count} rows of {column.table.name} name a {target.table.name} that is not there, such as {first}"
             )
-            findings.append(Finding(Part.REFERENCES, None, message, _RESTORE))
+            findings.append(DatabaseFinding(Part.REFERENCES, None, message, _RESTORE))
     return findings
 
 

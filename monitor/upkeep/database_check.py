@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.config.retention import Keep, Rule
+from monitor.config.retention import Keep, KeepRule
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.store import migrations, sizes
@@ -16,7 +16,7 @@ from monitor.store.sizes import DatabaseSize
 from monitor.store.sqlite_file import LOG_LIMIT
 from monitor.tenants.fingerprint_key import known_key
 from monitor.upkeep import consistency_queries, damage_queries, growth_queries, pruning_queries
-from monitor.upkeep.finding import Finding, Part
+from monitor.upkeep.finding import DatabaseFinding, Part
 from monitor.upkeep.growth import Growth, total_after
 
 _COMPOSING = timedelta(hours=1)  # above the settle time; the composer runs every minute
@@ -29,7 +29,7 @@ _SOON_DAYS = 30
 class Age:
     """What a rule is about: the oldest and newest there is, the moment it is kept from, and how many rows are older."""
 
-    rule: Rule
+    rule: KeepRule
     oldest: datetime | None
     newest: datetime | None
     before: datetime
@@ -37,14 +37,14 @@ class Age:
 
 
 @dataclass(slots=True)
-class Examination:
+class DatabaseReport:
     """`left_out` says why a part was not looked at; what could not be told is None or empty."""
 
     database: str
     newest: str
     revision: str | None = None
     last_look: datetime | None = None
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[DatabaseFinding] = field(default_factory=list)
     left_out: dict[Part, str] = field(default_factory=dict)
     ages: list[Age] = field(default_factory=list)
     tables: list[Growth] = field(default_factory=list)
@@ -55,11 +55,11 @@ class Examination:
     def sound(self) -> bool:
         return not self.findings
 
-    def of(self, part: Part) -> list[Finding]:
+    def of(self, part: Part) -> list[DatabaseFinding]:
         return [finding for finding in self.findings if finding.part is part]
 
 
-class Examiner:
+class DatabaseCheck:
     """`began` hears of each part. StoreError where the database can not be looked at; each part is one transaction."""
 
     def __init__(
@@ -71,9 +71,9 @@ class Examiner:
         self._now = now
         self._quick = quick
         self._began = began
-        self._seen = Examination(db.name, migrations.newest())
+        self._seen = DatabaseReport(db.name, migrations.newest())
 
-    async def run(self) -> Examination:
+    async def run(self) -> DatabaseReport:
         async with self._db.reading() as conn:
             standing = await conn.run_sync(migrations.standing)
             self._seen.revision = await conn.run_sync(migrations.revision)
@@ -117,7 +117,7 @@ class Examiner:
             self._db.refuse_unless_current(await conn.run_sync(migrations.standing))
         except StoreError as problem:
             message, _, next_step = str(problem).partition(": ")
-            self._seen.findings.append(Finding(Part.TABLES, None, message, next_step))
+            self._seen.findings.append(DatabaseFinding(Part.TABLES, None, message, next_step))
         else:
             self._seen.findings += await damage_queries.of_tables(conn)
 
@@ -133,20 +133,20 @@ class Examiner:
             await known_key(self._db, self._settings)
         except ConfigurationError as problem:
             where, what, next_step = (*str(problem).split(": ", 2), "", "")[:3]
-            self._seen.findings.append(Finding(Part.KEY, None, f"{where}: {what}", next_step))
+            self._seen.findings.append(DatabaseFinding(Part.KEY, None, f"{where}: {what}", next_step))
 
     async def _upkeep(self, conn: AsyncConnection) -> None:
         """Whether what is old goes. Nothing does while no service runs: what counts is the last sign of one."""
         alive = self._seen.last_look or self._now
         before, overdue = self._keep.before(self._now), self._keep.before(alive - _PRUNING)
-        for rule in Rule:
+        for rule in KeepRule:
             stale = await pruning_queries.stale(conn, rule, before[rule])
             self._seen.ages.append(Age(rule, *await pruning_queries.span(conn, rule), before[rule], stale))
             left = await pruning_queries.stale(conn, rule, overdue[rule])
             if left:
                 message = f"{left} rows of {rule} are older than {overdue[rule]:%Y-%m-%d %H:%M}Z, and still there"
                 next_step = "`harvest-monitor db prune` lets them go now; see what the log of `serve` says of pruning"
-                self._seen.findings.append(Finding(Part.UPKEEP, None, message, next_step))
+                self._seen.findings.append(DatabaseFinding(Part.UPKEEP, None, message, next_step))
 
     async def _space(self, conn: AsyncConnection) -> None:
         self._seen.size = await sizes.of_database(conn)
@@ -154,15 +154,15 @@ class Examiner:
         self._seen.tables = await growth_queries.growth(conn, self._keep, self._seen.last_look or self._now)
         self._seen.findings += self._tight(self._seen.size, self._seen.room)
 
-    def _tight(self, size: DatabaseSize, room: int | None) -> list[Finding]:
+    def _tight(self, size: DatabaseSize, room: int | None) -> list[DatabaseFinding]:
         found = []
         if size.wal > _LONG_LOG:
             message = f"the log beside the file has {size.wal:,} bytes: something has been reading for long"
             next_step = "end what has the file open beside the service (`fuser FILE`); the service then shortens it"
-            found.append(Finding(Part.SPACE, None, message, next_step))
+            found.append(DatabaseFinding(Part.SPACE, None, message, next_step))
         soon = total_after(self._seen.tables, _SOON_DAYS)
         wanted = 2 * LOG_LIMIT + max(0, (soon or 0) - size.used - size.free)
         if room is not None and room < wanted:
             message = f"{room:,} bytes are left on the disk; the next {_SOON_DAYS} days need up to {wanted:,.0f}"
-            found.append(Finding(Part.SPACE, None, message, "make room on the disk, or make it larger"))
+            found.append(DatabaseFinding(Part.SPACE, None, message, "make room on the disk, or make it larger"))
         return found

@@ -18,13 +18,13 @@ from monitor.store import migrations
 from monitor.store.database import Database, database_as_it_is
 from monitor.store.migrations import Standing
 from monitor.tenants import file
-from monitor.tenants.credential_loader import Keyring, references
+from monitor.tenants.credential_loader import CredentialLoader, references
 from monitor.tenants.fingerprint_key import known_key
-from monitor.tenants.manifests import Shelf
+from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.scope_acceptance_queries import is_accepted
-from monitor.tenants.targets import Roster, Watched, draw_up
+from monitor.tenants.targets import CheckTarget, CheckTargets, draw_up
 from monitor.upkeep import doctor_findings
-from monitor.upkeep.doctor_findings import Area, Finding, told
+from monitor.upkeep.doctor_findings import Area, DoctorFinding, told
 
 _URL = "HARVEST_MONITOR_DATABASE_URL"
 
@@ -33,7 +33,7 @@ _URL = "HARVEST_MONITOR_DATABASE_URL"
 class Diagnosis:
     """`not_run` counts commands that were left alone, `credentials` what there is, by kind and way."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[DoctorFinding] = field(default_factory=list)
     credentials: dict[str, int] = field(default_factory=dict)
     not_run: int = 0
 
@@ -45,7 +45,7 @@ class Doctor:
         self._settings = settings
         self._now = now
         self._run_commands = run_commands
-        self._keyring = Keyring(b"", settings.command_timeout.total_seconds())
+        self._keyring = CredentialLoader(b"", settings.command_timeout.total_seconds())
         self._seen = Diagnosis()
 
     async def look(self) -> Diagnosis:
@@ -62,14 +62,16 @@ class Doctor:
                 self._seen.findings += [finding async for finding in self._references(watched)]
         return self._seen
 
-    async def _database(self, derived: list[Manifest]) -> AsyncIterator[Finding]:
+    async def _database(self, derived: list[Manifest]) -> AsyncIterator[DoctorFinding]:
         """Also which of these manifests nobody has accepted; where there are no tables yet, that is not asked."""
         url = self._settings.database
         path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         if path is not None and not path.exists():
             if not os.access(path.parent, os.W_OK):
                 problem = f"the folder {path.parent} for the database does not exist or can not be written"
-                yield Finding(Area.DATABASE, problem, f"let the service's user write there, or name another {_URL}")
+                yield DoctorFinding(
+                    Area.DATABASE, problem, f"let the service's user write there, or name another {_URL}"
+                )
             return
         db = database_as_it_is(url)
         try:
@@ -97,9 +99,9 @@ class Doctor:
         db.refuse_unless_current(standing)
         return True
 
-    def _roster(self) -> Roster | None:
+    def _roster(self) -> CheckTargets | None:
         try:
-            shelf = Shelf(load(self._settings.manifest))
+            shelf = ManifestRegistry(load(self._settings.manifest))
         except ManifestError as problem:
             self._seen.findings.append(told(Area.MANIFEST, str(problem)))
             return None
@@ -109,7 +111,7 @@ class Doctor:
             self._seen.findings.append(told(Area.TENANTS, str(problem)))
             return None
 
-    async def _references(self, watched: Watched) -> AsyncIterator[Finding]:
+    async def _references(self, watched: CheckTarget) -> AsyncIterator[DoctorFinding]:
         for name, (reference, kind) in references(watched.credential).items():
             if reference.startswith("command:") and not self._run_commands:
                 self._seen.not_run += 1
@@ -117,7 +119,7 @@ class Doctor:
             for problem in [*_readable_by_all(reference), *await self._problems(watched, name, reference, kind)]:
                 yield told(Area.CREDENTIALS, f"{name}: {problem}", watched.tenant.id, watched.credential.label)
 
-    async def _problems(self, watched: Watched, name: str, reference: str, kind: type[Secret]) -> list[str]:
+    async def _problems(self, watched: CheckTarget, name: str, reference: str, kind: type[Secret]) -> list[str]:
         try:
             secret = await self._keyring.fetch(watched.tenant.id, reference, kind)
             _sendable(name, secret)

@@ -12,7 +12,7 @@ from checks.v1.key_state import RETIRED_AFTER
 from checks.v3.token_answers import CLOCKS_DIFFER, expiry_of
 from monitor.config.settings import PREFIX, NoticesMode, Settings
 from monitor.tenants.file import MINT, Grant
-from monitor.tenants.targets import Roster, Watched
+from monitor.tenants.targets import CheckTarget, CheckTargets
 
 
 class Area(StrEnum):
@@ -26,7 +26,7 @@ class Area(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """Something that can not work, or is worth a look, and the next step. Tenant and credential where it is one's."""
 
     area: Area
@@ -36,33 +36,33 @@ class Finding:
     credential: str | None = None
 
 
-def told(area: Area, problem: str, tenant: str | None = None, credential: str | None = None) -> Finding:
+def told(area: Area, problem: str, tenant: str | None = None, credential: str | None = None) -> DoctorFinding:
     """A message of the house's errors, which says behind its last colon what to do."""
     message, colon, next_step = problem.rpartition(": ")
-    return Finding(area, message if colon else problem, next_step if colon else "", tenant, credential)
+    return DoctorFinding(area, message if colon else problem, next_step if colon else "", tenant, credential)
 
 
-def of_settings(settings: Settings) -> Iterator[Finding]:
+def of_settings(settings: Settings) -> Iterator[DoctorFinding]:
     for problem in (*settings.problems_for_serving(), *settings.warnings_for_serving()):
         yield told(Area.SETTINGS, problem)
     if settings.notices_in_force is not NoticesMode.OFF and settings.public_url is None:
-        yield Finding(
+        yield DoctorFinding(
             Area.SETTINGS,
             f"{PREFIX}PUBLIC_URL is not set, so mails hold no links",
             "set it to the address under which people reach this service",
         )
 
 
-def of_tenants(roster: Roster) -> Iterator[Finding]:
+def of_tenants(roster: CheckTargets) -> Iterator[DoctorFinding]:
     for problem in roster.file.problems:
         next_step = "correct the row; `serve` reads the file again by itself"
-        yield Finding(Area.TENANTS, problem.message, next_step, problem.tenant_id)
+        yield DoctorFinding(Area.TENANTS, problem.message, next_step, problem.tenant_id)
 
 
-def of_derived(manifests: Iterable[Manifest]) -> Iterator[Finding]:
+def of_derived(manifests: Iterable[Manifest]) -> Iterator[DoctorFinding]:
     """Manifests that nobody has accepted the derived scopes of."""
     for manifest in manifests:
-        yield Finding(
+        yield DoctorFinding(
             Area.MANIFEST,
             f"v3 scopes of {manifest.name} are derived and not the vendor's own list, and nobody has accepted them: "
             "what v3 customers lack goes to the operator alone",
@@ -71,13 +71,13 @@ def of_derived(manifests: Iterable[Manifest]) -> Iterator[Finding]:
         )
 
 
-def derived(roster: Roster) -> list[Manifest]:
+def derived(roster: CheckTargets) -> list[Manifest]:
     """The manifests of v3 credentials whose scopes the vendor has not published, each once."""
     asked = (each.manifest for each in roster.watched.values() if each.credential.oauth is not None)
     return list({one.digest: one for one in asked if one.v3_source == "derived"}.values())
 
 
-def of_keys(roster: Roster, now: datetime) -> Iterator[Finding]:
+def of_keys(roster: CheckTargets, now: datetime) -> Iterator[DoctorFinding]:
     """Keys of v1 that are still there although v1 is not."""
     kinds: dict[str, set[CredentialKind]] = {}
     for each in roster.watched.values():
@@ -86,7 +86,7 @@ def of_keys(roster: Roster, now: datetime) -> Iterator[Finding]:
     if now < RETIRED_AFTER or not left:
         return
     without = sum(CredentialKind.HARVEST_OAUTH not in kinds[tenant] for tenant in left)
-    yield Finding(
+    yield DoctorFinding(
         Area.CREDENTIALS,
         f"{len(left)} tenants have a Harvest v1/v2 key, which Greenhouse retired after 31 August 2026; {without} of "
         "them have no v3 credential beside it",
@@ -94,16 +94,16 @@ def of_keys(roster: Roster, now: datetime) -> Iterator[Finding]:
     )
 
 
-def of_clients(roster: Roster) -> Iterator[Finding]:
+def of_clients(roster: CheckTargets) -> Iterator[DoctorFinding]:
     for each in roster.watched.values():
         yield from _of_client(each)
 
 
-def _of_client(watched: Watched) -> Iterator[Finding]:
+def _of_client(watched: CheckTarget) -> Iterator[DoctorFinding]:
     oauth = watched.credential.oauth
     whose = (watched.tenant.id, watched.credential.label)
     if oauth is not None and oauth.token == MINT:
-        yield Finding(
+        yield DoctorFinding(
             Area.CREDENTIALS,
             "`token: mint` asks for a new token at each look, and Greenhouse may let a new token end the one that the "
             "integration holds (not on record)",
@@ -111,7 +111,7 @@ def _of_client(watched: Watched) -> Iterator[Finding]:
             *whose,
         )
     if oauth is not None and oauth.grant is Grant.PARTNER and oauth.organization is None:
-        yield Finding(
+        yield DoctorFinding(
             Area.CREDENTIALS,
             "a partner's client serves many customers, and without `organization` the token of another one would be "
             "taken for this one's",
@@ -128,12 +128,12 @@ def of_token(token: Token, now: datetime) -> str | None:
     return f"the token ran out at {expires_at:%Y-%m-%d %H:%M}Z: mend what feeds it"
 
 
-def counted(roster: Roster) -> dict[str, int]:
+def counted(roster: CheckTargets) -> dict[str, int]:
     """How many credentials there are of each kind, and in which of the ways that v3 has."""
     return dict(sorted(Counter(name for each in roster.watched.values() for name in _names(each)).items()))
 
 
-def _names(watched: Watched) -> Iterable[str]:
+def _names(watched: CheckTarget) -> Iterable[str]:
     oauth = watched.credential.oauth
     if oauth is None:
         return ["harvest-key"]

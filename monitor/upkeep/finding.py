@@ -17,7 +17,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DatabaseFinding:
     """Something that must not be, and what to do. `tenant` is whom it concerns, if it is one alone."""
 
     part: Part

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from monitor.config.retention import Keep, Rule
+from monitor.config.retention import Keep, KeepRule
 from monitor.store.database import Database
 from monitor.upkeep import pruning_queries
 
@@ -30,23 +30,23 @@ class Pruner:
         """No further portion is begun."""
         self._stopping = True
 
-    async def stale(self, now: datetime) -> Mapping[Rule, int]:
+    async def stale(self, now: datetime) -> Mapping[KeepRule, int]:
         """How many rows are old by each rule."""
         async with self._db.reading() as conn:
             return {
                 rule: await pruning_queries.stale(conn, rule, before) for rule, before in self._keep.before(now).items()
             }
 
-    async def run_once(self, now: datetime) -> Mapping[Rule, int]:
+    async def run_once(self, now: datetime) -> Mapping[KeepRule, int]:
         """Let everything go that is old; how many rows that were."""
         stale = await self.stale(now)
         before = self._keep.before(now)
-        done = {rule: await self._apply(rule, before[rule]) if stale[rule] else 0 for rule in Rule}
+        done = {rule: await self._apply(rule, before[rule]) if stale[rule] else 0 for rule in KeepRule}
         if any(done.values()):
             log.info("pruned", **done)
         return done
 
-    async def _apply(self, rule: Rule, before: datetime) -> int:
+    async def _apply(self, rule: KeepRule, before: datetime) -> int:
         done = 0
         while not self._stopping:
             async with self._db.writing() as conn:

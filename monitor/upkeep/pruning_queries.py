@@ -7,26 +7,26 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Table, delete, func, literal_column, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.config.retention import Rule
+from monitor.config.retention import KeepRule
 from monitor.notices.notice import Status
 from monitor.store.statements import PRUNE_LOCK, one_at_a_time
 from monitor.store.tables import CHECK, NOTICE, REFUSAL, SWEEP
 from monitor.upkeep import check_days_queries
 
 
-async def stale(conn: AsyncConnection, rule: Rule, before: datetime) -> int:
+async def stale(conn: AsyncConnection, rule: KeepRule, before: datetime) -> int:
     """How many rows a rule would change or let go."""
     return await _WAYS[rule].count(conn, before)
 
 
-async def span(conn: AsyncConnection, rule: Rule) -> tuple[datetime | None, datetime | None]:
+async def span(conn: AsyncConnection, rule: KeepRule) -> tuple[datetime | None, datetime | None]:
     """The oldest and the newest moment of what a rule is about; None where there is nothing."""
     moment, concerned = _DATED[rule]
     ends = (await conn.execute(select(func.min(moment), func.max(moment)).where(concerned))).one()
     return ends[0], ends[1]
 
 
-async def let_go(conn: AsyncConnection, rule: Rule, before: datetime, limit: int) -> int:
+async def let_go(conn: AsyncConnection, rule: KeepRule, before: datetime, limit: int) -> int:
     """Up to so many rows, in the caller's transaction; how many there were. Two processes never take the same ones."""
     await one_at_a_time(conn, PRUNE_LOCK)
     return await _WAYS[rule].act(conn, before, limit)
@@ -73,16 +73,16 @@ async def _empty_texts(conn: AsyncConnection, before: datetime, limit: int) -> i
     return (await conn.execute(update(NOTICE).where(NOTICE.c.id.in_(portion)).values(text="", html=""))).rowcount
 
 
-_WAYS: Mapping[Rule, _Way] = {
-    Rule.CHECKS: _Way(check_days_queries.to_roll_up, check_days_queries.roll_up),
-    Rule.NOTICE_TEXTS: _Way(_count_texts, _empty_texts),
-    Rule.REFUSALS: _deleting(REFUSAL, lambda before: REFUSAL.c.seen_at < before),
-    Rule.SWEEPS: _deleting(SWEEP, lambda before: SWEEP.c.started_at < before),
+_WAYS: Mapping[KeepRule, _Way] = {
+    KeepRule.CHECKS: _Way(check_days_queries.to_roll_up, check_days_queries.roll_up),
+    KeepRule.NOTICE_TEXTS: _Way(_count_texts, _empty_texts),
+    KeepRule.REFUSALS: _deleting(REFUSAL, lambda before: REFUSAL.c.seen_at < before),
+    KeepRule.SWEEPS: _deleting(SWEEP, lambda before: SWEEP.c.started_at < before),
 }
 
-_DATED: Mapping[Rule, tuple[ColumnElement[datetime], ColumnElement[bool]]] = {
-    Rule.CHECKS: (CHECK.c.started_at, true()),
-    Rule.NOTICE_TEXTS: (NOTICE.c.created_at, _TEXT_OF_DONE),
-    Rule.REFUSALS: (REFUSAL.c.seen_at, true()),
-    Rule.SWEEPS: (SWEEP.c.started_at, true()),
+_DATED: Mapping[KeepRule, tuple[ColumnElement[datetime], ColumnElement[bool]]] = {
+    KeepRule.CHECKS: (CHECK.c.started_at, true()),
+    KeepRule.NOTICE_TEXTS: (NOTICE.c.created_at, _TEXT_OF_DONE),
+    KeepRule.REFUSALS: (REFUSAL.c.seen_at, true()),
+    KeepRule.SWEEPS: (SWEEP.c.started_at, true()),
 }

@@ -9,13 +9,13 @@ import pytest
 
 from checks.answer import Answer
 from checks.catalogue.endpoints import Entry, WriteProbes
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.confirmation import second_look, together
 from checks.credential import CredentialState, Secret
 from checks.manifest import load
 from checks.report import CheckReport, Verdict, WriteAlarm
-from checks.wire.client import Connection
-from monitor.checking.greenhouse import Greenhouse, Manners
+from checks.wire.client import ConnectionSettings
+from monitor.checking.greenhouse import Greenhouse, RequestLimits
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.accounts import Key
 from monitor.sandbox.sandbox import Sandbox
@@ -23,9 +23,9 @@ from monitor.sandbox.server import running
 from tests.installation import MANNERS, Unobserved
 from tests.raw_server import always, answer, raw_server
 
-QUESTION = Question(load("gem"))
-PATIENT = Connection(connect_timeout=10, read_timeout=10, request_timeout=10)  # on a busy machine, too
-IMPATIENT = Connection(connect_timeout=0.3, read_timeout=0.3, request_timeout=0.5)
+QUESTION = CheckRequest(load("gem"))
+PATIENT = ConnectionSettings(connect_timeout=10, read_timeout=10, request_timeout=10)  # on a busy machine, too
+IMPATIENT = ConnectionSettings(connect_timeout=0.3, read_timeout=0.3, request_timeout=0.5)
 CLOSE_REASONS = "close_reasons.get_close_reasons"
 
 
@@ -63,7 +63,7 @@ class Bench:
     def fault(self, kind: str, **details: object) -> None:
         self.sandbox.add_fault(Fault.model_validate({"kind": kind, **details}))
 
-    async def look(self, question: Question = QUESTION, permitted: WriteProbes = WriteProbes.ALL) -> CheckReport:
+    async def look(self, question: CheckRequest = QUESTION, permitted: WriteProbes = WriteProbes.ALL) -> CheckReport:
         return await self.greenhouse.check("acme", Secret(self.key.text), question, permitted, NoGuard())
 
     def lines(self, path: str) -> int:
@@ -72,7 +72,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    manners: Manners = MANNERS, connection: Connection = IMPATIENT, **settings: object
+    manners: RequestLimits = MANNERS, connection: ConnectionSettings = IMPATIENT, **settings: object
 ) -> AsyncIterator[Bench]:
     sandbox = Sandbox()
     sandbox.add_account("acme", **{"limit": 1_000_000, **settings})
@@ -181,7 +181,7 @@ async def test_a_429_is_obeyed_and_tried_three_times(headers: list[str], wait: f
     quick = replace(MANNERS, deadline_seconds=3.5)
     async with raw_server(always(limited)) as server:
         address = f"http://127.0.0.1:{server.port}"
-        greenhouse = Greenhouse(address, "harvest-monitor/test", Connection(), quick, waits)
+        greenhouse = Greenhouse(address, "harvest-monitor/test", ConnectionSettings(), quick, waits)
         report = await greenhouse.check("acme", Secret("key"), QUESTION, WriteProbes.OFF, NoGuard())
     assert waits.waits[0] == ("rate_limited", wait)
     assert server.requests.count(server.requests[0]) == tries

@@ -14,7 +14,7 @@ import yaml
 from checks.catalogue.endpoints import WriteProbes, catalogue
 from checks.credential import Secret
 from checks.errors import GateRefusal
-from checks.v1.gate import Gate, Outgoing, origin
+from checks.v1.gate import Gate, OutgoingRequest, origin
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from tests.command import run, serving, until
@@ -154,7 +154,7 @@ def test_no_traceback_through_the_gate_shows_a_key() -> None:
     gate = Gate(catalogue(), origin("https://harvest.greenhouse.io"), "x")
     header = "Basic " + base64.b64encode(f"{secret.reveal()}:pw".encode()).decode()
     target = "/v1/users?per_page=1&skip_count=true&created_after=2100-01-01T00:00:00Z"
-    request = Outgoing("GET", f"https://harvest.greenhouse.io{target}", [("authorization", header)], b"")
+    request = OutgoingRequest("GET", f"https://harvest.greenhouse.io{target}", [("authorization", header)], b"")
     with pytest.raises(GateRefusal) as refusal:
         gate.check(request, WriteProbes.OFF)
     assert_clean("the traceback", "".join(traceback.format_exception(refusal.value)))

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from checks.catalogue.endpoints import Cell, Entry, RequestClass, Service, catalogue
 from checks.manifest import Permission, load
 from checks.report import Verdict
-from monitor.drift import EventKind, PermissionStanding
+from monitor.drift import EventKind, KnownPermission
 from monitor.incidents import standing_queries
 from monitor.incidents.history_queries import Wanted, events
 from monitor.store.database import Database
@@ -81,7 +81,7 @@ WORLDS = [
 ]
 
 
-async def standings(installed: Installation) -> dict[str, dict[str, PermissionStanding]]:
+async def standings(installed: Installation) -> dict[str, dict[str, KnownPermission]]:
     async with installed.db.reading() as conn:
         rows = await conn.execute(select(CREDENTIAL.c.tenant_id, CREDENTIAL.c.id))
         return {tenant: dict((await standing_queries.load(conn, number)).permissions) for tenant, number in rows.all()}

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from checks.catalogue.endpoints import WriteProbes
 from checks.manifest import load
-from checks.wire.client import Connection
+from checks.wire.client import ConnectionSettings
 from monitor.checking import claim_queries
-from monitor.checking.check_job import Sweeper
+from monitor.checking.check_job import CheckJob
 from monitor.checking.greenhouse import Greenhouse
 from monitor.checking.recording_queries import record
 from monitor.checking.write_halt import WriteStop
@@ -28,8 +28,8 @@ from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
 from monitor.store.database import Database
 from monitor.store.tables import CHECK
-from monitor.tenants.credential_loader import Keyring
-from monitor.tenants.manifests import Shelf
+from monitor.tenants.credential_loader import CredentialLoader
+from monitor.tenants.manifests import ManifestRegistry
 from tests.command import Serving, serving, until
 from tests.installation import MANNERS, NOTICES, POLICY, Installation, installation
 from tests.neighbour import neighbour
@@ -46,10 +46,10 @@ class Pair:
     """An installation, and a second service of it that sees the database as another process does."""
 
     here: Installation
-    second: Sweeper
+    second: CheckJob
 
     @property
-    def first(self) -> Sweeper:
+    def first(self) -> CheckJob:
         return self.here.sweeper
 
     async def due(self) -> list[int]:
@@ -68,18 +68,20 @@ class Pair:
 async def pair(sqlite: Database, tmp_path: Path) -> AsyncIterator[Pair]:
     other = Database(sqlite.url)
     async with installation(sqlite, tmp_path) as here, running(here.sandbox) as url:
-        greenhouse = Greenhouse(url, "harvest-monitor/test", Connection(), MANNERS, here.metrics, now=here.clock.read)
-        second = Sweeper(
+        greenhouse = Greenhouse(
+            url, "harvest-monitor/test", ConnectionSettings(), MANNERS, here.metrics, now=here.clock.read
+        )
+        second = CheckJob(
             other,
             greenhouse,
             Metrics("test"),
-            Shelf(load("gem")),
+            ManifestRegistry(load("gem")),
             setting=WriteProbes.ALL,
             drift_policy=POLICY,
             write_stop=WriteStop(other, NOTICES, Renderer(), here.clock.read),
             hold=HOLD,
             longest_look=timedelta(minutes=6),
-            keyring=Keyring(b"installation key of the tests", command_seconds=5),
+            keyring=CredentialLoader(b"installation key of the tests", command_seconds=5),
             now=here.clock.read,
             clock=elapsed,
         )

@@ -16,8 +16,8 @@ from checks.v1.verdicts import REASONS
 from monitor import cli
 from monitor.config import settings
 from monitor.sandbox.faults.http import Fault
-from monitor.sandbox.greenhouse.request import Request
-from monitor.sandbox.sandbox import Outcome, Sandbox
+from monitor.sandbox.greenhouse.request import SandboxRequest
+from monitor.sandbox.sandbox import Sandbox, SandboxAnswer
 from tests.neighbour import neighbour
 
 PERSON = "Canarynia"
@@ -31,7 +31,7 @@ class Turning(Sandbox):
         super().__init__(marker=PERSON)
         self.after: dict[str, Callable[[], object]] = {}
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: SandboxRequest) -> SandboxAnswer:
         outcome = super().handle(request)
         self.after.pop(request.path, lambda: None)()
         return outcome

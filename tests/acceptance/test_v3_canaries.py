@@ -15,7 +15,7 @@ import yaml
 
 from checks.credential import OAuthClient, Secret, Token
 from checks.errors import GateRefusal
-from checks.v1.gate import Outgoing, origin
+from checks.v1.gate import OutgoingRequest, origin
 from checks.v3.gate import INTROSPECT, TokenGate, lists
 from checks.v3.token_answers import CLAIMS, introspected, minted
 from monitor import cli
@@ -217,7 +217,7 @@ def test_no_traceback_or_repr_shows_what_was_sent(token: str) -> None:
     assert token in str(made[0].headers)
     assert gate.check(made[1]) is INTROSPECT
     for request in made:
-        bad = Outgoing("PUT", request.url, request.headers, request.body)
+        bad = OutgoingRequest("PUT", request.url, request.headers, request.body)
         with pytest.raises(GateRefusal) as refusal:
             gate.check(bad)
         shown = "".join(traceback.format_exception(refusal.value)) + repr([refusal.value, bad, request, client])

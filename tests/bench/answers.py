@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from checks.answer import Answer, AnswerKind, reduce
-from checks.asking import Watch
+from checks.asking import SendGuard
 from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.manifest import load
 from checks.report import Outcome, WriteAlarm
 from checks.v1.check import Means, check
@@ -34,7 +34,7 @@ async def full_table() -> Sequence[Exchange]:
         deadline_seconds=60,
         stop=lambda: False,
     )
-    report = await check(inquiry, Question(load("gem")), catalogue(), means)
+    report = await check(inquiry, CheckRequest(load("gem")), catalogue(), means)
     assert report.outcome is Outcome.COMPLIANT
     return inquiry.exchanges
 
@@ -48,7 +48,7 @@ class _InProcess:
     permitted: WriteProbes = WriteProbes.ALL
     requests: int = 0
 
-    async def ask(self, entry: Entry, watch: Watch) -> Answer | None:
+    async def ask(self, entry: Entry, watch: SendGuard) -> Answer | None:
         reply = self.asker.ask(f"{entry.method} {entry.target}", entry.body.decode() or None)
         self.exchanges.append(Exchange(entry, reply.status, reply.body))
         self.requests += 1

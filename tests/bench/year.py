@@ -26,14 +26,14 @@ from monitor.checking import claim_queries, sweep_queries
 from monitor.checking.recording_queries import record
 from monitor.config.retention import Keep
 from monitor.config.settings import NoticesMode
-from monitor.drift import Policy
+from monitor.drift import DriftPolicy
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
 from monitor.notices.delivery.outbox import Outbox
-from monitor.notices.delivery.sender import Courier
-from monitor.notices.policy import Policy as NoticePolicy
+from monitor.notices.delivery.sender import MailSender
+from monitor.notices.policy import NoticePolicy
 from monitor.store import sizes
 from monitor.store.database import Database, open_database
 from monitor.upkeep.pruner import Pruner
@@ -41,7 +41,7 @@ from tests.store import a_tenant, sync
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-POLICY = Policy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
+POLICY = DriftPolicy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
 KEEP = Keep(checks=30 * DAY, notice_texts=90 * DAY)
 NOTICES = NoticePolicy(
     mode=NoticesMode.CSM,
@@ -84,7 +84,7 @@ class Year:
         due = [(self.now, credential_id) for credential_id in [*found.pressing, *found.ordinary]]
         heapq.heapify(due)
         composer = Composer(self.db, NOTICES, Renderer())
-        courier = Courier(_Taken(), NOTICES.mail_from, Metrics("bench"), jitter=lambda: 0.5, now=lambda: self.now)
+        courier = MailSender(_Taken(), NOTICES.mail_from, Metrics("bench"), jitter=lambda: 0.5, now=lambda: self.now)
         outbox = Outbox(self.db, courier, lambda: self.now)
         pruner = Pruner(self.db, KEEP, rest_seconds=0)
         beat, day = self.now + POLICY.interval, self.now

@@ -13,7 +13,7 @@ from monitor.notices.content.render import Renderer
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, NOTICE, OPERATOR_ACTION
 from monitor.tenants.file import CredentialConfig, Grant, OAuthConfig, TenantConfig
-from monitor.tenants.manifests import Shelf
+from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.scope_acceptance_queries import accept, is_accepted
 from tests.notices import a_policy
 from tests.reports import HOUR, failed, served
@@ -108,7 +108,7 @@ async def test_the_mail_says_what_helps_for_the_way_it_was_given(database: Datab
     job = GEM.permission("GET: List jobs")
     for hour, verdict in enumerate("gmm"):
         await check(database, derived(served({job.id: verdict})), T0 + hour * HOUR)
-    scopes = Shelf(GEM).scopes
+    scopes = ManifestRegistry(GEM).scopes
     await Composer(database, a_policy(), Renderer(), scopes=scopes).run_once(T0 + 9 * HOUR)
     (notice,) = await rows(database, NOTICE)
     for text in (notice["text"], notice["html"]):

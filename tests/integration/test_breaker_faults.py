@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from checks.catalogue.endpoints import WriteProbes
-from checks.wire.client import Connection
-from monitor.breaker.circuit_breaker import Breaker
+from checks.wire.client import ConnectionSettings
+from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits, State, Transition
 from monitor.clock import elapsed
 from monitor.sandbox.faults.http import Fault
@@ -37,7 +37,7 @@ SMALL = {
 LIMITS = Limits(
     forgets_after=60, slow_before_pause=0.1, calm_for=0.2, slow_after_pause=0.3, first_pause=0.2, longest_pause=0.8
 )
-IMPATIENT = Connection(connect_timeout=2, read_timeout=0.3, request_timeout=0.5)
+IMPATIENT = ConnectionSettings(connect_timeout=2, read_timeout=0.3, request_timeout=0.5)
 FAULTS = [
     {"kind": "rate_limited", "seconds": 1},
     {"kind": "status", "status": 403},
@@ -50,7 +50,7 @@ class Stand:
     """`skipped` are seconds that the breaker's clock is ahead."""
 
     here: Installation
-    breaker: Breaker
+    breaker: CircuitBreaker
     turns: list[Transition]
     skipped: list[float]
 
@@ -81,7 +81,7 @@ class Stand:
 async def stand(database: Database, folder: Path, limits: Limits = LIMITS) -> AsyncIterator[Stand]:
     turns: list[Transition] = []
     skipped: list[float] = []
-    breaker = Breaker(limits, [turns.append], clock=lambda: elapsed() + sum(skipped))
+    breaker = CircuitBreaker(limits, [turns.append], clock=lambda: elapsed() + sum(skipped))
     async with installation(database, folder, writes=WriteProbes.OFF, connection=IMPATIENT, breaker=breaker) as here:
         (folder / "small.yaml").write_text(yaml.safe_dump(SMALL), "utf-8")
         for number in range(TENANTS):

@@ -7,18 +7,18 @@ import pytest
 from sqlalchemy import text
 
 from checks.catalogue.endpoints import WriteProbes
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.credential import CredentialKind
 from checks.manifest import load
 from checks.report import CheckReport
-from checks.wire.client import Connection
-from monitor.checking.check_once import OneShot, Task, UnrecordedLook
+from checks.wire.client import ConnectionSettings
+from monitor.checking.check_once import CheckRunner, Task, UnrecordedCheck
 from monitor.checking.claim_queries import Claim
 from monitor.checking.greenhouse import Greenhouse
 from monitor.checking.write_halt import OneShotWriteGuard
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE, WRITE_HALT
-from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
 from tests.installation import MANNERS, Unobserved
 from tests.integration.test_inquiry import CREATED, WRITE, bench, slowly
@@ -84,10 +84,10 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
             await writer.drain()
 
         async with raw_server(respond) as server:
-            greenhouse = Greenhouse(f"http://localhost:{server.port}", "t", Connection(), MANNERS, Unobserved())
-            real = UnrecordedLook(greenhouse, guard, Keyring(b"k" * 32, 5, {"K": "k"}))
+            greenhouse = Greenhouse(f"http://localhost:{server.port}", "t", ConnectionSettings(), MANNERS, Unobserved())
+            real = UnrecordedCheck(greenhouse, guard, CredentialLoader(b"k" * 32, 5, {"K": "k"}))
 
-            async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+            async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
                 if task.tenant_id == "idle":
                     await asyncio.Event().wait()
                 return await real(task, question)
@@ -96,12 +96,12 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
                 Task(
                     n,
                     CredentialConfig("Key", CredentialKind.HARVEST_KEY, "env:K", None),
-                    Question(load("gem")),
+                    CheckRequest(load("gem")),
                     WriteProbes.ALL,
                 )
                 for n in ("idle", "writing")
             ]
-            run = asyncio.create_task(OneShot(look, 60, 5, Diary()).run(tasks))
+            run = asyncio.create_task(CheckRunner(look, 60, 5, Diary()).run(tasks))
             await on_the_wire.wait()
             run.cancel()
             await run

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from checks.answer import Answer, AnswerKind
-from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, Breaker
+from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, CircuitBreaker
 from monitor.breaker.machine import Limits, State, Ticket
 from monitor.breaker.recent_tenants import MANY
 from monitor.checking import claim_queries
@@ -33,7 +33,7 @@ class Stand:
         self.begun: list[int] = []
         self.trouble: StoreError | None = None
         self.limits = Limits.of(60)
-        self.breaker = Breaker(self.limits, clock=lambda: self.seconds, jitter=lambda: 0.0)
+        self.breaker = CircuitBreaker(self.limits, clock=lambda: self.seconds, jitter=lambda: 0.0)
         self.answer: Answer | None = Answer(AnswerKind.JSON, 200)
         self.hangs = False
         self.tickets: list[Ticket] = []

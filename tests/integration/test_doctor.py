@@ -20,7 +20,7 @@ from monitor.config import settings
 from monitor.config.settings import PREFIX
 from monitor.store.tables import METADATA
 from monitor.tenants import file as tenants
-from monitor.tenants.manifests import Shelf
+from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.targets import draw_up
 from monitor.upkeep import doctor_findings
 from tests.installation import START
@@ -316,7 +316,7 @@ def test_keys_of_v1_are_no_finding_while_v1_lives(place: Place) -> None:
     place.rows.append({"id": "globex", "name": "G", "credentials": [key, place.client()]})
     (place.folder / "tenants.yaml").write_text(json.dumps({"tenants": place.rows}))
     file = tenants.read(place.folder / "tenants.yaml")
-    roster = draw_up(file, Shelf(load("gem")), WriteProbes.OFF)
+    roster = draw_up(file, ManifestRegistry(load("gem")), WriteProbes.OFF)
     assert list(doctor_findings.of_keys(roster, RETIRED_AFTER - timedelta(seconds=1))) == []
     for moment in (RETIRED_AFTER, START):
         (finding,) = doctor_findings.of_keys(roster, moment)

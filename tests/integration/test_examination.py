@@ -12,7 +12,7 @@ from sqlalchemy import URL, func, select, text, update
 
 from checks.credential import CredentialState
 from checks.report import Excess
-from monitor.config.retention import Rule
+from monitor.config.retention import KeepRule
 from monitor.config.settings import Settings
 from monitor.errors import StoreError
 from monitor.incidents import standing_queries
@@ -23,8 +23,8 @@ from monitor.store.migrations import VERSION_TABLE
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
 from monitor.tenants.fingerprint_key import key_path, noted_key
 from monitor.upkeep import consistency_queries, damage_queries
-from monitor.upkeep.database_check import Examination, Examiner
-from monitor.upkeep.finding import Finding, Part
+from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
+from monitor.upkeep.finding import DatabaseFinding, Part
 from tests.disk import NoDisk, small_disk
 from tests.installation import NOTICES
 from tests.reports import HOUR, MINUTE, OTHER_KEY, T0, failed, served
@@ -64,10 +64,10 @@ async def look(database: Database, verdicts: dict[str, str], at: Any, credential
     await check(database, replace(served(verdicts, **more), started_at=at), at, credential_id=credential_id)
 
 
-async def examine(database: Database, settings: Settings, now: Any = NOW, quick: bool = False) -> Examination:
+async def examine(database: Database, settings: Settings, now: Any = NOW, quick: bool = False) -> DatabaseReport:
     seen = database_as_it_is(database.url)
     try:
-        return await Examiner(seen, settings, now, quick=quick, began=lambda part: None).run()
+        return await DatabaseCheck(seen, settings, now, quick=quick, began=lambda part: None).run()
     finally:
         await seen.close()
 
@@ -162,10 +162,10 @@ async def test_each_disorder_is_found(lived_in: Database) -> None:
     assert await with_change(lived_in, "UPDATE tenant SET name = 'Acme'") == []
 
 
-async def with_change(database: Database, statement: str) -> list[Finding]:
+async def with_change(database: Database, statement: str) -> list[DatabaseFinding]:
     """What is found after a change by somebody who cares for no rule of the database; the change is taken back."""
     lawless = "PRAGMA defer_foreign_keys = ON" if database.is_sqlite else "SET LOCAL session_replication_role = replica"
-    found: list[Finding] = []
+    found: list[DatabaseFinding] = []
     with suppress(_TakenBack):
         async with database.writing() as conn:
             await conn.execute(text(lawless))
@@ -188,7 +188,7 @@ async def test_what_should_have_gone_is_found(lived_in: Database, settings: Sett
     later = NOW + timedelta(days=60)
     idle = await examine(lived_in, settings, later)
     assert (idle.findings, {age.rule: age.stale for age in idle.ages}) == (
-        [], {Rule.CHECKS: 10, Rule.NOTICE_TEXTS: 0, Rule.REFUSALS: 1, Rule.SWEEPS: 0},
+        [], {KeepRule.CHECKS: 10, KeepRule.NOTICE_TEXTS: 0, KeepRule.REFUSALS: 1, KeepRule.SWEEPS: 0},
     )  # fmt: skip
     await look(lived_in, GOOD, later, 1)
     busy = await examine(lived_in, settings, later)

@@ -12,9 +12,9 @@ from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import Entry, RequestClass, WriteProbes, catalogue
 from checks.credential import Secret
 from checks.v1.gate import Gate, origin
-from checks.wire.client import Connection, Wire
-from checks.wire.rate_limit import Pace
-from checks.wire.sender import TRIES_WHEN_LIMITED, Inquiry
+from checks.wire.client import ConnectionSettings, HarvestClient
+from checks.wire.rate_limit import RateLimiter
+from checks.wire.sender import TRIES_WHEN_LIMITED, PacedSender
 from tests.raw_server import RawServer, Respond, always, answer, raw_server
 
 SECRET = Secret("5dc54b4a7cdb4e1a9d7b-1")
@@ -72,7 +72,7 @@ class Watched:
 @dataclass
 class Bench:
     server: RawServer
-    inquiry: Inquiry
+    inquiry: PacedSender
     watch: Watched
     time: Time
 
@@ -86,10 +86,10 @@ async def bench(respond: Respond) -> AsyncIterator[Bench]:
     async with raw_server(respond) as server:
         watch = Watched(sent=lambda: len(server.requests))
         gate = Gate(catalogue(), origin(f"http://localhost:{server.port}"), "harvest-monitor/test")
-        wire = Wire(gate, Connection(), lambda: datetime(2026, 6, 1, tzinfo=UTC))
+        wire = HarvestClient(gate, ConnectionSettings(), lambda: datetime(2026, 6, 1, tzinfo=UTC))
         async with wire.line() as line:
-            pace, total = Pace(0, time.read, time.sleep), Pace(0, time.read, time.sleep)
-            inquiry = Inquiry(line, SECRET, pace=pace, total=total, permitted=WriteProbes.ALL, observer=watch)
+            pace, total = RateLimiter(0, time.read, time.sleep), RateLimiter(0, time.read, time.sleep)
+            inquiry = PacedSender(line, SECRET, pace=pace, total=total, permitted=WriteProbes.ALL, observer=watch)
             yield Bench(server, inquiry, watch, time)
 
 

@@ -10,7 +10,7 @@ import pytest
 from checks.credential import CredentialKind, OAuthClient
 from monitor.config.secrets import fetch
 from monitor.errors import SourceFailed, UnresolvedReference
-from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig, Grant, OAuthConfig
 from tests.command import until
 
@@ -107,7 +107,7 @@ async def test_a_client_is_opened_with_everything_fetched_anew(tmp_path: Path) -
     (tmp_path / "token").write_text("first")
     oauth = OAuthConfig("env:ID", program(tmp_path, f"cat {tmp_path}/token"), Grant.CUSTOM, organization="4242")
     config = CredentialConfig("Gem", CredentialKind.HARVEST_OAUTH, "env:SECRET", None, oauth)
-    keyring = Keyring(b"k" * 32, 10, {"ID": "id-1", "SECRET": "secret-1", "PATH": os.environ["PATH"]})
+    keyring = CredentialLoader(b"k" * 32, 10, {"ID": "id-1", "SECRET": "secret-1", "PATH": os.environ["PATH"]})
     first = await keyring.open("acme", config)
     (tmp_path / "token").write_text("second")
     second = await keyring.open("acme", config)

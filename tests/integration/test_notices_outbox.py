@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from monitor.errors import Blame, DeliveryError
+from monitor.errors import DeliveryError, FailureScope
 from monitor.notices import queries as store
 from monitor.notices.delivery.backoff import AT_ONCE, BACK_OFF
 from monitor.notices.delivery.outbox import CLAIM
@@ -64,10 +64,10 @@ async def test_the_operator_is_told_first(office: Office, hand: Hand) -> None:
 async def test_a_temporary_failure_waits_longer_each_time(office: Office, hand: Hand) -> None:
     """It is tried again after the waits of the schedule until it goes through; the reason is kept meanwhile."""
     await office.add()
-    hand.refuses("mail.example:587: 450 Greylisted", Blame.ADDRESS)
+    hand.refuses("mail.example:587: 450 Greylisted", FailureScope.ADDRESS)
     at, waits = NOW, []
     for _ in range(6):
-        assert await office.deliver(at) == (0, [Blame.ADDRESS])
+        assert await office.deliver(at) == (0, [FailureScope.ADDRESS])
         (notice,) = await office.notices()
         assert notice.next_attempt_at is not None
         waits.append(round((notice.next_attempt_at - at) / MINUTE))
@@ -81,8 +81,8 @@ async def test_a_temporary_failure_waits_longer_each_time(office: Office, hand: 
     assert (await office.notices())[0].last_error is None
 
 
-@pytest.mark.parametrize("blame", [Blame.ADDRESS, Blame.MAIL, Blame.UNCLEAR])
-async def test_three_days_of_failures_end_a_notice(office: Office, hand: Hand, blame: Blame) -> None:
+@pytest.mark.parametrize("blame", [FailureScope.ADDRESS, FailureScope.MAIL, FailureScope.UNCLEAR])
+async def test_three_days_of_failures_end_a_notice(office: Office, hand: Hand, blame: FailureScope) -> None:
     """Whoever is refused for so long is given up, with the reason, the number of attempts and the moment."""
     await office.add(attempts=74)
     hand.refuses("mail.example:587: 450 Greylisted", blame)
@@ -96,9 +96,9 @@ async def test_three_days_of_failures_end_a_notice(office: Office, hand: Hand, b
 async def test_a_permanent_failure_ends_a_notice(office: Office, hand: Hand) -> None:
     """What will never be taken is not tried again, says why, and is an error in the log."""
     await office.add()
-    hand.refuses("mail.example:587: 550 <reader1@vendor.example>: no such user", Blame.ADDRESS, permanent=True)
+    hand.refuses("mail.example:587: 550 <reader1@vendor.example>: no such user", FailureScope.ADDRESS, permanent=True)
     with capture_logs() as lines:
-        assert await office.deliver() == (0, [Blame.ADDRESS])
+        assert await office.deliver() == (0, [FailureScope.ADDRESS])
     assert await office.deliver(NOW + DAY) == (0, [])
     (notice,) = await office.notices()
     assert (notice.status, notice.last_error) == (Status.FAILED, "mail.example:587: 550 <<address>>: no such user")
@@ -109,7 +109,7 @@ async def test_a_notice_that_is_no_mail_spoils_only_itself(office: Office, hand:
     """A recipient that can not stand in a header fails for good, and the next notice goes out."""
     await office.add(1, recipient="a@b.example\r\nBcc: c@d.example")
     await office.add(2)
-    assert await office.deliver() == (1, [Blame.MAIL])
+    assert await office.deliver() == (1, [FailureScope.MAIL])
     assert await office.statuses() == [Status.FAILED, Status.SENT]
     assert hand.readers == ["reader2@vendor.example"]
 
@@ -125,7 +125,7 @@ async def test_a_failure_that_nobody_thought_of_spoils_only_its_notice(office: O
     for number in (1, 2):
         await office.add(number)
     with capture_logs() as lines:
-        assert await office.deliver() == (1, [Blame.UNCLEAR])
+        assert await office.deliver() == (1, [FailureScope.UNCLEAR])
     (notice, _) = await office.notices()
     assert (notice.status, notice.last_error, notice.next_attempt_at) == (
         Status.PENDING,
@@ -142,10 +142,10 @@ async def test_one_refusal_does_not_hold_up_the_others(office: Office, hand: Han
 
     async def refuse_the_first(message: EmailMessage) -> None:
         if message["To"] == "reader1@vendor.example":
-            raise DeliveryError("450 Greylisted", Blame.ADDRESS)
+            raise DeliveryError("450 Greylisted", FailureScope.ADDRESS)
 
     hand.instead = refuse_the_first
-    assert await office.deliver() == (1, [Blame.ADDRESS])
+    assert await office.deliver() == (1, [FailureScope.ADDRESS])
 
 
 async def test_what_is_for_a_refused_reader_waits_together(office: Office, hand: Hand) -> None:
@@ -153,7 +153,7 @@ async def test_what_is_for_a_refused_reader_waits_together(office: Office, hand:
     for number in range(AT_ONCE + 20):
         await office.add(number, recipient="ops@vendor.example")
     later = await office.add(99, due=NOW + DAY, recipient="ops@vendor.example")
-    hand.refuses("450 Greylisted", Blame.ADDRESS)
+    hand.refuses("450 Greylisted", FailureScope.ADDRESS)
     _, failed = await office.deliver()
     assert 1 <= len(failed) <= 2 * AT_ONCE
     notices = await office.notices()
@@ -167,9 +167,9 @@ async def test_the_last_word_on_a_tenant_is_the_latest(office: Office, hand: Han
     """A later notice does not overtake one that has to be tried again; other tenants and other readers do not wait."""
     await sync(database, a_tenant("acme"), a_tenant("globex"))
     dana = "dana@vendor.example"
-    hand.refuses("greylisted", Blame.MAIL)
+    hand.refuses("greylisted", FailureScope.MAIL)
     await office.add(1, recipient=dana, tenant_id="acme")
-    assert await office.deliver() == (0, [Blame.MAIL])
+    assert await office.deliver() == (0, [FailureScope.MAIL])
     hand.instead = None
     await office.add(2, recipient=dana, tenant_id="acme")
     await office.add(3, recipient=dana, tenant_id="globex")
@@ -355,7 +355,7 @@ async def test_an_end_written_meanwhile_stands(office: Office, database: Databas
     async def sent_elsewhere(_: EmailMessage) -> None:
         async with database.writing() as conn:
             await conn.execute(update(NOTICE).where(NOTICE.c.id == notice).values(status=Status.SENT))
-        raise DeliveryError("450 Greylisted", Blame.ADDRESS)
+        raise DeliveryError("450 Greylisted", FailureScope.ADDRESS)
 
     hand.instead = sent_elsewhere
     await office.deliver()
@@ -370,7 +370,7 @@ async def test_who_lost_the_claim_writes_no_failure(office: Office, database: Da
     async def frozen(_: EmailMessage) -> None:
         async with database.writing() as conn:
             assert await store.claim(conn, NOW + CLAIM + MINUTE, NOW + 2 * CLAIM + MINUTE)
-        raise DeliveryError("550 No such user", Blame.ADDRESS, permanent=True)
+        raise DeliveryError("550 No such user", FailureScope.ADDRESS, permanent=True)
 
     hand.instead = frozen
     await office.deliver()

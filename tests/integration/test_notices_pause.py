@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from monitor.breaker.machine import Limits, Reason, State, Transition
-from monitor.breaker.recent_tenants import Seen
+from monitor.breaker.machine import BreakerReason, Limits, State, Transition
+from monitor.breaker.recent_tenants import RecentTrouble
 from monitor.breaker.signs import Sign
 from monitor.config.settings import NoticesMode
 from monitor.notices.content.render import Renderer
@@ -17,7 +17,7 @@ from tests.installation import NOTICES, Clock
 from tests.store import rows
 
 LIMITS = Limits.of(60)
-SEEN = Seen(20, {Sign.RATE_LIMITED: 4, Sign.BLOCKED: 13}, since=70.0)
+SEEN = RecentTrouble(20, {Sign.RATE_LIMITED: 4, Sign.BLOCKED: 13}, since=70.0)
 
 
 class Stand:
@@ -28,7 +28,7 @@ class Stand:
         self.pauses = PauseNotices(database, replace(NOTICES, mode=mode), Renderer(), LIMITS, clock.read)
 
     def turn(self, after: State) -> None:
-        self.pauses.turned(Transition(100.0, State.SLOW, after, Reason.BLOCKED, SEEN, 60.0))
+        self.pauses.turned(Transition(100.0, State.SLOW, after, BreakerReason.BLOCKED, SEEN, 60.0))
 
     async def pause(self, minutes: float = 0, *, closed: bool = True) -> None:
         """From the pause to the end of it, with a beat after each."""

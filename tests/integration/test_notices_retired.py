@@ -18,7 +18,7 @@ from monitor.notices.content.render import Renderer
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, NOTICE, TENANT, Credential
-from monitor.tenants.v3_migration import Stage
+from monitor.tenants.v3_migration import MigrationStage
 from monitor.tenants.v3_migration_queries import v1_keys
 from monitor.upkeep.consistency_queries import of_records
 from tests.notices import OPERATOR, a_policy
@@ -179,14 +179,14 @@ async def test_a_removed_tenant_is_not_told_of(vendor: Vendor) -> None:
 @pytest.mark.parametrize(
     ("facts", "stage", "told"),
     [
-        ({"baseline_at": T0}, Stage.DONE, 0),
-        ({}, Stage.BEGUN, 1),  # never looked at
-        ({"baseline_at": T0, "state": "invalid"}, Stage.BEGUN, 1),
-        ({"baseline_at": T0, "removed_at": T0}, Stage.NOT_BEGUN, 1),
+        ({"baseline_at": T0}, MigrationStage.DONE, 0),
+        ({}, MigrationStage.BEGUN, 1),  # never looked at
+        ({"baseline_at": T0, "state": "invalid"}, MigrationStage.BEGUN, 1),
+        ({"baseline_at": T0, "removed_at": T0}, MigrationStage.NOT_BEGUN, 1),
     ],
 )
 async def test_whoever_has_a_v3_credential_that_works_has_moved(
-    vendor: Vendor, facts: dict[str, Any], stage: Stage, told: int
+    vendor: Vendor, facts: dict[str, Any], stage: MigrationStage, told: int
 ) -> None:
     """A v3 credential counts once it was seen to work: its CSM needs to do nothing more about the old key."""
     await vendor.has(acme=DANA)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from monitor.config.addresses import Encryption, MailFolder, MailServer
-from monitor.errors import Blame, DeliveryError
-from monitor.notices.delivery.transport import LONGEST, Mailbox, SmtpTransport, transport_for
-from monitor.notices.notice import Outgoing, as_message
+from monitor.errors import DeliveryError, FailureScope
+from monitor.notices.delivery.transport import LONGEST, FolderTransport, SmtpTransport, transport_for
+from monitor.notices.notice import ClaimedNotice, as_message
 from tests.mail import AUTHORITY, PASSWORD, Sink, listening, plain, server_tls, starttls
 from tests.notices import NOW
 
@@ -28,7 +28,7 @@ def _transport(port: int, encryption: Encryption = Encryption.NONE, **facts: Any
 
 
 def _mail(recipient: str = "dana@vendor.example") -> EmailMessage:
-    notice = Outgoing(
+    notice = ClaimedNotice(
         id=1,
         recipient=recipient,
         subject="Žluťoučký: Greenhouse permission missing: GET: List offers",
@@ -79,7 +79,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(encryption: Encr
     async with listening(protocol, tls) as port:
         with pytest.raises(DeliveryError, match=r"(?i)certificate") as refused:
             await _transport(port, encryption, ca_bundle=None).send(_mail())
-    assert (sink.taken, refused.value.blame) == ([], Blame.SERVER)
+    assert (sink.taken, refused.value.blame) == ([], FailureScope.SERVER)
 
 
 async def test_a_server_without_starttls_gets_nothing() -> None:
@@ -88,7 +88,7 @@ async def test_a_server_without_starttls_gets_nothing() -> None:
     async with listening(plain(sink)) as port:
         with pytest.raises(DeliveryError, match=r"(?i)starttls") as refused:
             await _transport(port, Encryption.STARTTLS, username="monitor", password=PASSWORD).send(_mail())
-    assert (sink.taken, refused.value.blame) == ([], Blame.SERVER)
+    assert (sink.taken, refused.value.blame) == ([], FailureScope.SERVER)
 
 
 async def test_a_wrong_password_is_ours_to_mend() -> None:
@@ -97,26 +97,26 @@ async def test_a_wrong_password_is_ours_to_mend() -> None:
     async with listening(starttls(sink)) as port:
         with pytest.raises(DeliveryError, match="535") as refused:
             await _transport(port, Encryption.STARTTLS, username="monitor", password=f"{PASSWORD}!").send(_mail())
-    assert refused.value.blame is Blame.SERVER
+    assert refused.value.blame is FailureScope.SERVER
     assert PASSWORD not in f"{refused.value}{refused.value.__cause__!r}"
 
 
 @pytest.mark.parametrize(
     ("step", "answer", "blame", "permanent"),
     [
-        ("RCPT", "550 5.1.1 No such user", Blame.ADDRESS, True),
-        ("RCPT", "450 4.2.1 Greylisted", Blame.ADDRESS, False),
-        ("DATA", "554 5.6.0 Content refused", Blame.MAIL, True),
-        ("DATA", "452 4.3.1 Disk full", Blame.MAIL, False),
-        ("MAIL", "550 5.7.1 Sender not allowed", Blame.SERVER, False),  # a setting of ours, not this mail
-        ("MAIL", "451 4.3.0 Try later", Blame.SERVER, False),
-        ("MAIL", "421 4.3.2 Going down", Blame.SERVER, False),
-        ("RCPT", "421 4.3.2 Going down", Blame.UNCLEAR, False),  # some say it to everybody, some to one mail
-        ("DATA", "421 4.7.0 Not now", Blame.UNCLEAR, False),
+        ("RCPT", "550 5.1.1 No such user", FailureScope.ADDRESS, True),
+        ("RCPT", "450 4.2.1 Greylisted", FailureScope.ADDRESS, False),
+        ("DATA", "554 5.6.0 Content refused", FailureScope.MAIL, True),
+        ("DATA", "452 4.3.1 Disk full", FailureScope.MAIL, False),
+        ("MAIL", "550 5.7.1 Sender not allowed", FailureScope.SERVER, False),  # a setting of ours, not this mail
+        ("MAIL", "451 4.3.0 Try later", FailureScope.SERVER, False),
+        ("MAIL", "421 4.3.2 Going down", FailureScope.SERVER, False),
+        ("RCPT", "421 4.3.2 Going down", FailureScope.UNCLEAR, False),  # some say it to everybody, some to one mail
+        ("DATA", "421 4.7.0 Not now", FailureScope.UNCLEAR, False),
     ],
 )
 async def test_a_refusal_is_for_good_where_it_is_of_this_mail(
-    step: str, answer: str, blame: Blame, permanent: bool
+    step: str, answer: str, blame: FailureScope, permanent: bool
 ) -> None:
     """5xx for the reader or the content ends a notice; what comes before the reader is named concerns every mail."""
     sink = Sink(answers={step: answer})
@@ -130,9 +130,14 @@ async def test_a_refusal_is_for_good_where_it_is_of_this_mail(
 @pytest.mark.parametrize("way", ["drop_at", "hang_at"])
 @pytest.mark.parametrize(
     ("step", "blame"),
-    [("MAIL", Blame.SERVER), ("RCPT", Blame.UNCLEAR), ("DATA", Blame.UNCLEAR), ("TAKEN", Blame.UNCLEAR)],
+    [
+        ("MAIL", FailureScope.SERVER),
+        ("RCPT", FailureScope.UNCLEAR),
+        ("DATA", FailureScope.UNCLEAR),
+        ("TAKEN", FailureScope.UNCLEAR),
+    ],
 )
-async def test_silence_and_a_lost_connection_leave_a_mail_to_be_sent(way: str, step: str, blame: Blame) -> None:
+async def test_silence_and_a_lost_connection_leave_a_mail_to_be_sent(way: str, step: str, blame: FailureScope) -> None:
     """Before its yes the server has taken nothing for good, not even where it had the whole mail."""
     sink = Sink(**{way: step})  # type: ignore[arg-type]
     async with listening(plain(sink)) as port:
@@ -169,7 +174,7 @@ async def test_a_conversation_has_an_end() -> None:
     async with listening(Slow) as port:
         with pytest.raises(DeliveryError, match="no end in time") as refused:
             await _transport(port, timeout=timedelta(seconds=0.05)).send(_mail())
-    assert refused.value.blame is Blame.UNCLEAR
+    assert refused.value.blame is FailureScope.UNCLEAR
 
 
 @pytest.mark.parametrize("seconds", [1, 30, 600])
@@ -193,7 +198,7 @@ async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     async with listening(asyncio.Protocol) as port:
         with pytest.raises(DeliveryError, match="no answer in time") as refused:
             await _transport(port, timeout=timedelta(seconds=0.1)).send(_mail())
-    assert refused.value.blame is Blame.SERVER
+    assert refused.value.blame is FailureScope.SERVER
 
 
 async def test_nobody_listening_is_tried_again() -> None:
@@ -203,14 +208,14 @@ async def test_nobody_listening_is_tried_again() -> None:
         port = reserved.getsockname()[1]
         with pytest.raises(DeliveryError, match=f"127.0.0.1:{port}") as refused:
             await _transport(port).send(_mail())
-    assert refused.value.blame is Blame.SERVER
+    assert refused.value.blame is FailureScope.SERVER
 
 
 async def test_a_folder_holds_each_mail_twice(tmp_path: Path) -> None:
     """NAME.eml is the mail, NAME.html its page; sent again, it replaces itself; nothing else is left behind."""
     folder = tmp_path / "new" / "mail"
     transport = transport_for(MailFolder(folder), TIMEOUT)
-    assert isinstance(transport, Mailbox)
+    assert isinstance(transport, FolderTransport)
     await transport.send(_mail())
     await transport.send(_mail())
     names = sorted(path.name for path in folder.iterdir())
@@ -226,8 +231,8 @@ async def test_a_folder_that_can_not_be_written_is_tried_again(tmp_path: Path) -
     """A full disk or a file in the way is told, and may pass."""
     (tmp_path / "mail").write_text("in the way")
     with pytest.raises(DeliveryError, match=r"mailbox .*mail: ") as refused:
-        await Mailbox(tmp_path / "mail").send(_mail())
-    assert refused.value.blame is Blame.SERVER
+        await FolderTransport(tmp_path / "mail").send(_mail())
+    assert refused.value.blame is FailureScope.SERVER
 
 
 def test_a_servers_password_is_not_shown() -> None:

@@ -11,7 +11,7 @@ from checks.credential import CredentialState
 from checks.report import CheckReport, Excess
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
-from monitor.notices.delivery.transport import Mailbox
+from monitor.notices.delivery.transport import FolderTransport
 from monitor.store.database import Database
 from tests.notices import a_policy
 from tests.outbox import Office
@@ -28,7 +28,7 @@ class Service:
         self.database = database
         self.folder = folder
         self.composer = Composer(database, a_policy(), Renderer())
-        self.office = Office(database, Mailbox(folder))
+        self.office = Office(database, FolderTransport(folder))
         self.now: datetime = T0
         self.read: set[str] = set()
 

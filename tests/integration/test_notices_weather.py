@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.errors import Blame
+from monitor.errors import FailureScope
 from monitor.notices.delivery.backoff import AT_ONCE, BACK_OFF, DOUBTS, FIRST_PAUSE, LONGEST_PAUSE
 from monitor.notices.delivery.outbox import CLAIM
-from monitor.notices.delivery.transport import Mailbox
+from monitor.notices.delivery.transport import FolderTransport
 from monitor.notices.notice import Status
 from monitor.store.database import Database
 from tests.mail import Sink, listening, plain
@@ -69,7 +69,7 @@ async def test_a_dead_server_is_asked_by_a_few_and_then_by_one(nobody: Weather) 
     await nobody.add()
     with capture_logs() as lines:
         sent, failed = await nobody.office.deliver()
-        assert (sent, set(failed), len(failed) <= AT_ONCE) == (0, {Blame.SERVER}, True)
+        assert (sent, set(failed), len(failed) <= AT_ONCE) == (0, {FailureScope.SERVER}, True)
         assert nobody.office.tally.paused
         now, pauses = NOW, []
         for _ in range(8):
@@ -78,7 +78,7 @@ async def test_a_dead_server_is_asked_by_a_few_and_then_by_one(nobody: Weather) 
             pauses.append(until - now)
             assert await nobody.office.deliver(until - SECOND) == (0, [])
             now = until
-            assert await nobody.office.deliver(now) == (0, [Blame.SERVER])
+            assert await nobody.office.deliver(now) == (0, [FailureScope.SERVER])
     doublings = [min(FIRST_PAUSE * 2**n, LONGEST_PAUSE) for n in range(8)]
     assert pauses == doublings
     notices = await nobody.office.notices()
@@ -114,7 +114,7 @@ async def test_a_refused_reader_stops_nobody_else(weather: Weather) -> None:
     """5xx for one recipient: that notice has failed, with what the server said, and the others are sent."""
     await weather.add()
     weather.sink.refused["reader3@vendor.example"] = "550 5.1.1 <reader3@vendor.example>: no such user"
-    assert await weather.office.deliver() == (MANY - 1, [Blame.ADDRESS])
+    assert await weather.office.deliver() == (MANY - 1, [FailureScope.ADDRESS])
     failed = [notice for notice in await weather.office.notices() if notice.status == Status.FAILED]
     assert [notice.recipient for notice in failed] == ["reader3@vendor.example"]
     assert failed[0].last_error == f"127.0.0.1:{weather.port}: 550 5.1.1 <<address>>: no such user"
@@ -125,7 +125,7 @@ async def test_greylisting_costs_a_minute(weather: Weather) -> None:
     """4xx for every reader at first: each is asked once and then again, and the server counts as well."""
     await weather.add()
     weather.sink.answers["RCPT"] = "450 4.2.0 Greylisted"
-    assert await weather.office.deliver() == (0, [Blame.ADDRESS] * MANY)
+    assert await weather.office.deliver() == (0, [FailureScope.ADDRESS] * MANY)
     assert not weather.office.tally.paused
     weather.sink.answers.clear()
     assert await weather.office.deliver(NOW + BACK_OFF[0] - SECOND) == (0, [])
@@ -156,8 +156,8 @@ async def test_a_mail_that_the_server_falls_silent_over_stops_nobody_else(
     weather.new_office(QUICKLY)
     weather.sink.only = "reader3@vendor.example"
     setattr(weather.sink, way, step)
-    assert await weather.office.deliver() == (MANY - 1, [Blame.UNCLEAR])
-    assert await weather.office.deliver(NOW + BACK_OFF[0]) == (0, [Blame.UNCLEAR])
+    assert await weather.office.deliver() == (MANY - 1, [FailureScope.UNCLEAR])
+    assert await weather.office.deliver(NOW + BACK_OFF[0]) == (0, [FailureScope.UNCLEAR])
     assert not weather.office.tally.paused
 
 
@@ -179,7 +179,7 @@ async def test_a_mail_that_the_server_falls_silent_over_is_not_tried_for_ever_af
 async def test_a_folder_that_is_away_is_like_a_server_that_is(sqlite: Database, tmp_path: Path) -> None:
     """A full disk or a file in the way concerns every mail: all wait, and are there when the folder is."""
     (tmp_path / "mail").write_text("in the way")
-    office = Office(sqlite, Mailbox(tmp_path / "mail"))
+    office = Office(sqlite, FolderTransport(tmp_path / "mail"))
     for number in range(10):
         await office.add(number)
     await office.deliver()

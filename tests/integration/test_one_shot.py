@@ -9,25 +9,25 @@ from pathlib import Path
 import pytest
 
 from checks.catalogue.endpoints import WriteProbes
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.credential import CredentialKind, CredentialState
 from checks.errors import CredentialError
 from checks.manifest import load
 from checks.report import CheckReport, Outcome, Verdict
-from checks.wire.client import Connection
+from checks.wire.client import ConnectionSettings
 from monitor.checking.check_document import ExitStatus, exit_status
-from monitor.checking.check_once import MOST_SECOND_LOOKS, Look, OneShot, Result, Task, UnrecordedLook
+from monitor.checking.check_once import MOST_SECOND_LOOKS, CheckRunner, Look, Result, Task, UnrecordedCheck
 from monitor.checking.greenhouse import Greenhouse
 from monitor.checking.write_halt import OneShotWriteGuard
 from monitor.errors import ConfigurationError, StoreError
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server import running
-from monitor.tenants.credential_loader import Keyring
+from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
 from tests.installation import MANNERS, Unobserved
 from tests.reports import KEY, OTHER_KEY, T0, failed, served
 
-QUESTION = Question(load("gem"))
+QUESTION = CheckRequest(load("gem"))
 LACKING = served({"jobs": "g", "offers": "m"})
 STILL_LACKING = served({"offers": "m"}, partial=True)
 INVALID = failed(CredentialState.INVALID)
@@ -48,7 +48,7 @@ class Script:
     steps: list[Step]
     asked: list[frozenset[str] | None] = field(default_factory=list)
 
-    async def __call__(self, task: Task, question: Question) -> tuple[CheckReport, str]:
+    async def __call__(self, task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
         self.asked.append(question.only)
         step = self.steps.pop(0)
         if isinstance(step, Exception):
@@ -79,7 +79,7 @@ async def at_once(seconds: float) -> None:
 
 
 async def run(look: Look, tasks: Sequence[Task], diary: Diary | None = None, concurrency: int = 10) -> list[Result]:
-    return await OneShot(look, 60.0, concurrency, diary or Diary(), at_once).run(tasks)
+    return await CheckRunner(look, 60.0, concurrency, diary or Diary(), at_once).run(tasks)
 
 
 async def one(*steps: Step) -> tuple[Result, Script]:
@@ -181,7 +181,7 @@ async def test_a_key_that_turns_at_every_look_comes_to_an_end() -> None:
     """A key store that gives another key each time keeps nobody waiting for ever."""
     asked: list[frozenset[str] | None] = []
 
-    async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+    async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
         asked.append(question.only)
         return (LACKING if question.only is None else STILL_LACKING), f"key-{len(asked)}"
 
@@ -224,7 +224,7 @@ async def test_a_look_that_breaks_spoils_its_own_task_only(
 ) -> None:
     """The others have their results, in the order of the tasks; its own is misconfigured, and says why."""
 
-    async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+    async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
         if task.tenant_id != "broken":
             return served({"jobs": "g"}), KEY
         if second and question.only is None:
@@ -246,7 +246,7 @@ async def test_a_run_that_is_cancelled_gives_the_results_there_are() -> None:
     """Two of three have ended, one hangs: the two are given, in order, and the run does not raise."""
     both_done, diary = asyncio.Event(), Diary()
 
-    async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+    async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
         if task.tenant_id == "hangs":
             await asyncio.Event().wait()
         if task.tenant_id == "last":
@@ -265,7 +265,7 @@ async def test_no_more_looks_are_taken_at_once_than_there_are_places() -> None:
     """Of five tasks two are under way at any time, and all five end."""
     now = most = 0
 
-    async def look(task: Task, question: Question) -> tuple[CheckReport, str]:
+    async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
         nonlocal now, most
         now += 1
         most = max(most, now)
@@ -287,9 +287,9 @@ async def against_sandbox(folder: Path, sandbox: Sandbox, meanwhile: Callable[[]
         waits.append(seconds)
 
     async with running(sandbox) as url:
-        greenhouse = Greenhouse(url, "harvest-monitor/test", Connection(), MANNERS, Unobserved())
-        look = UnrecordedLook(greenhouse, OneShotWriteGuard(), Keyring(b"key" * 11, 5, {}))
-        [result] = await OneShot(look, 60.0, 1, Diary(), sleep).run([a_task(reference=f"file:{folder / 'key'}")])
+        greenhouse = Greenhouse(url, "harvest-monitor/test", ConnectionSettings(), MANNERS, Unobserved())
+        look = UnrecordedCheck(greenhouse, OneShotWriteGuard(), CredentialLoader(b"key" * 11, 5, {}))
+        [result] = await CheckRunner(look, 60.0, 1, Diary(), sleep).run([a_task(reference=f"file:{folder / 'key'}")])
     return result
 
 

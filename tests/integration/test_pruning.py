@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from checks.credential import CredentialState
 from checks.report import CheckReport
 from monitor.checking import claim_queries, sweep_queries
-from monitor.config.retention import REMEMBERED_FOR, SWEEPS_FOR, Keep, Rule
+from monitor.config.retention import REMEMBERED_FOR, SWEEPS_FOR, Keep, KeepRule
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, CHECK, CHECK_DAY, DRIFT_EVENT, NOTICE, REFUSAL, SWEEP
 from monitor.upkeep import check_days_queries, pruning_queries
@@ -93,7 +93,7 @@ async def put(database: Database, **columns: Any) -> None:
 async def test_old_checks_are_rolled_up_by_day(database: Database, portion: int) -> None:
     """Each credential and day (UTC) gets one row with exactly its checks, whatever the portions; their own rows go."""
     await two_days(database)
-    assert (await pruner(database, portion).run_once(LATER))[Rule.CHECKS] == 9
+    assert (await pruner(database, portion).run_once(LATER))[KeepRule.CHECKS] == 9
     assert await rows(database, CHECK) == []
     assert await all_days(database) == ROLLED_UP
 
@@ -133,17 +133,17 @@ async def test_a_credentials_days_read_the_same_before_and_after(database: Datab
 
 async def cut_short(database: Database, before: datetime, portion: int) -> None:
     async with database.writing() as conn:
-        await pruning_queries.let_go(conn, Rule.CHECKS, before, portion)
+        await pruning_queries.let_go(conn, KeepRule.CHECKS, before, portion)
         raise ZeroDivisionError
 
 
 async def test_what_is_cut_short_is_taken_up_again(database: Database) -> None:
     """A portion that fails leaves nothing behind, and the next run does the rest: nothing is counted twice."""
     await two_days(database)
-    before = KEEP.before(LATER)[Rule.CHECKS]
+    before = KEEP.before(LATER)[KeepRule.CHECKS]
     for portion in (2, 3):
         async with database.writing() as conn:
-            assert await pruning_queries.let_go(conn, Rule.CHECKS, before, portion) == portion
+            assert await pruning_queries.let_go(conn, KeepRule.CHECKS, before, portion) == portion
         there = await everything(database)
         with pytest.raises(ZeroDivisionError):
             await cut_short(database, before, portion)
@@ -156,7 +156,7 @@ async def test_processes_that_prune_at_once_count_once(workers: list[Database]) 
     """Four services on one database roll up every check exactly once between them."""
     await two_days(workers[0])
     done = await asyncio.gather(*(pruner(worker, 2).run_once(LATER) for worker in workers))
-    assert sum(each[Rule.CHECKS] for each in done) == 9
+    assert sum(each[KeepRule.CHECKS] for each in done) == 9
     assert await all_days(workers[0]) == ROLLED_UP
 
 
@@ -174,7 +174,7 @@ async def test_a_pruner_that_is_stopped_begins_no_further_portion(database: Data
     await two_days(database)
     stopped = pruner(database)
     stopped.stop()
-    assert await stopped.run_once(LATER) == dict.fromkeys(Rule, 0)
+    assert await stopped.run_once(LATER) == dict.fromkeys(KeepRule, 0)
     assert len(await rows(database, CHECK)) == 9
 
 
@@ -222,7 +222,7 @@ async def test_a_notice_loses_its_text_long_after_it_was_sent(database: Database
     await put(database, sent_at=T0 + 30 * DAY)  # held for a month, then released
     await put(database, created_at=T0 + 30 * DAY, sent_at=T0 + 30 * DAY)
     before = await rows(database, NOTICE)
-    assert (await pruner(database, 1).run_once(T0 + KEEP.notice_texts + HOUR))[Rule.NOTICE_TEXTS] == 2
+    assert (await pruner(database, 1).run_once(T0 + KEEP.notice_texts + HOUR))[KeepRule.NOTICE_TEXTS] == 2
     emptied = [row | {"text": "", "html": ""} for row in before[:2]]
     assert await rows(database, NOTICE) == [*emptied, *before[2:]]
 
@@ -241,7 +241,7 @@ async def test_refusals_go_when_they_prove_nothing_any_more(database: Database) 
         return claim.refused
 
     before = await remembered()
-    assert (await pruner(database).run_once(now))[Rule.REFUSALS] == 1
+    assert (await pruner(database).run_once(now))[KeepRule.REFUSALS] == 1
     assert [row["endpoint"] for row in await rows(database, REFUSAL)] == ["GET /v1/offers"]
     assert await remembered() == before == {"GET /v1/offers"}
 
@@ -251,7 +251,7 @@ async def test_sweeps_go_after_a_year(database: Database) -> None:
     for at in (T0, T0 + 100 * DAY, T0 + 200 * DAY):
         async with database.writing() as conn:
             await sweep_queries.keep(conn, at, POLICY.interval)
-    assert (await pruner(database, 1).run_once(T0 + 101 * DAY + SWEEPS_FOR))[Rule.SWEEPS] == 2
+    assert (await pruner(database, 1).run_once(T0 + 101 * DAY + SWEEPS_FOR))[KeepRule.SWEEPS] == 2
     assert [row["started_at"] for row in await rows(database, SWEEP)] == [T0 + 200 * DAY]
     async with database.reading() as conn:
         assert await sweep_queries.last_completed(conn, T0 + 200 * DAY) == T0 + 200 * DAY
@@ -270,9 +270,9 @@ async def test_what_is_counted_is_what_goes_and_goes_once(database: Database) ->
     before = await everything(database)
     counted = await pruner(database).stale(now)
     assert await everything(database) == before
-    assert counted == {Rule.CHECKS: 9, Rule.NOTICE_TEXTS: 1, Rule.REFUSALS: 1, Rule.SWEEPS: 1}
+    assert counted == {KeepRule.CHECKS: 9, KeepRule.NOTICE_TEXTS: 1, KeepRule.REFUSALS: 1, KeepRule.SWEEPS: 1}
     assert await pruner(database, 2).run_once(now) == counted
     once = await everything(database)
-    assert await pruner(database, 2).run_once(now) == dict.fromkeys(Rule, 0)
+    assert await pruner(database, 2).run_once(now) == dict.fromkeys(KeepRule, 0)
     assert await everything(database) == once
     assert len(once["cause"]) == len(await rows(database, CAUSE)) > 0

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.checking import claim_queries, sweep_queries, write_halt_queries
-from monitor.config.retention import Keep, Rule
+from monitor.config.retention import Keep, KeepRule
 from monitor.drift import EventKind
 from monitor.incidents import history_queries
 from monitor.incidents.history_queries import Wanted
@@ -50,10 +50,10 @@ QUESTIONS: dict[str, Question] = {
     "latest losses": lambda conn: history_queries.events(conn, Wanted(kind=EventKind.LOST, limit=5)),
     "history since": lambda conn: history_queries.events(conn, Wanted(since=YEARS_LATER - 7 * DAY)),
     "days of a tenant": lambda conn: check_days_queries.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
-    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in Rule},
+    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in KeepRule},
     **{
         f"let go by {rule}": (lambda conn, rule=rule: pruning_queries.let_go(conn, rule, OLD[rule], 250))
-        for rule in Rule
+        for rule in KeepRule
     },
 }
 

@@ -12,9 +12,9 @@ import aiosmtplib
 import pytest
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.control.fault_presets import Turn, turn, weathers
+from monitor.sandbox.control.fault_presets import PresetRequest, presets, turn
 from monitor.sandbox.faults.mail import MailFault
-from monitor.sandbox.mail.mailbox import PostOffice
+from monitor.sandbox.mail.mailbox import Mailbox
 from monitor.sandbox.mail.server import delivering
 from monitor.sandbox.sandbox import Sandbox
 from tests.sandbox_asking import Clock
@@ -110,7 +110,7 @@ WEATHERS = {
 
 def test_every_weather_of_the_mail_server_is_tried() -> None:
     """The next test leaves none out."""
-    assert WEATHERS.keys() == {each.name for each in weathers().values() if each.is_of_mail}
+    assert WEATHERS.keys() == {each.name for each in presets().values() if each.is_of_mail}
 
 
 @pytest.mark.parametrize("name", WEATHERS)
@@ -125,12 +125,12 @@ async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: P
     }
     async with delivering(sandbox.post_office, "127.0.0.1", 0, certificate) as address:
         port = int(address.rpartition(":")[2])
-        turn(sandbox, Turn(name=name))
+        turn(sandbox, PresetRequest(name=name))
         await asyncio.sleep(0.2 if name == "mail-refused" else 0)
         patience = 0.1 if first == "silence" else 10
         assert [await delivered(port, patience=patience, **secured) for _ in range(2)] == [first, second]
         assert sandbox.post_office.mails.count == taken
-        turn(sandbox, Turn(name="clear"))
+        turn(sandbox, PresetRequest(name="clear"))
         await asyncio.sleep(0.2 if name == "mail-refused" else 0)
         assert await delivered(port, **secured) == "yes"
         assert sandbox.post_office.mails.to()[-1].encrypted
@@ -138,8 +138,8 @@ async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: P
 
 async def test_a_weather_for_one_reader_spares_the_others(sandbox: Sandbox, port: int) -> None:
     """Greylisting counts each reader's tries by themselves; a rejected reader is alone with it."""
-    turn(sandbox, Turn(name="mail-rejecting", recipient="gone@vendor.example"))
-    turn(sandbox, Turn(name="mail-greylisting"))
+    turn(sandbox, PresetRequest(name="mail-rejecting", recipient="gone@vendor.example"))
+    turn(sandbox, PresetRequest(name="mail-greylisting"))
     met = [await delivered(port, f"{who}@vendor.example") for who in ("dana", "lee", "gone", "dana", "lee", "gone")]
     assert met == ["450", "450", "550", "yes", "yes", "550"]
 
@@ -174,7 +174,7 @@ async def test_it_says_what_it_is_and_leaves_no_trace(
     assert await reader.readline() == b"220 harvest-monitor-sandbox takes every mail and passes none on\r\n"
     writer.close()
     for client in ("silent", "slow"):
-        turn(sandbox, Turn(name=f"mail-{client}"))
+        turn(sandbox, PresetRequest(name=f"mail-{client}"))
         await delivered(port, patience=0.1)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
@@ -182,10 +182,10 @@ async def test_it_says_what_it_is_and_leaves_no_trace(
 async def test_a_port_that_is_taken_and_a_wrong_certificate_are_named(sandbox: Sandbox, port: int) -> None:
     """Both end the command with words and not with a trace."""
     with pytest.raises(ConfigurationError, match=f"can not take mails on 127.0.0.1 port {port}"):
-        async with delivering(PostOffice(Clock(), iter(())), "127.0.0.1", port):
+        async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", port):
             pass
     with pytest.raises(ConfigurationError, match=r"pem is no PEM file with a certificate and its key"):
-        async with delivering(PostOffice(Clock(), iter(())), "127.0.0.1", 0, CERTIFICATES / "localhost.pem"):
+        async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", 0, CERTIFICATES / "localhost.pem"):
             pass
 
 

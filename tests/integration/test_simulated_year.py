@@ -9,7 +9,7 @@ from sqlalchemy import URL
 from monitor.config.settings import Settings
 from monitor.store.database import open_database
 from monitor.store.tables import CAUSE, CHECK, DRIFT_EVENT, INCIDENT, NOTICE, SWEEP
-from monitor.upkeep.database_check import Examiner
+from monitor.upkeep.database_check import DatabaseCheck
 from tests.bench.fleet import multiply
 from tests.bench.year import Customers, simulate
 from tests.store import rows
@@ -26,7 +26,7 @@ async def test_simulated_days_leave_what_real_ones_do(tmp_path: Path) -> None:
     year = await simulate(_url(tmp_path / "few"), 2, 6, Customers(losses_a_year=150, days_to_mend=1))
     few = {table.name: await rows(year.db, table) for table in (CHECK, DRIFT_EVENT, INCIDENT, CAUSE, NOTICE, SWEEP)}
     settings = Settings(database_url=f"sqlite:///{tmp_path / 'few'}")
-    assert (await Examiner(year.db, settings, year.now, quick=False, began=lambda part: None).run()).findings == []
+    assert (await DatabaseCheck(year.db, settings, year.now, quick=False, began=lambda part: None).run()).findings == []
     await year.db.close()
     assert sum(not check["partial"] for check in few["check_summary"]) in range(2 * 6 * 6 - 2, 2 * 6 * 6 + 3)
     assert {event["kind"] for event in few["drift_event"]} == {"lost", "regained"}

@@ -13,9 +13,9 @@ from checks.credential import OAuthClient, Secret, Token
 from checks.v1.gate import origin
 from checks.v3.gate import TokenGate, lists
 from checks.v3.token_answers import AuthKind
-from checks.wire.client import Connection, TokenWire
-from checks.wire.rate_limit import TOKEN_WINDOW_SECONDS, V3_WINDOW_SECONDS, Pace
-from checks.wire.sender import TRIES_WHEN_LIMITED, TokenInquiry
+from checks.wire.client import ConnectionSettings, TokenClient
+from checks.wire.rate_limit import TOKEN_WINDOW_SECONDS, V3_WINDOW_SECONDS, RateLimiter
+from checks.wire.sender import TRIES_WHEN_LIMITED, PacedTokenSender
 from tests.integration.test_inquiry import Time, Watched, in_turn
 from tests.integration.test_wire import cut_body, reset
 from tests.raw_server import RawServer, Respond, always, answer, raw_server
@@ -39,7 +39,7 @@ class Stopped(Exception):
 @dataclass
 class Bench:
     server: RawServer
-    inquiry: TokenInquiry
+    inquiry: PacedTokenSender
     observer: Watched
     time: Time
     sends: int | None = None  # how many are let go before the stop; None for all
@@ -65,10 +65,14 @@ async def bench(respond: Respond) -> AsyncIterator[Bench]:
     time, observer = Time(), Watched()
     async with raw_server(respond) as server:
         here = origin(f"http://localhost:{server.port}")
-        wire = TokenWire(TokenGate(here, here, "test"), Connection(), lambda: datetime(2026, 6, 1, tzinfo=UTC))
+        wire = TokenClient(
+            TokenGate(here, here, "test"), ConnectionSettings(), lambda: datetime(2026, 6, 1, tzinfo=UTC)
+        )
         async with wire.line() as line:
-            pace, total = Pace(0, time.read, time.sleep), Pace(0, time.read, time.sleep)
-            yield Bench(server, TokenInquiry(line, CLIENT, pace=pace, total=total, observer=observer), observer, time)
+            pace, total = RateLimiter(0, time.read, time.sleep), RateLimiter(0, time.read, time.sleep)
+            yield Bench(
+                server, PacedTokenSender(line, CLIENT, pace=pace, total=total, observer=observer), observer, time
+            )
 
 
 Ask = Callable[[Bench], Awaitable[Any]]

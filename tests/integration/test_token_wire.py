@@ -16,7 +16,7 @@ from checks.credential import OAuthClient, Secret, Token
 from checks.v1.gate import origin
 from checks.v3.gate import TokenGate, lists
 from checks.v3.token_answers import AuthAnswer, AuthKind
-from checks.wire.client import Connection, TokenLine, TokenWire
+from checks.wire.client import ConnectionSettings, TokenClient, TokenSession
 from tests.integration.test_wire import (
     QUICK,
     cut_body,
@@ -38,18 +38,18 @@ LIST = lists()["harvest:users:list"]
 ACTIVE = answer("200 OK", b'{"active": true, "client_id": "8xF3kQ-12", "scope": "harvest:users:list"}')
 ISSUED = answer("200 OK", b'{"access_token": "new", "token_type": "Bearer"}')
 
-Sending = Callable[[TokenLine], Awaitable[tuple[Any, Any]]]
+Sending = Callable[[TokenSession], Awaitable[tuple[Any, Any]]]
 
 
-async def a_list(line: TokenLine) -> tuple[Any, Any]:
+async def a_list(line: TokenSession) -> tuple[Any, Any]:
     return await line.list(LIST, TOKEN)
 
 
-async def an_introspection(line: TokenLine) -> tuple[Any, Any]:
+async def an_introspection(line: TokenSession) -> tuple[Any, Any]:
     return await line.introspect(CLIENT, TOKEN)
 
 
-async def a_minting(line: TokenLine) -> tuple[Any, Any]:
+async def a_minting(line: TokenSession) -> tuple[Any, Any]:
     return await line.mint(CLIENT)
 
 
@@ -58,10 +58,12 @@ POSTS = pytest.mark.parametrize(("send", "path"), [(an_introspection, "/introspe
 
 
 @asynccontextmanager
-async def wire_to(port: int, connection: Connection | None = None) -> AsyncIterator[TokenLine]:
+async def wire_to(port: int, connection: ConnectionSettings | None = None) -> AsyncIterator[TokenSession]:
     here = origin(f"http://localhost:{port}")
     gate = TokenGate(here, here, USER_AGENT)
-    async with TokenWire(gate, connection or Connection(), lambda: datetime(2026, 6, 1, tzinfo=UTC)).line() as line:
+    async with TokenClient(
+        gate, connection or ConnectionSettings(), lambda: datetime(2026, 6, 1, tzinfo=UTC)
+    ).line() as line:
         yield line
 
 

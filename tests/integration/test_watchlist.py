@@ -18,8 +18,8 @@ from checks.manifest import load
 from monitor.errors import ConfigurationError
 from monitor.metrics import Metrics
 from monitor.store.database import Database
-from monitor.tenants.manifests import Shelf
-from monitor.tenants.sync import RemovalRefused, Watchlist
+from monitor.tenants.manifests import ManifestRegistry
+from monitor.tenants.sync import RemovalRefused, TenantSync
 from monitor.tenants.sync_queries import active_ids
 from tests.installation import POLICY, START
 
@@ -39,9 +39,9 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watched(sqlite: Database, file: Path) -> Watchlist:
-    shelf = Shelf(load("gem"))
-    return Watchlist(file, sqlite, lambda: shelf, WriteProbes.OFF, POLICY, Metrics("test"))
+def watched(sqlite: Database, file: Path) -> TenantSync:
+    shelf = ManifestRegistry(load("gem"))
+    return TenantSync(file, sqlite, lambda: shelf, WriteProbes.OFF, POLICY, Metrics("test"))
 
 
 def write(file: Path, *tenant_ids: str) -> None:
@@ -84,7 +84,7 @@ async def refusing_tenants(database: Database) -> AsyncIterator[None]:
         await conn.execute(text("DROP TRIGGER refuse"))
 
 
-async def test_a_file_that_did_not_change_is_not_read_again(watched: Watchlist, file: Path, logged: Logged) -> None:
+async def test_a_file_that_did_not_change_is_not_read_again(watched: TenantSync, file: Path, logged: Logged) -> None:
     """One load for one file, however often it is looked at."""
     write(file, "acme")
     for _ in range(3):
@@ -93,7 +93,7 @@ async def test_a_file_that_did_not_change_is_not_read_again(watched: Watchlist, 
 
 
 async def test_a_reload_that_the_database_failed_is_tried_again_though_the_file_stays(
-    watched: Watchlist,
+    watched: TenantSync,
     file: Path,
     sqlite: Database,
 ) -> None:
@@ -116,7 +116,7 @@ BROKEN = [("tenants: [", "is not YAML"), ("tenants: []", "one tenant or more"), 
 
 @pytest.mark.parametrize(("content", "word"), BROKEN)
 async def test_what_is_wrong_with_the_file_is_told_once_until_it_changes(
-    watched: Watchlist,
+    watched: TenantSync,
     file: Path,
     sqlite: Database,
     logged: Logged,
@@ -139,7 +139,7 @@ async def test_what_is_wrong_with_the_file_is_told_once_until_it_changes(
 
 
 async def test_a_file_that_is_gone_is_told_once_and_read_when_it_is_back(
-    watched: Watchlist,
+    watched: TenantSync,
     file: Path,
     sqlite: Database,
     logged: Logged,
@@ -157,7 +157,7 @@ async def test_a_file_that_is_gone_is_told_once_and_read_when_it_is_back(
     assert count(logged, "loaded_tenants_file") == 2
 
 
-async def test_a_changed_mode_alone_has_the_file_read_again(watched: Watchlist, file: Path, logged: Logged) -> None:
+async def test_a_changed_mode_alone_has_the_file_read_again(watched: TenantSync, file: Path, logged: Logged) -> None:
     """A file refused because it could not be read, and made readable, keeps content, size and time of change."""
     write(file, "acme")
     await watched.look(START)
@@ -171,7 +171,7 @@ async def test_a_changed_mode_alone_has_the_file_read_again(watched: Watchlist, 
 
 
 async def test_a_change_that_keeps_size_and_time_is_seen(
-    watched: Watchlist,
+    watched: TenantSync,
     file: Path,
     sqlite: Database,
 ) -> None:
@@ -188,7 +188,7 @@ async def test_a_change_that_keeps_size_and_time_is_seen(
 
 
 async def test_a_file_that_kubernetes_updates_is_seen(
-    watched: Watchlist, sqlite: Database, file: Path, logged: Logged
+    watched: TenantSync, sqlite: Database, file: Path, logged: Logged
 ) -> None:
     """A ConfigMap's file is a link through a linked folder, and an update turns the folder's link alone."""
     for number, tenant_ids in enumerate([["acme"], ["acme", "globex"]]):
@@ -216,7 +216,7 @@ def pipe_at(path: Path) -> Iterator[None]:
 
 
 async def test_a_named_pipe_is_refused_in_words_and_at_once(
-    watched: Watchlist,
+    watched: TenantSync,
     file: Path,
     sqlite: Database,
     logged: Logged,
@@ -236,7 +236,7 @@ async def test_a_named_pipe_is_refused_in_words_and_at_once(
     assert await stored(sqlite) == {"acme"}
 
 
-async def test_a_folder_is_refused_in_words(watched: Watchlist, file: Path) -> None:
+async def test_a_folder_is_refused_in_words(watched: TenantSync, file: Path) -> None:
     """A path that names a folder says so."""
     file.mkdir()
     with pytest.raises(ConfigurationError, match="is no regular file"):
@@ -244,7 +244,7 @@ async def test_a_folder_is_refused_in_words(watched: Watchlist, file: Path) -> N
 
 
 async def test_a_broken_export_removes_nobody_and_is_told_once(
-    watched: Watchlist,
+    watched: TenantSync,
     file: Path,
     sqlite: Database,
     logged: Logged,
@@ -270,9 +270,9 @@ async def test_a_removal_that_an_operator_allowed_elsewhere_is_no_longer_refused
     logged: Logged,
 ) -> None:
     """`tenants sync --any-removal` is another process: the service then takes the file, and its gauge goes back."""
-    shelf, metrics = Shelf(load("gem")), Metrics("test")
+    shelf, metrics = ManifestRegistry(load("gem")), Metrics("test")
     watched, command = (
-        Watchlist(file, sqlite, lambda: shelf, WriteProbes.OFF, POLICY, seen) for seen in (metrics, Metrics("command"))
+        TenantSync(file, sqlite, lambda: shelf, WriteProbes.OFF, POLICY, seen) for seen in (metrics, Metrics("command"))
     )
     write(file, *(f"t{number}" for number in range(6)))
     await watched.load(START)

@@ -13,7 +13,7 @@ from checks.catalogue.endpoints import Entry, Role, WriteProbes, catalogue
 from checks.credential import Secret
 from checks.errors import WireError
 from checks.v1.gate import Gate, origin
-from checks.wire.client import Connection, Line, Wire
+from checks.wire.client import ConnectionSettings, HarvestClient, HarvestSession
 from tests.raw_server import Respond, always, answer, raw_server
 
 SECRET = Secret("5dc54b4a7cdb4e1a9d7b-1")
@@ -26,9 +26,9 @@ def now() -> datetime:
 
 
 @asynccontextmanager
-async def wire_to(port: int, connection: Connection | None = None) -> AsyncIterator[Line]:
+async def wire_to(port: int, connection: ConnectionSettings | None = None) -> AsyncIterator[HarvestSession]:
     gate = Gate(catalogue(), origin(f"http://localhost:{port}"), USER_AGENT)
-    async with Wire(gate, connection or Connection(), now).line() as line:
+    async with HarvestClient(gate, connection or ConnectionSettings(), now).line() as line:
         yield line
 
 
@@ -120,7 +120,7 @@ async def test_the_environment_can_not_redirect_requests(monkeypatch: pytest.Mon
     assert (len(proxy.requests), len(server.requests)) == (0, 1)
 
 
-QUICK = Connection(connect_timeout=0.2, read_timeout=0.2, request_timeout=0.5)
+QUICK = ConnectionSettings(connect_timeout=0.2, read_timeout=0.2, request_timeout=0.5)
 
 
 async def silent(number: int, writer: asyncio.StreamWriter) -> None:
@@ -240,7 +240,7 @@ async def test_a_late_surplus_answer_is_never_anothers() -> None:
 async def test_session_keys_are_not_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SSLKEYLOGFILE in the environment is not heeded."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    wire = Wire(Gate(catalogue(), origin("https://localhost"), USER_AGENT), Connection(), now)
+    wire = HarvestClient(Gate(catalogue(), origin("https://localhost"), USER_AGENT), ConnectionSettings(), now)
     assert wire._way._context.keylog_filename is None
 
 
@@ -248,9 +248,9 @@ async def test_a_ca_bundle_that_is_none_is_said_to_be_none(tmp_path: Path) -> No
     """A file without certificates is an error that names it, before anything is sent."""
     (tmp_path / "ca.pem").write_text("hello")
     with pytest.raises(WireError, match=r"ca\.pem"):
-        Wire(
+        HarvestClient(
             Gate(catalogue(), origin("https://localhost"), USER_AGENT),
-            Connection(ca_bundle=str(tmp_path / "ca.pem")),
+            ConnectionSettings(ca_bundle=str(tmp_path / "ca.pem")),
             now,
         )
 

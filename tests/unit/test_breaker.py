@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from checks.answer import Answer, AnswerKind
 from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, SLOW_REQUESTS_PER_SECOND
-from monitor.breaker.machine import LONGER_BY, Limits, Machine, Reason, State, Ticket
+from monitor.breaker.machine import LONGER_BY, BreakerReason, Limits, Machine, State, Ticket
 from monitor.breaker.recent_tenants import LATEST, MANY
 from monitor.breaker.signs import Sign, sign_of
 
@@ -84,7 +84,7 @@ def test_it_slows_pauses_probes_resumes_and_closes(trouble: Sign) -> None:
     bench.check("t7", SERVED)
     assert bench.state is State.CLOSED
     assert [turn.reason for turn in bench.machine.transitions] == [
-        trouble.value, trouble.value, Reason.WAITED, Reason.SERVED, Reason.CALM
+        trouble.value, trouble.value, BreakerReason.WAITED, BreakerReason.SERVED, BreakerReason.CALM
     ]  # fmt: skip
 
 
@@ -301,7 +301,7 @@ def test_answers_that_say_nothing_are_no_service() -> None:
     """The check sent ahead gets redirects and pages: after it, the pause goes on."""
     bench = Bench().paused().probing()
     bench.check("a", None)
-    assert (bench.state, bench.machine.transitions[-1].reason) == (State.PAUSED, Reason.NOT_SERVED)
+    assert (bench.state, bench.machine.transitions[-1].reason) == (State.PAUSED, BreakerReason.NOT_SERVED)
 
 
 def test_silence_closes_it() -> None:
@@ -312,7 +312,7 @@ def test_silence_closes_it() -> None:
     bench.check("t9", LIMITED)
     assert bench.state is State.SLOW
     bench.now += LIMITS.forgets_after
-    assert (bench.state, bench.machine.transitions[-1].reason) == (State.CLOSED, Reason.SILENCE)
+    assert (bench.state, bench.machine.transitions[-1].reason) == (State.CLOSED, BreakerReason.SILENCE)
     bench.checks(MANY, LIMITED)
     assert bench.state is State.SLOW
 
@@ -455,7 +455,7 @@ def test_the_page_has_the_codes_numbers() -> None:
     assert [seconds / 60 for seconds in minutes] == [0.5, 2, 1, 15, 15]
     for words in ("half a minute", "after a pause two minutes", "a minute is over", "up to fifteen"):
         assert words in page
-    assert all(f"`{name}`" in page for name in (*State, *Reason))
+    assert all(f"`{name}`" in page for name in (*State, *BreakerReason))
 
 
 def test_a_pause_has_a_bound_for_any_jitter() -> None:

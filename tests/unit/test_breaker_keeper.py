@@ -6,10 +6,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from checks.answer import Answer, AnswerKind
-from checks.wire.rate_limit import Pace
-from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, SLOW_REQUESTS_PER_SECOND, Breaker
-from monitor.breaker.machine import TURNS, Limits, Reason, State, Transition
-from monitor.breaker.recent_tenants import MANY, Seen
+from checks.wire.rate_limit import RateLimiter
+from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, SLOW_REQUESTS_PER_SECOND, CircuitBreaker
+from monitor.breaker.machine import TURNS, BreakerReason, Limits, State, Transition
+from monitor.breaker.recent_tenants import MANY, RecentTrouble
 from monitor.breaker.signs import Sign
 from monitor.metrics import Metrics
 from tests.unit.test_metrics import value
@@ -22,7 +22,9 @@ class Stand:
     def __init__(self, *told: Callable[[Transition], None]) -> None:
         self.seconds = 0.0
         self.turns: list[Transition] = []
-        self.breaker = Breaker(LIMITS, [self.turns.append, *told], clock=lambda: self.seconds, jitter=lambda: 0.0)
+        self.breaker = CircuitBreaker(
+            LIMITS, [self.turns.append, *told], clock=lambda: self.seconds, jitter=lambda: 0.0
+        )
 
     def check(self, tenant: str, answer: Answer) -> bool:
         with self.breaker.watching(tenant) as ticket:
@@ -72,7 +74,7 @@ def test_paused_it_lets_nothing_begin_and_probing_one() -> None:
     assert [stand.breaker.room(free, 50 - free) for free in (50, 1, 0)] == [1, 1, 0]
 
 
-async def _gap(pace: Pace, stand: Stand) -> float:
+async def _gap(pace: RateLimiter, stand: Stand) -> float:
     """The seconds from one turn to the next."""
     stand.seconds += 1000
     await pace.turn()
@@ -88,7 +90,7 @@ async def test_it_slows_all_requests_down_and_lets_them_go_again(own: float, slo
 
     async def no_sleep(seconds: float) -> None: ...
 
-    pace = Pace(own, lambda: stand.seconds, no_sleep)
+    pace = RateLimiter(own, lambda: stand.seconds, no_sleep)
     stand.breaker.governs(pace, own)
     assert await _gap(pace, stand) == (1 / own if own else 0)
     stand.slow()
@@ -119,7 +121,7 @@ def test_every_turn_is_told_and_logged() -> None:
 
 def test_a_pause_for_good_is_logged_without_an_end() -> None:
     """JSON knows no infinity."""
-    breaker = Breaker(LIMITS.for_good(), clock=iter(range(0, 1000, 20)).__next__)
+    breaker = CircuitBreaker(LIMITS.for_good(), clock=iter(range(0, 1000, 20)).__next__)
     with capture_logs() as logs:
         for n in range(MANY + 1):
             with breaker.watching(f"t{n}") as ticket:
@@ -136,6 +138,6 @@ def test_metrics_show_the_state_and_count_the_turns() -> None:
     assert value(metrics, "breaker_turns_total", state="paused", reason="rate_limited") == 1
     assert value(metrics, "breaker_turns_total", state="closed", reason="calm") == 0
     for state, reason in TURNS:
-        metrics.breaker_turned(Transition(0, State.CLOSED, state, reason, Seen()))
-    assert {reason for _, reason in TURNS} == set(Reason)
-    assert {Reason(sign) for sign in Sign} <= set(Reason)
+        metrics.breaker_turned(Transition(0, State.CLOSED, state, reason, RecentTrouble()))
+    assert {reason for _, reason in TURNS} == set(BreakerReason)
+    assert {BreakerReason(sign) for sign in Sign} <= set(BreakerReason)

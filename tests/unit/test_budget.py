@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.wire.rate_limit import LONGEST_WAIT_SECONDS, PAUSE_SECONDS, Pace, rate_limit
+from checks.wire.rate_limit import LONGEST_WAIT_SECONDS, PAUSE_SECONDS, RateLimiter, rate_limit
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -82,7 +82,7 @@ def test_no_header_makes_us_wait_for_ever_or_fail(headers: dict[str, str]) -> No
 async def test_turns_are_spaced_by_the_rate() -> None:
     """Two a second: the first at once, each next half a second later."""
     clock = Clock()
-    pace = Pace(2, clock.read, clock.sleep)
+    pace = RateLimiter(2, clock.read, clock.sleep)
     starts = []
     for _ in range(4):
         await pace.turn()
@@ -93,7 +93,7 @@ async def test_turns_are_spaced_by_the_rate() -> None:
 async def test_a_rate_of_zero_is_no_limit() -> None:
     """Rate 0 lets every turn through at once."""
     clock = Clock()
-    pace = Pace(0, clock.read, clock.sleep)
+    pace = RateLimiter(0, clock.read, clock.sleep)
     for _ in range(100):
         assert await pace.turn() == 0
     assert clock.now == 100.0
@@ -102,7 +102,7 @@ async def test_a_rate_of_zero_is_no_limit() -> None:
 async def test_a_hold_moves_the_next_turn() -> None:
     """After a hold of ten seconds the next turn comes ten seconds later, not ten plus a gap."""
     clock = Clock()
-    pace = Pace(2, clock.read, clock.sleep)
+    pace = RateLimiter(2, clock.read, clock.sleep)
     await pace.turn()
     pace.hold(timedelta(seconds=10).total_seconds())
     assert await pace.turn() == 10.0

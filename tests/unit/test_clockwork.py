@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from monitor.clock import Jumps
 from monitor.errors import StoreError
-from monitor.periodic import Beat, Clockwork
+from monitor.periodic import PeriodicTask, PeriodicTasks
 from tests.reports import T0
 
 OFTEN = timedelta(milliseconds=20)
@@ -24,9 +24,9 @@ async def until(found: Callable[[], Any]) -> None:
 
 
 @asynccontextmanager
-async def turning(**beats: Beat) -> AsyncIterator[list[str]]:
+async def turning(**beats: PeriodicTask) -> AsyncIterator[list[str]]:
     failed: list[str] = []
-    clockwork = Clockwork(beats, Jumps(lambda: T0, lambda: 0.0), lambda: None, failed.append)
+    clockwork = PeriodicTasks(beats, Jumps(lambda: T0, lambda: 0.0), lambda: None, failed.append)
     clockwork.start(*beats)
     yield failed
     await clockwork.stop(1)
@@ -43,7 +43,7 @@ async def test_trouble_with_the_database_is_told_once_and_so_is_its_end() -> Non
             raise StoreError(said.pop(0))
 
     with capture_logs() as logged:
-        async with turning(tick=Beat(beat, OFTEN)) as failed:
+        async with turning(tick=PeriodicTask(beat, OFTEN)) as failed:
             await until(lambda: len(turns) > 6)
     told = [(line["event"], line.get("problem")) for line in logged]
     assert told == [("beat_failed", "no room"), ("beat_failed", "locked"), ("beat_recovered", None)]
@@ -59,7 +59,7 @@ async def test_a_beat_that_breaks_is_told_every_time_and_turns_again() -> None:
         raise RuntimeError("broken")
 
     with capture_logs() as logged:
-        async with turning(tick=Beat(beat, OFTEN)) as failed:
+        async with turning(tick=PeriodicTask(beat, OFTEN)) as failed:
             await until(lambda: len(turns) >= 3)
     assert [line["event"] for line in logged] == ["beat_failed"] * len(turns)
     assert failed == ["tick"] * len(turns)
@@ -75,7 +75,7 @@ async def test_a_clock_that_was_set_starts_every_beat_anew() -> None:
         turns.append(1)
 
     jumps = Jumps(lambda: now[0], lambda: 0.0)
-    clockwork = Clockwork({"daily": Beat(beat, A_DAY)}, jumps, lambda: jumped.append(1), lambda _: None)
+    clockwork = PeriodicTasks({"daily": PeriodicTask(beat, A_DAY)}, jumps, lambda: jumped.append(1), lambda _: None)
     with capture_logs() as logged:
         clockwork.start()
         for moved in (-A_DAY, A_DAY):

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.confirmation import second_look, settles, together
 from checks.credential import CredentialState
 from checks.manifest import load
 from checks.report import CheckReport, Excess, Outcome, Verdict, WriteAlarm
 from tests.reports import T0, failed, paused, served
 
-QUESTION = Question(load("gem"), remembered=frozenset({"GET /v1/old"}))
+QUESTION = CheckRequest(load("gem"), remembered=frozenset({"GET /v1/old"}))
 LACKING = served({"jobs": "g", "offers": "m", "users": "m"})
 
 

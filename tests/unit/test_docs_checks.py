@@ -12,9 +12,9 @@ import pytest
 from rich.text import Text
 
 from checks.answer import Answer, AnswerKind, reduce
-from checks.asking import Watch
+from checks.asking import SendGuard
 from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.confirmation import second_look, together
 from checks.credential import CredentialKind, OAuthClient, Secret, Token
 from checks.manifest import load
@@ -42,7 +42,7 @@ class Inquiry:
         self.permitted = permitted
         self.requests = 0
 
-    async def ask(self, entry: Entry, watch: Watch) -> Answer:
+    async def ask(self, entry: Entry, watch: SendGuard) -> Answer:
         self.requests += 1
         reply = self._customer.ask(f"{entry.method} {entry.target}", entry.body.decode() or None)
         headers = {name.decode().lower(): value.decode() for name, value in reply.headers}
@@ -63,7 +63,7 @@ async def no_data() -> Answer:
     return Answer(AnswerKind.INVALID_KEY, 401)
 
 
-def look(customer: Asker, question: Question, permitted: WriteProbes) -> CheckReport:
+def look(customer: Asker, question: CheckRequest, permitted: WriteProbes) -> CheckReport:
     means = Means(Guard(), no_data, lambda: datetime(2026, 11, 23, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
     return asyncio.run(check(Inquiry(customer, permitted), question, catalogue(), means))
 
@@ -71,7 +71,7 @@ def look(customer: Asker, question: Question, permitted: WriteProbes) -> CheckRe
 def cost(grants: str, permitted: WriteProbes) -> int:
     """The requests of one look, by the sandbox's ledger."""
     customer = asker(grants)
-    look(customer, Question(GEM), permitted)
+    look(customer, CheckRequest(GEM), permitted)
     assert customer.changes() == []
     return len(customer.sandbox.ledger.entries())
 
@@ -113,7 +113,7 @@ def cost_on_v3(*, held: bool, down: bool = False) -> int:
     token = Token(customer.client.issue()) if held else None
     client = OAuthClient(Secret(customer.client.client_id), Secret(customer.client.secret), token)
     time = Time(lambda: datetime(1970, 1, 1, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
-    report = asyncio.run(harvest_oauth.check(TokenInquiry(customer, down), client, Question(GEM), time))
+    report = asyncio.run(harvest_oauth.check(TokenInquiry(customer, down), client, CheckRequest(GEM), time))
     assert report.outcome is Outcome.COMPLIANT
     assert customer.changes() == []
     return report.requests
@@ -131,7 +131,7 @@ def test_costs_on_v3_are_as_told() -> None:
 def test_the_result_that_readme_shows_is_what_the_sandbox_gives() -> None:
     """Whoever follows README with the sandbox's key sees the lines that README shows."""
     customer = asker("gem")
-    question = Question(GEM, features=frozenset({"eeoc"}))
+    question = CheckRequest(GEM, features=frozenset({"eeoc"}))
     first = look(customer, question, WriteProbes.SAFE)
     again = second_look(question, first)
     assert again is not None

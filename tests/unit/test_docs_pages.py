@@ -13,7 +13,7 @@ from monitor.config.addresses import MailServer
 from monitor.config.secret_command import TENANT_VARIABLE
 from monitor.config.settings import PREFIX, Settings
 from monitor.tenants import file as tenants
-from monitor.tenants.manifests import Shelf
+from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.targets import draw_up
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,7 @@ def test_readmes_tenants_file_can_be_used(tmp_path: Path) -> None:
     """Every row is right; the setting allows safe write probes, and a tenant lowers them as README says."""
     (text,) = [block for block in examples("yaml") if block.startswith("tenants:")]
     (tmp_path / "tenants.yaml").write_text(text, "utf-8")
-    roster = draw_up(tenants.read(tmp_path / "tenants.yaml"), Shelf(load_manifest("gem")), WriteProbes.SAFE)
+    roster = draw_up(tenants.read(tmp_path / "tenants.yaml"), ManifestRegistry(load_manifest("gem")), WriteProbes.SAFE)
     assert roster.file.problems == ()
     permitted = {tenant_id: watched.permitted for (tenant_id, _), watched in roster.watched.items()}
     assert permitted == {"acme": WriteProbes.SAFE, "globex": WriteProbes.OFF}

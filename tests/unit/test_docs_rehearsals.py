@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from monitor.sandbox.control.fault_presets import weathers
+from monitor.sandbox.control.fault_presets import presets
 from tests.rehearsals import PAGE, blocks, code, is_metric, prose, rehearsals
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def test_every_weather_has_its_name() -> None:
     """Each `sandbox weather` names one that there is, or clears."""
     named = set(re.findall(r"harvest-monitor sandbox weather ([a-z-]+)", PAGE)) - {"clear"}
     assert len(named) > 10
-    assert named <= set(weathers())
+    assert named <= set(presets())
 
 
 def test_every_row_says_what_to_type_and_to_see() -> None:

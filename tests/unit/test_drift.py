@@ -10,7 +10,7 @@ import pytest
 
 from checks.credential import CredentialState
 from checks.report import Excess, Outcome, Verdict
-from monitor.drift import EventKind, Tally, difference
+from monitor.drift import Counts, EventKind, difference
 from tests.reports import HOUR, MINUTE, T0, failed, served
 from tests.story import Story
 
@@ -137,10 +137,10 @@ def test_the_credential_counts_what_is_confirmed() -> None:
     story.look(report)
     before = story.known
     assert before.outcome is Outcome.UNDECIDED
-    assert before.tally == Tally(granted=2, missing=0, undecided=1, unchecked=1, suspects=1, excess=1)
+    assert before.tally == Counts(granted=2, missing=0, undecided=1, unchecked=1, suspects=1, excess=1)
     story.look(report)
     assert story.known.outcome is Outcome.DRIFTED
-    assert story.known.tally == Tally(granted=2, missing=1, undecided=1, unchecked=1, suspects=0, excess=1)
+    assert story.known.tally == Counts(granted=2, missing=1, undecided=1, unchecked=1, suspects=0, excess=1)
 
 
 def test_a_suspicion_in_a_baseline_is_undecided() -> None:

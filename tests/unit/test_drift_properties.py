@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from checks.credential import CredentialState
 from checks.report import CheckReport, Verdict
-from monitor.drift import Event, EventKind, Known, Turn, compare
+from monitor.drift import Change, Event, EventKind, Known, compare
 from monitor.incidents.rules import Audience, causes
 from tests.reports import HOUR, KEY, OTHER_KEY, POLICY, T0, failed, paused, served
 
@@ -35,7 +35,7 @@ class Taken:
     report: CheckReport
     fingerprint: str
     before: Known
-    turn: Turn
+    turn: Change
     now: datetime
 
 
@@ -191,4 +191,4 @@ def test_a_paused_check_is_no_look(
     for taken in walk(sequence):
         known = taken.turn.known
     turn = compare(known, paused(PERMISSIONS, partial=partial), fingerprint, T0 + 100 * HOUR, POLICY)
-    assert turn == Turn(known, (), frozenset(), replaced=False, look_again=timedelta(0))
+    assert turn == Change(known, (), frozenset(), replaced=False, look_again=timedelta(0))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from checks.catalogue.endpoints import Entry, Role, WriteProbes, catalogue
 from checks.credential import Secret, basic_authorization
 from checks.errors import CredentialError, GateRefusal
-from checks.v1.gate import Gate, Outgoing, origin
+from checks.v1.gate import Gate, OutgoingRequest, origin
 
 CATALOGUE = catalogue()
 ENTRIES = CATALOGUE.all_entries()
@@ -22,10 +22,10 @@ GATE = Gate(CATALOGUE, origin(HOST), USER_AGENT)
 MUTATED_REQUESTS = 40_000
 
 
-def outgoing(entry: Entry) -> Outgoing:
+def outgoing(entry: Entry) -> OutgoingRequest:
     authorization = None if entry.role is Role.ANONYMOUS else AUTHORIZATION
     headers = list(GATE.headers_for(entry, authorization).items())
-    return Outgoing(entry.method, HOST + entry.target, headers, entry.body)
+    return OutgoingRequest(entry.method, HOST + entry.target, headers, entry.body)
 
 
 GENUINE = {(r.method, r.url, tuple(r.headers), r.body) for r in map(outgoing, ENTRIES)}
@@ -165,38 +165,38 @@ EXTRA_HEADERS = [
 ]
 
 
-def mutated_path(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_path(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     at = rng.randrange(len(request.url) + 1)
     cut = rng.choice([0, 0, 1, 3])
     return replace(request, url=request.url[:at] + rng.choice(PIECES) + request.url[at + cut :])
 
 
-def mutated_host(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_host(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     return replace(request, url=request.url.replace(HOST, rng.choice(HOSTS), 1))
 
 
-def mutated_method(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_method(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     return replace(request, method=rng.choice(METHODS))
 
 
-def mutated_body(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_body(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     return replace(request, body=rng.choice(BODIES))
 
 
-def extra_header(request: Outgoing, rng: random.Random) -> Outgoing:
+def extra_header(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     headers = list(request.headers)
     headers.insert(rng.randrange(len(headers) + 1), rng.choice(EXTRA_HEADERS))
     return replace(request, headers=headers)
 
 
-def lost_header(request: Outgoing, rng: random.Random) -> Outgoing:
+def lost_header(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     headers = list(request.headers)
     if headers:
         headers.pop(rng.randrange(len(headers)))
     return replace(request, headers=headers)
 
 
-def mutated_header(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_header(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     headers = list(request.headers) or [("host", "")]
     at = rng.randrange(len(headers))
     name, value = headers[at]
@@ -206,7 +206,7 @@ def mutated_header(request: Outgoing, rng: random.Random) -> Outgoing:
     return replace(request, headers=headers)
 
 
-def swapped_parts(request: Outgoing, rng: random.Random) -> Outgoing:
+def swapped_parts(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     """Parts of two genuine requests, such as the path of one with the method or body of another."""
     other = outgoing(rng.choice(ENTRIES))
     part = rng.choice(["method", "url", "body", "headers"])
@@ -226,7 +226,7 @@ MUTATIONS = [
 ]
 
 
-def mutants(count: int, seed: int) -> Iterator[Outgoing]:
+def mutants(count: int, seed: int) -> Iterator[OutgoingRequest]:
     rng = random.Random(seed)
     for _ in range(count):
         request = outgoing(rng.choice(ENTRIES))
@@ -259,7 +259,7 @@ def test_tens_of_thousands_of_mutated_requests_are_refused() -> None:
 def test_requests_made_up_from_nothing_are_refused(method: str, path: str, body: bytes) -> None:
     """No method, path and body that is not in the catalogue passes, with otherwise right headers."""
     headers = list(GATE.headers_for(ENTRIES[0], AUTHORIZATION).items())
-    request = Outgoing(method, HOST + path, headers, body)
+    request = OutgoingRequest(method, HOST + path, headers, body)
     if (method, path, body) in {(e.method, e.target, e.body) for e in ENTRIES}:
         return
     with pytest.raises(GateRefusal):
@@ -273,7 +273,7 @@ def test_the_never_list_is_named_when_it_stops_a_request(rule, number: str) -> N
     path = rule.endpoint.split(" ")[1]
     while "{" in path:
         path = path[: path.index("{")] + number + path[path.index("}") + 1 :]
-    request = Outgoing(rule.method, HOST + path, [], b"{}")
+    request = OutgoingRequest(rule.method, HOST + path, [], b"{}")
     with pytest.raises(GateRefusal, match="never-list"):
         GATE.check(request, WriteProbes.ALL)
 
@@ -294,7 +294,7 @@ def test_the_never_list_is_named_when_it_stops_a_request(rule, number: str) -> N
 def test_only_a_key_with_an_empty_password_is_let_through(value: str) -> None:
     """Anything but `Basic` with a key and an empty password is refused."""
     entry = ENTRIES[0]
-    request = Outgoing("GET", HOST + entry.target, list(GATE.headers_for(entry, value).items()), b"")
+    request = OutgoingRequest("GET", HOST + entry.target, list(GATE.headers_for(entry, value).items()), b"")
     with pytest.raises(GateRefusal, match="Authorization"):
         GATE.check(request, WriteProbes.OFF)
 

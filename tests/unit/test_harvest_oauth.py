@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import Entry
 from checks.catalogue.scopes import known, scope
-from checks.check_request import Question
+from checks.check_request import CheckRequest
 from checks.credential import CredentialState, OAuthClient, Secret, Token
 from checks.manifest import load
 from checks.report import PAUSED, CheckReport, Outcome, Verdict
@@ -27,7 +27,7 @@ EVERYTHING = frozenset(known())
 HELD = OAuthClient(Secret("client-1"), Secret("secret-1"), Token("token-1"), organization="4242")
 MINTING = replace(HELD, token=None)
 ANYBODYS = replace(HELD, organization=None)
-GEM_QUESTION = Question(GEM)
+GEM_QUESTION = CheckRequest(GEM)
 
 
 @dataclass
@@ -81,7 +81,7 @@ class World:
 def look(
     world: World,
     client: OAuthClient = HELD,
-    question: Question = GEM_QUESTION,
+    question: CheckRequest = GEM_QUESTION,
     stop: Callable[[], bool] = lambda: False,
 ) -> CheckReport:
     return asyncio.run(check(world, client, question, Time(lambda: NOW, lambda: 0.0, 60.0, stop)))
@@ -119,7 +119,7 @@ def test_a_token_is_confirmed_by_a_list_about_nobody() -> None:
 
 def test_a_client_with_every_scope_shows_those_beyond_the_manifest() -> None:
     """163 less the 37 that are required, each by Greenhouse's title; with EEOC one fewer."""
-    plain, with_eeoc = look(World(EVERYTHING)), look(World(EVERYTHING), question=Question(GEM, frozenset({"eeoc"})))
+    plain, with_eeoc = look(World(EVERYTHING)), look(World(EVERYTHING), question=CheckRequest(GEM, frozenset({"eeoc"})))
     assert {excess.endpoint for excess in plain.excess} == EVERYTHING - REQUIRED
     assert {excess.endpoint for excess in plain.excess} - {e.endpoint for e in with_eeoc.excess} == {
         "harvest:eeoc:list"
@@ -161,7 +161,7 @@ def test_no_verdict_is_ever_wrong(
 
     `granted` is what its scopes still let it do; `missing` is what they do not, or not any more.
     """
-    question = Question(GEM, frozenset({"eeoc"} if eeoc else ()))
+    question = CheckRequest(GEM, frozenset({"eeoc"} if eeoc else ()))
     world = World(scopes, live=scopes - withdrawn, role=role, told=None if kind is None else told(kind))
     for finding in look(world, ANYBODYS, question).findings:
         if finding.permission_id == ROLE_ID:
@@ -368,6 +368,6 @@ def test_what_the_customer_declined_is_marked() -> None:
     """It is found missing, and is no drift."""
     declined = next(p.id for p in GEM.permissions if p.scopes == ("harvest:candidates:merge",))
     report = look(
-        World(REQUIRED - {"harvest:candidates:merge"}), question=Question(GEM, declined=frozenset({declined}))
+        World(REQUIRED - {"harvest:candidates:merge"}), question=CheckRequest(GEM, declined=frozenset({declined}))
     )
     assert report.outcome is Outcome.COMPLIANT

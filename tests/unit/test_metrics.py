@@ -12,8 +12,8 @@ from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import catalogue
 from checks.credential import CredentialState
 from checks.report import CheckReport, Finding, Verdict, WriteAlarm
-from checks.wire.sender import Observer
-from monitor.errors import Blame
+from checks.wire.sender import RequestObserver
+from monitor.errors import FailureScope
 from monitor.metrics import Metrics, Snapshot
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -146,7 +146,7 @@ def test_a_check_is_counted(metrics: Metrics) -> None:
 
 def test_requests_and_waits_are_counted(metrics: Metrics) -> None:
     """The client's observer counts requests by class and status, `none` where no answer came, and its pauses."""
-    observer: Observer = metrics
+    observer: RequestObserver = metrics
 
     observer.request(catalogue().entry("PATCH /v1/applications/{id}"), Answer(AnswerKind.PERMISSION, 403))
     observer.request(catalogue().entry("GET /v1/jobs/{id}"), Answer(AnswerKind.TIMEOUT))
@@ -165,7 +165,7 @@ def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
         ("fenced_total", {}, metrics.fenced),
         ("beats_failed_total", {"beat": "tick"}, lambda: metrics.beat_failed("tick")),
         ("notices_sent_total", {}, metrics.notice_sent),
-        ("notices_failed_total", {"reason": "server"}, lambda: metrics.notice_failed(Blame.SERVER)),
+        ("notices_failed_total", {"reason": "server"}, lambda: metrics.notice_failed(FailureScope.SERVER)),
         ("notices_fallback_total", {}, metrics.fell_back),
         ("mail_server_paused", {}, lambda: metrics.mail_server_paused(True)),
         ("tenants_file_reloads_total", {"result": "loaded"}, metrics.tenants_file_loaded),

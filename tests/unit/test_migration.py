@@ -6,13 +6,15 @@ import pytest
 
 from checks.credential import CredentialState
 from checks.manifest import Manifest, load
-from monitor.tenants.v3_migration import Stage, V1Key, needed, origin, permissions_of, without_scope
+from monitor.tenants.v3_migration import MigrationStage, V1Key, needed, origin, permissions_of, without_scope
 
 GEM = load("gem")
 
 
 def a_key(*, features: tuple[str, ...] = (), declined: tuple[str, ...] = ()) -> V1Key:
-    return V1Key("acme", "Acme", None, None, features, declined, "Gem", None, CredentialState.OK, None, Stage.NOT_BEGUN)
+    return V1Key(
+        "acme", "Acme", None, None, features, declined, "Gem", None, CredentialState.OK, None, MigrationStage.NOT_BEGUN
+    )
 
 
 def scopes_of(key: V1Key) -> set[str]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.drift import EventKind
-from monitor.notices.changes import OpenCause, net
+from monitor.notices.changes import PendingCause, cancel_out
 from tests.notices import a_cause, for_operator
 
 LOST, REGAINED = EventKind.LOST, EventKind.REGAINED
@@ -13,7 +13,7 @@ FAILED, RECOVERED = EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED
 TOLD = 77
 
 
-def _turns(*kinds: EventKind, permission: str | None, told_by: int | None) -> list[OpenCause]:
+def _turns(*kinds: EventKind, permission: str | None, told_by: int | None) -> list[PendingCause]:
     """The turns of one subject; `told_by` is what is known of the first, if it is an end."""
     return [
         a_cause(kind, permission, told_by=told_by if number == 0 and kind in (REGAINED, RECOVERED) else None)
@@ -39,7 +39,7 @@ def test_a_permission_is_told_of_where_its_reader_is_wrong(
 ) -> None:
     """Only the last turn is told, and only where it differs from what the reader believes."""
     turns = _turns(*kinds, permission="GET: List offers", told_by=told_by)
-    netted = net(turns)
+    netted = cancel_out(turns)
     assert list(netted.standing) == ([] if stands is None else [turns[stands]])
     assert set(netted.silent) == {cause.id for cause in turns} - {cause.id for cause in netted.standing}
 
@@ -59,13 +59,13 @@ def test_a_credential_is_told_of_by_its_last_state(
 ) -> None:
     """A credential that failed and recovered meanwhile is not told of; one that fails anew is."""
     turns = _turns(*kinds, permission=None, told_by=told_by)
-    assert list(net(turns).standing) == ([] if stands is None else [turns[stands]])
+    assert list(cancel_out(turns).standing) == ([] if stands is None else [turns[stands]])
 
 
 def test_what_cancels_what_was_told_keeps_its_notice() -> None:
     """A loss that only takes back a regain is spoken for by the notice of the first loss, so that its end is told."""
     regained, lost = _turns(REGAINED, LOST, permission="GET: List offers", told_by=TOLD)
-    assert net([regained, lost]).silent == {regained.id: TOLD, lost.id: TOLD}
+    assert cancel_out([regained, lost]).silent == {regained.id: TOLD, lost.id: TOLD}
 
 
 def test_causes_cancel_within_one_audience_credential_and_permission_only() -> None:
@@ -77,7 +77,7 @@ def test_causes_cancel_within_one_audience_credential_and_permission_only() -> N
         for_operator(REGAINED, "GET: List offers", told_by=TOLD),
         for_operator(EventKind.EXCESS_FOUND, "GET: List offers"),
     ]
-    assert net(causes).standing == tuple(causes)
+    assert cancel_out(causes).standing == tuple(causes)
 
 
 @given(
@@ -90,9 +90,9 @@ def test_causes_cancel_within_one_audience_credential_and_permission_only() -> N
         )
     )
 )
-def test_every_cause_stands_or_is_silent(causes: list[OpenCause]) -> None:
+def test_every_cause_stands_or_is_silent(causes: list[PendingCause]) -> None:
     """Nothing gets lost in netting, and a subject has one standing cause at most."""
-    netted = net(causes)
+    netted = cancel_out(causes)
     standing = [cause.id for cause in netted.standing]
     assert sorted([*standing, *netted.silent]) == sorted(cause.id for cause in causes)
     subjects = [cause.subject for cause in netted.standing]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import ENDS, OpenCause
+from monitor.notices.changes import ENDS, PendingCause
 from monitor.notices.compose.digest import BY_NAME, IN_FULL
-from monitor.notices.content.messages import BrakeLetter, CsmLetter, DigestLetter
+from monitor.notices.content.messages import BrakeMessage, CsmMessage, DigestMessage
 from monitor.notices.content.render import Renderer
 from monitor.notices.notice import Status
 from tests.notices import NOW, OPERATOR, SETTLE, a_cause, composed, for_operator
@@ -24,7 +24,7 @@ FAILED, RECOVERED = EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED
 RENDERER = Renderer()
 
 
-def _wave(tenants: int, permission: str = "GET: List offers", **facts: object) -> list[OpenCause]:
+def _wave(tenants: int, permission: str = "GET: List offers", **facts: object) -> list[PendingCause]:
     return [a_cause(LOST, permission, f"tenant{number:03}", credential_id=number, **facts) for number in range(tenants)]
 
 
@@ -56,7 +56,7 @@ def test_everything_of_a_tenant_is_in_one_mail() -> None:
     (draft,) = composed(*causes).drafts
     assert draft.recipient == "dana@vendor.example"
     assert draft.tells == tuple(cause.id for cause in causes)
-    assert isinstance(draft.letter, CsmLetter)
+    assert isinstance(draft.letter, CsmMessage)
     assert [credential.label for credential in draft.letter.credentials] == [
         "Gem Harvest API Key",
         "Second key",
@@ -115,7 +115,7 @@ def test_the_operator_gets_one_digest_a_run() -> None:
         for_operator(EventKind.NEWLY_REQUIRED, "GET: List jobs", "initech", credential_id=3),
     ]
     (draft,) = composed(*causes).drafts
-    assert isinstance(draft.letter, DigestLetter)
+    assert isinstance(draft.letter, DigestMessage)
     assert [(tenant.name, tenant.summary) for tenant in draft.letter.tenants] == [
         ("Acme", "credential blocked"),
         ("Globex", "1 permission missing at the first look"),
@@ -129,7 +129,7 @@ def test_a_first_sweep_of_thousands_is_a_mail_that_can_be_read() -> None:
     """A digest tells some tenants in full, more by name, and the rest by number, and settles them all."""
     causes = [for_operator(FOUND, "GET: List jobs", f"t{n:05}", credential_id=n) for n in range(3000)]
     (draft,) = composed(*causes, active_tenants=3000).drafts
-    assert isinstance(draft.letter, DigestLetter)
+    assert isinstance(draft.letter, DigestMessage)
     assert (len(draft.letter.tenants), len(draft.letter.brief), draft.letter.unnamed) == (
         IN_FULL,
         BY_NAME,
@@ -172,7 +172,7 @@ def test_the_brake_counts_those_who_are_not_ripe_yet() -> None:
         (Audience.CSM, Status.HELD),
         (Audience.OPERATOR, Status.PENDING),
     ]
-    assert isinstance(drafts[1].letter, BrakeLetter)
+    assert isinstance(drafts[1].letter, BrakeMessage)
     assert drafts[1].letter.waves[0].tenants == 7
 
 
@@ -217,7 +217,7 @@ def test_a_second_wave_of_another_kind_is_told() -> None:
     """The operator hears once of each kind of wave."""
     held = [replace(cause, held_in=number + 1) for number, cause in enumerate(_wave(6))]
     drafts = composed(*held, *_wave(7, "GET: List jobs")).drafts
-    letters = [draft.letter for draft in drafts if isinstance(draft.letter, BrakeLetter)]
+    letters = [draft.letter for draft in drafts if isinstance(draft.letter, BrakeMessage)]
     assert [[wave.what for wave in letter.waves] for letter in letters] == [
         ["lost the permission “GET: List jobs” (Offers)"]
     ]
@@ -282,7 +282,7 @@ TENANTS = [f"tenant{letter}" for letter in "abcdef"]
 
 
 @st.composite
-def _any_causes(draw: st.DrawFn) -> list[OpenCause]:
+def _any_causes(draw: st.DrawFn) -> list[PendingCause]:
     kinds = st.sampled_from([kind for kind in EventKind if kind is not EventKind.REPLACED])
     causes = []
     for _ in range(draw(st.integers(0, 25))):
@@ -306,7 +306,7 @@ def _any_causes(draw: st.DrawFn) -> list[OpenCause]:
     return causes
 
 
-def _some_held(causes: list[OpenCause], held: set[str]) -> list[OpenCause]:
+def _some_held(causes: list[PendingCause], held: set[str]) -> list[PendingCause]:
     """The first CSM cause of some tenants as if its notice were held."""
     seen: set[str] = set()
     result = []
@@ -320,7 +320,7 @@ def _some_held(causes: list[OpenCause], held: set[str]) -> list[OpenCause]:
 
 @given(_any_causes(), st.sets(st.sampled_from(TENANTS)), st.sampled_from(NoticesMode), st.integers(1, 300))
 def test_every_ripe_cause_is_settled_exactly_once(
-    causes: list[OpenCause], held: set[str], mode: NoticesMode, active: int
+    causes: list[PendingCause], held: set[str], mode: NoticesMode, active: int
 ) -> None:
     """Of a ripe tenant each unsettled cause is told by one notice or silent; of others none; held ones never vanish."""
     causes = _some_held(causes, held)
@@ -340,7 +340,7 @@ def test_every_ripe_cause_is_settled_exactly_once(
 
 
 @given(_any_causes(), st.integers(1, 300))
-def test_a_csm_gets_one_mail_and_reads_of_one_tenant(causes: list[OpenCause], active: int) -> None:
+def test_a_csm_gets_one_mail_and_reads_of_one_tenant(causes: list[PendingCause], active: int) -> None:
     """No run writes two mails to a CSM for one tenant, and none names another tenant, by name or by id."""
     mails = [draft for draft in composed(*causes, active_tenants=active).drafts if draft.audience is Audience.CSM]
     assert all(count == 1 for count in Counter(mail.tenant_id for mail in mails).values())

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.errors import Blame, DeliveryError
-from monitor.notices.notice import Outgoing, as_message, message_id
+from monitor.errors import DeliveryError, FailureScope
+from monitor.notices.notice import ClaimedNotice, as_message, message_id
 from tests.notices import NOW
 
 SENDER = "Harvest Monitor <monitor@vendor.example>"
 
 
-def _notice(**facts: object) -> Outgoing:
+def _notice(**facts: object) -> ClaimedNotice:
     values = {
         "id": 1,
         "recipient": "dana@vendor.example",
@@ -23,7 +23,7 @@ def _notice(**facts: object) -> Outgoing:
         "message_id": "<0123456789abcdef@vendor.example>",
         "attempts": 1,
     }
-    return Outgoing(**values | facts)  # type: ignore[arg-type]
+    return ClaimedNotice(**values | facts)  # type: ignore[arg-type]
 
 
 def test_headers_say_who_and_that_a_machine_wrote() -> None:
@@ -76,7 +76,7 @@ def test_what_can_not_be_a_header_is_refused_for_good(facts: dict[str, str]) -> 
     """A line break, a second address or an address outside ASCII makes no mail, rather than another one."""
     with pytest.raises(DeliveryError, match="can not be made a mail") as refused:
         as_message(_notice(**facts), SENDER, NOW)
-    assert (refused.value.blame, refused.value.permanent) == (Blame.MAIL, True)
+    assert (refused.value.blame, refused.value.permanent) == (FailureScope.MAIL, True)
 
 
 @given(

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import OpenCause
-from monitor.notices.content.messages import Background, CsmLetter, DigestLetter
+from monitor.notices.changes import PendingCause
+from monitor.notices.content.messages import Background, CsmMessage, DigestMessage
 from monitor.notices.partners import Holding, in_question
 from tests.notices import NOW, a_cause, a_policy, composed
 
@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 JOBS = "jobs.list_jobs"
 
 
-def lost(tenant: str = "acme", grant: str | None = "partner", created_at: datetime | None = None) -> OpenCause:
+def lost(tenant: str = "acme", grant: str | None = "partner", created_at: datetime | None = None) -> PendingCause:
     facts = {} if created_at is None else {"created_at": created_at}
     return a_cause(
         EventKind.LOST,
@@ -28,7 +28,7 @@ def lost(tenant: str = "acme", grant: str | None = "partner", created_at: dateti
     )
 
 
-def told(cause: OpenCause, credentials: int, looked_at: datetime | None, now: datetime = NOW) -> list[Audience]:
+def told(cause: PendingCause, credentials: int, looked_at: datetime | None, now: datetime = NOW) -> list[Audience]:
     """Who is told, where so many partner credentials were judged and the latest that has it was looked at then."""
     background = Background(partners={JOBS: Holding(credentials, holders=looked_at is not None, looked_at=looked_at)})
     return [draft.audience for draft in composed(cause, background=background, now=now).drafts]
@@ -44,7 +44,7 @@ def test_what_nobody_has_any_more_is_the_vendors_matter() -> None:
     background = Background(partners={JOBS: Holding(3, 0, None)})
     (draft,) = composed(lost("acme"), lost("globex"), background=background).drafts
     assert draft.audience is Audience.OPERATOR
-    assert isinstance(draft.letter, DigestLetter)
+    assert isinstance(draft.letter, DigestMessage)
     assert draft.letter.shared == (JOBS,)
 
 
@@ -80,4 +80,4 @@ def test_a_custom_credential_is_its_customers_matter_whoever_else_lacks_it() -> 
     background = Background(partners={JOBS: Holding(5, 0, None)})
     (draft,) = composed(lost(grant="custom"), background=background).drafts
     assert draft.audience is Audience.CSM
-    assert isinstance(draft.letter, CsmLetter)
+    assert isinstance(draft.letter, CsmMessage)

@@ -12,7 +12,7 @@ from monitor.notices.delivery.backoff import (
     FIRST_PAUSE,
     GIVE_UP_AFTER,
     LONGEST_PAUSE,
-    ServerStanding,
+    MailServerState,
     back_off,
     pause,
 )
@@ -42,7 +42,7 @@ def test_pauses_double_up_to_the_longest(failures: int, share: float, other: flo
 
 def test_a_server_that_failed_is_left_alone_then_asked_with_one() -> None:
     """In the pause nothing is under way, after it one mail until the server answered."""
-    standing = ServerStanding().failed(NOW, 0)
+    standing = MailServerState().failed(NOW, 0)
     assert standing.until == NOW + FIRST_PAUSE
     rooms = [standing.room(NOW + seconds * timedelta(seconds=1)) for seconds in (0, 4.9, 5, 3600)]
     assert rooms == [0, 0, 1, 1]
@@ -51,12 +51,12 @@ def test_a_server_that_failed_is_left_alone_then_asked_with_one() -> None:
 
 def test_a_clock_that_is_set_back_strands_nobody() -> None:
     """A pause further away than the longest one was set under another clock, and is over."""
-    assert ServerStanding().failed(NOW + DAY, 0).room(NOW) == 1
+    assert MailServerState().failed(NOW + DAY, 0).room(NOW) == 1
 
 
 def test_doubts_are_a_failure_when_they_come_in_a_row() -> None:
     """One mail that makes the server hang up stops nobody; three mails in a row do, and so does one in a trial."""
-    standing = ServerStanding()
+    standing = MailServerState()
     for _ in range(DOUBTS - 1):
         standing = standing.doubted(NOW, 0)
         assert standing.room(NOW) == AT_ONCE
@@ -68,7 +68,7 @@ def test_doubts_are_a_failure_when_they_come_in_a_row() -> None:
 
 def test_those_that_go_down_together_count_once() -> None:
     """What fails while the server is left alone had begun before, and lengthens no pause."""
-    standing = ServerStanding().failed(NOW, 0)
+    standing = MailServerState().failed(NOW, 0)
     assert standing.failed(NOW + FIRST_PAUSE / 2, 0) == standing.doubted(NOW, 0) == standing
     assert standing.failed(NOW + FIRST_PAUSE, 0).failures == 2
 
@@ -76,7 +76,7 @@ def test_those_that_go_down_together_count_once() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["answered", "failed", "doubted"]), SHARES, st.integers(0, 600))))
 def test_a_server_is_always_asked_again(story: list[tuple[str, float, int]]) -> None:
     """Whatever happened before, five minutes later there is room for a mail; and an answer opens it for all."""
-    standing, now = ServerStanding(), NOW
+    standing, now = MailServerState(), NOW
     for what, share, seconds in story:
         now += timedelta(seconds=seconds)
         standing = standing.answered() if what == "answered" else getattr(standing, what)(now, share)

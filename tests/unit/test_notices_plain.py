@@ -11,10 +11,10 @@ from jinja2 import DictLoader
 from structlog.testing import capture_logs
 
 from monitor.drift import EventKind
-from monitor.notices.content.messages import CsmLetter, Letter
+from monitor.notices.content.messages import CsmMessage, Message
 from monitor.notices.content.plain_text import HEADLINES, plain
 from monitor.notices.content.render import LONGEST_SUBJECT, Renderer
-from monitor.notices.content.retired_message import RetiredLetter
+from monitor.notices.content.retired_message import RetiredMessage
 from tests.letters import HOSTILE, LONG, UNICODE, an_alarm, letters_of_every_kind, with_templates
 from tests.notices import a_cause, composed, for_operator
 
@@ -39,8 +39,8 @@ def test_every_letter_has_a_plain_form(text: str, number: int) -> None:
 
 def test_every_kind_of_letter_is_thought_of() -> None:
     """A new kind of letter to the operator needs its headline; those to a CSM have a form of their own."""
-    to_csm = (CsmLetter, RetiredLetter)
-    assert {kind.template for kind in get_args(Letter) if kind not in to_csm} == set(HEADLINES)
+    to_csm = (CsmMessage, RetiredMessage)
+    assert {kind.template for kind in get_args(Message) if kind not in to_csm} == set(HEADLINES)
 
 
 @given(
@@ -57,7 +57,7 @@ def test_the_plain_form_tells_what_the_template_tells(turns: list[tuple[EventKin
         for number, (kind, credential, label) in enumerate(turns)
     ]
     (letter,) = [draft.letter for draft in composed(*causes).drafts]
-    assert isinstance(letter, CsmLetter)
+    assert isinstance(letter, CsmMessage)
     _, words = plain(letter)
     for credential in letter.credentials:
         for listing in credential.listings.values():

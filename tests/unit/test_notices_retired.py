@@ -15,9 +15,9 @@ from checks.manifest import Manifest, load
 from monitor.config.settings import NoticesMode
 from monitor.notices.content.plain_text import plain
 from monitor.notices.content.render import Renderer
-from monitor.notices.content.retired_message import RetiredLetter
+from monitor.notices.content.retired_message import RetiredMessage
 from monitor.notices.immediate.retired_keys_rules import AGAIN_AFTER, NAMED, REQUESTS, gathering, is_due, letter
-from monitor.tenants.v3_migration import Stage, V1Key
+from monitor.tenants.v3_migration import MigrationStage, V1Key
 from tests.notices import NOW, OPERATOR, SETTLE, a_policy
 
 GEM = load("gem")
@@ -46,7 +46,7 @@ def a_key(
         manifest=manifest,
         state=CredentialState.RETIRED,
         since=since,
-        stage=Stage.NOT_BEGUN,
+        stage=MigrationStage.NOT_BEGUN,
     )
 
 
@@ -57,13 +57,13 @@ def manifests(name: str | None) -> Manifest:
     return replace(GEM, name="bare", permissions=bare, v3_source=None) if name == "bare" else GEM
 
 
-def a_letter(*keys: V1Key, mode: NoticesMode = NoticesMode.CSM, again: bool = False) -> RetiredLetter:
+def a_letter(*keys: V1Key, mode: NoticesMode = NoticesMode.CSM, again: bool = False) -> RetiredMessage:
     worded = letter(keys, manifests, a_policy(mode), NOW, again=again)
     assert worded is not None
     return worded
 
 
-def forwarded(worded: RetiredLetter) -> list[str]:
+def forwarded(worded: RetiredMessage) -> list[str]:
     """The parts between rulers."""
     words = Renderer().render(worded)
     assert not words.problem

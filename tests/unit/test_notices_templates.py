@@ -10,8 +10,8 @@ from jinja2 import UndefinedError
 
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
-from monitor.notices.changes import OpenCause
-from monitor.notices.content.messages import Background, Letter, StillMissing, counted, duration
+from monitor.notices.changes import PendingCause
+from monitor.notices.content.messages import Background, Message, StillMissing, counted, duration
 from monitor.notices.content.render import LONGEST_SUBJECT, Rendered, Renderer
 from tests.letters import HOSTILE, LONG, UNICODE, an_alarm, letters_of_every_kind
 from tests.notices import NOW, a_cause, composed, for_operator
@@ -44,7 +44,9 @@ def _visible(html: str) -> str:
     return " ".join(" ".join(words.pieces).split())
 
 
-def _worded(*causes: OpenCause, mode: NoticesMode = NoticesMode.CSM, background: Background | None = None) -> Rendered:
+def _worded(
+    *causes: PendingCause, mode: NoticesMode = NoticesMode.CSM, background: Background | None = None
+) -> Rendered:
     (draft, *_) = composed(*causes, mode=mode, background=background).drafts
     return RENDERER.render(draft.letter)
 
@@ -70,7 +72,7 @@ def test_every_template_words_every_letter(text: str, number: int) -> None:
         assert "None" not in words.text
         assert "54439" not in words.text  # {{ 7 * 7777 }} stays as it is
         assert "\n\n\n\n" not in words.text
-    assert kinds == {kind.template for kind in get_args(Letter)}
+    assert kinds == {kind.template for kind in get_args(Message)}
 
 
 def test_a_foreign_line_break_forges_no_line() -> None:
@@ -137,7 +139,7 @@ def test_a_mail_carries_no_link_and_loads_nothing() -> None:
         ),
     ],
 )
-def test_a_subject_says_it_all_on_a_lock_screen(causes: list[OpenCause], subject: str) -> None:
+def test_a_subject_says_it_all_on_a_lock_screen(causes: list[PendingCause], subject: str) -> None:
     """Customer first, then what is the matter, by name where it is one thing."""
     assert _worded(*causes).subject == subject
 

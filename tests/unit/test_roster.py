@@ -8,14 +8,14 @@ import yaml
 from checks.catalogue.endpoints import WriteProbes
 from checks.manifest import load
 from monitor.tenants import file
-from monitor.tenants.manifests import Shelf
-from monitor.tenants.targets import Roster, draw_up, lower_of
+from monitor.tenants.manifests import ManifestRegistry
+from monitor.tenants.targets import CheckTargets, draw_up, lower_of
 
 
-def roster(folder: Path, *rows: dict[str, object], setting: WriteProbes = WriteProbes.ALL) -> Roster:
+def roster(folder: Path, *rows: dict[str, object], setting: WriteProbes = WriteProbes.ALL) -> CheckTargets:
     path = folder / "tenants.yaml"
     path.write_text(yaml.safe_dump({"tenants": list(rows)}))
-    return draw_up(file.read(path), Shelf(load("gem")), setting)
+    return draw_up(file.read(path), ManifestRegistry(load("gem")), setting)
 
 
 def row(tenant_id: str, **more: object) -> dict[str, object]:

@@ -4,8 +4,8 @@ import pytest
 
 from monitor.errors import ConfigurationError
 from monitor.sandbox.faults.http import Fault, FaultKind
-from monitor.sandbox.greenhouse.request import Request, basic
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from tests.sandbox_asking import UNLIMITED, asker
 
 
@@ -14,7 +14,7 @@ def test_a_dead_key_lives_again() -> None:
     ask = asker()
     ask.key.kill()
     assert ask.ask("GET /v1/jobs").status == 401
-    assert (ask.last().account, ask.last().reason) == ("acme", Reason.DEAD_KEY)
+    assert (ask.last().account, ask.last().reason) == ("acme", AnswerReason.DEAD_KEY)
     ask.key.enable()
     assert ask.ask("GET /v1/jobs").status == 200
 
@@ -28,7 +28,7 @@ def test_a_rotated_key_is_another_and_never_comes_back() -> None:
         assert ask.ask("GET /v1/jobs").status == 200
     assert len({*seen, ask.key.text}) == 6
     for old in seen:
-        reply = ask.sandbox.handle(Request("GET", "/v1/jobs", {"authorization": basic(old)})).reply
+        reply = ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", {"authorization": basic(old)})).reply
         assert reply.status == 401
 
 
@@ -84,8 +84,10 @@ def test_a_change_for_one_holds_for_one() -> None:
     other = ask.sandbox.add_key(ask.sandbox.add_account("globex").name)
     ask.sandbox.change("acme", blocked=True)
     assert ask.ask("GET /v1/jobs").status == 403
-    assert ask.last().reason is Reason.BLOCKED
-    assert ask.sandbox.handle(Request("GET", "/v1/jobs", {"authorization": basic(other.text)})).reply.status == 200
+    assert ask.last().reason is AnswerReason.BLOCKED
+    assert (
+        ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", {"authorization": basic(other.text)})).reply.status == 200
+    )
 
 
 def test_a_change_for_all_holds_for_strangers_and_newcomers() -> None:
@@ -95,7 +97,7 @@ def test_a_change_for_all_holds_for_strangers_and_newcomers() -> None:
     ask.sandbox.add_account("later")
     later = ask.sandbox.add_key("later")
     requests = [{}, {"authorization": basic(ask.key.text)}, {"authorization": basic(later.text)}]
-    assert {ask.sandbox.handle(Request("GET", "/v1/jobs", each)).reply.status for each in requests} == {404}
-    assert {entry.reason for entry in ask.sandbox.ledger.entries()} == {Reason.RETIRED}
+    assert {ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", each)).reply.status for each in requests} == {404}
+    assert {entry.reason for entry in ask.sandbox.ledger.entries()} == {AnswerReason.RETIRED}
     ask.sandbox.change(None, retired=None)
     assert ask.ask("GET /v1/jobs").status == 200

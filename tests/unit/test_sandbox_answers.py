@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.sandbox.greenhouse.request import Request, basic
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from tests.sandbox_asking import Asker, asker, content, header
 
 RECORD: list[dict[str, Any]] = yaml.safe_load(
@@ -51,7 +51,7 @@ def test_the_answer_is_the_one_on_record(row: dict[str, Any]) -> None:
         ask.key.kill()
     headers = {name.lower(): filled(value, ask) for name, value in row.get("headers", {}).items()}
     method, target = filled(row["request"], ask).split(" ")
-    request = Request(method, target, headers | authorization(kind, ask), row.get("body", "").encode())
+    request = SandboxRequest(method, target, headers | authorization(kind, ask), row.get("body", "").encode())
     reply = ask.sandbox.handle(request).reply
 
     assert reply.status == row["status"]
@@ -82,7 +82,7 @@ def test_the_permission_text_is_always_the_same() -> None:
 def test_a_refused_key_still_counts_against_a_limit() -> None:
     """A 401 for an unknown key carries the rate limit headers, as recorded in 2020."""
     ask = asker()
-    reply = ask.sandbox.handle(Request("GET", "/v1/candidates", {"authorization": basic("nobody")})).reply
+    reply = ask.sandbox.handle(SandboxRequest("GET", "/v1/candidates", {"authorization": basic("nobody")})).reply
     assert (header(reply, "X-RateLimit-Limit"), header(reply, "X-RateLimit-Remaining")) == ("50", "49")
 
 

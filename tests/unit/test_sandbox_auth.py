@@ -13,8 +13,8 @@ from checks.catalogue.scopes import known
 from monitor.errors import ConfigurationError
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.auth_server import CLAIMS
-from monitor.sandbox.greenhouse.request import Request, basic
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.scopes import ticked
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import CREDENTIALS, FORM, V3Asker, v3_asker
@@ -81,7 +81,7 @@ def test_a_token_is_shaped_like_greenhouses() -> None:
     head, claims = (json.loads(base64.urlsafe_b64decode(part)) for part in parts[:2])
     assert head["alg"] == "RS256"
     assert claims == {"sub": "4000001001", "iat": 1_700_000_000, "exp": 1_700_003_600, "silo": "sandbox"}
-    assert ask.last().reason is Reason.ISSUED
+    assert ask.last().reason is AnswerReason.ISSUED
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_only_its_own_client_may_ask_about_a_token() -> None:
     text = ask.client.issue()
     ask.client = ask.sandbox.add_client("acme", label="Other")
     assert ask.introspect(text) == {"active": False}
-    assert ask.last().reason is Reason.INACTIVE_TOKEN
+    assert ask.last().reason is AnswerReason.INACTIVE_TOKEN
 
 
 def test_scopes_go_at_once_and_come_with_the_next_token() -> None:
@@ -202,7 +202,7 @@ def test_a_disabled_client_is_refused_until_it_is_enabled() -> None:
     text = ask.client.issue()
     ask.client.kill()
     assert (ask.mint(), ask.introspect(text)) == ({"error": "invalid_client"}, {"error": "invalid_client"})
-    assert (ask.last().account, ask.last().reason) == ("acme", Reason.DEAD_CLIENT)
+    assert (ask.last().account, ask.last().reason) == ("acme", AnswerReason.DEAD_CLIENT)
     assert ask.ask("GET /v3/jobs", text).status == 401
     ask.client.enable()
     assert ask.introspect(text)["active"] is True
@@ -269,8 +269,8 @@ def test_what_is_no_form_has_no_grant_type() -> None:
     ask = v3_asker()
     for kind, body in (("application/json", b'{"grant_type":"client_credentials"}'), ("", b"grant_type=x")):
         headers = {"authorization": basic(ask.client.client_id, ask.client.secret), "content-type": kind}
-        reply = ask.sandbox.handle(Request("POST", "/token", headers, body)).reply
-        assert (reply.status, ask.last().reason) == (400, Reason.BAD_GRANT)
+        reply = ask.sandbox.handle(SandboxRequest("POST", "/token", headers, body)).reply
+        assert (reply.status, ask.last().reason) == (400, AnswerReason.BAD_GRANT)
 
 
 @pytest.mark.parametrize("authorization", [None, "Basic not-base64!", "Bearer x", "Digest x"])
@@ -278,14 +278,14 @@ def test_without_a_client_nothing_is_said_about_a_token(authorization: str | Non
     """Introspection is for clients."""
     ask = v3_asker()
     assert ask.post("/introspect", {"token": ask.client.issue()}, authorization).status == 401
-    assert ask.last().reason is Reason.NO_CLIENT
+    assert ask.last().reason is AnswerReason.NO_CLIENT
 
 
 def test_an_introspection_of_nothing_is_refused() -> None:
     """And so is a GET."""
     ask = v3_asker()
     assert ask.post("/introspect", {}).status == 400
-    assert ask.sandbox.handle(Request("GET", "/introspect", {})).reply.status == 404
+    assert ask.sandbox.handle(SandboxRequest("GET", "/introspect", {})).reply.status == 404
 
 
 @pytest.mark.parametrize("path", ["/token", "/introspect"])
@@ -296,7 +296,7 @@ def test_faults_hit_the_auth_server(path: str) -> None:
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="globex", status=500))
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="acme", method="POST", prefix=path, status=503))
     assert ask.post(path, CREDENTIALS).status == 503
-    assert (ask.last().account, ask.last().key, ask.last().reason) == ("acme", "Gem", Reason.FAULT)
+    assert (ask.last().account, ask.last().key, ask.last().reason) == ("acme", "Gem", AnswerReason.FAULT)
     ask.sandbox.faults.clear()
     assert ask.post(path, CREDENTIALS | {"token": "x"}).status == 200
 
@@ -306,7 +306,7 @@ def test_a_blocked_address_is_turned_away() -> None:
     ask = v3_asker()
     ask.sandbox.change("acme", blocked=True)
     assert ask.post("/token", CREDENTIALS).content_type.startswith(b"text/html")
-    assert ask.last().reason is Reason.BLOCKED
+    assert ask.last().reason is AnswerReason.BLOCKED
 
 
 def test_the_ledger_holds_no_id_no_secret_and_no_token() -> None:
@@ -371,4 +371,7 @@ def test_forms_say_what_they_are() -> None:
         "authorization": basic(ask.client.client_id, ask.client.secret),
         "content-type": f"{FORM}; charset=utf-8",
     }
-    assert ask.sandbox.handle(Request("POST", "/token", headers, b"grant_type=client_credentials")).reply.status == 200
+    assert (
+        ask.sandbox.handle(SandboxRequest("POST", "/token", headers, b"grant_type=client_credentials")).reply.status
+        == 200
+    )

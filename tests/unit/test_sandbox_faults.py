@@ -3,7 +3,7 @@
 import pytest
 
 from monitor.sandbox.faults.http import Fault, FaultKind
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from tests.sandbox_asking import Clock, asker, header
 
 
@@ -132,7 +132,7 @@ def test_what_a_fault_answers(fault: Fault, status: int, body: bytes) -> None:
     ask = asker()
     ask.sandbox.add_fault(fault)
     reply = ask.ask("GET /v1/jobs")
-    assert (reply.status, reply.body[: len(body)], ask.last().reason) == (status, body, Reason.FAULT)
+    assert (reply.status, reply.body[: len(body)], ask.last().reason) == (status, body, AnswerReason.FAULT)
 
 
 def test_headers_of_faults() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from tests.sandbox_asking import asker, content, zeroed
 
 ALL = list(endpoints().values())
@@ -24,7 +24,7 @@ def test_permission_first_refuses_before_anything_else(endpoint: Endpoint) -> No
     """With the permission checked first, a key without it hears so whatever else is wrong."""
     ask = asker("none", order="permission_first")
     assert ask.ask(zeroed(endpoint)).status == DENIED
-    assert ask.last().reason is Reason.NO_PERMISSION
+    assert ask.last().reason is AnswerReason.NO_PERMISSION
 
 
 @pytest.mark.parametrize("order", ["lookup_first", "permission_last"])
@@ -90,7 +90,7 @@ def test_a_complete_write_is_a_change(endpoint: Endpoint) -> None:
     (change,) = ask.sandbox.ledger.changes()
     assert (change.account, change.method, change.request) == ("acme", endpoint.method, 1)
     assert change.text.startswith("would have ")
-    assert ask.last().reason is Reason.CHANGED
+    assert ask.last().reason is AnswerReason.CHANGED
 
 
 @pytest.mark.parametrize("endpoint", [each for each in WRITES if each.refers], ids=named)

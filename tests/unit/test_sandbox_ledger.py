@@ -1,8 +1,8 @@
 """The sandbox's ledger: exact, bounded, and without a secret."""
 
 from monitor.sandbox.faults.http import Fault, FaultKind
-from monitor.sandbox.greenhouse.request import Request, basic
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.sandbox import Sandbox
 from tests.sandbox_asking import UNLIMITED, Clock, asker, header
 
@@ -17,7 +17,7 @@ def test_an_entry_says_what_was_sent_and_no_secret() -> None:
     assert (entry.method, entry.target) == ("POST", "/v1/departments?x=1")
     assert (entry.host, entry.user_agent, entry.authorization) == ("example", "test/1", "basic")
     assert (entry.on_behalf_of, entry.cookie, entry.set_cookie) == (True, True, False)
-    assert (entry.body_length, entry.status, entry.reason) == (23, 404, Reason.UNKNOWN_USER)
+    assert (entry.body_length, entry.status, entry.reason) == (23, 404, AnswerReason.UNKNOWN_USER)
     for secret in ("9182736455", "secret-cookie", "secret-name", ask.key.text):
         assert secret not in repr(entry)
 
@@ -29,7 +29,7 @@ def test_it_counts_what_it_forgets() -> None:
     key = sandbox.add_key("acme")
     for number in range(25):
         headers = {"authorization": basic(key.text)} if number % 5 else {}
-        sandbox.handle(Request("POST", "/v1/prospects", headers, b'{"first_name":"a","last_name":"b"}'))
+        sandbox.handle(SandboxRequest("POST", "/v1/prospects", headers, b'{"first_name":"a","last_name":"b"}'))
     ledger = sandbox.ledger
     assert (ledger.request_count, ledger.forgotten, ledger.change_count) == (25, 15, 20)
     assert [entry.number for entry in ledger.entries()] == list(range(16, 26))

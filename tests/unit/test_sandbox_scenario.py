@@ -10,9 +10,9 @@ from starlette.routing import Route
 from monitor.errors import ConfigurationError
 from monitor.sandbox.control.api import Control
 from monitor.sandbox.faults.http import FaultKind
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.scopes import ticked
-from monitor.sandbox.greenhouse.settings import Order, Retirement, Settings
+from monitor.sandbox.greenhouse.settings import Order, Retirement, SandboxSettings
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
 
@@ -126,13 +126,13 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
 
 def test_the_documentation_names_every_switch() -> None:
     """Settings, faults, orders, ways to retire and reasons stand in the documentation, and no others do."""
-    assert rows("Settings of an account") == list(Settings.model_fields)
+    assert rows("Settings of an account") == list(SandboxSettings.model_fields)
     assert set(rows("Faults")) == {kind.value for kind in FaultKind}
     assert rows("How a request goes") == [order.value for order in Order]
     retired = next(line for line in section("Settings of an account").splitlines() if line.startswith("| `retired` |"))
     assert re.findall(r"`([0-9a-z-]+)`", retired)[1:] == [each.value for each in Retirement]
     reasons = section("Ledger").partition("the reason:")[2].partition(". No key")[0]
-    assert re.findall(r"`([a-z_]+)`", reasons) == [reason.value for reason in Reason]
+    assert re.findall(r"`([a-z_]+)`", reasons) == [reason.value for reason in AnswerReason]
 
 
 def test_the_documentation_names_every_call() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from checks.catalogue.scopes import Scope, known
 from monitor.sandbox.faults.http import Fault, FaultKind
-from monitor.sandbox.greenhouse.request import Request, basic
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.scopes import asked_for
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import v3_asker
@@ -28,7 +28,7 @@ def test_each_list_is_served_with_its_scope_and_refused_without(scope: Scope) ->
     assert "canary-7f3a" in json.dumps(record)
     ask.client.scopes = frozenset(known()) - {scope.name}
     assert ask.ask(f"GET {scope.list}", ask.client.issue()).status == 403
-    assert ask.last().reason is Reason.NO_SCOPE
+    assert ask.last().reason is AnswerReason.NO_SCOPE
 
 
 @pytest.mark.parametrize("resource", ["webhooks", "ai_opt_out_statuses"])
@@ -36,7 +36,7 @@ def test_two_lists_take_more_than_their_scope(resource: str) -> None:
     """One is for partners' clients, one for accounts with a product; others are refused who have the scope."""
     ask = v3_asker()
     assert ask.ask(f"GET /v3/{resource}", ask.client.issue()).status == 403
-    assert ask.last().reason is Reason.NOT_FOR_THIS_ACCOUNT
+    assert ask.last().reason is AnswerReason.NOT_FOR_THIS_ACCOUNT
 
 
 def test_what_an_account_holds_is_its_own() -> None:
@@ -63,7 +63,7 @@ def test_a_user_who_loses_the_role_sees_nothing_from_then_on() -> None:
     assert ask.ask("GET /v3/jobs", text).status == 200
     ask.client.role = "Interviewer"
     assert content(ask.ask("GET /v3/jobs", text)) == {"message": "Forbidden"}
-    assert ask.last().reason is Reason.NOT_SITE_ADMIN
+    assert ask.last().reason is AnswerReason.NOT_SITE_ADMIN
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_the_limits_of_v1_and_v3_and_of_partners_are_apart() -> None:
     assert ask.ask("GET /v3/jobs", ask.client.issue()).status == 200
     assert ask.ask("GET /v3/jobs", second.issue()).status == 429
     assert ask.ask("GET /v3/jobs", partner.issue()).status == 200
-    assert ask.sandbox.handle(Request("GET", "/v1/jobs", {"authorization": basic(key.text)})).reply.status == 200
+    assert ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", {"authorization": basic(key.text)})).reply.status == 200
 
 
 def test_other_traffic_takes_its_share() -> None:
@@ -173,11 +173,11 @@ def test_keys_and_tokens_open_only_their_own_version() -> None:
     key, token = ask.sandbox.add_key("acme"), ask.client.issue()
     client = basic(ask.client.client_id, ask.client.secret)
     for target, shown in (("/v3/jobs", basic(key.text)), ("/v3/jobs", client), ("/v1/jobs", f"Bearer {token}")):
-        assert ask.sandbox.handle(Request("GET", target, {"authorization": shown})).reply.status == 401
+        assert ask.sandbox.handle(SandboxRequest("GET", target, {"authorization": shown})).reply.status == 401
     for shown in (client, basic(token), f"Bearer {key.text}"):
-        assert ask.sandbox.handle(Request("GET", "/v1/jobs", {"authorization": shown})).reply.status == 401
+        assert ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", {"authorization": shown})).reply.status == 401
     assert ask.ask("GET /v3/jobs", key.text).status == 401
-    assert ask.last().reason is Reason.UNKNOWN_TOKEN
+    assert ask.last().reason is AnswerReason.UNKNOWN_TOKEN
 
 
 def test_faults_hit_v3() -> None:

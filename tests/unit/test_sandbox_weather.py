@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.control.fault_presets import Turn, turn, weathers
+from monitor.sandbox.control.fault_presets import PresetRequest, presets, turn
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
 from monitor.sandbox.sandbox import Sandbox
@@ -38,10 +38,10 @@ def test_a_weather_is_met_by_whoever_it_is_for(name: str, status: int | None) ->
     """One account has it and the other has not; without a name everybody has, strangers too."""
     ask = asker()
     ask.sandbox.add_account("globex")
-    turn(ask.sandbox, Turn(name=name, account="globex"))
+    turn(ask.sandbox, PresetRequest(name=name, account="globex"))
     ask.ask("GET /v1/jobs")
     assert ask.last().status == 200
-    turn(ask.sandbox, Turn(name=name))
+    turn(ask.sandbox, PresetRequest(name=name))
     for key in (ask.key.text, "nobody's"):
         ask.key.text = key
         ask.ask("GET /v1/jobs")
@@ -51,12 +51,12 @@ def test_a_weather_is_met_by_whoever_it_is_for(name: str, status: int | None) ->
 def test_one_weather_follows_another_for_the_same(sandbox: Sandbox) -> None:
     """It takes the place of the one before for the same account, recipient or all, and of no other."""
     for wanted in (
-        Turn(name="blocked"),
-        Turn(name="slow", account="acme"),
-        Turn(name="mail-slow"),
-        Turn(name="down", account="acme"),
-        Turn(name="flaky"),
-        Turn(name="mail-rejecting", recipient="dana@vendor.example"),
+        PresetRequest(name="blocked"),
+        PresetRequest(name="slow", account="acme"),
+        PresetRequest(name="mail-slow"),
+        PresetRequest(name="down", account="acme"),
+        PresetRequest(name="flaky"),
+        PresetRequest(name="mail-rejecting", recipient="dana@vendor.example"),
     ):
         turn(sandbox, wanted)
     assert in_force(sandbox) == [
@@ -70,16 +70,16 @@ def test_one_weather_follows_another_for_the_same(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("clear", "left"),
     [
-        (Turn(name="clear"), [None, None]),
-        (Turn(name="clear", account="acme"), ["flaky", None, "mail-rejecting", "mail-slow", None]),
-        (Turn(name="clear", recipient="dana@vendor.example"), ["down", "flaky", None, "mail-slow", None]),
+        (PresetRequest(name="clear"), [None, None]),
+        (PresetRequest(name="clear", account="acme"), ["flaky", None, "mail-rejecting", "mail-slow", None]),
+        (PresetRequest(name="clear", recipient="dana@vendor.example"), ["down", "flaky", None, "mail-slow", None]),
     ],
 )
-def test_clear_ends_weather_and_no_single_fault(sandbox: Sandbox, clear: Turn, left: list[str | None]) -> None:
+def test_clear_ends_weather_and_no_single_fault(sandbox: Sandbox, clear: PresetRequest, left: list[str | None]) -> None:
     """All weather, or that of one account or recipient; faults that came without a weather stay."""
     for name, whom in (("down", {"account": "acme"}), ("flaky", {}), ("mail-slow", {})):
-        turn(sandbox, Turn(name=name, **whom))
-    turn(sandbox, Turn(name="mail-rejecting", recipient="dana@vendor.example"))
+        turn(sandbox, PresetRequest(name=name, **whom))
+    turn(sandbox, PresetRequest(name="mail-rejecting", recipient="dana@vendor.example"))
     sandbox.add_fault(Fault(kind=FaultKind.HTML))
     sandbox.post_office.faults.add(MailFault(kind=MailFaultKind.ANSWER))
     turn(sandbox, clear)
@@ -88,10 +88,10 @@ def test_clear_ends_weather_and_no_single_fault(sandbox: Sandbox, clear: Turn, l
 
 def test_a_weather_lasts_and_hits_as_it_is_told(sandbox: Sandbox) -> None:
     """Its seconds and its share are those of the call; the weather itself stays as it is for the next one."""
-    turn(sandbox, Turn(name="blocked", lasts=90, share=0.5))
+    turn(sandbox, PresetRequest(name="blocked", lasts=90, share=0.5))
     ((each),) = sandbox.faults.in_force()
     assert (each.fault.lasts, each.fault.share, each.fault.status) == (90, 0.5, 403)
-    assert weathers()["blocked"].fault.lasts is None
+    assert presets()["blocked"].fault.lasts is None
 
 
 @pytest.mark.parametrize(
@@ -106,21 +106,21 @@ def test_a_weather_lasts_and_hits_as_it_is_told(sandbox: Sandbox) -> None:
 def test_a_weather_that_can_not_be_is_refused(wanted: dict[str, str], words: str) -> None:
     """An unknown name, and a name for the wrong side, in words."""
     with pytest.raises(ValidationError, match=re.escape(words)):
-        Turn.model_validate(wanted)
+        PresetRequest.model_validate(wanted)
 
 
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (Turn(name="blocked", account="umbrella"), "there is no account 'umbrella'"),
-        (Turn(name="blocked", lasts=0), "weather blocked: lasts: Input should be greater than 0"),
-        (Turn(name="mail-refused", share=0.5), "refused is for all mails"),
+        (PresetRequest(name="blocked", account="umbrella"), "there is no account 'umbrella'"),
+        (PresetRequest(name="blocked", lasts=0), "weather blocked: lasts: Input should be greater than 0"),
+        (PresetRequest(name="mail-refused", share=0.5), "refused is for all mails"),
     ],
 )
-def test_nothing_turns_where_a_weather_can_not_be_had(sandbox: Sandbox, wanted: Turn, words: str) -> None:
+def test_nothing_turns_where_a_weather_can_not_be_had(sandbox: Sandbox, wanted: PresetRequest, words: str) -> None:
     """What was in force before stays so."""
-    turn(sandbox, Turn(name="slow"))
-    turn(sandbox, Turn(name="mail-slow"))
+    turn(sandbox, PresetRequest(name="slow"))
+    turn(sandbox, PresetRequest(name="mail-slow"))
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         turn(sandbox, wanted)
     assert in_force(sandbox) == [("slow", None), ("mail-slow", None)]
@@ -147,7 +147,7 @@ def test_a_mail_fault_that_can_not_be_is_refused(fault: dict[str, str], words: s
 def test_the_documentation_names_every_weather_and_mail_fault() -> None:
     """Each with what it means, as the page says it, and no others; kinds and steps likewise."""
     told = dict(re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \|$", DOCUMENTATION, re.M))
-    assert told == {each.name: each.meaning for each in weathers().values()}
+    assert told == {each.name: each.meaning for each in presets().values()}
     table = DOCUMENTATION.partition("## Mail faults\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `([a-z_]+)` \|", table, re.M) == [kind.value for kind in MailFaultKind]
     steps = table.partition("Steps:")[2].partition(".")[0]

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.sandbox.greenhouse.rate_limit import Window
-from monitor.sandbox.greenhouse.request import Request, basic
-from monitor.sandbox.greenhouse.request_log import Reason
-from monitor.sandbox.greenhouse.settings import Settings
+from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from monitor.sandbox.greenhouse.request_log import AnswerReason
+from monitor.sandbox.greenhouse.settings import SandboxSettings
 from monitor.sandbox.sandbox import Sandbox
 from tests.sandbox_asking import Clock, asker, header
 
@@ -18,7 +18,7 @@ def test_the_window_counts_down_and_starts_anew() -> None:
     told = [header(ask.ask("GET /v1/jobs"), "X-RateLimit-Remaining") for _ in range(3)]
     assert told == ["2", "1", "0"]
     refused = ask.ask("GET /v1/jobs")
-    assert (refused.status, ask.last().reason) == (429, Reason.RATE_LIMITED)
+    assert (refused.status, ask.last().reason) == (429, AnswerReason.RATE_LIMITED)
     assert (header(refused, "X-RateLimit-Reset"), header(refused, "Retry-After")) == ("1700000010", "7")
     clock.now = 1_700_000_010.0
     assert header(ask.ask("GET /v1/jobs"), "X-RateLimit-Remaining") == "2"
@@ -51,7 +51,7 @@ def test_keys_of_an_account_share_the_window() -> None:
 @given(st.lists(st.floats(0, 100), max_size=80).map(sorted), st.integers(1, 20), st.integers(0, 25))
 def test_no_window_lets_through_more_than_the_limit(times: list[float], limit: int, other: int) -> None:
     """In every ten seconds at most limit less other traffic pass, and one is refused only when they have."""
-    window, settings, passed = Window(), Settings(limit=limit, other_traffic=other), dict[int, int]()
+    window, settings, passed = RateLimitWindow(), SandboxSettings(limit=limit, other_traffic=other), dict[int, int]()
     for now in times:
         take = window.take(now, settings)
         number = int(now // 10)
@@ -64,5 +64,5 @@ def test_strangers_are_forgotten() -> None:
     """Ten thousand unknown keys do not fill the memory."""
     sandbox = Sandbox(clock=Clock())
     for number in range(10_000):
-        sandbox.handle(Request("GET", "/", {"authorization": basic(f"key-{number}")}))
+        sandbox.handle(SandboxRequest("GET", "/", {"authorization": basic(f"key-{number}")}))
     assert len(sandbox._stranger_windows) <= 1000

@@ -15,7 +15,7 @@ from checks.catalogue import scopes
 from checks.catalogue.endpoints import WriteProbes, catalogue
 from checks.credential import OAuthClient, Secret, Token, basic_authorization
 from checks.errors import CredentialError, GateRefusal
-from checks.v1.gate import Gate, Outgoing, origin
+from checks.v1.gate import Gate, OutgoingRequest, origin
 from checks.v3.gate import INTROSPECT, MINT, TokenGate, lists
 from tests.unit.test_gate import BODIES, EXTRA_HEADERS, METHODS, PIECES
 
@@ -39,7 +39,7 @@ AUTH_REQUESTS = [
 ]
 
 
-def as_made(request: Outgoing) -> bool:
+def as_made(request: OutgoingRequest) -> bool:
     """The gate itself makes this request for some token or some client: the whole of what may pass."""
     authorization = next((value for name, value in request.headers if name == "authorization"), "")
     kind, _, value = authorization.partition(" ")
@@ -47,14 +47,14 @@ def as_made(request: Outgoing) -> bool:
     return request in made
 
 
-def _with_token(text: str, url: str) -> list[Outgoing]:
+def _with_token(text: str, url: str) -> list[OutgoingRequest]:
     try:
         return [GATE.listing(entry, Token(text)) for entry in lists().values() if url == API + entry.target]
     except CredentialError:
         return []
 
 
-def _with_client(encoded: str, body: bytes) -> list[Outgoing]:
+def _with_client(encoded: str, body: bytes) -> list[OutgoingRequest]:
     try:
         name, _, secret = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
         told = dict(pair.partition("=")[::2] for pair in body.decode("ascii").split("&"))
@@ -180,60 +180,60 @@ AUTHORIZATIONS = [
 ]
 
 
-def mutated_path(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_path(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     at = rng.randrange(len(request.url) + 1)
     cut = rng.choice([0, 0, 1, 3])
     return replace(request, url=request.url[:at] + rng.choice(PIECES) + request.url[at + cut :])
 
 
-def mutated_host(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_host(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     target = request.url.removeprefix(API).removeprefix(AUTH)
     return replace(request, url=rng.choice(HOSTS) + target)
 
 
-def mutated_target(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_target(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     return replace(request, url=rng.choice([API, AUTH]) + rng.choice(TARGETS))
 
 
-def mutated_method(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_method(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     return replace(request, method=rng.choice(METHODS))
 
 
-def mutated_body(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_body(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     return replace(request, body=rng.choice(FORMS))
 
 
-def mutated_body_of_its_length(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_body_of_its_length(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     """With the Content-Length that goes with it, so that the body alone must be found out."""
     body = rng.choice(FORMS)
     headers = [(name, str(len(body)) if name == "content-length" else value) for name, value in request.headers]
     return replace(request, body=body, headers=headers)
 
 
-def mutated_authorization(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_authorization(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     value = rng.choice(AUTHORIZATIONS)
     return replace(request, headers=[(n, value if n == "authorization" else v) for n, v in request.headers])
 
 
-def extra_header(request: Outgoing, rng: random.Random) -> Outgoing:
+def extra_header(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     headers = list(request.headers)
     headers.insert(rng.randrange(len(headers) + 1), rng.choice(EXTRA_HEADERS))
     return replace(request, headers=headers)
 
 
-def lost_header(request: Outgoing, rng: random.Random) -> Outgoing:
+def lost_header(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     headers = list(request.headers)
     headers.pop(rng.randrange(len(headers)))
     return replace(request, headers=headers)
 
 
-def moved_header(request: Outgoing, rng: random.Random) -> Outgoing:
+def moved_header(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     headers = list(request.headers)
     headers.insert(rng.randrange(len(headers)), headers.pop(rng.randrange(len(headers))))
     return replace(request, headers=headers)
 
 
-def mutated_header(request: Outgoing, rng: random.Random) -> Outgoing:
+def mutated_header(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     headers = list(request.headers)
     at = rng.randrange(len(headers))
     name, value = headers[at]
@@ -242,7 +242,7 @@ def mutated_header(request: Outgoing, rng: random.Random) -> Outgoing:
     return replace(request, headers=headers)
 
 
-def swapped_parts(request: Outgoing, rng: random.Random) -> Outgoing:
+def swapped_parts(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
     """A part of another genuine request: the address of minting with the token of a list, and so on."""
     other = rng.choice(LISTINGS + AUTH_REQUESTS * 20)
     part = rng.choice(["method", "url", "body", "headers"])
@@ -265,7 +265,7 @@ MUTATIONS = [
 ]
 
 
-def mutants(count: int, seed: int) -> Iterator[Outgoing]:
+def mutants(count: int, seed: int) -> Iterator[OutgoingRequest]:
     rng = random.Random(seed)
     for _ in range(count):
         request = rng.choice(rng.choice([LISTINGS, AUTH_REQUESTS]))
@@ -289,7 +289,7 @@ def test_thousands_of_mutated_requests_are_refused() -> None:
     assert passed > 0
 
 
-def with_authorization(request: Outgoing, value: str) -> Outgoing:
+def with_authorization(request: OutgoingRequest, value: str) -> OutgoingRequest:
     return replace(request, headers=[(n, value if n == "authorization" else v) for n, v in request.headers])
 
 
@@ -304,7 +304,7 @@ def with_authorization(request: Outgoing, value: str) -> Outgoing:
         (AUTH_REQUESTS[2], f"Bearer {TOKEN.reveal()}"),
     ],
 )
-def test_each_secret_goes_only_where_it_belongs(request_: Outgoing, value: str) -> None:
+def test_each_secret_goes_only_where_it_belongs(request_: OutgoingRequest, value: str) -> None:
     """A key of v1, a client's secret and a token are each for one door; at another the request is stopped."""
     with pytest.raises(GateRefusal, match="Authorization"):
         GATE.check(with_authorization(request_, value))
@@ -315,7 +315,7 @@ def test_the_gate_of_v1_takes_no_token() -> None:
     old = Gate(catalogue(), origin(API), USER_AGENT)
     entry = catalogue().all_entries()[0]
     token = f"Bearer {TOKEN.reveal()}"
-    v1 = Outgoing(entry.method, API + entry.target, list(old.headers_for(entry, token).items()), b"")
+    v1 = OutgoingRequest(entry.method, API + entry.target, list(old.headers_for(entry, token).items()), b"")
     for request in (v1, with_authorization(LISTINGS[0], V1_KEY)):
         with pytest.raises(GateRefusal):
             old.check(request, WriteProbes.ALL)
@@ -337,7 +337,7 @@ def test_a_user_that_is_no_number_is_not_sent(sub: str) -> None:
         GATE.check(request)
 
 
-def refusal_of(request: Outgoing) -> str:
+def refusal_of(request: OutgoingRequest) -> str:
     try:
         GATE.check(request)
     except GateRefusal as refusal:

@@ -15,8 +15,8 @@ from monitor.cli.database import insist_on_file, moment
 from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.store.database import database_as_it_is
-from monitor.upkeep.database_check import Examination, Examiner
-from monitor.upkeep.finding import Finding, Part
+from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
+from monitor.upkeep.finding import DatabaseFinding, Part
 from monitor.upkeep.growth import total_after
 
 EXAMPLE = "Example: harvest-monitor db check --quick"
@@ -49,13 +49,13 @@ def check(
     return ExitStatus.COMPLIANT if seen.sound else ExitStatus.TROUBLE
 
 
-async def _look(quick: bool) -> Examination:
+async def _look(quick: bool) -> DatabaseReport:
     settings = settings_module.load()
     insist_on_file(settings.database)
     db = database_as_it_is(settings.database)
     try:
         with _Progress() as progress:
-            return await Examiner(db, settings, utc_now(), quick=quick, began=progress.began).run()
+            return await DatabaseCheck(db, settings, utc_now(), quick=quick, began=progress.began).run()
     finally:
         await db.close()
 
@@ -80,7 +80,7 @@ class _Progress:
         self._bar.update(self._line, description=_LOOKING_AT[part], completed=list(Part).index(part))
 
 
-def _show(seen: Examination) -> None:
+def _show(seen: DatabaseReport) -> None:
     looked = "" if Part.RECORDS in seen.left_out else f", last look at a tenant {moment(seen.last_look) or 'never'}"
     typer.echo(f"{seen.database}: tables {seen.revision}{looked}")
     print_table(["PART", "FOUND"], [(part, _verdict(seen, part)) for part in Part], empty="")
@@ -95,18 +95,18 @@ def _show(seen: Examination) -> None:
         _show_sizes(seen)
 
 
-def _verdict(seen: Examination, part: Part) -> str:
+def _verdict(seen: DatabaseReport, part: Part) -> str:
     if part in seen.left_out:
         return f"not looked at: {seen.left_out[part]}"
     found = len(seen.of(part))
     return "sound" if not found else "1 finding" if found == 1 else f"{found} findings"
 
 
-def _line(finding: Finding) -> Sequence[str]:
+def _line(finding: DatabaseFinding) -> Sequence[str]:
     return (finding.part, finding.tenant or "", finding.message, finding.next_step)
 
 
-def _show_sizes(seen: Examination) -> None:
+def _show_sizes(seen: DatabaseReport) -> None:
     print_table(
         ["WHAT GROWS OLD", "OLDEST", "NEWEST", "KEPT FROM", "OLDER"],
         [(a.rule, moment(a.oldest), moment(a.newest), moment(a.before), str(a.stale)) for a in seen.ages],
@@ -130,7 +130,7 @@ def _show_sizes(seen: Examination) -> None:
     print_table(["SPACE", "SIZE"], _space(seen), empty="")
 
 
-def _space(seen: Examination) -> Iterable[Sequence[str]]:
+def _space(seen: DatabaseReport) -> Iterable[Sequence[str]]:
     if seen.size is None:
         return
     yield "in use", _size(seen.size.used)
@@ -151,7 +151,7 @@ def _size(count: float | None) -> str:
     return f"{count:,.3g} GB"
 
 
-def _document(seen: Examination) -> dict[str, Any]:
+def _document(seen: DatabaseReport) -> dict[str, Any]:
     return {
         "database": seen.database,
         "sound": seen.sound,

@@ -11,7 +11,7 @@ from monitor.cli.db import backup
 from monitor.cli.db import check as db_check
 from monitor.clock import utc_now
 from monitor.config import settings as settings_module
-from monitor.config.retention import Keep, Rule
+from monitor.config.retention import Keep, KeepRule
 from monitor.config.settings import Settings
 from monitor.store.database import Database
 from monitor.tenants import fingerprint_key_queries
@@ -63,7 +63,7 @@ def prune(
     """Let go of what is old now; `serve` does so by itself every hour."""
     now = utc_now()
 
-    async def act(db: Database, settings: Settings) -> tuple[Keep, Mapping[Rule, int]]:
+    async def act(db: Database, settings: Settings) -> tuple[Keep, Mapping[KeepRule, int]]:
         keep = Keep.of(settings)
         pruner = Pruner(db, keep)
         if dry_run:
@@ -76,11 +76,11 @@ def prune(
     keep, rows = with_database(act)
     before = keep.before(now)
     if as_json:
-        rules = [{"rule": rule, "before": before[rule], "rows": rows[rule]} for rule in Rule]
+        rules = [{"rule": rule, "before": before[rule], "rows": rows[rule]} for rule in KeepRule]
         print_json({"dry_run": dry_run, "rules": rules})
         return
     print_table(
         ["WHAT", "OLDER THAN", "WOULD GO" if dry_run else "WENT"],
-        [(rule, moment(before[rule]), str(rows[rule])) for rule in Rule],
+        [(rule, moment(before[rule]), str(rows[rule])) for rule in KeepRule],
         empty="nothing can grow old",
     )

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from monitor.cli.demo.journal import opened
 from monitor.cli.demo.recovery import tell_remains
-from monitor.cli.demo.script import Story
-from monitor.cli.demo.setup import Stage, set_up
+from monitor.cli.demo.script import DemoScript
+from monitor.cli.demo.setup import DemoSetup, set_up
 from monitor.config import settings as settings_module
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.sandbox.server import running
@@ -38,7 +38,7 @@ def command(
         asyncio.run(_play(set_up(book), once))
 
 
-async def _play(stage: Stage, once: bool) -> None:
+async def _play(stage: DemoSetup, once: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -52,7 +52,7 @@ async def _play(stage: Stage, once: bool) -> None:
             await _beside_the_service(stage, sandbox_url, stop, once)
 
 
-async def _beside_the_service(stage: Stage, sandbox_url: str, stop: asyncio.Event, once: bool) -> None:
+async def _beside_the_service(stage: DemoSetup, sandbox_url: str, stop: asyncio.Event, once: bool) -> None:
     """The story ends the service; so does a signal, and then it ends the story, too."""
     from monitor.service import serve  # half a second that no other command has to wait
 
@@ -69,11 +69,11 @@ async def _beside_the_service(stage: Stage, sandbox_url: str, stop: asyncio.Even
     await service
 
 
-async def _tell(stage: Stage, metrics_url: str, sandbox_url: str, once: bool) -> None:
+async def _tell(stage: DemoSetup, metrics_url: str, sandbox_url: str, once: bool) -> None:
     console = _console()
     db = await open_database(settings_module.load().database)
     try:
-        await Story(stage, db, console).tell()
+        await DemoScript(stage, db, console).tell()
     finally:
         await db.close()
     console.print("\n[bold]What to type next[/]")

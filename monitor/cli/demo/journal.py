@@ -31,7 +31,7 @@ class Act:
     labels: tuple[str, ...]
 
 
-class Book:
+class Journal:
     def __init__(self, folder: Path, file: TextIO) -> None:
         self.folder = folder
         self._file = file
@@ -75,7 +75,7 @@ class Book:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Book]:
+def opened(folder: Path) -> Iterator[Journal]:
     """For this process alone; ConfigurationError if the folder is somebody else's, or a demo is at work in it."""
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()) and not (folder / NAME).exists():
@@ -86,7 +86,7 @@ def opened(folder: Path) -> Iterator[Book]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigurationError(f"a demo is at work in {folder}: end it, or name another with --folder") from None
-        book = Book(folder, file)
+        book = Journal(folder, file)
         try:
             yield book
         finally:

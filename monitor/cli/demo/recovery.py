@@ -11,7 +11,7 @@ from monitor.cli.demo.script import clock, what
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.incidents.history_queries import PastEvent, Wanted, events
-from monitor.notices.changes import OpenCause
+from monitor.notices.changes import PendingCause
 from monitor.notices.notice import Status
 from monitor.notices.queries import ListedNotice, list_notices, open_causes
 from monitor.store.database import open_database
@@ -38,7 +38,7 @@ async def tell_remains(settings: Settings, console: Console) -> None:
     console.print("   [dim]of then be under way.")
 
 
-def _of_events(past: Sequence[PastEvent], causes: Sequence[OpenCause]) -> Iterator[str]:
+def _of_events(past: Sequence[PastEvent], causes: Sequence[PendingCause]) -> Iterator[str]:
     untold = {cause.event_id for cause in causes if cause.held_in is None}
     yield f"{len(past)} drift events, {len(untold)} of them still to be told"
     if past:

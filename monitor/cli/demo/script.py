@@ -12,7 +12,7 @@ from rich.table import Table
 from checks.credential import CredentialKind
 from checks.errors import HarvestMonitorError
 from monitor.cli.demo.journal import Verb
-from monitor.cli.demo.setup import CAST, Stage
+from monitor.cli.demo.setup import TENANTS, DemoSetup
 from monitor.drift import EventKind
 from monitor.incidents.history_queries import PastEvent, Wanted, events
 from monitor.store.database import Database
@@ -33,15 +33,15 @@ class DemoStuck(HarvestMonitorError):
     """What was to happen did not happen in time."""
 
 
-class Story:
-    def __init__(self, stage: Stage, db: Database, console: Console) -> None:
+class DemoScript:
+    def __init__(self, stage: DemoSetup, db: Database, console: Console) -> None:
         self._stage = stage
         self._db = db
         self._console = console
 
     async def tell(self) -> None:
         """From the first sweep to the repair; about a minute."""
-        self._say(f"[bold]1.[/] A first look at {len(CAST)} tenants: about 50 harmless requests with a key of v1,")
+        self._say(f"[bold]1.[/] A first look at {len(TENANTS)} tenants: about 50 harmless requests with a key of v1,")
         self._console.print("   two on v3, one of which asks the auth server what the token carries")
         await self._until("the first sweep", self._all_looked_at)
         await self._show_tenants()
@@ -78,8 +78,8 @@ class Story:
     async def _all_looked_at(self) -> str | None:
         lines = await self._tenants()
         done = sum(line.last_checked_at is not None and not line.total("suspects") for line in lines)
-        settled = done == len(CAST) and all(c.suspect_state is None for line in lines for c in line.credentials)
-        return None if settled else f"looked at {done} of {len(CAST)} tenants"
+        settled = done == len(TENANTS) and all(c.suspect_state is None for line in lines for c in line.credentials)
+        return None if settled else f"looked at {done} of {len(TENANTS)} tenants"
 
     async def _wait_for(self, kind: EventKind, count: int, how: str) -> None:
         async def found() -> str | None:
@@ -111,7 +111,7 @@ class Story:
             return await events(conn, Wanted(kind=kind))
 
     async def _show_tenants(self) -> None:
-        stories = {customer.id: customer.story for customer in CAST}
+        stories = {customer.id: customer.story for customer in TENANTS}
         table = Table(*COLUMNS, box=None, pad_edge=False)
         for line in await self._tenants():
             counts = [str(line.total(count)) for count in ("granted", "missing", "undecided", "excess")]

@@ -9,7 +9,7 @@ import yaml
 
 from checks.credential import CredentialKind
 from checks.manifest import load
-from monitor.cli.demo.journal import Act, Book, Verb
+from monitor.cli.demo.journal import Act, Journal, Verb
 from monitor.errors import ConfigurationError
 from monitor.sandbox.greenhouse.settings import Retirement
 from monitor.sandbox.sandbox import CLIENT_LABEL, Sandbox
@@ -57,7 +57,7 @@ class Customer:
 V3 = CredentialKind.HARVEST_OAUTH
 TWO_SCOPES = ("harvest:close_reasons:list", "harvest:tracking_links:list")
 EEOC = ("GET /v1/eeoc", "GET /v1/applications/{id}/eeoc")
-CAST = (
+TENANTS = (
     Customer("acme", "Acme Corp", "Dana Reyes", "healthy"),
     Customer("globex", "Globex", "Lee Chan", "will lose one"),
     Customer("initech", "Initech", "Dana Reyes", "will lose three"),
@@ -73,8 +73,8 @@ CAST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    book: Book
+class DemoSetup:
+    book: Journal
     sandbox: Sandbox
 
     @property
@@ -124,24 +124,24 @@ class Stage:
         change(*map(_endpoint, act.labels))
 
 
-def set_up(book: Book) -> Stage:
+def set_up(book: Journal) -> DemoSetup:
     """Keys, tokens and tenants in the book's folder, and a sandbox that stands where the book ends.
 
     Requests without a key are answered as if the API were gone: else no key would be taken for retired.
     """
-    stage = Stage(book, Sandbox())
+    stage = DemoSetup(book, Sandbox())
     (stage.folder / "keys").mkdir(mode=0o700, exist_ok=True)
     stage.sandbox.change(None, limit=100_000, retired=Retirement.GONE_JSON)
-    for customer in CAST:
+    for customer in TENANTS:
         _enter(stage, customer)
-    rows = [_row(stage, customer) for customer in CAST]
+    rows = [_row(stage, customer) for customer in TENANTS]
     text = yaml.safe_dump({"tenants": rows}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
     (stage.folder / "tenants.yaml").write_text(text, encoding="utf-8")
     stage.catch_up()
     return stage
 
 
-def _enter(stage: Stage, customer: Customer) -> None:
+def _enter(stage: DemoSetup, customer: Customer) -> None:
     """An account with its key or client, and what the service is to know of it in files that only we can read."""
     stage.sandbox.add_account(customer.id, **({} if customer.retired else {"retired": None}))
     held = _client(stage.sandbox, customer) if customer.kind is V3 else _key(stage.sandbox, customer)
@@ -167,7 +167,7 @@ def _client(sandbox: Sandbox, customer: Customer) -> tuple[str, str, str]:
     return client.client_id, client.secret, client.issue()
 
 
-def _files(stage: Stage, customer: Customer) -> dict[str, Path]:
+def _files(stage: DemoSetup, customer: Customer) -> dict[str, Path]:
     """By the field of the tenants file that refers to it: `keys/acme`, `keys/oscorp.token`."""
     keys = stage.folder / "keys"
     if customer.kind is V3:
@@ -175,7 +175,7 @@ def _files(stage: Stage, customer: Customer) -> dict[str, Path]:
     return {"key": keys / customer.id}
 
 
-def _row(stage: Stage, customer: Customer) -> dict[str, object]:
+def _row(stage: DemoSetup, customer: Customer) -> dict[str, object]:
     address = customer.csm.lower().replace(" ", ".") + "@vendor.example"
     return {
         "id": customer.id,
@@ -185,7 +185,7 @@ def _row(stage: Stage, customer: Customer) -> dict[str, object]:
     }
 
 
-def _credential(stage: Stage, customer: Customer) -> Iterator[tuple[str, object]]:
+def _credential(stage: DemoSetup, customer: Customer) -> Iterator[tuple[str, object]]:
     yield "kind", customer.kind.value
     yield "label", CLIENT_LABEL if customer.kind is V3 else LABEL
     for field, file in _files(stage, customer).items():

@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from monitor.notices import queries as store
-from monitor.notices.changes import OpenCause
+from monitor.notices.changes import PendingCause
 from monitor.notices.compose.grouping import Composition, Draft, compose
 from monitor.notices.content.messages import Background, Scopes
 from monitor.notices.content.render import Rendered, Renderer
@@ -17,7 +17,7 @@ from monitor.notices.immediate.retired_keys import tell_of_retired
 from monitor.notices.immediate.retired_keys_rules import Manifests, no_manifest
 from monitor.notices.notice import Status, message_id
 from monitor.notices.partners import in_question
-from monitor.notices.policy import Policy
+from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 
 _log = structlog.get_logger()
@@ -36,7 +36,7 @@ class Composer:
     def __init__(
         self,
         db: Database,
-        policy: Policy,
+        policy: NoticePolicy,
         renderer: Renderer,
         impacts: Mapping[str, str] | None = None,
         scopes: Scopes | None = None,
@@ -80,7 +80,7 @@ class Composer:
         return len(worded)
 
     def _compose(
-        self, causes: list[OpenCause], active: int, background: Background, now: datetime
+        self, causes: list[PendingCause], active: int, background: Background, now: datetime
     ) -> tuple[Composition, list[tuple[Draft, Rendered]]]:
         composition = compose(causes, active, self._policy, now, background)
         return composition, [(draft, self._renderer.render(draft.letter)) for draft in composition.drafts]

@@ -5,11 +5,11 @@ from itertools import groupby
 from operator import attrgetter
 
 from monitor.drift import EventKind
-from monitor.notices.changes import OpenCause
+from monitor.notices.changes import PendingCause
 from monitor.notices.content.messages import (
     Background,
     CredentialNews,
-    DigestLetter,
+    DigestMessage,
     TenantNews,
     clean,
     counted,
@@ -30,12 +30,12 @@ _SUMMARIES = {
 }
 
 
-def digest(causes: Iterable[OpenCause], background: Background) -> DigestLetter:
+def digest(causes: Iterable[PendingCause], background: Background) -> DigestMessage:
     """Tenants in full, then by name, then by number only: a first sweep may bring thousands."""
     causes = list(causes)
     ordered = sorted(causes, key=attrgetter("tenant_name", "tenant_id"))
     news = [_tenant_news(list(of_one), background) for _, of_one in groupby(ordered, key=attrgetter("tenant_id"))]
-    return DigestLetter(
+    return DigestMessage(
         tenants=tuple(news[:IN_FULL]),
         brief=tuple(news[IN_FULL : IN_FULL + BY_NAME]),
         unnamed=len(news[IN_FULL + BY_NAME :]),
@@ -43,7 +43,7 @@ def digest(causes: Iterable[OpenCause], background: Background) -> DigestLetter:
     )
 
 
-def _tenant_news(causes: list[OpenCause], background: Background) -> TenantNews:
+def _tenant_news(causes: list[PendingCause], background: Background) -> TenantNews:
     credentials = credential_news(causes, background)
     return TenantNews(clean(causes[0].tenant_id), clean(causes[0].tenant_name), credentials, _summary(credentials))
 

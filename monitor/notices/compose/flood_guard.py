@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import OpenCause
-from monitor.notices.content.messages import Wave, clean
+from monitor.notices.changes import PendingCause
+from monitor.notices.content.messages import Burst, clean
 
 ALWAYS_PASS = 2
 ONE_IN = 20  # five per cent of the active tenants
@@ -28,24 +28,24 @@ class Brake:
     active_tenants: int
     keys: frozenset[str]
     held_before: frozenset[str]
-    causes: tuple[OpenCause, ...]
+    causes: tuple[PendingCause, ...]
 
-    def holds(self, causes: Iterable[OpenCause]) -> bool:
+    def holds(self, causes: Iterable[PendingCause]) -> bool:
         """A notice of these causes is to be held; one that was held stays so until an operator acts."""
         return any(cause.brake_key in self.keys or cause.held_in is not None for cause in causes)
 
-    def waves(self, held_now: Iterable[OpenCause]) -> tuple[Wave, ...]:
+    def waves(self, held_now: Iterable[PendingCause]) -> tuple[Burst, ...]:
         """What the operator has not been told yet: the keys that come to be held for the first time."""
         new = {cause.brake_key for cause in held_now} & self.keys - self.held_before
         return tuple(self._wave(key) for key in sorted(new))
 
-    def _wave(self, key: str) -> Wave:
+    def _wave(self, key: str) -> Burst:
         causes = [cause for cause in self.causes if cause.brake_key == key]
         tenants = {cause.tenant_id: clean(cause.tenant_name) for cause in causes}
-        return Wave(_what(causes[0]), len(tenants), tuple(sorted(tenants.items()))[:_EXAMPLES])
+        return Burst(_what(causes[0]), len(tenants), tuple(sorted(tenants.items()))[:_EXAMPLES])
 
 
-def judge(standing: Iterable[OpenCause], active_tenants: int) -> Brake:
+def judge(standing: Iterable[PendingCause], active_tenants: int) -> Brake:
     """`standing` is what is left of all open causes of all tenants, held ones included."""
     limit = max(ALWAYS_PASS, active_tenants // ONE_IN)
     causes = tuple(cause for cause in standing if cause.audience is Audience.CSM)
@@ -57,7 +57,7 @@ def judge(standing: Iterable[OpenCause], active_tenants: int) -> Brake:
     return Brake(limit, active_tenants, keys, held_before, causes)
 
 
-def _what(cause: OpenCause) -> str:
+def _what(cause: PendingCause) -> str:
     words = _WHAT[cause.kind]
     if cause.permission_label:
         return f"{words} “{clean(cause.permission_label)}” ({clean(cause.permission_group or '')})"

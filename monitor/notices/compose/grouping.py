@@ -7,23 +7,23 @@ from datetime import datetime
 
 from monitor.config.settings import NoticesMode
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import Netted, OpenCause, net
+from monitor.notices.changes import CancelledOut, PendingCause, cancel_out
 from monitor.notices.compose import flood_guard as braking
 from monitor.notices.compose.digest import digest
 from monitor.notices.compose.flood_guard import Brake
 from monitor.notices.content.messages import (
     Background,
-    BrakeLetter,
-    CsmLetter,
-    Letter,
-    Wave,
+    BrakeMessage,
+    Burst,
+    CsmMessage,
+    Message,
     clean,
     credential_news,
     duration,
 )
 from monitor.notices.notice import Status
 from monitor.notices.partners import sorted_out
-from monitor.notices.policy import Policy
+from monitor.notices.policy import NoticePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Draft:
     `identity` is what its Message-ID is made of: the same causes give the same identity on every run.
     """
 
-    letter: Letter
+    letter: Message
     audience: Audience
     recipient: str
     status: Status
@@ -60,11 +60,11 @@ class Composition:
 
 
 def compose(
-    causes: Iterable[OpenCause], active_tenants: int, policy: Policy, now: datetime, background: Background
+    causes: Iterable[PendingCause], active_tenants: int, policy: NoticePolicy, now: datetime, background: Background
 ) -> Composition:
     """`causes` are all unsettled ones and those of held notices, of all tenants: the brake looks at all of them."""
     tenants = _by_tenant(sorted_out(causes, background.partners, policy, now))
-    netted = {tenant_id: net(theirs) for tenant_id, theirs in tenants.items()}
+    netted = {tenant_id: cancel_out(theirs) for tenant_id, theirs in tenants.items()}
     ripe = [tenant_id for tenant_id, theirs in tenants.items() if _is_ripe(theirs, policy, now)]
     brake = braking.judge((c for n in netted.values() for c in n.standing), active_tenants)
     run = _Run(policy, brake, background)
@@ -73,14 +73,14 @@ def compose(
     return run.finish()
 
 
-def _by_tenant(causes: Iterable[OpenCause]) -> dict[str, list[OpenCause]]:
-    tenants: dict[str, list[OpenCause]] = {}
+def _by_tenant(causes: Iterable[PendingCause]) -> dict[str, list[PendingCause]]:
+    tenants: dict[str, list[PendingCause]] = {}
     for cause in causes:
         tenants.setdefault(cause.tenant_id, []).append(cause)
     return tenants
 
 
-def _is_ripe(causes: list[OpenCause], policy: Policy, now: datetime) -> bool:
+def _is_ripe(causes: list[PendingCause], policy: NoticePolicy, now: datetime) -> bool:
     """The oldest unsettled cause has waited for the settle time; the tenant's later ones ride along."""
     return any(policy.has_settled(cause.created_at, now) for cause in causes if cause.held_in is None)
 
@@ -88,17 +88,17 @@ def _is_ripe(causes: list[OpenCause], policy: Policy, now: datetime) -> bool:
 class _Run:
     """One composition in the making, tenant by tenant."""
 
-    def __init__(self, policy: Policy, brake: Brake, background: Background) -> None:
+    def __init__(self, policy: NoticePolicy, brake: Brake, background: Background) -> None:
         self.policy = policy
         self.brake = brake
         self.background = background
         self.drafts: list[Draft] = []
         self.silent: dict[int, int | None] = {}
         self.emptied: list[int] = []
-        self.for_operator: list[OpenCause] = []
-        self.held_now: list[OpenCause] = []
+        self.for_operator: list[PendingCause] = []
+        self.held_now: list[PendingCause] = []
 
-    def settle(self, causes: list[OpenCause], netted: Netted) -> None:
+    def settle(self, causes: list[PendingCause], netted: CancelledOut) -> None:
         """Settle all causes of one ripe tenant, and rewrite its held notice where they change it."""
         if self.policy.mode is NoticesMode.OFF or causes[0].removed:
             self._drop_all(causes)
@@ -119,11 +119,11 @@ class _Run:
             self.drafts.append(self._brake_notice(waves))
         return Composition(tuple(self.drafts), self.silent, tuple(self.emptied))
 
-    def _drop_all(self, causes: list[OpenCause]) -> None:
+    def _drop_all(self, causes: list[PendingCause]) -> None:
         self.silent.update((cause.id, None) for cause in causes if cause.held_in is None)
         self.emptied += _held_notices(causes)
 
-    def _csm(self, causes: list[OpenCause], standing: list[OpenCause]) -> None:
+    def _csm(self, causes: list[PendingCause], standing: list[PendingCause]) -> None:
         """One mail for everything that stands; a held one is taken over by it, or falls away with its causes."""
         if {cause.id for cause in standing} == {cause.id for cause in causes if cause.held_in is not None}:
             return
@@ -132,14 +132,14 @@ class _Run:
         else:
             self.emptied += _held_notices(causes)
 
-    def _to_csm(self, causes: list[OpenCause], standing: list[OpenCause]) -> Draft:
+    def _to_csm(self, causes: list[PendingCause], standing: list[PendingCause]) -> Draft:
         first = standing[0]
         recipient, redirect = _addressee(first, self.policy)
         holds = self.brake.holds(standing)
         if holds:
             self.held_now += standing
         return Draft(
-            letter=CsmLetter(
+            letter=CsmMessage(
                 tenant=clean(first.tenant_name),
                 reader=clean(first.csm_name or ""),
                 credentials=credential_news(standing, self.background),
@@ -171,9 +171,9 @@ class _Run:
             settles=tuple(cause.id for cause in told),
         )
 
-    def _brake_notice(self, waves: tuple[Wave, ...]) -> Draft:
+    def _brake_notice(self, waves: tuple[Burst, ...]) -> Draft:
         return Draft(
-            letter=BrakeLetter(waves, self.brake.limit, self.brake.active_tenants, duration(self.policy.settle)),
+            letter=BrakeMessage(waves, self.brake.limit, self.brake.active_tenants, duration(self.policy.settle)),
             audience=Audience.OPERATOR,
             recipient=self.policy.operator_mail,
             status=Status.PENDING,
@@ -182,11 +182,11 @@ class _Run:
         )
 
 
-def _held_notices(causes: Iterable[OpenCause]) -> tuple[int, ...]:
+def _held_notices(causes: Iterable[PendingCause]) -> tuple[int, ...]:
     return tuple(sorted({cause.held_in for cause in causes if cause.held_in is not None}))
 
 
-def identity_of(purpose: str, causes: Iterable[OpenCause]) -> str:
+def identity_of(purpose: str, causes: Iterable[PendingCause]) -> str:
     """32 hex digits that any run makes of the same causes, and no other installation of ours is likely to make.
 
     The causes are all that were considered, those that cancelled each other too: a notice that comes back to the
@@ -196,7 +196,7 @@ def identity_of(purpose: str, causes: Iterable[OpenCause]) -> str:
     return hashlib.sha256(repr((purpose, facts)).encode()).hexdigest()[:32]
 
 
-def _addressee(cause: OpenCause, policy: Policy) -> tuple[str, str]:
+def _addressee(cause: PendingCause, policy: NoticePolicy) -> tuple[str, str]:
     """Who gets the mail meant for the tenant's CSM, and why it is not the CSM if it is not."""
     name = clean(cause.tenant_name)
     if not cause.csm_email:
@@ -207,7 +207,7 @@ def _addressee(cause: OpenCause, policy: Policy) -> tuple[str, str]:
     return policy.operator_mail, f"This mail is for {whom}. It came to you because all notices go to the operator."
 
 
-def _why(causes: Iterable[OpenCause]) -> str:
+def _why(causes: Iterable[PendingCause]) -> str:
     """The brake keys it speaks of, the first few of many."""
     keys = list(dict.fromkeys(cause.brake_key for cause in causes))
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""

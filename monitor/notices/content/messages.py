@@ -15,8 +15,8 @@ from checks.catalogue.scopes import grouped
 from checks.v1.key_state import DETAILS
 from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
-from monitor.notices.changes import EXCESS, OpenCause
-from monitor.notices.content.retired_message import RetiredLetter, ScopeGroup
+from monitor.notices.changes import EXCESS, PendingCause
+from monitor.notices.content.retired_message import RetiredMessage, ScopeGroup
 from monitor.notices.partners import Partners
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
@@ -66,7 +66,7 @@ def counted(number: int, noun: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
+class PermissionLine:
     """`scopes` are those that carry it on Harvest v3, by name; `is_role` marks the role of a token's user."""
 
     label: str
@@ -80,7 +80,7 @@ class Permission:
 @dataclass(frozen=True, slots=True)
 class Group:
     name: str
-    permissions: tuple[Permission, ...]
+    permissions: tuple[PermissionLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Listing:
     window: Window
 
     @property
-    def permissions(self) -> tuple[Permission, ...]:
+    def permissions(self) -> tuple[PermissionLine, ...]:
         return tuple(permission for group in self.groups for permission in group.permissions)
 
     @property
@@ -124,7 +124,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StateChange:
     """A credential as a whole changed: its state, and since when. `meaning` is that of a detail that is a code."""
 
     kind: EventKind
@@ -144,19 +144,19 @@ class CredentialNews:
     label: str
     kind: str
     grant: str | None
-    turns: tuple[Turn, ...]
+    turns: tuple[StateChange, ...]
     listings: Mapping[EventKind, Listing]
     still_missing: Listing | None = None
 
     def listing(self, kind: str) -> Listing | None:
         return self.listings.get(EventKind(kind))
 
-    def turn(self, kind: str) -> Turn | None:
+    def turn(self, kind: str) -> StateChange | None:
         return next((turn for turn in self.turns if turn.kind == kind), None)
 
 
 @dataclass(frozen=True, slots=True)
-class CsmLetter:
+class CsmMessage:
     """To the CSM of one tenant, or to the operator in their place; `redirect` then says why."""
 
     template: ClassVar[str] = "csm"
@@ -195,7 +195,7 @@ class TenantNews:
 
 
 @dataclass(frozen=True, slots=True)
-class DigestLetter:
+class DigestMessage:
     """To the operator: the news of one run of the composer. `brief` are tenants there was no room to tell in full.
 
     `shared` are labels of what every customer of a partner's client lacks.
@@ -213,7 +213,7 @@ class DigestLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class Burst:
     """Tenants that turned alike: how many, what happened to them, and a few of them by name and id."""
 
     what: str
@@ -222,18 +222,18 @@ class Wave:
 
 
 @dataclass(frozen=True, slots=True)
-class BrakeLetter:
+class BrakeMessage:
     """To the operator: mail to CSMs is held."""
 
     template: ClassVar[str] = "brake"
-    waves: tuple[Wave, ...]
+    waves: tuple[Burst, ...]
     limit: int
     active_tenants: int
     settle: str
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmLetter:
+class AlarmMessage:
     """To the operator: a write probe was answered as no probe should be."""
 
     template: ClassVar[str] = "alarm"
@@ -249,7 +249,7 @@ class AlarmLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class PauseLetter:
+class PauseMessage:
     """To the operator: all checks pause. `troubles` are breaker signs with the tenants that met each, most first.
 
     `first` and `longest` are how long a pause lasts, at first and at most.
@@ -266,7 +266,7 @@ class PauseLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class ResumeLetter:
+class ResumeMessage:
     """To the operator: checks go on after a long pause."""
 
     template: ClassVar[str] = "resume"
@@ -276,7 +276,7 @@ class ResumeLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateLetter:
+class TemplateMessage:
     """To the operator: the template `name` can not be used, and its mails have their plain form."""
 
     template: ClassVar[str] = "template"
@@ -296,7 +296,7 @@ class FailedNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedLetter:
+class FailedMessage:
     """To the operator: notices that never reached their readers. `more` are those there was no room to name."""
 
     template: ClassVar[str] = "failed"
@@ -308,16 +308,16 @@ class FailedLetter:
         return len(self.notices) + self.more
 
 
-Letter = (
-    CsmLetter
-    | RetiredLetter
-    | DigestLetter
-    | BrakeLetter
-    | AlarmLetter
-    | PauseLetter
-    | ResumeLetter
-    | TemplateLetter
-    | FailedLetter
+Message = (
+    CsmMessage
+    | RetiredMessage
+    | DigestMessage
+    | BrakeMessage
+    | AlarmMessage
+    | PauseMessage
+    | ResumeMessage
+    | TemplateMessage
+    | FailedMessage
 )
 
 
@@ -341,7 +341,7 @@ class Background:
     partners: Partners = field(default_factory=dict)
 
 
-def credential_news(causes: Iterable[OpenCause], background: Background) -> tuple[CredentialNews, ...]:
+def credential_news(causes: Iterable[PendingCause], background: Background) -> tuple[CredentialNews, ...]:
     """The causes of one tenant by credential, each in the order of its events."""
     ordered = sorted(causes, key=attrgetter("credential_id", "event_id", "id"))
     return tuple(
@@ -349,7 +349,7 @@ def credential_news(causes: Iterable[OpenCause], background: Background) -> tupl
     )
 
 
-def _news_of_one(causes: list[OpenCause], background: Background) -> CredentialNews:
+def _news_of_one(causes: list[PendingCause], background: Background) -> CredentialNews:
     kinds = dict.fromkeys(cause.kind for cause in causes if cause.permission_id)
     return CredentialNews(
         label=clean(causes[0].credential_label),
@@ -361,12 +361,12 @@ def _news_of_one(causes: list[OpenCause], background: Background) -> CredentialN
     )
 
 
-def _turn(cause: OpenCause) -> Turn:
+def _turn(cause: PendingCause) -> StateChange:
     meaning = DETAILS.get(cause.detail, "")
-    return Turn(cause.kind, clean(cause.state or ""), clean(cause.detail), _window(cause), meaning)
+    return StateChange(cause.kind, clean(cause.state or ""), clean(cause.detail), _window(cause), meaning)
 
 
-def _listing(causes: list[OpenCause], background: Background) -> Listing:
+def _listing(causes: list[PendingCause], background: Background) -> Listing:
     windows = {_window(cause) for cause in causes}
     shared = windows.pop() if len(windows) == 1 else ()
     groups = _grouped(causes, lambda cause: clean(cause.permission_group or ""))
@@ -379,9 +379,9 @@ def _listing(causes: list[OpenCause], background: Background) -> Listing:
     )
 
 
-def _permission(cause: OpenCause, background: Background, window: Window) -> Permission:
+def _permission(cause: PendingCause, background: Background, window: Window) -> PermissionLine:
     is_v3 = cause.credential_grant is not None
-    return Permission(
+    return PermissionLine(
         label=clean(cause.permission_label or cause.permission_id or ""),
         likely="likely" in (cause.mapping, cause.detail if cause.kind in EXCESS else None),
         window=window,
@@ -391,7 +391,7 @@ def _permission(cause: OpenCause, background: Background, window: Window) -> Per
     )
 
 
-def _still_missing(causes: list[OpenCause], background: Background) -> Listing | None:
+def _still_missing(causes: list[PendingCause], background: Background) -> Listing | None:
     told_now = {cause.permission_id for cause in causes}
     rest = [
         missing
@@ -400,7 +400,7 @@ def _still_missing(causes: list[OpenCause], background: Background) -> Listing |
     ]
     groups = _grouped(rest, lambda missing: clean(missing.group))
     listed = tuple(
-        Group(name, tuple(Permission(clean(missing.label), False, (), "") for missing in members))
+        Group(name, tuple(PermissionLine(clean(missing.label), False, (), "") for missing in members))
         for name, members in groups.items()
     )
     return Listing(listed, ()) if listed else None
@@ -413,7 +413,7 @@ def _grouped(members: Iterable[Member], name_of: Callable[[Member], str]) -> dic
     return groups
 
 
-def _window(cause: OpenCause) -> Window:
+def _window(cause: PendingCause) -> Window:
     before, after = _CAPTIONS[cause.kind]
     ends = [(before, cause.seen_before), (after, cause.first_seen or cause.at)]
     return tuple((caption, moment(at)) for caption, at in ends if caption and at)

@@ -5,18 +5,18 @@ from dataclasses import fields
 from functools import singledispatch
 
 from monitor.notices.content.messages import (
-    BrakeLetter,
+    BrakeMessage,
     CredentialNews,
-    CsmLetter,
-    DigestLetter,
-    FailedLetter,
-    Letter,
+    CsmMessage,
+    DigestMessage,
+    FailedMessage,
     Listing,
-    PauseLetter,
+    Message,
+    PauseMessage,
     Window,
     counted,
 )
-from monitor.notices.content.retired_message import Customers, Request, RetiredLetter, ScopeGroup
+from monitor.notices.content.retired_message import Customers, RetiredMessage, ScopeGroup, ScopeRequest
 
 _RULER = "-" * 60
 _ADMIN = "The admin needs the permission “Can manage ALL organization's API Credentials”, under Developer permissions."
@@ -33,11 +33,11 @@ HEADLINES = {
 }
 
 
-def plain(letter: Letter) -> tuple[str, str]:
+def plain(letter: Message) -> tuple[str, str]:
     """Subject and text."""
-    if isinstance(letter, CsmLetter):
+    if isinstance(letter, CsmMessage):
         return _csm_subject(letter), "\n\n".join(_csm_text(letter)) + "\n"
-    if isinstance(letter, RetiredLetter):
+    if isinstance(letter, RetiredMessage):
         return _retired_subject(letter), "\n\n".join(_retired_text(letter)) + "\n"
     headline, command = HEADLINES[letter.template]
     text = "\n\n".join(
@@ -52,7 +52,7 @@ def plain(letter: Letter) -> tuple[str, str]:
     return f"Harvest Monitor: {headline}", text + "\n"
 
 
-def _csm_subject(letter: CsmLetter) -> str:
+def _csm_subject(letter: CsmMessage) -> str:
     counts = [
         (letter.count("credential_failed"), "credential", "no longer accepted"),
         (letter.count("lost"), "permission", "missing"),
@@ -63,7 +63,7 @@ def _csm_subject(letter: CsmLetter) -> str:
     return f"{letter.tenant}: Greenhouse: {news}"
 
 
-def _csm_text(letter: CsmLetter) -> Iterator[str]:
+def _csm_text(letter: CsmMessage) -> Iterator[str]:
     if letter.redirect:
         yield f"[ {letter.redirect} ]"
     yield f"Hello {letter.reader}," if letter.reader else "Hello,"
@@ -95,7 +95,7 @@ def _news(tenant: str, credential: CredentialNews) -> Iterator[str]:
             yield "\n".join([words, *_listing(listing)])
 
 
-def _request(letter: CsmLetter) -> Iterator[str]:
+def _request(letter: CsmMessage) -> Iterator[str]:
     """The part a CSM forwards: it names one customer, and holds no link."""
     yield "Hello,"
     for credential in letter.credentials:
@@ -173,12 +173,12 @@ def _window(window: Window) -> list[str]:
     return [f"{caption}: {at}" for caption, at in window]
 
 
-def _retired_subject(letter: RetiredLetter) -> str:
+def _retired_subject(letter: RetiredMessage) -> str:
     whose = letter.names[0] if letter.count == 1 else counted(letter.count, "customer")
     return f"{whose}: Greenhouse switched off the keys of Harvest v1 and v2"
 
 
-def _retired_text(letter: RetiredLetter) -> Iterator[str]:
+def _retired_text(letter: RetiredMessage) -> Iterator[str]:
     if letter.redirect:
         yield f"[ {letter.redirect} ]"
     yield f"Hello {letter.reader}," if letter.reader else "Hello,"
@@ -205,7 +205,7 @@ def _keys(customers: Customers) -> Iterator[str]:
         yield f"And {counted(customers.unnamed, 'customer')} more."
 
 
-def _request_v3(request: Request) -> Iterator[str]:
+def _request_v3(request: ScopeRequest) -> Iterator[str]:
     yield "Hello,"
     yield (
         "Greenhouse has switched off the keys of its Harvest API v1 and v2, and our integration needs a new "
@@ -230,14 +230,14 @@ def _titles(groups: Iterable[ScopeGroup]) -> Iterator[str]:
 
 
 @singledispatch
-def _facts(letter: Letter) -> Iterator[str]:
+def _facts(letter: Message) -> Iterator[str]:
     """A line for each field of the letter."""
     for field in fields(letter):
         yield f"{field.name.replace('_', ' ').capitalize()}: {getattr(letter, field.name) or 'none was given'}"
 
 
 @_facts.register
-def _(letter: DigestLetter) -> Iterator[str]:
+def _(letter: DigestMessage) -> Iterator[str]:
     for tenant in (*letter.tenants, *letter.brief):
         yield f"  - {tenant.name} ({tenant.id}): {tenant.summary}"
     if letter.unnamed:
@@ -245,14 +245,14 @@ def _(letter: DigestLetter) -> Iterator[str]:
 
 
 @_facts.register
-def _(letter: BrakeLetter) -> Iterator[str]:
+def _(letter: BrakeMessage) -> Iterator[str]:
     for wave in letter.waves:
         examples = ", ".join(f"{name} ({tenant_id})" for tenant_id, name in wave.examples)
         yield f"  - {counted(wave.tenants, 'tenant')} {wave.what}, for example {examples}"
 
 
 @_facts.register
-def _(letter: PauseLetter) -> Iterator[str]:
+def _(letter: PauseMessage) -> Iterator[str]:
     yield f"In trouble: {letter.in_trouble} of {counted(letter.heard, 'tenant')} asked about last, since {letter.since}"
     for sign, tenants in letter.troubles:
         yield f"  - {sign.replace('_', ' ')}: {counted(tenants, 'tenant')}"
@@ -260,7 +260,7 @@ def _(letter: PauseLetter) -> Iterator[str]:
 
 
 @_facts.register
-def _(letter: FailedLetter) -> Iterator[str]:
+def _(letter: FailedMessage) -> Iterator[str]:
     for notice in letter.notices:
         yield f"  - {notice.number} to {notice.recipient}: {notice.subject}: {notice.reason}"
     if letter.more:

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, select_autoescape
 
-from monitor.notices.content.messages import Letter, clean, counted
+from monitor.notices.content.messages import Message, clean, counted
 from monitor.notices.content.plain_text import plain
 
 LONGEST_SUBJECT = 180
@@ -49,7 +49,7 @@ class Renderer:
         environment.filters["counted"] = counted
         return environment
 
-    def render(self, letter: Letter) -> Rendered:
+    def render(self, letter: Message) -> Rendered:
         """The three parts of a mail, or its plain form."""
         try:
             return self._by_template(letter)
@@ -60,7 +60,7 @@ class Renderer:
             subject, text = plain(letter)
             return Rendered(_shortened(clean(subject)), text, "", said)
 
-    def _by_template(self, letter: Letter) -> Rendered:
+    def _by_template(self, letter: Message) -> Rendered:
         words = Rendered(
             subject=_shortened(clean(self._part(letter, "subject"))),
             text=self._part(letter, "txt").strip() + "\n",
@@ -70,7 +70,7 @@ class Renderer:
             raise TemplateError("a part of the mail came out empty")
         return words
 
-    def _part(self, letter: Letter, part: str) -> str:
+    def _part(self, letter: Message, part: str) -> str:
         return self.environment.get_template(f"{letter.template}.{part}.j2").render(letter=letter)
 
 

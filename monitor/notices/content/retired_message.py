@@ -37,7 +37,7 @@ class OptionalScopes:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ScopeRequest:
     """One part to forward, and to whom: it names no customer, so that it is the same for all of these."""
 
     customers: Customers
@@ -51,7 +51,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class RetiredLetter:
+class RetiredMessage:
     """To a CSM about all of their customers, or to the operator in their place; `redirect` then says why.
 
     `count` is of customers; `others` are those for whom it is not known here what to tick. `again` marks all but the
@@ -61,7 +61,7 @@ class RetiredLetter:
     template: ClassVar[str] = "retired"
     reader: str
     count: int
-    requests: tuple[Request, ...]
+    requests: tuple[ScopeRequest, ...]
     others: Customers
     again: bool
     redirect: str

@@ -32,7 +32,7 @@ def pause(failures: int, share: float) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerStanding:
+class MailServerState:
     """How the mail server stands with us. `doubts` are failures in a row that may have been the mail's or the server's.
 
     The methods give the standing after one more attempt. What fails in a pause began before it, and does not count.
@@ -54,20 +54,20 @@ class ServerStanding:
         left = self.until - now
         return 0 if timedelta() < left <= LONGEST_PAUSE else 1  # more than the longest was set by another clock
 
-    def answered(self) -> "ServerStanding":
+    def answered(self) -> "MailServerState":
         """It took a mail, or said what is wrong with it."""
-        return ServerStanding()
+        return MailServerState()
 
-    def failed(self, now: datetime, share: float) -> "ServerStanding":
+    def failed(self, now: datetime, share: float) -> "MailServerState":
         """It could not be reached, or would not be spoken to."""
         if self.room(now) == 0:
             return self
-        return ServerStanding(self.failures + 1, self.doubts, now + pause(self.failures + 1, share))
+        return MailServerState(self.failures + 1, self.doubts, now + pause(self.failures + 1, share))
 
-    def doubted(self, now: datetime, share: float) -> "ServerStanding":
+    def doubted(self, now: datetime, share: float) -> "MailServerState":
         """It fell silent over a mail: a few of these in a row, or one in a trial after a pause, are a failure."""
         if self.room(now) == 0:
             return self
         doubts = self.doubts + 1
-        doubtful = ServerStanding(self.failures, doubts, self.until)
+        doubtful = MailServerState(self.failures, doubts, self.until)
         return doubtful.failed(now, share) if self.paused or doubts >= DOUBTS else doubtful

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from monitor.errors import Blame, DeliveryError
+from monitor.errors import DeliveryError, FailureScope
 from monitor.notices import queries as store
 from monitor.notices.delivery.backoff import FIRST_PAUSE, back_off
-from monitor.notices.delivery.sender import Courier, reason_of
+from monitor.notices.delivery.sender import MailSender, reason_of
 from monitor.notices.delivery.transport import LONGEST
-from monitor.notices.notice import Outgoing, Status
+from monitor.notices.notice import ClaimedNotice, Status
 from monitor.store.database import Database
 
 _SPARE = timedelta(minutes=1)  # a mail that hangs is never sent by two at once
@@ -27,12 +27,12 @@ _log = structlog.get_logger()
 
 
 class Outbox:
-    def __init__(self, db: Database, courier: Courier, now: Callable[[], datetime]) -> None:
+    def __init__(self, db: Database, courier: MailSender, now: Callable[[], datetime]) -> None:
         self._db = db
         self._courier = courier
         self._now = now
         self._claim = courier.longest + min(courier.longest, _SPARE)
-        self._under_way: dict[asyncio.Task[None], Outgoing] = {}
+        self._under_way: dict[asyncio.Task[None], ClaimedNotice] = {}
         self._unmarked: dict[int, datetime] = {}
         self._stopping = False
 
@@ -81,7 +81,7 @@ class Outbox:
         task.add_done_callback(self._under_way.pop)
         return True
 
-    async def _deliver(self, notice: Outgoing, until: datetime) -> None:
+    async def _deliver(self, notice: ClaimedNotice, until: datetime) -> None:
         """From the claim to the mark. What the database does not take now is written later, or the claim runs out."""
         try:
             problem = await self._courier.send(notice)
@@ -104,9 +104,9 @@ class Outbox:
         for notice_id in sent:
             self._unmarked.pop(notice_id, None)
 
-    async def _not_sent(self, notice: Outgoing, problem: DeliveryError, until: datetime) -> None:
+    async def _not_sent(self, notice: ClaimedNotice, problem: DeliveryError, until: datetime) -> None:
         now, reason = self._now(), reason_of(problem)
-        if problem.blame is Blame.SERVER:
+        if problem.blame is FailureScope.SERVER:
             again = self._courier.standing.until or now + FIRST_PAUSE
             attempts = notice.attempts - 1  # an outage of the server is none of the notice's own failures
             await self._write_down(notice, until, next_attempt_at=again, attempts=attempts, last_error=reason)
@@ -118,20 +118,20 @@ class Outbox:
             return
         _log.warning("notice_delayed", notice=notice.id, attempts=notice.attempts, blame=problem.blame, reason=reason)
         await self._write_down(notice, until, next_attempt_at=now + wait, last_error=reason)
-        if problem.blame is Blame.ADDRESS:
+        if problem.blame is FailureScope.ADDRESS:
             async with self._db.writing() as conn:
                 await store.wait_too(conn, notice.recipient, now, now + wait)
 
-    async def _give_up(self, notice: Outgoing, until: datetime, now: datetime, reason: str) -> None:
+    async def _give_up(self, notice: ClaimedNotice, until: datetime, now: datetime, reason: str) -> None:
         _log.error("notice_failed", notice=notice.id, attempts=notice.attempts, reason=reason)
         await self._write_down(
             notice, until, status=Status.FAILED, next_attempt_at=None, last_error=reason, failed_at=now
         )
 
-    async def _write_down(self, notice: Outgoing, until: datetime, **columns: object) -> None:
+    async def _write_down(self, notice: ClaimedNotice, until: datetime, **columns: object) -> None:
         async with self._db.writing() as conn:
             await store.write_down(conn, notice.id, until, **columns)
 
 
-def _domain(notice: Outgoing) -> str:
+def _domain(notice: ClaimedNotice) -> str:
     return notice.recipient.rpartition("@")[2].lower()

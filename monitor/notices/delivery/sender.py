@@ -8,16 +8,16 @@ from typing import Protocol
 
 import structlog
 
-from monitor.errors import Blame, DeliveryError
-from monitor.notices.delivery.backoff import ServerStanding
+from monitor.errors import DeliveryError, FailureScope
+from monitor.notices.delivery.backoff import MailServerState
 from monitor.notices.delivery.transport import Transport
-from monitor.notices.notice import Outgoing, as_message
+from monitor.notices.notice import ClaimedNotice, as_message
 
 _ADDRESS = re.compile(r"[^\s<>()\"',;]+@[^\s<>()\"',;]+")  # servers quote whom they refuse
 _log = structlog.get_logger()
 
 
-class Observer(Protocol):
+class DeliveryObserver(Protocol):
     """Whoever counts. `blame` is that of a DeliveryError; `paused` tells whether the mail server is left alone."""
 
     def notice_sent(self) -> None: ...
@@ -27,14 +27,14 @@ class Observer(Protocol):
     def mail_server_paused(self, paused: bool) -> None: ...
 
 
-class Courier:
+class MailSender:
     """`jitter` gives numbers from 0 to 1, by which the pauses of several processes differ."""
 
     def __init__(
         self,
         transport: Transport,
         mail_from: str,
-        observer: Observer,
+        observer: DeliveryObserver,
         *,
         jitter: Callable[[], float],
         now: Callable[[], datetime],
@@ -44,14 +44,14 @@ class Courier:
         self._observer = observer
         self._jitter = jitter
         self._now = now
-        self.standing = ServerStanding()
+        self.standing = MailServerState()
 
     @property
     def longest(self) -> timedelta:
         """No `send` takes longer."""
         return self._transport.longest
 
-    async def send(self, notice: Outgoing) -> DeliveryError | None:
+    async def send(self, notice: ClaimedNotice) -> DeliveryError | None:
         """Hand it over as a mail; why it was not taken, if it was not."""
         try:
             await self._hand_over(as_message(notice, self._mail_from, self._now()))
@@ -59,7 +59,7 @@ class Courier:
             return self._not_sent(problem)
         except Exception as problem:  # what nobody thought of spoils one notice, and not the outbox
             _log.exception("delivery_broke_off", notice=notice.id)
-            return self._not_sent(DeliveryError(type(problem).__name__, Blame.UNCLEAR))
+            return self._not_sent(DeliveryError(type(problem).__name__, FailureScope.UNCLEAR))
         self._observer.notice_sent()
         _log.info("notice_sent", notice=notice.id, attempts=notice.attempts)
         return None
@@ -73,7 +73,7 @@ class Courier:
         try:
             await self._transport.send(message)
         except DeliveryError as problem:
-            if problem.blame in (Blame.ADDRESS, Blame.MAIL):
+            if problem.blame in (FailureScope.ADDRESS, FailureScope.MAIL):
                 self._works()
             else:
                 self._fails(problem, self._now())
@@ -84,11 +84,11 @@ class Courier:
         if self.standing.paused:
             self._observer.mail_server_paused(False)
             _log.info("mail_server_works_again", failures=self.standing.failures)
-        self.standing = ServerStanding()
+        self.standing = MailServerState()
 
     def _fails(self, problem: DeliveryError, now: datetime) -> None:
         before = self.standing
-        after = before.failed if problem.blame is Blame.SERVER else before.doubted
+        after = before.failed if problem.blame is FailureScope.SERVER else before.doubted
         self.standing = after(now, self._jitter())
         if self.standing.until is not None and self.standing.failures > before.failures:
             self._observer.mail_server_paused(True)

@@ -13,7 +13,7 @@ from typing import Protocol
 from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientRefused, SMTPResponseException, SMTPTimeoutError
 
 from monitor.config.addresses import Encryption, MailFolder, MailServer
-from monitor.errors import Blame, DeliveryError
+from monitor.errors import DeliveryError, FailureScope
 from monitor.notices.content.messages import clean
 
 LONGEST = timedelta(minutes=9)
@@ -40,7 +40,7 @@ class Transport(Protocol):
 def transport_for(target: MailServer | MailFolder, timeout: timedelta, ca_bundle: Path | None = None) -> Transport:
     """`timeout` is the longest wait for the server's next answer; `ca_bundle` holds more authorities to trust."""
     if isinstance(target, MailFolder):
-        return Mailbox(target.path)
+        return FolderTransport(target.path)
     return SmtpTransport(target, timeout, ca_bundle)
 
 
@@ -86,7 +86,9 @@ class SmtpTransport:
         )
 
     @asynccontextmanager
-    async def _part(self, answers: int, longest: float, blame_of: Callable[[Exception], Blame]) -> AsyncIterator[None]:
+    async def _part(
+        self, answers: int, longest: float, blame_of: Callable[[Exception], FailureScope]
+    ) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._limit(answers, longest)):
                 yield
@@ -96,26 +98,26 @@ class SmtpTransport:
     def _limit(self, answers: int, longest: float) -> float:
         return min(answers * self._timeout, longest)
 
-    def _error(self, problem: Exception, blame: Blame) -> DeliveryError:
+    def _error(self, problem: Exception, blame: FailureScope) -> DeliveryError:
         answer = problem if isinstance(problem, SMTPResponseException) else None
         said = f"{answer.code} {answer.message}" if answer else _described(problem)
         where = f"{self._server.host}:{self._server.port}"
-        permanent = blame in (Blame.ADDRESS, Blame.MAIL) and answer is not None and answer.code >= 500
+        permanent = blame in (FailureScope.ADDRESS, FailureScope.MAIL) and answer is not None and answer.code >= 500
         return DeliveryError(clean(f"{where}: {said}")[:_LONGEST_REASON], blame, permanent=permanent)
 
 
-def _blame_of_every_mail(_: Exception) -> Blame:
-    return Blame.SERVER
+def _blame_of_every_mail(_: Exception) -> FailureScope:
+    return FailureScope.SERVER
 
 
-def _blame_of_this_mail(problem: Exception) -> Blame:
+def _blame_of_this_mail(problem: Exception) -> FailureScope:
     """421 is a farewell, and may be meant for this mail or for everybody, as may silence and a lost connection."""
     if isinstance(problem, SMTPResponseException) and 400 <= problem.code < 600 and problem.code != 421:
         if isinstance(problem, SMTPRecipientRefused):
-            return Blame.ADDRESS
+            return FailureScope.ADDRESS
         if isinstance(problem, SMTPDataError):
-            return Blame.MAIL
-    return Blame.UNCLEAR
+            return FailureScope.MAIL
+    return FailureScope.UNCLEAR
 
 
 def _described(problem: Exception) -> str:
@@ -131,7 +133,7 @@ def _hang_up(client: SMTP) -> None:
     client.close()
 
 
-class Mailbox:
+class FolderTransport:
     """A folder that holds each mail as NAME.eml and NAME.html; sent again, it replaces itself."""
 
     longest = timedelta(seconds=10)
@@ -143,7 +145,7 @@ class Mailbox:
         try:
             await asyncio.to_thread(self._write, message)
         except OSError as problem:
-            raise DeliveryError(f"mailbox {self._folder}: {problem.strerror}", Blame.SERVER) from problem
+            raise DeliveryError(f"mailbox {self._folder}: {problem.strerror}", FailureScope.SERVER) from problem
 
     def _write(self, message: EmailMessage) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

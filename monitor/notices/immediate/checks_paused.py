@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.breaker.machine import Limits, State, Transition
-from monitor.breaker.recent_tenants import Seen
+from monitor.breaker.recent_tenants import RecentTrouble
 from monitor.notices import queries as store
-from monitor.notices.content.messages import Letter, PauseLetter, ResumeLetter, duration, moment
+from monitor.notices.content.messages import Message, PauseMessage, ResumeMessage, duration, moment
 from monitor.notices.content.render import Renderer
-from monitor.notices.immediate.immediate_notice import write_at_once
-from monitor.notices.policy import Policy
+from monitor.notices.immediate.immediate_notice import write_immediately
+from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 
 PAUSED, RESUMED = "checks paused", "checks go on"
@@ -21,7 +21,7 @@ AT_MOST_EVERY = timedelta(hours=1)
 class _Pause:
     """From the first pause until the breaker is closed again. `since` is when the trouble began."""
 
-    seen: Seen
+    seen: RecentTrouble
     since: datetime
     at: datetime
 
@@ -33,7 +33,7 @@ class PauseNotices:
     """
 
     def __init__(
-        self, db: Database, policy: Policy, renderer: Renderer, limits: Limits, now: Callable[[], datetime]
+        self, db: Database, policy: NoticePolicy, renderer: Renderer, limits: Limits, now: Callable[[], datetime]
     ) -> None:
         self._db = db
         self._policy = policy
@@ -86,15 +86,15 @@ class PauseNotices:
         async with self._db.reading() as conn:
             return await store.last_written(conn, why)
 
-    async def _write(self, why: str, letter: Letter, at: datetime) -> None:
+    async def _write(self, why: str, letter: Message, at: datetime) -> None:
         async with self._db.writing() as conn:
-            await write_at_once(
+            await write_immediately(
                 conn, self._policy, self._renderer, letter, why=why, facts=(why, at.isoformat()), now=self._now()
             )
 
-    def _pause_letter(self, pause: _Pause) -> PauseLetter:
+    def _pause_letter(self, pause: _Pause) -> PauseMessage:
         in_order = sorted(pause.seen.troubled.items(), key=lambda item: -item[1])
-        return PauseLetter(
+        return PauseMessage(
             troubles=tuple((sign.value, number) for sign, number in in_order),
             in_trouble=pause.seen.in_trouble,
             heard=pause.seen.heard,
@@ -105,6 +105,6 @@ class PauseNotices:
         )
 
     @staticmethod
-    def _resume_letter(pause: _Pause, until: datetime) -> ResumeLetter:
+    def _resume_letter(pause: _Pause, until: datetime) -> ResumeMessage:
         lasted = timedelta(minutes=round((until - pause.at) / timedelta(minutes=1)))
-        return ResumeLetter(at=moment(pause.at), until=moment(until), lasted=duration(lasted))
+        return ResumeMessage(at=moment(pause.at), until=moment(until), lasted=duration(lasted))

@@ -8,18 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.config.settings import NoticesMode
 from monitor.incidents.rules import Audience
 from monitor.notices import queries as store
-from monitor.notices.content.messages import Letter, TemplateLetter
+from monitor.notices.content.messages import Message, TemplateMessage
 from monitor.notices.content.render import Renderer
 from monitor.notices.notice import Status, message_id
-from monitor.notices.policy import Policy
+from monitor.notices.policy import NoticePolicy
 from monitor.version import VERSION
 
 
-async def write_at_once(
+async def write_immediately(
     conn: AsyncConnection,
-    policy: Policy,
+    policy: NoticePolicy,
     renderer: Renderer,
-    letter: Letter,
+    letter: Message,
     *,
     why: str,
     facts: tuple[object, ...],
@@ -56,10 +56,10 @@ async def write_at_once(
 
 
 async def tell_of_template(
-    conn: AsyncConnection, policy: Policy, renderer: Renderer, template: str, problem: str, now: datetime
+    conn: AsyncConnection, policy: NoticePolicy, renderer: Renderer, template: str, problem: str, now: datetime
 ) -> None:
     """Say that a template can not be used, once for each release of ours."""
-    letter = TemplateLetter(template, problem, VERSION)
+    letter = TemplateMessage(template, problem, VERSION)
     if template != letter.template:  # the mail that tells of it has its plain form, too
         facts = ("template", template, VERSION)
-        await write_at_once(conn, policy, renderer, letter, why="broken template", facts=facts, now=now)
+        await write_immediately(conn, policy, renderer, letter, why="broken template", facts=facts, now=now)

@@ -10,8 +10,8 @@ from operator import itemgetter
 from monitor.config.settings import NoticesMode
 from monitor.incidents.rules import Audience
 from monitor.notices.content.render import Renderer
-from monitor.notices.content.retired_message import RetiredLetter
-from monitor.notices.immediate.immediate_notice import write_at_once
+from monitor.notices.content.retired_message import RetiredMessage
+from monitor.notices.immediate.immediate_notice import write_immediately
 from monitor.notices.immediate.retired_keys_rules import (
     WHY,
     Manifests,
@@ -21,7 +21,7 @@ from monitor.notices.immediate.retired_keys_rules import (
     recipient_of,
     why_of,
 )
-from monitor.notices.policy import CLOCKS_DIFFER, Policy
+from monitor.notices.policy import CLOCKS_DIFFER, NoticePolicy
 from monitor.store.database import Database
 from monitor.tenants import v3_migration_queries as store
 from monitor.tenants.v3_migration import V1Key
@@ -42,7 +42,7 @@ class _Due:
 
 
 async def tell_of_retired(
-    db: Database, policy: Policy, renderer: Renderer, manifests: Manifests, now: datetime
+    db: Database, policy: NoticePolicy, renderer: Renderer, manifests: Manifests, now: datetime
 ) -> None:
     """Each mail is written in a transaction of its own: what a crash leaves out is due in the next run."""
     due = await _due(db, policy, now) if policy.mode is not NoticesMode.OFF else []
@@ -57,7 +57,7 @@ async def tell_of_retired(
             await _write(db, policy, renderer, worded, one, now)
 
 
-async def _due(db: Database, policy: Policy, now: datetime) -> list[_Due]:
+async def _due(db: Database, policy: NoticePolicy, now: datetime) -> list[_Due]:
     async with db.reading() as conn:
         since = await store.retired_since(conn)
         told = await store.last_told(conn, WHY, now + CLOCKS_DIFFER) if since else {}
@@ -83,14 +83,14 @@ def _address(row: tuple[str | None, datetime]) -> str:
 
 
 async def _write(
-    db: Database, policy: Policy, renderer: Renderer, worded: RetiredLetter, due: _Due, now: datetime
+    db: Database, policy: NoticePolicy, renderer: Renderer, worded: RetiredMessage, due: _Due, now: datetime
 ) -> None:
     async with db.writing() as conn:
         await store.hold_retired(conn)
         told = await store.last_told(conn, due.why, now + CLOCKS_DIFFER)
         if told.get((due.why, due.recipient.lower())) != due.last:
             return  # another composer was quicker
-        await write_at_once(
+        await write_immediately(
             conn,
             policy,
             renderer,

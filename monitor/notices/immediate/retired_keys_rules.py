@@ -12,12 +12,12 @@ from monitor.notices.content.messages import clean, moment
 from monitor.notices.content.retired_message import (
     Customers,
     OptionalScopes,
-    Request,
     RetiredKey,
-    RetiredLetter,
+    RetiredMessage,
     ScopeGroup,
+    ScopeRequest,
 )
-from monitor.notices.policy import CLOCKS_DIFFER, Policy
+from monitor.notices.policy import CLOCKS_DIFFER, NoticePolicy
 from monitor.tenants.file import ids_of
 from monitor.tenants.v3_migration import V1Key
 
@@ -42,7 +42,7 @@ class _Alike:
     keys: list[V1Key]
 
 
-def gathering(policy: Policy) -> timedelta:
+def gathering(policy: NoticePolicy) -> timedelta:
     """How long the first mail waits for other keys of the same CSM, so that one sweep becomes one mail.
 
     A sweep takes an interval. Half of one more is for checks that are late, and in all that time every key is looked
@@ -51,7 +51,7 @@ def gathering(policy: Policy) -> timedelta:
     return policy.interval * 3 / 2 + policy.settle
 
 
-def is_due(first: datetime, last: datetime | None, policy: Policy, now: datetime) -> bool:
+def is_due(first: datetime, last: datetime | None, policy: NoticePolicy, now: datetime) -> bool:
     """`first` is since when the first key stands retired, `last` when the same reader was last told, if ever.
 
     What lies ahead was written under another clock, and need not wait.
@@ -70,7 +70,7 @@ def why_of(address: str) -> str:
     return WHY + (f"of {address}" if address else "without a CSM")
 
 
-def recipient_of(csm_email: str | None, policy: Policy) -> str:
+def recipient_of(csm_email: str | None, policy: NoticePolicy) -> str:
     return csm_email if csm_email and policy.mode is NoticesMode.CSM else policy.operator_mail
 
 
@@ -79,8 +79,8 @@ def no_manifest(_: str | None) -> Manifest:
 
 
 def letter(
-    keys: Iterable[V1Key], manifests: Manifests, policy: Policy, now: datetime, *, again: bool
-) -> RetiredLetter | None:
+    keys: Iterable[V1Key], manifests: Manifests, policy: NoticePolicy, now: datetime, *, again: bool
+) -> RetiredMessage | None:
     """To one CSM, about those of their retired keys that have stood so for the settle time; None if none has."""
     settled = [key for key in keys if key.since is not None and policy.has_settled(key.since, now)]
     if not settled:
@@ -89,7 +89,7 @@ def letter(
     alike, unknown = _by_needs(settled, manifests)
     alike.sort(key=lambda group: -len(group.keys))
     beyond = [key for group in alike[REQUESTS:] for key in group.keys]
-    return RetiredLetter(
+    return RetiredMessage(
         reader=next((clean(key.csm_name) for key in settled if key.csm_name), ""),
         count=_tenants(settled),
         requests=tuple(_request(group) for group in alike[:REQUESTS]),
@@ -127,7 +127,7 @@ def _needs(key: V1Key, manifest: Manifest) -> _Needs:
     }
 
 
-def _request(group: _Alike) -> Request:
+def _request(group: _Alike) -> ScopeRequest:
     """What all of them need, and apart from it what only some do. A feature that none of them has is left out."""
     shared = [f for f in group.manifest.features if all(f in key.features for key in group.keys)]
     common = group.needs[None].union(*(group.needs[feature] for feature in shared))
@@ -136,7 +136,7 @@ def _request(group: _Alike) -> Request:
         for feature, meaning in group.manifest.features.items()
         if any(feature in key.features for key in group.keys) and group.needs[feature] - common
     ]
-    return Request(
+    return ScopeRequest(
         customers=_customers(group.keys),
         groups=_groups(common),
         optional=tuple(optional),
@@ -162,7 +162,7 @@ def _tenants(keys: Iterable[V1Key]) -> int:
     return len({key.tenant_id for key in keys})
 
 
-def _redirect(key: V1Key, policy: Policy) -> str:
+def _redirect(key: V1Key, policy: NoticePolicy) -> str:
     if not key.csm_email:
         return "These customers have no CSM in the tenants file, so this mail came to you."
     if policy.mode is NoticesMode.CSM:

@@ -5,15 +5,15 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.report import WriteAlarm
-from monitor.notices.content.messages import AlarmLetter, clean, moment
+from monitor.notices.content.messages import AlarmMessage, clean, moment
 from monitor.notices.content.render import Renderer
-from monitor.notices.immediate.immediate_notice import write_at_once
-from monitor.notices.policy import Policy
+from monitor.notices.immediate.immediate_notice import write_immediately
+from monitor.notices.policy import NoticePolicy
 
 
 async def write_alarm_notice(
     conn: AsyncConnection,
-    policy: Policy,
+    policy: NoticePolicy,
     renderer: Renderer,
     alarm: WriteAlarm,
     tenant_id: str,
@@ -22,7 +22,7 @@ async def write_alarm_notice(
     now: datetime,
 ) -> None:
     """Write the operator's notice in the caller's transaction, once for each alarm; nothing with notices off."""
-    letter = AlarmLetter(
+    letter = AlarmMessage(
         tenant=clean(tenant_name),
         tenant_id=clean(tenant_id),
         credential=clean(credential_label),
@@ -34,4 +34,6 @@ async def write_alarm_notice(
         stops=alarm.stops,
     )
     facts = ("alarm", (tenant_id, credential_label, alarm.endpoint, alarm.at.isoformat()))
-    await write_at_once(conn, policy, renderer, letter, why="write alarm", facts=facts, now=now, tenant_id=tenant_id)
+    await write_immediately(
+        conn, policy, renderer, letter, why="write alarm", facts=facts, now=now, tenant_id=tenant_id
+    )

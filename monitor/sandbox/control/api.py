@@ -19,8 +19,8 @@ from starlette.types import ASGIApp
 
 from monitor.errors import ConfigurationError
 from monitor.sandbox.clients import Client
-from monitor.sandbox.control.client_api import Clientele, shown
-from monitor.sandbox.control.fault_api import Rehearsal, trouble
+from monitor.sandbox.control.client_api import ClientApi, shown
+from monitor.sandbox.control.fault_api import FaultApi, trouble
 from monitor.sandbox.control.requests import Body, LoopbackOnly, answer, dated, number, read, refused, refused_by_http
 from monitor.sandbox.greenhouse.accounts import Account, Key
 from monitor.sandbox.greenhouse.endpoints import endpoints
@@ -82,7 +82,7 @@ class Control:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        rehearsal, clientele = Rehearsal(self._sandbox), Clientele(self._sandbox)
+        rehearsal, clientele = FaultApi(self._sandbox), ClientApi(self._sandbox)
         looked_at = {
             "/": self.page,
             "/state": self.state,

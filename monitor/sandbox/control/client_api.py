@@ -63,7 +63,7 @@ class _NewRole(_WhichClient):
 _WhichClientsT = TypeVar("_WhichClientsT", bound=_WhichClients)
 
 
-class Clientele:
+class ClientApi:
     """The handlers; each changes or shows clients of one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:

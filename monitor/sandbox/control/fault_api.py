@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from monitor.sandbox.control.fault_presets import Turn, turn, weathers
+from monitor.sandbox.control.fault_presets import PresetRequest, presets, turn
 from monitor.sandbox.control.requests import Body, Handlers, answer, moment, number, read
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
@@ -31,7 +31,7 @@ class _Ended(Body):
         return self
 
 
-class Rehearsal:
+class FaultApi:
     """The handlers; each changes or shows what goes wrong in one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -52,7 +52,7 @@ class Rehearsal:
         return answer(trouble(self._sandbox))
 
     async def weather(self, request: Request) -> Response:
-        turn(self._sandbox, await read(request, Turn))
+        turn(self._sandbox, await read(request, PresetRequest))
         return answer(trouble(self._sandbox))
 
     async def add_fault(self, request: Request) -> Response:
@@ -97,7 +97,7 @@ def trouble(sandbox: Sandbox) -> dict[str, Any]:
         "faults": sandbox.faults.shown(),
         "mail": {"address": office.address, "count": office.mails.count, "faults": office.faults.shown()},
         "weathers": [
-            {"name": each.name, "meaning": each.meaning, "of_mail": each.is_of_mail} for each in weathers().values()
+            {"name": each.name, "meaning": each.meaning, "of_mail": each.is_of_mail} for each in presets().values()
         ],
         "fault_kinds": list(FaultKind),
         "mail_fault_kinds": list(MailFaultKind),

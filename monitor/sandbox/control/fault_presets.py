@@ -18,7 +18,7 @@ _SIDES: dict[str, type[Fault] | type[MailFault]] = {"greenhouse": Fault, "mail":
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
+class FaultPreset:
     """One kind of trouble, as a reader would tell it, and the fault that makes it."""
 
     name: str
@@ -31,19 +31,19 @@ class Weather:
 
 
 @cache
-def weathers() -> dict[str, Weather]:
+def presets() -> dict[str, FaultPreset]:
     """Every weather by its name; those of the mail server begin with `mail-`."""
     content = yaml.safe_load(
         resources.files("monitor.sandbox.control").joinpath("fault_presets.yaml").read_text("utf-8")
     )
     return {
-        name: Weather(name, row["meaning"], _SIDES[side].model_validate(row["fault"]))
+        name: FaultPreset(name, row["meaning"], _SIDES[side].model_validate(row["fault"]))
         for side, rows in content.items()
         for name, row in rows.items()
     }
 
 
-class Turn(BaseModel):
+class PresetRequest(BaseModel):
     """A weather to turn to: for one account or recipient or for all, for so many seconds or until another comes."""
 
     model_config = ConfigDict(extra="forbid")
@@ -55,20 +55,20 @@ class Turn(BaseModel):
     share: float | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Turn":
-        if self.name not in (*weathers(), CLEAR):
-            raise ValueError(f"there is no weather {self.name!r}: use one of {', '.join(weathers())}, or {CLEAR}")
+    def _fits_together(self) -> "PresetRequest":
+        if self.name not in (*presets(), CLEAR):
+            raise ValueError(f"there is no weather {self.name!r}: use one of {', '.join(presets())}, or {CLEAR}")
         if self.account is not None and self.recipient is not None:
             raise ValueError("name an account of Greenhouse or a recipient of mail, not both")
-        if self.name != CLEAR and self.account is not None and weathers()[self.name].is_of_mail:
+        if self.name != CLEAR and self.account is not None and presets()[self.name].is_of_mail:
             raise ValueError(f"{self.name} is the mail server's: name a recipient, not an account")
-        if self.name != CLEAR and self.recipient is not None and not weathers()[self.name].is_of_mail:
+        if self.name != CLEAR and self.recipient is not None and not presets()[self.name].is_of_mail:
             raise ValueError(f"{self.name} is Greenhouse's: name an account, not a recipient")
         return self
 
     def fault(self) -> Fault | MailFault:
         """The weather's fault, as it was asked for. Raises ConfigurationError."""
-        fault = weathers()[self.name].fault
+        fault = presets()[self.name].fault
         asked = self.model_dump(exclude={"name"}, exclude_none=True)
         try:
             return type(fault).model_validate(fault.model_dump() | asked)
@@ -76,7 +76,7 @@ class Turn(BaseModel):
             raise ConfigurationError(f"weather {self.name}: {in_words(problem)}") from None
 
 
-def turn(sandbox: Sandbox, wanted: Turn) -> None:
+def turn(sandbox: Sandbox, wanted: PresetRequest) -> None:
     """Let one weather follow another for the same account or recipient, or for all. Raises ConfigurationError.
 
     `clear` ends every weather, or those for one. Faults that came with no weather stay.

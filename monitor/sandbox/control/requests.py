@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from checks.v1.gate import is_loopback
 from monitor.errors import ConfigurationError
-from monitor.sandbox.greenhouse.request_log import Change, Entry
+from monitor.sandbox.greenhouse.request_log import Change, LoggedRequest
 from monitor.sandbox.greenhouse.settings import in_words
 
 
@@ -52,7 +52,7 @@ async def read(request: Request, model: type[BodyT]) -> BodyT:
         raise ConfigurationError(f"the body does not fit: {in_words(problem)}") from None
 
 
-def dated(rows: Iterable[Entry | Change]) -> list[dict[str, Any]]:
+def dated(rows: Iterable[LoggedRequest | Change]) -> list[dict[str, Any]]:
     return [asdict(row) | {"at": moment(row.at)} for row in rows]
 
 

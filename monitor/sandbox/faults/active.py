@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Spell(BaseModel):
+class FaultTerms(BaseModel):
     """What all faults have in common: when they end by themselves, and how many they spare."""
 
     model_config = ConfigDict(extra="forbid")
@@ -33,11 +33,11 @@ class Spell(BaseModel):
         return False
 
 
-SpellT = TypeVar("SpellT", bound=Spell)
+SpellT = TypeVar("SpellT", bound=FaultTerms)
 
 
 @dataclass(eq=False, slots=True)
-class InForce(Generic[SpellT]):
+class ActiveFault(Generic[SpellT]):
     """A fault that holds: the weather it came with, when it ends, and whom it hit so far."""
 
     number: int
@@ -68,7 +68,7 @@ class InForce(Generic[SpellT]):
         )
 
 
-class Board(Generic[SpellT]):
+class ActiveFaults(Generic[SpellT]):
     """The faults in force; the first that fits is the one that hits, those for one before those for all.
 
     `clock` gives epoch seconds, `numbers` the number of each new fault.
@@ -77,12 +77,12 @@ class Board(Generic[SpellT]):
     def __init__(self, clock: Callable[[], float], numbers: Iterator[int]) -> None:
         self._clock = clock
         self._numbers = numbers
-        self._standing: list[InForce[SpellT]] = []
+        self._standing: list[ActiveFault[SpellT]] = []
 
     def add(self, fault: SpellT, weather: str | None = None) -> None:
         ends_at = self._clock() + (math.inf if fault.lasts is None else fault.lasts)
         lots = Random(fault.seed)  # noqa: S311  # lots of a rehearsal, to be drawn again the same way
-        self._standing.append(InForce(next(self._numbers), fault, weather, ends_at, lots))
+        self._standing.append(ActiveFault(next(self._numbers), fault, weather, ends_at, lots))
         self._standing.sort(key=lambda each: each.fault.whom is None)
 
     def turn(self, fault: SpellT, weather: str) -> None:
@@ -101,7 +101,7 @@ class Board(Generic[SpellT]):
         """End the weather for one, or all there is; faults that came with none stay."""
         self._end(lambda each: each.weather is not None and whom in (None, each.fault.whom))
 
-    def in_force(self) -> list[InForce[SpellT]]:
+    def in_force(self) -> list[ActiveFault[SpellT]]:
         now = self._clock()
         self._end(lambda each: now >= each.ends_at or each.hits == each.fault.times)
         return list(self._standing)
@@ -110,7 +110,7 @@ class Board(Generic[SpellT]):
         now = self._clock()
         return [each.shown(now) for each in self.in_force()]
 
-    def _end(self, ends: Callable[[InForce[SpellT]], bool]) -> None:
+    def _end(self, ends: Callable[[ActiveFault[SpellT]], bool]) -> None:
         self._standing = [each for each in self._standing if not ends(each)]
 
     def draw(self, fits: Callable[[SpellT], bool], whom: str) -> SpellT | None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from monitor.sandbox.faults.active import Board, Spell
+from monitor.sandbox.faults.active import ActiveFaults, FaultTerms
 from monitor.sandbox.greenhouse.responses import Header, Reply, message, page, redirect
 
 
@@ -43,7 +43,7 @@ _INSTEAD = frozenset(
 )
 
 
-class Fault(Spell):
+class Fault(FaultTerms):
     """One fault. It hits every request unless `account`, `method` or `prefix` (of the path) narrow it."""
 
     kind: FaultKind
@@ -105,7 +105,7 @@ class Fault(Spell):
         return (b"X-RateLimit-Reset", reset), (b"Retry-After", str(max(1, round(self.seconds))).encode())
 
 
-class FaultBoard(Board[Fault]):
+class HttpFaults(ActiveFaults[Fault]):
     """The faults of Greenhouse's side."""
 
     def take(self, account: str | None, method: str, path: str) -> Fault | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from monitor.sandbox.faults.active import Board, Spell
+from monitor.sandbox.faults.active import ActiveFaults, FaultTerms
 
 
 class MailFaultKind(StrEnum):
@@ -34,7 +34,7 @@ _WITH_RECIPIENT = (MailStep.RCPT, MailStep.DATA, MailStep.TAKEN)
 OF_CONNECTION = (MailFaultKind.REFUSED, MailFaultKind.NO_STARTTLS)
 
 
-class MailFault(Spell):
+class MailFault(FaultTerms):
     """One fault. It hits every mail unless `recipient` names one address."""
 
     kind: MailFaultKind
@@ -73,7 +73,7 @@ class MailFault(Spell):
         return self.recipient is None or self.recipient in recipients
 
 
-class MailFaultBoard(Board[MailFault]):
+class MailFaults(ActiveFaults[MailFault]):
     """The faults of the mail server."""
 
     def stands(self, kind: MailFaultKind) -> bool:

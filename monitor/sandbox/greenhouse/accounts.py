@@ -7,9 +7,9 @@ from typing import TypeVar
 from monitor.errors import ConfigurationError
 from monitor.sandbox.clients import Client, Grant
 from monitor.sandbox.greenhouse.endpoints import Endpoint, granted
-from monitor.sandbox.greenhouse.rate_limit import V3_SECONDS, Window
+from monitor.sandbox.greenhouse.rate_limit import V3_SECONDS, RateLimitWindow
 from monitor.sandbox.greenhouse.records import Records
-from monitor.sandbox.greenhouse.settings import Settings
+from monitor.sandbox.greenhouse.settings import SandboxSettings
 
 _FIRST_ORGANIZATION = 4000
 _FIRST_SERVICE_USER = 4_000_000_000
@@ -65,12 +65,15 @@ class Account:
     On v3, a customer's own clients and partners' are counted apart, as the guide to rate limits has it.
     """
 
-    def __init__(self, name: str, number: int, settings: Settings, marker: str) -> None:
+    def __init__(self, name: str, number: int, settings: SandboxSettings, marker: str) -> None:
         self.name = name
         self.settings = settings
         self.records = Records(number, marker)
-        self.window = Window()
-        self.v3_windows: dict[Grant, Window] = {"custom": Window(V3_SECONDS), "partner": Window(V3_SECONDS)}
+        self.window = RateLimitWindow()
+        self.v3_windows: dict[Grant, RateLimitWindow] = {
+            "custom": RateLimitWindow(V3_SECONDS),
+            "partner": RateLimitWindow(V3_SECONDS),
+        }
         self.keys: dict[str, Key] = {}
         self.clients: dict[str, Client] = {}
         self.organization_id = _FIRST_ORGANIZATION + number

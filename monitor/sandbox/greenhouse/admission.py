@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from monitor.sandbox.greenhouse.accounts import Key
-from monitor.sandbox.greenhouse.rate_limit import Take, Window, refused_headers
-from monitor.sandbox.greenhouse.request import Authorization, Request
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, Take, refused_headers
+from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.responses import INVALID_KEY, NOT_FOUND, Reply, message, page, redirect
-from monitor.sandbox.greenhouse.settings import Retirement, Settings
+from monitor.sandbox.greenhouse.settings import Retirement, SandboxSettings
 
 _GONE = "Harvest API v1 and v2 are no longer available"
 
@@ -17,8 +17,8 @@ class Caller(NamedTuple):
 
     authorization: Authorization
     key: Key | None
-    settings: Settings
-    window: Window
+    settings: SandboxSettings
+    window: RateLimitWindow
 
     @property
     def account(self) -> str | None:
@@ -33,27 +33,27 @@ class Decision(NamedTuple):
     """An answer, why it was given, and the change it stands for, e.g. "would have rejected application 7"."""
 
     reply: Reply
-    reason: Reason
+    reason: AnswerReason
     change: str | None = None
 
 
-def edge_refusal(request: Request, settings: Settings) -> Decision | None:
+def edge_refusal(request: SandboxRequest, settings: SandboxSettings) -> Decision | None:
     """What the network in front of the API refuses; such an answer knows no rate limit.
 
     That a GET with a body gets 403 is documented (2025-08-13); that it comes from the edge, as HTML, is assumed. How a
     caller from a wrong address is refused is not documented at all.
     """
     if request.method == "GET" and request.body:
-        return Decision(page(403, "403 ERROR: The request could not be satisfied."), Reason.GET_WITH_BODY)
+        return Decision(page(403, "403 ERROR: The request could not be satisfied."), AnswerReason.GET_WITH_BODY)
     if settings.blocked:
         return blocked()
     if settings.retired is not None and settings.retired is not Retirement.UNAUTHORIZED:
-        return Decision(_retired(settings.retired, settings.retired_location), Reason.RETIRED)
+        return Decision(_retired(settings.retired, settings.retired_location), AnswerReason.RETIRED)
     return None
 
 
 def blocked() -> Decision:
-    return Decision(page(403, "403 Forbidden"), Reason.BLOCKED)
+    return Decision(page(403, "403 Forbidden"), AnswerReason.BLOCKED)
 
 
 def _retired(retirement: Retirement, location: str) -> Reply:
@@ -71,22 +71,22 @@ def _retired(retirement: Retirement, location: str) -> Reply:
     return page(404, "404 Not Found")
 
 
-def limit_refusal(take: Take, now: float, settings: Settings) -> Decision | None:
+def limit_refusal(take: Take, now: float, settings: SandboxSettings) -> Decision | None:
     """429 leaves out Limit and Remaining, as documented for the audit log on the same host. Its body is assumed."""
     if take.allowed:
         return None
     headers = refused_headers(take.reset_at, now) if settings.limit_headers else ()
-    return Decision(message(429, "Rate limit exceeded").adding(*headers), Reason.RATE_LIMITED)
+    return Decision(message(429, "Rate limit exceeded").adding(*headers), AnswerReason.RATE_LIMITED)
 
 
 def admit(caller: Caller) -> Key | Decision:
     """The live key, or the refusal. It comes before routing: recorded on 2026-08-11 for a path that does not exist."""
     if caller.settings.retired is Retirement.UNAUTHORIZED:
-        return Decision(message(401, INVALID_KEY), Reason.RETIRED)
+        return Decision(message(401, INVALID_KEY), AnswerReason.RETIRED)
     if caller.authorization is Authorization.MALFORMED:
-        return Decision(message(400, "Bad request"), Reason.MALFORMED_AUTHORIZATION)
+        return Decision(message(400, "Bad request"), AnswerReason.MALFORMED_AUTHORIZATION)
     if caller.authorization is not Authorization.BASIC:
-        return Decision(message(401, INVALID_KEY), Reason.NO_KEY)
+        return Decision(message(401, INVALID_KEY), AnswerReason.NO_KEY)
     if caller.key is None:
-        return Decision(message(401, INVALID_KEY), Reason.UNKNOWN_KEY)
-    return Decision(message(401, INVALID_KEY), Reason.DEAD_KEY) if caller.key.dead else caller.key
+        return Decision(message(401, INVALID_KEY), AnswerReason.UNKNOWN_KEY)
+    return Decision(message(401, INVALID_KEY), AnswerReason.DEAD_KEY) if caller.key.dead else caller.key

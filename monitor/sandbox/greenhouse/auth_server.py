@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from monitor.sandbox.clients import Client, Token, Tokens
+from monitor.sandbox.clients import Client, IssuedToken, Tokens
 from monitor.sandbox.greenhouse.admission import Decision, blocked
-from monitor.sandbox.greenhouse.rate_limit import Window, retry_after
-from monitor.sandbox.greenhouse.request import Authorization, Request
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, retry_after
+from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.responses import NOT_FOUND, Reply, document, message
-from monitor.sandbox.greenhouse.settings import Settings
+from monitor.sandbox.greenhouse.settings import SandboxSettings
 
 TOKEN_PATH = "/token"  # noqa: S105  # no secret
 INTROSPECT_PATH = "/introspect"
@@ -40,8 +40,8 @@ class Applicant(NamedTuple):
     client_id: str
     client: Client | None
     opens: bool
-    settings: Settings
-    window: Window
+    settings: SandboxSettings
+    window: RateLimitWindow
 
     @property
     def account(self) -> str | None:
@@ -52,23 +52,23 @@ class Applicant(NamedTuple):
         return self.client.label if self.client is not None else None
 
 
-def decide(request: Request, applicant: Applicant, tokens: Tokens, now: float) -> Decision:
+def decide(request: SandboxRequest, applicant: Applicant, tokens: Tokens, now: float) -> Decision:
     """The answer to one request. What another method gets is assumed."""
     if applicant.settings.blocked:
         return blocked()
     if request.method != "POST":
-        return Decision(message(404, NOT_FOUND), Reason.NO_ROUTE)
+        return Decision(message(404, NOT_FOUND), AnswerReason.NO_ROUTE)
     if request.path == INTROSPECT_PATH:
         return _introspection(_form(request), applicant, tokens, now)
     return _token(request, applicant, now)
 
 
-def _token(request: Request, applicant: Applicant, now: float) -> Decision:
+def _token(request: SandboxRequest, applicant: Applicant, now: float) -> Decision:
     """Token requests have a window of their own (rate limit guide); the 429's body is assumed."""
     take = applicant.window.take_of(now, applicant.settings.token_limit)
     if not take.allowed:
         return Decision(
-            message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now)), Reason.RATE_LIMITED
+            message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now)), AnswerReason.RATE_LIMITED
         )
     form = request.query | _form(request)
     client = _unauthorized(applicant, now) or _grant_type_refusal(form) or _client(applicant, now)
@@ -79,18 +79,18 @@ def _unauthorized(applicant: Applicant, now: float) -> Decision | None:
     """Only the absent header is on record; a malformed one is taken to be the same."""
     if applicant.authorization is Authorization.BASIC:
         return None
-    return Decision(_with_error_id(401, "Unauthorized", now), Reason.NO_CLIENT)
+    return Decision(_with_error_id(401, "Unauthorized", now), AnswerReason.NO_CLIENT)
 
 
 def _grant_type_refusal(form: Form) -> Decision | None:
     """It comes before the client: measured with no valid credential in existence."""
     grant_type = form.get("grant_type", "")
     if not grant_type:
-        return Decision(message(400, _NO_GRANT_TYPE), Reason.BAD_GRANT)
+        return Decision(message(400, _NO_GRANT_TYPE), AnswerReason.BAD_GRANT)
     if grant_type in _GRANT_TYPES:
         return None
     text = f"grant_type={grant_type} is invalid, please use one of: {', '.join(_GRANT_TYPES)}"
-    return Decision(message(400, text), Reason.BAD_GRANT)
+    return Decision(message(400, text), AnswerReason.BAD_GRANT)
 
 
 def _client(applicant: Applicant, now: float) -> Client | Decision:
@@ -98,35 +98,35 @@ def _client(applicant: Applicant, now: float) -> Client | Decision:
     client = applicant.client
     if client is None and not _ID_SUFFIX.search(applicant.client_id):
         text = f"client_id={applicant.client_id} does not contain a valid client ID suffix"
-        return Decision(_with_error_id(400, text, now), Reason.MALFORMED_CLIENT)
+        return Decision(_with_error_id(400, text, now), AnswerReason.MALFORMED_CLIENT)
     if client is None:
-        return _oauth_error(401, "invalid_client", Reason.UNKNOWN_CLIENT)
+        return _oauth_error(401, "invalid_client", AnswerReason.UNKNOWN_CLIENT)
     if not applicant.opens:
-        return _oauth_error(401, "invalid_client", Reason.WRONG_SECRET)
-    return _oauth_error(401, "invalid_client", Reason.DEAD_CLIENT) if client.dead else client
+        return _oauth_error(401, "invalid_client", AnswerReason.WRONG_SECRET)
+    return _oauth_error(401, "invalid_client", AnswerReason.DEAD_CLIENT) if client.dead else client
 
 
-def _grant(form: Form, client: Client, settings: Settings, now: float) -> Decision:
+def _grant(form: Form, client: Client, settings: SandboxSettings, now: float) -> Decision:
     """Codes and refresh tokens are never given out here, so none is valid.
 
     Partners have no client credentials grant (Greenhouse's read and write guides). For a client without scopes the text
     is on record (MeltanoLabs/tap-greenhouse), its status is not. A `sub` that is no number is refused by assumption.
     """
     if form["grant_type"] != "client_credentials":
-        return _oauth_error(400, "invalid_grant", Reason.BAD_GRANT)
+        return _oauth_error(400, "invalid_grant", AnswerReason.BAD_GRANT)
     if client.grant == "partner":
-        return _oauth_error(400, "unauthorized_client", Reason.BAD_GRANT)
+        return _oauth_error(400, "unauthorized_client", AnswerReason.BAD_GRANT)
     if not client.scopes:
-        return Decision(_with_error_id(400, _NO_SCOPES, now), Reason.NO_SCOPES)
+        return Decision(_with_error_id(400, _NO_SCOPES, now), AnswerReason.NO_SCOPES)
     sub = form.get("sub", "")
     if sub and not (sub.isascii() and sub.isdigit()):
-        return _oauth_error(400, "invalid_request", Reason.INVALID)
+        return _oauth_error(400, "invalid_request", AnswerReason.INVALID)
     token = client.new_token(now, sub or None)
     content = {"token_type": "Bearer", "access_token": token.text} | _expiry(token, client, settings)
-    return Decision(document(200, content), Reason.ISSUED)
+    return Decision(document(200, content), AnswerReason.ISSUED)
 
 
-def _expiry(token: Token, client: Client, settings: Settings) -> dict[str, Any]:
+def _expiry(token: IssuedToken, client: Client, settings: SandboxSettings) -> dict[str, Any]:
     moment = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     told: dict[str, dict[str, Any]] = {
         "expires_at": {"expires_at": moment},
@@ -146,21 +146,21 @@ def _introspection(form: Form, applicant: Applicant, tokens: Tokens, now: float)
     if not isinstance(client, Client):
         return client
     if not form.get("token"):
-        return _oauth_error(400, "invalid_request", Reason.INVALID)
+        return _oauth_error(400, "invalid_request", AnswerReason.INVALID)
     token = tokens.find(form["token"])
     if token is None or token.client is not client or not token.lives(now):
-        return Decision(document(200, {"active": False}), Reason.INACTIVE_TOKEN)
-    return Decision(document(200, _facts(token, applicant.settings)), Reason.SERVED)
+        return Decision(document(200, {"active": False}), AnswerReason.INACTIVE_TOKEN)
+    return Decision(document(200, _facts(token, applicant.settings)), AnswerReason.SERVED)
 
 
-def _facts(token: Token, settings: Settings) -> dict[str, Any]:
+def _facts(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
     """The fields that integrations read (slates Greenhouse integration, auth.ts, 2026)."""
     client = token.client
     facts = {"active": True, "client_id": client.client_id, "sub": token.sub, "exp": token.expires_at}
     return facts | _scope(token, settings) | _claims(token, settings)
 
 
-def _scope(token: Token, settings: Settings) -> dict[str, Any]:
+def _scope(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
     names = sorted(token.issued_with if settings.stale_scopes else token.scopes)
     told: dict[str, dict[str, Any]] = {
         "string": {"scope": " ".join(names)},
@@ -171,7 +171,7 @@ def _scope(token: Token, settings: Settings) -> dict[str, Any]:
     return told[settings.introspected_scope]
 
 
-def _claims(token: Token, settings: Settings) -> dict[str, Any]:
+def _claims(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
     account = token.client.account
     claims = {
         "organization": {"id": account.organization_id, "name": account.organization_name},
@@ -181,14 +181,14 @@ def _claims(token: Token, settings: Settings) -> dict[str, Any]:
     return told[settings.introspected_claims]
 
 
-def _form(request: Request) -> Form:
+def _form(request: SandboxRequest) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         return {}
     return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def _oauth_error(status: int, name: str, reason: Reason) -> Decision:
+def _oauth_error(status: int, name: str, reason: AnswerReason) -> Decision:
     return Decision(document(status, {"error": name}), reason)
 
 

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from monitor.sandbox.greenhouse.responses import Header
-from monitor.sandbox.greenhouse.settings import Settings
+from monitor.sandbox.greenhouse.settings import SandboxSettings
 
 WINDOW_SECONDS = 10
 V3_SECONDS = 30
@@ -19,7 +19,7 @@ class Take(NamedTuple):
     reset_at: int
 
 
-class Window:
+class RateLimitWindow:
     """What has been used of the present window. The customer's own integration takes its share at the start of each."""
 
     def __init__(self, seconds: int = WINDOW_SECONDS) -> None:
@@ -27,7 +27,7 @@ class Window:
         self._number = -1
         self._used = 0
 
-    def take(self, now: float, settings: Settings) -> Take:
+    def take(self, now: float, settings: SandboxSettings) -> Take:
         """Count one request of v1; a refused one is not counted."""
         return self.take_of(now, settings.limit, settings.other_traffic)
 
@@ -41,7 +41,7 @@ class Window:
         return Take(left > 0, max(left - 1, 0), (number + 1) * self._seconds)
 
 
-def served_headers(take: Take, settings: Settings) -> tuple[Header, ...]:
+def served_headers(take: Take, settings: SandboxSettings) -> tuple[Header, ...]:
     """The headers of every answer that is not a 429."""
     if not settings.limit_headers:
         return ()
@@ -54,7 +54,7 @@ def refused_headers(reset_at: int, now: float) -> tuple[Header, ...]:
     return (b"X-RateLimit-Reset", str(reset_at).encode()), retry_after(reset_at, now)
 
 
-def v3_headers(take: Take, settings: Settings) -> tuple[Header, ...]:
+def v3_headers(take: Take, settings: SandboxSettings) -> tuple[Header, ...]:
     """The headers of every answer of v3, whatever it is (rate limit guide of Harvest v3)."""
     if not settings.limit_headers:
         return ()

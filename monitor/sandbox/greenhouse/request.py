@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 
-class Request(NamedTuple):
+class SandboxRequest(NamedTuple):
     """`target` is path and query as sent; `headers` has lower-case names."""
 
     method: str
@@ -38,13 +38,13 @@ class Authorization(StrEnum):
 _SCHEMES = {"basic": Authorization.BASIC, "bearer": Authorization.BEARER}
 
 
-def presented_key(request: Request) -> tuple[Authorization, str]:
+def presented_key(request: SandboxRequest) -> tuple[Authorization, str]:
     """What kind of authorization a request carries, and the key in it, or an empty string."""
     kind, key, _ = presented_client(request)
     return kind, key
 
 
-def presented_client(request: Request) -> tuple[Authorization, str, str]:
+def presented_client(request: SandboxRequest) -> tuple[Authorization, str, str]:
     """What kind of authorization a request carries, and user and password in it, or empty strings."""
     kind, credentials = _authorization(request)
     if kind is not Authorization.BASIC:
@@ -56,13 +56,13 @@ def presented_client(request: Request) -> tuple[Authorization, str, str]:
     return (Authorization.BASIC, user, password) if colon else (Authorization.MALFORMED, "", "")
 
 
-def presented_token(request: Request) -> tuple[Authorization, str]:
+def presented_token(request: SandboxRequest) -> tuple[Authorization, str]:
     """What kind of authorization a request carries, and the token in it, or an empty string."""
     kind, credentials = _authorization(request)
     return kind, credentials if kind is Authorization.BEARER else ""
 
 
-def _authorization(request: Request) -> tuple[Authorization, str]:
+def _authorization(request: SandboxRequest) -> tuple[Authorization, str]:
     header = request.headers.get("authorization")
     if header is None:
         return Authorization.NONE, ""

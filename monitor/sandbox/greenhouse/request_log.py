@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class AnswerReason(StrEnum):
     """Why a request was answered as it was."""
 
     FAULT = "fault"
@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedRequest:
     """One request. Of headers that may hold secrets only the presence is kept; no body is kept at all.
 
     `status` is None where no status was sent. `account` and `key` (the label of the key or the client) are None for a
@@ -66,7 +66,7 @@ class Entry:
     cookie: bool
     body_length: int
     status: int | None
-    reason: Reason
+    reason: AnswerReason
     fault: str | None
     set_cookie: bool
 
@@ -83,11 +83,11 @@ class Change:
     text: str
 
 
-class Ledger:
+class RequestLog:
     """The last entries and changes, and counts of all there ever were (until cleared)."""
 
     def __init__(self, size: int) -> None:
-        self._entries: deque[Entry] = deque(maxlen=size)
+        self._entries: deque[LoggedRequest] = deque(maxlen=size)
         self._changes: deque[Change] = deque(maxlen=size)
         self.clear()
 
@@ -103,7 +103,7 @@ class Ledger:
     def next_number(self) -> int:
         return self.request_count + 1
 
-    def write(self, entry: Entry, change: Change | None) -> None:
+    def write(self, entry: LoggedRequest, change: Change | None) -> None:
         self._entries.append(entry)
         self.request_count += 1
         self.by_account[entry.account] += 1
@@ -112,7 +112,7 @@ class Ledger:
             self._changes.append(change)
             self.change_count += 1
 
-    def entries(self, account: str | None = None, *, after: int = 0) -> list[Entry]:
+    def entries(self, account: str | None = None, *, after: int = 0) -> list[LoggedRequest]:
         """The entries still held, oldest first: of one account or of all, with a number greater than `after`."""
         return [e for e in self._entries if e.number > after and account in (None, e.account)]
 

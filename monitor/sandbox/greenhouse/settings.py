@@ -29,7 +29,7 @@ class Retirement(StrEnum):
     FORBIDDEN_HTML = "403-html"
 
 
-class Settings(BaseModel):
+class SandboxSettings(BaseModel):
     """One account's switches. Assigning checks the value; `orders` is replaced as a whole, not changed in place."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -75,9 +75,9 @@ class Settings(BaseModel):
     def order_for(self, endpoint: str, cell: str) -> Order:
         return self.orders.get(endpoint) or self.orders.get(cell) or self.order
 
-    def changed(self, **changes: object) -> "Settings":
+    def changed(self, **changes: object) -> "SandboxSettings":
         """These settings with some of them changed. Raises pydantic's ValidationError, and then nothing has changed."""
-        return Settings.model_validate(self.model_dump() | changes)
+        return SandboxSettings.model_validate(self.model_dump() | changes)
 
 
 def mistakes(problem: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:

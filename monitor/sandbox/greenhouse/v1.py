@@ -9,8 +9,8 @@ from monitor.sandbox.greenhouse.accounts import Account, Key
 from monitor.sandbox.greenhouse.admission import Decision
 from monitor.sandbox.greenhouse.endpoints import Endpoint, routes
 from monitor.sandbox.greenhouse.records import Record
-from monitor.sandbox.greenhouse.request import Request
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.request import SandboxRequest
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.responses import (
     ACCESS_DENIED,
     BAD_PAYLOAD,
@@ -31,7 +31,7 @@ _UNREJECT = "POST /v1/applications/{id}/unreject"
 class Call:
     """One request to one endpoint. `found` are the records that its path names, as far as they were looked up."""
 
-    request: Request
+    request: SandboxRequest
     key: Key
     endpoint: Endpoint
     values: tuple[str, ...]
@@ -50,11 +50,11 @@ class Call:
 Check = Callable[[Call, Any], Decision | None]
 
 
-def handle(request: Request, key: Key) -> Decision:
+def handle(request: SandboxRequest, key: Key) -> Decision:
     """The answer to a live key. A path that is not known gets 404 by assumption: no recording shows one."""
     route = routes().find(request.method, request.path)
     if route is None:
-        return _not_found(key.account, Reason.NO_ROUTE)
+        return _not_found(key.account, AnswerReason.NO_ROUTE)
     call = Call(request, key, *route)
     content = _content(request) if call.endpoint.writes else None
     for check in _ORDERS[call.account.settings.order_for(call.endpoint.name, call.endpoint.cell)]:
@@ -70,7 +70,7 @@ def _permission(call: Call, content: Any) -> Decision | None:
     settings = call.account.settings
     status, shape = settings.denial_status, settings.denial_shape
     reply = message(status, NO_PERMISSION) if shape == "message" else errors(status, {"message": NO_PERMISSION})
-    return Decision(reply, Reason.NO_PERMISSION)
+    return Decision(reply, AnswerReason.NO_PERMISSION)
 
 
 def _on_behalf_of(call: Call, content: Any) -> Decision | None:
@@ -79,14 +79,14 @@ def _on_behalf_of(call: Call, content: Any) -> Decision | None:
         return None
     header, settings = call.request.headers.get("on-behalf-of"), call.account.settings
     if not header:
-        return _not_found(call.account, Reason.NO_ON_BEHALF_OF) if _needs_user(call) else None
+        return _not_found(call.account, AnswerReason.NO_ON_BEHALF_OF) if _needs_user(call) else None
     user = call.account.records.find("id", "users", header.strip())
     if user is None and settings.unknown_user == 403:
-        return Decision(message(403, NO_ACCESS), Reason.UNKNOWN_USER)
+        return Decision(message(403, NO_ACCESS), AnswerReason.UNKNOWN_USER)
     if user is None:
-        return _not_found(call.account, Reason.UNKNOWN_USER)
+        return _not_found(call.account, AnswerReason.UNKNOWN_USER)
     if not call.account.records.may_act(user):
-        return Decision(errors(403, {"message": ACCESS_DENIED}), Reason.USER_MAY_NOT)
+        return Decision(errors(403, {"message": ACCESS_DENIED}), AnswerReason.USER_MAY_NOT)
     return None
 
 
@@ -105,9 +105,9 @@ def _records(call: Call, content: Any) -> Decision | None:
     for placeholder, collection, value in call.named():
         record = records.find(placeholder, collection, value)
         if record is None:
-            return None if _may_be_parentless(call) else _not_found(call.account, Reason.NO_RECORD)
+            return None if _may_be_parentless(call) else _not_found(call.account, AnswerReason.NO_RECORD)
         if records.is_private(collection, record):
-            return Decision(message(403, NO_ACCESS), Reason.PRIVATE_RECORD)
+            return Decision(message(403, NO_ACCESS), AnswerReason.PRIVATE_RECORD)
         call.found.append(record)
     return None
 
@@ -123,7 +123,7 @@ def _payload(call: Call, content: Any) -> Decision | None:
     hollow = isinstance(content, dict) and any(not _is_filled(content, name) for name in call.endpoint.objects)
     if isinstance(content, dict) and not hollow:
         return None
-    return Decision(message(400, BAD_PAYLOAD), Reason.BAD_PAYLOAD)
+    return Decision(message(400, BAD_PAYLOAD), AnswerReason.BAD_PAYLOAD)
 
 
 def _is_filled(content: dict[str, Any], name: str) -> bool:
@@ -136,8 +136,8 @@ def _fields(call: Call, content: Any) -> Decision | None:
     if not problems:
         return None
     if call.account.settings.validation_shape == "documented":
-        return Decision(document(422, {"message": "Validation error", "errors": problems}), Reason.INVALID)
-    return Decision(errors(422, *problems), Reason.INVALID)
+        return Decision(document(422, {"message": "Validation error", "errors": problems}), AnswerReason.INVALID)
+    return Decision(errors(422, *problems), AnswerReason.INVALID)
 
 
 def _problems(call: Call, content: dict[str, Any]) -> Iterator[dict[str, str]]:
@@ -172,12 +172,12 @@ _ORDERS: Final[dict[Order, tuple[Check, ...]]] = {
 def _read(call: Call) -> Decision:
     endpoint, records = call.endpoint, call.account.records
     if len(call.found) < len(endpoint.refers):
-        return Decision(document(200, []), Reason.SERVED)
+        return Decision(document(200, []), AnswerReason.SERVED)
     if endpoint.path.endswith("/current_offer") and call.found[0]["status"] == "rejected":
-        return _not_found(call.account, Reason.NO_RECORD)
+        return _not_found(call.account, AnswerReason.NO_RECORD)
     if endpoint.gives_object:
-        return Decision(document(200, records.single(endpoint, call.found)), Reason.SERVED)
-    return Decision(document(200, records.page(endpoint, call.request.query)), Reason.SERVED)
+        return Decision(document(200, records.single(endpoint, call.found)), AnswerReason.SERVED)
+    return Decision(document(200, records.page(endpoint, call.request.query)), AnswerReason.SERVED)
 
 
 def _change(call: Call) -> Decision:
@@ -185,17 +185,19 @@ def _change(call: Call) -> Decision:
     words = {placeholder: value for placeholder, _, value in call.named()}
     change = "would have " + call.endpoint.does.format(**words)
     identity = call.found[-1]["id"] if call.found else call.account.records.ids("candidates")[0]
-    return Decision(document(201 if call.endpoint.method == "POST" else 200, {"id": identity}), Reason.CHANGED, change)
+    return Decision(
+        document(201 if call.endpoint.method == "POST" else 200, {"id": identity}), AnswerReason.CHANGED, change
+    )
 
 
-def _not_found(account: Account, reason: Reason) -> Decision:
+def _not_found(account: Account, reason: AnswerReason) -> Decision:
     """The recorded shape, or the one a user quoted in 2019 (issue 393 of the documentation)."""
     if account.settings.not_found_shape == "errors":
         return Decision(errors(404, {"message": "Not found"}), reason)
     return Decision(message(404, NOT_FOUND), reason)
 
 
-def _content(request: Request) -> Any:
+def _content(request: SandboxRequest) -> Any:
     """The parsed body of a write; no body is an empty object, as it is a complete request for some endpoints."""
     if not request.body.strip():
         return {}

@@ -3,23 +3,23 @@
 from typing import NamedTuple
 
 from checks.catalogue.scopes import Scope
-from monitor.sandbox.clients import Token
+from monitor.sandbox.clients import IssuedToken
 from monitor.sandbox.greenhouse.admission import Decision, blocked
-from monitor.sandbox.greenhouse.rate_limit import Window, retry_after, v3_headers
-from monitor.sandbox.greenhouse.request import Authorization, Request
-from monitor.sandbox.greenhouse.request_log import Reason
+from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, retry_after, v3_headers
+from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
+from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.responses import NOT_FOUND, UNDECODABLE, Reply, document, message
 from monitor.sandbox.greenhouse.scopes import ROOT, asked_for
-from monitor.sandbox.greenhouse.settings import Settings
+from monitor.sandbox.greenhouse.settings import SandboxSettings
 
 
 class Bearer(NamedTuple):
     """Who brings a token: its client, or a stranger with none that is known."""
 
     authorization: Authorization
-    token: Token | None
-    settings: Settings
-    window: Window
+    token: IssuedToken | None
+    settings: SandboxSettings
+    window: RateLimitWindow
 
     @property
     def account(self) -> str | None:
@@ -34,7 +34,7 @@ def is_v3(path: str) -> bool:
     return path.startswith(ROOT) and path[len(ROOT) :][:1] in ("", "/")
 
 
-def decide(request: Request, bearer: Bearer, now: float) -> Decision:
+def decide(request: SandboxRequest, bearer: Bearer, now: float) -> Decision:
     """The answer to one request, with the rate limit in its headers, as every answer of v3 has it."""
     if bearer.settings.blocked:
         return blocked()
@@ -43,20 +43,20 @@ def decide(request: Request, bearer: Bearer, now: float) -> Decision:
         decision = _answer(request, bearer, now)
     else:
         reply = message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now))
-        decision = Decision(reply, Reason.RATE_LIMITED)
+        decision = Decision(reply, AnswerReason.RATE_LIMITED)
     return decision._replace(reply=decision.reply.adding(*v3_headers(take, bearer.settings)))
 
 
-def _answer(request: Request, bearer: Bearer, now: float) -> Decision:
+def _answer(request: SandboxRequest, bearer: Bearer, now: float) -> Decision:
     """The path comes before the token: measured on 2026-08-11 (w6w Greenhouse app, README), other than on v1."""
     scope = asked_for(request.method, request.path)
     if scope is None:
-        return Decision(message(404, NOT_FOUND), Reason.NO_ROUTE)
+        return Decision(message(404, NOT_FOUND), AnswerReason.NO_ROUTE)
     token = bearer.token
     if token is None or not token.lives(now):
         return _unauthorized(bearer)
     if scope.name not in token.scopes:
-        return _forbidden(Reason.NO_SCOPE)
+        return _forbidden(AnswerReason.NO_SCOPE)
     return _list(scope, token, bearer.settings) if request.method == "GET" else _change(request, scope)
 
 
@@ -65,40 +65,40 @@ def _unauthorized(bearer: Bearer) -> Decision:
     one is on record as a 401 without its body.
     """
     if bearer.token is not None:
-        return Decision(message(401, "Unauthorized"), Reason.DEAD_TOKEN)
+        return Decision(message(401, "Unauthorized"), AnswerReason.DEAD_TOKEN)
     reply = document(401, {"message": "Unauthorized", "errors": [UNDECODABLE]})
     known = bearer.authorization is Authorization.BEARER
-    return Decision(reply, Reason.UNKNOWN_TOKEN if known else Reason.NO_TOKEN)
+    return Decision(reply, AnswerReason.UNKNOWN_TOKEN if known else AnswerReason.NO_TOKEN)
 
 
-def _list(scope: Scope, token: Token, settings: Settings) -> Decision:
+def _list(scope: Scope, token: IssuedToken, settings: SandboxSettings) -> Decision:
     """Lists are for Site Admins; who is none is refused, or gets nothing: the documentation can be read both ways."""
     if not _has_what_it_needs(scope, token, settings):
-        return _forbidden(Reason.NOT_FOR_THIS_ACCOUNT)
+        return _forbidden(AnswerReason.NOT_FOR_THIS_ACCOUNT)
     if token.is_site_admin:
-        return Decision(_records(scope, token), Reason.SERVED)
+        return Decision(_records(scope, token), AnswerReason.SERVED)
     if settings.non_admin_lists == "empty":
-        return Decision(document(200, []), Reason.NOT_SITE_ADMIN)
-    return _forbidden(Reason.NOT_SITE_ADMIN)
+        return Decision(document(200, []), AnswerReason.NOT_SITE_ADMIN)
+    return _forbidden(AnswerReason.NOT_SITE_ADMIN)
 
 
-def _has_what_it_needs(scope: Scope, token: Token, settings: Settings) -> bool:
+def _has_what_it_needs(scope: Scope, token: IssuedToken, settings: SandboxSettings) -> bool:
     """Two lists take more than the scope: webhooks a partner's client, opt-outs the product Talent Matching."""
     if scope.needs is None:
         return True
     return token.client.grant == "partner" if scope.resource == "webhooks" else settings.talent_matching
 
 
-def _records(scope: Scope, token: Token) -> Reply:
+def _records(scope: Scope, token: IssuedToken) -> Reply:
     return document(200, [token.client.account.records.of_v3(scope.resource)])
 
 
-def _change(request: Request, scope: Scope) -> Decision:
+def _change(request: SandboxRequest, scope: Scope) -> Decision:
     """A write that would have acted: with the scope, whatever its record and body. What is answered is assumed."""
     change = f"would have used {scope.name} on {request.path}"
-    return Decision(document(201 if request.method == "POST" else 200, {}), Reason.CHANGED, change)
+    return Decision(document(201 if request.method == "POST" else 200, {}), AnswerReason.CHANGED, change)
 
 
-def _forbidden(reason: Reason) -> Decision:
+def _forbidden(reason: AnswerReason) -> Decision:
     """403 is documented for each operation as "Forbidden"; nobody has recorded the body, so this one is assumed."""
     return Decision(message(403, "Forbidden"), reason)

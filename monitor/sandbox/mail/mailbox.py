@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from monitor.sandbox.faults.mail import MailFaultBoard
+from monitor.sandbox.faults.mail import MailFaults
 from monitor.sandbox.mail.inbox import Mails
 
 
-class PostOffice:
+class Mailbox:
     """Keeps the mails and the switches; `address` is where mail is taken, for as long as somebody takes it."""
 
     def __init__(self, clock: Callable[[], float], numbers: Iterator[int]) -> None:
-        self.faults = MailFaultBoard(clock, numbers)
+        self.faults = MailFaults(clock, numbers)
         self.mails = Mails()
         self.address: str | None = None
         self._clock = clock

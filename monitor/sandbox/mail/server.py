@@ -17,7 +17,7 @@ from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, Session
 
 from monitor.errors import ConfigurationError
 from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
-from monitor.sandbox.mail.mailbox import PostOffice
+from monitor.sandbox.mail.mailbox import Mailbox
 
 _LOOKS_EVERY = 0.1  # seconds; how long it takes to follow when the port is to be closed or opened
 _CLOSING = "421"
@@ -25,7 +25,7 @@ NAME = "harvest-monitor-sandbox"
 
 
 @asynccontextmanager
-async def delivering(office: PostOffice, host: str, port: int, certificate: Path | None = None) -> AsyncIterator[str]:
+async def delivering(office: Mailbox, host: str, port: int, certificate: Path | None = None) -> AsyncIterator[str]:
     """Take mails for as long as the context lasts; gives the address, such as `127.0.0.1:8766`.
 
     Port 0 takes a free one. STARTTLS is offered with a certificate, a PEM file that holds its key as well.
@@ -59,7 +59,7 @@ def _tls(certificate: Path) -> ssl.SSLContext:
 class _Door:
     """The port; closed while nobody is to listen on it."""
 
-    def __init__(self, office: PostOffice, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, office: Mailbox, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         self.port = port
         self._office = office
         self._host = host
@@ -138,7 +138,7 @@ def _let_in(*_: Any) -> AuthResult:
 class _Counter:
     """Serves one client, step by step; the names of its methods are aiosmtpd's."""
 
-    def __init__(self, office: PostOffice) -> None:
+    def __init__(self, office: Mailbox) -> None:
         self._office = office
 
     async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, words: list[str]) -> Any:
