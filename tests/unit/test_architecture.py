@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 OPENS_CONNECTIONS = {
     "httpx", "httpx_aiohttp", "aiohttp", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl",
     "ftplib", "telnetlib", "smtplib", "poplib", "imaplib", "xmlrpc", "aiosmtplib", "asyncio.streams", "socketserver",

@@ -2,7 +2,6 @@ import asyncio
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from prometheus_client.core import Metric
@@ -15,8 +14,9 @@ from checks.report import CheckReport, Finding, Verdict, WriteAlarm
 from checks.wire.sender import RequestObserver
 from monitor.errors import FailureScope
 from monitor.metrics import Metrics, Snapshot
+from tests.paths import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+DOCS = ROOT / "docs" / "metrics.md"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SNAPSHOT = Snapshot(
     taken_at=NOW,

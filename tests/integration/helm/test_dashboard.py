@@ -1,0 +1,112 @@
+"""The Grafana dashboard: nothing on it that Grafana does not know, and no query that can not be answered."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from monitor.metrics import Metrics
+from tests.paths import ROOT
+from tests.promql import exported, not_exported
+from tests.promtool import Promtool
+from tests.unit.test_metrics import metrics  # noqa: F401
+
+PATH = ROOT / "helm" / "harvest-monitor" / "dashboards" / "harvest-monitor.json"
+DASHBOARD: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+WIDTH = 24
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+# Written by Grafana itself for variables and for annotations from Prometheus, and not in its schema.
+BEYOND_THE_SCHEMA = {"definition", "step", "titleFormat", "textFormat"}
+
+
+def expressions() -> Iterator[str]:
+    """Every query, with what Grafana puts in for its variables."""
+    queries = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    for query in [*queries, *(note["expr"] for note in DASHBOARD["annotations"]["list"])]:
+        filled = query.replace("$__rate_interval", "5m").replace("$namespace", ".*").replace("$job", "harvest-monitor")
+        assert "$" not in filled, query
+        yield filled
+
+
+def test_promtool_finds_no_fault_with_a_query(promtool: Promtool, tmp_path: Path) -> None:
+    """Each as a recording rule."""
+    rules = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(expressions())]
+    assert len(rules) > 20
+    (tmp_path / "panels.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), "utf-8")
+    promtool.check("check", "rules", tmp_path / "panels.yaml")
+
+
+def test_a_query_asks_for_what_is_exported(metrics: Metrics) -> None:  # noqa: F811
+    """A metric, label or value that nothing exports would be an empty panel."""
+    series = exported(metrics.render()[0].decode())
+    assert [missing for query in expressions() for missing in not_exported(query, series)] == []
+
+
+def test_every_query_is_of_the_installation_chosen() -> None:
+    """Numbers of two installations are not mixed."""
+    for query in expressions():
+        for selector in re.findall(r"(?:harvest_monitor_\w+|ALERTS)(\{[^}]*\})?", query):
+            assert re.search(r'namespace=~"\.\*", job=~?"harvest-monitor', selector), query
+
+
+def test_grafana_knows_every_key() -> None:
+    """Read into Grafana's own model of a dashboard and written again, nothing is lost."""
+    register_default_plugins()
+    again = json.loads(JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
+    assert [path for path in lost(DASHBOARD, again) if path.rsplit(".", 1)[-1] not in BEYOND_THE_SCHEMA] == []
+
+
+def lost(wanted: Any, kept: Any, path: str = "") -> Iterator[str]:
+    """Where the second has not what the first has."""
+    if isinstance(wanted, dict) and isinstance(kept, dict):
+        for key, value in wanted.items():
+            yield from lost(value, kept.get(key), f"{path}.{key}")
+    elif isinstance(wanted, list) and isinstance(kept, list) and len(wanted) == len(kept):
+        for number, (one, other) in enumerate(zip(wanted, kept, strict=True)):
+            yield from lost(one, other, f"{path}[{number}]")
+    elif wanted != kept:
+        yield path
+
+
+def test_panels_lie_side_by_side() -> None:
+    """None over another, none beyond the edge, no gap above one, and each below the row it belongs to."""
+    taken: dict[tuple[int, int], int] = {}
+    for panel in DASHBOARD["panels"]:
+        grid = panel["gridPos"]
+        assert grid["x"] + grid["w"] <= WIDTH, panel["title"]
+        for place in itertools.product(
+            range(grid["x"], grid["x"] + grid["w"]), range(grid["y"], grid["y"] + grid["h"])
+        ):
+            assert place not in taken, panel["title"]
+            taken[place] = panel["id"]
+    assert len({y for _, y in taken}) == max(y for _, y in taken) + 1
+    assert [p["gridPos"]["y"] for p in DASHBOARD["panels"]] == sorted(p["gridPos"]["y"] for p in DASHBOARD["panels"])
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_explains_itself(panel: dict[str, Any]) -> None:
+    """It has a title and a description, takes its numbers from the chosen Prometheus, and tells its queries apart."""
+    assert panel["title"]
+    assert panel["description"].endswith(".")
+    assert panel["datasource"] == DATASOURCE
+    assert all(target["datasource"] == DATASOURCE for target in panel["targets"])
+    refs = [target["refId"] for target in panel["targets"]]
+    assert len(refs) == len(set(refs))
+    assert refs
+
+
+def test_ids_are_unique_and_none_is_of_a_grafana() -> None:
+    """It can be imported anywhere: no number of its own, no data source by its id in somebody's Grafana."""
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(ids) == len(set(ids))
+    assert DASHBOARD.get("id") is None
+    assert set(re.findall(r'"uid": "([^"]+)"', PATH.read_text("utf-8"))) == {"${datasource}", DASHBOARD["uid"]}

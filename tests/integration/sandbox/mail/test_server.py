@@ -1,0 +1,195 @@
+"""The sandbox's mail server, delivered to by SMTP: what it takes, and how it fails."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import aiosmtplib
+import pytest
+
+from monitor.errors import ConfigurationError
+from monitor.sandbox.control.fault_presets import PresetRequest, presets, turn
+from monitor.sandbox.faults.mail import MailFault
+from monitor.sandbox.mail.mailbox import Mailbox
+from monitor.sandbox.mail.server import delivering
+from monitor.sandbox.sandbox import Sandbox
+from tests.paths import FIXTURES
+from tests.sandbox_asking import Clock
+
+CERTIFICATES = FIXTURES / "notices"
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox(clock=Clock())
+
+
+@pytest.fixture
+async def port(sandbox: Sandbox) -> AsyncIterator[int]:
+    async with delivering(sandbox.post_office, "127.0.0.1", 0) as address:
+        yield int(address.rpartition(":")[2])
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Certificate and key in one file."""
+    both = tmp_path / "sandbox.pem"
+    both.write_bytes(b"".join((CERTIFICATES / name).read_bytes() for name in ("localhost.pem", "localhost.key")))
+    return both
+
+
+def a_mail(recipient: str = "dana@vendor.example") -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "monitor@vendor.example", recipient
+    mail["Subject"] = "“Offers” can not be read"
+    mail.set_content(".\nHello Dana\n")
+    mail.add_alternative("<p>Hello Dana</p>\n", subtype="html")
+    return mail
+
+
+async def delivered(port: int, recipient: str = "dana@vendor.example", *, patience: float = 10, **options: Any) -> str:
+    """`yes`, or what was met instead: a code, `silence` for longer than the patience, or the name of an error."""
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, timeout=patience, **{"start_tls": False, **options})
+    mail = a_mail(recipient)
+    try:
+        await client.connect()
+        await client.sendmail("monitor@vendor.example", recipient, mail.as_bytes())
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await client.quit()
+    except aiosmtplib.SMTPRecipientsRefused as refused:
+        return str(refused.recipients[0].code)
+    except aiosmtplib.SMTPResponseException as refused:
+        return str(refused.code)
+    except aiosmtplib.SMTPTimeoutError:
+        return "silence"
+    except (aiosmtplib.SMTPException, OSError) as problem:
+        return type(problem).__name__
+    finally:
+        client.close()
+    return "yes"
+
+
+async def test_a_mail_is_taken_and_shown(sandbox: Sandbox, port: int) -> None:
+    """Sender, readers, subject, both forms and the time are kept; the control lists it and shows it by its number."""
+    assert await delivered(port) == "yes"
+    (mail,) = sandbox.post_office.mails.to()
+    assert (mail.number, mail.sender, mail.recipients) == (1, "monitor@vendor.example", ("dana@vendor.example",))
+    assert (mail.message["Subject"], mail.at, mail.encrypted) == ("“Offers” can not be read", 1_700_000_000.0, False)
+    assert (mail.part("plain"), mail.part("html")) == (".\nHello Dana\n", "<p>Hello Dana</p>\n")
+    sandbox.reset()
+    assert (sandbox.post_office.mails.to(), sandbox.post_office.mails.count) == ([], 0)
+
+
+async def test_mails_are_found_by_reader_and_number(sandbox: Sandbox, port: int) -> None:
+    """Those to one address, those after a number, the oldest first."""
+    for reader in ("dana@vendor.example", "lee@vendor.example", "dana@vendor.example"):
+        await delivered(port, reader)
+    mails = sandbox.post_office.mails
+    assert [mail.number for mail in mails.to("dana@vendor.example")] == [1, 3]
+    assert [mail.number for mail in mails.to(after=1)] == [2, 3]
+    assert [mails.mail(number) is not None for number in (0, 3, 4)] == [False, True, False]
+
+
+WEATHERS = {
+    # what a delivery meets first, what it meets at the second try, and how many mails were taken then
+    "mail-silent": ("silence", "silence", 0),
+    "mail-slow": ("silence", "silence", 0),
+    "mail-closing": ("421", "421", 0),
+    "mail-greylisting": ("450", "yes", 1),
+    "mail-rejecting": ("550", "550", 0),
+    "mail-lost-before": ("SMTPServerDisconnected", "SMTPServerDisconnected", 0),
+    "mail-lost-after": ("SMTPServerDisconnected", "SMTPServerDisconnected", 2),
+    "mail-login-refused": ("535", "535", 0),
+    "mail-refused": ("SMTPConnectError", "SMTPConnectError", 0),
+    "mail-no-starttls": ("SMTPException", "SMTPException", 0),
+}
+
+
+def test_every_weather_of_the_mail_server_is_tried() -> None:
+    """The next test leaves none out."""
+    assert WEATHERS.keys() == {each.name for each in presets().values() if each.is_of_mail}
+
+
+@pytest.mark.parametrize("name", WEATHERS)
+async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: Path) -> None:
+    """Each weather as a client sees it, with a login over an encrypted connection; and clear, mails are taken again."""
+    first, second, taken = WEATHERS[name]
+    secured = {
+        "start_tls": True,
+        "cert_bundle": str(CERTIFICATES / "localhost.pem"),
+        "username": "monitor",
+        "password": "any",
+    }
+    async with delivering(sandbox.post_office, "127.0.0.1", 0, certificate) as address:
+        port = int(address.rpartition(":")[2])
+        turn(sandbox, PresetRequest(name=name))
+        await asyncio.sleep(0.2 if name == "mail-refused" else 0)
+        patience = 0.1 if first == "silence" else 10
+        assert [await delivered(port, patience=patience, **secured) for _ in range(2)] == [first, second]
+        assert sandbox.post_office.mails.count == taken
+        turn(sandbox, PresetRequest(name="clear"))
+        await asyncio.sleep(0.2 if name == "mail-refused" else 0)
+        assert await delivered(port, **secured) == "yes"
+        assert sandbox.post_office.mails.to()[-1].encrypted
+
+
+async def test_a_weather_for_one_reader_spares_the_others(sandbox: Sandbox, port: int) -> None:
+    """Greylisting counts each reader's tries by themselves; a rejected reader is alone with it."""
+    turn(sandbox, PresetRequest(name="mail-rejecting", recipient="gone@vendor.example"))
+    turn(sandbox, PresetRequest(name="mail-greylisting"))
+    met = [await delivered(port, f"{who}@vendor.example") for who in ("dana", "lee", "gone", "dana", "lee", "gone")]
+    assert met == ["450", "450", "550", "yes", "yes", "550"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "met", "taken"),
+    [
+        ({"kind": "answer", "step": "connect", "text": "554 5.3.2 Not today"}, "554", 0),
+        ({"kind": "hang_up", "step": "connect"}, "SMTPConnectError", 0),
+        ({"kind": "silent", "step": "connect"}, "silence", 0),
+        ({"kind": "answer", "step": "data", "text": "554 5.7.1 Spam"}, "554", 0),
+        ({"kind": "silent", "step": "taken"}, "silence", 1),
+        ({"kind": "slow", "step": "rcpt", "seconds": 0.05}, "yes", 1),
+        ({"kind": "answer", "step": "quit", "text": "421 4.3.2 Too late"}, "yes", 1),
+    ],
+)
+async def test_a_fault_is_met_at_its_step(
+    sandbox: Sandbox, port: int, fault: dict[str, Any], met: str, taken: int
+) -> None:
+    """From the greeting to the farewell; and once it has had its time, mails are taken."""
+    sandbox.post_office.faults.add(MailFault.model_validate(fault | {"times": 1}))
+    assert await delivered(port, patience=0.5 if met == "silence" else 10) == met
+    assert sandbox.post_office.mails.count == taken
+    assert await delivered(port) == "yes"
+
+
+async def test_it_says_what_it_is_and_leaves_no_trace(
+    sandbox: Sandbox, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The greeting tells that nothing is passed on; nothing louder than a note is logged, whatever a client does."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert await reader.readline() == b"220 harvest-monitor-sandbox takes every mail and passes none on\r\n"
+    writer.close()
+    for client in ("silent", "slow"):
+        turn(sandbox, PresetRequest(name=f"mail-{client}"))
+        await delivered(port, patience=0.1)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_port_that_is_taken_and_a_wrong_certificate_are_named(sandbox: Sandbox, port: int) -> None:
+    """Both end the command with words and not with a trace."""
+    with pytest.raises(ConfigurationError, match=f"can not take mails on 127.0.0.1 port {port}"):
+        async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", port):
+            pass
+    with pytest.raises(ConfigurationError, match=r"pem is no PEM file with a certificate and its key"):
+        async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", 0, CERTIFICATES / "localhost.pem"):
+            pass
+
+
+async def test_the_control_shows_where_mail_is_taken(sandbox: Sandbox, port: int) -> None:
+    """The address while somebody listens, and none afterwards."""
+    assert sandbox.post_office.address == f"127.0.0.1:{port}"

@@ -1,0 +1,210 @@
+"""How answers are read, on the answers on record: what the sandbox is held to, without the sandbox between."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checks.answer import Answer, AnswerKind, reduce
+from checks.catalogue.endpoints import catalogue
+from checks.v1.verdicts import Evidence, Rule, judge
+from tests.paths import FIXTURES
+
+RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "answers_on_record.yaml").read_text("utf-8"))
+BY_SITUATION = {row["situation"]: row for row in RECORD}
+KINDS = {
+    "Invalid Basic Auth credentials": AnswerKind.INVALID_KEY,
+    "This API Key does not have permission for this endpoint": AnswerKind.PERMISSION,
+    "Resource not found": AnswerKind.NOT_FOUND,
+    "Not found": AnswerKind.NOT_FOUND,
+    "You do not have access to that record": AnswerKind.NO_ACCESS,
+    "Access denied": AnswerKind.NO_ACCESS,
+    "Invalid JSON Payload": AnswerKind.BAD_PAYLOAD,
+}
+"""What each text on record means, written from the record and not from the code."""
+
+
+ASKED = {
+    "GET": catalogue().entry("GET /v1/jobs/{id}"),
+    "LIST": catalogue().entry("GET /v1/users"),
+    "POST": catalogue().entry("POST /v1/applications/{id}/move"),
+    "PUT": catalogue().entry("PUT /v1/candidates/merge"),
+    "PATCH": catalogue().entry("PATCH /v1/candidates/{id}"),
+    "DELETE": catalogue().entry("DELETE /v1/candidates/{candidate_id}/tags/{tag_id}"),
+}
+
+
+def read(method: str, status: int, headers: dict[str, str], body: bytes, *, complete: bool = True) -> Answer:
+    return reduce(ASKED[method], status, headers, body, complete=complete)
+
+
+def recorded(row: dict[str, Any]) -> Answer:
+    body = json.dumps(row["answer"]).encode() if "answer" in row else b"<html><body>refused</body></html>"
+    content_type = "application/json" if "answer" in row else "text/html"
+    return read(row["request"].split(" ")[0], row["status"], {"content-type": content_type}, body)
+
+
+def expected(row: dict[str, Any]) -> AnswerKind | None:
+    answer = row.get("answer")
+    if row["status"] == 422:
+        return AnswerKind.VALIDATION
+    if row["status"] == 429:
+        return AnswerKind.RATE_LIMITED
+    if isinstance(answer, dict):
+        texts = [answer.get("message"), *(error.get("message") for error in answer.get("errors", []))]
+        return next((KINDS[text] for text in texts if text in KINDS), None)
+    return None
+
+
+@pytest.mark.parametrize("row", [r for r in RECORD if expected(r)], ids=lambda r: r["situation"])
+def test_every_answer_on_record_is_read_for_what_it_is(row: dict[str, Any]) -> None:
+    """A recorded status and body have the one meaning the record gives them."""
+    assert recorded(row).kind is expected(row)
+
+
+def test_the_record_holds_every_meaning_that_decides() -> None:
+    """No kind of answer that a verdict rests on is without an answer on record."""
+    assert {expected(row) for row in RECORD} >= {*KINDS.values(), AnswerKind.VALIDATION}
+
+
+DENIAL = {"message": "This API Key does not have permission for this endpoint"}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    "body",
+    [
+        DENIAL,
+        {"errors": [DENIAL]},
+        {"message": "this api key does  not have PERMISSION\n for this endpoint."},  # case and white space aside
+        {"message": "Forbidden", "errors": [{"message": "x"}, DENIAL]},
+    ],
+)
+def test_the_permission_text_is_known_in_either_shape_and_spelling(status: int, body: dict[str, Any]) -> None:
+    """401 or 403, message or errors, whatever the letter case and white space."""
+    assert read("GET", status, {}, json.dumps(body).encode()).kind is AnswerKind.PERMISSION
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (403, b"", AnswerKind.UNKNOWN_REFUSAL),
+        (401, b"", AnswerKind.UNKNOWN_REFUSAL),
+        (403, b"<html>does not have permission for this endpoint</html>", AnswerKind.UNKNOWN_REFUSAL),  # a page says it
+        (403, b'{"message":"IP address not allowed"}', AnswerKind.UNKNOWN_REFUSAL),
+        (403, b'{"message":"Invalid Basic Auth credentials"}', AnswerKind.UNKNOWN_REFUSAL),  # known with 401 only
+        (401, b'{"message":"Resource not found"}', AnswerKind.UNKNOWN_REFUSAL),
+        # the permission text where it was never quoted is neither a refusal nor a pass
+        (404, b'{"message":"This API Key does not have permission for this endpoint"}', AnswerKind.UNEXPECTED),
+        (200, b'{"message":"This API Key does not have permission for this endpoint"}', AnswerKind.UNEXPECTED),
+        (
+            422,
+            b'{"errors":[{"message":"This API Key does not have permission for this endpoint"}]}',
+            AnswerKind.UNEXPECTED,
+        ),
+        (200, b'{"error":"blocked by gateway policy"}', AnswerKind.UNEXPECTED),
+        (200, b'{"errors":[],"message":"x"}', AnswerKind.UNEXPECTED),
+        (200, b'{"id":1,"message":"x"}', AnswerKind.JSON),
+        (201, b'{"id":1}', AnswerKind.UNEXPECTED),
+        (206, b"[]", AnswerKind.UNEXPECTED),
+        (404, b"<html>gone</html>", AnswerKind.GONE),
+        (404, b'{"message":"Resource not found here, try v3"}', AnswerKind.GONE),
+        (410, b'{"message":"Resource not found"}', AnswerKind.GONE),
+        (422, b"<html>", AnswerKind.UNEXPECTED),
+        (400, b'{"message":"Bad Request"}', AnswerKind.UNEXPECTED),
+        (200, b"[", AnswerKind.NOT_JSON),
+        (200, b"null", AnswerKind.NOT_JSON),
+        (200, b'"[]"', AnswerKind.NOT_JSON),
+        (200, b"<html>maintenance</html>", AnswerKind.NOT_JSON),
+        (200, b"[" * 100_000, AnswerKind.NOT_JSON),  # nested too deep
+        (204, b"", AnswerKind.NOT_JSON),
+        (301, b"", AnswerKind.REDIRECT),
+        (304, b"", AnswerKind.REDIRECT),
+        (429, b"<html>", AnswerKind.RATE_LIMITED),
+        (500, b'{"message":"Resource not found"}', AnswerKind.SERVER_ERROR),
+        (503, b"<html>", AnswerKind.SERVER_ERROR),
+        (418, b"{}", AnswerKind.UNEXPECTED),
+    ],
+)
+def test_what_is_not_on_record_is_not_guessed(status: int, body: bytes, kind: AnswerKind) -> None:
+    """A known text with another status, a page that quotes it, or an unknown text decides nothing."""
+    assert read("GET", status, {}, body).kind is kind
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"id":1}', b'{"error":"blocked"}'])
+def test_data_of_a_list_is_an_array(body: bytes) -> None:
+    """Every list of Harvest v1 is documented to answer with an array; an object says something else."""
+    assert read("LIST", 200, {}, body).kind is AnswerKind.UNEXPECTED
+    assert read("LIST", 200, {}, b"[]").kind is AnswerKind.JSON
+
+
+def test_a_body_that_was_cut_is_not_read() -> None:
+    """What was not read whole is not JSON, even if the part looks like it."""
+    assert read("GET", 200, {}, b"[]", complete=False).kind is AnswerKind.NOT_JSON
+
+
+@given(st.integers(100, 599), st.binary(max_size=60), st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]))
+def test_no_answer_breaks_the_reader(status: int, body: bytes, method: str) -> None:
+    """Whatever comes back is reduced to some kind, and only exact known texts to one that decides."""
+    answer = read(method, status, {"content-type": "?", "location": body.decode("latin-1")}, body)
+    if answer.kind in (AnswerKind.PERMISSION, AnswerKind.INVALID_KEY, AnswerKind.NOT_FOUND, AnswerKind.NO_ACCESS):
+        assert b"message" in body
+
+
+def test_nothing_of_a_body_is_kept_but_the_id_of_a_record_a_write_returned() -> None:
+    """An answer keeps no text of the body; of a 2xx on a write it keeps the number of the record, for the alarm."""
+    body = json.dumps({"id": 4711, "first_name": "Marisol", "email": "m@example.com"}).encode()
+    assert "Marisol" not in repr(read("GET", 200, {}, body))
+    written = read("POST", 201, {"x-request-id": "abc-1"}, body)
+    assert (written.record_id, written.request_id) == ("4711", "abc-1")
+    assert "Marisol" not in repr(written)
+    assert read("GET", 200, {}, body).record_id is None
+
+
+@pytest.mark.parametrize("header", ["a b", "x" * 101, "a\r\nb", "", "<script>"])
+def test_a_request_id_is_kept_only_as_a_plain_token(header: str) -> None:
+    """What a server sends as its request id ends up in mails and logs, so only a token is taken."""
+    assert read("GET", 200, {"x-request-id": header}, b"[]").request_id is None
+
+
+JOB, LIST, CONTROL = "GET /v1/jobs/{id}", "GET /v1/users", "GET /v1/approval_flows/{id}"
+
+
+def judged(situation: str, *, control: str) -> Rule:
+    """The rule for a record asked by id, answered as in `situation`, with a list that answers and a control."""
+    answers = {
+        JOB: recorded(BY_SITUATION[situation]),
+        LIST: Answer(AnswerKind.JSON, 200),
+        CONTROL: recorded(BY_SITUATION[control]),
+    }
+    return judge(catalogue().entry(JOB), Evidence(catalogue(), answers, frozenset({JOB, LIST}))).rule
+
+
+DENIED = "no permission for the endpoint, with 403"
+
+
+@pytest.mark.parametrize(
+    ("situation", "control", "rule"),
+    [
+        ("no permission for the endpoint, with 401", "record not found", Rule.MISSING),
+        (DENIED, "record not found", Rule.MISSING),
+        ("no permission for the endpoint, in the shape of a list of errors", "record not found", Rule.MISSING),
+        ("record not found", DENIED, Rule.GRANTED_BY_CONTROL),
+        ("record not found, the other shape", DENIED, Rule.GRANTED_BY_CONTROL),
+        ("record not visible", DENIED, Rule.GRANTED_BY_CONTROL),
+        ("record not found", "record not found", Rule.NO_REFUSAL),
+        ("record not found", "address not allowed", Rule.NO_REFUSAL),  # a refusal without the text is no control
+        ("address not allowed", DENIED, Rule.NOT_DECISIVE),
+        ("malformed Authorization header", DENIED, Rule.NOT_DECISIVE),
+        ("over the rate limit", DENIED, Rule.NOT_DECISIVE),
+        ("GET with a body", DENIED, Rule.NOT_DECISIVE),
+        ("after the retirement, 404 page", DENIED, Rule.NOT_DECISIVE),
+        ("after the retirement, redirect", DENIED, Rule.NOT_DECISIVE),
+    ],
+)
+def test_verdicts_follow_from_the_answers_on_record(situation: str, control: str, rule: Rule) -> None:
+    """From the recorded bytes to the rule, with nothing of the sandbox between."""
+    assert judged(situation, control=control) is rule

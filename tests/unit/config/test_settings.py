@@ -1,0 +1,319 @@
+import os
+import re
+import traceback
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from checks.catalogue.endpoints import WriteProbes
+from monitor.config.addresses import Encryption, ListenAddress, MailFolder, MailServer
+from monitor.config.settings import NoticesMode, Settings, load, parse_duration
+from monitor.errors import ConfigurationError
+from monitor.redaction import redactor
+from tests.paths import ROOT
+
+DOCS = ROOT / "docs" / "settings.md"
+CANARY = "canary4711"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("HARVEST_MONITOR_"):
+            monkeypatch.delenv(name)
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"HARVEST_MONITOR_{name}", value)
+
+
+def refusal(**overrides: object) -> str:
+    """The whole text that a refusal could put on a screen, traceback and causes included."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(**overrides)
+    return "".join(traceback.format_exception(caught.value))
+
+
+def documented() -> dict[str, tuple[str, str]]:
+    rows = re.findall(r"^\| `HARVEST_MONITOR_(\w+)` \| (.+?) \| (.+) \|$", DOCS.read_text("utf-8"), re.MULTILINE)
+    return {name.lower(): (default, meaning) for name, default, meaning in rows}
+
+
+def test_docs_have_every_setting_with_its_meaning() -> None:
+    """docs/settings.md has a row for every setting, in the code's order and words, and none besides."""
+    meanings = {name: meaning for name, (_, meaning) in documented().items() if name != "config"}
+
+    assert meanings == {name: field.description for name, field in Settings.model_fields.items()}
+    assert list(meanings) == list(Settings.model_fields)
+    assert "config" in documented()
+
+
+def test_docs_have_every_default() -> None:
+    """A default in docs/settings.md, given as a value, makes the same setting as leaving it out."""
+    defaults = {name: default for name, (default, _) in documented().items() if name != "config"}
+    written = {name: default.strip("`") for name, default in defaults.items() if default != "not set"}
+
+    assert Settings(**written) == Settings()
+    assert {name for name in Settings.model_fields if getattr(Settings(), name) is None} == {
+        name for name, default in defaults.items() if default == "not set"
+    }
+
+
+def test_environment_stands_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A variable holds over the TOML file, the file over the defaults, and an empty variable counts as not set."""
+    config = tmp_path / "config.toml"
+    config.write_text('interval = "2h"\nsettle = 30\nmanifest = "mine.yaml"\nconcurrency = 5\n')
+    set_environment(monkeypatch, {"CONFIG": str(config), "INTERVAL": "1d", "MANIFEST": "", "WRITE_PROBES": "safe"})
+
+    settings = load(concurrency=7)
+
+    assert settings.interval == timedelta(days=1)
+    assert settings.settle == timedelta(seconds=30)
+    assert settings.manifest == "mine.yaml"
+    assert settings.write_probes is WriteProbes.SAFE
+    assert settings.concurrency == 7
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (90, 90),
+        (0.5, 0.5),
+        ("90", 90),
+        ("90s", 90),
+        ("1.5h", 5400),
+        ("15m", 900),
+        ("4 h", 14400),
+        ("1d", 86400),
+        ("0", 0),
+    ],
+)
+def test_durations(written: object, seconds: float) -> None:
+    """A duration is seconds as a number, or a number with s, m, h or d."""
+    assert parse_duration(written) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("written", ["", "h", "-1", "4w", "4H", "1h30m", "nan", "1e3", "367d", "٣", True, None, -5])
+def test_durations_refused(written: object) -> None:
+    """Anything else is no duration: nothing negative, nothing combined, nothing longer than 366 days."""
+    with pytest.raises(ValueError, match="must"):
+        parse_duration(written)
+
+
+@given(st.integers(0, 366), st.sampled_from(["seconds", "minutes", "hours", "days"]))
+def test_a_unit_means_what_it_says(number: int, unit: str) -> None:
+    """The four letters are seconds, minutes, hours and days."""
+    assert parse_duration(f"{number}{unit[0]}") == timedelta(**{unit: number})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HARVEST_URL", "http://harvest.greenhouse.io"),  # in clear to another machine
+        ("HARVEST_URL", f"https://{CANARY}@harvest.greenhouse.io"),
+        ("HARVEST_URL", f"https://harvest.greenhouse.io/{CANARY}"),
+        ("HARVEST_URL", f"https://harvest.greenhouse.io?{CANARY}"),
+        ("AUTH_URL", "http://128.0.0.1"),
+        ("DATABASE_URL", f"mysql://u:{CANARY}@h/d"),
+        ("DATABASE_URL", f"postgresql://u:{CANARY}@h:port/d"),
+        ("DATABASE_URL", "sqlite://"),  # a database in memory is lost between two connections
+        ("SMTP_URL", f"smtp://u:{CANARY}@mail.example?tls=none"),
+        ("SMTP_URL", f"smtp://u:{CANARY}#@mail.example"),
+        ("SMTP_URL", "env:NOT_SET_ANYWHERE"),
+        ("SMTP_URL", f"{CANARY}"),
+        ("HTTP_PROXY", f"socks5://u:{CANARY}@proxy"),
+        ("PUBLIC_URL", "monitor.example"),
+        ("LISTEN", ":9808"),
+        ("LISTEN", "127.0.0.1:99999"),
+        ("MAIL_FROM", f"Gem\nBcc: {CANARY}@x.example"),
+        ("OPERATOR_MAIL", f"{CANARY} at vendor"),
+        ("CONTACT", f"{CANARY}\r\nX-Header: 1"),
+        ("CA_BUNDLE", f"/nowhere/{CANARY}"),
+        ("WRITE_PROBES", CANARY),
+        ("INTERVAL", "0"),
+        ("INTERVAL", f"4{CANARY}"),
+        ("REQUESTS_PER_SECOND", "-1"),
+        ("REQUESTS_PER_SECOND", "inf"),
+        ("REQUESTS_PER_SECOND", CANARY),
+        ("CONCURRENCY", "0"),
+        ("LOG_LEVEL", CANARY),
+    ],
+)
+def test_a_wrong_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """An error names the variable and never repeats the value, not even in its traceback."""
+    set_environment(monkeypatch, {name: value})
+
+    said = refusal()
+
+    assert f"HARVEST_MONITOR_{name}: " in said
+    assert CANARY not in said
+
+
+def test_a_wrong_value_of_the_file_is_named_by_file_and_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is wrong in the TOML file is told with the file and the key, all at once."""
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'interval = "{CANARY}"\nsmtp_url = "{CANARY}"\ninterwal = "{CANARY}"\n[nested]\nkey = "{CANARY}"\n'
+    )
+    set_environment(monkeypatch, {"CONFIG": str(config)})
+
+    said = refusal()
+
+    assert f"{config}: interval: must be seconds" in said
+    assert f"{config}: smtp_url: must be" in said
+    assert f"{config}: interwal: is no setting: did you mean interval?" in said
+    assert f"{config}: nested: is no setting: remove it" in said
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "HARVEST_MONITOR_CONFIG: .* can not be read"),
+        (b"interval 4h", "is not TOML: .*line 1"),
+        (b"contact = '\xff'", "is not UTF-8"),
+        (b"config = 'other.toml'", "config: is no setting"),  # one file, and no chain of them
+    ],
+)
+def test_an_unreadable_file_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    """A configuration file that is named must be there, be UTF-8 and be TOML."""
+    config = tmp_path / "config.toml"
+    if content is not None:
+        config.write_bytes(content)
+    set_environment(monkeypatch, {"CONFIG": str(config)})
+
+    assert re.search(said, refusal())
+
+
+def test_an_unknown_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable with our beginning that is no setting is an error with a guess at what was meant."""
+    set_environment(monkeypatch, {"INTERVALL": CANARY, "ACME_KEY": CANARY})
+
+    said = refusal()
+
+    assert "HARVEST_MONITOR_INTERVALL: is no setting: did you mean HARVEST_MONITOR_INTERVAL?" in said
+    assert "HARVEST_MONITOR_ACME_KEY: is no setting" in said
+    assert CANARY not in said
+
+
+def test_variables_of_kubernetes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Kubernetes tells a pod of services named like us is no setting and no error; a port set by hand is one."""
+    set_environment(
+        monkeypatch,
+        {
+            "SERVICE_HOST": "10.0.0.1",
+            "SERVICE_PORT": "9808",
+            "SERVICE_PORT_HTTP": "9808",
+            "PORT": "tcp://10.0.0.1:9808",
+            "PORT_9808_TCP": "tcp://10.0.0.1:9808",
+            "PORT_9808_TCP_ADDR": "10.0.0.1",
+            "WORKER_PORT": "tcp://10.0.0.2:9808",
+            "WORKER_SERVICE_HOST": "10.0.0.2",
+        },
+    )
+    load()
+
+    set_environment(monkeypatch, {"PORT": "9808"})
+    assert "HARVEST_MONITOR_PORT: is no setting" in refusal()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "127.8.9.1", "[::1]:80", "localhost"])
+def test_http_passes_for_loopback_without_a_proxy(host: str) -> None:
+    """Plain http reaches this machine only, and never together with a proxy, which would see the keys."""
+    assert load(harvest_url=f"http://{host}").harvest_url.startswith("http://")
+
+    said = refusal(harvest_url=f"http://{host}", http_proxy=f"http://u:{CANARY}@proxy.example:3128")
+    assert "HARVEST_MONITOR_HTTP_PROXY" in said
+    assert CANARY not in said
+
+
+def test_no_password_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither repr, str nor JSON of the settings or of what is made of them shows a password."""
+    set_environment(monkeypatch, {"SMTP_URL": f"smtp://u:{CANARY}@mail.example"})
+    settings = load(database_url=f"postgresql://u:{CANARY}@h/d", http_proxy=f"http://u:{CANARY}@proxy")
+    server = settings.mail_target
+
+    shown = [repr(settings), str(settings), settings.model_dump_json(), repr(server), repr(settings.database)]
+
+    assert isinstance(server, MailServer)
+    assert server.password == CANARY
+    assert not [text for text in shown if CANARY in text]
+
+
+def test_settings_made_by_hand_show_no_value_either() -> None:
+    """Whoever makes settings without `load` gets an error that holds no value."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(interval=CANARY, smtp_url=CANARY)
+
+    assert CANARY not in str(caught.value)
+
+
+def test_passwords_of_settings_are_masked_in_logs() -> None:
+    """Once settings are read, the log masks their passwords as they are used, not only as they are written."""
+    load(
+        smtp_url="smtp://u:first%2Fone@mail.example",
+        database_url="postgresql://u:second%2Fone@h/d",
+        http_proxy="http://u:third%2Fone@proxy",
+    )
+
+    assert redactor.text("first/one second/one third/one") == "*** *** ***"
+
+
+def test_an_address_with_a_password_may_be_a_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """SMTP_URL, DATABASE_URL and HTTP_PROXY are read from where env: and file: say."""
+    kept = tmp_path / "database"
+    kept.write_text("postgresql://u:p@h/d\n")
+    monkeypatch.setenv("MAIL_SERVER", "smtps://u:p%40ss@mail.example")
+    set_environment(monkeypatch, {"SMTP_URL": "env:MAIL_SERVER", "DATABASE_URL": f"file:{kept}"})
+
+    settings = load()
+
+    assert settings.mail_target == MailServer("mail.example", 465, Encryption.TLS, "u", "p@ss")
+    assert settings.database.render_as_string(hide_password=False) == "postgresql+psycopg://u:p@h/d"
+
+
+def test_what_is_made_of_settings() -> None:
+    """Settings that have parts are handed out as these."""
+    settings = load(listen="[::1]:0", smtp_url="mailbox:demo/mail", database_url="sqlite:////var/lib/m.sqlite3")
+
+    assert settings.listen_address == ListenAddress("::1", 0)
+    assert settings.mail_target == MailFolder(Path("demo/mail"))
+    assert str(settings.database) == "sqlite+aiosqlite:////var/lib/m.sqlite3"
+    assert load().mail_target is None
+    assert isinstance(settings.smtp_url, SecretStr)
+
+
+MAIL = {"smtp_url": "mailbox:/mail", "mail_from": "Gem <monitor@vendor.example>", "operator_mail": "ops@vendor.example"}
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "in_force", "problems", "warned"),
+    [
+        ({}, NoticesMode.OFF, [], True),  # a first trial: nobody asked for notices
+        ({"notices": "off"}, NoticesMode.OFF, [], False),
+        (MAIL, NoticesMode.OPERATOR, [], False),
+        (MAIL | {"notices": "csm"}, NoticesMode.CSM, [], False),
+        ({"notices": "operator"}, NoticesMode.OPERATOR, ["SMTP_URL", "MAIL_FROM", "OPERATOR_MAIL"], False),
+        ({"smtp_url": "mailbox:/mail"}, NoticesMode.OPERATOR, ["MAIL_FROM", "OPERATOR_MAIL"], False),
+        ({"smtp_url": "mailbox:/mail", "notices": "off"}, NoticesMode.OFF, [], False),
+        ({"database_url": "postgresql://h/d", "notices": "off"}, NoticesMode.OFF, ["INSTALLATION_KEY"], False),
+    ],
+)
+def test_what_serving_needs(
+    given_settings: dict[str, str], in_force: NoticesMode, problems: list[str], warned: bool
+) -> None:
+    """Notices that were asked for need a server, a sender and an operator; nobody is stopped who asked for none."""
+    settings = load(**given_settings)
+
+    assert settings.notices_in_force is in_force
+    assert [found.split()[0] for found in settings.problems_for_serving()] == [f"HARVEST_MONITOR_{n}" for n in problems]
+    assert all("set" in found for found in settings.problems_for_serving())
+    assert bool(settings.warnings_for_serving()) is warned

@@ -1,0 +1,41 @@
+"""docs/verdicts.md says what the code does."""
+
+import re
+
+from checks.credential import CredentialState
+from checks.v1.key_state import DETAILS
+from checks.v1.verdicts import REASONS, Rule
+from checks.v3.verdicts import ScopeRule
+from tests.paths import ROOT
+
+PAGE = ROOT / "docs" / "verdicts.md"
+
+
+def rows(columns: int) -> list[tuple[str, ...]]:
+    """The rows of the page's tables with so many columns, back-quotes around a whole cell taken off."""
+    found = []
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = tuple(cell.strip() for cell in line.strip().strip("|").split(" | "))
+        if line.startswith("|") and len(cells) == columns:
+            found.append(tuple(re.sub(r"^`([a-z0-9_]+)`$", r"\1", cell) for cell in cells))
+    return found
+
+
+def test_every_rule_stands_in_the_docs_with_its_number_verdict_and_sentence() -> None:
+    """The tables of rules have exactly the rules of the code, in their order."""
+    documented = [cells for cells in rows(3) if re.fullmatch(r"[VS]\d+", cells[0])]
+    assert documented == [(rule.number, rule.verdict.value, rule.sentence) for rule in (*Rule, *ScopeRule)]
+
+
+def test_every_reason_and_detail_stands_in_the_docs() -> None:
+    """Reasons and details of the code are documented with the same sentence, and no others are."""
+    states = {state.value for state in CredentialState}
+    documented = [row for row in rows(2) if re.fullmatch(r"[a-z0-9_]+", row[0])]
+    expected = {*REASONS.items(), *DETAILS.items()}
+    assert expected <= set(documented)
+    assert {name for name, _ in documented} - {name for name, _ in expected} <= states | {"state", "reason", "detail"}
+
+
+def test_every_state_of_a_credential_stands_in_the_docs() -> None:
+    """No state is left without a row that says when it applies."""
+    assert {state.value for state in CredentialState} <= {name for name, _ in rows(2)}

@@ -1,0 +1,93 @@
+"""The sandbox is held to the answers on record, each with where it is on record."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from tests.paths import FIXTURES
+from tests.sandbox_asking import Asker, asker, content, header
+
+RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "answers_on_record.yaml").read_text("utf-8"))
+REJECTED = 4  # the fourth application is rejected and so has no offer; the fifth is private, the fifth user powerless
+
+
+def filled(text: str, ask: Asker) -> str:
+    """The text with its {words} replaced by ids of records that are there."""
+    records = ask.account.records
+    applications, users = records.ids("applications"), records.ids("users")
+    words = {
+        "candidate": records.ids("candidates")[0],
+        "application": applications[0],
+        "application_without_offer": applications[REJECTED - 1],
+        "private_application": applications[-1] + 1,
+        "user": users[0],
+        "powerless_user": users[-1],
+    }
+    for word, identity in words.items():
+        text = text.replace(f"{{{word}}}", str(identity))
+    return text
+
+
+def authorization(kind: str, ask: Asker) -> dict[str, str]:
+    headers = {
+        "live": basic(ask.key.text),
+        "dead": basic(ask.key.text),
+        "unknown": basic("nobody"),
+        "malformed": "Basic not-base64!",
+    }
+    return {"authorization": headers[kind]} if kind in headers else {}
+
+
+@pytest.mark.parametrize("row", RECORD, ids=[row["situation"] for row in RECORD])
+def test_the_answer_is_the_one_on_record(row: dict[str, Any]) -> None:
+    """In each situation the sandbox answers with the status and the body that are on record."""
+    ask = asker(row.get("grants", "all"), **row.get("settings", {}))
+    kind = row.get("key", "live")
+    if kind == "dead":
+        ask.key.kill()
+    headers = {name.lower(): filled(value, ask) for name, value in row.get("headers", {}).items()}
+    method, target = filled(row["request"], ask).split(" ")
+    request = SandboxRequest(method, target, headers | authorization(kind, ask), row.get("body", "").encode())
+    reply = ask.sandbox.handle(request).reply
+
+    assert reply.status == row["status"]
+    assert reply.content_type.startswith(
+        b"text/html" if row.get("html") or row["status"] == 301 else b"application/json"
+    )
+    if "answer" in row:
+        assert content(reply) == row["answer"]
+    assert ask.changes() == []
+
+
+def test_every_situation_says_where_it_is_from() -> None:
+    """Each row of the fixture has one of the known marks and a source, and no situation stands twice."""
+    assert {row["provenance"] for row in RECORD} == {"R", "T", "D", "?"}
+    assert all(row["source"] for row in RECORD)
+    assert len({row["situation"] for row in RECORD}) == len(RECORD) >= 38
+
+
+def test_the_permission_text_is_always_the_same() -> None:
+    """A refusal for want of a permission carries the one quoted text, with either status and in either shape."""
+    for status in (401, 403):
+        for shape in ("message", "errors"):
+            reply = asker("none", denial_status=status, denial_shape=shape).ask("GET /v1/jobs")
+            assert reply.status == status
+            assert b'"This API Key does not have permission for this endpoint"' in reply.body
+
+
+def test_a_refused_key_still_counts_against_a_limit() -> None:
+    """A 401 for an unknown key carries the rate limit headers, as recorded in 2020."""
+    ask = asker()
+    reply = ask.sandbox.handle(SandboxRequest("GET", "/v1/candidates", {"authorization": basic("nobody")})).reply
+    assert (header(reply, "X-RateLimit-Limit"), header(reply, "X-RateLimit-Remaining")) == ("50", "49")
+
+
+def test_a_429_leaves_out_limit_and_remaining() -> None:
+    """Over the limit come X-RateLimit-Reset and Retry-After alone."""
+    ask = asker(limit=1)
+    ask.ask("GET /v1/jobs")
+    reply = ask.ask("GET /v1/jobs")
+    assert reply.status == 429
+    assert {name for name, _ in reply.headers} == {b"X-RateLimit-Reset", b"Retry-After", b"X-Request-Id"}

@@ -1,0 +1,375 @@
+"""The sandbox's auth server: what is on record, tokens, introspection, and the life of a client."""
+
+import base64
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from checks.catalogue.scopes import known
+from monitor.errors import ConfigurationError
+from monitor.sandbox.faults.http import Fault, FaultKind
+from monitor.sandbox.greenhouse.auth_server import CLAIMS
+from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from monitor.sandbox.greenhouse.request_log import AnswerReason
+from monitor.sandbox.greenhouse.scopes import ticked
+from tests.paths import FIXTURES
+from tests.sandbox_asking import Clock, content, header
+from tests.sandbox_v3_asking import CREDENTIALS, FORM, V3Asker, v3_asker
+
+RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "v3_answers_on_record.yaml").read_text("utf-8"))
+JOBS, USERS = "harvest:jobs:list", "harvest:users:list"
+
+
+def shown(kind: str, ask: V3Asker) -> str | None:
+    presented = {
+        "client": basic(ask.client.client_id, ask.client.secret),
+        "notaclient": basic("notaclient", "x"),
+        "unknown": basic("nobody-7", "x"),
+        "wrong_secret": basic(ask.client.client_id, "x"),
+    }
+    return presented.get(kind)
+
+
+def token(kind: str, ask: V3Asker) -> str | None:
+    if kind in ("none", "undecodable"):
+        return None if kind == "none" else "e30.e30.c2ln"
+    text = ask.client.issue(ask.clock.now - (3600 if kind == "expired" else 0))
+    if kind == "revoked":
+        ask.client.revoke_tokens()
+    return text
+
+
+@pytest.mark.parametrize("row", RECORD, ids=[row["situation"] for row in RECORD])
+def test_the_answer_is_the_one_on_record(row: dict[str, Any]) -> None:
+    """In each situation the sandbox answers with the status and the body that are on record."""
+    ask = v3_asker(**{"scopes": "all"} | row.get("client", {}))
+    ask.sandbox.change("acme", **row.get("settings", {}))
+    text = token(row.get("token", "none"), ask)
+    if row["request"].split(" ")[1].startswith("/v3/"):
+        reply = ask.ask(row["request"], text)
+    else:
+        form = row.get("form", {"token": text or ""})
+        reply = ask.post(row["request"].split(" ")[1], form, shown(row["shows"], ask))
+    answer = content(reply)
+
+    assert reply.status == row["status"]
+    if row.get("error_id"):
+        assert answer.pop("errorId").startswith("err-")
+    if "answer" in row:
+        assert answer == row["answer"]
+    assert ask.changes() == []
+
+
+def test_every_situation_says_where_it_is_from() -> None:
+    """Each row of the fixture has one of the known marks and a source, and no situation stands twice."""
+    assert {row["provenance"] for row in RECORD} == {"R", "D", "C", "?"}
+    assert all(row["source"] for row in RECORD)
+    assert len({row["situation"] for row in RECORD}) == len(RECORD) >= 20
+
+
+def test_a_token_is_shaped_like_greenhouses() -> None:
+    """It has three parts as a JWT has, names its user and its end, and is unlike every other."""
+    ask = v3_asker()
+    first, second = ask.mint(), ask.mint()
+    assert (first["token_type"], first["access_token"] != second["access_token"]) == ("Bearer", True)
+    parts = [part + "=" * (-len(part) % 4) for part in first["access_token"].split(".")]
+    head, claims = (json.loads(base64.urlsafe_b64decode(part)) for part in parts[:2])
+    assert head["alg"] == "RS256"
+    assert claims == {"sub": "4000001001", "iat": 1_700_000_000, "exp": 1_700_003_600, "silo": "sandbox"}
+    assert ask.last().reason is AnswerReason.ISSUED
+
+
+@pytest.mark.parametrize(
+    ("expiry", "told"),
+    [
+        ("expires_at", {"expires_at"}),
+        ("expires_in", {"expires_in"}),
+        ("both", {"expires_at", "expires_in"}),
+        ("none", set()),
+    ],
+)
+def test_the_end_of_a_token_is_told_in_each_way(expiry: str, told: set[str]) -> None:
+    """As integrations read it, as the documentation has it, both, or not at all."""
+    ask = v3_asker(ttl=600)
+    ask.sandbox.change("acme", expiry=expiry)
+    answer = ask.mint()
+    assert answer.keys() - {"token_type", "access_token"} == told
+    if "expires_in" in told:
+        assert answer["expires_in"] == 600
+    if "expires_at" in told:
+        assert datetime.fromisoformat(answer["expires_at"]).timestamp() == ask.clock.now + 600
+
+
+def test_a_live_token_is_introspected() -> None:
+    """Its client, user, end, scopes, organization and role, under the names that integrations read."""
+    ask = v3_asker([USERS, JOBS])
+    facts = ask.introspect(ask.client.issue())
+    assert facts == {
+        "active": True,
+        "client_id": "sandbox-acme-client-1",
+        "sub": "4000001001",
+        "exp": 1_700_003_600,
+        "scope": f"{JOBS} {USERS}",
+        CLAIMS: {"organization": {"id": 4001, "name": "acme"}, "user_role": None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("client", "form", "sub", "role"),
+    [
+        ({}, {}, "4000001001", None),
+        ({}, {"sub": "77"}, "77", "Site Admin"),
+        ({"role": "Job Admin"}, {"sub": "77"}, "77", "Job Admin"),
+        ({"role": "Job Admin", "sub": "78"}, {}, "78", "Job Admin"),
+        ({"role": "Basic"}, {}, "40000010011", "Basic"),
+    ],
+)
+def test_a_token_acts_for_a_user_or_for_a_service_user(
+    client: dict[str, Any], form: dict[str, str], sub: str, role: str | None
+) -> None:
+    """The user that is asked for, the client's own, or the service user, who has no role."""
+    ask = v3_asker(**client)
+    facts = ask.introspect(ask.mint(**form)["access_token"])
+    assert (facts["sub"], facts[CLAIMS]["user_role"]) == (sub, role)
+
+
+def test_a_user_that_is_no_number_is_refused() -> None:
+    """No token is issued for it."""
+    ask = v3_asker()
+    assert ask.mint(sub="dana@vendor.example") == {"error": "invalid_request"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"introspected_scope": "list"}, {"scope": [JOBS, USERS]}),
+        ({"introspected_scope": "odd_spacing"}, {"scope": f"  {JOBS} \n{USERS}\t"}),
+        ({"introspected_scope": "absent"}, {}),
+        ({"introspected_claims": "flat"}, {"organization": {"id": 4001, "name": "acme"}, "user_role": None}),
+        ({"introspected_claims": "absent"}, {}),
+    ],
+)
+def test_an_introspection_has_other_shapes(settings: dict[str, str], found: dict[str, Any]) -> None:
+    """Scopes as a list, oddly spaced or not at all; claims beside the rest, or not at all."""
+    ask = v3_asker([USERS, JOBS])
+    ask.sandbox.change("acme", **settings)
+    facts = ask.introspect(ask.client.issue())
+    left_out = "scope" if "introspected_scope" in settings else CLAIMS
+    other = CLAIMS if left_out == "scope" else "scope"
+    assert {
+        name: value for name, value in facts.items() if name not in (other, "active", "client_id", "sub", "exp")
+    } == (found)
+
+
+def test_only_its_own_client_may_ask_about_a_token() -> None:
+    """To another client of the same account it is no live token."""
+    ask = v3_asker()
+    text = ask.client.issue()
+    ask.client = ask.sandbox.add_client("acme", label="Other")
+    assert ask.introspect(text) == {"active": False}
+    assert ask.last().reason is AnswerReason.INACTIVE_TOKEN
+
+
+def test_scopes_go_at_once_and_come_with_the_next_token() -> None:
+    """What is unticked is gone from live tokens; what is ticked is not in them, but in the next."""
+    ask = v3_asker([JOBS])
+    old = ask.client.issue()
+    ask.client.grant_scope(USERS)
+    assert ask.introspect(old)["scope"] == JOBS
+    assert ask.introspect(ask.client.issue())["scope"] == f"{JOBS} {USERS}"
+    ask.client.revoke_scope(JOBS)
+    assert ask.introspect(old)["scope"] == ""
+
+
+def test_introspection_can_be_stale() -> None:
+    """If so set, it goes on listing what was taken away, while the API refuses it."""
+    ask = v3_asker([JOBS])
+    ask.sandbox.change("acme", stale_scopes=True)
+    old = ask.client.issue()
+    ask.client.revoke_scope(JOBS)
+    assert ask.introspect(old)["scope"] == JOBS
+    assert ask.ask("GET /v3/jobs", old).status == 403
+
+
+def test_a_disabled_client_is_refused_until_it_is_enabled() -> None:
+    """No token for it, no introspection, and its tokens open nothing; enabled, they open again what they did."""
+    ask = v3_asker()
+    text = ask.client.issue()
+    ask.client.kill()
+    assert (ask.mint(), ask.introspect(text)) == ({"error": "invalid_client"}, {"error": "invalid_client"})
+    assert (ask.last().account, ask.last().reason) == ("acme", AnswerReason.DEAD_CLIENT)
+    assert ask.ask("GET /v3/jobs", text).status == 401
+    ask.client.enable()
+    assert ask.introspect(text)["active"] is True
+    assert ask.ask("GET /v3/jobs", text).status == 200
+
+
+def test_an_old_secret_works_until_it_is_dropped() -> None:
+    """After a rotation both secrets get tokens, then the new one alone."""
+    ask = v3_asker()
+    old = basic(ask.client.client_id, ask.client.secret)
+    assert ask.client.rotate_secret() == ask.client.secret == "sandbox-acme-secret-2"
+    assert [ask.post("/token", CREDENTIALS, which).status for which in (old, "client")] == [200, 200]
+    ask.client.drop_old_secrets()
+    assert [ask.post("/token", CREDENTIALS, which).status for which in (old, "client")] == [401, 200]
+
+
+@pytest.mark.parametrize(("mint_revokes", "active"), [(False, True), (True, False)])
+def test_a_new_token_may_kill_the_one_before(mint_revokes: bool, active: bool) -> None:
+    """Nobody knows whether it does; so it is a switch."""
+    ask = v3_asker(mint_revokes=mint_revokes)
+    held = ask.client.issue()
+    assert ask.introspect(ask.mint()["access_token"])["active"] is True
+    assert ask.introspect(held)["active"] is active
+
+
+def test_a_token_ends_with_its_time() -> None:
+    """One second before the end it lives."""
+    ask = v3_asker(ttl=60)
+    text = ask.client.issue()
+    ask.clock.now += 59
+    assert ask.introspect(text)["active"] is True
+    ask.clock.now += 1
+    assert ask.introspect(text) == {"active": False}
+
+
+def test_dead_tokens_are_forgotten_and_live_ones_are_not() -> None:
+    """A client that gets a token every minute for a day has no more of them than it can use."""
+    ask = v3_asker()
+    texts = []
+    for _ in range(24 * 60):
+        texts.append(ask.client.issue())
+        ask.clock.now += 60
+    assert [ask.introspect(text)["active"] for text in texts[-60:]] == [False] + [True] * 59
+    assert sum(ask.client.tokens.find(text) is not None for text in texts) < 200
+
+
+def test_token_requests_have_a_limit_of_their_own() -> None:
+    """Over it comes 429 with when to come back; introspection and the API are not counted with them."""
+    ask = v3_asker(clock=Clock(1_700_000_040.0))  # a window begins at 1,700,000,040
+    ask.sandbox.change("acme", token_limit=2)
+    assert [ask.post("/token", CREDENTIALS).status for _ in range(3)] == [200, 200, 429]
+    ask.clock.now += 20
+    refused = ask.post("/token", CREDENTIALS)
+    assert (refused.status, header(refused, "Retry-After")) == (429, "40")
+    text = ask.client.issue()
+    assert ask.introspect(text)["active"] is True
+    assert ask.ask("GET /v3/jobs", text).status == 200
+    ask.clock.now += 40
+    assert ask.post("/token", CREDENTIALS).status == 200
+
+
+def test_what_is_no_form_has_no_grant_type() -> None:
+    """JSON is not read, and neither is a body that does not say what it is."""
+    ask = v3_asker()
+    for kind, body in (("application/json", b'{"grant_type":"client_credentials"}'), ("", b"grant_type=x")):
+        headers = {"authorization": basic(ask.client.client_id, ask.client.secret), "content-type": kind}
+        reply = ask.sandbox.handle(SandboxRequest("POST", "/token", headers, body)).reply
+        assert (reply.status, ask.last().reason) == (400, AnswerReason.BAD_GRANT)
+
+
+@pytest.mark.parametrize("authorization", [None, "Basic not-base64!", "Bearer x", "Digest x"])
+def test_without_a_client_nothing_is_said_about_a_token(authorization: str | None) -> None:
+    """Introspection is for clients."""
+    ask = v3_asker()
+    assert ask.post("/introspect", {"token": ask.client.issue()}, authorization).status == 401
+    assert ask.last().reason is AnswerReason.NO_CLIENT
+
+
+def test_an_introspection_of_nothing_is_refused() -> None:
+    """And so is a GET."""
+    ask = v3_asker()
+    assert ask.post("/introspect", {}).status == 400
+    assert ask.sandbox.handle(SandboxRequest("GET", "/introspect", {})).reply.status == 404
+
+
+@pytest.mark.parametrize("path", ["/token", "/introspect"])
+def test_faults_hit_the_auth_server(path: str) -> None:
+    """For the account of the client, by method and path; the fault stands in, and no token is issued."""
+    ask = v3_asker()
+    ask.sandbox.add_account("globex")
+    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="globex", status=500))
+    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="acme", method="POST", prefix=path, status=503))
+    assert ask.post(path, CREDENTIALS).status == 503
+    assert (ask.last().account, ask.last().key, ask.last().reason) == ("acme", "Gem", AnswerReason.FAULT)
+    ask.sandbox.faults.clear()
+    assert ask.post(path, CREDENTIALS | {"token": "x"}).status == 200
+
+
+def test_a_blocked_address_is_turned_away() -> None:
+    """By a page, as on v1."""
+    ask = v3_asker()
+    ask.sandbox.change("acme", blocked=True)
+    assert ask.post("/token", CREDENTIALS).content_type.startswith(b"text/html")
+    assert ask.last().reason is AnswerReason.BLOCKED
+
+
+def test_the_ledger_holds_no_id_no_secret_and_no_token() -> None:
+    """Whatever is sent to the auth server or the API, in whichever place, leaves none of them behind."""
+    ask = v3_asker()
+    text = ask.client.issue()
+    ask.mint()
+    ask.introspect(text)
+    ask.ask("GET /v3/jobs?per_page=1", text)
+    ask.post(f"/introspect?token={text}&client_id={ask.client.client_id}", {})
+    ask.post("/token", CREDENTIALS, basic("sandbox-acme-client-9", "a-secret"))
+    ask.post("/token", CREDENTIALS, basic("a-malformed-id", "a-secret"))
+    kept = repr(ask.sandbox.ledger.entries())
+    for secret in (ask.client.client_id, ask.client.secret, text, "client-9", "a-malformed-id", "a-secret"):
+        assert secret not in kept
+    entries = ask.sandbox.ledger.entries()
+    assert [(entry.key, entry.authorization, entry.target) for entry in entries[:3]] == [
+        ("Gem", "basic", "/token"),
+        ("Gem", "basic", "/introspect"),
+        ("Gem", "bearer", "/v3/jobs?per_page=1"),
+    ]
+
+
+@pytest.mark.parametrize(("word", "count"), [("all", 163), ("none", 0), ("gem", 37), ("gem+eeoc", 38)])
+def test_words_tick_scopes(word: str, count: int) -> None:
+    """All there are, none, those that Gem's manifest derives, and those with the one of its optional pair."""
+    assert len(ticked(word)) == count
+    assert ticked(word) <= known().keys()
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"label": "2", "scopes": "gems"}, "scopes can not be 'gems': use one of all"),
+        ({"label": "2", "scopes": ["harvest:job:list"]}, "no scope 'harvest:job:list'; did you mean harvest:jobs:list"),
+        ({}, "already has a client 'Gem'"),
+        ({"label": "2", "client_id": "sandbox-acme-client-1"}, "is already that of another client"),
+        ({"label": "2", "client_id": "a:b"}, "the id of the client of account acme can not be sent"),
+        ({"label": "2", "secret": ""}, "the secret of the client of account acme can not be sent"),
+    ],
+)
+def test_a_client_that_can_not_be_is_refused(asked: dict[str, Any], words: str) -> None:
+    """In words, and nothing is added."""
+    ask = v3_asker()
+    with pytest.raises(ConfigurationError, match=words):
+        ask.sandbox.add_client("acme", **asked)
+    assert list(ask.account.clients) == ["Gem"]
+    assert ask.post("/token", CREDENTIALS).status == 200
+
+
+def test_a_scope_that_is_new_to_us_can_be_held() -> None:
+    """Greenhouse adds scopes; a client may have one that this release does not know."""
+    ask = v3_asker("none")
+    ask.client.scopes = frozenset({"harvest:new_things:list"})
+    assert ask.introspect(ask.client.issue())["scope"] == "harvest:new_things:list"
+
+
+def test_forms_say_what_they_are() -> None:
+    """A charset behind the content type does no harm."""
+    ask = v3_asker()
+    headers = {
+        "authorization": basic(ask.client.client_id, ask.client.secret),
+        "content-type": f"{FORM}; charset=utf-8",
+    }
+    assert (
+        ask.sandbox.handle(SandboxRequest("POST", "/token", headers, b"grant_type=client_credentials")).reply.status
+        == 200
+    )

@@ -1,0 +1,363 @@
+import re
+import traceback
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checks.catalogue.endpoints import WriteProbes
+from checks.credential import CredentialKind
+from checks.manifest import load
+from monitor.errors import ConfigurationError
+from monitor.tenants.file import (
+    CredentialConfig,
+    Declined,
+    Grant,
+    OAuthConfig,
+    TenantConfig,
+    TenantsFile,
+    check_against,
+    declined_ids,
+    read,
+    removed_too_many,
+)
+from tests.paths import FIXTURES, ROOT
+
+KEY = "5a1f0c3e9b7d2468ace013579bdf2468-1"
+
+
+def read_text(folder: Path, text: str) -> TenantsFile:
+    path = folder / "tenants.yaml"
+    path.write_text(text, "utf-8")
+    return read(path)
+
+
+def one_tenant(folder: Path, text: str) -> TenantConfig:
+    found = read_text(folder, f"tenants:\n{text}")
+    assert found.problems == ()
+    (tenant,) = found.tenants
+    return tenant
+
+
+def row(**fields: str) -> str:
+    """The text of one row, with what is given in place of what would be right, and without what is given empty."""
+    right = {"id": "acme", "name": "Acme", "credential": '{kind: harvest-key, label: Gem, key: "env:ACME"}'}
+    lines = [f"{name}: {value}" for name, value in {**right, **fields}.items() if value]
+    return "tenants:\n  - " + "\n    ".join(lines) + "\n"
+
+
+def test_right_rows_are_read_whole() -> None:
+    """Every field of a row arrives, in either form of the credential and in any writing of the world."""
+    found = read(FIXTURES / "tenants" / "good.yaml")
+
+    acme, seven, no = found.tenants
+    assert found.problems == ()
+    assert (acme.id, acme.name, acme.csm_name, acme.csm_email) == (
+        "acme",
+        "Acme Corp",
+        "Dana Reyes",
+        "dana@vendor.example",
+    )
+    assert acme.credentials == (
+        CredentialConfig("Gem Harvest API Key", CredentialKind.HARVEST_KEY, "env:ACME_HARVEST_KEY", None),
+    )
+    assert acme.features == ("eeoc",)
+    assert acme.write_probes is WriteProbes.SAFE
+    assert acme.declined == (Declined("PUT: Merge two candidates", "ticket 4711", date(2026, 5, 2), None),)
+    assert acme.line == 3
+    assert (seven.id, seven.name, seven.csm_name) == ("007", "Żółw & Söhne 株式会社", "山田 花子")
+    assert [credential.manifest for credential in seven.credentials] == [None, "scheduling.yaml"]
+    assert seven.write_probes is WriteProbes.OFF  # YAML 1.1 would make `off` a boolean, and `no` too
+    assert (no.id, no.name, no.csm_email, no.write_probes) == ("no", "No", None, None)
+
+
+def test_a_bad_row_spoils_only_itself() -> None:
+    """Among wrong rows the right ones are read, and each wrong one is told by file, line, field and tenant."""
+    path = FIXTURES / "tenants" / "mixed.yaml"
+
+    found = read(path)
+
+    assert [tenant.id for tenant in found.tenants] == ["right-1", "right-2", "right-3"]
+    told = [(problem.tenant_id, problem.line, problem.message.removeprefix(f"{path}:")) for problem in found.problems]
+    assert [(tenant, line, message.partition(": ")[0]) for tenant, line, message in told] == [
+        ("literal", 6, "8"),
+        ("right-1", 9, "9"),
+        (None, 12, "12"),
+        ("unknown-key", 13, "15"),
+        ("unknown-key", 13, "16"),
+        (None, 17, "17"),
+        ("injected", 25, "26"),
+        ("injected", 25, "27"),
+        ("injected", 25, "27"),
+        ("injected", 25, "28"),
+    ]
+    assert all(message.endswith(f"(tenant {tenant})") for tenant, _, message in told if tenant)
+    assert "tenants[1].credential.key: this is no reference" in told[0][2]
+    assert KEY not in str(found)
+
+
+def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
+    """The first holds, even if it is the wrong one, and the second's line and the first's are told."""
+    found = read_text(tmp_path, row() + row(name="Second").removeprefix("tenants:\n"))
+    assert [tenant.name for tenant in found.tenants] == ["Acme"]
+    assert "tenants.yaml:5: tenants[1].id: is the id of the tenant on line 2 already" in found.problems[0].message
+
+    found = read_text(tmp_path, row(name="") + row(name="Second").removeprefix("tenants:\n"))
+    assert found.tenants == ()
+    assert len(found.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"id": ""}, "id: is missing"),
+        ({"name": ""}, "name: is missing"),
+        ({"id": "a b"}, "id: must be 1 to 64 letters"),
+        ({"id": "a" * 65}, "id: must be 1 to 64 letters"),
+        ({"id": "[a]"}, "id: must be a text"),
+        ({"name": '""'}, "name: must not be empty"),
+        ({"name": "n" * 201}, "name: is longer than 200 characters"),
+        ({"name": '"a\\tb"'}, "name: holds a line break or another control character"),
+        ({"csm": "Dana"}, "csm: must be a mapping"),
+        ({"csm": "{name: Dana}"}, "csm.email: is missing"),
+        ({"csm": "{name: Dana, email: dana.vendor.example}"}, "csm.email: must be an e-mail address, with an @"),
+        ({"csm": '{name: Dana, email: "dana@v.example\\nBcc: x@y"}'}, "csm.email: .*without a line break"),
+        ({"csm": "{name: Dana, email: dana@v.example, email: lee@v.example}"}, "email: stands twice"),
+        ({"features": "eeoc"}, "features: must be a list"),
+        ({"features": "[{eeoc: true}]"}, r"features\[0\]: must be a text"),
+        ({"write_probes": "on"}, "write_probes: must be 'off', 'safe' or 'all'"),
+        ({"declined": "[PUT]"}, r"declined\[0\]: must be a mapping"),
+        ({"declined": "[{permission: PUT}]"}, r"declined\[0\].reference: is missing"),
+        ({"declined": "[{permission: P, reference: r, since: May}]"}, r"declined\[0\].since: "),
+        ({"credential": ""}, "needs `credential:` for one, or `credentials:` for a list"),
+        ({"credentials": "[{kind: harvest-key, label: Gem, key: env:B}]"}, "and not both"),
+        ({"credential": "", "credentials": "[]"}, "credentials: must hold 1 or more"),
+        ({"credential": "env:ACME"}, "credential: must be a mapping"),
+        ({"credential": "{kind: harvest-key, key: env:A}"}, "credential.label: is missing"),
+        ({"credential": "{kind: harvest-key, label: Gem}"}, "credential: harvest-key needs a key"),
+        ({"credential": "{kind: harvest-v4, label: Gem, key: env:A}"}, "credential.kind: must be 'harvest-key' or"),
+        (
+            {"credential": "{kind: harvest-key, label: Gem, key: env:A, token: mint}"},
+            "takes label, key and manifest only",
+        ),
+        ({"credential": f"{{kind: harvest-key, label: Gem, key: {KEY}}}"}, "credential.key: this is no reference"),
+        ({"credential": f"{{kind: harvest-key, label: Gem, key: 'env:{KEY}'}}"}, "credential.key: env: takes the name"),
+        (
+            {"credential": "{kind: harvest-key, label: Gem, key: 'sealed:x'}"},
+            "credential.key: sealed: references are not",
+        ),
+        (
+            {"credential": f"{{kind: harvest-key, label: Gem, secret: {KEY}, key: env:A}}"},
+            "credential.secret: is no field",
+        ),
+        (
+            {
+                "credential": "",
+                "credentials": "[{kind: harvest-key, label: G, key: env:A}, {kind: harvest-key, label: G, key: env:B}]",
+            },
+            "two credentials have the same label",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_row_is_said(tmp_path: Path, fields: dict[str, str], said: str) -> None:
+    """Each mistake has a sentence of its own that names the field; no value is repeated in it."""
+    found = read_text(tmp_path, row(**fields))
+
+    assert found.tenants == ()
+    assert re.search(said, found.problems[0].message), found.problems
+    assert re.match(rf"{tmp_path}/tenants.yaml:\d+: ", found.problems[0].message)
+    assert KEY not in str(found.problems)
+    assert "\n" not in found.problems[0].message
+
+
+OAUTH = 'kind: harvest-oauth, label: Gem, client_id: "env:ID", client_secret: "file:/s"'
+
+
+@pytest.mark.parametrize(
+    ("more", "oauth"),
+    [
+        ('token: "file:/t"', OAuthConfig("env:ID", "file:/t", Grant.CUSTOM)),
+        (
+            'token: "command:/bin/token {tenant} -v"',
+            OAuthConfig("env:ID", "command:/bin/token {tenant} -v", Grant.CUSTOM),
+        ),
+        ('token: "file:/t", grant: partner', OAuthConfig("env:ID", "file:/t", Grant.PARTNER)),
+        ("token: mint, sub: 17, organization: 4242", OAuthConfig("env:ID", "mint", Grant.CUSTOM, "4242", "17")),
+    ],
+)
+def test_a_client_of_harvest_v3_is_read(tmp_path: Path, more: str, oauth: OAuthConfig) -> None:
+    """Its references, whose token it is, and how it was given; `mint` stands for no reference."""
+    (tenant,) = read_text(tmp_path, row(credential=f"{{{OAUTH}, {more}}}")).tenants
+    assert tenant.credentials == (CredentialConfig("Gem", CredentialKind.HARVEST_OAUTH, "file:/s", None, oauth),)
+
+
+@pytest.mark.parametrize(
+    ("credential", "said"),
+    [
+        ('kind: harvest-oauth, label: Gem, token: "file:/t"', "needs client_id, client_secret and token"),
+        (OAUTH, "needs client_id, client_secret and token"),
+        (f'{OAUTH}, token: "file:/t", key: "env:K"', "takes no key"),
+        (f'{OAUTH}, token: "file:/t", sub: 17', "goes with `token: mint` only"),
+        (f"{OAUTH}, token: mint, grant: partner", "gives a partner's client no token by itself"),
+        (f"{OAUTH}, token: {KEY}", "this is no reference"),
+        (f"{OAUTH}, token: minted", "this is no reference"),
+        (f"{OAUTH}, token: mint, organization: acme", "must be a number"),
+        (f"{OAUTH}, token: mint, grant: mine", "grant"),
+        (f'{OAUTH}, token: "command:token"', "takes the absolute path of a program"),
+        (f"{OAUTH}, token: \"command:/bin/sh -c 'x'  y\"", "takes the absolute path of a program"),
+        (f'{OAUTH}, token: "command:/bin/echo {KEY}"', "none of them a secret"),
+        ('kind: harvest-key, label: Gem, key: "env:K", grant: partner', "takes label, key and manifest only"),
+    ],
+)
+def test_a_client_that_is_not_whole_is_refused(tmp_path: Path, credential: str, said: str) -> None:
+    """With line, field and tenant, and without what may be a secret."""
+    (problem,) = read_text(tmp_path, row(credential=f"{{{credential}}}")).problems
+    assert said in problem.message
+    assert problem.tenant_id == "acme"
+    assert KEY not in problem.message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "can not be read"),
+        ("", "is empty"),
+        ("# nothing yet\n", "is empty"),
+        ("tenants: [", "is not YAML"),
+        ("- id: acme", "must be a mapping"),
+        ("tenants:\n", "tenants: must be a list with one tenant or more"),
+        ("tenants: []\n", "tenants: must be a list with one tenant or more"),
+        ("tenants: {acme: 1}\n", "tenants: must be a list with one tenant or more"),
+        ("tenant: []\n", "tenants: must be a list"),
+        ("defaults: {}\ntenants: [{id: a}]\n", ":1: defaults: is no field that belongs here"),
+        ("tenants: [{id: a}]\ntenants: [{id: b}]\n", ":2: tenants: stands twice"),
+        ("tenants: [{id: a, name: \xff}]".encode("latin-1"), "is not UTF-8"),
+        (f"tenants: {KEY}", "must be a list"),
+        (f"tenants: *{KEY}", "not supported"),
+    ],
+)
+def test_a_file_that_can_not_be_used_is_refused(tmp_path: Path, content: str | bytes | None, said: str) -> None:
+    """Without a list of tenants there is nothing to go by: the file is refused, by name and without its content."""
+    path = tmp_path / "tenants.yaml"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    with pytest.raises(ConfigurationError, match=re.escape(said) if said.startswith(":") else said) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_ids_hold_every_tenant_the_file_speaks_of() -> None:
+    """A tenant whose row is wrong is not a tenant that is gone."""
+    found = read(FIXTURES / "tenants" / "mixed.yaml")
+
+    assert found.ids == {"right-1", "right-2", "right-3", "literal", "unknown-key", "injected"}
+
+
+def test_the_digest_follows_the_content(tmp_path: Path) -> None:
+    """Layout, comments and the row's place leave it as it is; any change of meaning changes it."""
+    plain = one_tenant(tmp_path, row().removeprefix("tenants:\n"))
+    moved = one_tenant(tmp_path, "\n\n# a comment\n" + row(name="'Acme'").removeprefix("tenants:\n"))
+    assert moved.row_digest == plain.row_digest
+    assert moved.line != plain.line
+
+    changes = [
+        {"name": "Acme Inc"},
+        {"csm": "{name: Dana, email: dana@vendor.example}"},
+        {"features": "[eeoc]"},
+        {"write_probes": "off"},
+        {"declined": "[{permission: P, reference: r}]"},
+        {"credential": "{kind: harvest-key, label: Gem, key: env:OTHER}"},
+        {"credential": "{kind: harvest-key, label: Gem, key: env:ACME, manifest: other}"},
+    ]
+    digests = {one_tenant(tmp_path, row(**change).removeprefix("tenants:\n")).row_digest for change in changes}
+    assert len(digests | {plain.row_digest}) == len(changes) + 1
+
+
+@pytest.mark.parametrize(
+    ("before", "gone", "too_many"),
+    [
+        (0, 0, False),
+        (1, 1, False),  # two may always go
+        (2, 2, False),
+        (3, 3, True),
+        (40, 2, False),
+        (60, 3, False),  # exactly 5 %
+        (59, 3, True),
+        (10_000, 500, False),
+        (10_000, 501, True),
+    ],
+)
+def test_how_many_may_disappear(before: int, gone: int, too_many: bool) -> None:
+    """Two tenants or 5 % may go at once; new ones make no difference."""
+    ids = {str(number) for number in range(before)}
+    left = {str(number) for number in range(gone, before)} | {f"new-{number}" for number in range(before)}
+
+    assert removed_too_many(ids, left) is too_many
+
+
+@given(st.sets(st.integers(0, 200)), st.sets(st.integers(0, 200)))
+def test_what_is_removed_is_counted_by_tenants(before: set[int], after: set[int]) -> None:
+    """The rule is max(2, 5 %) of the tenants there were, whatever else is in the file."""
+    gone = len(before - after)
+
+    assert removed_too_many([str(i) for i in before], [str(i) for i in after]) is (gone > max(2, 0.05 * len(before)))
+
+
+def test_names_are_checked_against_the_manifests(tmp_path: Path) -> None:
+    """A feature or declined permission that no manifest of the tenant knows is a problem."""
+    gem, lumen = load("gem"), load(str(FIXTURES / "manifests" / "lumen.yaml"))
+    text = row(
+        features="[eeoc, rooms]",
+        declined='[{permission: "PUT: Merge two candidates", reference: r}, {permission: Merge, reference: r}]',
+    )
+    tenant = one_tenant(tmp_path, text.removeprefix("tenants:\n"))
+
+    under_gem = check_against(tenant, [gem])
+    under_both = check_against(tenant, [gem, lumen])
+
+    assert [problem.tenant_id for problem in under_gem] == ["acme", "acme"]
+    assert "feature 'rooms' is in no manifest of this tenant (known: eeoc)" in under_gem[0].message
+    assert "'Merge'" in under_gem[1].message
+    assert [problem.message for problem in under_both if "feature" in problem.message] == []
+    assert len(under_both) == 1
+
+
+def test_declined_permissions_are_known_by_id(tmp_path: Path) -> None:
+    """Labels and ids both name a permission; what the manifest does not know is left out here."""
+    gem = load("gem")
+    text = row(declined='[{permission: "PUT: Merge two candidates", reference: r}, {permission: Merge, reference: r}]')
+    tenant = one_tenant(tmp_path, text.removeprefix("tenants:\n"))
+
+    (declined,) = declined_ids(tenant, gem)
+
+    assert gem.permission(declined).label == "PUT: Merge two candidates"
+
+
+def test_docs_show_a_file_that_can_be_read(tmp_path: Path) -> None:
+    """The example of docs/tenants-file.md is right, and its tables name every field there is."""
+    text = (ROOT / "docs" / "tenants-file.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+    found = read_text(tmp_path, example)
+
+    assert found.problems == ()
+    assert len(found.tenants) == 4
+    shown = yaml.safe_load(example)["tenants"]
+    fields = {name for entry in shown for name in entry}
+    fields |= {
+        name
+        for entry in shown
+        for one in [entry.get("credential"), *entry.get("credentials", [])]
+        for name in one or {}
+    }
+    documented = {
+        name
+        for cell in re.findall(r"^\| (`\w+`(?:, `\w+`)?) \|", text, re.MULTILINE)
+        for name in re.findall(r"\w+", cell)
+    }
+    assert documented == fields
