@@ -13,10 +13,10 @@ from functools import cache
 from urllib.parse import quote
 
 from checks.catalogue import scopes
-from checks.catalogue.endpoints import Entry, RequestClass, Role
+from checks.catalogue.entry import Entry, RequestClass, Role
 from checks.credential import OAuthClient, Token, bearer_authorization, client_authorization
 from checks.errors import GateRefusal
-from checks.v1.gate import Origin, OutgoingRequest
+from checks.origin import Origin, OutgoingRequest
 
 _CLIENT = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,512}:[\x21-\x7e]{1,512}")
 _BEARER = re.compile(r"Bearer [\x21-\x7e]{1,8192}")

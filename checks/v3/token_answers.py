@@ -5,7 +5,6 @@ organisation and role. Greenhouse's own page on introspection is not on record, 
 """
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from checks.answer import Answer, AnswerKind, looks_like_html
+from checks.answer import Answer, AnswerKind, looks_like_html, parse_json
 from checks.credential import Secret, Token
 from checks.errors import CredentialError
 
@@ -109,8 +108,8 @@ def expiry_of(token: Secret) -> datetime | None:
     if len(parts) != 3:
         return None
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, RecursionError):
+        claims = parse_json(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
         return None
     return _moment(claims.get("exp")) if isinstance(claims, dict) else None
 
@@ -118,15 +117,12 @@ def expiry_of(token: Secret) -> datetime | None:
 def _reduced(
     status: int, headers: Mapping[str, str], body: bytes, complete: bool
 ) -> tuple[AuthKind, dict[str, Any], bool]:
-    document = _parse(body) if complete else {}
+    document = _object(body) if complete else {}
     return _kind(status, document), document, looks_like_html(headers, body)
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
+def _object(body: bytes) -> dict[str, Any]:
+    document = parse_json(body)
     return document if isinstance(document, dict) else {}
 
 

@@ -37,11 +37,11 @@ class Dispatcher:
         metrics: Metrics,
         breaker: CircuitBreaker,
         *,
-        places: int,
+        concurrency: int,
         interval: timedelta,
         clock: Callable[[], float],
     ) -> None:
-        self.engine = LocalEngine(self._check, places, clock)
+        self.engine = LocalEngine(self._check, concurrency, clock)
         self._db = db
         self._job = check
         self._metrics = metrics
@@ -54,11 +54,11 @@ class Dispatcher:
 
     async def tick(self, now: datetime) -> None:
         """Begin what is due and may begin."""
-        if self._places <= 0:
+        if self._room <= 0:
             return
         try:
             async with self._db.reading() as conn:
-                watched = await claim_queries.watched(conn)
+                watched = await claim_queries.count_checked(conn)
                 due = await self._due(conn, now)
         except StoreError as problem:
             self._store_failed(problem)
@@ -66,7 +66,7 @@ class Dispatcher:
         self._begin(due, watched)
 
     @property
-    def _places(self) -> int:
+    def _room(self) -> int:
         engine, breaker = self.engine, self._breaker
         room = breaker.room(engine.free, engine.running)
         if breaker.state is State.PROBING and self._ahead.is_under_way(engine.busy):
@@ -81,11 +81,11 @@ class Dispatcher:
                 return Due(await self._ahead.pick(conn, now, self.engine.busy), [])
             case State.CLOSED:
                 self._ahead = _Ahead()
-        return await claim_queries.due(conn, now, self._places, self.engine.busy)
+        return await claim_queries.due(conn, now, self._room, self.engine.busy)
 
     def _begin(self, due: Due, watched: int) -> None:
-        pressing = due.pressing[: self._places]
-        room = self._places - len(pressing)
+        pressing = due.pressing[: self._room]
+        room = self._room - len(pressing)
         allowed = self._catch_up.allowed(watched, self._interval, self._clock())
         ordinary = due.ordinary[: min(room, allowed)]
         self._catch_up.begun(len(ordinary))

@@ -13,8 +13,6 @@ _MICROSECOND = timedelta(microseconds=1)
 CATCH_UP_PACE = 4  # times the ordinary one: what is late is worked off within a quarter of the interval
 CATCH_UP_AT_ONCE = 10
 CATCH_UP_PER_SECOND = 0.1  # at the least, so that a handful of credentials is not stretched over an hour
-_SHORTEST_WAIT = timedelta(seconds=1)  # even where `confirm_after` is zero, looks that decide nothing are spaced out
-_MOST_DOUBLINGS = 20
 
 
 def key_of(tenant_id: str, label: str) -> str:
@@ -33,17 +31,10 @@ def next_regular(key: str, after: datetime, interval: timedelta) -> datetime:
     return after + interval - into_interval
 
 
-def next_due(key: str, now: datetime, interval: timedelta, look_again: timedelta | None) -> datetime:
-    """The next look: this key's own moment, or sooner where a suspicion asks for one."""
+def next_due(key: str, now: datetime, interval: timedelta, check_again_in: timedelta | None) -> datetime:
+    """The next check: this key's own moment, or sooner where a suspicion asks for one."""
     regular = next_regular(key, now, interval)
-    return regular if look_again is None else min(regular, now + look_again)
-
-
-def back_off(looks: int, confirm_after: timedelta, interval: timedelta) -> timedelta:
-    """How long to wait after so many looks at a suspicion: doubled each time from `confirm_after` to the interval."""
-    doublings = min(looks - 1, _MOST_DOUBLINGS)
-    waited = max(confirm_after, _SHORTEST_WAIT) * 2**doublings if doublings else confirm_after
-    return min(waited, interval)
+    return regular if check_again_in is None else min(regular, now + check_again_in)
 
 
 def interval_start(now: datetime, interval: timedelta) -> datetime:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from checks.catalogue.endpoints import Entry, WriteProbes
+from checks.catalogue.entry import Entry, WriteProbes
 from checks.report import WriteAlarm
 from monitor.checking import write_halt_queries
 from monitor.checking.claim_queries import Claim
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 _Alarm = tuple[WriteAlarm, Claim]
 
 
-class OneShotWriteGuard:
+class LocalWriteHalt:
     """Keeps its own stop, for the life of one command; nothing lifts it. `alarms` are with the tenant of each."""
 
     def __init__(self) -> None:
@@ -34,10 +34,10 @@ class OneShotWriteGuard:
         _log(alarm, tenant=tenant_id)
 
 
-class OneShotTenantGuard:
+class LocalWriteGuard:
     """The command's stop, as the look at one tenant asks it."""
 
-    def __init__(self, stop: OneShotWriteGuard, tenant_id: str) -> None:
+    def __init__(self, stop: LocalWriteHalt, tenant_id: str) -> None:
         self._stop = stop
         self._tenant_id = tenant_id
 
@@ -67,7 +67,7 @@ class _OneRead:
             return await self._read()
 
 
-class WriteStop:
+class SharedWriteHalt:
     """The stop of all workers is a stored row. Until it is stored, this process keeps it in mind: it fails closed."""
 
     def __init__(self, db: Database, policy: NoticePolicy, renderer: Renderer, now: Callable[[], datetime]) -> None:
@@ -141,10 +141,10 @@ class WriteStop:
             )
 
 
-class StoredWriteGuard:
+class SharedWriteGuard:
     """The shared stop, as one check asks it."""
 
-    def __init__(self, stop: WriteStop, claim: Claim) -> None:
+    def __init__(self, stop: SharedWriteHalt, claim: Claim) -> None:
         self._stop = stop
         self._claim = claim
 

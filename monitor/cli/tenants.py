@@ -7,8 +7,9 @@ from typing import Any
 import typer
 
 from checks.credential import CredentialKind, CredentialState
+from checks.reasons import REASONS
 from checks.report import Verdict
-from checks.v1.verdicts import REASONS
+from monitor.assembly import Assembly
 from monitor.checking.check_document import ExitStatus
 from monitor.cli import v3_migration
 from monitor.cli.console import complain, print_json, print_table
@@ -21,7 +22,6 @@ from monitor.metrics import Metrics
 from monitor.store.database import Database
 from monitor.tenants import overview_queries
 from monitor.tenants.overview_queries import CredentialDetail, TenantLine
-from monitor.tenants.sync import tenant_sync
 from monitor.tenants.sync_queries import Synced
 from monitor.upkeep import check_days_queries as stored_days
 from monitor.upkeep.check_days import Day
@@ -134,7 +134,7 @@ def sync(
     """Write the tenants file into the database now, as `serve` does when the file changes."""
 
     async def act(db: Database, settings: Settings) -> Synced:
-        return await tenant_sync(settings, db, Metrics(VERSION)).load(utc_now(), any_removal=any_removal)
+        return await Assembly(settings).tenant_sync(db, Metrics(VERSION)).load(utc_now(), any_removal=any_removal)
 
     synced = with_new_database(act)
     typer.echo(f"{synced.added} added, {synced.changed} changed, {synced.removed} removed")

@@ -14,7 +14,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from checks.errors import GateRefusal
-from checks.v1.gate import is_loopback, origin
+from checks.origin import is_loopback, origin
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",

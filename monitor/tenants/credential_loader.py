@@ -38,7 +38,7 @@ class CredentialLoader:
             organization=config.oauth.organization,
         )
 
-    def mark(self, opened: Opened) -> str:
+    def fingerprint(self, opened: Opened) -> str:
         return fingerprint(opened, self.installation_key)
 
     async def fetch(self, tenant_id: str, reference: str, kind: Callable[[str], Kind]) -> Kind:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from monitor.drift import KnownExcess, KnownPermission
-from monitor.incidents import standing_queries
+from monitor.incidents import known_queries
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
 
 
@@ -115,7 +115,7 @@ async def tenant(conn: AsyncConnection, tenant_id: str) -> tuple[TenantLine, Seq
         return None
     details = []
     for line in lines[0].credentials:
-        found = await standing_queries.load(conn, line.id)
+        found = await known_queries.load(conn, line.id)
         details.append(CredentialDetail(line, dict(found.permissions), dict(found.excess)))
     return lines[0], details
 

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import structlog
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.errors import ManifestError
-from checks.manifest import load
-from monitor.config.settings import Settings
 from monitor.drift import DriftPolicy
 from monitor.errors import ConfigurationError
 from monitor.metrics import Metrics
@@ -32,38 +30,38 @@ class RemovalRefused(ConfigurationError):
 
 
 class TenantSync:
-    """`fresh_shelf` reads the manifests anew, so that a changed manifest is seen together with a changed file."""
+    """`read_manifests` reads the manifests anew, so that a changed manifest is seen together with a changed file."""
 
     def __init__(
         self,
         path: Path,
         db: Database,
-        fresh_shelf: Callable[[], ManifestRegistry],
+        read_manifests: Callable[[], ManifestRegistry],
         setting: WriteProbes,
         policy: DriftPolicy,
         metrics: Metrics,
     ) -> None:
         self._path = path
         self._db = db
-        self._fresh_shelf = fresh_shelf
+        self._read_manifests = read_manifests
         self._setting = setting
         self._policy = policy
         self._metrics = metrics
         self._seen: tuple[int, ...] | None = None
         self._refused_ids: frozenset[str] | None = None  # of a file that would have removed too many tenants
-        self.shelf = fresh_shelf()
+        self.registry = read_manifests()
 
     async def load(self, now: datetime, *, any_removal: bool = False) -> stored.Synced:
         """Read the file and write what changed; ConfigurationError, and nothing changed, if it can not be used."""
         signature = self._signature()
-        shelf = await asyncio.to_thread(self._fresh_shelf)
-        roster = await asyncio.to_thread(self._draw_up, shelf)
+        registry = await asyncio.to_thread(self._read_manifests)
+        roster = await asyncio.to_thread(self._draw_up, registry)
         async with self._db.writing() as conn:
             before = await stored.active_ids(conn)
             if not any_removal and file.removed_too_many(before, roster.file.ids):
                 raise RemovalRefused(_refusal(self._path, len(before - roster.file.ids), len(before)), roster.file.ids)
             synced = await stored.sync(conn, roster.file.tenants, roster.file.problems, now, self._policy)
-        self.shelf, self._seen, self._refused_ids = shelf, signature, None
+        self.registry, self._seen, self._refused_ids = registry, signature, None
         self._report(roster, synced)
         return synced
 
@@ -88,8 +86,8 @@ class TenantSync:
         async with self._db.reading() as conn:
             return not file.removed_too_many(await stored.active_ids(conn), self._refused_ids)
 
-    def _draw_up(self, shelf: ManifestRegistry) -> CheckTargets:
-        return draw_up(file.read(self._path), shelf, self._setting)
+    def _draw_up(self, registry: ManifestRegistry) -> CheckTargets:
+        return draw_up(file.read(self._path), registry, self._setting)
 
     def _signature(self) -> tuple[int, ...] | None:
         """What changes with the file; None while there is none, as in the moment of its replacement."""
@@ -116,16 +114,4 @@ def _refusal(path: Path, gone: int, total: int) -> str:
     return (
         f"{path}: would remove {gone} of {total} tenants, which looks like a broken export: mend the file, or if it is "
         "meant, run `harvest-monitor tenants sync --any-removal`"
-    )
-
-
-def tenant_sync(settings: Settings, db: Database, metrics: Metrics) -> TenantSync:
-    """The watchlist as the settings have it."""
-    return TenantSync(
-        settings.tenants,
-        db,
-        lambda: ManifestRegistry(load(settings.manifest)),
-        settings.write_probes,
-        DriftPolicy(settings.confirm_after, settings.interval),
-        metrics,
     )

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from checks.report import CheckReport
-from monitor.checking.recording_queries import follow, settle_incident
 from monitor.drift import DriftPolicy, compare
-from monitor.incidents import standing_queries
+from monitor.incidents import known_queries
+from monitor.incidents.event_queries import record_events, settle_incident
 from monitor.store.statements import TENANTS_LOCK, one_at_a_time
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT, Credential
 from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem
@@ -223,11 +223,11 @@ async def _let_go(conn: AsyncConnection, which: ColumnElement[bool], removed_at:
 async def _misconfigure(
     conn: AsyncConnection, credential_id: int, wanted: _Wanted, now: datetime, policy: DriftPolicy
 ) -> None:
-    before = await standing_queries.load(conn, credential_id)
+    before = await known_queries.load(conn, credential_id)
     report = CheckReport("", "", "", CredentialState.MISCONFIGURED, wanted.problem or "", findings=())
     turn = compare(before, report, None, now, policy)
-    await standing_queries.save(conn, credential_id, before, turn.known, next_due=None)
-    await follow(conn, wanted.tenant_id, credential_id, turn, None, now)
+    await known_queries.save(conn, credential_id, before, turn.known, next_due=None)
+    await record_events(conn, wanted.tenant_id, credential_id, turn, None, now)
 
 
 async def _remove(conn: AsyncConnection, gone: Sequence[str], now: datetime) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.check_request import CheckRequest
 from checks.errors import ManifestError
 from checks.manifest import Manifest
@@ -21,7 +21,7 @@ class CheckTarget:
     permitted: WriteProbes
 
     @property
-    def question(self) -> CheckRequest:
+    def request(self) -> CheckRequest:
         return CheckRequest(
             manifest=self.manifest,
             features=frozenset(self.tenant.features),

@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.markup import escape
 
-from monitor.checking.greenhouse import hold
+from monitor.checking.check_limits import CheckLimits
 from monitor.cli.demo.script import clock, what
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
@@ -33,7 +33,7 @@ async def tell_remains(settings: Settings, console: Console) -> None:
     console.print("\n[bold]An earlier demo was cut off here.[/] It goes on; --anew begins again. What it left:")
     for line in [*_of_events(past, causes), f"{len(sent)} notices sent", *_of_pending(pending, utc_now())]:
         console.print(f"   {line}")
-    seconds = hold(settings).total_seconds()
+    seconds = CheckLimits.of(settings).lease.total_seconds()
     console.print(f"   [dim]Whoever was being checked is looked at again within {seconds:.0f} s: no longer can a check")
     console.print("   [dim]of then be under way.")
 

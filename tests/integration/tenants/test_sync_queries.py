@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialState
 from monitor.checking import claim_queries
 from monitor.checking.claim_queries import Due
@@ -73,12 +73,12 @@ async def test_a_change_of_what_is_asked_is_checked_at_once(
     """With a full look; a change of names or people waits for its time."""
     await sync(database, ACME)
     await check(database, served({"jobs": "m"}))
-    assert (await claim(database, now=SOON)).only(KEY, DIGEST) == frozenset({"jobs"})
+    assert (await claim(database, now=SOON)).suspicion.only(KEY, DIGEST) == frozenset({"jobs"})
     (before,) = await rows(database, CREDENTIAL)
     assert await sync(database, changed, now=SOON) == Synced(added=0, changed=1, removed=0)
     (after,) = await rows(database, CREDENTIAL)
     assert after["next_due"] == (SOON if due_at_once else before["next_due"])
-    assert ((await claim(database, now=SOON)).only(KEY, DIGEST) is None) == due_at_once
+    assert ((await claim(database, now=SOON)).suspicion.only(KEY, DIGEST) is None) == due_at_once
 
 
 async def test_what_is_under_way_for_a_changed_row_is_not_recorded(database: Database) -> None:

@@ -15,7 +15,7 @@ from checks.report import Excess
 from monitor.config.retention import KeepRule
 from monitor.config.settings import Settings
 from monitor.errors import StoreError
-from monitor.incidents import standing_queries
+from monitor.incidents import known_queries
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
 from monitor.store.database import Database, database_as_it_is
@@ -90,7 +90,7 @@ async def test_counts_are_compared_in_every_standing(lived_in: Database) -> None
     excess = [Excess("GET: scorecards", "GET /v1/scorecards", certain=True)]
     await look(lived_in, {"jobs": "m", "offers": "m"}, NOW, 2, excess=excess)
     async with lived_in.reading() as conn:
-        assert await standing_queries.miscounts(conn) == []
+        assert await known_queries.miscounts(conn) == []
         counts = (await conn.execute(select(*(func.max(CREDENTIAL.c[name]) for name in names)))).one()
     assert min(counts) > 0, dict(zip(names, counts, strict=True))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.manifest import load
 from checks.v1.key_state import RETIRED_AFTER
 from monitor import cli

@@ -15,7 +15,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalogue.endpoints import Role, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Role, WriteProbes
 from checks.errors import DocumentError, ManifestError
 from checks.manifest import Manifest, Permission, built_in, compare, load, parse
 from tests.paths import FIXTURES, ROOT

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from monitor.config.addresses import Encryption, ListenAddress, MailFolder, MailServer
 from monitor.config.settings import NoticesMode, Settings, load, parse_duration
 from monitor.errors import ConfigurationError

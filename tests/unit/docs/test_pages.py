@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.manifest import load as load_manifest
 from monitor.config import settings as settings_module
 from monitor.config.addresses import MailServer

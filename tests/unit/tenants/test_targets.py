@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.manifest import load
 from monitor.tenants import file
 from monitor.tenants.manifests import ManifestRegistry
@@ -44,9 +44,9 @@ def test_an_unknown_feature_or_declined_permission_spoils_only_its_tenant(tmp_pa
     )
     assert {tenant_id for tenant_id, _ in drawn.watched} == {"good"}
     assert {problem.tenant_id for problem in drawn.file.problems} == {"typo", "stranger"}
-    question = drawn.watched["good", "Key"].question
-    assert question.features == {"eeoc"}
-    assert question.declined == {"candidates.merge_two_candidates"}
+    request = drawn.watched["good", "Key"].request
+    assert request.features == {"eeoc"}
+    assert request.declined == {"candidates.merge_two_candidates"}
 
 
 def test_a_manifest_that_can_not_be_read_spoils_only_who_names_it(tmp_path: Path) -> None:
