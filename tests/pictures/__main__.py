@@ -1,4 +1,4 @@
-"""Makes all pictures of README again: `make pictures`. It takes a minute, because the demo runs once, as a user runs it."""
+"""Makes all pictures of README again: `make pictures`. It takes a minute: the demo runs once, as a user runs it."""
 
 import sys
 
