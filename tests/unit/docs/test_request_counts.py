@@ -1,4 +1,4 @@
-"""What README and docs/for-your-customers.md tell of a check is counted at the sandbox."""
+"""What README, docs/costs.md and docs/for-your-customers.md say about a check is counted at the sandbox."""
 
 import asyncio
 import re
@@ -30,6 +30,8 @@ from tests.sandbox_asking import Asker, Clock, asker
 from tests.sandbox_v3_asking import V3Asker, v3_asker
 
 README = (ROOT / "README.md").read_text("utf-8")
+COSTS = (ROOT / "docs" / "costs.md").read_text("utf-8")
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 PAGE = (ROOT / "docs" / "for-your-customers.md").read_text("utf-8")
 GEM = load("gem")
 
@@ -79,10 +81,10 @@ def cost(grants: str, permitted: WriteProbes) -> int:
 
 @pytest.mark.parametrize("permitted", list(WriteProbes))
 def test_costs_are_those_of_the_ledger(permitted: WriteProbes) -> None:
-    """Both pages tell what a check of Gem's manifest costs: with a key that holds just that, and at most."""
+    """Both pages say what a check of Gem's manifest costs: with a key that has exactly that, and at most."""
     just_enough, most = cost("gem", permitted), cost("all", permitted)
     seconds = ceil((just_enough - 1) / 2)  # the first of them need not wait
-    assert f"| `{permitted}` | {just_enough} | {most} | {seconds} s |" in README
+    assert f"| `{permitted}` | {just_enough} | {most} | {seconds} s |" in COSTS
     assert f"{just_enough} (at most {most})" in PAGE
 
 
@@ -121,12 +123,41 @@ def cost_on_v3(*, held: bool, down: bool = False) -> int:
 
 
 def test_costs_on_v3_are_as_told() -> None:
-    """README and the page for customers tell what a look takes with either token, and without introspection."""
+    """All pages say what a check takes with either token, and without introspection."""
     held, minted, most = cost_on_v3(held=True), cost_on_v3(held=False), cost_on_v3(held=True, down=True)
-    told = " ".join(README.split())
+    told = " ".join(COSTS.split())
     assert f"takes {held} requests with a held token and {minted} with `token: mint`" in told
     assert f"up to {most}: it is asked twice, and then {most - 2} lists are" in told
     assert f"({most - 2} for Gem)" in PAGE
+    assert f"with a key, and {held} on [v3]" in " ".join(README.split())
+
+
+def test_readme_says_what_a_check_of_a_key_takes() -> None:
+    """The least and the most of a key that has exactly what Gem needs."""
+    least, most = cost("gem", WriteProbes.OFF), cost("gem", WriteProbes.ALL)
+    assert f"[{least} to {most} requests](docs/costs.md) with a key" in " ".join(README.split())
+
+
+def test_readme_says_what_safe_write_probes_are() -> None:
+    """README and docs/deploy.md count the write probes that `safe` sends, and the writes to unused endpoints."""
+    asked = [catalogue().entry(permission.endpoint) for permission in GEM.permissions if permission.endpoint]
+    writes = [entry for entry in asked if entry.is_write]
+    safe = [entry for entry in writes if WriteProbes.SAFE.allows(entry.needs)]
+    controls = [entry for entry in catalogue().controls.values() if entry.is_write]
+    assert f"`safe` sends {len(safe)} of the {len(writes)} for Gem's list" in " ".join(README.split())
+    assert f"up to {len(controls)} writes to endpoints" in " ".join(README.split())
+    assert f"| {len(safe)} of the {len(writes)} write probes, and up to {len(controls)} writes to" in DEPLOY
+    assert f"reads only: {len(writes)} permissions of Gem's list are not checked" in DEPLOY
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/deploy.md"])
+def test_a_safe_write_probe_is_one_with_an_id(page: str) -> None:
+    """What README says of each holds of each in the catalogue: id 0, `{}` or no body."""
+    safe = [entry for entry in catalogue().all_entries() if entry.needs is WriteProbes.SAFE]
+    assert all("/0" in entry.target and entry.body in (b"{}", b"") for entry in safe)
+    assert "without the `On-Behalf-Of` header, with `{}` or no body" in " ".join(
+        (ROOT / page).read_text("utf-8").split()
+    )
 
 
 def test_the_result_that_readme_shows_is_what_the_sandbox_gives() -> None:
