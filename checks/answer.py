@@ -47,7 +47,7 @@ _PAST = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One reduced answer. `status` is None where none came, and stands where the head came and the body did not.
+    """One reduced answer. `status` is None where none came; it is kept where the head came and the body did not.
 
     `record_id` is kept for a 2xx on a write only.
     """

@@ -1,4 +1,4 @@
-"""The one server that requests may go to, and a request as it stands just before the wire."""
+"""The one server that requests may go to, and a request as it is just before the wire."""
 
 import ipaddress
 import re
@@ -55,7 +55,7 @@ def origin(url: str) -> Origin:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRequest:
-    """A request as it stands just before the wire. Header names are lower-case; a repeated header is two pairs.
+    """A request as it is just before the wire. Header names are lower-case; a repeated header is two pairs.
 
     Its repr leaves out headers and body, where key, client and token are.
     """

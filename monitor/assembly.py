@@ -40,7 +40,7 @@ class Assembly:
         return NoticePolicy.of(self.settings)
 
     def registry(self) -> ManifestRegistry:
-        """Read anew each time. ManifestError if the manifest of the settings cannot be read."""
+        """Reads them again each time. ManifestError if the manifest of the settings cannot be read."""
         return ManifestRegistry(load(self.settings.manifest))
 
     def targets(self, registry: ManifestRegistry) -> CheckTargets:

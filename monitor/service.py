@@ -195,7 +195,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
 
 
 async def _first_load(tenant_sync: TenantSync, db: Database) -> None:
-    """A service that knows tenants goes on with them if the file can not be used; a new one does not start."""
+    """A service that knows tenants goes on with them if the file cannot be used; a new one does not start."""
     try:
         await tenant_sync.load(utc_now())
     except (ConfigurationError, ManifestError) as problem:

@@ -1,6 +1,6 @@
 """The closed list of requests that may ever be sent to Greenhouse, read from `endpoints.yaml`.
 
-Nothing in the list is a template: what goes out is `Entry.method` and `Entry.target`, as they stand in the file.
+Nothing in the list is a template: what goes out is `Entry.method` and `Entry.target`, as they are in the file.
 """
 
 import re
@@ -18,7 +18,7 @@ from checks.errors import CatalogueError
 
 
 class NeverRule(NamedTuple):
-    """A documented request that is never sent, known by method and path whatever ids stand in it."""
+    """A documented request that is never sent, known by method and path, whatever ids are in it."""
 
     endpoint: str
     method: str

@@ -56,7 +56,7 @@ class Cell(NamedTuple):
 class Entry:
     """One request that may be sent. `body` is what goes out, byte for byte; empty for none.
 
-    What is drawn from target and guards is kept: a check looks at it thousands of times.
+    What is derived from target and guards is cached: a check reads it thousands of times.
     """
 
     endpoint: str

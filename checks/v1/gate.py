@@ -1,4 +1,4 @@
-"""The gate: the last look at a request before the wire. What the catalogue does not hold, exactly, is not sent."""
+"""The gate: the last check of a request before the wire. What is not in the catalogue, exactly, is not sent."""
 
 import base64
 import binascii
@@ -77,7 +77,7 @@ class Gate:
         expected = list(self.headers_for(entry, authorization).items())
         if list(headers) != expected:
             names = sorted({name for name, _ in set(headers) ^ set(expected)})
-            raise GateRefusal(f"{entry.endpoint} has not the headers it must: {names or 'order or number'}")
+            raise GateRefusal(f"{entry.endpoint} does not have its exact headers: {names or 'order or number'}")
 
     @staticmethod
     def _check_authorization(value: str) -> None:

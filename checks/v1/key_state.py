@@ -1,4 +1,4 @@
-"""How a Harvest key stands as a whole, told from all the answers of one check: pure."""
+"""The state of a Harvest key as a whole, from all the answers of one check: pure."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -9,14 +9,14 @@ from checks.credential import CredentialState
 RETIRED_AFTER = datetime(2026, 9, 1, tzinfo=UTC)
 """Greenhouse: "Harvest API v1 and v2 will be deprecated and unavailable after August 31, 2026" (help 5888163769883)."""
 
-# Without a key: the API is there, or nothing can be told.
+# Answers to the request without a key: the API is there, or nothing can be concluded.
 SETTLES_NOTHING = frozenset({AnswerKind.INVALID_KEY, AnswerKind.PERMISSION, AnswerKind.JSON, *FAILURE_CODES})
 
 
 def state_of(answers: Iterable[Answer], anonymous: Answer | None, now: datetime) -> tuple[CredentialState, str]:
     """State and detail code. `anonymous` is the answer to the request without a key, if it was sent.
 
-    That a key is `retired` is only the first of two looks: who keeps the states asks for the second.
+    `retired` is confirmed by a second check: whoever keeps the states asks for it.
     """
     answers = list(answers)
     kinds = {answer.kind for answer in answers}

@@ -1,7 +1,7 @@
 """From answers to verdicts: pure, each rule numbered and written out in docs/verdicts.md.
 
 What makes an answer past the permission check mean `granted` is evidence that, for this credential and this kind of
-request, Greenhouse looks at the permission first. Greenhouse documents no order of checks, so it is shown anew in
+request, Greenhouse checks the permission first. Greenhouse documents no order of checks, so it is shown again in
 each check by a refusal in the same cell, and where nothing shows it the verdict is `undecided`.
 """
 
@@ -203,7 +203,7 @@ def _undecided(rule: KeyRule, reason: str, evidence: Evidence) -> Judgement:
 
 
 def _borrows(cell: Cell, evidence: Evidence) -> bool:
-    # On-Behalf-Of is asked for on writes only and may be looked at first, so reads borrow from reads and writes from
+    # On-Behalf-Of is required on writes only and may be checked first, so reads borrow from reads and writes from
     # writes.
     kin = READS if cell.request_class in READS else WRITES
     other_service = next(service for service in Service if service is not cell.service)

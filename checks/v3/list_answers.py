@@ -6,7 +6,7 @@ from checks.answer import Answer, AnswerKind, looks_like_html, parse_json, plain
 
 
 def reduce_listed(status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> Answer:
-    """The answer to a list of Harvest v3. What a 403 says is on no record, so its body decides nothing."""
+    """The answer to a list of Harvest v3. Greenhouse does not document what a 403 says, so its body decides nothing."""
     document = parse_json(body) if complete else None
     return Answer(
         kind=_listed_kind(status, document),

@@ -1,7 +1,7 @@
-"""What the auth server of Harvest v3 says of a token, read tolerantly, and reduced to what a check may rest on.
+"""What the auth server of Harvest v3 says about a token, read tolerantly, and reduced to what a check may rest on.
 
 Field names are those of integrations in use (2026): `active`, `client_id`, `scope`, `exp`, and a claim that holds
-organisation and role. Greenhouse's own page on introspection is not on record, so each may be absent or elsewhere.
+organization and role. Greenhouse documents no answer of introspection, so each may be absent or elsewhere.
 """
 
 import base64
@@ -80,7 +80,7 @@ class AuthAnswer:
     token: Token | None = None
 
     def as_answer(self) -> Answer:
-        """The same for whoever counts requests and listens for the trouble of many."""
+        """The same as a plain answer, for counting and for the breaker."""
         return Answer(_AS_ANSWER.get(self.kind, AnswerKind.JSON), self.status, self.html)
 
 
@@ -191,7 +191,7 @@ def _scopes(value: object) -> frozenset[str] | None:
 
 
 def _role(value: object) -> str | None:
-    """Only null says that there is no user; what can not be read as a role's name is one that is not known."""
+    """Only null says that there is no user; a role that cannot be read is an unknown one."""
     return None if value is None else _text(value) or UNREADABLE
 
 

@@ -1,4 +1,4 @@
-"""How a v3 credential stands as a whole, from all that one check learned: pure."""
+"""The state of a v3 credential as a whole, from all that one check learned: pure."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -33,8 +33,8 @@ class RateLimit:
     @property
     def back_off_seconds(self) -> float:
         """How long a 429 asks to stay away: Retry-After, else the reset, else one window."""
-        told = self.retry_after_seconds if self.retry_after_seconds is not None else self.reset_seconds
-        return self.window_seconds if told is None else max(told, SHORTEST_PAUSE_SECONDS)
+        asked = self.retry_after_seconds if self.retry_after_seconds is not None else self.reset_seconds
+        return self.window_seconds if asked is None else max(asked, SHORTEST_PAUSE_SECONDS)
 
 
 def rate_limit(headers: Mapping[str, str], now: datetime, window_seconds: float = V1_WINDOW_SECONDS) -> RateLimit:
@@ -53,7 +53,7 @@ def _whole(text: str | None) -> int | None:
 
 
 def _until(text: str | None, now: datetime) -> float | None:
-    """Seconds from now; a number over ten million is a timestamp. Bounded, so that a wrong header can not park us."""
+    """Seconds from now; a number over ten million is a timestamp. Bounded, so that a wrong header cannot park us."""
     number = _whole(text)
     if number is not None:
         seconds = float(number) if number < 10_000_000 else number - now.timestamp()

@@ -94,7 +94,7 @@ async def count_checked(conn: AsyncConnection) -> int:
 
 
 async def id_of(conn: AsyncConnection, tenant_id: str, label: str) -> int | None:
-    """The credential of a watched tenant by the label the customer sees; None if there is none."""
+    """The id of a tenant's credential by the label the customer sees; None if there is none."""
     ours = (CREDENTIAL.c.tenant_id == tenant_id) & (CREDENTIAL.c.label == label) & CREDENTIAL.c.removed_at.is_(None)
     return (await conn.execute(select(CREDENTIAL.c.id).where(ours))).scalar_one_or_none()
 

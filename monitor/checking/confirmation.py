@@ -14,7 +14,7 @@ from monitor.drift.suspicion import Suspicion
 
 MOST_CHECKS = 4  # a key may be refused, then replaced, then lack something
 _CONFIRMED = frozenset({CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED})
-"""States that a second check confirms; `unreachable` is told as it is seen."""
+"""States that a second check confirms; `unreachable` is reported as it is seen."""
 
 
 class Confirmation:

@@ -1,4 +1,4 @@
-"""One check of one credential, whoever asked for it: load the secret, say what to ask, ask it."""
+"""One check of one credential, for all callers: load the secret, limit the request, send it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""When a credential is looked at next: pure arithmetic on moments.
+"""When a credential is checked next: pure arithmetic on moments.
 
 A credential has a moment of its own in every interval, its phase, taken from a stable hash of its key. The phases of
 many credentials are spread evenly, and neither a restart nor a late check shifts them. The key is made of tenant and
@@ -43,7 +43,7 @@ def interval_start(now: datetime, interval: timedelta) -> datetime:
 
 
 class CatchUp:
-    """How many ordinary looks may begin: after an outage of ours, what is late follows without a burst.
+    """How many ordinary checks may begin: after an outage of ours, what is late follows without a burst.
 
     A handful at once, then a multiple of the ordinary pace, which is never felt while the service keeps up.
     """
@@ -60,5 +60,5 @@ class CatchUp:
         self._at = at
         return int(self._level)
 
-    def begun(self, looks: int) -> None:
-        self._level -= looks
+    def begun(self, checks: int) -> None:
+        self._level -= checks

@@ -91,13 +91,13 @@ Alarms = list[tuple[str, WriteAlarm]]
 
 
 def _alarms(alarms: Alarms) -> list[CheckError]:
-    """A write alarm is told with all that Greenhouse's support would ask for, whatever became of its check."""
+    """A write alarm is reported with all that Greenhouse's support would ask for, whatever became of its check."""
     return [
         CheckError(
             tenant_id,
             f"write alarm: {alarm.endpoint} was answered {alarm.status} at {alarm.at:%Y-%m-%d %H:%M:%SZ} (request "
             f"{alarm.request_id or 'without an id'}, record {alarm.record_id or 'not named'}): no further write was "
-            "sent; look at the record, and ask Greenhouse",
+            "sent; check the record, and ask Greenhouse",
             ExitStatus.WRITE_ALARM,
         )
         for tenant_id, alarm in alarms

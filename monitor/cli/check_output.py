@@ -1,4 +1,4 @@
-"""What `check` shows people: progress while it looks, and the result in words."""
+"""What `check` shows people: progress while it works, and the result in words."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ class LiveProgress:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._line = self._bar.add_task("looking", total=total)
+        self._line = self._bar.add_task("checking", total=total)
 
     def __enter__(self) -> "LiveProgress":
         self._bar.start()
@@ -51,7 +51,7 @@ class LiveProgress:
         self._bar.update(self._line, description=self._words(task.tenant_id))
 
     def waits(self, task: CheckTask, seconds: float) -> None:
-        self._bar.update(self._line, description=self._words(f"{task.tenant_id}: second look in {seconds:.0f} s"))
+        self._bar.update(self._line, description=self._words(f"{task.tenant_id}: second check in {seconds:.0f} s"))
 
     def ended(self, task: CheckTask, result: Result) -> None:
         self._done += 1
@@ -62,7 +62,7 @@ class LiveProgress:
 
     @staticmethod
     def _words(text: str) -> str:
-        return f"looking: {escape(text)}"
+        return f"checking: {escape(text)}"
 
 
 def show(results: Iterable[Checked]) -> None:

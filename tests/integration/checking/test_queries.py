@@ -210,7 +210,7 @@ def _alarm(stops: str) -> WriteAlarm:
 
 async def _standing(database: Database) -> frozenset[str]:
     async with database.reading() as conn:
-        return await write_halt_queries.standing(conn)
+        return await write_halt_queries.in_force(conn)
 
 
 @pytest.mark.parametrize("scopes", [["all"], ["without_id"], ["all", "all", "without_id"]], ids=" ".join)
