@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from checks.report import CheckReport
-from monitor.checking.recording_queries import follow, settle_incident
 from monitor.drift import DriftPolicy, compare
 from monitor.incidents import standing_queries
+from monitor.incidents.lifecycle_queries import record_change, settle_incident
 from monitor.store.statements import TENANTS_LOCK, one_at_a_time
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT, Credential
 from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem
@@ -227,7 +227,7 @@ async def _misconfigure(
     report = CheckReport("", "", "", CredentialState.MISCONFIGURED, wanted.problem or "", findings=())
     turn = compare(before, report, None, now, policy)
     await standing_queries.save(conn, credential_id, before, turn.known, next_due=None)
-    await follow(conn, wanted.tenant_id, credential_id, turn, None, now)
+    await record_change(conn, wanted.tenant_id, credential_id, turn, None, now)
 
 
 async def _remove(conn: AsyncConnection, gone: Sequence[str], now: datetime) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.credential import CredentialKind, CredentialState
 from checks.report import Outcome, Verdict
 from monitor.checking.claim_queries import AHEAD
-from monitor.checking.recording_queries import troubles
 from monitor.drift import EventKind
 from monitor.incidents import standing_queries
+from monitor.incidents.lifecycle_queries import troubles
 from monitor.incidents.rules import Audience, Step, Trouble, step
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.notices.notice import Status
