@@ -36,8 +36,8 @@ from monitor.periodic import PeriodicTask, PeriodicTasks
 from monitor.sandbox.http_server import listening
 from monitor.store.database import Database, open_database
 from monitor.tenants.credential_loader import CredentialLoader
-from monitor.tenants.fingerprint_key import noted_key
-from monitor.tenants.sync import TenantSync, tenant_sync
+from monitor.tenants.fingerprint_key import registered_key
+from monitor.tenants.sync import TenantSync
 from monitor.tenants.sync_queries import active_ids
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
@@ -74,8 +74,8 @@ class Service:
         await self.dispatcher.tick(utc_now())
 
     async def reload(self) -> None:
-        await self.tenant_sync.look(utc_now())
-        self.sweeper.shelf = self.tenant_sync.shelf
+        await self.tenant_sync.reload_if_changed(utc_now())
+        self.sweeper.registry = self.tenant_sync.registry
 
     async def compose(self) -> None:
         await self.composer.run_once(utc_now())
@@ -145,13 +145,13 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as opened:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)
-        key = await noted_key(db, settings, utc_now())
+        key = await registered_key(db, settings, utc_now())
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
         metrics.count_tasks(asyncio.get_running_loop())
         policy = DriftPolicy(settings.confirm_after, settings.interval)
-        watched = tenant_sync(settings, db, metrics)
-        await _first_load(watched, db)
+        tenant_sync = TenantSync.of(settings, db, metrics)
+        await _first_load(tenant_sync, db)
         notice_policy = NoticePolicy.of(settings)
         renderer = Renderer(metrics.fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
@@ -163,13 +163,13 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
             db,
             greenhouse,
             metrics,
-            watched.shelf,
+            tenant_sync.registry,
             setting=settings.write_probes,
             drift_policy=policy,
             write_stop=write_stop,
             hold=hold(settings),
             longest_look=longest_look(settings),
-            keyring=CredentialLoader(key, settings.command_timeout.total_seconds()),
+            loader=CredentialLoader(key, settings.command_timeout.total_seconds()),
             now=utc_now,
             clock=elapsed,
         )
@@ -177,7 +177,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
             settings=settings,
             db=db,
             metrics=metrics,
-            tenant_sync=watched,
+            tenant_sync=tenant_sync,
             sweeper=sweeper,
             write_stop=write_stop,
             dispatcher=Dispatcher(
@@ -188,9 +188,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
                 db,
                 notice_policy,
                 renderer,
-                impacts=watched.shelf.impacts,
-                scopes=watched.shelf.scopes,
-                manifests=lambda name: watched.shelf.manifest(name),
+                impacts=tenant_sync.registry.impacts,
+                scopes=tenant_sync.registry.scopes,
+                manifests=lambda name: tenant_sync.registry.manifest(name),
             ),
             outbox=_outbox(settings, db, metrics),
             pruner=Pruner(db, Keep.of(settings)),

@@ -73,7 +73,7 @@ class Installation:
     db: Database
     sandbox: Sandbox
     sweeper: CheckJob
-    watchlist: TenantSync
+    tenant_sync: TenantSync
     clock: Clock
     metrics: Metrics
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -130,8 +130,8 @@ class Installation:
     async def sync(self, *, any_removal: bool = False) -> None:
         """Write the tenants file, and read it as `serve` does."""
         (self.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": list(self.rows.values())}), "utf-8")
-        await self.watchlist.load(self.clock.now, any_removal=any_removal)
-        self.sweeper.shelf = self.watchlist.shelf
+        await self.tenant_sync.load(self.clock.now, any_removal=any_removal)
+        self.sweeper.registry = self.tenant_sync.registry
 
     async def check_due(self) -> int:
         """Check everything that is due now, side by side; how many that were."""
@@ -168,7 +168,7 @@ async def installation(
     unlimited = {"limit": 1_000_000, "v3_limit": 1_000_000, "token_limit": 1_000_000}
     sandbox.change(None, **unlimited, **(sandbox_settings or {}))
     clock, metrics = Clock(), Metrics("test")
-    shelf = ManifestRegistry(load("gem"))
+    registry = ManifestRegistry(load("gem"))
     async with running(sandbox) as url:
         greenhouse = Greenhouse(
             url, "harvest-monitor/test", connection or ConnectionSettings(), manners, metrics, breaker, now=clock.read
@@ -177,15 +177,15 @@ async def installation(
             db,
             greenhouse,
             metrics,
-            shelf,
+            registry,
             setting=writes,
             drift_policy=POLICY,
             write_stop=WriteStop(db, NOTICES, Renderer(), clock.read),
             hold=timedelta(minutes=7),
             longest_look=timedelta(minutes=6),
-            keyring=CredentialLoader(b"installation key of the tests", command_seconds=5),
+            loader=CredentialLoader(b"installation key of the tests", command_seconds=5),
             now=clock.read,
             clock=elapsed,
         )
-        watchlist = TenantSync(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
-        yield Installation(folder, db, sandbox, sweeper, watchlist, clock, metrics)
+        tenant_sync = TenantSync(folder / "tenants.yaml", db, lambda: registry, writes, POLICY, metrics)
+        yield Installation(folder, db, sandbox, sweeper, tenant_sync, clock, metrics)

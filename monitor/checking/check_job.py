@@ -24,7 +24,7 @@ from monitor.metrics import Metrics
 from monitor.store.database import Database
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.targets import lower_of
+from monitor.tenants.targets import write_probes_allowed
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ async def give_back(db: Database, claim: Claim, now: datetime) -> None:
 
 
 class CheckJob:
-    """Checks one credential at a time by its number; `shelf` is replaced when the tenants file is read again.
+    """Checks one credential at a time by its number; `registry` is replaced when the tenants file is read again.
 
     `hold` is how long a credential that was taken up is left to whoever took it: longer than any check lasts. A look
     that took longer than `longest_look` slept on the way: what it saw is old, and is not written down.
@@ -48,18 +48,18 @@ class CheckJob:
         db: Database,
         greenhouse: Greenhouse,
         metrics: Metrics,
-        shelf: ManifestRegistry,
+        registry: ManifestRegistry,
         *,
         setting: WriteProbes,
         drift_policy: DriftPolicy,
         write_stop: WriteStop,
         hold: timedelta,
         longest_look: timedelta,
-        keyring: CredentialLoader,
+        loader: CredentialLoader,
         now: Callable[[], datetime],
         clock: Callable[[], float],
     ) -> None:
-        self.shelf = shelf
+        self.registry = registry
         self._db = db
         self._greenhouse = greenhouse
         self._metrics = metrics
@@ -68,7 +68,7 @@ class CheckJob:
         self._write_stop = write_stop
         self._hold = hold
         self._longest_look = longest_look
-        self._keyring = keyring
+        self._loader = loader
         self._now = now
         self._clock = clock
 
@@ -92,12 +92,12 @@ class CheckJob:
 
     async def _look(self, claim: Claim) -> tuple[CheckReport, str | None]:
         """The report, and the fingerprint of the key it was made with; None where there was no key to use."""
-        manifest = self.shelf.manifest(None)
+        manifest = self.registry.manifest(None)
         try:
-            manifest = self.shelf.manifest(claim.config.manifest)
-            opened = await self._keyring.open(claim.tenant_id, claim.config)
-            mark = self._keyring.mark(opened)
-            permitted = lower_of(self._setting, claim.write_probes)
+            manifest = self.registry.manifest(claim.config.manifest)
+            opened = await self._loader.load(claim.tenant_id, claim.config)
+            mark = self._loader.fingerprint(opened)
+            permitted = write_probes_allowed(self._setting, claim.write_probes)
             guard = StoredWriteGuard(self._write_stop, claim)
             question = _question(claim, manifest, mark)
             return await self._greenhouse.check(claim.tenant_id, opened, question, permitted, guard), mark

@@ -62,13 +62,13 @@ class UnrecordedCheck:
 
     greenhouse: Greenhouse
     guard: OneShotWriteGuard
-    keyring: CredentialLoader
+    loader: CredentialLoader
 
     async def __call__(self, task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
-        opened = await self.keyring.open(task.tenant_id, task.config)
+        opened = await self.loader.load(task.tenant_id, task.config)
         guard = OneShotTenantGuard(self.guard, task.tenant_id)
         report = await self.greenhouse.check(task.tenant_id, opened, question, task.permitted, guard)
-        return report, self.keyring.mark(opened)
+        return report, self.loader.fingerprint(opened)
 
 
 @dataclass(frozen=True, slots=True)

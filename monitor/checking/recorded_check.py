@@ -23,7 +23,7 @@ from monitor.tenants.credential_loader import CredentialLoader
 class RecordedCheck:
     db: Database
     greenhouse: Greenhouse
-    keyring: CredentialLoader
+    loader: CredentialLoader
     drift_policy: DriftPolicy
     write_stop: WriteStop
     hold: timedelta
@@ -39,8 +39,8 @@ class RecordedCheck:
             raise
 
     async def _look(self, task: Task, question: CheckRequest, claim: Claim) -> tuple[CheckReport, str]:
-        opened = await self.keyring.open(task.tenant_id, task.config)
-        mark = self.keyring.mark(opened)
+        opened = await self.loader.load(task.tenant_id, task.config)
+        mark = self.loader.fingerprint(opened)
         asked = replace(question, remembered=question.remembered | claim.remembered(mark))
         guard = StoredWriteGuard(self.write_stop, claim)
         report = await self.greenhouse.check(task.tenant_id, opened, asked, task.permitted, guard)

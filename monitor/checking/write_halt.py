@@ -89,7 +89,7 @@ class WriteStop:
         return not stopped and len(self.alarms) == heard  # an alarm heard during the read is not in what was read
 
     async def _read_standing(self) -> frozenset[str]:
-        async with self._db.glancing() as conn:
+        async with self._db.reading_once() as conn:
             return await write_halt_queries.standing(conn)
 
     async def halt(self, alarm: WriteAlarm, claim: Claim) -> None:

@@ -30,12 +30,12 @@ from monitor.metrics import Metrics
 from monitor.notices.content.render import Renderer
 from monitor.notices.policy import NoticePolicy
 from monitor.store.database import open_database
-from monitor.tenants import file
 from monitor.tenants.credential_loader import CredentialLoader
-from monitor.tenants.fingerprint_key import installation_key, noted_key
+from monitor.tenants.file_reader import read_tenants_file
+from monitor.tenants.fingerprint_key import installation_key, registered_key
 from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.sync import tenant_sync
-from monitor.tenants.targets import CheckTargets, draw_up
+from monitor.tenants.sync import TenantSync
+from monitor.tenants.targets import CheckTargets, build_targets
 from monitor.version import VERSION
 
 log = structlog.get_logger()
@@ -82,9 +82,11 @@ def _run(
     given = {"tenants": tenants_file, "write_probes": write_probes}
     settings = settings_module.load(**{name: value for name, value in given.items() if value is not None})
     configure(settings.log_level, settings.log_format, sys.stderr)
-    roster = draw_up(file.read(settings.tenants), ManifestRegistry(load(settings.manifest)), settings.write_probes)
-    errors = [*_problems(roster, wanted), *_strangers(roster, wanted, settings.tenants)]
-    look, tasks = _recorded if record else _unrecorded, _tasks(roster, wanted)
+    targets = build_targets(
+        read_tenants_file(settings.tenants), ManifestRegistry(load(settings.manifest)), settings.write_probes
+    )
+    errors = [*_problems(targets, wanted), *_strangers(targets, wanted, settings.tenants)]
+    look, tasks = _recorded if record else _unrecorded, _tasks(targets, wanted)
     turns: list[Transition] = []
     breaker = CircuitBreaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [turns.append])
     results, alarms = asyncio.run(look(settings, tasks, breaker))
@@ -131,39 +133,39 @@ def _stopped(left: int) -> list[CheckError]:
     return [CheckError(None, f"stopped: {left} credentials were not looked at to the end", ExitStatus.STOPPED)]
 
 
-def _problems(roster: CheckTargets, wanted: frozenset[str]) -> list[CheckError]:
+def _problems(targets: CheckTargets, wanted: frozenset[str]) -> list[CheckError]:
     """The rows that can not be used: those asked for, or all where nobody was named. A row without an id always."""
     return [
         CheckError(problem.tenant_id, problem.message)
-        for problem in roster.file.problems
+        for problem in targets.file.problems
         if not wanted or problem.tenant_id is None or problem.tenant_id in wanted
     ]
 
 
-def _strangers(roster: CheckTargets, wanted: frozenset[str], path: Path) -> list[CheckError]:
+def _strangers(targets: CheckTargets, wanted: frozenset[str], path: Path) -> list[CheckError]:
     return [
         CheckError(name, f"{path} has no tenant {name!r}: correct the id, or leave it out to check every tenant")
-        for name in sorted(wanted - roster.file.ids)
+        for name in sorted(wanted - targets.file.ids)
     ]
 
 
-def _tasks(roster: CheckTargets, wanted: frozenset[str]) -> list[Task]:
+def _tasks(targets: CheckTargets, wanted: frozenset[str]) -> list[Task]:
     return [
         Task(
-            tenant_id=watched.tenant.id,
-            config=watched.credential,
-            question=watched.question,
-            permitted=watched.permitted,
+            tenant_id=target.tenant.id,
+            config=target.credential,
+            question=target.request,
+            permitted=target.permitted,
         )
-        for watched in roster.watched.values()
-        if not wanted or watched.tenant.id in wanted
+        for target in targets.all
+        if not wanted or target.tenant.id in wanted
     ]
 
 
 async def _unrecorded(settings: Settings, tasks: list[Task], breaker: CircuitBreaker) -> tuple[list[Result], Alarms]:
     greenhouse = open_greenhouse(settings, Metrics(VERSION), breaker)
     guard = OneShotWriteGuard()
-    look = UnrecordedCheck(greenhouse, guard, _keyring(settings, installation_key(settings)))
+    look = UnrecordedCheck(greenhouse, guard, _loader(settings, installation_key(settings)))
     return await _all(settings, tasks, look), guard.alarms
 
 
@@ -171,12 +173,12 @@ async def _recorded(settings: Settings, tasks: list[Task], breaker: CircuitBreak
     """The database first: what can not be written down is not asked."""
     db = await open_database(settings.database)
     try:
-        await tenant_sync(settings, db, Metrics(VERSION)).load(utc_now())
+        await TenantSync.of(settings, db, Metrics(VERSION)).load(utc_now())
         stop = WriteStop(db, NoticePolicy.of(settings), Renderer(), utc_now)
         look = RecordedCheck(
             db,
             open_greenhouse(settings, Metrics(VERSION), breaker),
-            _keyring(settings, await noted_key(db, settings, utc_now())),
+            _loader(settings, await registered_key(db, settings, utc_now())),
             drift_policy=DriftPolicy(settings.confirm_after, settings.interval),
             write_stop=stop,
             hold=hold(settings),
@@ -197,5 +199,5 @@ async def _all(settings: Settings, tasks: list[Task], look: Look) -> list[Result
         return await one_shot.run(tasks)
 
 
-def _keyring(settings: Settings, installation_key: bytes) -> CredentialLoader:
+def _loader(settings: Settings, installation_key: bytes) -> CredentialLoader:
     return CredentialLoader(installation_key, settings.command_timeout.total_seconds())

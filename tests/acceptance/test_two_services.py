@@ -81,7 +81,7 @@ async def pair(sqlite: Database, tmp_path: Path) -> AsyncIterator[Pair]:
             write_stop=WriteStop(other, NOTICES, Renderer(), here.clock.read),
             hold=HOLD,
             longest_look=timedelta(minutes=6),
-            keyring=CredentialLoader(b"installation key of the tests", command_seconds=5),
+            loader=CredentialLoader(b"installation key of the tests", command_seconds=5),
             now=here.clock.read,
             clock=elapsed,
         )

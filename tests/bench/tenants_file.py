@@ -13,7 +13,7 @@ from sqlalchemy.engine import Engine
 from monitor.clock import utc_now
 from monitor.metrics import Metrics
 from monitor.store.database import open_database
-from monitor.tenants.sync import tenant_sync
+from monitor.tenants.sync import TenantSync
 from tests.bench.figures import Figure, Part
 from tests.bench.load import logging_to
 from tests.bench.sizes import Sizes
@@ -30,14 +30,14 @@ def measure(sizes: Sizes, folder: Path) -> Part:
 async def _measure(vendor: Vendor) -> Part:
     settings = vendor.loaded()
     db = await open_database(settings.database)
-    watched = tenant_sync(settings, db, Metrics("bench"))
+    tenant_sync = TenantSync.of(settings, db, Metrics("bench"))
     seconds, rows = [], []
     text = vendor.tenants_file.read_text("utf-8")
     for content in (text, text, text.replace("Customer 00001 Inc.", "Other")):
         vendor.tenants_file.write_text(content, "utf-8")
         with _counted() as written:
             began = time.perf_counter()
-            await watched.load(utc_now())
+            await tenant_sync.load(utc_now())
             seconds.append(time.perf_counter() - began)
         rows.append(sum(written))
     await db.close()

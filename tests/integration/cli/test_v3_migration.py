@@ -116,7 +116,7 @@ def test_one_tenants_plan_is_what_its_admin_does(documented: Documented, capsys:
     for said in (
         "Acme Corp (acme), Gem Harvest API Key: retired since 2026-11-23 08:00:00Z; migration: not begun",
         "Configure › Dev Center › API Credential Management",
-        "Gem has published no list of scopes",
+        "Gem has not published a list of scopes",
         "  Notes\n  [ ] Create notes (harvest:notes:create)\n        Candidates › POST: Add Note",
     ):
         assert said in shown
@@ -158,4 +158,4 @@ def test_a_manifests_scopes_are_shown_as_on_greenhouses_screen(
     assert lines[0].split("\t") == ["GROUP", "SCOPE TO TICK", "NAME", "ONLY WITH", "SOURCE"]
     assert "Eeoc\tList eeoc\tharvest:eeoc:list\teeoc\tderived" in lines
     assert all(line.endswith("\tderived") for line in lines[1:])
-    assert "Gem has published no list of scopes" in shown.err
+    assert "Gem has not published a list of scopes" in shown.err

@@ -14,9 +14,9 @@ from sqlalchemy import URL, insert, text, update
 
 from monitor.errors import StoreError
 from monitor.store import sizes, sqlite_file
-from monitor.store.backup import Copied, Restored, back_up, restore
+from monitor.store.backup import Copied, Restored, back_up, restore_backup
 from monitor.store.database import Database, open_database
-from monitor.store.migrations import VERSION_TABLE, Standing, upgrade
+from monitor.store.migrations import VERSION_TABLE, SchemaState, upgrade
 from monitor.store.tables import NOTICE, OPERATOR_ACTION, TENANT
 from tests.store import T0, a_tenant, an_action, everything, rows, sync
 
@@ -51,7 +51,7 @@ async def copy_of(database: Database, folder: Path) -> Copied:
 
 
 async def put_back(copy: Path, database: Database) -> Restored:
-    return await asyncio.to_thread(restore, copy, file_of(database), "ops", LATER)
+    return await asyncio.to_thread(restore_backup, copy, file_of(database), "ops", LATER)
 
 
 def names(folder: Path) -> list[str]:
@@ -102,7 +102,7 @@ async def test_a_copy_is_one_private_file(database: Database, folder: Path) -> N
 async def test_a_copy_replaces_no_file_unless_told(database: Database, folder: Path) -> None:
     """A name that is taken is refused before anything is copied; told to, the old file stays until the new is whole."""
     (folder / "copy.sqlite3").write_text("last week's")
-    with pytest.raises(StoreError, match=r"copy.sqlite3 is there already: .*--overwrite"):
+    with pytest.raises(StoreError, match=r"copy.sqlite3 already exists: .*--overwrite"):
         await copy_of(database, folder)
     with pytest.raises(StoreError, match="there is no file"):
         back_up(folder / "nothing", folder / "copy.sqlite3", overwrite=True)
@@ -116,12 +116,12 @@ async def test_a_copy_replaces_no_file_unless_told(database: Database, folder: P
 async def test_an_older_database_is_copied_as_it_is(sqlite_url: URL, folder: Path) -> None:
     """So that it can be backed up with the new release before that release changes it."""
     database = Database(sqlite_url)
-    await database.standing()
+    await database.schema_state()
     async with database.writing() as conn:
         await conn.run_sync(upgrade, "0001")
     copied = await copy_of(database, folder)
     assert copied.revision == "0001"
-    assert await database.standing() is Standing.BEHIND
+    assert await database.schema_state() is SchemaState.BEHIND
     await database.close()
 
 
@@ -137,7 +137,7 @@ async def test_a_damaged_database_gives_no_copy(database: Database, folder: Path
     await sync(database, *(a_tenant(f"tenant-{number}") for number in range(100)))
     await database.close()
     scratch(file_of(database))
-    with pytest.raises(StoreError, match=r"damaged|can not be read as a database"):
+    with pytest.raises(StoreError, match=r"damaged|cannot be read as a database"):
         await copy_of(database, folder)
     assert names(folder) == []
 
@@ -239,9 +239,9 @@ def _gone(file: Path) -> None:
     ("spoil", "message"),
     [
         (_newer, "written by a later release"),
-        (_foreign, "no database of Harvest Monitor"),
+        (_foreign, "not a Harvest Monitor database"),
         (_gone, "there is no file"),
-        (scratch, "damaged|can not be read as a database"),
+        (scratch, "damaged|cannot be read as a database"),
     ],
 )
 async def test_a_file_that_is_no_good_copy_is_refused(
@@ -301,6 +301,6 @@ async def test_free_space_is_given_back(database: Database) -> None:
     assert after == sizes.DatabaseSize(used=before.used, free=0, wal=0)
     assert file_of(database).stat().st_size == after.used < before.used + before.free
     away = Database(URL.create("postgresql+psycopg", host="127.0.0.1", port=9, database="store"))
-    with pytest.raises(StoreError, match="by itself"):
+    with pytest.raises(StoreError, match="automatically"):
         await away.vacuum()
     await away.close()

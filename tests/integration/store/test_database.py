@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import StoreError
 from monitor.store.database import Database, open_database
-from monitor.store.migrations import VERSION_TABLE, Difference, Standing, differences
+from monitor.store.migrations import VERSION_TABLE, Difference, SchemaState, differences
 from monitor.store.tables import OPERATOR_ACTION, TENANT
 from tests.store import T0, an_action
 
@@ -61,25 +61,25 @@ async def test_the_comparison_sees_a_difference(database: Database, change: str,
 async def test_migrating_twice_changes_nothing(database: Database) -> None:
     """A database that is up to date stays as it is."""
     await database.migrate()
-    assert await database.standing() is Standing.CURRENT
+    assert await database.schema_state() is SchemaState.CURRENT
 
 
 async def test_two_processes_migrating_at_once_both_succeed(empty_url: URL, keep: Keep) -> None:
     """The second one waits for the first and finds nothing left to do."""
     first, second = keep(Database(empty_url)), keep(Database(empty_url))
     await asyncio.gather(first.migrate(), second.migrate())
-    assert await second.standing() is Standing.CURRENT
+    assert await second.schema_state() is SchemaState.CURRENT
 
 
 async def test_a_failed_migration_leaves_nothing_behind(empty_url: URL, keep: Keep) -> None:
     """A migration is all or nothing: a table in the way of the last one takes back the first ones, too."""
     database = keep(Database(empty_url))
-    await database.standing()
+    await database.schema_state()
     async with database.writing() as conn:
         await conn.execute(text("CREATE TABLE ix_cause_settled_at (id INTEGER)"))  # the name of an index to come
     with pytest.raises(StoreError, match="ix_cause_settled_at"):
         await database.migrate()
-    assert await database.standing() is Standing.EMPTY
+    assert await database.schema_state() is SchemaState.EMPTY
 
 
 async def test_a_new_sqlite_file_is_private_and_ready(sqlite_url: URL, keep: Keep) -> None:
@@ -106,7 +106,7 @@ async def test_an_older_postgres_waits_for_the_operator(postgres_url: URL, keep:
     database = keep(Database(postgres_url))
     await database.migrate()
     with pytest.raises(StoreError, match="earlier release: run `harvest-monitor db upgrade`"):
-        database.refuse_unless_current(Standing.BEHIND)
+        database.refuse_unless_current(SchemaState.BEHIND)
 
 
 async def test_a_newer_database_is_refused(database: Database, database_url: URL) -> None:
@@ -122,7 +122,7 @@ async def test_a_newer_database_is_refused(database: Database, database_url: URL
 async def test_another_programs_tables_are_refused(empty_url: URL, keep: Keep) -> None:
     """A database that holds a table of one of our names, but not our revision, is another program's."""
     database = keep(Database(empty_url))
-    await database.standing()
+    await database.schema_state()
     async with database.writing() as conn:
         await conn.execute(text("CREATE TABLE tenant (id INTEGER)"))
     with pytest.raises(StoreError, match="tables of another program"):
@@ -139,7 +139,7 @@ async def test_a_file_that_is_no_database_is_refused(sqlite_url: URL) -> None:
     """A file of another kind is refused and left as it was."""
     path = Path(str(sqlite_url.database))
     path.write_text("tenants:\n" * 200)
-    with pytest.raises(StoreError, match=r"can not be used \(file is not a database\)"):
+    with pytest.raises(StoreError, match=r"cannot be used \(file is not a database\)"):
         await open_database(sqlite_url)
     assert path.read_text().startswith("tenants:")
 
@@ -147,7 +147,7 @@ async def test_a_file_that_is_no_database_is_refused(sqlite_url: URL) -> None:
 async def test_a_server_that_is_away_is_reported_without_its_password() -> None:
     """The message on an unreachable Postgres names host and user, never the password."""
     url = URL.create("postgresql+psycopg", "monitor", "s3cret-marked", "127.0.0.1", 9, "store")
-    with pytest.raises(StoreError, match=r"monitor:\*\*\*@127.0.0.1:9/store can not be used") as caught:
+    with pytest.raises(StoreError, match=r"monitor:\*\*\*@127.0.0.1:9/store cannot be used") as caught:
         await open_database(url)
     assert "s3cret-marked" not in str(caught.value)
 

@@ -54,7 +54,7 @@ async def test_a_statement_is_one_trip(warm: Database, trips: Trips) -> None:
 async def test_a_glance_is_one_trip(warm: Database, trips: Trips) -> None:
     """One statement that reads needs no beginning and no end; the next transaction has both again."""
     trips()
-    async with warm.glancing() as conn:
+    async with warm.reading_once() as conn:
         assert (await conn.execute(text("SELECT id FROM tenant"))).all() == [("acme",)]
     (asked,) = trips()
     assert "'SELECT id FROM tenant'" in asked

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from monitor.store import migrations
 from monitor.store.database import Database
-from monitor.store.migrations import METADATA, VERSION_TABLE, Standing, differences, upgrade
+from monitor.store.migrations import METADATA, VERSION_TABLE, SchemaState, differences, upgrade
 
 FOLDER = Path(migrations.__file__).parent
 REVISIONS = sorted(path.name[:4] for path in FOLDER.glob("versions/*.py"))
@@ -75,7 +75,7 @@ def _rows(connection: Connection) -> dict[str, dict[str, Any]]:
 @pytest.fixture
 async def older(empty_url: URL) -> Any:
     database = Database(empty_url)
-    await database.standing()
+    await database.schema_state()
     yield database
     await database.close()
 
@@ -113,7 +113,7 @@ async def test_a_database_of_the_first_release_keeps_every_row(older: Database) 
                 assert {column: after[name][column] for column in row} == row, f"{name} after {revision}"
             assert references <= (references := await conn.run_sync(_references))
         before = after
-        assert await older.standing() is (Standing.CURRENT if revision == REVISIONS[-1] else Standing.BEHIND)
+        assert await older.schema_state() is (SchemaState.CURRENT if revision == REVISIONS[-1] else SchemaState.BEHIND)
     assert set(before) == set(METADATA.tables)
     async with older.reading() as conn:
         assert await conn.run_sync(differences) == []

@@ -12,9 +12,9 @@ from monitor.config import settings as settings_module
 from monitor.config.addresses import MailServer
 from monitor.config.secret_command import TENANT_VARIABLE
 from monitor.config.settings import PREFIX, Settings
-from monitor.tenants import file as tenants
+from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.targets import draw_up
+from monitor.tenants.targets import build_targets
 from tests.paths import ROOT
 
 README = ROOT / "README.md"
@@ -105,9 +105,11 @@ def test_readmes_tenants_file_can_be_used(tmp_path: Path) -> None:
     """Every row is right; the setting allows safe write probes, and a tenant lowers them as README says."""
     (text,) = [block for block in examples("yaml") if block.startswith("tenants:")]
     (tmp_path / "tenants.yaml").write_text(text, "utf-8")
-    roster = draw_up(tenants.read(tmp_path / "tenants.yaml"), ManifestRegistry(load_manifest("gem")), WriteProbes.SAFE)
-    assert roster.file.problems == ()
-    permitted = {tenant_id: watched.permitted for (tenant_id, _), watched in roster.watched.items()}
+    targets = build_targets(
+        read_tenants_file(tmp_path / "tenants.yaml"), ManifestRegistry(load_manifest("gem")), WriteProbes.SAFE
+    )
+    assert targets.file.problems == ()
+    permitted = {target.tenant.id: target.permitted for target in targets.all}
     assert permitted == {"acme": WriteProbes.SAFE, "globex": WriteProbes.OFF}
 
 
@@ -116,7 +118,7 @@ def test_readmes_credential_of_harvest_v3_can_be_used(tmp_path: Path) -> None:
     (text,) = [block for block in examples("yaml") if block.startswith("credential:")]
     row = {"id": "initech", "name": "Initech", **yaml.safe_load(text)}
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}), "utf-8")
-    assert tenants.read(tmp_path / "tenants.yaml").problems == ()
+    assert read_tenants_file(tmp_path / "tenants.yaml").problems == ()
 
 
 def test_readme_scrapes_the_address_that_is_listened_on() -> None:
