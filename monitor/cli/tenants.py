@@ -88,7 +88,7 @@ def show(tenant: str = typer.Argument(help="The tenant's id."), as_json: bool = 
 
 @app.command(epilog="Example: harvest-monitor tenants days acme --since 2026-03-01")
 def days(
-    tenant: str = typer.Argument(help="The tenant's id; removed tenants are kept, too."),
+    tenant: str = typer.Argument(help="The tenant's id; also that of a removed tenant."),
     since: str = typer.Option("30d", help="First day: 2026-03-01, or 90d for the last 90 days."),
     as_json: bool = AsJson,
 ) -> int:

@@ -49,7 +49,7 @@ def parse_duration(value: object) -> timedelta:
         return value
     found = None if isinstance(value, bool) else re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smhd]?)", str(value))
     if not found:
-        raise ValueError("must be seconds as a number, or text such as 90s, 15m, 4h or 1d")
+        raise ValueError("must be seconds as a number, or a text such as 90s, 15m, 4h or 1d")
     duration = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
     if duration > _MAX_DURATION:
         raise ValueError("must not be longer than 366 days")

@@ -50,7 +50,7 @@ def back_up(source: Path, target: Path, *, overwrite: bool) -> Copied:
 
 
 def restore_backup(copy: Path, target: Path, who: str, now: datetime) -> Restored:
-    """Replace the database with a copy and keep the old file under another name; StoreError if nothing was changed.
+    """Replace the database with a copy and keep the old file under another name; on StoreError nothing was changed.
 
     Notices that were pending when the copy was taken may have been sent since, so they are held.
     """

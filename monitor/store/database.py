@@ -176,8 +176,8 @@ class Database:
     def _next_step(self, error: Exception) -> str:
         name = str(getattr(getattr(error, "orig", None), "sqlite_errorname", ""))
         found = (step for failure, step in _NEXT_STEPS.items() if name.startswith(failure))
-        wanted = "a SQLite file that may be written" if self.is_sqlite else "a Postgres that can be reached"
-        return next(found, f"see that HARVEST_MONITOR_DATABASE_URL names {wanted}")
+        needed = "a SQLite file that can be written" if self.is_sqlite else "a Postgres that can be reached"
+        return next(found, f"check that HARVEST_MONITOR_DATABASE_URL names {needed}")
 
 
 async def open_database(url: URL) -> Database:

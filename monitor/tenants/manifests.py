@@ -32,7 +32,7 @@ class ManifestRegistry:
 
     @property
     def scopes(self) -> dict[tuple[str | None, str | None], tuple[str, ...]]:
-        """The v3 scopes that stand for a permission, by manifest digest and permission id, for the same manifests."""
+        """The v3 scopes that replace a permission, by manifest digest and permission id, for the same manifests."""
         return {(manifest.digest, p.id): p.scopes for manifest in self._readable for p in manifest.permissions}
 
     @property

@@ -128,7 +128,7 @@ def test_a_service_does_not_start_with_another_key(vendor: Vendor, operator: Ope
     key = vendor.folder / "harvest-monitor.key"
     key.write_text("0" * 64)
     refused = run(vendor.folder, "serve", **vendor.settings)
-    assert (refused.returncode, "put the right one back" in refused.stderr) == (2, True)
+    assert (refused.returncode, "restore the right one" in refused.stderr) == (2, True)
     assert operator("check", "--record")[0] == 2
     assert operator("db", "accept-key", "--reason", "it was on the lost disk")[0] == 0
     with vendor.serve() as service:

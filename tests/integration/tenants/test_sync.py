@@ -84,9 +84,7 @@ async def refusing_tenants(database: Database) -> AsyncIterator[None]:
         await conn.execute(text("DROP TRIGGER refuse"))
 
 
-async def test_an_unchanged_file_is_not_read_again(
-    tenant_sync: TenantSync, file: Path, logged: Logged
-) -> None:
+async def test_an_unchanged_file_is_not_read_again(tenant_sync: TenantSync, file: Path, logged: Logged) -> None:
     """One file is loaded once, however often it is checked."""
     write(file, "acme")
     for _ in range(3):
