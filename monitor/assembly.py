@@ -17,11 +17,11 @@ from monitor.metrics import Metrics
 from monitor.notices.content.render import Renderer
 from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
-from monitor.tenants import file
 from monitor.tenants.credential_loader import CredentialLoader
+from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.sync import TenantSync
-from monitor.tenants.targets import CheckTargets, draw_up
+from monitor.tenants.targets import CheckTargets, build_targets
 from monitor.version import user_agent
 
 
@@ -45,7 +45,7 @@ class Assembly:
 
     def targets(self, registry: ManifestRegistry) -> CheckTargets:
         """ConfigurationError if the tenants file cannot be read."""
-        return draw_up(file.read(self.settings.tenants), registry, self.settings.write_probes)
+        return build_targets(read_tenants_file(self.settings.tenants), registry, self.settings.write_probes)
 
     def loader(self, fingerprint_key: bytes) -> CredentialLoader:
         return CredentialLoader(fingerprint_key, self.settings.command_timeout.total_seconds())

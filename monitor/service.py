@@ -33,7 +33,7 @@ from monitor.notices.delivery.transport import transport_for
 from monitor.notices.immediate.checks_paused import PauseNotices
 from monitor.periodic import PeriodicTask, PeriodicTasks
 from monitor.store.database import Database, open_database
-from monitor.tenants.fingerprint_key import noted_key
+from monitor.tenants.fingerprint_key import registered_key
 from monitor.tenants.sync import TenantSync
 from monitor.tenants.sync_queries import active_ids
 from monitor.upkeep.gauge_queries import snapshot
@@ -72,7 +72,7 @@ class MonitorService:
         await self.dispatcher.tick(utc_now())
 
     async def reload(self) -> None:
-        await self.tenant_sync.look(utc_now())
+        await self.tenant_sync.reload_if_changed(utc_now())
         self.check_job.registry = self.tenant_sync.registry
 
     async def compose(self) -> None:
@@ -144,7 +144,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
     async with AsyncExitStack() as opened:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)
-        fingerprint_key = await noted_key(db, settings, utc_now())
+        fingerprint_key = await registered_key(db, settings, utc_now())
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
         metrics.count_tasks(asyncio.get_running_loop())

@@ -12,7 +12,6 @@ from checks.errors import CredentialError, ManifestError
 from checks.manifest import Manifest
 from checks.report import CheckReport
 from checks.report_builder import misconfigured, not_loaded
-from checks.v3.verdicts import ROLE_ID
 from monitor.checking.claim_queries import Claim
 from monitor.checking.credential_check import CheckTask, CredentialCheck
 from monitor.checking.recorded_check import RecordedCheck
@@ -20,8 +19,9 @@ from monitor.checking.recording_queries import Recorded
 from monitor.checking.write_halt import SharedWriteGuard, SharedWriteHalt
 from monitor.errors import ConfigurationError, SourceFailed
 from monitor.metrics import Metrics
+from monitor.tenants.declined import declined_ids
 from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.targets import lower_of
+from monitor.tenants.targets import write_probes_allowed
 
 log = structlog.get_logger()
 
@@ -72,8 +72,9 @@ class CheckJob:
             return misconfigured(manifest, str(problem), self._now()), None
 
     def _task(self, claim: Claim, manifest: Manifest) -> CheckTask:
-        request = CheckRequest(manifest, claim.features, _declined(claim, manifest))
-        return CheckTask(claim.tenant_id, claim.config, request, lower_of(self._setting, claim.write_probes))
+        request = CheckRequest(manifest, claim.features, declined_ids(claim.declined, manifest))
+        permitted = write_probes_allowed(self._setting, claim.write_probes)
+        return CheckTask(claim.tenant_id, claim.config, request, permitted)
 
     def _account(self, claim: Claim, report: CheckReport, recorded: Recorded | None) -> None:
         if recorded is None:
@@ -98,10 +99,3 @@ class CheckJob:
             seconds=round(report.duration_seconds, 1),
             next_due=recorded.next_due.isoformat(timespec="seconds"),
         )
-
-
-def _declined(claim: Claim, manifest: Manifest) -> frozenset[str]:
-    """Ids of what the customer declined; rows name a permission by id or label, of whichever manifest of theirs."""
-    wanted = frozenset(claim.declined)
-    named = frozenset(p.id for p in manifest.permissions if p.id in wanted or p.label in wanted)
-    return named | wanted & {ROLE_ID}

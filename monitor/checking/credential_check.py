@@ -37,7 +37,7 @@ class CredentialCheck:
         The secret is loaded for each check: it may be replaced between two. SourceFailed, ConfigurationError or
         CredentialError, and nothing sent, if that fails.
         """
-        credential = await self.loader.open(task.tenant_id, task.config)
+        credential = await self.loader.load(task.tenant_id, task.config)
         fingerprint = self.loader.fingerprint(credential)
         request = suspicion.narrow(task.request, fingerprint)
         report = await self.greenhouse.check(task.tenant_id, credential, request, task.permitted, guard)

@@ -89,7 +89,7 @@ class SharedWriteHalt:
         return not stopped and len(self.alarms) == raised  # an alarm raised during the read is not in what was read
 
     async def _read_in_force(self) -> frozenset[str]:
-        async with self._db.glancing() as conn:
+        async with self._db.reading_once() as conn:
             return await write_halt_queries.in_force(conn)
 
     async def halt(self, alarm: WriteAlarm, claim: Claim) -> None:

@@ -27,7 +27,7 @@ from monitor.logs import configure
 from monitor.metrics import Metrics
 from monitor.notices.content.render import Renderer
 from monitor.store.database import open_database
-from monitor.tenants.fingerprint_key import installation_key, noted_key
+from monitor.tenants.fingerprint_key import installation_key, registered_key
 from monitor.tenants.targets import CheckTargets
 from monitor.version import VERSION
 
@@ -143,7 +143,7 @@ def _unknown(targets: CheckTargets, wanted: frozenset[str], path: Path) -> list[
 def _tasks(targets: CheckTargets, wanted: frozenset[str]) -> list[CheckTask]:
     return [
         CheckTask(target.tenant.id, target.credential, target.request, target.permitted)
-        for target in targets.watched.values()
+        for target in targets.all
         if not wanted or target.tenant.id in wanted
     ]
 
@@ -163,7 +163,7 @@ async def _recorded(assembly: Assembly, tasks: list[CheckTask], breaker: Circuit
     try:
         await assembly.tenant_sync(db, metrics).load(utc_now())
         halt = assembly.write_halt(db, Renderer())
-        check = assembly.credential_check(metrics, breaker, await noted_key(db, assembly.settings, utc_now()))
+        check = assembly.credential_check(metrics, breaker, await registered_key(db, assembly.settings, utc_now()))
         results = await _run_all(assembly, tasks, RecordingCheck(check, halt, assembly.recorded_check(db)))
         await halt.store()
         if not halt.stored:

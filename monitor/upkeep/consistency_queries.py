@@ -16,6 +16,7 @@ from monitor.incidents.event_queries import troubles
 from monitor.incidents.rules import Audience, Step, Trouble, incident_step
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.notices.notice import Status
+from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
     CAUSE,
     CHECK,
@@ -27,7 +28,6 @@ from monitor.store.tables import (
     NOTICE,
     PERMISSION_STATE,
     TENANT,
-    UTCDateTime,
 )
 from monitor.upkeep.finding import DatabaseFinding, Part
 

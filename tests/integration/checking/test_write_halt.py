@@ -133,9 +133,9 @@ class SlowReads(Database):
         self._let.set()
 
     @asynccontextmanager
-    async def glancing(self) -> AsyncIterator[AsyncConnection]:
+    async def reading_once(self) -> AsyncIterator[AsyncConnection]:
         self.reads += 1
-        async with super().glancing() as conn:
+        async with super().reading_once() as conn:
             yield conn
         await self._let.wait()
 

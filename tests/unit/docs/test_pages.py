@@ -15,9 +15,9 @@ from monitor.config import settings as settings_module
 from monitor.config.addresses import MailServer
 from monitor.config.secret_command import TENANT_VARIABLE
 from monitor.config.settings import PREFIX, Settings
-from monitor.tenants import file as tenants
+from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.targets import draw_up
+from monitor.tenants.targets import build_targets
 from tests.paths import ROOT
 
 README = ROOT / "README.md"
@@ -153,9 +153,10 @@ def test_the_sandbox_can_stand_in_for_greenhouse(here: Path) -> None:
 def permitted_by(text: str, folder: Path) -> dict[str, WriteProbes]:
     """Which write probes each tenant of the file is sent where the setting is `safe`; every row is right."""
     (folder / "tenants.yaml").write_text(text, "utf-8")
-    roster = draw_up(tenants.read(folder / "tenants.yaml"), ManifestRegistry(load_manifest("gem")), WriteProbes.SAFE)
-    assert roster.file.problems == ()
-    return {tenant_id: watched.permitted for (tenant_id, _), watched in roster.watched.items()}
+    file = read_tenants_file(folder / "tenants.yaml")
+    targets = build_targets(file, ManifestRegistry(load_manifest("gem")), WriteProbes.SAFE)
+    assert targets.file.problems == ()
+    return {target.tenant.id: target.permitted for target in targets.all}
 
 
 def test_readmes_tenants_file_can_be_used(tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def test_the_credential_of_harvest_v3_can_be_used(tmp_path: Path) -> None:
     (text,) = [block for block in examples("yaml", DOCS / "v3.md") if block.startswith("credential:")]
     row = {"id": "initech", "name": "Initech", **yaml.safe_load(text)}
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}), "utf-8")
-    assert tenants.read(tmp_path / "tenants.yaml").problems == ()
+    assert read_tenants_file(tmp_path / "tenants.yaml").problems == ()
 
 
 def test_readme_scrapes_the_address_that_is_listened_on() -> None:
