@@ -23,11 +23,11 @@ from monitor.config.settings import Settings
 from monitor.drift import DriftPolicy
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
-from monitor.notices import queries
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
+from monitor.notices.delivery import outbox_queries
 from monitor.notices.delivery.backoff import BACK_OFF
-from monitor.notices.delivery.outbox import CLAIM, Outbox
+from monitor.notices.delivery.outbox import LONGEST_CLAIM, Outbox
 from monitor.notices.delivery.sender import MailSender
 from monitor.notices.delivery.transport import transport_for
 from monitor.notices.immediate.checks_paused import PauseNotices
@@ -91,7 +91,7 @@ class Service:
         async with self.db.writing() as conn:
             await sweep_queries.keep(conn, now, self.settings.interval)
             await claim_queries.bring_back(conn, now, self.settings.interval, hold(self.settings))
-            await queries.bring_back(conn, now, BACK_OFF[-1], CLAIM)
+            await outbox_queries.repair_schedule(conn, now, BACK_OFF[-1], LONGEST_CLAIM)
         await self.db.shorten_log()
 
     async def show(self) -> None:
@@ -156,7 +156,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
         renderer = Renderer(metrics.fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, notice_policy, renderer, limits, utc_now)
-        breaker = CircuitBreaker(limits, [metrics.breaker_turned, pauses.turned])
+        breaker = CircuitBreaker(limits, [metrics.breaker_turned, pauses.changed])
         greenhouse = open_greenhouse(settings, metrics, breaker)
         write_stop = WriteStop(db, notice_policy, renderer, utc_now)
         sweeper = CheckJob(
@@ -234,5 +234,5 @@ def _outbox(settings: Settings, db: Database, metrics: Metrics) -> Outbox | None
     if target is None or settings.mail_from is None:
         return None
     transport = transport_for(target, settings.smtp_timeout, settings.smtp_ca_bundle)
-    courier = MailSender(transport, settings.mail_from, metrics, jitter=random.random, now=utc_now)
-    return Outbox(db, courier, utc_now)
+    sender = MailSender(transport, settings.mail_from, metrics, jitter=random.random, now=utc_now)
+    return Outbox(db, sender, utc_now)

@@ -14,8 +14,8 @@ from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
 from monitor.notices.immediate.write_alarm import write_alarm_notice
 from monitor.notices.notice import Status
+from monitor.notices.notice_queries import ListedNotice
 from monitor.notices.operator_actions import listing
-from monitor.notices.queries import ListedNotice
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, PERMISSION_STATE, TENANT
 from tests.notices import NOW, SETTLE, a_policy

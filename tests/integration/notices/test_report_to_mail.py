@@ -14,7 +14,7 @@ from monitor.notices.content.render import Renderer
 from monitor.notices.delivery.transport import FolderTransport
 from monitor.store.database import Database
 from tests.notices import a_policy
-from tests.outbox import Office
+from tests.outbox import OutboxHarness
 from tests.reports import HOUR, KEY, MINUTE, OTHER_KEY, T0, failed, served
 from tests.store import a_tenant, check, sync
 
@@ -28,7 +28,7 @@ class Service:
         self.database = database
         self.folder = folder
         self.composer = Composer(database, a_policy(), Renderer())
-        self.office = Office(database, FolderTransport(folder))
+        self.harness = OutboxHarness(database, FolderTransport(folder))
         self.now: datetime = T0
         self.read: set[str] = set()
 
@@ -42,7 +42,7 @@ class Service:
     async def an_hour_later(self) -> list[EmailMessage]:
         self.now += HOUR
         await self.composer.run_once(self.now)
-        await self.office.deliver(self.now)
+        await self.harness.deliver(self.now)
         return self._new_mails()
 
     def _new_mails(self) -> list[EmailMessage]:

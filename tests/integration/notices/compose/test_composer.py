@@ -6,16 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from monitor.notices.queries import still_missing
 from sqlalchemy import func, insert, select, update
 
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.notices.content.messages import Message
-from monitor.notices.content.render import Rendered, Renderer
+from monitor.notices.content.render import RenderedMessage, Renderer
 from monitor.notices.notice import Status
 from monitor.notices.operator_actions import drop, listing, release
-from monitor.notices.queries import still_missing
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, TENANT
 from tests.notices import NOW, OPERATOR, SETTLE
@@ -232,7 +232,7 @@ class _Overtaken(Renderer):
         self._loop = asyncio.get_running_loop()
         self._meanwhile: Callable[[], Coroutine[Any, Any, object]] | None = meanwhile
 
-    def render(self, letter: Message) -> Rendered:
+    def render(self, letter: Message) -> RenderedMessage:
         if self._meanwhile is not None:
             meanwhile, self._meanwhile = self._meanwhile, None
             asyncio.run_coroutine_threadsafe(meanwhile(), self._loop).result()

@@ -51,7 +51,7 @@ async def test_the_operator_is_told_of_failed_notices_in_one_mail(world: World) 
         assert said in text
 
 
-async def test_the_operators_own_failed_notices_are_not_told_by_mail(world: World) -> None:
+async def test_the_operators_own_failed_notices_are_not_notified_in_mail(world: World) -> None:
     """Whoever can not be reached is not written to about it, neither of other notices' failure told before."""
     await world.happens(LOST, "GET: List offers")
     await world.run(mode=NoticesMode.OPERATOR)

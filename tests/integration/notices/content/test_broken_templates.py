@@ -12,7 +12,7 @@ from monitor.notices.content.render import Renderer
 from monitor.notices.notice import Status
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE
-from tests.letters import with_templates
+from tests.messages import with_templates
 from tests.notices import NOW, OPERATOR, SETTLE
 from tests.world import World
 
@@ -34,7 +34,7 @@ async def _forms(world: World) -> list[tuple[str, str, bool]]:
 
 async def test_a_broken_template_delays_no_notice(world: World, tmp_path: Path) -> None:
     """Its mails go out in the plain form, flagged; others are as ever; the operator is told of it once."""
-    renderer = with_templates(tmp_path, {"csm.txt.j2": "{{ letter.surname }}"})
+    renderer = with_templates(tmp_path, {"csm.txt.j2": "{{ message.surname }}"})
     for tenant in ("acme", "globex"):
         await world.happens(LOST, "GET: List offers", tenant)
     await world.happens(EventKind.FOUND, "GET: List jobs", audience=Audience.OPERATOR)
