@@ -1,4 +1,4 @@
-"""The story of one credential, told look by look."""
+"""The story of one credential, check by check."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,21 +10,21 @@ from tests.reports import HOUR, KEY, POLICY, T0, served
 
 @dataclass
 class Story:
-    """Looks at one credential, one an hour, and what came of them."""
+    """Checks of one credential, one an hour, and what came of them."""
 
     known: Known = field(default_factory=Known)
     now: datetime = T0 - HOUR
     turn: Change | None = None
 
     def look(self, report: CheckReport, fingerprint: str | None = KEY) -> list[str]:
-        """The events of this look, as `kind:permission` or `kind:state`."""
+        """The events of this check, as `kind:permission` or `kind:state`."""
         self.now += HOUR
         self.turn = compare(self.known, report, fingerprint, self.now, POLICY)
         self.known = self.turn.known
         return [f"{e.kind}:{e.permission_id or e.state}" for e in self.turn.events]
 
     def looks(self, letters: str) -> list[str]:
-        """Full looks at the one permission `jobs`, a letter each; what happened in all of them."""
+        """Complete checks of the one permission `jobs`, a letter each; the events of all of them."""
         return [event for letter in letters for event in self.look(served({"jobs": letter}))]
 
     @property

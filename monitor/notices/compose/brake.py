@@ -1,4 +1,4 @@
-"""The brake: when too many tenants change in the same way, the reason is more likely ours or Greenhouse's than theirs."""
+"""The brake: if too many tenants change in the same way, the reason is usually ours or Greenhouse's, not theirs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -156,7 +156,7 @@ def test_a_first_sweep_of_thousands_is_a_readable_email() -> None:
     ],
 )
 def test_the_brake_holds_from_more_than_two_and_five_per_cent(tenants: int, active: int, held: bool) -> None:
-    """Emails are held if more than max(2, 5 %) of the active tenants change alike, and the operator is notified once."""
+    """Emails are held if more than max(2, 5 %) of the active tenants change alike; the operator is notified once."""
     drafts = composed(*_burst(tenants), active_tenants=active).drafts
     statuses = Counter(draft.status for draft in drafts if draft.audience is Audience.CSM)
     assert statuses == {Status.HELD if held else Status.PENDING: tenants}
