@@ -314,7 +314,7 @@ class Notice(SQLModel, table=True):
     """One message to one person. `status`: pending, held, sent, dropped or failed.
 
     `text` and `html` are empty once the notice was sent, or dropped, long ago.
-    `fallback` marks the plain form, for want of a template; `reported_at` is when the operator was told of a failure;
+    `fallback` marks fallback text for want of a template; `reported_at` is when the operator was told of a failure;
     `pending_since` is when it was written, let go or retried. The index holds all that the next one to send is found
     by: the texts make rows long, and reading ten thousand of them for each mail takes a quarter of a second.
     """

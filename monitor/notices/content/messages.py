@@ -81,7 +81,7 @@ class BrakeMessage:
     bursts: tuple[Burst, ...]
     limit: int
     active_tenants: int
-    settle: str
+    settle_time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +104,17 @@ class AlarmMessage:
 class PauseMessage:
     """To the operator: all checks are paused. `troubles` are breaker signs and their number of tenants, most first.
 
-    `first` and `longest` are how long a pause lasts, at first and at most.
+    A pause lasts `first_pause` at first, and `longest_pause` at most.
     """
 
     template: ClassVar[str] = "pause"
     troubles: tuple[tuple[str, int], ...]
     in_trouble: int
-    heard: int
+    checked: int
     since: str
-    at: str
-    first: str
-    longest: str
+    paused_at: str
+    first_pause: str
+    longest_pause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,8 @@ class ResumeMessage:
     """To the operator: checks have resumed after a long pause."""
 
     template: ClassVar[str] = "resume"
-    at: str
-    until: str
+    paused_at: str
+    resumed_at: str
     lasted: str
 
 

@@ -100,14 +100,14 @@ class PauseNotices:
         return PauseMessage(
             troubles=tuple((sign.value, number) for sign, number in in_order),
             in_trouble=pause.seen.in_trouble,
-            heard=pause.seen.heard,
+            checked=pause.seen.heard,
             since=moment(pause.since),
-            at=moment(pause.at),
-            first=duration(timedelta(seconds=self._limits.first_pause)),
-            longest=duration(self._long),
+            paused_at=moment(pause.at),
+            first_pause=duration(timedelta(seconds=self._limits.first_pause)),
+            longest_pause=duration(self._long),
         )
 
     @staticmethod
     def _resume_message(pause: _Pause, until: datetime) -> ResumeMessage:
         lasted = timedelta(minutes=round((until - pause.at) / timedelta(minutes=1)))
-        return ResumeMessage(at=moment(pause.at), until=moment(until), lasted=duration(lasted))
+        return ResumeMessage(paused_at=moment(pause.at), resumed_at=moment(until), lasted=duration(lasted))

@@ -82,10 +82,10 @@ async def test_an_end_is_reported_after_a_flicker(world: World) -> None:
 
 async def test_a_dropped_beginning_has_no_end(world: World) -> None:
     """If the operator dropped a notice, the end of its causes is not reported."""
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.run()
     await drop(world.database, NOW, "ops")
-    back = await world.wave(REGAINED, 3, at=NOW)
+    back = await world.burst(REGAINED, 3, at=NOW)
     assert await world.run(LATER) == 0
     causes = await world.causes()
     assert [causes[cause] for cause in back] == [(True, None)] * 3
@@ -126,7 +126,7 @@ async def test_what_is_still_missing_was_reported_and_lasts(
     """Only what the CSM was notified of, and what is still missing, is named again."""
     await world.happens(LOST, "GET: List jobs")
     await world.run()
-    await world.stands("GET: List jobs", **state)
+    await world.knows("GET: List jobs", **state)
     async with world.database.writing() as conn:
         await conn.execute(update(NOTICE).values(status=status))
     await world.happens(REGAINED, "GET: List offers", at=NOW)
@@ -139,7 +139,7 @@ async def test_what_is_still_missing_is_searched_only_where_something_ended(worl
     """Tenants without good news are left out, whatever is missing there."""
     await world.happens(LOST, "GET: List jobs")
     await world.run()
-    await world.stands("GET: List jobs")
+    await world.knows("GET: List jobs")
     await world.happens(LOST, "GET: List offers", at=NOW)
     await world.happens(REGAINED, "GET: List offers", "globex", at=NOW)
     async with world.database.reading() as conn:
@@ -151,7 +151,7 @@ async def test_an_email_of_a_recovery_names_what_is_still_missing(world: World) 
     for label in ("GET: List offers", "GET: List jobs"):
         await world.happens(LOST, label)
     await world.run()
-    await world.stands("GET: List jobs")
+    await world.knows("GET: List jobs")
     await world.happens(REGAINED, "GET: List offers", at=NOW)
     await world.run(LATER)
     async with world.database.reading() as conn:
@@ -161,7 +161,7 @@ async def test_an_email_of_a_recovery_names_what_is_still_missing(world: World) 
 
 async def test_a_burst_is_held_until_released(world: World) -> None:
     """Nothing of a burst is sent and the operator is notified once; a release makes it all due, and is recorded."""
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     assert await world.run() == 4
     held = await world.notices(Status.HELD)
     (brake,) = await world.notices(Status.PENDING)
@@ -180,7 +180,7 @@ async def test_a_burst_is_held_until_released(world: World) -> None:
 
 async def test_single_notices_can_be_released_and_dropped(world: World) -> None:
     """An operator may decide one by one; what is not held is untouched, and only a change is recorded."""
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.run()
     first, second, third = [notice.id for notice in await world.notices(Status.HELD)]
     assert await release(world.database, NOW, "ops", ids=[first]) == [first]
@@ -193,7 +193,7 @@ async def test_single_notices_can_be_released_and_dropped(world: World) -> None:
 
 async def test_later_notices_of_a_burst_are_held(world: World) -> None:
     """More of the same kind is held while a burst is held, and the operator is not notified again."""
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.run()
     await world.happens(LOST, "GET: List offers", "late", at=NOW)
     assert await world.run(LATER) == 1
@@ -202,9 +202,9 @@ async def test_later_notices_of_a_burst_are_held(world: World) -> None:
 
 async def test_a_burst_that_passes_leaves_nothing(world: World) -> None:
     """An outage that ends by itself: what was held is dropped, and no CSM is notified of either."""
-    lost = await world.wave(LOST, 3)
+    lost = await world.burst(LOST, 3)
     await world.run()
-    back = await world.wave(REGAINED, 3, at=NOW)
+    back = await world.burst(REGAINED, 3, at=NOW)
     assert await world.run(LATER) == 0
     assert {notice.status for notice in await world.notices() if notice.audience == Audience.CSM} == {Status.DROPPED}
     assert all(settled for settled, _ in (await world.causes()).values())
@@ -214,12 +214,12 @@ async def test_a_burst_that_passes_leaves_nothing(world: World) -> None:
 
 async def test_news_of_a_held_tenant_is_one_held_notice(world: World) -> None:
     """The held notice is replaced by one that reports everything, with all causes."""
-    causes = await world.wave(LOST, 3)
+    causes = await world.burst(LOST, 3)
     await world.run()
-    news = await world.happens(LOST, "GET: List jobs", "wave0", at=NOW)
+    news = await world.happens(LOST, "GET: List jobs", "burst0", at=NOW)
     assert await world.run(LATER) == 1
-    held = [notice for notice in await world.notices(Status.HELD) if notice.tenant_id == "wave0"]
-    assert [notice.subject for notice in held] == ["Wave0: 2 Greenhouse permissions missing"]
+    held = [notice for notice in await world.notices(Status.HELD) if notice.tenant_id == "burst0"]
+    assert [notice.subject for notice in held] == ["Burst0: 2 Greenhouse permissions missing"]
     settled = await world.causes()
     assert settled[causes[0]] == settled[news] == (True, held[0].id)
 
@@ -249,14 +249,14 @@ async def test_only_one_of_two_composers_writes(world: World) -> None:
 
 async def test_a_release_is_not_undone_by_a_composer(world: World) -> None:
     """A notice released while a composer was replacing it goes out as it is; the news follows in the next run."""
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.run()
-    news = await world.happens(LOST, "GET: List jobs", "wave0", at=NOW)
+    news = await world.happens(LOST, "GET: List jobs", "burst0", at=NOW)
     assert await world.run(LATER, renderer=_Overtaken(lambda: release(world.database, LATER, "ops"))) == 0
     assert await world.notices(Status.HELD, Status.DROPPED) == []
     assert (await world.causes())[news] == (False, None)
     assert await world.run(LATER) == 1
-    assert (await world.notices())[-1].subject == "Wave0: Greenhouse permission missing: GET: List jobs"
+    assert (await world.notices())[-1].subject == "Burst0: Greenhouse permission missing: GET: List jobs"
 
 
 async def test_a_cause_of_another_clock_is_reported(world: World) -> None:
@@ -282,14 +282,14 @@ async def test_removed_tenants_do_not_count_as_active(world: World) -> None:
     """The brake's share is of active tenants: 3 of 60 pass, 3 of 59 do not."""
     for number in range(57):
         await world.add_tenant(f"other{number}", removed_at=NOW if number == 0 else None)
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.run()
     assert len(await world.notices(Status.HELD)) == 3
     async with world.database.writing() as conn:
         await conn.execute(update(TENANT).values(removed_at=None))
     await release(world.database, NOW, "ops")
     for number in range(3):
-        await world.happens(LOST, "GET: List jobs", f"wave{number}")
+        await world.happens(LOST, "GET: List jobs", f"burst{number}")
     await world.run()
     assert await world.notices(Status.HELD) == []
 

@@ -58,7 +58,7 @@ async def test_without_any_template_everything_is_still_reported(world: World, t
     """The email about the templates is fallback text, too, and that is not reported again."""
     renderer = Renderer()
     renderer.environment.loader = FileSystemLoader(tmp_path)
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.happens(EventKind.FOUND, "GET: List jobs", audience=Audience.OPERATOR)
     assert await world.run(renderer=renderer) == 5
     await world.alarm(renderer=renderer)
@@ -71,6 +71,6 @@ async def test_without_any_template_everything_is_still_reported(world: World, t
 
 async def test_fallback_texts_of_a_burst_are_held_like_any_other(world: World, tmp_path: Path) -> None:
     """A bad release of ours sends no burst of emails, in whatever form."""
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.run(renderer=with_templates(tmp_path, {"csm.html.j2": "{% if %}"}))
     assert [notice.fallback for notice in await world.notices(Status.HELD)] == [True] * 3

@@ -51,7 +51,7 @@ async def test_the_operator_gets_one_email_about_failed_notices(world: World) ->
         assert said in text
 
 
-async def test_the_operators_own_failed_notices_are_not_notified_in_mail(world: World) -> None:
+async def test_the_operators_own_failed_notices_are_not_reported_by_email(world: World) -> None:
     """An operator who cannot be reached gets no email about that, nor about a failed report of other failures."""
     await world.happens(LOST, "GET: List offers")
     await world.run(mode=NoticesMode.OPERATOR)
