@@ -89,7 +89,7 @@ class Metrics:
         self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
         self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
         self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed", "reason")
-        self._fallback = _counter(registry, "notices_fallback", "Notices in the plain form, for want of a template")
+        self._fallback = _counter(registry, "notices_fallback", "Notices sent as fallback text, for want of a template")
         self._pruned = _counter(registry, "pruned_rows", "Rows that were old and let go", "rule")
         self._reloads = _counter(registry, "tenants_file_reloads", "Times a changed tenants file was read", "result")
         self._refused = Gauge(

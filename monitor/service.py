@@ -23,11 +23,11 @@ from monitor.config.retention import Keep
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
-from monitor.notices import queries
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
+from monitor.notices.delivery import outbox_queries
 from monitor.notices.delivery.backoff import BACK_OFF
-from monitor.notices.delivery.outbox import CLAIM, Outbox
+from monitor.notices.delivery.outbox import LONGEST_CLAIM, Outbox
 from monitor.notices.delivery.sender import MailSender
 from monitor.notices.delivery.transport import transport_for
 from monitor.notices.immediate.checks_paused import PauseNotices
@@ -89,7 +89,7 @@ class MonitorService:
         async with self.db.writing() as conn:
             await sweep_queries.keep(conn, now, self.settings.interval)
             await claim_queries.bring_back(conn, now, self.settings.interval, CheckLimits.of(self.settings).lease)
-            await queries.bring_back(conn, now, BACK_OFF[-1], CLAIM)
+            await outbox_queries.repair_schedule(conn, now, BACK_OFF[-1], LONGEST_CLAIM)
         await self.db.shorten_log()
 
     async def show(self) -> None:
@@ -153,7 +153,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         renderer = Renderer(metrics.fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
-        breaker = CircuitBreaker(limits, [metrics.breaker_turned, pauses.turned])
+        breaker = CircuitBreaker(limits, [metrics.breaker_turned, pauses.changed])
         write_halt = assembly.write_halt(db, renderer)
         check_job = CheckJob(
             assembly.recorded_check(db),

@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback that takes mail, or misbehaves as it is told."""
+"""A real SMTP server on loopback that accepts emails, or misbehaves as a test asks."""
 
 import asyncio
 import ssl
@@ -20,10 +20,10 @@ PASSWORD = "s3cret-p%ss@word:/"
 
 @dataclass
 class Sink:
-    """A server's memory: what it took, who asked, and what it does at a step (MAIL, RCPT, DATA, QUIT) instead of yes.
+    """What a server accepted and was asked, and what it does at a step (MAIL, RCPT, DATA, QUIT) instead of accepting.
 
-    `refused` are answers by reader. At `drop_at` it hangs up, at `hang_at` it says nothing; at `TAKEN` it has taken
-    the mail before. With `only` it does so to mails for this reader alone.
+    `refused` are answers by reader. At `drop_at` it disconnects, at `hang_at` it does not answer; at `TAKEN` it has
+    accepted the email before. With `only`, this concerns emails for that reader alone.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Sink:
 
     @property
     def readers(self) -> list[str]:
-        """Who was written to, mail by mail."""
+        """The recipients, email by email."""
         return [reader for _, readers in self.envelopes for reader in readers]
 
     @property
@@ -121,7 +121,7 @@ def starttls(sink: Sink) -> Callable[[], Server]:
 async def listening(
     protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[int]:
-    """Whoever is still connected at the end is hung up on."""
+    """Clients still connected at the end are disconnected."""
     made: list[asyncio.BaseProtocol] = []
 
     def connected() -> asyncio.BaseProtocol:

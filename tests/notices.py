@@ -1,4 +1,4 @@
-"""Causes and letters for tests of notices."""
+"""Causes and compositions for tests of notices."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -7,9 +7,9 @@ from typing import Any
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import PendingCause
+from monitor.notices.causes import PendingCause
 from monitor.notices.compose.grouping import Composition, compose
-from monitor.notices.content.messages import Background
+from monitor.notices.content.news_from_causes import Background
 from monitor.notices.policy import NoticePolicy
 
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)

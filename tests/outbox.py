@@ -1,4 +1,4 @@
-"""An outbox under test: with a transport that does as it is told, or a real one, and a count of what came of it."""
+"""An outbox under test, with a fake transport or a real one, and counts of what it did."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,12 +9,12 @@ from typing import Any
 
 from monitor.config.addresses import Encryption, MailServer
 from monitor.errors import DeliveryError, FailureScope
-from monitor.notices import queries as store
+from monitor.notices import notice_queries
 from monitor.notices.delivery.outbox import Outbox
 from monitor.notices.delivery.sender import MailSender
-from monitor.notices.delivery.transport import LONGEST, SmtpTransport, Transport
+from monitor.notices.delivery.transport import LONGEST_SEND, SmtpTransport, Transport
 from monitor.notices.notice import Status
-from monitor.notices.queries import ListedNotice
+from monitor.notices.notice_queries import ListedNotice
 from monitor.store.database import Database
 from tests.notices import NOW
 
@@ -23,23 +23,23 @@ MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 
 
-class Hand:
-    """A transport that takes mail, or does what it is told to instead."""
+class FakeTransport:
+    """Accepts every email, unless `instead` says otherwise."""
 
-    longest = LONGEST
+    longest = LONGEST_SEND
 
     def __init__(self) -> None:
-        self.taken: list[EmailMessage] = []
+        self.accepted: list[EmailMessage] = []
         self.instead: Callable[[EmailMessage], Awaitable[None]] | None = None
 
-    async def send(self, message: EmailMessage) -> None:
+    async def send(self, email: EmailMessage) -> None:
         if self.instead is not None:
-            await self.instead(message)
-        self.taken.append(message)
+            await self.instead(email)
+        self.accepted.append(email)
 
     @property
     def readers(self) -> list[str]:
-        return [message["To"] for message in self.taken]
+        return [email["To"] for email in self.accepted]
 
     def refuses(self, message: str, blame: FailureScope, *, permanent: bool = False) -> None:
         async def refuse(_: EmailMessage) -> None:
@@ -49,8 +49,8 @@ class Hand:
 
 
 @dataclass
-class Tally:
-    """What the outbox told of itself since it was last asked."""
+class DeliveryCounts:
+    """What the outbox reported since the counts were last reset."""
 
     sent: int = 0
     failed: list[str] = field(default_factory=list)
@@ -66,23 +66,23 @@ class Tally:
         self.paused = paused
 
 
-class Office:
-    """An outbox and its database. Its clock is moved by hand, and pauses are the full ones, without chance."""
+class OutboxHarness:
+    """An outbox and its database, with a clock that the test sets, and pauses without jitter."""
 
     def __init__(self, database: Database, transport: Transport) -> None:
         self.database = database
-        self.tally = Tally()
+        self.counts = DeliveryCounts()
         self.now = NOW
-        self.courier = MailSender(transport, SENDER, self.tally, jitter=lambda: 0, now=lambda: self.now)
-        self.outbox = Outbox(database, self.courier, lambda: self.now)
+        self.sender = MailSender(transport, SENDER, self.counts, jitter=lambda: 0, now=lambda: self.now)
+        self.outbox = Outbox(database, self.sender, lambda: self.now)
 
     async def deliver(self, now: datetime = NOW) -> tuple[int, list[str]]:
-        """Deliver what is due and wait for the end of it: how many were sent, and the blame for each failure."""
+        """Deliver what is due and wait until it is done: how many were sent, and the blame of each failure."""
         self.now = now
         await self.outbox.deliver()
         await self.outbox.settled()
-        sent, failed = self.tally.sent, self.tally.failed
-        self.tally.sent, self.tally.failed = 0, []
+        sent, failed = self.counts.sent, self.counts.failed
+        self.counts.sent, self.counts.failed = 0, []
         return sent, failed
 
     async def add(self, number: int = 1, due: datetime | None = NOW, **facts: Any) -> int:
@@ -101,19 +101,19 @@ class Office:
             "attempts": 0,
         }
         async with self.database.writing() as conn:
-            return (await store.add(conn, [row | facts]))[0]
+            return (await notice_queries.add(conn, [row | facts]))[0]
 
     async def notices(self) -> list[ListedNotice]:
         """Oldest first."""
         async with self.database.reading() as conn:
-            return list(reversed(await store.list_notices(conn, tuple(Status), None, 1000)))
+            return list(reversed(await notice_queries.list_notices(conn, tuple(Status), None, 1000)))
 
     async def statuses(self) -> list[str]:
         return [notice.status for notice in await self.notices()]
 
 
 def smtp(port: int, seconds: float = 5) -> SmtpTransport:
-    """A transport to a server of this test, that waits so long for an answer."""
+    """A transport to a server of the test, with this timeout."""
     return SmtpTransport(MailServer("127.0.0.1", port, Encryption.NONE), timedelta(seconds=seconds))
 
 

@@ -1,4 +1,4 @@
-"""Tenants in a database, what happens to them, and the notices that come of it."""
+"""Tenants in a database, what happens to them, and the notices about it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,8 +14,8 @@ from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
 from monitor.notices.immediate.write_alarm import write_alarm_notice
 from monitor.notices.notice import Status
+from monitor.notices.notice_queries import ListedNotice
 from monitor.notices.operator_actions import listing
-from monitor.notices.queries import ListedNotice
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, PERMISSION_STATE, TENANT
 from tests.notices import NOW, SETTLE, a_policy
@@ -49,8 +49,8 @@ class World:
             added = await conn.execute(insert(CREDENTIAL).values(columns).returning(CREDENTIAL.c.id))
             return int(added.scalar_one())
 
-    async def stands(self, permission: str, **facts: Any) -> None:
-        """How a permission of acme is known to stand now."""
+    async def knows(self, permission: str, **facts: Any) -> None:
+        """The known state of a permission of acme."""
         state = {"credential_id": self.credentials["acme"], "permission_id": permission, "verdict": "missing"}
         words = {"permission_group": "Jobs", "permission_label": permission, "origin": "lost", "rule": ""}
         async with self.database.writing() as conn:
@@ -90,8 +90,8 @@ class World:
             }
             return int((await conn.execute(insert(CAUSE).values(cause).returning(CAUSE.c.id))).scalar_one())
 
-    async def wave(self, kind: EventKind, tenants: int, at: datetime = NOW - SETTLE) -> list[int]:
-        return [await self.happens(kind, "GET: List offers", f"wave{number}", at=at) for number in range(tenants)]
+    async def burst(self, kind: EventKind, tenants: int, at: datetime = NOW - SETTLE) -> list[int]:
+        return [await self.happens(kind, "GET: List offers", f"burst{number}", at=at) for number in range(tenants)]
 
     async def run(self, now: datetime = NOW, mode: NoticesMode = NoticesMode.CSM, renderer: Any = None) -> int:
         return await Composer(self.database, a_policy(mode), renderer or Renderer()).run_once(now)
@@ -101,7 +101,7 @@ class World:
         return list(reversed(await listing(self.database, statuses or tuple(Status))))
 
     async def causes(self) -> Mapping[int, tuple[bool, int | None]]:
-        """Cause -> is it settled, and by which notice."""
+        """Cause -> is it settled, and in which notice."""
         async with self.database.reading() as conn:
             rows = await conn.execute(select(CAUSE.c.id, CAUSE.c.settled_at, CAUSE.c.notice_id))
             return {id_: (settled_at is not None, notice) for id_, settled_at, notice in rows}
@@ -109,7 +109,7 @@ class World:
     async def alarm(
         self, mode: NoticesMode = NoticesMode.CSM, at: datetime = NOW, renderer: Renderer | None = None
     ) -> None:
-        """A write alarm at acme, told as the write stop tells it."""
+        """A write alarm at acme, reported as the write halt reports it."""
         alarm = WriteAlarm("POST /v1/candidates", 201, at, "req-1", "42", "all")
         async with self.database.writing() as conn:
             await write_alarm_notice(

@@ -11,23 +11,23 @@ from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.notices import operator_actions
 from monitor.notices.notice import Status
+from monitor.notices.notice_queries import ListedNotice
 from monitor.notices.policy import NoticePolicy
-from monitor.notices.queries import ListedNotice
 from monitor.store.database import Database
 
-app = typer.Typer(help="Look at notices; let held ones go, try failed ones again, or drop them.", no_args_is_help=True)
-Ids = typer.Argument(None, help="Numbers of notices; every held one if left out.")
+app = typer.Typer(help="List notices; release held ones, retry failed ones, or drop them.", no_args_is_help=True)
+Ids = typer.Argument(None, help="Numbers of notices; all held ones if left out.")
 Reason = typer.Option("", help="Why, for the record.")
 
 
 @app.command("list", epilog="Example: harvest-monitor notices list --status held")
 def list_(
-    status: list[Status] | None = typer.Option(None, help="Only notices that stand so."),
-    tenant: str | None = typer.Option(None, help="Of one tenant, by its id."),
-    limit: int = typer.Option(100, min=1, help="The newest so many."),
+    status: list[Status] | None = typer.Option(None, help="Filter by status."),
+    tenant: str | None = typer.Option(None, help="Filter by tenant id."),
+    limit: int = typer.Option(100, min=1, help="Maximum number, newest first."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
-    """Notices and how they stand, the newest first."""
+    """Notices and their status, the newest first."""
 
     async def ask(db: Database, _: Settings) -> Sequence[ListedNotice]:
         return await operator_actions.listing(db, status or tuple(Status), tenant, limit)
@@ -39,7 +39,7 @@ def list_(
     print_table(
         ["NUMBER", "WRITTEN", "STATUS", "TO", "SUBJECT", "FORM", "TRIES", "LAST ERROR"],
         [_line(notice) for notice in found],
-        empty="no notices that fit",
+        empty="no matching notices",
     )
 
 
@@ -50,7 +50,7 @@ def _line(notice: ListedNotice) -> tuple[str, ...]:
         notice.status,
         notice.recipient,
         notice.subject,
-        "plain" if notice.fallback else "",
+        "fallback" if notice.fallback else "",
         str(notice.attempts),
         notice.last_error or "",
     )
@@ -66,16 +66,16 @@ def release(ids: list[int] | None = Ids, reason: str = Reason) -> None:
     typer.echo(f"{len(with_database(act))} notices released")
 
 
-@app.command(epilog="Example: harvest-monitor notices retry 17 --reason 'the address is right now'")
+@app.command(epilog="Example: harvest-monitor notices retry 17 --reason 'corrected the address'")
 def retry(
     ids: list[int] | None = typer.Argument(None, help="Numbers of failed notices."),
-    every: bool = typer.Option(False, "--all", help="Every failed one."),
+    every: bool = typer.Option(False, "--all", help="All failed notices."),
     reason: str = Reason,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
-    """Try failed notices again, to the CSMs whom the tenants file names by now."""
+    """Try failed notices again, sent to the CSMs whom the tenants file names now."""
     if bool(ids) == every:
-        raise typer.BadParameter("name the notices, or all of them with --all")
+        raise typer.BadParameter("give the numbers of the notices, or --all")
 
     async def act(db: Database, settings: Settings) -> list[int]:
         return await operator_actions.retry(db, utc_now(), who(), NoticePolicy.of(settings), reason, ids or None)
@@ -86,15 +86,15 @@ def retry(
         return
     typer.echo(f"{len(retried)} notices will be tried again")
     for number in sorted(set(ids or ()) - set(retried)):
-        tell(f"notice {number} is not failed, and stays as it is")
+        tell(f"notice {number} has not failed, so it is not retried")
 
 
 @app.command(epilog="Example: harvest-monitor notices drop 17 18 --reason 'our own mistake'")
 def drop(
-    ids: list[int] | None = typer.Argument(None, help="Numbers of held or failed notices; every held one if left out."),
+    ids: list[int] | None = typer.Argument(None, help="Numbers of held or failed notices; all held ones if left out."),
     reason: str = Reason,
 ) -> None:
-    """Never send held notices, or failed ones that are named."""
+    """Never send held notices, or failed ones that you name."""
 
     async def act(db: Database, _: Settings) -> list[int]:
         return await operator_actions.drop(db, utc_now(), who(), reason, ids or None)

@@ -1,5 +1,7 @@
-"""What is told to whom: composing and braking notices, the outbox, and the ways a mail leaves.
+"""Notices: which causes go to whom in which email, and how each email reaches its reader.
 
-`composer.Composer` turns causes into notices, `outbox.Outbox` sends them by its `courier.Courier`, `holds` lets an
-operator release, retry or drop what is held or failed, `at_once` writes the notices that never wait.
+`compose` turns causes into notices, grouped and braked; `immediate` writes the notices that never wait; `content` holds
+the values and words of each message; `delivery` sends what is due. `operator_actions` is what an operator does with
+notices by command. Imports go one way: compose, immediate, content, the files of this folder; delivery stands beside
+them and uses only the files of this folder.
 """

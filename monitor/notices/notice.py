@@ -1,4 +1,4 @@
-"""A written notice: its statuses, its Message-ID, and the mail it becomes."""
+"""A written notice: its statuses, its Message-ID, and the email it becomes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from monitor.errors import DeliveryError, FailureScope
 
 
 class Status(StrEnum):
-    """`held` waits for an operator; `dropped` is never sent; `failed` was refused for good."""
+    """`held` waits for an operator; `dropped` is never sent; `failed` was refused for good, or given up."""
 
     PENDING = "pending"
     HELD = "held"
@@ -25,7 +25,7 @@ class Status(StrEnum):
 
 
 class _Policy(EmailPolicy):
-    """SMTP's, but for subjects: email.policy of Python 3.11 loses and adds blanks where it folds long ones."""
+    """SMTP's, except for subjects: Python 3.11's email.policy loses and adds blanks when it folds long ones."""
 
     def fold(self, name: str, value: str) -> str:
         if name != "Subject":
@@ -42,7 +42,7 @@ _POLICY = _Policy(linesep="\r\n")
 
 @dataclass(frozen=True, slots=True)
 class ClaimedNotice:
-    """A notice that was claimed for sending; `attempts` counts this one. Without `html` it is text only."""
+    """A notice claimed for sending; `attempts` includes this one. Without `html` it is text only."""
 
     id: int
     recipient: str
@@ -54,27 +54,27 @@ class ClaimedNotice:
 
 
 def message_id(identity: str, mail_from: str) -> str:
-    """The same for the same notice on every attempt, so that a mail sent twice is shown once."""
+    """The same on every attempt for one notice, so that mail programs show an email that was sent twice only once."""
     return f"<{identity}@{parseaddr(mail_from)[1].rpartition('@')[2]}>"
 
 
-def as_message(notice: ClaimedNotice, mail_from: str, now: datetime) -> EmailMessage:
-    """The mail as it travels; DeliveryError (permanent) if an address or a header can not be one."""
-    message = EmailMessage(policy=_POLICY)
+def as_email(notice: ClaimedNotice, mail_from: str, now: datetime) -> EmailMessage:
+    """The email to send; DeliveryError (permanent) if an address or a header is not valid."""
+    email = EmailMessage(policy=_POLICY)
     try:
-        message["From"] = _sender(mail_from)
-        message["To"] = Address(addr_spec=mail_address(notice.recipient))
-        message["Subject"] = notice.subject
-        message["Message-ID"] = notice.message_id
+        email["From"] = _sender(mail_from)
+        email["To"] = Address(addr_spec=mail_address(notice.recipient))
+        email["Subject"] = notice.subject
+        email["Message-ID"] = notice.message_id
     except (ValueError, MessageError) as problem:
-        raise DeliveryError(f"it can not be made a mail: {problem}", FailureScope.MAIL, permanent=True) from problem
-    message["Date"] = format_datetime(now)
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
-    message.set_content(notice.text, cte="quoted-printable")
+        raise DeliveryError(f"it cannot be made an email: {problem}", FailureScope.MAIL, permanent=True) from problem
+    email["Date"] = format_datetime(now)
+    email["Auto-Submitted"] = "auto-generated"
+    email["X-Auto-Response-Suppress"] = "All"
+    email.set_content(notice.text, cte="quoted-printable")
     if notice.html:
-        message.add_alternative(notice.html, subtype="html", cte="quoted-printable")
-    return message
+        email.add_alternative(notice.html, subtype="html", cte="quoted-printable")
+    return email
 
 
 def _sender(mail_from: str) -> Address:

@@ -1,8 +1,8 @@
-"""Whose matter a scope is that a partner's client has lost: one customer's, or the vendor's with Greenhouse. Pure.
+"""Whether a scope lost by a partner's client concerns one customer, or the vendor and Greenhouse. Pure.
 
-Greenhouse gives a partner one client with one set of scopes for all customers, and enforces a removal at once for every
-token (Greenhouse, "Handling scope changes"). A customer who connects anew gets what the client has. So what one partner
-tenant lacks and another still has is a matter of that customer; what all of them lack no customer can give back.
+Greenhouse gives a partner one client with one set of scopes for all customers, and a removal takes effect at once for
+every token (Greenhouse, "Handling scope changes"). A customer who reconnects gets the scopes the client has. So a scope
+that one partner tenant lacks and another still has is that customer's to restore; one that all of them lack is not.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,70 +12,70 @@ from datetime import datetime
 from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import PendingCause
-from monitor.notices.policy import CLOCKS_DIFFER, NoticePolicy
+from monitor.notices.causes import PendingCause
+from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
 
 PARTNER = "partner"
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """Of the partner credentials that work and were judged on a permission: how many, how many have it.
+class PartnerCoverage:
+    """Of the working partner credentials with a verdict on a permission: how many there are, how many have it.
 
-    `looked_at` is when the latest of those that have it was looked at in full.
+    `last_seen` is the latest complete check of one that has it.
     """
 
     judged: int
-    holders: int
-    looked_at: datetime | None
+    granted: int
+    last_seen: datetime | None
 
     @property
     def is_lost_to_all(self) -> bool:
-        return self.judged > 1 and self.holders == 0
+        return self.judged > 1 and self.granted == 0
 
 
-Partners = Mapping[str, Holding]
-"""By permission; only of those that are in question."""
+Partners = Mapping[str, PartnerCoverage]
+"""By permission; only those that some cause asks about."""
 
 
-def in_question(causes: Iterable[PendingCause]) -> frozenset[str]:
-    """The permissions of which `Partners` has to tell."""
-    return frozenset(cause.permission_id for cause in causes if cause.permission_id and _may_be_shared(cause))
+def partner_permissions(causes: Iterable[PendingCause]) -> frozenset[str]:
+    """The permissions whose coverage decides who is notified."""
+    return frozenset(cause.permission_id for cause in causes if cause.permission_id and _may_concern_all(cause))
 
 
-def sorted_out(
+def route_partner_losses(
     causes: Iterable[PendingCause], partners: Partners, policy: NoticePolicy, now: datetime
 ) -> list[PendingCause]:
-    """The causes that can be told by now; what is the vendor's matter is the operator's to hear."""
-    found = []
+    """The causes whose audience is known by now: what all partner tenants lack goes to the operator."""
+    routed = []
     for cause in causes:
-        holding = partners.get(cause.permission_id or "") if _may_be_shared(cause) else None
-        if holding is not None and holding.is_lost_to_all:
-            found.append(replace(cause, audience=Audience.OPERATOR))
-        elif holding is None or _is_told_apart(cause, holding) or _has_waited(cause, policy, now):
-            found.append(cause)
-    return found
+        coverage = partners.get(cause.permission_id or "") if _may_concern_all(cause) else None
+        if coverage is not None and coverage.is_lost_to_all:
+            routed.append(replace(cause, audience=Audience.OPERATOR))
+        elif coverage is None or _concerns_one(cause, coverage) or _has_waited(cause, policy, now):
+            routed.append(cause)
+    return routed
 
 
-def shared(causes: Iterable[PendingCause], partners: Partners) -> tuple[str, ...]:
-    """Labels of what every partner credential lacks by now, of these causes."""
-    gone = {name for name, holding in partners.items() if holding.is_lost_to_all}
+def lost_to_all(causes: Iterable[PendingCause], partners: Partners) -> tuple[str, ...]:
+    """Labels of the permissions among these causes that every partner credential lacks by now."""
+    gone = {name for name, coverage in partners.items() if coverage.is_lost_to_all}
     lost = [c for c in causes if c.kind is EventKind.LOST and c.credential_grant == PARTNER and c.permission_id in gone]
     return tuple(dict.fromkeys(cause.permission_label or "" for cause in lost))
 
 
-def _is_told_apart(cause: PendingCause, holding: Holding) -> bool:
-    """There is nobody to compare with, or somebody was seen to have it since."""
-    seen_since = holding.looked_at is not None and holding.looked_at > (cause.first_seen or cause.at)
-    return holding.judged < 2 or seen_since
+def _concerns_one(cause: PendingCause, coverage: PartnerCoverage) -> bool:
+    """There is no other customer to compare with, or one was seen to have it since."""
+    seen_since = coverage.last_seen is not None and coverage.last_seen > (cause.first_seen or cause.at)
+    return coverage.judged < 2 or seen_since
 
 
-def _may_be_shared(cause: PendingCause) -> bool:
-    """The role is not: each customer connects by somebody of theirs."""
+def _may_concern_all(cause: PendingCause) -> bool:
+    """The user's role never does: each customer connects through a user of their own."""
     lost = cause.kind is EventKind.LOST and cause.held_in is None and cause.permission_id != ROLE_ID
     return lost and cause.audience is Audience.CSM and cause.credential_grant == PARTNER
 
 
 def _has_waited(cause: PendingCause, policy: NoticePolicy, now: datetime) -> bool:
-    """Within one interval everybody else is looked at; an outage that keeps us from it is no reason to wait longer."""
-    return not -CLOCKS_DIFFER <= now - cause.created_at < policy.interval + policy.settle
+    """Every other tenant is checked within one interval; an outage that prevents that is no reason to wait longer."""
+    return not -MAX_CLOCK_SKEW <= now - cause.created_at < policy.interval + policy.settle

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from monitor.config.settings import NoticesMode, Settings
 
-CLOCKS_DIFFER = timedelta(minutes=1)  # at most, between the processes of one installation
+MAX_CLOCK_SKEW = timedelta(minutes=1)  # between the processes of one installation
 
 
 @dataclass(frozen=True, slots=True)
 class NoticePolicy:
-    """`settle` is how long causes wait for each other, `interval` the time in which every credential is looked at once.
+    """`settle` is how long causes wait for each other, `interval` the time in which every credential is checked once.
 
     Both addresses are empty only where `mode` is off.
     """
@@ -32,5 +32,5 @@ class NoticePolicy:
         )
 
     def has_settled(self, since: datetime, now: datetime) -> bool:
-        """It has waited for the settle time. What lies ahead was written under another clock, and need not wait."""
-        return since <= now - self.settle or since > now + CLOCKS_DIFFER
+        """It has waited for the settle time. A time in the future came from a wrong clock, and does not wait."""
+        return since <= now - self.settle or since > now + MAX_CLOCK_SKEW

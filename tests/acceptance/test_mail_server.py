@@ -1,4 +1,4 @@
-"""The service as a process while its mail server is away, or says nothing."""
+"""The service as a process while its mail server is down, or does not answer."""
 
 import shutil
 import socket
@@ -26,7 +26,7 @@ def port() -> Iterator[int]:
 
 
 def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(vendor: Vendor, port: int) -> None:
-    """Refused at first: the notice is pending and the gauges say why; then it goes out, once, to a private server."""
+    """Refused at first: the notice is pending and the gauges say why; then it is sent, once, to a private server."""
     vendor.customer("acme")
     smtp_url = f"smtp://monitor:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
     with vendor.serve(smtp_url=smtp_url, smtp_ca_bundle=AUTHORITY) as service:
@@ -52,8 +52,8 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(vendor: Ven
     ]
 
 
-def test_a_server_that_says_nothing_keeps_no_stop_waiting(vendor: Vendor) -> None:
-    """A mail that hangs gets the time that a stop has, and no more; the next service sends it."""
+def test_a_server_that_does_not_answer_delays_no_stop(vendor: Vendor) -> None:
+    """A send that hangs gets the time that a stop has, and no more; the next service sends the notice."""
     vendor.customer("acme")
     sink = Sink(hang_at="RCPT")
     with beside(lambda: listening(plain(sink))) as port:
@@ -68,14 +68,14 @@ def test_a_server_that_says_nothing_keeps_no_stop_waiting(vendor: Vendor) -> Non
     assert (notice["status"], sink.taken) == ("pending", [])
 
 
-def test_a_failed_mail_is_told_and_tried_again_although_its_template_is_broken(
+def test_a_failed_email_is_reported_and_retried_although_its_template_is_broken(
     vendor: Vendor,
     tmp_path: Path,
 ) -> None:
-    """A wrong address and a broken template: the operator hears of both, and after a retry the CSM has the mail."""
+    """A wrong address and a broken template: the operator is notified of both, and a retry reaches the CSM."""
     vendor.customer("acme")
     shutil.copytree(ROOT / "templates", tmp_path / "release" / "templates")
-    (tmp_path / "release" / "templates" / "email" / "csm.txt.j2").write_text("Hello {{ letter.surname }}")
+    (tmp_path / "release" / "templates" / "email" / "csm.txt.j2").write_text("Hello {{ message.surname }}")
     sink = Sink(refused={"csm-acme@vendor.example": "550 5.1.1 No such user"})
     with beside(lambda: listening(plain(sink))) as port:
         settings = {**vendor.settings, "smtp_url": f"smtp://127.0.0.1:{port}?tls=none"}
@@ -86,7 +86,7 @@ def test_a_failed_mail_is_told_and_tried_again_although_its_template_is_broken(
             vendor.sandbox.key("acme").revoke("GET /v1/offers")
             until(lambda: len(sink.taken) == 2)
             assert [(message["To"], message["Subject"]) for message in sink.messages] == [
-                ("ops@vendor.example", "Harvest Monitor: the mail template “csm” can not be used"),
+                ("ops@vendor.example", "Harvest Monitor: the email template “csm” cannot be used"),
                 ("ops@vendor.example", "Harvest Monitor: a notice did not reach csm-acme@vendor.example"),
             ]
             assert "harvest_monitor_notices_fallback_total 1.0" in service.get("/metrics")[1]

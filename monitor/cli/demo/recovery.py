@@ -11,9 +11,10 @@ from monitor.cli.demo.script import clock, what
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.incidents.history_queries import PastEvent, Wanted, events
-from monitor.notices.changes import PendingCause
+from monitor.notices.cause_queries import pending_causes
+from monitor.notices.causes import PendingCause
 from monitor.notices.notice import Status
-from monitor.notices.queries import ListedNotice, list_notices, open_causes
+from monitor.notices.notice_queries import ListedNotice, list_notices
 from monitor.store.database import open_database
 
 _MANY = 1000
@@ -25,7 +26,7 @@ async def tell_remains(settings: Settings, console: Console) -> None:
     try:
         async with db.reading() as conn:
             past = await events(conn, Wanted())
-            causes = await open_causes(conn)
+            causes = await pending_causes(conn)
             sent = await list_notices(conn, [Status.SENT], None, _MANY)
             pending = await list_notices(conn, [Status.PENDING], None, _MANY)
     finally:

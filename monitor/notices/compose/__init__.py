@@ -1,1 +1,1 @@
-"""From causes to written notices: grouping, the brake, digests."""
+"""From causes to written notices: grouping, the brake, the digest."""

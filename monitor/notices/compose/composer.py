@@ -1,4 +1,4 @@
-"""The composer: once a minute from unsettled causes to written notices, in one transaction."""
+"""The composer: once a minute, from unsettled causes to written notices, in one transaction."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,17 +6,18 @@ from datetime import datetime
 
 import structlog
 
-from monitor.notices import queries as store
-from monitor.notices.changes import PendingCause
-from monitor.notices.compose.grouping import Composition, Draft, compose
-from monitor.notices.content.messages import Background, Scopes
-from monitor.notices.content.render import Rendered, Renderer
-from monitor.notices.immediate.failed_deliveries import tell_of_failed
-from monitor.notices.immediate.immediate_notice import tell_of_template
-from monitor.notices.immediate.retired_keys import tell_of_retired
+from monitor.notices import cause_queries, notice_queries
+from monitor.notices.causes import PendingCause
+from monitor.notices.compose.grouping import Composition, compose
+from monitor.notices.content.news_from_causes import Background, Scopes
+from monitor.notices.content.notice_draft import NoticeDraft
+from monitor.notices.content.render import RenderedMessage, Renderer
+from monitor.notices.immediate.failed_deliveries import write_failure_notice
+from monitor.notices.immediate.immediate_notice import write_template_notice
+from monitor.notices.immediate.retired_keys import write_retired_key_notices
 from monitor.notices.immediate.retired_keys_rules import Manifests, no_manifest
-from monitor.notices.notice import Status, message_id
-from monitor.notices.partners import in_question
+from monitor.notices.notice import Status
+from monitor.notices.partners import partner_permissions
 from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 
@@ -24,13 +25,13 @@ _log = structlog.get_logger()
 
 
 class _Overtaken(Exception):
-    """Somebody else settled a cause or ended a hold between our reading and our writing."""
+    """Another process settled a cause, or released or dropped a held notice, between our reading and our writing."""
 
 
 class Composer:
-    """`impacts` are the manifests' sentences on what fails without a permission, `scopes` what carries it.
+    """`impacts` are the manifests' sentences on what fails without a permission, `scopes` the scopes that grant it.
 
-    `manifests` tell which scopes to ask for where a key is retired.
+    `manifests` say which scopes to ask for in the place of a retired key.
     """
 
     def __init__(
@@ -50,85 +51,71 @@ class Composer:
         self._manifests = manifests
 
     async def run_once(self, now: datetime) -> int:
-        """Settle every cause that is ripe, and tell of retired keys and of what failed.
+        """Settle every ripe cause, then report retired keys and failed notices.
 
-        Returns how many notices the causes came to.
+        Returns how many notices the causes became.
         """
         written = await self._settle(now)
-        await tell_of_retired(self._db, self._policy, self._renderer, self._manifests, now)
-        await tell_of_failed(self._db, self._policy, self._renderer, now)
+        await write_retired_key_notices(self._db, self._policy, self._renderer, self._manifests, now)
+        await write_failure_notice(self._db, self._policy, self._renderer, now)
         return written
 
     async def _settle(self, now: datetime) -> int:
-        """The words are found between reading and writing, so that no lock is held meanwhile. If another composer or an
-        operator was quicker, nothing is written and the next run begins anew.
+        """Messages are rendered between reading and writing, so that no lock is held meanwhile.
+
+        If another composer or an operator was quicker, nothing is written, and the next run starts again.
         """
         async with self._db.reading() as conn:
-            causes = await store.open_causes(conn)
-            active = await store.active_tenants(conn)
-            still_missing = await store.still_missing(conn)
-            partners = await store.partners(conn, in_question(causes))
+            causes = await cause_queries.pending_causes(conn)
+            active = await cause_queries.active_tenants(conn)
+            still_missing = await cause_queries.still_missing(conn)
+            partners = await cause_queries.partner_coverage(conn, partner_permissions(causes))
         background = Background(self._impacts, still_missing, self._scopes, partners)
-        composition, worded = await asyncio.to_thread(self._compose, causes, active, background, now)
+        composition, rendered = await asyncio.to_thread(self._compose, causes, active, background, now)
         try:
-            await self._write(composition, worded, now)
+            await self._write(composition, rendered, now)
         except _Overtaken:
             _log.warning("composing_overtaken")
             return 0
-        if worded:
-            _log.info("notices_composed", notices=len(worded), held=sum(d.status is Status.HELD for d, _ in worded))
-        return len(worded)
+        if rendered:
+            _log.info("notices_composed", notices=len(rendered), held=sum(d.status is Status.HELD for d, _ in rendered))
+        return len(rendered)
 
     def _compose(
         self, causes: list[PendingCause], active: int, background: Background, now: datetime
-    ) -> tuple[Composition, list[tuple[Draft, Rendered]]]:
+    ) -> tuple[Composition, list[tuple[NoticeDraft, RenderedMessage]]]:
         composition = compose(causes, active, self._policy, now, background)
-        return composition, [(draft, self._renderer.render(draft.letter)) for draft in composition.drafts]
+        return composition, [(draft, self._renderer.render(draft.message)) for draft in composition.drafts]
 
-    async def _write(self, composition: Composition, worded: list[tuple[Draft, Rendered]], now: datetime) -> None:
-        if not (worded or composition.silent or composition.emptied):
+    async def _write(
+        self, composition: Composition, rendered: list[tuple[NoticeDraft, RenderedMessage]], now: datetime
+    ) -> None:
+        if not (rendered or composition.suppressed or composition.emptied):
             return
-        taken_over = [*composition.emptied, *(notice for draft, _ in worded for notice in draft.replaces)]
+        superseded = [*composition.emptied, *(notice for draft, _ in rendered for notice in draft.replaces)]
         async with self._db.writing() as conn:
-            # Whoever is second stops here, before a notice is written: the rows are met by one transaction only.
-            _expect(len(taken_over), await store.drop_overtaken(conn, taken_over))
-            for told_by, causes in _by_notice(composition.silent).items():
-                _expect(len(causes), await store.settle(conn, causes, told_by, now))
-            settled = [cause for draft, _ in worded for cause in draft.settles]
-            _expect(len(settled), await store.settle(conn, settled, None, now))
-            ids = await store.add(conn, [self._row(draft, words, now) for draft, words in worded])
-            told = zip(ids, (draft for draft, _ in worded), strict=True)
-            await store.tell(conn, {cause: notice for notice, draft in told for cause in draft.tells})
-            broken = {draft.letter.template: words.problem for draft, words in worded if words.problem}
+            # Of two composers the second stops here, before it writes a notice: only one can change these rows.
+            _expect(len(superseded), await notice_queries.drop_superseded(conn, superseded))
+            for notice, causes in _by_notice(composition.suppressed).items():
+                _expect(len(causes), await cause_queries.settle(conn, causes, notice, now))
+            settled = [cause for draft, _ in rendered for cause in draft.settles]
+            _expect(len(settled), await cause_queries.settle(conn, settled, None, now))
+            rows = [draft.row(message, self._policy.mail_from, now) for draft, message in rendered]
+            ids = await notice_queries.add(conn, rows)
+            written = zip(ids, (draft for draft, _ in rendered), strict=True)
+            await cause_queries.assign_notices(conn, {cause: id_ for id_, draft in written for cause in draft.reports})
+            broken = {draft.message.template: message.problem for draft, message in rendered if message.problem}
             for template, problem in broken.items():
-                await tell_of_template(conn, self._policy, self._renderer, template, problem, now)
-
-    def _row(self, draft: Draft, words: Rendered, now: datetime) -> dict[str, object]:
-        return {
-            "tenant_id": draft.tenant_id,
-            "audience": draft.audience,
-            "status": draft.status,
-            "why": draft.why,
-            "recipient": draft.recipient,
-            "subject": words.subject,
-            "text": words.text,
-            "html": words.html,
-            "message_id": message_id(draft.identity, self._policy.mail_from),
-            "created_at": now,
-            "next_attempt_at": now if draft.status is Status.PENDING else None,
-            "pending_since": now if draft.status is Status.PENDING else None,
-            "attempts": 0,
-            "fallback": bool(words.problem),
-        }
+                await write_template_notice(conn, self._policy, self._renderer, template, problem, now)
 
 
-def _by_notice(silent: Mapping[int, int | None]) -> dict[int | None, list[int]]:
+def _by_notice(suppressed: Mapping[int, int | None]) -> dict[int | None, list[int]]:
     causes: dict[int | None, list[int]] = {}
-    for cause, notice in silent.items():
+    for cause, notice in suppressed.items():
         causes.setdefault(notice, []).append(cause)
     return causes
 
 
-def _expect(wanted: int, met: int) -> None:
-    if met != wanted:
+def _expect(expected: int, changed: int) -> None:
+    if changed != expected:
         raise _Overtaken

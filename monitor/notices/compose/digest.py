@@ -1,37 +1,32 @@
-"""The digest: one mail to the operator with everything a run of the composer has for them."""
+"""The digest: one email with everything that a run of the composer has for the operator."""
 
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 
 from monitor.drift import EventKind
-from monitor.notices.changes import PendingCause
-from monitor.notices.content.messages import (
-    Background,
-    CredentialNews,
-    DigestMessage,
-    TenantNews,
-    clean,
-    counted,
-    credential_news,
-)
-from monitor.notices.partners import shared
+from monitor.notices.causes import PendingCause
+from monitor.notices.content.credential_news import CredentialNews
+from monitor.notices.content.messages import DigestMessage, TenantNews
+from monitor.notices.content.news_from_causes import Background, credential_news
+from monitor.notices.partners import lost_to_all
+from monitor.notices.wording import clean, counted
 
 IN_FULL = 50
 BY_NAME = 500
 
 _SUMMARIES = {
     EventKind.LOST: "{} lost",
-    EventKind.FOUND: "{} missing at the first look",
+    EventKind.FOUND: "{} missing at the first check",
     EventKind.NEWLY_REQUIRED: "{} newly required and not granted",
     EventKind.REGAINED: "{} back",
     EventKind.EXCESS_FOUND: "{} more than the manifest asks for",
-    EventKind.EXCESS_GONE: "{} of those it does not ask for gone",
+    EventKind.EXCESS_GONE: "{} beyond the manifest no longer granted",
 }
 
 
 def digest(causes: Iterable[PendingCause], background: Background) -> DigestMessage:
-    """Tenants in full, then by name, then by number only: a first sweep may bring thousands."""
+    """Some tenants in full, more by name, the rest as a number: a first sweep may bring thousands."""
     causes = list(causes)
     ordered = sorted(causes, key=attrgetter("tenant_name", "tenant_id"))
     news = [_tenant_news(list(of_one), background) for _, of_one in groupby(ordered, key=attrgetter("tenant_id"))]
@@ -39,7 +34,7 @@ def digest(causes: Iterable[PendingCause], background: Background) -> DigestMess
         tenants=tuple(news[:IN_FULL]),
         brief=tuple(news[IN_FULL : IN_FULL + BY_NAME]),
         unnamed=len(news[IN_FULL + BY_NAME :]),
-        shared=tuple(map(clean, shared(causes, background.partners))),
+        lost_to_all=tuple(map(clean, lost_to_all(causes, background.partners))),
     )
 
 
@@ -49,14 +44,14 @@ def _tenant_news(causes: list[PendingCause], background: Background) -> TenantNe
 
 
 def _summary(credentials: tuple[CredentialNews, ...]) -> str:
-    turns = [
-        "credential works again" if turn.kind is EventKind.RECOVERED else f"credential {turn.state}"
+    changes = [
+        "credential works again" if change.kind is EventKind.RECOVERED else f"credential {change.state}"
         for credential in credentials
-        for turn in credential.turns
+        for change in credential.changes
     ]
     counts: dict[EventKind, int] = {}
     for credential in credentials:
         for kind, listing in credential.listings.items():
             counts[kind] = counts.get(kind, 0) + listing.count
     listed = [_SUMMARIES[kind].format(counted(number, "permission")) for kind, number in counts.items()]
-    return ", ".join([*dict.fromkeys(turns), *listed])
+    return ", ".join([*dict.fromkeys(changes), *listed])

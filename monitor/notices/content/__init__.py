@@ -1,1 +1,1 @@
-"""What emails say: values, templates, a fallback text."""
+"""What emails say: messages as values, the templates that word them, and the fallback text for a broken template."""

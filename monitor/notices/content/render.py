@@ -1,6 +1,6 @@
-"""Letters to words: the templates of templates/email, with HTML escaped and nothing undefined passed over.
+"""Messages to words: the templates of templates/email, with HTML escaped and every undefined name an error.
 
-Where a template can not be used, whatever is wrong with it, the mail has its plain form.
+If a template cannot be used, for whatever reason, the email goes out as fallback text.
 """
 
 import traceback
@@ -12,8 +12,9 @@ from pathlib import Path
 import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, select_autoescape
 
-from monitor.notices.content.messages import Message, clean, counted
-from monitor.notices.content.plain_text import plain
+from monitor.notices.content.fallback_text import fallback_subject, fallback_text
+from monitor.notices.content.messages import Message
+from monitor.notices.wording import clean, counted
 
 LONGEST_SUBJECT = 180
 _LONGEST_PROBLEM = 300
@@ -22,8 +23,8 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """`subject` is one line without control characters. A plain form has no `html`; `problem` says why it is one."""
+class RenderedMessage:
+    """`subject` is one line without control characters. Fallback text has no `html`; `problem` says what was wrong."""
 
     subject: str
     text: str
@@ -32,7 +33,7 @@ class Rendered:
 
 
 class Renderer:
-    """`fell_back` is told of every plain form."""
+    """`fell_back` is called for every fallback text."""
 
     def __init__(self, fell_back: Callable[[], None] = lambda: None) -> None:
         self._fell_back = fell_back
@@ -49,37 +50,37 @@ class Renderer:
         environment.filters["counted"] = counted
         return environment
 
-    def render(self, letter: Message) -> Rendered:
-        """The three parts of a mail, or its plain form."""
+    def render(self, message: Message) -> RenderedMessage:
+        """By its template, or as fallback text."""
         try:
-            return self._by_template(letter)
-        except Exception as problem:  # a template can raise anything: it holds expressions
-            said = _described(problem)
-            _log.error("template_broken", template=letter.template, problem=said)
+            return self._by_template(message)
+        except Exception as error:  # templates hold expressions, and so can raise anything
+            problem = _described(error)
+            _log.error("template_broken", template=message.template, problem=problem)
             self._fell_back()
-            subject, text = plain(letter)
-            return Rendered(_shortened(clean(subject)), text, "", said)
+            subject = _shortened(clean(fallback_subject(message)))
+            return RenderedMessage(subject, fallback_text(message), html="", problem=problem)
 
-    def _by_template(self, letter: Message) -> Rendered:
-        words = Rendered(
-            subject=_shortened(clean(self._part(letter, "subject"))),
-            text=self._part(letter, "txt").strip() + "\n",
-            html=self._part(letter, "html"),
+    def _by_template(self, message: Message) -> RenderedMessage:
+        rendered = RenderedMessage(
+            subject=_shortened(clean(self._part(message, "subject"))),
+            text=self._part(message, "txt").strip() + "\n",
+            html=self._part(message, "html"),
         )
-        if not (words.subject and words.text.strip() and words.html.strip()):
-            raise TemplateError("a part of the mail came out empty")
-        return words
+        if not (rendered.subject and rendered.text.strip() and rendered.html.strip()):
+            raise TemplateError("a part of the email is empty")
+        return rendered
 
-    def _part(self, letter: Message, part: str) -> str:
-        return self.environment.get_template(f"{letter.template}.{part}.j2").render(letter=letter)
+    def _part(self, message: Message, part: str) -> str:
+        return self.environment.get_template(f"{message.template}.{part}.j2").render(message=message)
 
 
 def _shortened(subject: str) -> str:
     return subject if len(subject) <= LONGEST_SUBJECT else subject[: LONGEST_SUBJECT - 1].rstrip() + "…"
 
 
-def _described(problem: Exception) -> str:
-    """The error, and the line of the template if there is one: Jinja puts its templates into the traceback."""
-    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename.endswith(".j2")]
+def _described(error: Exception) -> str:
+    """The error, with the line of the template if there is one: Jinja puts its templates into the traceback."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
     where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}: " if frames else ""
-    return clean(f"{where}{type(problem).__name__}: {problem}")[:_LONGEST_PROBLEM]
+    return clean(f"{where}{type(error).__name__}: {error}")[:_LONGEST_PROBLEM]

@@ -1,4 +1,4 @@
-"""What the mail about retired keys says, as values its template prints."""
+"""What the email about retired keys says, as values that its template prints."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ class RetiredKey:
 
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """`count` of them, with their keys, but for the `unnamed` ones that there was no room for."""
+    """`count` of them, with their keys, except the `unnamed` ones for which there is no room."""
 
     count: int
     keys: tuple[RetiredKey, ...]
@@ -30,7 +30,7 @@ class ScopeGroup:
 
 @dataclass(frozen=True, slots=True)
 class OptionalScopes:
-    """What is needed only of customers for whom `meaning` holds."""
+    """Scopes that are needed only by customers for whom `meaning` is true."""
 
     meaning: str
     groups: tuple[ScopeGroup, ...]
@@ -38,7 +38,7 @@ class OptionalScopes:
 
 @dataclass(frozen=True, slots=True)
 class ScopeRequest:
-    """One part to forward, and to whom: it names no customer, so that it is the same for all of these."""
+    """One part to forward, and to whom: it names no customer, so that all of these can get the same."""
 
     customers: Customers
     groups: tuple[ScopeGroup, ...]
@@ -54,8 +54,8 @@ class ScopeRequest:
 class RetiredMessage:
     """To a CSM about all of their customers, or to the operator in their place; `redirect` then says why.
 
-    `count` is of customers; `others` are those for whom it is not known here what to tick. `again` marks all but the
-    first such mail.
+    `count` is the number of customers; `others` are those for whom the scopes to tick are unknown. `again` marks every
+    email but the first.
     """
 
     template: ClassVar[str] = "retired"

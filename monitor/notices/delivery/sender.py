@@ -1,4 +1,4 @@
-"""The courier: hands one mail over, and remembers how the mail server stands with us."""
+"""The sender: hands one email to the transport, and keeps track of the state of the mail server."""
 
 import re
 from collections.abc import Callable
@@ -11,14 +11,14 @@ import structlog
 from monitor.errors import DeliveryError, FailureScope
 from monitor.notices.delivery.backoff import MailServerState
 from monitor.notices.delivery.transport import Transport
-from monitor.notices.notice import ClaimedNotice, as_message
+from monitor.notices.notice import ClaimedNotice, as_email
 
-_ADDRESS = re.compile(r"[^\s<>()\"',;]+@[^\s<>()\"',;]+")  # servers quote whom they refuse
+_ADDRESS = re.compile(r"[^\s<>()\"',;]+@[^\s<>()\"',;]+")  # servers quote the recipient they refuse
 _log = structlog.get_logger()
 
 
 class DeliveryObserver(Protocol):
-    """Whoever counts. `blame` is that of a DeliveryError; `paused` tells whether the mail server is left alone."""
+    """Counts results. `blame` is that of a DeliveryError; `paused` says whether the mail server is left alone now."""
 
     def notice_sent(self) -> None: ...
 
@@ -28,7 +28,7 @@ class DeliveryObserver(Protocol):
 
 
 class MailSender:
-    """`jitter` gives numbers from 0 to 1, by which the pauses of several processes differ."""
+    """`jitter` returns numbers from 0 to 1, which make the pauses of several processes differ."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class MailSender:
         self._observer = observer
         self._jitter = jitter
         self._now = now
-        self.standing = MailServerState()
+        self.server = MailServerState()
 
     @property
     def longest(self) -> timedelta:
@@ -52,12 +52,12 @@ class MailSender:
         return self._transport.longest
 
     async def send(self, notice: ClaimedNotice) -> DeliveryError | None:
-        """Hand it over as a mail; why it was not taken, if it was not."""
+        """Send it as an email; returns why it was not accepted, or None if it was."""
         try:
-            await self._hand_over(as_message(notice, self._mail_from, self._now()))
+            await self._hand_over(as_email(notice, self._mail_from, self._now()))
         except DeliveryError as problem:
             return self._not_sent(problem)
-        except Exception as problem:  # what nobody thought of spoils one notice, and not the outbox
+        except Exception as problem:  # an unforeseen error must not stop the outbox
             _log.exception("delivery_broke_off", notice=notice.id)
             return self._not_sent(DeliveryError(type(problem).__name__, FailureScope.UNCLEAR))
         self._observer.notice_sent()
@@ -68,10 +68,10 @@ class MailSender:
         self._observer.notice_failed(problem.blame)
         return problem
 
-    async def _hand_over(self, message: EmailMessage) -> None:
-        """Send it, and heed what that says of the server."""
+    async def _hand_over(self, email: EmailMessage) -> None:
+        """Send it, and update the state of the server by the result."""
         try:
-            await self._transport.send(message)
+            await self._transport.send(email)
         except DeliveryError as problem:
             if problem.blame in (FailureScope.ADDRESS, FailureScope.MAIL):
                 self._works()
@@ -81,23 +81,23 @@ class MailSender:
         self._works()
 
     def _works(self) -> None:
-        if self.standing.paused:
+        if self.server.paused:
             self._observer.mail_server_paused(False)
-            _log.info("mail_server_works_again", failures=self.standing.failures)
-        self.standing = MailServerState()
+            _log.info("mail_server_works_again", failures=self.server.failures)
+        self.server = MailServerState()
 
     def _fails(self, problem: DeliveryError, now: datetime) -> None:
-        before = self.standing
+        before = self.server
         after = before.failed if problem.blame is FailureScope.SERVER else before.doubted
-        self.standing = after(now, self._jitter())
-        if self.standing.until is not None and self.standing.failures > before.failures:
+        self.server = after(now, self._jitter())
+        if self.server.until is not None and self.server.failures > before.failures:
             self._observer.mail_server_paused(True)
-            seconds = round((self.standing.until - now).total_seconds(), 1)
+            seconds = round((self.server.until - now).total_seconds(), 1)
             _log.warning(
-                "mail_server_paused", failures=self.standing.failures, seconds=seconds, reason=reason_of(problem)
+                "mail_server_paused", failures=self.server.failures, seconds=seconds, reason=reason_of(problem)
             )
 
 
 def reason_of(problem: DeliveryError) -> str:
-    """What is kept and logged of it: no address."""
+    """The text to store and log: without addresses."""
     return _ADDRESS.sub("<address>", str(problem))

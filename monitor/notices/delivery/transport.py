@@ -1,4 +1,4 @@
-"""The ways a mail leaves: to a mail server, or into a folder."""
+"""The ways to send an email: to a mail server, or into a folder."""
 
 import asyncio
 import os
@@ -14,17 +14,18 @@ from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientRefused,
 
 from monitor.config.addresses import Encryption, MailFolder, MailServer
 from monitor.errors import DeliveryError, FailureScope
-from monitor.notices.content.messages import clean
+from monitor.notices.wording import clean
 
-LONGEST = timedelta(minutes=9)
-"""No `send` takes longer, whatever the time-out, and however slowly a server answers."""
+LONGEST_SEND = timedelta(minutes=9)
+"""No `send` takes longer, whatever the timeout, and however slowly a server answers."""
 
-# The two parts of a conversation, to the sender's name and from the reader's: each so many slow answers long at most.
+# The two parts of an SMTP conversation: up to the sender's name, and from the recipient's on. The limit of each is so
+# many times the timeout, and at most so many seconds.
 _OPENING, _LONGEST_OPENING = 4, 150.0
 _HANDING_OVER, _LONGEST_HANDING_OVER = 10, 360.0
-# A server that filters a mail before it says yes must not be left too early: it keeps the mail, and gets it again.
-_YES = 8
-_FAREWELL_SECONDS = 3
+# A server that filters an email before it accepts it needs longer. Who hangs up too early sends it a second time.
+_ACCEPTANCE = 8
+_QUIT_SECONDS = 3
 _LONGEST_REASON = 300
 
 
@@ -33,19 +34,19 @@ class Transport(Protocol):
     def longest(self) -> timedelta:
         """No `send` of this transport takes longer."""
 
-    async def send(self, message: EmailMessage) -> None:
-        """Hand the mail over for good; DeliveryError if it was not taken. It ends within `longest`."""
+    async def send(self, email: EmailMessage) -> None:
+        """Returns once the email is accepted for good; DeliveryError if it is not. Takes no longer than `longest`."""
 
 
 def transport_for(target: MailServer | MailFolder, timeout: timedelta, ca_bundle: Path | None = None) -> Transport:
-    """`timeout` is the longest wait for the server's next answer; `ca_bundle` holds more authorities to trust."""
+    """`timeout` is the longest wait for the server's next answer; `ca_bundle` adds certificate authorities to trust."""
     if isinstance(target, MailFolder):
         return FolderTransport(target.path)
     return SmtpTransport(target, timeout, ca_bundle)
 
 
 class SmtpTransport:
-    """One connection for each mail. Unless the address says otherwise it is encrypted, and the certificate verified."""
+    """One connection for each email: encrypted, with a verified certificate, unless the server's URL says otherwise."""
 
     def __init__(self, server: MailServer, timeout: timedelta, ca_bundle: Path | None = None) -> None:
         self._server = server
@@ -55,22 +56,22 @@ class SmtpTransport:
     @property
     def longest(self) -> timedelta:
         parts = self._limit(_OPENING, _LONGEST_OPENING), self._limit(_HANDING_OVER, _LONGEST_HANDING_OVER)
-        return timedelta(seconds=sum(parts) + _FAREWELL_SECONDS)
+        return timedelta(seconds=sum(parts) + _QUIT_SECONDS)
 
-    async def send(self, message: EmailMessage) -> None:
+    async def send(self, email: EmailMessage) -> None:
         client = self._client()
         try:
-            async with self._part(_OPENING, _LONGEST_OPENING, _blame_of_every_mail):
+            async with self._part(_OPENING, _LONGEST_OPENING, _blame_before_recipient):
                 await client.connect()
-                await client.mail(message["From"].addresses[0].addr_spec)
-            async with self._part(_HANDING_OVER, _LONGEST_HANDING_OVER, _blame_of_this_mail):
-                await client.rcpt(message["To"].addresses[0].addr_spec)
-                await client.data(message.as_bytes(), timeout=_YES * self._timeout)
-            # The mail is the server's by now: how the farewell ends does not change that.
+                await client.mail(email["From"].addresses[0].addr_spec)
+            async with self._part(_HANDING_OVER, _LONGEST_HANDING_OVER, _blame_after_recipient):
+                await client.rcpt(email["To"].addresses[0].addr_spec)
+                await client.data(email.as_bytes(), timeout=_ACCEPTANCE * self._timeout)
+            # The server has accepted the email by now: a failing QUIT does not change that.
             with suppress(SMTPException, OSError):
-                await client.quit(timeout=_FAREWELL_SECONDS)
+                await client.quit(timeout=_QUIT_SECONDS)
         finally:
-            _hang_up(client)
+            _abort(client)
 
     def _client(self) -> SMTP:
         encryption = self._server.encryption
@@ -106,12 +107,12 @@ class SmtpTransport:
         return DeliveryError(clean(f"{where}: {said}")[:_LONGEST_REASON], blame, permanent=permanent)
 
 
-def _blame_of_every_mail(_: Exception) -> FailureScope:
+def _blame_before_recipient(_: Exception) -> FailureScope:
     return FailureScope.SERVER
 
 
-def _blame_of_this_mail(problem: Exception) -> FailureScope:
-    """421 is a farewell, and may be meant for this mail or for everybody, as may silence and a lost connection."""
+def _blame_after_recipient(problem: Exception) -> FailureScope:
+    """421 (closing), silence and a lost connection may concern this email or every email."""
     if isinstance(problem, SMTPResponseException) and 400 <= problem.code < 600 and problem.code != 421:
         if isinstance(problem, SMTPRecipientRefused):
             return FailureScope.ADDRESS
@@ -122,47 +123,47 @@ def _blame_of_this_mail(problem: Exception) -> FailureScope:
 
 def _described(problem: Exception) -> str:
     if isinstance(problem, SMTPTimeoutError | TimeoutError):
-        return f"no answer in time ({problem})" if str(problem) else "no end in time"
+        return f"no answer in time ({problem})" if str(problem) else "the conversation took too long"
     return str(problem) or type(problem).__name__
 
 
-def _hang_up(client: SMTP) -> None:
-    """At once: a plain close waits for as long as the other side does not read."""
+def _abort(client: SMTP) -> None:
+    """Abort: a plain close waits for as long as the other side does not read."""
     if isinstance(client.transport, asyncio.WriteTransport):
         client.transport.abort()
     client.close()
 
 
 class FolderTransport:
-    """A folder that holds each mail as NAME.eml and NAME.html; sent again, it replaces itself."""
+    """A folder that keeps each email as NAME.eml and NAME.html; sent again, it replaces its files."""
 
     longest = timedelta(seconds=10)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def send(self, message: EmailMessage) -> None:
+    async def send(self, email: EmailMessage) -> None:
         try:
-            await asyncio.to_thread(self._write, message)
+            await asyncio.to_thread(self._write, email)
         except OSError as problem:
             raise DeliveryError(f"mailbox {self._folder}: {problem.strerror}", FailureScope.SERVER) from problem
 
-    def _write(self, message: EmailMessage) -> None:
+    def _write(self, email: EmailMessage) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        html = message.get_body(("html",))
-        name = _file_name(message)
+        html = email.get_body(("html",))
+        name = _file_name(email)
         if html is not None:
             self._replace(f"{name}.html", html.get_content().encode())
-        self._replace(f"{name}.eml", message.as_bytes())
+        self._replace(f"{name}.eml", email.as_bytes())
 
     def _replace(self, name: str, content: bytes) -> None:
-        """A reader of the folder sees the whole file or none."""
+        """A reader of the folder sees the complete file or none."""
         unfinished = self._folder / f".{name}.{os.getpid()}"
         unfinished.write_bytes(content)
         unfinished.replace(self._folder / name)
 
 
-def _file_name(message: EmailMessage) -> str:
-    """The subject's letters and the beginning of the Message-ID: readable, and the same on every attempt."""
-    readable = re.sub(r"[^a-z0-9]+", "-", message["Subject"].lower()).strip("-")[:60].strip("-")
-    return f"{readable or 'notice'}-{message['Message-ID'].lstrip('<')[:8]}"
+def _file_name(email: EmailMessage) -> str:
+    """From the subject and the start of the Message-ID: readable, and the same on every attempt."""
+    readable = re.sub(r"[^a-z0-9]+", "-", email["Subject"].lower()).strip("-")[:60].strip("-")
+    return f"{readable or 'notice'}-{email['Message-ID'].lstrip('<')[:8]}"

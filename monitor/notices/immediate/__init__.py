@@ -1,1 +1,1 @@
-"""Notices that are neither delayed nor held by the brake."""
+"""The notices that wait for no other cause, and that the brake never holds."""

@@ -1,4 +1,4 @@
-"""CSMs are told which of their customers have a key that Greenhouse retired: of all in one mail, and monthly."""
+"""The notices of retired keys: each CSM gets one email about all of their customers, and another each month."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ from monitor.config.settings import NoticesMode
 from monitor.incidents.rules import Audience
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import RetiredMessage
-from monitor.notices.immediate.immediate_notice import write_immediately
+from monitor.notices.immediate.immediate_notice import write_immediate_notice
 from monitor.notices.immediate.retired_keys_rules import (
     WHY,
     Manifests,
     address_of,
     is_due,
-    letter,
+    message_to_csm,
     recipient_of,
     why_of,
 )
-from monitor.notices.policy import CLOCKS_DIFFER, NoticePolicy
+from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
 from monitor.store.database import Database
 from monitor.tenants import v3_migration_queries as store
 from monitor.tenants.v3_migration import V1Key
@@ -29,7 +29,7 @@ from monitor.tenants.v3_migration import V1Key
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """A CSM with a retired key among their customers': the first since when, and when they were last told of any."""
+    """A CSM with retired keys among their customers: since when, and when they last got an email about any."""
 
     address: str
     recipient: str
@@ -41,10 +41,10 @@ class _Due:
         return why_of(self.address)
 
 
-async def tell_of_retired(
+async def write_retired_key_notices(
     db: Database, policy: NoticePolicy, renderer: Renderer, manifests: Manifests, now: datetime
 ) -> None:
-    """Each mail is written in a transaction of its own: what a crash leaves out is due in the next run."""
+    """Write each notice in a transaction of its own: what a crash leaves out is due in the next run."""
     due = await _due(db, policy, now) if policy.mode is not NoticesMode.OFF else []
     if not due:
         return
@@ -52,20 +52,20 @@ async def tell_of_retired(
         keys = _by_address(await store.retired_keys(conn))
     for one in due:
         theirs, again = keys.get(one.address, []), one.last is not None
-        worded = await asyncio.to_thread(letter, theirs, manifests, policy, now, again=again)
-        if worded is not None:
-            await _write(db, policy, renderer, worded, one, now)
+        message = await asyncio.to_thread(message_to_csm, theirs, manifests, policy, now, again=again)
+        if message is not None:
+            await _write(db, policy, renderer, message, one, now)
 
 
 async def _due(db: Database, policy: NoticePolicy, now: datetime) -> list[_Due]:
     async with db.reading() as conn:
         since = await store.retired_since(conn)
-        told = await store.last_notified(conn, WHY, now + CLOCKS_DIFFER) if since else {}
+        last = await store.last_notified(conn, WHY, now + MAX_CLOCK_SKEW) if since else {}
     due = []
     for address, of_one in groupby(sorted(since, key=_address), key=_address):
         csm_email, first = min(of_one, key=itemgetter(1))
         recipient = recipient_of(csm_email, policy)
-        one = _Due(address, recipient, first, told.get((why_of(address), recipient.lower())))
+        one = _Due(address, recipient, first, last.get((why_of(address), recipient.lower())))
         if is_due(one.first, one.last, policy, now):
             due.append(one)
     return due
@@ -83,18 +83,18 @@ def _address(row: tuple[str | None, datetime]) -> str:
 
 
 async def _write(
-    db: Database, policy: NoticePolicy, renderer: Renderer, worded: RetiredMessage, due: _Due, now: datetime
+    db: Database, policy: NoticePolicy, renderer: Renderer, message: RetiredMessage, due: _Due, now: datetime
 ) -> None:
     async with db.writing() as conn:
         await store.lock_retired_notices(conn)
-        told = await store.last_notified(conn, due.why, now + CLOCKS_DIFFER)
-        if told.get((due.why, due.recipient.lower())) != due.last:
+        last = await store.last_notified(conn, due.why, now + MAX_CLOCK_SKEW)
+        if last.get((due.why, due.recipient.lower())) != due.last:
             return  # another composer was quicker
-        await write_immediately(
+        await write_immediate_notice(
             conn,
             policy,
             renderer,
-            worded,
+            message,
             why=due.why,
             facts=(due.why, due.recipient, due.first.isoformat(), due.last and due.last.isoformat()),
             now=now,

@@ -1,4 +1,4 @@
-"""Keys that Greenhouse retired: when a CSM is written to about them, and what is asked of their customers. Pure."""
+"""Keys that Greenhouse retired: when a CSM gets an email about them, and what it asks of their customers. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from checks.catalogue.scopes import grouped
 from checks.errors import ManifestError
 from checks.manifest import Manifest
 from monitor.config.settings import NoticesMode
-from monitor.notices.content.messages import clean, moment
 from monitor.notices.content.retired_message import (
     Customers,
     OptionalScopes,
@@ -17,12 +16,13 @@ from monitor.notices.content.retired_message import (
     ScopeGroup,
     ScopeRequest,
 )
-from monitor.notices.policy import CLOCKS_DIFFER, NoticePolicy
+from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
+from monitor.notices.wording import clean, moment
 from monitor.tenants.declined import declined_ids
 from monitor.tenants.v3_migration import V1Key
 
 Manifests = Callable[[str | None], Manifest]
-"""A credential's manifest, None for that of the settings; ManifestError if it can not be read."""
+"""A credential's manifest by name, None for the default one; ManifestError if it cannot be read."""
 
 AGAIN_AFTER = timedelta(days=30)
 NAMED = 500
@@ -35,7 +35,7 @@ _Needs = Mapping[str | None, frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
-    """Keys whose tenants need the same but for features."""
+    """Keys whose tenants need the same scopes, apart from features."""
 
     manifest: Manifest
     needs: _Needs
@@ -43,30 +43,30 @@ class _Alike:
 
 
 def gathering(policy: NoticePolicy) -> timedelta:
-    """How long the first mail waits for other keys of the same CSM, so that one sweep becomes one mail.
+    """How long the first email waits for other keys of the same CSM, so that one sweep becomes one email.
 
-    A sweep takes an interval. Half of one more is for checks that are late, and in all that time every key is looked
-    at again: one usable answer ends its state.
+    A sweep takes one interval; half an interval more is for late checks. In that time every key is checked again, and
+    one usable answer ends its `retired` state.
     """
     return policy.interval * 3 / 2 + policy.settle
 
 
 def is_due(first: datetime, last: datetime | None, policy: NoticePolicy, now: datetime) -> bool:
-    """`first` is since when the first key stands retired, `last` when the same reader was last told, if ever.
+    """`first` is when the first key became retired, `last` when the same reader last got an email about it, if ever.
 
-    What lies ahead was written under another clock, and need not wait.
+    A time in the future came from a wrong clock, and does not wait.
     """
-    gathered = first <= now - gathering(policy) or first > now + CLOCKS_DIFFER
+    gathered = first <= now - gathering(policy) or first > now + MAX_CLOCK_SKEW
     return gathered and (last is None or last <= now - AGAIN_AFTER)
 
 
 def address_of(csm_email: str | None) -> str:
-    """What a CSM is known by, however the tenants file writes the address; empty without one."""
+    """Identifies a CSM, in whatever case the tenants file writes the address; empty without a CSM."""
     return (csm_email or "").lower()
 
 
 def why_of(address: str) -> str:
-    """The reason a notice carries: by it the next composer finds when this CSM's customers were last told of."""
+    """The `why` of a notice: by it the next run finds the last notice about this CSM's customers."""
     return WHY + (f"of {address}" if address else "without a CSM")
 
 
@@ -78,10 +78,10 @@ def no_manifest(_: str | None) -> Manifest:
     raise ManifestError("no manifest was given")
 
 
-def letter(
+def message_to_csm(
     keys: Iterable[V1Key], manifests: Manifests, policy: NoticePolicy, now: datetime, *, again: bool
 ) -> RetiredMessage | None:
-    """To one CSM, about those of their retired keys that have stood so for the settle time; None if none has."""
+    """To one CSM, about those of their retired keys that have been so for the settle time; None if none has."""
     settled = [key for key in keys if key.since is not None and policy.has_settled(key.since, now)]
     if not settled:
         return None
@@ -100,13 +100,13 @@ def letter(
 
 
 def _by_needs(keys: Iterable[V1Key], manifests: Manifests) -> tuple[list[_Alike], list[V1Key]]:
-    """Keys whose successors need the same scopes but for features; and those of which that is not known."""
+    """Keys whose successors need the same scopes, apart from features; and keys for which the scopes are unknown."""
     alike: dict[object, _Alike] = {}
     unknown: list[V1Key] = []
     for key in keys:
         try:
             manifest = manifests(key.manifest)
-        except ManifestError:  # the tenant's own trouble, and told as such: the others are written of all the same
+        except ManifestError:  # reported elsewhere, as that tenant's own problem; it must not stop the others
             unknown.append(key)
             continue
         needs = _needs(key, manifest)
@@ -128,7 +128,7 @@ def _needs(key: V1Key, manifest: Manifest) -> _Needs:
 
 
 def _request(group: _Alike) -> ScopeRequest:
-    """What all of them need, and apart from it what only some do. A feature that none of them has is left out."""
+    """What all of them need, and separately what only some need. A feature that none of them has is left out."""
     shared = [f for f in group.manifest.features if all(f in key.features for key in group.keys)]
     common = group.needs[None].union(*(group.needs[feature] for feature in shared))
     optional = [
@@ -164,8 +164,8 @@ def _tenants(keys: Iterable[V1Key]) -> int:
 
 def _redirect(key: V1Key, policy: NoticePolicy) -> str:
     if not key.csm_email:
-        return "These customers have no CSM in the tenants file, so this mail came to you."
+        return "These customers have no CSM in the tenants file, so this email came to you."
     if policy.mode is NoticesMode.CSM:
         return ""
     whom = clean(f"{key.csm_name or ''} <{key.csm_email}>")
-    return f"This mail is for {whom}. It came to you because all notices go to the operator."
+    return f"This email is for {whom}. It came to you because all notices go to the operator."

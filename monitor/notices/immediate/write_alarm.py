@@ -5,10 +5,11 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.report import WriteAlarm
-from monitor.notices.content.messages import AlarmMessage, clean, moment
+from monitor.notices.content.messages import AlarmMessage
 from monitor.notices.content.render import Renderer
-from monitor.notices.immediate.immediate_notice import write_immediately
+from monitor.notices.immediate.immediate_notice import write_immediate_notice
 from monitor.notices.policy import NoticePolicy
+from monitor.notices.wording import clean, moment
 
 
 async def write_alarm_notice(
@@ -21,8 +22,8 @@ async def write_alarm_notice(
     credential_label: str,
     now: datetime,
 ) -> None:
-    """Write the operator's notice in the caller's transaction, once for each alarm; nothing with notices off."""
-    letter = AlarmMessage(
+    """Write the operator's notice in the caller's transaction, once for each alarm; with notices off, write nothing."""
+    message = AlarmMessage(
         tenant=clean(tenant_name),
         tenant_id=clean(tenant_id),
         credential=clean(credential_label),
@@ -34,6 +35,6 @@ async def write_alarm_notice(
         stops=alarm.stops,
     )
     facts = ("alarm", (tenant_id, credential_label, alarm.endpoint, alarm.at.isoformat()))
-    await write_immediately(
-        conn, policy, renderer, letter, why="write alarm", facts=facts, now=now, tenant_id=tenant_id
+    await write_immediate_notice(
+        conn, policy, renderer, message, why="write alarm", facts=facts, now=now, tenant_id=tenant_id
     )

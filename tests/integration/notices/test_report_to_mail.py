@@ -1,4 +1,4 @@
-"""From checks to mail: what was recorded by real checks reaches the right reader in the right words."""
+"""From checks to emails: what real checks recorded reaches the right reader in the right words."""
 
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -14,7 +14,7 @@ from monitor.notices.content.render import Renderer
 from monitor.notices.delivery.transport import FolderTransport
 from monitor.store.database import Database
 from tests.notices import a_policy
-from tests.outbox import Office
+from tests.outbox import OutboxHarness
 from tests.reports import HOUR, KEY, MINUTE, OTHER_KEY, T0, failed, served
 from tests.store import a_tenant, check, sync
 
@@ -22,18 +22,18 @@ INVALID, BLOCKED = failed(CredentialState.INVALID), failed(CredentialState.BLOCK
 
 
 class Service:
-    """Checks one after the other, and after each a composer and an outbox that have had time enough."""
+    """Checks one after the other, and after each a composer and an outbox that had enough time."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database = database
         self.folder = folder
         self.composer = Composer(database, a_policy(), Renderer())
-        self.office = Office(database, FolderTransport(folder))
+        self.harness = OutboxHarness(database, FolderTransport(folder))
         self.now: datetime = T0
         self.read: set[str] = set()
 
     async def sees(self, *reports: CheckReport, fingerprint: str = KEY, credential_id: int = 1) -> list[EmailMessage]:
-        """The mails that come of these checks, a minute apart."""
+        """The emails that these checks cause, a minute apart."""
         for report in reports:
             self.now += MINUTE
             await check(self.database, report, self.now, credential_id=credential_id, fingerprint=fingerprint)
@@ -42,7 +42,7 @@ class Service:
     async def an_hour_later(self) -> list[EmailMessage]:
         self.now += HOUR
         await self.composer.run_once(self.now)
-        await self.office.deliver(self.now)
+        await self.harness.deliver(self.now)
         return self._new_mails()
 
     def _new_mails(self) -> list[EmailMessage]:
@@ -57,8 +57,8 @@ async def service(database: Database, tmp_path: Path) -> Service:
     return Service(database, tmp_path / "mail")
 
 
-def _subjects(mails: list[EmailMessage]) -> list[tuple[str, str]]:
-    return [(str(mail["To"]).partition("@")[0], str(mail["Subject"])) for mail in mails]
+def _subjects(emails: list[EmailMessage]) -> list[tuple[str, str]]:
+    return [(str(mail["To"]).partition("@")[0], str(mail["Subject"])) for mail in emails]
 
 
 def _text(mail: EmailMessage) -> str:
@@ -68,7 +68,7 @@ def _text(mail: EmailMessage) -> str:
 
 
 async def test_a_loss_and_its_end(service: Service) -> None:
-    """Nothing while all is well or suspected; the CSM reads of a confirmed loss with its window, and of its end."""
+    """Nothing while a loss is only suspected; the CSM reads of a confirmed loss with its window, and of its end."""
     assert await service.sees(served({"jobs": "g", "offers": "g"})) == []
     assert await service.sees(served({"jobs": "m", "offers": "g"})) == []
     last_granted = service.now - 2 * HOUR - MINUTE
@@ -81,7 +81,7 @@ async def test_a_loss_and_its_end(service: Service) -> None:
 
 
 async def test_what_comes_back_in_parts(service: Service) -> None:
-    """A mail of what is back names what is still missing of what was told."""
+    """An email about what is back names what is still missing from an earlier one."""
     await service.sees(served({"jobs": "g", "offers": "g"}))
     lost = served({"jobs": "m", "offers": "m"})
     (mail,) = await service.sees(lost, lost)
@@ -91,14 +91,14 @@ async def test_what_comes_back_in_parts(service: Service) -> None:
 
 
 async def test_what_was_never_granted_is_the_operators(service: Service) -> None:
-    """Missing at the first look, required anew, or held in excess: the operator's news, and so is the end of it."""
+    """Missing at the first check, newly required, or in excess: the operator is notified, and of the end, too."""
     first = served({"jobs": "m"}, excess=[Excess("GET: List tags", "GET /v1/tags/candidate", True)])
     (mail,) = await service.sees(first, first)
     assert _subjects([mail]) == [
         (
             "ops",
             "Harvest Monitor: Acme Corp: 1 permission more than the manifest asks for, "
-            "1 permission missing at the first look",
+            "1 permission missing at the first check",
         )
     ]
     more = served({"jobs": "m", "users": "m"}, digest="e" * 16)
@@ -109,7 +109,7 @@ async def test_what_was_never_granted_is_the_operators(service: Service) -> None
 
 
 async def test_a_key_that_is_revoked_and_works_again(service: Service) -> None:
-    """The CSM reads of a refused key and of its end; the operator of any other failure and of its end."""
+    """The CSM is notified of a refused key and of its end; the operator of any other failure and of its end."""
     await service.sees(served({"jobs": "g"}))
     (mail,) = await service.sees(INVALID, INVALID)
     assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse credential no longer works")]
@@ -122,7 +122,7 @@ async def test_a_key_that_is_revoked_and_works_again(service: Service) -> None:
 
 
 async def test_a_refused_key_that_fails_otherwise_meanwhile(service: Service) -> None:
-    """Each reader hears the end of what they heard begin."""
+    """Each reader is notified of the end of what they were notified of."""
     await service.sees(served({"jobs": "g"}))
     await service.sees(INVALID, INVALID)
     assert _subjects(await service.sees(BLOCKED, BLOCKED)) == [
@@ -135,7 +135,7 @@ async def test_a_refused_key_that_fails_otherwise_meanwhile(service: Service) ->
 
 
 async def test_a_new_key_that_lacks_the_same(service: Service) -> None:
-    """What was told as lost is not told again under a new key, and its end is."""
+    """What was reported as lost is not reported again under a new key, and its end is."""
     await service.sees(served({"jobs": "g"}))
     lost = served({"jobs": "m"})
     await service.sees(lost, lost)
@@ -144,8 +144,8 @@ async def test_a_new_key_that_lacks_the_same(service: Service) -> None:
     assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission is back: GET: jobs")]
 
 
-async def test_a_wave_that_is_dropped_by_itself(service: Service, database: Database) -> None:
-    """Three tenants lose the same at once and get it back: the operator hears of the hold, no CSM of anything."""
+async def test_a_burst_that_recovers_is_dropped(service: Service, database: Database) -> None:
+    """Three tenants lose the same at once and get it back: the operator is notified of the brake, and no CSM."""
     await sync(database, *(a_tenant(name) for name in ("acme", "globex", "initech")))
     lost = served({"jobs": "m"})
     for credential in (1, 2, 3):

@@ -14,7 +14,8 @@ from monitor.config.retention import Keep, KeepRule
 from monitor.drift import EventKind
 from monitor.incidents import history_queries
 from monitor.incidents.history_queries import Wanted
-from monitor.notices import queries
+from monitor.notices import cause_queries, notice_queries
+from monitor.notices.delivery import outbox_queries
 from monitor.notices.notice import Status
 from monitor.store.database import Database, open_database
 from monitor.store.tables import CAUSE, CHECK_DAY, DRIFT_EVENT, INCIDENT, NOTICE, SWEEP
@@ -37,13 +38,13 @@ QUESTIONS: dict[str, Question] = {
     "snapshot": lambda conn: snapshot(conn, YEARS_LATER, MINUTE),
     "keep sweeps": lambda conn: sweep_queries.keep(conn, YEARS_LATER, POLICY.interval),
     "may write": write_halt_queries.standing,
-    "open causes": queries.open_causes,
-    "still missing": queries.still_missing,
-    "active tenants": queries.active_tenants,
-    "claim a notice": lambda conn: queries.claim(conn, YEARS_LATER, YEARS_LATER),
-    "bring notices back": lambda conn: queries.bring_back(conn, YEARS_LATER, DAY, DAY),
-    "list held notices": lambda conn: queries.list_notices(conn, [Status.HELD], None, 100),
-    "list sent notices": lambda conn: queries.list_notices(conn, [Status.SENT], None, 5),
+    "pending causes": cause_queries.pending_causes,
+    "still missing": cause_queries.still_missing,
+    "active tenants": cause_queries.active_tenants,
+    "claim a notice": lambda conn: outbox_queries.claim(conn, YEARS_LATER, YEARS_LATER),
+    "repair the notices' schedule": lambda conn: outbox_queries.repair_schedule(conn, YEARS_LATER, DAY, DAY),
+    "list held notices": lambda conn: notice_queries.list_notices(conn, [Status.HELD], None, 100),
+    "list sent notices": lambda conn: notice_queries.list_notices(conn, [Status.SENT], None, 5),
     "all tenants": overview_queries.tenants,
     "one tenant": lambda conn: overview_queries.tenant(conn, "acme"),
     "latest history": lambda conn: history_queries.events(conn, Wanted(limit=5)),

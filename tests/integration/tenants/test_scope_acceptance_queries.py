@@ -199,6 +199,6 @@ async def test_no_scopes_at_all_has_its_own_wording(database: Database) -> None:
     await Composer(database, a_policy(), Renderer()).run_once(T0 + 4 * HOUR)
     (notice,) = await rows(database, NOTICE)
     for text in (notice["text"], notice["html"]):
-        assert "no scopes at all" in text
+        assert "no longer has any scopes" in text
         assert "Manage scopes" in text
         assert "revoked" not in text

@@ -3,7 +3,7 @@
 import re
 
 from monitor.drift import EventKind
-from monitor.notices.compose.flood_guard import ALWAYS_PASS, ONE_IN
+from monitor.notices.compose.brake import ALWAYS_PASS, ONE_IN
 from monitor.notices.content.render import Renderer
 from monitor.notices.delivery.backoff import BACK_OFF
 from monitor.notices.notice import Status

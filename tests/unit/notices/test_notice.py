@@ -1,4 +1,4 @@
-"""The mail as it travels: headers that nobody can forge, names in any script, a Message-ID that stays."""
+"""The email as it is sent: headers that cannot be forged, names in any script, a constant Message-ID."""
 
 from email import message_from_bytes, policy
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import DeliveryError, FailureScope
-from monitor.notices.notice import ClaimedNotice, as_message, message_id
+from monitor.notices.notice import ClaimedNotice, as_email, message_id
 from tests.notices import NOW
 
 SENDER = "Harvest Monitor <monitor@vendor.example>"
@@ -27,9 +27,9 @@ def _notice(**facts: object) -> ClaimedNotice:
 
 
 def test_headers_say_who_and_that_a_machine_wrote() -> None:
-    """Sender, reader, subject, date and identity; and that no out-of-office answer is wanted."""
-    message = as_message(_notice(), SENDER, NOW)
-    assert dict(message.items()) == {
+    """Sender, reader, subject, date and identity; and a request for no automatic answers."""
+    email = as_email(_notice(), SENDER, NOW)
+    assert dict(email.items()) == {
         "From": "Harvest Monitor <monitor@vendor.example>",
         "To": "dana@vendor.example",
         "Subject": "Acme: Greenhouse permission missing",
@@ -38,16 +38,16 @@ def test_headers_say_who_and_that_a_machine_wrote() -> None:
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
         "MIME-Version": "1.0",
-        "Content-Type": message["Content-Type"],
+        "Content-Type": email["Content-Type"],
     }
-    assert message["Content-Type"].startswith("multipart/alternative")
+    assert email["Content-Type"].startswith("multipart/alternative")
 
 
 @pytest.mark.parametrize("name", ["Žluťoučký kůň 株式会社 🐎", "Acme, Inc.", "ß" * 170])
 def test_any_script_travels_in_ascii_and_arrives_whole(name: str) -> None:
-    """Subject, text and page come out as they went in, through nothing but ASCII bytes and lines of legal length."""
+    """Subject, text and page arrive as they were, through ASCII bytes only and lines of legal length."""
     notice = _notice(subject=f"{name}: 1 permission", text=f"{name} “x”\n", html=f"<p>{name}</p>\n")
-    raw = as_message(notice, f'"{name[:40]}" <monitor@vendor.example>', NOW).as_bytes()
+    raw = as_email(notice, f'"{name[:40]}" <monitor@vendor.example>', NOW).as_bytes()
     assert raw.isascii()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     arrived = message_from_bytes(raw, policy=policy.default)
@@ -72,10 +72,10 @@ def test_any_script_travels_in_ascii_and_arrives_whole(name: str) -> None:
         {"message_id": "<1@x>\r\nBcc: everybody@example.org"},
     ],
 )
-def test_what_can_not_be_a_header_is_refused_for_good(facts: dict[str, str]) -> None:
-    """A line break, a second address or an address outside ASCII makes no mail, rather than another one."""
-    with pytest.raises(DeliveryError, match="can not be made a mail") as refused:
-        as_message(_notice(**facts), SENDER, NOW)
+def test_an_invalid_header_is_refused_for_good(facts: dict[str, str]) -> None:
+    """A line break, a second address or an address outside ASCII makes no email, rather than a different one."""
+    with pytest.raises(DeliveryError, match="cannot be made an email") as refused:
+        as_email(_notice(**facts), SENDER, NOW)
     assert (refused.value.blame, refused.value.permanent) == (FailureScope.MAIL, True)
 
 
@@ -100,17 +100,17 @@ def test_what_can_not_be_a_header_is_refused_for_good(facts: dict[str, str]) -> 
     )
 )
 def test_a_subject_keeps_every_blank(words: list[str]) -> None:
-    """However long and however mixed, a subject arrives word by word as it was written."""
+    """However long and mixed, a subject arrives exactly as it was written."""
     subject = " ".join(["Acme:", *words])
-    raw = as_message(_notice(subject=subject), SENDER, NOW).as_bytes()
+    raw = as_email(_notice(subject=subject), SENDER, NOW).as_bytes()
     assert message_from_bytes(raw, policy=policy.default)["Subject"] == subject
     assert all(len(line) <= 78 for line in raw.split(b"\r\n")[:12])
 
 
-def test_a_line_of_the_text_that_looks_like_a_header_is_none() -> None:
-    """What stands in the text stays in the text."""
-    message = as_message(_notice(text="\r\nBcc: everybody@example.org\n.\n"), SENDER, NOW)
-    arrived = message_from_bytes(message.as_bytes(), policy=policy.default)
+def test_a_line_of_the_text_cannot_be_a_header() -> None:
+    """What is in the text stays in the text."""
+    email = as_email(_notice(text="\r\nBcc: everybody@example.org\n.\n"), SENDER, NOW)
+    arrived = message_from_bytes(email.as_bytes(), policy=policy.default)
     assert arrived["Bcc"] is None
     assert "Bcc: everybody@example.org" in arrived.get_body(("plain",)).get_content()
 
@@ -124,5 +124,5 @@ def test_a_line_of_the_text_that_looks_like_a_header_is_none() -> None:
     ],
 )
 def test_a_message_id_is_of_the_senders_domain(mail_from: str, expected: str) -> None:
-    """The identity of the notice at the domain that mails come from, and nothing else, so it is the same each time."""
+    """The identity of the notice at the sender's domain, and nothing else, so it is the same on every attempt."""
     assert message_id("abc", mail_from) == expected

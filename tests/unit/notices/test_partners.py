@@ -1,4 +1,4 @@
-"""Whose matter it is that a partner's client lacks a scope: told by who else still has it."""
+"""Who is notified that a partner's client lacks a scope: it depends on who else still has it."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import PendingCause
-from monitor.notices.content.messages import Background, CsmMessage, DigestMessage
-from monitor.notices.partners import Holding, in_question
+from monitor.notices.causes import PendingCause
+from monitor.notices.content.messages import CsmMessage, DigestMessage
+from monitor.notices.content.news_from_causes import Background
+from monitor.notices.partners import PartnerCoverage, partner_permissions
 from tests.notices import NOW, a_cause, a_policy, composed
 
 HOUR = timedelta(hours=1)
@@ -28,56 +29,58 @@ def lost(tenant: str = "acme", grant: str | None = "partner", created_at: dateti
     )
 
 
-def told(cause: PendingCause, credentials: int, looked_at: datetime | None, now: datetime = NOW) -> list[Audience]:
-    """Who is told, where so many partner credentials were judged and the latest that has it was looked at then."""
-    background = Background(partners={JOBS: Holding(credentials, holders=looked_at is not None, looked_at=looked_at)})
+def notified(cause: PendingCause, credentials: int, last_seen: datetime | None, now: datetime = NOW) -> list[Audience]:
+    """Who is notified, with so many judged partner credentials, one of which was last seen to have it then."""
+    background = Background(
+        partners={JOBS: PartnerCoverage(credentials, granted=last_seen is not None, last_seen=last_seen)}
+    )
     return [draft.audience for draft in composed(cause, background=background, now=now).drafts]
 
 
-def test_what_another_customer_still_has_is_this_customers_matter() -> None:
-    """Seen after the loss: the client has it, so connecting anew gives it back."""
-    assert told(lost(), 2, NOW - HOUR / 2) == [Audience.CSM]
+def test_what_another_customer_still_has_goes_to_this_customers_csm() -> None:
+    """Seen after the loss: the client has it, so reconnecting restores it."""
+    assert notified(lost(), 2, NOW - HOUR / 2) == [Audience.CSM]
 
 
-def test_what_nobody_has_any_more_is_the_vendors_matter() -> None:
-    """No CSM is written to; the operator is told that it is every customer."""
-    background = Background(partners={JOBS: Holding(3, 0, None)})
+def test_what_no_customer_has_goes_to_the_operator() -> None:
+    """No CSM is notified; the operator reads that it concerns every customer."""
+    background = Background(partners={JOBS: PartnerCoverage(3, 0, None)})
     (draft,) = composed(lost("acme"), lost("globex"), background=background).drafts
     assert draft.audience is Audience.OPERATOR
-    assert isinstance(draft.letter, DigestMessage)
-    assert draft.letter.shared == (JOBS,)
+    assert isinstance(draft.message, DigestMessage)
+    assert draft.message.lost_to_all == (JOBS,)
 
 
-def test_it_waits_while_nobody_else_was_looked_at_since() -> None:
-    """The others may lack it, too: that is known within an interval, and then it waits no longer."""
+def test_it_waits_while_no_other_customer_was_checked_since() -> None:
+    """The others may lack it, too: that is known within an interval, and then the wait ends."""
     before = NOW - 2 * HOUR
-    assert told(lost(), 2, before) == []
+    assert notified(lost(), 2, before) == []
     late = NOW + a_policy().interval + a_policy().settle
-    assert told(lost(created_at=NOW - timedelta(minutes=20)), 2, before, now=late) == [Audience.CSM]
+    assert notified(lost(created_at=NOW - timedelta(minutes=20)), 2, before, now=late) == [Audience.CSM]
 
 
-def test_a_single_partner_credential_is_its_customers_matter() -> None:
-    """There is nobody to compare with."""
-    assert told(lost(), 1, None) == [Audience.CSM]
+def test_a_single_partner_credential_goes_to_its_customers_csm() -> None:
+    """There is no other customer to compare with."""
+    assert notified(lost(), 1, None) == [Audience.CSM]
 
 
-def test_who_was_last_seen_with_it_and_can_not_be_told_now_is_waited_for() -> None:
-    """A look that decided nothing says nothing of who has it."""
-    background = Background(partners={JOBS: Holding(2, 1, None)})
+def test_an_undecided_check_of_another_customer_is_waited_for() -> None:
+    """A check that decided nothing does not say who has it."""
+    background = Background(partners={JOBS: PartnerCoverage(2, 1, None)})
     assert composed(lost(), background=background).drafts == ()
 
 
 def test_the_role_is_each_customers_own() -> None:
-    """It is not asked about, and stays the customer's matter, whoever else lacks it."""
+    """Coverage is not asked for, and the customer's CSM is notified, whoever else lacks it."""
     role = replace(lost(), permission_id=ROLE_ID)
-    assert in_question([role, lost("globex")]) == {JOBS}
-    background = Background(partners={ROLE_ID: Holding(2, 0, None)})
+    assert partner_permissions([role, lost("globex")]) == {JOBS}
+    background = Background(partners={ROLE_ID: PartnerCoverage(2, 0, None)})
     assert [draft.audience for draft in composed(role, background=background).drafts] == [Audience.CSM]
 
 
-def test_a_custom_credential_is_its_customers_matter_whoever_else_lacks_it() -> None:
-    """Each customer ticks the scopes of their own; the brake is for what many do at once."""
-    background = Background(partners={JOBS: Holding(5, 0, None)})
+def test_a_custom_credential_goes_to_its_customers_csm_whoever_else_lacks_it() -> None:
+    """Each customer ticks their own scopes; the brake is for what many do at once."""
+    background = Background(partners={JOBS: PartnerCoverage(5, 0, None)})
     (draft,) = composed(lost(grant="custom"), background=background).drafts
     assert draft.audience is Audience.CSM
-    assert isinstance(draft.letter, CsmMessage)
+    assert isinstance(draft.message, CsmMessage)

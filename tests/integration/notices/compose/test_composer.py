@@ -11,11 +11,11 @@ from sqlalchemy import func, insert, select, update
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
+from monitor.notices.cause_queries import still_missing
 from monitor.notices.content.messages import Message
-from monitor.notices.content.render import Rendered, Renderer
+from monitor.notices.content.render import RenderedMessage, Renderer
 from monitor.notices.notice import Status
 from monitor.notices.operator_actions import drop, listing, release
-from monitor.notices.queries import still_missing
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, TENANT
 from tests.notices import NOW, OPERATOR, SETTLE
@@ -32,31 +32,31 @@ def world(database: Database) -> World:
 
 
 async def test_ripe_causes_become_a_notice(world: World) -> None:
-    """One run writes the tenant's mail, ready to be sent, and settles exactly the causes it tells."""
-    told = [await world.happens(LOST, "GET: List offers"), await world.happens(LOST, "GET: List jobs", at=NOW)]
+    """One run writes the tenant's notice, ready to be sent, and settles exactly the causes it reports."""
+    ripe = [await world.happens(LOST, "GET: List offers"), await world.happens(LOST, "GET: List jobs", at=NOW)]
     young = await world.happens(LOST, "GET: List jobs", "globex", at=NOW)
     assert await world.run() == 1
     (notice,) = await world.notices()
     assert (notice.tenant_id, notice.recipient, notice.status) == ("acme", "dana+acme@vendor.example", Status.PENDING)
     assert (notice.subject, notice.next_attempt_at) == ("Acme: 2 Greenhouse permissions missing", NOW)
-    assert await world.causes() == {told[0]: (True, notice.id), told[1]: (True, notice.id), young: (False, None)}
+    assert await world.causes() == {ripe[0]: (True, notice.id), ripe[1]: (True, notice.id), young: (False, None)}
 
 
 async def test_a_second_run_finds_nothing(world: World) -> None:
-    """A cause is told once."""
+    """A cause is reported once."""
     await world.happens(LOST, "GET: List offers")
     assert (await world.run(), await world.run()) == (1, 0)
 
 
-async def test_what_cancelled_itself_is_settled_without_a_notice(world: World) -> None:
-    """Lost and regained within the settle time leaves two settled causes and no mail."""
+async def test_what_cancelled_out_is_settled_without_a_notice(world: World) -> None:
+    """Lost and regained within the settle time leaves two settled causes and no notice."""
     causes = [await world.happens(LOST, "GET: List offers"), await world.happens(REGAINED, "GET: List offers", at=NOW)]
     assert await world.run() == 0
     assert await world.causes() == dict.fromkeys(causes, (True, None))
 
 
-async def test_the_end_goes_to_whoever_was_told_of_the_beginning(world: World) -> None:
-    """A regained permission is told of where the loss was told, and not where it never was."""
+async def test_the_end_goes_to_the_reader_of_the_beginning(world: World) -> None:
+    """A regained permission is reported if the loss was reported, and not otherwise."""
     await world.happens(LOST, "GET: List offers")
     await world.run()
     await world.happens(REGAINED, "GET: List offers", at=NOW + timedelta(hours=1))
@@ -68,8 +68,8 @@ async def test_the_end_goes_to_whoever_was_told_of_the_beginning(world: World) -
     ]
 
 
-async def test_an_end_is_told_after_a_flicker(world: World) -> None:
-    """Told as lost, back and lost again within the settle time, then back for good: one loss, one regain."""
+async def test_an_end_is_reported_after_a_flicker(world: World) -> None:
+    """Reported as lost, back and lost again within the settle time, then back for good: one loss, one regain."""
     await world.happens(LOST, "GET: List offers")
     await world.run()
     for kind in (REGAINED, LOST):
@@ -81,18 +81,18 @@ async def test_an_end_is_told_after_a_flicker(world: World) -> None:
 
 
 async def test_a_dropped_beginning_has_no_end(world: World) -> None:
-    """What the operator dropped is not heard of again when it ends."""
-    await world.wave(LOST, 3)
+    """If the operator dropped a notice, the end of its causes is not reported."""
+    await world.burst(LOST, 3)
     await world.run()
     await drop(world.database, NOW, "ops")
-    back = await world.wave(REGAINED, 3, at=NOW)
+    back = await world.burst(REGAINED, 3, at=NOW)
     assert await world.run(LATER) == 0
     causes = await world.causes()
     assert [causes[cause] for cause in back] == [(True, None)] * 3
 
 
 async def test_an_end_is_of_one_credential(world: World) -> None:
-    """What happened to another credential of the tenant is no beginning of it."""
+    """An event of another credential of the tenant is not its beginning."""
     await world.happens(LOST, "GET: List offers")
     await world.run()
     world.credentials["acme"] = await world.add_credential("acme", "Second key")
@@ -100,8 +100,8 @@ async def test_an_end_is_of_one_credential(world: World) -> None:
     assert await world.run(LATER) == 0
 
 
-async def test_an_end_goes_to_whoever_was_told_of_the_beginning(world: World) -> None:
-    """Though by now another reader would hear of such a trouble."""
+async def test_an_end_goes_to_the_reader_of_the_beginning_even_if_the_audience_changed(world: World) -> None:
+    """Another reader would be notified of such a trouble by now."""
     await world.happens(EventKind.CREDENTIAL_FAILED)
     await world.run()
     await world.happens(EventKind.RECOVERED, audience=Audience.OPERATOR, at=NOW)
@@ -114,19 +114,19 @@ async def test_an_end_goes_to_whoever_was_told_of_the_beginning(world: World) ->
     [
         ({}, Status.SENT, True),
         ({}, Status.PENDING, True),
-        ({}, Status.DROPPED, False),  # the CSM was never told
+        ({}, Status.DROPPED, False),  # the CSM was never notified
         ({"verdict": "granted"}, Status.SENT, False),
         ({"verdict": None}, Status.SENT, False),  # declined, or not decided under a new key
         ({"origin": "found"}, Status.SENT, False),  # lost once, regained since, and never granted to the new key
     ],
 )
-async def test_what_is_still_missing_was_told_and_lasts(
+async def test_what_is_still_missing_was_reported_and_lasts(
     world: World, state: dict[str, Any], status: Status, named: bool
 ) -> None:
-    """Only what the CSM was told of and what is still missing is named again."""
+    """Only what the CSM was notified of, and what is still missing, is named again."""
     await world.happens(LOST, "GET: List jobs")
     await world.run()
-    await world.stands("GET: List jobs", **state)
+    await world.knows("GET: List jobs", **state)
     async with world.database.writing() as conn:
         await conn.execute(update(NOTICE).values(status=status))
     await world.happens(REGAINED, "GET: List offers", at=NOW)
@@ -135,23 +135,23 @@ async def test_what_is_still_missing_was_told_and_lasts(
     assert [permission.label for permission in missing] == ["GET: List jobs"] * named
 
 
-async def test_what_is_still_missing_is_looked_up_where_something_ended(world: World) -> None:
-    """Tenants without good news are left out, however much they miss."""
+async def test_what_is_still_missing_is_searched_only_where_something_ended(world: World) -> None:
+    """Tenants without good news are left out, whatever is missing there."""
     await world.happens(LOST, "GET: List jobs")
     await world.run()
-    await world.stands("GET: List jobs")
+    await world.knows("GET: List jobs")
     await world.happens(LOST, "GET: List offers", at=NOW)
     await world.happens(REGAINED, "GET: List offers", "globex", at=NOW)
     async with world.database.reading() as conn:
         assert await still_missing(conn) == ()
 
 
-async def test_a_recovered_mail_names_what_is_still_missing(world: World) -> None:
-    """What the CSM was told of and still lacks stands in the mail that tells what is back."""
+async def test_an_email_of_a_recovery_names_what_is_still_missing(world: World) -> None:
+    """The email about what is back also names what is still missing from an earlier one."""
     for label in ("GET: List offers", "GET: List jobs"):
         await world.happens(LOST, label)
     await world.run()
-    await world.stands("GET: List jobs")
+    await world.knows("GET: List jobs")
     await world.happens(REGAINED, "GET: List offers", at=NOW)
     await world.run(LATER)
     async with world.database.reading() as conn:
@@ -159,28 +159,28 @@ async def test_a_recovered_mail_names_what_is_still_missing(world: World) -> Non
     assert "Still missing, as we wrote to you before:\n\nJobs\n  - GET: List jobs\n" in text
 
 
-async def test_a_wave_is_held_until_released(world: World) -> None:
-    """Nothing of a wave is sent and the operator is told once; a release makes it all due, and is put on record."""
-    await world.wave(LOST, 3)
+async def test_a_burst_is_held_until_released(world: World) -> None:
+    """Nothing of a burst is sent and the operator is notified once; a release makes it all due, and is recorded."""
+    await world.burst(LOST, 3)
     assert await world.run() == 4
     held = await world.notices(Status.HELD)
-    (told,) = await world.notices(Status.PENDING)
-    assert (len(held), told.recipient, told.audience) == (3, OPERATOR, Audience.OPERATOR)
-    assert "3 tenants lost the permission" in told.subject
-    assert await release(world.database, LATER, "ops", "looked at it") == [notice.id for notice in held]
+    (brake,) = await world.notices(Status.PENDING)
+    assert (len(held), brake.recipient, brake.audience) == (3, OPERATOR, Audience.OPERATOR)
+    assert "3 tenants lost the permission" in brake.subject
+    assert await release(world.database, LATER, "ops", "checked it") == [notice.id for notice in held]
     assert [n.next_attempt_at for n in await world.notices(Status.PENDING) if n.audience == Audience.CSM] == [LATER] * 3
     async with world.database.reading() as conn:
         since = select(NOTICE.c.pending_since).where(NOTICE.c.status == Status.PENDING).order_by(NOTICE.c.id)
         assert list((await conn.execute(since)).scalars()) == [LATER] * 3 + [NOW]
     async with world.database.reading() as conn:
         (action,) = (await conn.execute(select(OPERATOR_ACTION))).mappings()
-    assert (action["who"], action["action"], action["reason"]) == ("ops", "notices release", "looked at it")
+    assert (action["who"], action["action"], action["reason"]) == ("ops", "notices release", "checked it")
     assert action["subject"] == ", ".join(f"notice {notice.id}" for notice in held)
 
 
 async def test_single_notices_can_be_released_and_dropped(world: World) -> None:
-    """An operator may decide one by one; what is not held is not touched, and nothing is put on record for nothing."""
-    await world.wave(LOST, 3)
+    """An operator may decide one by one; what is not held is untouched, and only a change is recorded."""
+    await world.burst(LOST, 3)
     await world.run()
     first, second, third = [notice.id for notice in await world.notices(Status.HELD)]
     assert await release(world.database, NOW, "ops", ids=[first]) == [first]
@@ -191,20 +191,20 @@ async def test_single_notices_can_be_released_and_dropped(world: World) -> None:
         assert (await conn.execute(select(func.count()).select_from(OPERATOR_ACTION))).scalar_one() == 2
 
 
-async def test_latecomers_join_the_hold(world: World) -> None:
-    """More of the same while a wave is held is held too, and the operator is not told again."""
-    await world.wave(LOST, 3)
+async def test_later_notices_of_a_burst_are_held(world: World) -> None:
+    """More of the same kind is held while a burst is held, and the operator is not notified again."""
+    await world.burst(LOST, 3)
     await world.run()
     await world.happens(LOST, "GET: List offers", "late", at=NOW)
     assert await world.run(LATER) == 1
     assert (await world.notices())[-1].status == Status.HELD
 
 
-async def test_a_wave_that_passes_leaves_nothing(world: World) -> None:
-    """An outage that ends by itself: what was held is given up, and nobody outside hears of either."""
-    lost = await world.wave(LOST, 3)
+async def test_a_burst_that_passes_leaves_nothing(world: World) -> None:
+    """An outage that ends by itself: what was held is dropped, and no CSM is notified of either."""
+    lost = await world.burst(LOST, 3)
     await world.run()
-    back = await world.wave(REGAINED, 3, at=NOW)
+    back = await world.burst(REGAINED, 3, at=NOW)
     assert await world.run(LATER) == 0
     assert {notice.status for notice in await world.notices() if notice.audience == Audience.CSM} == {Status.DROPPED}
     assert all(settled for settled, _ in (await world.causes()).values())
@@ -213,30 +213,30 @@ async def test_a_wave_that_passes_leaves_nothing(world: World) -> None:
 
 
 async def test_news_of_a_held_tenant_is_one_held_notice(world: World) -> None:
-    """The held notice is taken over by one that tells everything, causes included."""
-    causes = await world.wave(LOST, 3)
+    """The held notice is replaced by one that reports everything, with all causes."""
+    causes = await world.burst(LOST, 3)
     await world.run()
-    news = await world.happens(LOST, "GET: List jobs", "wave0", at=NOW)
+    news = await world.happens(LOST, "GET: List jobs", "burst0", at=NOW)
     assert await world.run(LATER) == 1
-    held = [notice for notice in await world.notices(Status.HELD) if notice.tenant_id == "wave0"]
-    assert [notice.subject for notice in held] == ["Wave0: 2 Greenhouse permissions missing"]
+    held = [notice for notice in await world.notices(Status.HELD) if notice.tenant_id == "burst0"]
+    assert [notice.subject for notice in held] == ["Burst0: 2 Greenhouse permissions missing"]
     settled = await world.causes()
     assert settled[causes[0]] == settled[news] == (True, held[0].id)
 
 
 class _Overtaken(Renderer):
-    """While it words its first mail, between the composer's reading and writing, something else happens."""
+    """While it renders its first message, between the composer's reading and writing, something else happens."""
 
     def __init__(self, meanwhile: Callable[[], Coroutine[Any, Any, object]]) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._meanwhile: Callable[[], Coroutine[Any, Any, object]] | None = meanwhile
 
-    def render(self, letter: Message) -> Rendered:
+    def render(self, message: Message) -> RenderedMessage:
         if self._meanwhile is not None:
             meanwhile, self._meanwhile = self._meanwhile, None
             asyncio.run_coroutine_threadsafe(meanwhile(), self._loop).result()
-        return super().render(letter)
+        return super().render(message)
 
 
 async def test_only_one_of_two_composers_writes(world: World) -> None:
@@ -248,19 +248,19 @@ async def test_only_one_of_two_composers_writes(world: World) -> None:
 
 
 async def test_a_release_is_not_undone_by_a_composer(world: World) -> None:
-    """What was released while a composer was taking it over goes out as it is; the news follow in the next run."""
-    await world.wave(LOST, 3)
+    """A notice released while a composer was replacing it goes out as it is; the news follows in the next run."""
+    await world.burst(LOST, 3)
     await world.run()
-    news = await world.happens(LOST, "GET: List jobs", "wave0", at=NOW)
+    news = await world.happens(LOST, "GET: List jobs", "burst0", at=NOW)
     assert await world.run(LATER, renderer=_Overtaken(lambda: release(world.database, LATER, "ops"))) == 0
     assert await world.notices(Status.HELD, Status.DROPPED) == []
     assert (await world.causes())[news] == (False, None)
     assert await world.run(LATER) == 1
-    assert (await world.notices())[-1].subject == "Wave0: Greenhouse permission missing: GET: List jobs"
+    assert (await world.notices())[-1].subject == "Burst0: Greenhouse permission missing: GET: List jobs"
 
 
-async def test_a_cause_of_another_clock_is_told(world: World) -> None:
-    """Written while the clock stood a year ahead, it does not wait for a year; two clocks that differ a little wait."""
+async def test_a_cause_of_another_clock_is_reported(world: World) -> None:
+    """Written while the clock was a year ahead, it does not wait for a year; a small clock skew changes nothing."""
     await world.happens(LOST, "GET: List offers", at=NOW + timedelta(days=365))
     assert await world.run() == 1
     await world.happens(LOST, "GET: List jobs", "globex", at=NOW + timedelta(seconds=30))
@@ -268,8 +268,8 @@ async def test_a_cause_of_another_clock_is_told(world: World) -> None:
     assert await world.run(LATER + timedelta(seconds=30)) == 1
 
 
-async def test_modes_change_who_is_written_to(world: World) -> None:
-    """Operator mode writes to the operator only; off writes to nobody and leaves nothing to pile up."""
+async def test_modes_change_who_is_notified(world: World) -> None:
+    """Operator mode notifies the operator only; off notifies nobody, and nothing piles up."""
     await world.happens(LOST, "GET: List offers")
     assert await world.run(mode=NoticesMode.OPERATOR) == 1
     cause = await world.happens(LOST, "GET: List jobs")
@@ -279,23 +279,23 @@ async def test_modes_change_who_is_written_to(world: World) -> None:
 
 
 async def test_removed_tenants_do_not_count_as_active(world: World) -> None:
-    """The brake's share is of tenants that are watched now: 3 of 60 pass, 3 of 59 do not."""
+    """The brake's share is of active tenants: 3 of 60 pass, 3 of 59 do not."""
     for number in range(57):
         await world.add_tenant(f"other{number}", removed_at=NOW if number == 0 else None)
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.run()
     assert len(await world.notices(Status.HELD)) == 3
     async with world.database.writing() as conn:
         await conn.execute(update(TENANT).values(removed_at=None))
     await release(world.database, NOW, "ops")
     for number in range(3):
-        await world.happens(LOST, "GET: List jobs", f"wave{number}")
+        await world.happens(LOST, "GET: List jobs", f"burst{number}")
     await world.run()
     assert await world.notices(Status.HELD) == []
 
 
 async def test_more_causes_than_a_statement_can_hold(world: World) -> None:
-    """A first sweep's causes are settled in portions."""
+    """A first sweep's causes are settled in batches."""
     await world.add_tenant("acme")
     event = {"at": NOW, "kind": "found", "tenant_id": "acme", "credential_id": world.credentials["acme"], "detail": ""}
     async with world.database.writing() as conn:
@@ -310,8 +310,8 @@ async def test_more_causes_than_a_statement_can_hold(world: World) -> None:
     assert all(settled for settled, _ in (await world.causes()).values())
 
 
-async def test_a_list_can_be_narrowed(world: World) -> None:
-    """By status and by tenant, the newest first, and no longer than asked for."""
+async def test_a_list_can_be_filtered(world: World) -> None:
+    """By status and by tenant, the newest first, and up to the limit."""
     await world.happens(LOST, "GET: List offers")
     await world.happens(LOST, "GET: List offers", "globex")
     await world.run()
@@ -321,8 +321,8 @@ async def test_a_list_can_be_narrowed(world: World) -> None:
     assert await listing(world.database, [Status.SENT]) == []
 
 
-async def test_a_write_alarm_is_due_at_once_and_once(world: World) -> None:
-    """It waits for nothing; the same alarm written again is the same notice, another one another."""
+async def test_a_write_alarm_is_due_at_once_and_written_once(world: World) -> None:
+    """It never waits; the same alarm written again is the same notice, another alarm is another one."""
     await world.add_tenant("acme")
     for _ in range(2):
         await world.alarm()
@@ -333,8 +333,8 @@ async def test_a_write_alarm_is_due_at_once_and_once(world: World) -> None:
     assert len(await world.notices()) == 2
 
 
-async def test_a_write_alarm_is_silent_with_notices_off(world: World) -> None:
-    """Off is off; the stop itself and its metric remain."""
+async def test_a_write_alarm_is_not_written_with_notices_off(world: World) -> None:
+    """The stop itself and its metric remain."""
     await world.add_tenant("acme")
     await world.alarm(NoticesMode.OFF)
     assert await world.notices() == []

@@ -1,4 +1,4 @@
-"""Notices that did not reach their readers: told once, tried again, or put away."""
+"""Notices that did not reach their readers: reported once, retried, or dropped."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,8 +32,8 @@ async def _fails(world: World, *tenants: str, at: datetime = NOW, **facts: Any) 
         await conn.execute(update(NOTICE).where(NOTICE.c.tenant_id.in_(tenants)).values(failed | facts))
 
 
-async def test_the_operator_is_told_of_failed_notices_in_one_mail(world: World) -> None:
-    """All that fails within a settle time is one mail, which says who has not heard what; it is told once."""
+async def test_the_operator_gets_one_email_about_failed_notices(world: World) -> None:
+    """Everything that fails within a settle time is one email, which says who missed what; it is reported once."""
     await world.happens(LOST, "GET: List offers")
     await world.happens(LOST, "GET: List offers", "globex")
     await world.run()
@@ -43,16 +43,16 @@ async def test_the_operator_is_told_of_failed_notices_in_one_mail(world: World) 
     await _fails(world, "globex", at=LATER)
     for now in (LATER, LATER + SETTLE):
         await world.run(now)
-    (told,) = await world.notices(Status.PENDING)
-    assert (told.recipient, told.subject) == (OPERATOR, "Harvest Monitor: 2 notices did not reach their readers")
+    (report,) = await world.notices(Status.PENDING)
+    assert (report.recipient, report.subject) == (OPERATOR, "Harvest Monitor: 2 notices did not reach their readers")
     async with world.database.reading() as conn:
-        text = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.id == told.id))).scalar_one()
+        text = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.id == report.id))).scalar_one()
     for said in ("dana+acme@vendor.example", "Greenhouse permission missing: GET: List offers", "550 No such user"):
         assert said in text
 
 
-async def test_the_operators_own_failed_notices_are_not_told_by_mail(world: World) -> None:
-    """Whoever can not be reached is not written to about it, neither of other notices' failure told before."""
+async def test_the_operators_own_failed_notices_are_not_reported_by_email(world: World) -> None:
+    """An operator who cannot be reached gets no email about that, nor about a failed report of other failures."""
     await world.happens(LOST, "GET: List offers")
     await world.run(mode=NoticesMode.OPERATOR)
     await _fails(world, "acme", recipient=OPERATOR.upper())
@@ -69,8 +69,8 @@ async def test_the_operators_own_failed_notices_are_not_told_by_mail(world: Worl
     assert await world.notices(Status.PENDING) == []
 
 
-async def test_failed_notices_are_not_told_with_notices_off(world: World) -> None:
-    """Off is off; the gauge and the list remain."""
+async def test_failed_notices_are_not_reported_with_notices_off(world: World) -> None:
+    """The gauge and the list remain."""
     await world.happens(LOST, "GET: List offers")
     await world.run()
     await _fails(world, "acme")
@@ -78,8 +78,8 @@ async def test_failed_notices_are_not_told_with_notices_off(world: World) -> Non
     assert await world.notices(Status.PENDING) == []
 
 
-async def test_a_retry_begins_anew_with_the_csm_of_now(world: World) -> None:
-    """A failed notice goes to whom the tenants file names by now, at once, and is told of again if it fails again."""
+async def test_a_retry_has_a_fresh_schedule_and_the_current_csm(world: World) -> None:
+    """It goes to the CSM in the tenants file now, at once, and is reported again if it fails again."""
     await world.happens(LOST, "GET: List offers")
     await world.happens(LOST, "GET: List offers", "globex")
     await world.run()
@@ -109,8 +109,8 @@ async def test_a_retry_begins_anew_with_the_csm_of_now(world: World) -> None:
     assert subjects.count("Harvest Monitor: a notice did not reach lee@vendor.example") == 1
 
 
-async def test_a_mail_that_went_to_the_operator_is_retried_there(world: World) -> None:
-    """What was redirected says so in its text, and is not sent to a CSM by a retry."""
+async def test_an_email_that_went_to_the_operator_is_retried_there(world: World) -> None:
+    """A redirected email says so in its text, and a retry does not send it to the CSM."""
     await world.happens(LOST, "GET: List offers")
     await world.run(mode=NoticesMode.OPERATOR)
     await _fails(world, "acme")
@@ -119,7 +119,7 @@ async def test_a_mail_that_went_to_the_operator_is_retried_there(world: World) -
 
 
 async def test_a_failed_notice_is_dropped_by_name_only(world: World) -> None:
-    """Dropping what is held leaves failed ones; named, a failed one is put away, and its reader hears of no end."""
+    """Dropping held notices leaves failed ones; a named failed one is dropped."""
     await world.happens(LOST, "GET: List offers")
     await world.run()
     await _fails(world, "acme")

@@ -1,4 +1,4 @@
-"""Keys that Greenhouse retires: one mail to each CSM, and one a month, on SQLite and on Postgres."""
+"""Keys that Greenhouse retires: one email to each CSM, and one a month, on SQLite and on Postgres."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -35,7 +35,7 @@ Notice = tuple[str, str]
 
 
 class Vendor:
-    """Tenants whose keys turn, and a composer that runs when told to."""
+    """Tenants whose keys change, and a composer that the test runs."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -51,7 +51,7 @@ class Vendor:
             self.ids = {row.tenant_id: row.id for row in await conn.execute(select(CREDENTIAL))}
 
     async def retires(self, tenant: str, at: datetime = T0) -> None:
-        """Two looks, a minute apart."""
+        """Two checks, a minute apart."""
         for moment in (at, at + MINUTE):
             await check(self.database, RETIRED, moment, credential_id=self.ids[tenant])
 
@@ -85,16 +85,16 @@ def vendor(database: Database) -> Vendor:
     return Vendor(database)
 
 
-async def test_a_sweep_of_retirements_is_one_mail_for_each_csm(vendor: Vendor) -> None:
-    """Keys turn one after the other over four hours: nobody is written to meanwhile, and then each CSM once."""
+async def test_a_sweep_of_retirements_is_one_email_for_each_csm(vendor: Vendor) -> None:
+    """Keys retire one after the other over four hours: no email meanwhile, and then one to each CSM."""
     csm_of = {f"t{n}": (DANA, LEE)[n % 2] for n in range(8)}
     await vendor.has(**csm_of)
-    turns = {tenant: T0 + n * 34 * MINUTE for n, tenant in enumerate(csm_of)}
+    retired_at = {tenant: T0 + n * 34 * MINUTE for n, tenant in enumerate(csm_of)}
     written: dict[datetime, list[Notice]] = {}
     for half_hours in range(24):
         now = T0 + half_hours * 30 * MINUTE
-        for tenant in [tenant for tenant, at in turns.items() if now - 30 * MINUTE < at <= now]:
-            await vendor.retires(tenant, turns[tenant])
+        for tenant in [tenant for tenant, at in retired_at.items() if now - 30 * MINUTE < at <= now]:
+            await vendor.retires(tenant, retired_at[tenant])
         if found := await vendor.composes(now + 2 * MINUTE):
             written[now] = found
     assert [notice for found in written.values() for notice in found] == [
@@ -103,8 +103,8 @@ async def test_a_sweep_of_retirements_is_one_mail_for_each_csm(vendor: Vendor) -
     ]
 
 
-async def test_the_operator_hears_of_it_as_ever(vendor: Vendor) -> None:
-    """The digest tells the operator within the settle time; no CSM is told that permissions are missing."""
+async def test_the_operator_is_notified_as_usual(vendor: Vendor) -> None:
+    """The digest comes within the settle time; no CSM reads that permissions are missing."""
     await vendor.has(acme=DANA)
     await vendor.works("acme", T0 - HOUR)
     await vendor.retires("acme")
@@ -114,8 +114,8 @@ async def test_the_operator_hears_of_it_as_ever(vendor: Vendor) -> None:
     assert (notice["audience"], notice["subject"]) == ("operator", "Harvest Monitor: Acme: credential retired")
 
 
-async def test_the_mail_says_what_to_tick(vendor: Vendor) -> None:
-    """Features and refusals of each tenant come from its row."""
+async def test_the_email_says_what_to_tick(vendor: Vendor) -> None:
+    """Features and declined permissions of each tenant come from its row."""
     await vendor.has(acme=DANA)
     await vendor.retires("acme")
     async with vendor.database.writing() as conn:
@@ -129,8 +129,8 @@ async def test_the_mail_says_what_to_tick(vendor: Vendor) -> None:
     assert (notice["audience"], notice["status"], notice["tenant_id"]) == (Audience.CSM, "pending", None)
 
 
-async def test_a_database_with_such_a_mail_is_sound(vendor: Vendor) -> None:
-    """It is a CSM's and of no one tenant, and `db check` does not take it for damage."""
+async def test_a_database_with_such_a_notice_is_sound(vendor: Vendor) -> None:
+    """It is for a CSM and of no single tenant, and `db check` does not report it as damage."""
     await vendor.has(acme=DANA)
     await vendor.retires("acme")
     assert len(await vendor.composes(GATHERED)) == 1
@@ -139,7 +139,7 @@ async def test_a_database_with_such_a_mail_is_sound(vendor: Vendor) -> None:
 
 
 async def test_a_month_later_there_is_another(vendor: Vendor) -> None:
-    """As long as any is retired; who turned retired meanwhile is named then, and not before."""
+    """As long as any key is retired; one that became retired meanwhile is named then, and not before."""
     await vendor.has(acme=DANA, globex=DANA)
     await vendor.retires("acme")
     assert len(await vendor.composes(GATHERED)) == 1
@@ -156,8 +156,8 @@ async def test_a_month_later_there_is_another(vendor: Vendor) -> None:
     assert await vendor.composes(GATHERED + 95 * DAY) == []
 
 
-async def test_what_recovers_while_it_is_gathered_is_never_told(vendor: Vendor) -> None:
-    """An outage that looks like a retirement and ends within an interval and a half sends nothing to any CSM."""
+async def test_what_recovers_while_it_is_gathered_is_never_reported(vendor: Vendor) -> None:
+    """An outage that looks like a retirement and ends within an interval and a half sends no CSM an email."""
     await vendor.has(acme=DANA, globex=LEE)
     for tenant in ("acme", "globex"):
         await vendor.retires(tenant)
@@ -167,8 +167,8 @@ async def test_what_recovers_while_it_is_gathered_is_never_told(vendor: Vendor) 
     assert await vendor.composes(GATHERED + 40 * DAY) == []
 
 
-async def test_a_removed_tenant_is_not_told_of(vendor: Vendor) -> None:
-    """Nor is a tenant whose credential the file no longer has."""
+async def test_a_removed_tenant_is_not_reported(vendor: Vendor) -> None:
+    """Nor is a tenant whose credential is no longer in the file."""
     await vendor.has(acme=DANA)
     await vendor.retires("acme")
     async with vendor.database.writing() as conn:
@@ -177,29 +177,29 @@ async def test_a_removed_tenant_is_not_told_of(vendor: Vendor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "stage", "told"),
+    ("facts", "stage", "emails"),
     [
         ({"baseline_at": T0}, MigrationStage.DONE, 0),
-        ({}, MigrationStage.BEGUN, 1),  # never looked at
+        ({}, MigrationStage.BEGUN, 1),  # never checked
         ({"baseline_at": T0, "state": "invalid"}, MigrationStage.BEGUN, 1),
         ({"baseline_at": T0, "removed_at": T0}, MigrationStage.NOT_BEGUN, 1),
     ],
 )
-async def test_whoever_has_a_v3_credential_that_works_has_moved(
-    vendor: Vendor, facts: dict[str, Any], stage: MigrationStage, told: int
+async def test_a_tenant_with_a_working_v3_credential_has_moved(
+    vendor: Vendor, facts: dict[str, Any], stage: MigrationStage, emails: int
 ) -> None:
-    """A v3 credential counts once it was seen to work: its CSM needs to do nothing more about the old key."""
+    """A v3 credential counts once it was seen to work: then the CSM need not do anything about the old key."""
     await vendor.has(acme=DANA)
     await vendor.retires("acme")
     await vendor.gets_v3("acme", **facts)
-    assert len(await vendor.composes(GATHERED)) == told
+    assert len(await vendor.composes(GATHERED)) == emails
     async with vendor.database.reading() as conn:
         (key,) = await v1_keys(conn)
     assert (key.tenant_id, key.state, key.stage) == ("acme", CredentialState.RETIRED, stage)
 
 
-async def test_modes_change_who_is_written_to(vendor: Vendor) -> None:
-    """Off writes nothing; the operator gets a mail for each CSM; a CSM whom nobody wrote to yet is written to."""
+async def test_modes_change_who_is_notified(vendor: Vendor) -> None:
+    """Off writes nothing; the operator gets an email for each CSM; a CSM without an email so far gets one."""
     await vendor.has(acme=DANA, globex=LEE, initech=None)
     for tenant in ("acme", "globex", "initech"):
         await vendor.retires(tenant)
@@ -214,8 +214,8 @@ async def test_modes_change_who_is_written_to(vendor: Vendor) -> None:
     ]
 
 
-async def test_tenants_without_a_csm_are_the_operators_in_one_mail(vendor: Vendor) -> None:
-    """However an address is written, it is one CSM; nobody's customers are the operator's."""
+async def test_tenants_without_a_csm_are_in_one_email_to_the_operator(vendor: Vendor) -> None:
+    """Upper and lower case of an address are one CSM; customers without a CSM are the operator's."""
     await vendor.has(acme="Dana@vendor.example", globex=DANA, initech=None, hooli=None)
     for tenant in vendor.ids:
         await vendor.retires(tenant)
@@ -226,8 +226,8 @@ async def test_tenants_without_a_csm_are_the_operators_in_one_mail(vendor: Vendo
     assert {reader.lower() for reader, _ in await vendor.notices()} == {DANA, OPERATOR}
 
 
-async def test_two_composers_at_once_write_one_mail(vendor: Vendor, workers: list[Database]) -> None:
-    """Each in a process of its own, all at the same moment."""
+async def test_two_composers_at_once_write_one_notice(vendor: Vendor, workers: list[Database]) -> None:
+    """Each in its own process, all at the same moment."""
     await vendor.has(acme=DANA, globex=LEE)
     for tenant in ("acme", "globex"):
         await vendor.retires(tenant)
@@ -237,7 +237,7 @@ async def test_two_composers_at_once_write_one_mail(vendor: Vendor, workers: lis
 
 
 async def test_a_composer_that_was_overtaken_writes_nothing(vendor: Vendor) -> None:
-    """Between its reading and its writing another one has written, of other keys even: the mail is not repeated."""
+    """Between its reading and its writing another one wrote, even about other keys: the notice is not repeated."""
     await vendor.has(acme=DANA, globex=DANA)
     for tenant in ("acme", "globex"):
         await vendor.retires(tenant)

@@ -1,4 +1,4 @@
-"""Who is told what in which mail."""
+"""Who is notified of what in which edraft."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import ENDS, PendingCause
+from monitor.notices.causes import ENDS, PendingCause
 from monitor.notices.compose.digest import BY_NAME, IN_FULL
 from monitor.notices.content.messages import BrakeMessage, CsmMessage, DigestMessage
 from monitor.notices.content.render import Renderer
@@ -24,119 +24,119 @@ FAILED, RECOVERED = EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED
 RENDERER = Renderer()
 
 
-def _wave(tenants: int, permission: str = "GET: List offers", **facts: object) -> list[PendingCause]:
+def _burst(tenants: int, permission: str = "GET: List offers", **facts: object) -> list[PendingCause]:
     return [a_cause(LOST, permission, f"tenant{number:03}", credential_id=number, **facts) for number in range(tenants)]
 
 
 def test_causes_wait_for_each_other() -> None:
-    """Nothing is told before the oldest cause of a tenant has waited for the settle time; later ones ride along."""
+    """Nothing is reported before a tenant's oldest cause has waited for the settle time; later ones join it."""
     young = a_cause(LOST, "GET: List jobs", created_at=NOW - timedelta(seconds=1))
     almost = a_cause(LOST, "GET: List offers", created_at=NOW - SETTLE + timedelta(seconds=1))
     assert composed(young, almost).drafts == ()
     ripe = replace(almost, created_at=NOW - SETTLE)
-    assert [draft.tells for draft in composed(young, ripe).drafts] == [(young.id, ripe.id)]
+    assert [draft.reports for draft in composed(young, ripe).drafts] == [(young.id, ripe.id)]
 
 
 def test_another_tenant_does_not_ripen_mine() -> None:
-    """Settling goes by tenant."""
+    """Each tenant settles separately."""
     young = a_cause(LOST, "GET: List jobs", "globex", created_at=NOW)
     composition = composed(young, a_cause(LOST, "GET: List jobs"))
     assert [draft.tenant_id for draft in composition.drafts] == ["acme"]
-    assert young.id not in composition.silent
+    assert young.id not in composition.suppressed
 
 
-def test_everything_of_a_tenant_is_in_one_mail() -> None:
+def test_everything_about_a_tenant_is_in_one_email() -> None:
     """Losses, failures and recoveries of several credentials go to the CSM together."""
     causes = [
         a_cause(LOST, "GET: List offers"),
         a_cause(LOST, "GET: List jobs"),
         a_cause(FAILED, credential_id=2, credential_label="Second key"),
-        a_cause(RECOVERED, credential_id=3, credential_label="Third key", told_by=1),
+        a_cause(RECOVERED, credential_id=3, credential_label="Third key", notified_in=1),
     ]
     (draft,) = composed(*causes).drafts
     assert draft.recipient == "dana@vendor.example"
-    assert draft.tells == tuple(cause.id for cause in causes)
-    assert isinstance(draft.letter, CsmMessage)
-    assert [credential.label for credential in draft.letter.credentials] == [
+    assert draft.reports == tuple(cause.id for cause in causes)
+    assert isinstance(draft.message, CsmMessage)
+    assert [credential.label for credential in draft.message.credentials] == [
         "Gem Harvest API Key",
         "Second key",
         "Third key",
     ]
 
 
-def test_what_cancelled_itself_is_settled_without_a_mail() -> None:
-    """Lost and back within the settle time: settled, and nobody is bothered."""
+def test_what_cancelled_out_is_settled_without_an_email() -> None:
+    """Lost and back within the settle time: settled, and nobody gets an edraft."""
     lost, regained = a_cause(LOST, "GET: List offers"), a_cause(REGAINED, "GET: List offers")
     composition = composed(lost, regained)
     assert composition.drafts == ()
-    assert composition.silent == {lost.id: None, regained.id: None}
+    assert composition.suppressed == {lost.id: None, regained.id: None}
 
 
-def test_mode_off_settles_without_a_mail() -> None:
-    """With notices off, causes do not pile up, and what was held is given up."""
+def test_mode_off_settles_without_an_email() -> None:
+    """With notices off, causes do not pile up, and what was held is dropped."""
     causes = [a_cause(LOST, "GET: List offers"), for_operator(FOUND, "GET: List jobs"), a_cause(LOST, "x", held_in=5)]
     composition = composed(*causes, mode=NoticesMode.OFF)
     assert composition.drafts == ()
-    assert composition.silent == {causes[0].id: None, causes[1].id: None}
+    assert composition.suppressed == {causes[0].id: None, causes[1].id: None}
     assert composition.emptied == (5,)
 
 
-def test_mode_operator_sends_the_csms_mail_to_the_operator() -> None:
-    """The operator gets the CSM's mail, told whom it is for; what the customer would read is the same."""
+def test_mode_operator_sends_the_csms_email_to_the_operator() -> None:
+    """The operator gets the CSM's email, with a line on whom it is for; the part for the customer is the same."""
     cause = a_cause(LOST, "GET: List offers")
     (theirs,), (ours,) = composed(cause).drafts, composed(cause, mode=NoticesMode.OPERATOR).drafts
     assert (theirs.recipient, ours.recipient) == ("dana@vendor.example", OPERATOR)
-    texts = [RENDERER.render(draft.letter).text for draft in (theirs, ours)]
+    texts = [RENDERER.render(draft.message).text for draft in (theirs, ours)]
     assert "Dana Reyes <dana@vendor.example>" not in texts[0]
-    assert "This mail is for Dana Reyes <dana@vendor.example>." in texts[1]
+    assert "This email is for Dana Reyes <dana@vendor.example>." in texts[1]
     ruler = "-" * 60
     assert texts[0].split(ruler)[1] == texts[1].split(ruler)[1]
 
 
 def test_a_tenant_without_a_csm_is_the_operators() -> None:
-    """Without a CSM the mail goes to the operator and says so."""
+    """Without a CSM the email goes to the operator and says so."""
     (draft,) = composed(a_cause(LOST, "GET: List offers", csm_name=None, csm_email=None)).drafts
     assert draft.recipient == OPERATOR
-    assert "Acme has no CSM in the tenants file" in RENDERER.render(draft.letter).text
+    assert "Acme has no CSM in the tenants file" in RENDERER.render(draft.message).text
 
 
-def test_a_removed_tenant_is_settled_without_a_mail() -> None:
-    """Who is not a customer any more is not written about."""
+def test_a_removed_tenant_is_settled_without_an_email() -> None:
+    """A former customer is not reported."""
     cause = a_cause(LOST, "GET: List offers", removed=True)
     composition = composed(cause)
-    assert (composition.drafts, composition.silent) == ((), {cause.id: None})
+    assert (composition.drafts, composition.suppressed) == ((), {cause.id: None})
 
 
 def test_the_operator_gets_one_digest_a_run() -> None:
-    """What is for the operator of many tenants is one mail, in the order of the tenants' names."""
+    """Everything for the operator is one email, in the order of the tenants' names."""
     causes = [
         for_operator(FOUND, "GET: List jobs", "globex", credential_id=2),
         for_operator(FAILED, state="blocked"),
         for_operator(EventKind.NEWLY_REQUIRED, "GET: List jobs", "initech", credential_id=3),
     ]
     (draft,) = composed(*causes).drafts
-    assert isinstance(draft.letter, DigestMessage)
-    assert [(tenant.name, tenant.summary) for tenant in draft.letter.tenants] == [
+    assert isinstance(draft.message, DigestMessage)
+    assert [(tenant.name, tenant.summary) for tenant in draft.message.tenants] == [
         ("Acme", "credential blocked"),
-        ("Globex", "1 permission missing at the first look"),
+        ("Globex", "1 permission missing at the first check"),
         ("Initech", "1 permission newly required and not granted"),
     ]
     assert (draft.recipient, draft.tenant_id) == (OPERATOR, None)
-    assert sorted(draft.tells) == sorted(cause.id for cause in causes)
+    assert sorted(draft.reports) == sorted(cause.id for cause in causes)
 
 
-def test_a_first_sweep_of_thousands_is_a_mail_that_can_be_read() -> None:
-    """A digest tells some tenants in full, more by name, and the rest by number, and settles them all."""
+def test_a_first_sweep_of_thousands_is_a_readable_email() -> None:
+    """A digest has some tenants in full, more by name, and the rest as a number, and settles them all."""
     causes = [for_operator(FOUND, "GET: List jobs", f"t{n:05}", credential_id=n) for n in range(3000)]
     (draft,) = composed(*causes, active_tenants=3000).drafts
-    assert isinstance(draft.letter, DigestMessage)
-    assert (len(draft.letter.tenants), len(draft.letter.brief), draft.letter.unnamed) == (
+    assert isinstance(draft.message, DigestMessage)
+    assert (len(draft.message.tenants), len(draft.message.brief), draft.message.unnamed) == (
         IN_FULL,
         BY_NAME,
         3000 - IN_FULL - BY_NAME,
     )
-    assert len(draft.tells) == 3000
-    words = RENDERER.render(draft.letter)
+    assert len(draft.reports) == 3000
+    words = RENDERER.render(draft.message)
     assert "News of 3,000 tenants" in words.text
     assert len(words.html) < 200_000
 
@@ -156,108 +156,110 @@ def test_a_first_sweep_of_thousands_is_a_mail_that_can_be_read() -> None:
     ],
 )
 def test_the_brake_holds_from_more_than_two_and_five_per_cent(tenants: int, active: int, held: bool) -> None:
-    """CSM mail is held when more than max(2, 5 %) of the active tenants turn alike, and the operator is told once."""
-    drafts = composed(*_wave(tenants), active_tenants=active).drafts
+    """Emails are held if more than max(2, 5 %) of the active tenants change alike; the operator is notified once."""
+    drafts = composed(*_burst(tenants), active_tenants=active).drafts
     statuses = Counter(draft.status for draft in drafts if draft.audience is Audience.CSM)
     assert statuses == {Status.HELD if held else Status.PENDING: tenants}
     assert [draft.audience for draft in drafts].count(Audience.OPERATOR) == held
 
 
 def test_the_brake_counts_those_who_are_not_ripe_yet() -> None:
-    """The first of a wave is held because the others are seen coming."""
-    young = _wave(6, created_at=NOW)
+    """The first of a burst is held because the others are known already."""
+    young = _burst(6, created_at=NOW)
     first = a_cause(LOST, "GET: List offers", credential_id=99)
     drafts = composed(first, *young).drafts
     assert [(draft.audience, draft.status) for draft in drafts] == [
         (Audience.CSM, Status.HELD),
         (Audience.OPERATOR, Status.PENDING),
     ]
-    assert isinstance(drafts[1].letter, BrakeMessage)
-    assert drafts[1].letter.waves[0].tenants == 7
+    assert isinstance(drafts[1].message, BrakeMessage)
+    assert drafts[1].message.bursts[0].tenants == 7
 
 
-def test_the_brake_does_not_count_what_cancelled_itself() -> None:
-    """Tenants that got well meanwhile hold nobody up."""
-    wave = _wave(6)
-    back = [replace(cause, id=cause.id + 10_000, event_id=cause.event_id + 10_000, kind=REGAINED) for cause in wave[1:]]
-    (draft,) = composed(*wave, *back).drafts
+def test_the_brake_does_not_count_what_cancelled_out() -> None:
+    """Tenants that recovered meanwhile do not hold other notices."""
+    burst = _burst(6)
+    back = [
+        replace(cause, id=cause.id + 10_000, event_id=cause.event_id + 10_000, kind=REGAINED) for cause in burst[1:]
+    ]
+    (draft,) = composed(*burst, *back).drafts
     assert (draft.tenant_id, draft.status) == ("tenant000", Status.PENDING)
 
 
-def test_the_brake_leaves_other_turns_alone() -> None:
-    """A tenant that turned in its own way is told while a wave is held; its part in the wave holds its whole mail."""
+def test_the_brake_ignores_other_changes() -> None:
+    """A tenant with another change is notified while a burst is held; with a part in the burst its email is held."""
     alone = a_cause(LOST, "GET: List jobs", "alone", credential_id=500)
     both = a_cause(LOST, "GET: List jobs", "tenant000", credential_id=0)
-    statuses = {draft.tenant_id: draft.status for draft in composed(*_wave(6), alone, both).drafts if draft.tenant_id}
+    statuses = {draft.tenant_id: draft.status for draft in composed(*_burst(6), alone, both).drafts if draft.tenant_id}
     assert statuses.pop("alone") is Status.PENDING
     assert set(statuses.values()) == {Status.HELD}
 
 
 def test_the_brake_holds_in_operator_mode_too() -> None:
-    """Where nobody outside is reached the brake works all the same, so that it is known before CSMs are."""
-    drafts = composed(*_wave(6), mode=NoticesMode.OPERATOR).drafts
+    """Even if only the operator gets emails, so that the brake is known before CSMs get any."""
+    drafts = composed(*_burst(6), mode=NoticesMode.OPERATOR).drafts
     assert Counter(draft.status for draft in drafts) == {Status.HELD: 6, Status.PENDING: 1}
 
 
-def test_the_operators_own_mail_is_never_held() -> None:
-    """The brake is for CSMs; an outage that hits everybody is one digest to the operator."""
+def test_the_operators_own_notices_are_never_held() -> None:
+    """The brake is for CSMs; an outage of everything is one digest to the operator."""
     causes = [for_operator(FAILED, None, f"t{n}", credential_id=n, state="unreachable") for n in range(50)]
     assert [draft.status for draft in composed(*causes).drafts] == [Status.PENDING]
 
 
-def test_latecomers_join_a_hold_without_another_mail_to_the_operator() -> None:
-    """While a wave is held, more of the same kind is held too, and the operator is not told again."""
-    held = [replace(cause, held_in=number + 1) for number, cause in enumerate(_wave(6))]
+def test_later_notices_are_held_without_another_email_to_the_operator() -> None:
+    """While a burst is held, more of the same kind is held too, and the operator is not notified again."""
+    held = [replace(cause, held_in=number + 1) for number, cause in enumerate(_burst(6))]
     late = a_cause(LOST, "GET: List offers", "late", credential_id=500)
     (draft,) = composed(*held, late).drafts
     assert (draft.tenant_id, draft.status, draft.replaces) == ("late", Status.HELD, ())
 
 
-def test_a_second_wave_of_another_kind_is_told() -> None:
-    """The operator hears once of each kind of wave."""
-    held = [replace(cause, held_in=number + 1) for number, cause in enumerate(_wave(6))]
-    drafts = composed(*held, *_wave(7, "GET: List jobs")).drafts
-    letters = [draft.letter for draft in drafts if isinstance(draft.letter, BrakeMessage)]
-    assert [[wave.what for wave in letter.waves] for letter in letters] == [
+def test_a_second_burst_of_another_kind_is_reported() -> None:
+    """The operator is notified once of each kind of burst."""
+    held = [replace(cause, held_in=number + 1) for number, cause in enumerate(_burst(6))]
+    drafts = composed(*held, *_burst(7, "GET: List jobs")).drafts
+    messages = [draft.message for draft in drafts if isinstance(draft.message, BrakeMessage)]
+    assert [[burst.what for burst in message.bursts] for message in messages] == [
         ["lost the permission “GET: List jobs” (Offers)"]
     ]
 
 
-def test_news_of_a_held_tenant_takes_its_held_mail_over() -> None:
-    """A tenant has one held mail: a new cause makes a new one, which holds everything that stands."""
+def test_news_of_a_held_tenant_replaces_its_held_notice() -> None:
+    """A tenant has one held notice: a new cause makes a new one with everything that remains."""
     held = a_cause(LOST, "GET: List offers", held_in=5)
     new = a_cause(LOST, "GET: List jobs")
     (draft,) = composed(held, new).drafts
-    assert (draft.status, draft.tells, draft.replaces) == (Status.HELD, (held.id, new.id), (5,))
+    assert (draft.status, draft.reports, draft.replaces) == (Status.HELD, (held.id, new.id), (5,))
 
 
-def test_what_gets_well_leaves_the_hold() -> None:
-    """A held loss that is regained is neither sent nor told the end of; the rest of the mail stays."""
+def test_what_recovers_is_no_longer_held() -> None:
+    """Of a held loss that is regained neither beginning nor end is sent; the rest of the notice stays."""
     held = [a_cause(LOST, "GET: List offers", held_in=5), a_cause(LOST, "GET: List jobs", held_in=5)]
     back = a_cause(REGAINED, "GET: List offers")
     composition = composed(*held, back)
     (draft,) = composition.drafts
-    assert (draft.tells, draft.replaces, composition.silent) == ((held[1].id,), (5,), {back.id: None})
+    assert (draft.reports, draft.replaces, composition.suppressed) == ((held[1].id,), (5,), {back.id: None})
 
 
-def test_a_hold_that_is_all_well_again_falls_away() -> None:
-    """Nothing is left to tell: the held notice is given up."""
+def test_a_held_notice_is_dropped_if_everything_recovers() -> None:
+    """Nothing is left to report."""
     held, back = a_cause(LOST, "GET: List offers", held_in=5), a_cause(REGAINED, "GET: List offers")
     composition = composed(held, back)
-    assert (composition.drafts, composition.emptied, composition.silent) == ((), (5,), {back.id: None})
+    assert (composition.drafts, composition.emptied, composition.suppressed) == ((), (5,), {back.id: None})
 
 
-def test_a_held_mail_that_nothing_changes_is_left_alone() -> None:
-    """What came and went meanwhile does not rewrite a held notice."""
+def test_a_held_notice_that_nothing_changes_is_left_alone() -> None:
+    """What came and went meanwhile does not replace a held notice."""
     held = a_cause(LOST, "GET: List offers", held_in=5)
     lost, back = a_cause(LOST, "GET: List jobs"), a_cause(REGAINED, "GET: List jobs")
     composition = composed(held, lost, back)
     assert (composition.drafts, composition.emptied) == ((), ())
-    assert composition.silent == {lost.id: None, back.id: None}
+    assert composition.suppressed == {lost.id: None, back.id: None}
 
 
 def test_an_identity_depends_on_the_causes_only() -> None:
-    """The same causes give the same Message-ID whatever their order, the hour or the mode; other causes another."""
+    """The same causes give the same Message-ID, whatever the order, time or mode; other causes give another."""
     causes = [a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs")]
     identity = composed(*causes).drafts[0].identity
     later = composed(*reversed(causes), now=NOW + timedelta(hours=1), mode=NoticesMode.OPERATOR)
@@ -267,14 +269,14 @@ def test_an_identity_depends_on_the_causes_only() -> None:
 
 
 def test_content_that_comes_back_is_a_new_notice() -> None:
-    """A held mail that grows and shrinks to what it was has another Message-ID each time."""
+    """A held notice that changes and changes back has another Message-ID each time."""
     held = a_cause(LOST, "GET: List offers", held_in=5)
     lost = a_cause(LOST, "GET: List jobs")
     back = a_cause(REGAINED, "GET: List jobs")
     grown = composed(held, lost).drafts[0]
     shrunk = composed(replace(held, held_in=6), replace(lost, held_in=6), back).drafts[0]
     first = composed(replace(held, held_in=None)).drafts[0]
-    assert shrunk.tells == first.tells
+    assert shrunk.reports == first.reports
     assert len({first.identity, grown.identity, shrunk.identity}) == 3
 
 
@@ -300,7 +302,7 @@ def _any_causes(draw: st.DrawFn) -> list[PendingCause]:
                 state="invalid" if of_credential else None,
                 credential_id=TENANTS.index(tenant),
                 created_at=NOW - timedelta(minutes=draw(st.sampled_from([1, 14, 15, 20, 500]))),
-                told_by=draw(st.sampled_from([None, 70])) if kind in ENDS else None,
+                notified_in=draw(st.sampled_from([None, 70])) if kind in ENDS else None,
             )
         )
     return causes
@@ -322,29 +324,31 @@ def _some_held(causes: list[PendingCause], held: set[str]) -> list[PendingCause]
 def test_every_ripe_cause_is_settled_exactly_once(
     causes: list[PendingCause], held: set[str], mode: NoticesMode, active: int
 ) -> None:
-    """Of a ripe tenant each unsettled cause is told by one notice or silent; of others none; held ones never vanish."""
+    """Each unsettled cause of a ripe tenant is reported once or suppressed; no other is; held ones never vanish."""
     causes = _some_held(causes, held)
     composition = composed(*causes, mode=mode, active_tenants=active)
     unsettled = [cause for cause in causes if cause.held_in is None]
     ripe = {cause.tenant_id for cause in unsettled if cause.created_at <= NOW - SETTLE}
     expected = Counter(cause.id for cause in unsettled if cause.tenant_id in ripe)
     settled = [id_ for draft in composition.drafts for id_ in draft.settles]
-    assert Counter([*settled, *composition.silent]) == expected
-    told = [id_ for draft in composition.drafts for id_ in draft.tells]
-    assert len(told) == len(set(told))
-    assert {id_ for id_ in told if id_ not in settled} <= {cause.id for cause in causes if cause.held_in is not None}
-    overtaken = [*composition.emptied, *(notice for draft in composition.drafts for notice in draft.replaces)]
-    assert len(overtaken) == len(set(overtaken))
+    assert Counter([*settled, *composition.suppressed]) == expected
+    reported = [id_ for draft in composition.drafts for id_ in draft.reports]
+    assert len(reported) == len(set(reported))
+    assert {id_ for id_ in reported if id_ not in settled} <= {
+        cause.id for cause in causes if cause.held_in is not None
+    }
+    superseded = [*composition.emptied, *(notice for draft in composition.drafts for notice in draft.replaces)]
+    assert len(superseded) == len(set(superseded))
     from_held = {cause.id: cause.held_in for cause in causes if cause.held_in is not None}
-    assert all(from_held[id_] in overtaken for id_ in told if id_ in from_held)
+    assert all(from_held[id_] in superseded for id_ in reported if id_ in from_held)
 
 
 @given(_any_causes(), st.integers(1, 300))
-def test_a_csm_gets_one_mail_and_reads_of_one_tenant(causes: list[PendingCause], active: int) -> None:
-    """No run writes two mails to a CSM for one tenant, and none names another tenant, by name or by id."""
-    mails = [draft for draft in composed(*causes, active_tenants=active).drafts if draft.audience is Audience.CSM]
-    assert all(count == 1 for count in Counter(mail.tenant_id for mail in mails).values())
-    for mail in mails:
-        words = RENDERER.render(mail.letter)
+def test_a_csm_gets_one_email_about_one_tenant(causes: list[PendingCause], active: int) -> None:
+    """No run writes two emails to a CSM about one tenant, and none names another tenant, by name or by id."""
+    drafts = [draft for draft in composed(*causes, active_tenants=active).drafts if draft.audience is Audience.CSM]
+    assert all(count == 1 for count in Counter(draft.tenant_id for draft in drafts).values())
+    for draft in drafts:
+        words = RENDERER.render(draft.message)
         everything = f"{words.subject} {words.text} {words.html}".casefold()
-        assert all((tenant in everything) == (tenant == mail.tenant_id) for tenant in TENANTS)
+        assert all((tenant in everything) == (tenant == draft.tenant_id) for tenant in TENANTS)

@@ -1,4 +1,4 @@
-"""The words of every mail: right in number, escaped, the same in text and HTML, and safe to forward."""
+"""The words of every email: right in number, escaped, the same in text and HTML, and safe to forward."""
 
 import re
 from datetime import timedelta
@@ -10,10 +10,12 @@ from jinja2 import UndefinedError
 
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
-from monitor.notices.changes import PendingCause
-from monitor.notices.content.messages import Background, Message, StillMissing, counted, duration
-from monitor.notices.content.render import LONGEST_SUBJECT, Rendered, Renderer
-from tests.letters import HOSTILE, LONG, UNICODE, an_alarm, letters_of_every_kind
+from monitor.notices.causes import PendingCause, StillMissing
+from monitor.notices.content.messages import Message
+from monitor.notices.content.news_from_causes import Background
+from monitor.notices.content.render import LONGEST_SUBJECT, RenderedMessage, Renderer
+from monitor.notices.wording import counted, duration
+from tests.messages import HOSTILE, LONG, UNICODE, an_alarm, messages_of_every_kind
 from tests.notices import NOW, a_cause, composed, for_operator
 
 LOST, REGAINED, FOUND = EventKind.LOST, EventKind.REGAINED, EventKind.FOUND
@@ -46,23 +48,23 @@ def _visible(html: str) -> str:
 
 def _worded(
     *causes: PendingCause, mode: NoticesMode = NoticesMode.CSM, background: Background | None = None
-) -> Rendered:
+) -> RenderedMessage:
     (draft, *_) = composed(*causes, mode=mode, background=background).drafts
-    return RENDERER.render(draft.letter)
+    return RENDERER.render(draft.message)
 
 
-def _forwarded(words: Rendered) -> str:
+def _forwarded(words: RenderedMessage) -> str:
     return words.text.split(RULER)[1]
 
 
 @pytest.mark.parametrize("text", ["Acme", UNICODE, LONG, HOSTILE], ids=["plain", "unicode", "long", "hostile"])
 @pytest.mark.parametrize("number", [1, 3, 60])
-def test_every_template_words_every_letter(text: str, number: int) -> None:
-    """Whatever the names hold, every part can be made, in one line or escaped once, and nothing in it is undefined."""
+def test_every_template_words_every_message(text: str, number: int) -> None:
+    """Whatever the names contain, every part can be rendered, in one line or escaped once, with nothing undefined."""
     kinds = set()
-    for letter in letters_of_every_kind(text, number):
-        kinds.add(letter.template)
-        words = RENDERER.render(letter)
+    for message in messages_of_every_kind(text, number):
+        kinds.add(message.template)
+        words = RENDERER.render(message)
         assert 0 < len(words.subject) <= LONGEST_SUBJECT
         assert words.subject.isprintable()
         assert "<script" not in words.html
@@ -76,16 +78,16 @@ def test_every_template_words_every_letter(text: str, number: int) -> None:
 
 
 def test_a_foreign_line_break_forges_no_line() -> None:
-    """A name can not begin a line of its own, neither in the subject nor in the text."""
-    for letter in letters_of_every_kind(HOSTILE, 2):
-        words = RENDERER.render(letter)
+    """A name cannot start a line of its own, neither in the subject nor in the text."""
+    for message in messages_of_every_kind(HOSTILE, 2):
+        words = RENDERER.render(message)
         assert "\n" not in words.subject
         assert not any(line.startswith("Bcc:") for line in words.text.splitlines())
         assert not any(mark in words.text for mark in "\x00\u2028\u202e")
 
 
 def test_html_is_escaped_and_text_is_not() -> None:
-    """Labels stand in the text letter for letter, and in the page as text."""
+    """Labels are in the text letter for letter, and on the page as text."""
     words = _worded(a_cause(LOST, "GET: <b>R&D</b> application’s offers"))
     assert "GET: <b>R&D</b> application’s offers" in words.text
     assert "GET: <b>R&D</b> application’s offers" in words.subject
@@ -93,11 +95,11 @@ def test_html_is_escaped_and_text_is_not() -> None:
     assert "<b>R&D" not in words.html
 
 
-def test_text_and_page_tell_the_same() -> None:
-    """Every word of the text but rulers and bullets is on the page, in the same order."""
+def test_text_and_page_say_the_same() -> None:
+    """Every word of the text, except rulers and bullets, is on the page, in the same order."""
     for number in (1, 3):
-        for letter in letters_of_every_kind("Acme & Söhne", number):
-            words = RENDERER.render(letter)
+        for message in messages_of_every_kind("Acme & Söhne", number):
+            words = RENDERER.render(message)
             text = [
                 word for word in words.text.split() if re.search(r"\w", word) and not re.fullmatch(r"[0-9]\.", word)
             ]
@@ -107,10 +109,10 @@ def test_text_and_page_tell_the_same() -> None:
             assert "".join(plain) == "".join(shown)
 
 
-def test_a_mail_carries_no_link_and_loads_nothing() -> None:
-    """Nothing in a mail acts, tracks or is fetched: no links, images, forms, scripts or style sheets."""
-    for letter in letters_of_every_kind("Acme", 2):
-        words = RENDERER.render(letter)
+def test_an_email_has_no_link_and_loads_nothing() -> None:
+    """Nothing in an email acts, tracks or is fetched: no links, images, forms, scripts or style sheets."""
+    for message in messages_of_every_kind("Acme", 2):
+        words = RENDERER.render(message)
         parser = _Words()
         parser.feed(words.html)
         assert not set(parser.tags) & {"a", "img", "form", "script", "link", "style", "iframe", "button", "input"}
@@ -125,27 +127,30 @@ def test_a_mail_carries_no_link_and_loads_nothing() -> None:
             [a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs"), a_cause(LOST, "GET: List tags")],
             "Acme: 3 Greenhouse permissions missing",
         ),
-        ([a_cause(REGAINED, "GET: List offers", told_by=1)], "Acme: Greenhouse permission is back: GET: List offers"),
         (
-            [a_cause(REGAINED, "GET: List offers", told_by=1), a_cause(REGAINED, "GET: List jobs", told_by=1)],
+            [a_cause(REGAINED, "GET: List offers", notified_in=1)],
+            "Acme: Greenhouse permission is back: GET: List offers",
+        ),
+        (
+            [a_cause(REGAINED, "GET: List offers", notified_in=1), a_cause(REGAINED, "GET: List jobs", notified_in=1)],
             "Acme: 2 Greenhouse permissions are back",
         ),
         ([a_cause(FAILED)], "Acme: Greenhouse credential no longer works"),
         ([a_cause(FAILED), a_cause(FAILED, credential_id=2)], "Acme: 2 Greenhouse credentials no longer work"),
-        ([a_cause(RECOVERED, told_by=1)], "Acme: Greenhouse credential works again"),
+        ([a_cause(RECOVERED, notified_in=1)], "Acme: Greenhouse credential works again"),
         (
-            [a_cause(LOST, "GET: List offers"), a_cause(REGAINED, "GET: List jobs", told_by=1), a_cause(FAILED)],
+            [a_cause(LOST, "GET: List offers"), a_cause(REGAINED, "GET: List jobs", notified_in=1), a_cause(FAILED)],
             "Acme: credential no longer works, 1 permission missing, 1 permission back (Greenhouse)",
         ),
     ],
 )
 def test_a_subject_says_it_all_on_a_lock_screen(causes: list[PendingCause], subject: str) -> None:
-    """Customer first, then what is the matter, by name where it is one thing."""
+    """Customer first, then what happened, by name if it is one thing."""
     assert _worded(*causes).subject == subject
 
 
 def test_the_first_sentence_says_what_broke_and_for_whom() -> None:
-    """Reading the beginning is enough."""
+    """The beginning is enough."""
     text = _worded(a_cause(LOST, "GET: List offers")).text
     first = text.split("\n\n")[1]
     assert first.startswith(
@@ -154,7 +159,7 @@ def test_the_first_sentence_says_what_broke_and_for_whom() -> None:
 
 
 def test_permissions_stand_by_group_in_the_order_of_the_events() -> None:
-    """Groups and labels are those of Greenhouse, and come in the manifest's order, not in the alphabet's."""
+    """Groups and labels are those of Greenhouse, in the manifest's order, not in alphabetical order."""
     causes = [
         a_cause(LOST, "GET: List Openings for a job", permission_group="Job Openings"),
         a_cause(LOST, "POST : Reject Application", permission_group="Applications"),
@@ -168,8 +173,8 @@ def test_permissions_stand_by_group_in_the_order_of_the_events() -> None:
     )
 
 
-def test_a_shared_window_is_told_once_and_differing_ones_each() -> None:
-    """When it happened stands in UTC: once where all have it in common, else with each permission."""
+def test_a_shared_window_is_printed_once_and_differing_ones_each() -> None:
+    """When it happened, in UTC: once if all have it in common, else with each permission."""
     one, other = a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs")
     shared = _worded(one, other).text
     assert shared.count("Last seen granted: 23 Nov 2026, 10:05 UTC\nFirst seen missing: 23 Nov 2026, 13:44 UTC\n") == 1
@@ -180,23 +185,23 @@ def test_a_shared_window_is_told_once_and_differing_ones_each() -> None:
 
 
 def test_an_impact_stands_beside_its_permission() -> None:
-    """What the manifest says fails without a permission is told with it; without a sentence nothing is."""
-    impacts = Background({"GET: List offers": "Offers are not shown."})
-    words = _worded(a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs"), background=impacts)
+    """What fails without a permission, by the manifest, is printed with it; without such a sentence nothing is."""
+    background = Background({"GET: List offers": "Offers are not shown."})
+    words = _worded(a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs"), background=background)
     assert "  - GET: List offers\n    Offers are not shown.\n  - GET: List jobs\n" in words.text
 
 
 def test_a_likely_mapping_is_marked_and_explained() -> None:
-    """Where it is not certain which box a request belongs to, CSM and customer are told."""
+    """If it is not certain which box allows a request, CSM and customer read so."""
     words = _worded(a_cause(LOST, "POST: Move Application", mapping="likely"), a_cause(LOST, "GET: List jobs"))
     assert "  - POST: Move Application (likely)\n  - GET: List jobs\n" in words.text
-    assert "Likely: Greenhouse does not say exactly which box this request belongs to." in words.text
+    assert "Likely: Greenhouse does not document exactly which box allows this request." in words.text
     assert "If it is ticked already, please tell us." in _forwarded(words)
     assert "ikely" not in _worded(a_cause(LOST, "GET: List jobs")).text
 
 
 def test_the_customers_admin_is_told_where_to_go_and_what_to_tick() -> None:
-    """The paragraph to forward stands alone: the credential, the way, the right the admin needs, the boxes."""
+    """The paragraph to forward is complete: the credential, the way, the right the admin needs, the boxes."""
     request = _forwarded(_worded(a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs")))
     for said in (
         "“Gem Harvest API Key” in the Greenhouse account of Acme",
@@ -213,7 +218,7 @@ def test_the_customers_admin_is_told_where_to_go_and_what_to_tick() -> None:
 
 
 def test_a_refused_key_may_be_revoked_or_retired() -> None:
-    """Nobody is told that a key was mistyped, since Greenhouse retires such keys; none is asked for by mail."""
+    """A refused key is never called mistyped, since Greenhouse retires such keys; none is asked for by email."""
     words = _worded(a_cause(FAILED))
     assert "revoked, or retired by Greenhouse" in words.text
     request = _forwarded(words)
@@ -229,32 +234,32 @@ def test_an_oauth_credential_is_not_said_to_be_retired() -> None:
 
 
 def test_good_news_asks_for_nothing() -> None:
-    """A mail of recoveries only holds nothing to forward, and says that nothing is to be done."""
-    words = _worded(a_cause(REGAINED, "GET: List offers", told_by=1), a_cause(RECOVERED, told_by=1))
+    """An email of recoveries only has nothing to forward, and says that nothing needs to be done."""
+    words = _worded(a_cause(REGAINED, "GET: List offers", notified_in=1), a_cause(RECOVERED, notified_in=1))
     assert RULER not in words.text
     assert "There is nothing you need to do about this." in words.text
     assert "Seen granted again: 23 Nov 2026, 13:44 UTC" in words.text
 
 
-def test_what_is_still_missing_is_told_with_good_news() -> None:
+def test_good_news_names_what_is_still_missing() -> None:
     """A CSM who reads that something is back also reads what is not."""
     background = Background(still_missing=(StillMissing(1, "x", "Jobs", "GET: List jobs"),))
-    words = _worded(a_cause(REGAINED, "GET: List offers", told_by=1), background=background)
+    words = _worded(a_cause(REGAINED, "GET: List offers", notified_in=1), background=background)
     assert "Still missing, as we wrote to you before:\n\nJobs\n  - GET: List jobs\n" in words.text
     assert "nothing you need to do" not in words.text
 
 
 def test_newly_required_is_never_worded_as_lost() -> None:
-    """What we ask for anew was not taken away by anybody."""
+    """Nobody took away what we newly ask for."""
     words = _worded(for_operator(EventKind.NEWLY_REQUIRED, "GET: List jobs"))
     assert "newly required and not granted" in words.subject
     assert "lost" not in f"{words.subject} {words.text}".casefold()
 
 
-def test_a_brake_notice_says_how_to_go_on() -> None:
+def test_a_brake_notice_says_what_to_do() -> None:
     """How many, what, who for example, and the commands."""
-    wave = [a_cause(LOST, "GET: List offers", f"tenant{n}", credential_id=n) for n in range(12)]
-    words = RENDERER.render(composed(*wave).drafts[-1].letter)
+    burst = [a_cause(LOST, "GET: List offers", f"tenant{n}", credential_id=n) for n in range(12)]
+    words = RENDERER.render(composed(*burst).drafts[-1].message)
     assert words.subject == (
         "Harvest Monitor: mail to CSMs is held: 12 tenants lost the permission “GET: List offers” (Offers)"
     )
@@ -273,7 +278,7 @@ def test_a_brake_notice_says_how_to_go_on() -> None:
     [("all", "All write probes of all tenants are stopped."), ("without_id", "Write probes without an id are stopped")],
 )
 def test_an_alarm_names_what_happened_and_what_stopped(stops: str, said: str) -> None:
-    """The operator can find the request at Greenhouse and knows how to go on."""
+    """The operator can find the request at Greenhouse and knows what to do."""
     text = RENDERER.render(an_alarm(stops=stops)).text
     assert said in text
     for fact in ("POST /v1/candidates", "201", "req-1", "23 Nov 2026, 14:05 UTC", "writes resume --reason"):
@@ -281,14 +286,14 @@ def test_an_alarm_names_what_happened_and_what_stopped(stops: str, said: str) ->
 
 
 def test_a_template_that_asks_for_nothing_known_fails() -> None:
-    """A slip in a template is an error, not an empty place in a mail."""
+    """A slip in a template is an error, not a gap in an email."""
     environment = RENDERER.environment
     with pytest.raises(UndefinedError):
-        environment.from_string("{{ letter.surname }}").render(letter=an_alarm())
+        environment.from_string("{{ message.surname }}").render(message=an_alarm())
 
 
 def test_the_subject_is_cut_at_the_end() -> None:
-    """A subject that is too long ends with an ellipsis; the customer's name stands in front."""
+    """A subject that is too long ends with an ellipsis; the customer's name comes first."""
     subject = _worded(a_cause(LOST, LONG)).subject
     assert subject.startswith("Acme: Greenhouse permission missing: GET: ein sehr")
     assert subject.endswith("…")
@@ -299,7 +304,7 @@ def test_the_subject_is_cut_at_the_end() -> None:
     [(900, "15 minutes"), (14400, "4 hours"), (90, "90 seconds"), (3600, "1 hour"), (1, "1 second"), (0, "0 seconds")],
 )
 def test_durations_in_words(seconds: int, words: str) -> None:
-    """A span is told in the largest unit that fits."""
+    """A span is in the largest unit that fits."""
     assert duration(timedelta(seconds=seconds)) == words
 
 

@@ -1,4 +1,4 @@
-"""How long is waited for a notice, and for a mail server that fails."""
+"""How long to wait after a failure of a notice, or of the mail server."""
 
 from datetime import timedelta
 from itertools import count, takewhile
@@ -7,79 +7,79 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.notices.delivery.backoff import (
-    AT_ONCE,
-    DOUBTS,
+    CONCURRENCY,
     FIRST_PAUSE,
     GIVE_UP_AFTER,
     LONGEST_PAUSE,
+    MAX_DOUBTS,
     MailServerState,
     back_off,
     pause,
 )
 from tests.notices import NOW
 
-SHARES = st.floats(0, 1)
+JITTERS = st.floats(0, 1)
 DAY = timedelta(days=1)
 
 
 def test_a_notice_is_tried_for_three_days() -> None:
-    """After 1, 5, 15 and 60 minutes, then every hour, until the waits are three days together; then no more."""
+    """After 1, 5, 15 and 60 minutes, then every hour, until the waits add up to three days; then no more."""
     waits = [wait for wait in takewhile(bool, map(back_off, count(1))) if wait]
     assert waits[:6] == [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 60, 60)]
     assert GIVE_UP_AFTER - timedelta(hours=1) < sum(waits, timedelta()) <= GIVE_UP_AFTER
     assert [back_off(len(waits) + more) for more in (1, 2, 1000)] == [None] * 3
 
 
-@given(st.integers(1, 10_000), SHARES, SHARES)
-def test_pauses_double_up_to_the_longest(failures: int, share: float, other: float) -> None:
-    """Each is at least as long as the one before, whatever chance takes off; none is beyond five minutes."""
-    assert FIRST_PAUSE * 0.75 <= pause(1, share) <= FIRST_PAUSE
-    assert pause(failures, share) <= LONGEST_PAUSE
+@given(st.integers(1, 10_000), JITTERS, JITTERS)
+def test_pauses_double_up_to_the_longest(failures: int, jitter: float, other: float) -> None:
+    """Each is at least as long as the one before, whatever the jitter; none is longer than five minutes."""
+    assert FIRST_PAUSE * 0.75 <= pause(1, jitter) <= FIRST_PAUSE
+    assert pause(failures, jitter) <= LONGEST_PAUSE
     if pause(failures + 1, 0) < LONGEST_PAUSE:
-        assert pause(failures + 1, share) > pause(failures, other)
-    assert pause(failures + 10, share) >= LONGEST_PAUSE * 0.75
+        assert pause(failures + 1, jitter) > pause(failures, other)
+    assert pause(failures + 10, jitter) >= LONGEST_PAUSE * 0.75
 
 
-def test_a_server_that_failed_is_left_alone_then_asked_with_one() -> None:
-    """In the pause nothing is under way, after it one mail until the server answered."""
-    standing = MailServerState().failed(NOW, 0)
-    assert standing.until == NOW + FIRST_PAUSE
-    rooms = [standing.room(NOW + seconds * timedelta(seconds=1)) for seconds in (0, 4.9, 5, 3600)]
-    assert rooms == [0, 0, 1, 1]
-    assert standing.answered().room(NOW) == AT_ONCE
+def test_a_server_that_failed_is_left_alone_then_tested_with_one() -> None:
+    """During the pause nothing is under way, after it one email until the server answers."""
+    state = MailServerState().failed(NOW, 0)
+    assert state.until == NOW + FIRST_PAUSE
+    capacities = [state.capacity(NOW + seconds * timedelta(seconds=1)) for seconds in (0, 4.9, 5, 3600)]
+    assert capacities == [0, 0, 1, 1]
+    assert state.answered().capacity(NOW) == CONCURRENCY
 
 
-def test_a_clock_that_is_set_back_strands_nobody() -> None:
-    """A pause further away than the longest one was set under another clock, and is over."""
-    assert MailServerState().failed(NOW + DAY, 0).room(NOW) == 1
+def test_a_clock_set_back_makes_nothing_wait() -> None:
+    """A pause that ends later than the longest one could was set under another clock, and is over."""
+    assert MailServerState().failed(NOW + DAY, 0).capacity(NOW) == 1
 
 
-def test_doubts_are_a_failure_when_they_come_in_a_row() -> None:
-    """One mail that makes the server hang up stops nobody; three mails in a row do, and so does one in a trial."""
-    standing = MailServerState()
-    for _ in range(DOUBTS - 1):
-        standing = standing.doubted(NOW, 0)
-        assert standing.room(NOW) == AT_ONCE
-    assert not standing.answered().doubted(NOW, 0).paused
-    standing = standing.doubted(NOW, 0)
-    assert (standing.paused, standing.failures) == (True, 1)
-    assert standing.doubted(NOW + FIRST_PAUSE, 0).failures == 2
+def test_several_doubts_in_a_row_are_a_failure() -> None:
+    """One email that makes the server disconnect stops no other; three in a row do, and so does one after a pause."""
+    state = MailServerState()
+    for _ in range(MAX_DOUBTS - 1):
+        state = state.doubted(NOW, 0)
+        assert state.capacity(NOW) == CONCURRENCY
+    assert not state.answered().doubted(NOW, 0).paused
+    state = state.doubted(NOW, 0)
+    assert (state.paused, state.failures) == (True, 1)
+    assert state.doubted(NOW + FIRST_PAUSE, 0).failures == 2
 
 
-def test_those_that_go_down_together_count_once() -> None:
-    """What fails while the server is left alone had begun before, and lengthens no pause."""
-    standing = MailServerState().failed(NOW, 0)
-    assert standing.failed(NOW + FIRST_PAUSE / 2, 0) == standing.doubted(NOW, 0) == standing
-    assert standing.failed(NOW + FIRST_PAUSE, 0).failures == 2
+def test_attempts_that_fail_together_count_once() -> None:
+    """An attempt that fails during a pause began before it, and does not lengthen it."""
+    state = MailServerState().failed(NOW, 0)
+    assert state.failed(NOW + FIRST_PAUSE / 2, 0) == state.doubted(NOW, 0) == state
+    assert state.failed(NOW + FIRST_PAUSE, 0).failures == 2
 
 
-@given(st.lists(st.tuples(st.sampled_from(["answered", "failed", "doubted"]), SHARES, st.integers(0, 600))))
-def test_a_server_is_always_asked_again(story: list[tuple[str, float, int]]) -> None:
-    """Whatever happened before, five minutes later there is room for a mail; and an answer opens it for all."""
-    standing, now = MailServerState(), NOW
-    for what, share, seconds in story:
+@given(st.lists(st.tuples(st.sampled_from(["answered", "failed", "doubted"]), JITTERS, st.integers(0, 600))))
+def test_a_server_is_always_tried_again(attempts: list[tuple[str, float, int]]) -> None:
+    """Whatever happened before, five minutes later one email may be tried; and an answer lets all of them through."""
+    state, now = MailServerState(), NOW
+    for what, jitter, seconds in attempts:
         now += timedelta(seconds=seconds)
-        standing = standing.answered() if what == "answered" else getattr(standing, what)(now, share)
-        assert standing.paused == (standing.until is not None)
-        assert standing.room(now + LONGEST_PAUSE) >= 1
-        assert standing.answered().room(now) == AT_ONCE
+        state = state.answered() if what == "answered" else getattr(state, what)(now, jitter)
+        assert state.paused == (state.until is not None)
+        assert state.capacity(now + LONGEST_PAUSE) >= 1
+        assert state.answered().capacity(now) == CONCURRENCY

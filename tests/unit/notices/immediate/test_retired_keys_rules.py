@@ -1,4 +1,4 @@
-"""When a CSM is written to about retired keys, and what is asked of their customers."""
+"""When a CSM gets an email about retired keys, and what it asks of their customers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,10 +13,10 @@ from checks.credential import CredentialState
 from checks.errors import ManifestError
 from checks.manifest import Manifest, load
 from monitor.config.settings import NoticesMode
-from monitor.notices.content.plain_text import plain
+from monitor.notices.content.fallback_text import fallback_subject, fallback_text
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import RetiredMessage
-from monitor.notices.immediate.retired_keys_rules import AGAIN_AFTER, NAMED, REQUESTS, gathering, is_due, letter
+from monitor.notices.immediate.retired_keys_rules import AGAIN_AFTER, NAMED, REQUESTS, gathering, is_due, message_to_csm
 from monitor.tenants.v3_migration import MigrationStage, V1Key
 from tests.notices import NOW, OPERATOR, SETTLE, a_policy
 
@@ -57,15 +57,15 @@ def manifests(name: str | None) -> Manifest:
     return replace(GEM, name="bare", permissions=bare, v3_source=None) if name == "bare" else GEM
 
 
-def a_letter(*keys: V1Key, mode: NoticesMode = NoticesMode.CSM, again: bool = False) -> RetiredMessage:
-    worded = letter(keys, manifests, a_policy(mode), NOW, again=again)
-    assert worded is not None
-    return worded
+def a_message(*keys: V1Key, mode: NoticesMode = NoticesMode.CSM, again: bool = False) -> RetiredMessage:
+    message = message_to_csm(keys, manifests, a_policy(mode), NOW, again=again)
+    assert message is not None
+    return message
 
 
-def forwarded(worded: RetiredMessage) -> list[str]:
+def forwarded(message: RetiredMessage) -> list[str]:
     """The parts between rulers."""
-    words = Renderer().render(worded)
+    words = Renderer().render(message)
     assert not words.problem
     return words.text.split(RULER)[1::2]
 
@@ -73,15 +73,15 @@ def forwarded(worded: RetiredMessage) -> list[str]:
 # When.
 
 
-def test_the_first_mail_waits_for_a_whole_sweep() -> None:
-    """The last key of a sweep of four hours has settled by then, and has been looked at again."""
+def test_the_first_email_waits_for_a_whole_sweep() -> None:
+    """By then the last key of a four-hour sweep has settled, and has been checked again."""
     assert gathering(POLICY) == 6 * HOUR + SETTLE
     assert not is_due(NOW - gathering(POLICY) + timedelta(seconds=1), None, POLICY, NOW)
     assert is_due(NOW - gathering(POLICY), None, POLICY, NOW)
 
 
-def test_later_mails_are_a_month_apart() -> None:
-    """Whoever turns retired meanwhile waits for the next one; so does a new wave, which is gathered like the first."""
+def test_later_emails_are_a_month_apart() -> None:
+    """A key that becomes retired meanwhile waits for the next one; so does a new burst, gathered like the first."""
     long_ago = NOW - timedelta(days=90)
     assert not is_due(long_ago, NOW - AGAIN_AFTER + HOUR, POLICY, NOW)
     assert is_due(long_ago, NOW - AGAIN_AFTER, POLICY, NOW)
@@ -89,45 +89,45 @@ def test_later_mails_are_a_month_apart() -> None:
 
 
 def test_another_clock_makes_nobody_wait_for_a_year() -> None:
-    """A state that was written while the clock stood ahead is as good as gathered."""
+    """A state written while the clock was ahead counts as gathered."""
     assert is_due(NOW + timedelta(days=365), None, POLICY, NOW)
     assert not is_due(NOW + timedelta(seconds=30), None, POLICY, NOW)  # two clocks that differ a little
 
 
 @settings(max_examples=40)
 @given(
-    turned=st.lists(st.integers(0, 70 * 24), min_size=1, max_size=12),
+    retires=st.lists(st.integers(0, 70 * 24), min_size=1, max_size=12),
     recovers=st.dictionaries(st.integers(0, 11), st.integers(1, 40 * 24), max_size=6),
 )
-def test_no_csm_is_written_to_twice_in_a_month(turned: list[int], recovers: dict[int, int]) -> None:
-    """However keys turn and recover: mails are a month apart, and nothing retired is untold for a month and a wait."""
-    begins = [NOW + hours * HOUR for hours in turned]
+def test_no_csm_gets_two_emails_in_a_month(retires: list[int], recovers: dict[int, int]) -> None:
+    """However keys change: emails are a month apart, and each retired key is reported within a month and a wait."""
+    begins = [NOW + hours * HOUR for hours in retires]
     ends = [begin + recovers[n] * HOUR if n in recovers else None for n, begin in enumerate(begins)]
     sent: list[datetime] = []
-    told: dict[int, datetime] = {}
+    reported: dict[int, datetime] = {}
     for hour in range(110 * 24):
         now = NOW + hour * HOUR
-        standing = [n for n, begin in enumerate(begins) if begin <= now and not ((end := ends[n]) and end <= now)]
-        first = min((begins[n] for n in standing), default=None)
+        retired = [n for n, begin in enumerate(begins) if begin <= now and not ((end := ends[n]) and end <= now)]
+        first = min((begins[n] for n in retired), default=None)
         if first is not None and is_due(first, sent[-1] if sent else None, POLICY, now):
             sent.append(now)
-            told |= {n: now for n in standing if n not in told}
+            reported |= {n: now for n in retired if n not in reported}
     assert all(later - earlier >= AGAIN_AFTER for earlier, later in pairwise(sent))
     longest = AGAIN_AFTER + gathering(POLICY) + HOUR
-    assert all(told[n] - begins[n] <= longest for n in range(len(begins)) if ends[n] is None)
+    assert all(reported[n] - begins[n] <= longest for n in range(len(begins)) if ends[n] is None)
 
 
 # What.
 
 
-def test_one_mail_names_all_customers_and_asks_for_one_list() -> None:
-    """By name in the order of the alphabet; what is forwarded is the same for all, and names none of them."""
-    worded = a_letter(*(a_key(name) for name in ("Globex", "acme", "Initech")))
-    assert worded.names == ("acme", "Globex", "Initech")
-    words = Renderer().render(worded)
+def test_one_email_names_all_customers_and_asks_for_one_list() -> None:
+    """In alphabetical order; the part to forward is the same for all, and names none of them."""
+    message = a_message(*(a_key(name) for name in ("Globex", "acme", "Initech")))
+    assert message.names == ("acme", "Globex", "Initech")
+    words = Renderer().render(message)
     assert words.subject == ("3 customers lost their API key: Greenhouse switched it off: acme, Globex, Initech")
-    (part,) = forwarded(worded)
-    for name in (*worded.names, "Dana", "vendor.example", "Gem", "Monitor"):
+    (part,) = forwarded(message)
+    for name in (*message.names, "Dana", "vendor.example", "Gem", "Monitor"):
         assert name not in part
     for said in (
         "Configure › Dev Center › API Credential Management",
@@ -144,67 +144,67 @@ def test_one_mail_names_all_customers_and_asks_for_one_list() -> None:
     assert "No permission is missing" in words.text
 
 
-def test_what_only_some_need_is_asked_for_under_its_condition() -> None:
-    """A feature that all have is among the rest, one that some have is optional, one that none has is left out."""
-    (all_have,) = a_letter(a_key(features=["eeoc"])).requests
+def test_what_only_some_need_has_a_condition() -> None:
+    """A feature that all have is included, one that some have is optional, one that none has is left out."""
+    (all_have,) = a_message(a_key(features=["eeoc"])).requests
     assert (all_have.count, all_have.optional) == (38, ())
-    (none_has,) = a_letter(a_key(), a_key("Globex")).requests
+    (none_has,) = a_message(a_key(), a_key("Globex")).requests
     assert (none_has.count, none_has.optional) == (37, ())
-    mixed = a_letter(a_key(features=["eeoc"]), a_key("Globex"))
+    mixed = a_message(a_key(features=["eeoc"]), a_key("Globex"))
     (part,) = forwarded(mixed)
     assert mixed.requests[0].count == 37
-    assert "Only if this holds for you: EEOC is enabled for the customer in Gem." in part
+    assert "Only if this applies to you: EEOC is enabled for the customer in Gem." in part
     assert part.index("EEOC is enabled") < part.index("[ ] List eeoc")
 
 
 def test_customers_who_need_something_else_have_a_part_of_their_own() -> None:
-    """What a customer declined is not asked of it; a refusal that changes no scope makes no part of its own."""
-    worded = a_letter(a_key(), a_key("Globex", declined=USERS[:1]), a_key("Initech", declined=USERS))
-    assert [[key.customer for key in request.customers.keys] for request in worded.requests] == [
+    """What a customer declined is not asked of it; a refusal that changes no scope needs no part of its own."""
+    message = a_message(a_key(), a_key("Globex", declined=USERS[:1]), a_key("Initech", declined=USERS))
+    assert [[key.customer for key in request.customers.keys] for request in message.requests] == [
         ["Acme", "Globex"],
         ["Initech"],
     ]
-    first, second = forwarded(worded)
+    first, second = forwarded(message)
     assert "[ ] List users" in first
     assert "[ ] List users" not in second
 
 
 def test_a_manifest_without_scopes_spoils_only_its_own_customers() -> None:
-    """Whose manifest can not be read, or names no scopes, is named all the same, and nothing is made up."""
-    worded = a_letter(a_key(), a_key("Globex", manifest="away"), a_key("Initech", manifest="bare"))
-    assert [key.customer for key in worded.others.keys] == ["Globex", "Initech"]
-    assert len(worded.requests) == 1
-    text = Renderer().render(worded).text
-    assert "Which scopes these need is not known here." in text
-    assert a_letter(a_key(manifest="away")).requests == ()
+    """If a manifest cannot be read, or has no scopes, its customers are still named, and nothing is made up."""
+    message = a_message(a_key(), a_key("Globex", manifest="away"), a_key("Initech", manifest="bare"))
+    assert [key.customer for key in message.others.keys] == ["Globex", "Initech"]
+    assert len(message.requests) == 1
+    text = Renderer().render(message).text
+    assert "We do not know which scopes these customers need." in text
+    assert a_message(a_key(manifest="away")).requests == ()
 
 
-def test_a_mail_has_an_end_however_many_customers_differ() -> None:
-    """So many parts and so many names; the rest is counted, and the largest parts come first."""
+def test_an_email_is_limited_however_many_customers_differ() -> None:
+    """A limited number of parts and names; the rest is counted, and the largest parts come first."""
     ids = [permission.id for permission in GEM.permissions if not permission.feature and permission.scopes][-30:]
     different = [a_key(f"Different{n:03}", declined=ids[: n + 1]) for n in range(len(ids))]
     alike = [a_key(f"Alike{n:03}") for n in range(NAMED + 7)]
-    worded = a_letter(*different, *alike)
-    assert worded.count == len(different) + len(alike)
-    assert len(worded.requests) == REQUESTS
-    most = worded.requests[0].customers
+    message = a_message(*different, *alike)
+    assert message.count == len(different) + len(alike)
+    assert len(message.requests) == REQUESTS
+    most = message.requests[0].customers
     assert (len(most.keys), most.unnamed) == (NAMED, most.count - NAMED)
     assert most.count >= len(alike)
-    assert sum(request.customers.count for request in worded.requests) + worded.others.count == worded.count
+    assert sum(request.customers.count for request in message.requests) + message.others.count == message.count
 
 
-def test_only_what_has_settled_is_told() -> None:
-    """A key that turned a moment ago may have turned back by the next one."""
-    worded = a_letter(a_key(), a_key("Globex", since=NOW - SETTLE + timedelta(seconds=1)))
-    assert worded.names == ("Acme",)
-    assert letter([a_key(since=NOW)], manifests, POLICY, NOW, again=False) is None
+def test_only_what_has_settled_is_reported() -> None:
+    """A key that became retired a moment ago may have recovered by the next one."""
+    message = a_message(a_key(), a_key("Globex", since=NOW - SETTLE + timedelta(seconds=1)))
+    assert message.names == ("Acme",)
+    assert message_to_csm([a_key(since=NOW)], manifests, POLICY, NOW, again=False) is None
 
 
 def test_a_customer_with_two_keys_is_one_customer() -> None:
     """Both keys are named, and the customer is counted once."""
-    worded = a_letter(a_key(), replace(a_key(), label="Second key"))
-    assert (worded.count, len(worded.requests[0].customers.keys)) == (1, 2)
-    assert Renderer().render(worded).subject == "Acme: Greenhouse switched off the API key"
+    message = a_message(a_key(), replace(a_key(), label="Second key"))
+    assert (message.count, len(message.requests[0].customers.keys)) == (1, 2)
+    assert Renderer().render(message).subject == "Acme: Greenhouse switched off the API key"
 
 
 @pytest.mark.parametrize(
@@ -212,33 +212,38 @@ def test_a_customer_with_two_keys_is_one_customer() -> None:
     [
         (NoticesMode.CSM, "dana@vendor.example", ""),
         (NoticesMode.CSM, None, "These customers have no CSM in the tenants file"),
-        (NoticesMode.OPERATOR, "dana@vendor.example", "This mail is for Dana Reyes <dana@vendor.example>."),
+        (NoticesMode.OPERATOR, "dana@vendor.example", "This email is for Dana Reyes <dana@vendor.example>."),
         (NoticesMode.OPERATOR, None, "These customers have no CSM in the tenants file"),
     ],
 )
-def test_a_mail_that_goes_to_the_operator_says_why(mode: NoticesMode, csm: str | None, said: str) -> None:
-    """Whom it is for, or that nobody is named; to the CSM it says nothing of the kind."""
-    worded = a_letter(a_key(csm=csm), mode=mode)
-    assert worded.redirect.startswith(said)
-    assert bool(worded.redirect) == bool(said)
-    assert OPERATOR not in Renderer().render(worded).text
+def test_an_email_that_goes_to_the_operator_says_why(mode: NoticesMode, csm: str | None, said: str) -> None:
+    """Whom it is for, or that there is no CSM; the CSM's own email says no such thing."""
+    message = a_message(a_key(csm=csm), mode=mode)
+    assert message.redirect.startswith(said)
+    assert bool(message.redirect) == bool(said)
+    assert OPERATOR not in Renderer().render(message).text
 
 
-def test_a_monthly_mail_says_that_it_is_one() -> None:
+def test_a_monthly_email_says_so() -> None:
     """The reader sees that it is not news, and how often it comes."""
-    worded = a_letter(a_key(), a_key("Globex"), again=True)
-    words = Renderer().render(worded)
+    message = a_message(a_key(), a_key("Globex"), again=True)
+    words = Renderer().render(message)
     assert words.subject == "2 customers still need a new Greenhouse credential: Acme, Globex"
-    assert "once a month for as long as it lasts" in words.text
-    assert "once a month" not in Renderer().render(a_letter(a_key())).text
+    assert "once a month until it is solved" in words.text
+    assert "once a month" not in Renderer().render(a_message(a_key())).text
 
 
-def test_the_plain_form_can_be_forwarded_too() -> None:
-    """Customers outside the rulers, every scope inside, and no name there."""
-    subject, words = plain(a_letter(a_key(features=["eeoc"]), a_key("Globex")))
-    assert subject == "2 customers: Greenhouse switched off the keys of Harvest v1 and v2"
-    part = words.split(RULER)[1]
-    assert part.count("[ ]") == 38
-    assert "Acme" not in part
-    assert "EEOC is enabled for the customer in Gem" in part
-    assert "  - Acme: “Gem Harvest API Key” does not work since" in words
+def test_the_fallback_text_lists_customers_and_scopes() -> None:
+    """Every customer with its key, every scope under its condition, and how to ask without naming other customers."""
+    message = a_message(a_key(features=["eeoc"]), a_key("Globex"))
+    assert fallback_subject(message) == "Acme, Globex: Greenhouse switched off the API keys of Harvest v1 and v2"
+    words = fallback_text(message)
+    for said in (
+        "Customer: Acme",
+        "Customer: Globex",
+        "- Create candidates",
+        "- List eeoc",
+        "without naming the others",
+    ):
+        assert said in words
+    assert "Meaning: EEOC is enabled for the customer in Gem" in words

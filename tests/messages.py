@@ -1,4 +1,4 @@
-"""Letters of every kind, with names of every kind in them."""
+"""Messages of every kind, with names of every kind in them."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -7,20 +7,17 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, FileSystemLoader
 
 from monitor.drift import EventKind
+from monitor.notices.causes import StillMissing
 from monitor.notices.content.messages import (
     AlarmMessage,
-    Background,
     FailedMessage,
     FailedNotice,
     Message,
     PauseMessage,
     ResumeMessage,
-    StillMissing,
     TemplateMessage,
-    clean,
-    duration,
-    moment,
 )
+from monitor.notices.content.news_from_causes import Background
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import (
     Customers,
@@ -30,6 +27,7 @@ from monitor.notices.content.retired_message import (
     ScopeGroup,
     ScopeRequest,
 )
+from monitor.notices.wording import clean, duration, moment
 from tests.notices import NOW, a_cause, composed, for_operator
 
 LOST, REGAINED, FOUND = EventKind.LOST, EventKind.REGAINED, EventKind.FOUND
@@ -41,7 +39,7 @@ UNICODE = "Žluťoučký kůň 株式会社 🐎"
 
 
 def with_templates(folder: Path, templates: Mapping[str, str]) -> Renderer:
-    """A renderer for which these templates, kept in the folder, stand before ours of the same names."""
+    """A renderer that prefers these templates, written to the folder, to ours of the same names."""
     renderer = Renderer()
     ours = renderer.environment.loader
     assert ours is not None
@@ -55,28 +53,28 @@ def an_alarm(text: str = "Acme", stops: str = "all") -> AlarmMessage:
     return AlarmMessage(clean(text), "acme", clean(text), "POST /v1/candidates", 201, moment(NOW), "req-1", "", stops)
 
 
-def letters_about_retired_keys(text: str, number: int) -> Iterator[Message]:
-    """First and monthly, for one reader or another, with customers whose scopes are known and others'."""
+def messages_about_retired_keys(text: str, number: int) -> Iterator[Message]:
+    """The first and a monthly one, for a CSM and for the operator, for customers with known and unknown scopes."""
     keys = tuple(RetiredKey(clean(text), clean(text), moment(NOW)) for _ in range(number))
     groups = (ScopeGroup(clean(text), (clean(text),) * number),)
     known = ScopeRequest(Customers(number, keys), groups, (OptionalScopes(clean(text), groups),), derived=True)
     other = ScopeRequest(Customers(number + 3, keys, 3), groups, (), derived=False)
-    nobody, everybody = Customers(0, ()), Customers(number, keys)
-    yield RetiredMessage(clean(text), number, (known,), nobody, again=False, redirect="")
-    yield RetiredMessage("", 3 * number, (known, other), everybody, again=True, redirect=clean(text))
-    yield RetiredMessage("", number, (), everybody, again=False, redirect="")
+    none, all_of_them = Customers(0, ()), Customers(number, keys)
+    yield RetiredMessage(clean(text), number, (known,), none, again=False, redirect="")
+    yield RetiredMessage("", 3 * number, (known, other), all_of_them, again=True, redirect=clean(text))
+    yield RetiredMessage("", number, (), all_of_them, again=False, redirect="")
 
 
-def letters_of_every_kind(text: str, number: int) -> Iterator[Message]:
-    """A letter of every kind, with `text` wherever a foreign text goes and `number` of everything."""
+def messages_of_every_kind(text: str, number: int) -> Iterator[Message]:
+    """A message of every kind, with `text` wherever a foreign text goes and `number` of everything."""
     facts = {"tenant_name": text, "credential_label": text, "csm_name": text, "permission_group": text, "detail": text}
-    impacts = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text),))
+    background = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text),))
     for kind in (LOST, REGAINED):
         causes = [
-            a_cause(kind, f"p{n}", **facts | {"permission_label": text, "mapping": "likely"}, told_by=1)
+            a_cause(kind, f"p{n}", **facts | {"permission_label": text, "mapping": "likely"}, notified_in=1)
             for n in range(number)
         ]
-        yield composed(*causes, background=impacts).drafts[0].letter
+        yield composed(*causes, background=background).drafts[0].message
     for kind in (FAILED, RECOVERED):
         for credential_kind, grant in (
             ("harvest-key", None),
@@ -85,24 +83,29 @@ def letters_of_every_kind(text: str, number: int) -> Iterator[Message]:
         ):
             causes = [
                 a_cause(
-                    kind, credential_id=n, credential_kind=credential_kind, credential_grant=grant, told_by=1, **facts
+                    kind,
+                    credential_id=n,
+                    credential_kind=credential_kind,
+                    credential_grant=grant,
+                    notified_in=1,
+                    **facts,
                 )
                 for n in range(number)
             ]
-            yield composed(*causes).drafts[0].letter
+            yield composed(*causes).drafts[0].message
     for kind in (FOUND, EventKind.NEWLY_REQUIRED, EventKind.EXCESS_FOUND):
         causes = [for_operator(kind, f"p{n}", f"t{n}", credential_id=n, **facts) for n in range(number)]
-        yield composed(*causes).drafts[0].letter
+        yield composed(*causes).drafts[0].message
     for state in ("invalid", "blocked", "retired", "unreachable", "misconfigured"):
         yield (
             composed(*[for_operator(FAILED, None, f"t{n}", state=state, **facts) for n in range(number)])
             .drafts[0]
-            .letter
+            .message
         )
-    wave = [
+    burst = [
         a_cause(LOST, "p", f"t{n}", credential_id=n, **facts | {"permission_label": text}) for n in range(number + 3)
     ]
-    yield composed(*wave, active_tenants=10).drafts[-1].letter
+    yield composed(*burst, active_tenants=10).drafts[-1].message
     yield from (an_alarm(text, stops) for stops in ("all", "without_id"))
     for troubles in ([("blocked", number)], [("unreachable", number + 1), ("rate_limited", number)]):
         yield PauseMessage(
@@ -110,7 +113,7 @@ def letters_of_every_kind(text: str, number: int) -> Iterator[Message]:
         )
     yield ResumeMessage(moment(NOW), moment(NOW + 15 * MINUTE), duration(15 * MINUTE))
     yield TemplateMessage(clean(text), clean(text), "1.0")
-    yield from letters_about_retired_keys(text, number)
+    yield from messages_about_retired_keys(text, number)
     yield FailedMessage(
         tuple(FailedNotice(n, clean(text), clean(text), clean(text)) for n in range(number)), number - 1
     )

@@ -1,4 +1,4 @@
-"""Templates that can not be used: what they spoil is the looks of their own mails."""
+"""Templates that cannot be used: they affect only the form of their own emails."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from monitor.notices.content.render import Renderer
 from monitor.notices.notice import Status
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE
-from tests.letters import with_templates
+from tests.messages import with_templates
 from tests.notices import NOW, OPERATOR, SETTLE
 from tests.world import World
 
@@ -26,15 +26,15 @@ def world(sqlite: Database) -> World:
 
 
 async def _forms(world: World) -> list[tuple[str, str, bool]]:
-    """Every notice: its reader, why it was written, and whether it is in the plain form."""
+    """Every notice: its reader, why it was written, and whether it is fallback text."""
     async with world.database.reading() as conn:
         found = await conn.execute(select(NOTICE.c.recipient, NOTICE.c.why, NOTICE.c.fallback).order_by(NOTICE.c.id))
         return [(reader, why, fallback) for reader, why, fallback in found]
 
 
 async def test_a_broken_template_delays_no_notice(world: World, tmp_path: Path) -> None:
-    """Its mails go out in the plain form, flagged; others are as ever; the operator is told of it once."""
-    renderer = with_templates(tmp_path, {"csm.txt.j2": "{{ letter.surname }}"})
+    """Its emails are fallback text, and flagged; others are unchanged; the operator is notified once."""
+    renderer = with_templates(tmp_path, {"csm.txt.j2": "{{ message.surname }}"})
     for tenant in ("acme", "globex"):
         await world.happens(LOST, "GET: List offers", tenant)
     await world.happens(EventKind.FOUND, "GET: List jobs", audience=Audience.OPERATOR)
@@ -51,26 +51,26 @@ async def test_a_broken_template_delays_no_notice(world: World, tmp_path: Path) 
     ]
     notices = await world.notices(Status.PENDING)
     assert [notice.fallback for notice in notices] == [True, True, False, False, True]
-    assert notices[3].subject == "Harvest Monitor: the mail template “csm” can not be used"
+    assert notices[3].subject == "Harvest Monitor: the email template “csm” cannot be used"
 
 
-async def test_without_any_template_everything_is_still_told(world: World, tmp_path: Path) -> None:
-    """The mail that tells of the templates has its plain form, too, and is not told of in its turn."""
+async def test_without_any_template_everything_is_still_reported(world: World, tmp_path: Path) -> None:
+    """The email about the templates is fallback text, too, and that is not reported again."""
     renderer = Renderer()
     renderer.environment.loader = FileSystemLoader(tmp_path)
-    await world.wave(LOST, 3)
+    await world.burst(LOST, 3)
     await world.happens(EventKind.FOUND, "GET: List jobs", audience=Audience.OPERATOR)
     assert await world.run(renderer=renderer) == 5
     await world.alarm(renderer=renderer)
     assert all(fallback for _, _, fallback in await _forms(world))
     assert len(await world.notices(Status.HELD)) == 3
-    told = [why for _, why, _ in await _forms(world)]
-    assert told.count("broken template") == 4  # csm, digest, brake, alarm
-    assert "write alarm" in told
+    whys = [why for _, why, _ in await _forms(world)]
+    assert whys.count("broken template") == 4  # csm, digest, brake, alarm
+    assert "write alarm" in whys
 
 
-async def test_a_plain_form_in_a_wave_is_held_like_any_other(world: World, tmp_path: Path) -> None:
-    """A wrong release of ours sends no wave, in whatever form."""
-    await world.wave(LOST, 3)
+async def test_fallback_texts_of_a_burst_are_held_like_any_other(world: World, tmp_path: Path) -> None:
+    """A bad release of ours sends no burst of emails, in whatever form."""
+    await world.burst(LOST, 3)
     await world.run(renderer=with_templates(tmp_path, {"csm.html.j2": "{% if %}"}))
     assert [notice.fallback for notice in await world.notices(Status.HELD)] == [True] * 3

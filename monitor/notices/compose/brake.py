@@ -1,12 +1,13 @@
-"""The brake: when too many tenants turn alike, the fault is more often ours or Greenhouse's than theirs."""
+"""The brake: if too many tenants change in the same way, the reason is usually ours or Greenhouse's, not theirs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.changes import PendingCause
-from monitor.notices.content.messages import Burst, clean
+from monitor.notices.causes import PendingCause
+from monitor.notices.content.messages import Burst
+from monitor.notices.wording import clean
 
 ALWAYS_PASS = 2
 ONE_IN = 20  # five per cent of the active tenants
@@ -15,14 +16,14 @@ _EXAMPLES = 3
 _WHAT = {
     EventKind.LOST: "lost the permission",
     EventKind.REGAINED: "got back the permission",
-    EventKind.CREDENTIAL_FAILED: "have a credential that turned",
+    EventKind.CREDENTIAL_FAILED: "have a credential that became",
     EventKind.RECOVERED: "have a credential that works again",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """`keys` are the brake keys with which more than `limit` tenants turned; `held_before` those on hold already."""
+    """`keys` are the brake keys shared by more than `limit` tenants; `held_before` those of notices held already."""
 
     limit: int
     active_tenants: int
@@ -31,24 +32,24 @@ class Brake:
     causes: tuple[PendingCause, ...]
 
     def holds(self, causes: Iterable[PendingCause]) -> bool:
-        """A notice of these causes is to be held; one that was held stays so until an operator acts."""
+        """A notice of these causes must be held. One that was held before stays held until an operator acts."""
         return any(cause.brake_key in self.keys or cause.held_in is not None for cause in causes)
 
-    def waves(self, held_now: Iterable[PendingCause]) -> tuple[Burst, ...]:
-        """What the operator has not been told yet: the keys that come to be held for the first time."""
+    def new_bursts(self, held_now: Iterable[PendingCause]) -> tuple[Burst, ...]:
+        """The bursts that the operator does not know of yet: their keys are held for the first time."""
         new = {cause.brake_key for cause in held_now} & self.keys - self.held_before
-        return tuple(self._wave(key) for key in sorted(new))
+        return tuple(self._burst(key) for key in sorted(new))
 
-    def _wave(self, key: str) -> Burst:
+    def _burst(self, key: str) -> Burst:
         causes = [cause for cause in self.causes if cause.brake_key == key]
         tenants = {cause.tenant_id: clean(cause.tenant_name) for cause in causes}
         return Burst(_what(causes[0]), len(tenants), tuple(sorted(tenants.items()))[:_EXAMPLES])
 
 
-def judge(standing: Iterable[PendingCause], active_tenants: int) -> Brake:
-    """`standing` is what is left of all open causes of all tenants, held ones included."""
+def judge(remaining: Iterable[PendingCause], active_tenants: int) -> Brake:
+    """`remaining` are the pending causes of all tenants, held ones included, after opposite ones cancelled out."""
     limit = max(ALWAYS_PASS, active_tenants // ONE_IN)
-    causes = tuple(cause for cause in standing if cause.audience is Audience.CSM)
+    causes = tuple(cause for cause in remaining if cause.audience is Audience.CSM)
     tenants: dict[str, set[str]] = {}
     for cause in causes:
         tenants.setdefault(cause.brake_key, set()).add(cause.tenant_id)

@@ -1,4 +1,4 @@
-"""The causes a composer reads, and what is left of them once opposite ones have cancelled each other."""
+"""The causes that the composer reads, and what remains of them once opposite ones have cancelled each other. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ EXCESS = frozenset({EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE})
 class PendingCause:
     """A cause that is unsettled, or whose notice is held, with the facts of its event, tenant and credential.
 
-    `held_in` is the held notice that speaks for it. `told_by` is for an end only: the notice that told its audience
-    of the beginning; null when nobody was told, or the operator dropped the notice.
+    `held_in` is the held notice that reports it. `notified_in` is for an end only: the notice that reported the
+    beginning to the same audience; None if nobody was notified, or the operator dropped that notice.
     """
 
     id: int
@@ -47,7 +47,7 @@ class PendingCause:
     at: datetime
     manifest_digest: str | None = None
     held_in: int | None = None
-    told_by: int | None = None
+    notified_in: int | None = None
 
     @property
     def is_end(self) -> bool:
@@ -61,33 +61,43 @@ class PendingCause:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelledOut:
-    """`standing` is to be told, in the order of the events; `silent` is not.
+class StillMissing:
+    """A permission of a credential whose CSM was notified that it is missing, and which still is."""
 
-    It maps a cause to the notice that had told its reader the same before, if any.
+    credential_id: int
+    permission_id: str
+    group: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledOut:
+    """`remaining` causes are to be reported, in the order of their events; `suppressed` ones are not.
+
+    `suppressed` maps a cause to the notice that reported the same before, if any.
     """
 
-    standing: tuple[PendingCause, ...]
-    silent: Mapping[int, int | None]
+    remaining: tuple[PendingCause, ...]
+    suppressed: Mapping[int, int | None]
 
 
 def cancel_out(causes: Iterable[PendingCause]) -> CancelledOut:
-    """What cancelled itself meanwhile is silent: lost then regained, failed then recovered, ends nobody waits for."""
+    """Suppress what came and went unreported (lost then regained), and the end of what was never reported."""
     by_subject = sorted(causes, key=attrgetter("subject", "event_id", "id"))
-    standing: list[PendingCause] = []
-    silent: dict[int, int | None] = {}
-    for _, one_subject in groupby(by_subject, key=attrgetter("subject")):
-        turns = list(one_subject)
-        stands = _what_stands(turns)
-        standing += stands
-        silent.update((cause.id, turns[0].told_by) for cause in turns if cause not in stands)
-    return CancelledOut(tuple(sorted(standing, key=attrgetter("event_id", "id"))), silent)
+    remaining: list[PendingCause] = []
+    suppressed: dict[int, int | None] = {}
+    for _, of_one in groupby(by_subject, key=attrgetter("subject")):
+        history = list(of_one)
+        news = _news(history)
+        remaining += news
+        suppressed.update((cause.id, history[0].notified_in) for cause in history if cause not in news)
+    return CancelledOut(tuple(sorted(remaining, key=attrgetter("event_id", "id"))), suppressed)
 
 
-def _what_stands(turns: list[PendingCause]) -> list[PendingCause]:
-    """Of the turns of one subject: the last one, where it differs from what its reader believes already."""
-    first, last = turns[0], turns[-1]
-    believed_broken = first.is_end and first.told_by is not None
+def _news(history: list[PendingCause]) -> list[PendingCause]:
+    """Of the causes of one subject: the last one, if it differs from what its reader believes already."""
+    first, last = history[0], history[-1]
+    believed_broken = first.is_end and first.notified_in is not None
     if last.is_end:
         return [last] if believed_broken else []
     if believed_broken and last.permission_id:

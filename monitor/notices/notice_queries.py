@@ -1,0 +1,156 @@
+"""The statements on notices: writing, listing, and what an operator changes. Sending has its own, `outbox_queries`."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, case, exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.incidents.rules import Audience
+from monitor.notices.notice import Status
+from monitor.store.tables import NOTICE, OPERATOR_ACTION, TENANT
+
+Id = TypeVar("Id", int, str)
+
+_BATCH = 1000  # ids in one statement: both databases allow some 32,000 parameters
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNotice:
+    """A notice as a list shows it, without its text."""
+
+    id: int
+    tenant_id: str | None
+    audience: str
+    status: str
+    why: str
+    recipient: str
+    subject: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+    attempts: int
+    last_error: str | None
+    sent_at: datetime | None
+    failed_at: datetime | None
+    fallback: bool
+
+
+_LISTED = [NOTICE.c[name] for name in ListedNotice.__slots__]
+
+
+def batches(ids: Collection[Id]) -> Iterator[list[Id]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _BATCH):
+        yield ordered[start : start + _BATCH]
+
+
+async def add(conn: AsyncConnection, notices: Sequence[dict[str, Any]]) -> list[int]:
+    """Write notices, all with the same columns, and return their ids in the same order."""
+    if not notices:
+        return []
+    statement = insert(NOTICE).returning(NOTICE.c.id, sort_by_parameter_order=True)
+    return list((await conn.execute(statement, notices)).scalars())
+
+
+async def has_message_id(conn: AsyncConnection, message_id: str) -> bool:
+    found = await conn.execute(select(exists().where(NOTICE.c.message_id == message_id)))
+    return bool(found.scalar_one())
+
+
+async def last_written(conn: AsyncConnection, why: str) -> datetime | None:
+    """When a notice was last written for this reason."""
+    latest = select(NOTICE.c.created_at).where(NOTICE.c.why == why).order_by(NOTICE.c.created_at.desc()).limit(1)
+    found: datetime | None = (await conn.execute(latest)).scalar_one_or_none()
+    return found
+
+
+async def list_notices(
+    conn: AsyncConnection, statuses: Collection[str], tenant_id: str | None, limit: int
+) -> list[ListedNotice]:
+    """The newest first."""
+    statement = select(*_LISTED).where(NOTICE.c.status.in_(statuses)).order_by(NOTICE.c.id.desc()).limit(limit)
+    if tenant_id is not None:
+        statement = statement.where(NOTICE.c.tenant_id == tenant_id)
+    return [ListedNotice(*row) for row in await conn.execute(statement)]
+
+
+async def drop_superseded(conn: AsyncConnection, notices: Collection[int]) -> int:
+    """Drop held notices that a newer one replaces, or with nothing left to report; returns how many were still held."""
+    changed = 0
+    for ids in batches(notices):
+        statement = update(NOTICE).where(NOTICE.c.id.in_(ids), NOTICE.c.status == Status.HELD)
+        changed += (await conn.execute(statement.values(status=Status.DROPPED))).rowcount
+    return changed
+
+
+async def release_held(conn: AsyncConnection, ids: Collection[int] | None, now: datetime) -> list[int]:
+    """Make held notices due, all of them or those named; returns which were held."""
+    due = {"status": Status.PENDING, "next_attempt_at": now, "pending_since": now}
+    return await _change(conn, Status.HELD, ids, due)
+
+
+async def drop_held(conn: AsyncConnection, ids: Collection[int] | None) -> list[int]:
+    """Never send held notices, all of them or those named; returns which were held."""
+    return await _change(conn, Status.HELD, ids, {"status": Status.DROPPED})
+
+
+async def drop_failed(conn: AsyncConnection, ids: Collection[int]) -> list[int]:
+    """Never try failed notices again; returns which were failed."""
+    return await _change(conn, Status.FAILED, ids, {"status": Status.DROPPED})
+
+
+async def retry_failed(
+    conn: AsyncConnection, ids: Collection[int] | None, now: datetime, stays_with: str | None
+) -> list[int]:
+    """Give failed notices a fresh schedule, all of them or those named; returns which were failed.
+
+    A notice for a CSM goes to the CSM whom the tenants file names now, unless it went to the reader `stays_with`.
+    With None, every notice goes to the same reader as before.
+    """
+    fresh: dict[str, Any] = {
+        "status": Status.PENDING,
+        "next_attempt_at": now,
+        "pending_since": now,
+        "attempts": 0,
+        "failed_at": None,
+        "reported_at": None,
+    }
+    if stays_with is not None:
+        csm = select(TENANT.c.csm_email).where(TENANT.c.id == NOTICE.c.tenant_id).scalar_subquery()
+        to_csm = (NOTICE.c.audience == Audience.CSM) & (func.lower(NOTICE.c.recipient) != stays_with.lower())
+        fresh["recipient"] = case((to_csm, func.coalesce(csm, NOTICE.c.recipient)), else_=NOTICE.c.recipient)
+    return await _change(conn, Status.FAILED, ids, fresh)
+
+
+async def _change(
+    conn: AsyncConnection, status: Status, ids: Collection[int] | None, columns: Mapping[str, Any]
+) -> list[int]:
+    statement = update(NOTICE).where(NOTICE.c.status == status)
+    if ids is not None:
+        statement = statement.where(NOTICE.c.id.in_(ids))
+    return sorted((await conn.execute(statement.values(columns).returning(NOTICE.c.id))).scalars())
+
+
+async def record_action(conn: AsyncConnection, action: dict[str, Any]) -> None:
+    await conn.execute(insert(OPERATOR_ACTION).values(action))
+
+
+async def first_unreported_failure(conn: AsyncConnection, operator: str) -> datetime | None:
+    """Since when there is a failed notice that the operator was not notified of; the operator's own do not count."""
+    statement = select(func.min(NOTICE.c.failed_at)).where(_unreported(operator))
+    found: datetime | None = (await conn.execute(statement)).scalar_one()
+    return found
+
+
+async def mark_failures_reported(conn: AsyncConnection, now: datetime, operator: str) -> list[ListedNotice]:
+    """Mark all of those as reported, and return them, the oldest first."""
+    statement = update(NOTICE).where(_unreported(operator)).values(reported_at=now).returning(*_LISTED)
+    failed = [ListedNotice(*row) for row in await conn.execute(statement)]
+    return sorted(failed, key=lambda notice: notice.id)
+
+
+def _unreported(operator: str) -> ColumnElement[bool]:
+    waiting: ColumnElement[bool] = (NOTICE.c.status == Status.FAILED) & NOTICE.c.reported_at.is_(None)
+    return waiting & (func.lower(NOTICE.c.recipient) != operator.lower())
