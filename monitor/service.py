@@ -33,7 +33,7 @@ from monitor.notices.delivery.transport import transport_for
 from monitor.notices.immediate.checks_paused import PauseNotices
 from monitor.notices.policy import NoticePolicy
 from monitor.periodic import PeriodicTask, PeriodicTasks
-from monitor.sandbox.http_server import listening
+from monitor.sandbox.server.http_server import listening
 from monitor.store.database import Database, open_database
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.fingerprint_key import noted_key

@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.sandbox.greenhouse.accounts import Account, Key
+from monitor.sandbox.greenhouse.accounts import Account
 from monitor.sandbox.greenhouse.endpoints import Endpoint
+from monitor.sandbox.greenhouse.keys import Key
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import LoggedRequest
 from monitor.sandbox.greenhouse.responses import Reply
@@ -66,10 +67,10 @@ class Asker:
         return str(record["token" if placeholder == "token" else "id"])
 
     def last(self) -> LoggedRequest:
-        return self.sandbox.ledger.entries()[-1]
+        return self.sandbox.request_log.entries()[-1]
 
     def changes(self) -> list[str]:
-        return [change.text for change in self.sandbox.ledger.changes()]
+        return [change.text for change in self.sandbox.request_log.changes()]
 
 
 def asker(grants: str | list[str] = "all", clock: Clock | None = None, marker: str = "", **settings: Any) -> Asker:

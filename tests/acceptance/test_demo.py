@@ -27,7 +27,7 @@ def test_a_demo_that_was_cut_off_says_what_it_finds_and_goes_on(tmp_path: Path) 
     second = run(tmp_path, "demo", "--once", "--folder", str(folder), patience=150)
 
     assert (in_use.returncode, second.returncode) == (2, 0)
-    assert "a demo is at work in" in in_use.stderr
+    assert "a demo is running in" in in_use.stderr
     assert "An earlier demo was cut off here." in second.stdout
     assert "drift events" in second.stdout
     assert "notices sent" in second.stdout

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
-from monitor.sandbox.http_server import listening
+from monitor.sandbox.server.http_server import listening
 from monitor.web.app import application
 
 

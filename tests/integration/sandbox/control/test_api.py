@@ -10,10 +10,10 @@ from urllib.error import HTTPError
 import pytest
 from starlette.types import Message
 
-from monitor.sandbox.app import application
 from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import running
+from monitor.sandbox.server.app import application
+from monitor.sandbox.server.run import running
 
 JSON = {"Content-Type": "application/json"}
 
@@ -168,7 +168,7 @@ async def test_the_control_is_not_rate_limited(sandbox: Sandbox) -> None:
     async with running(sandbox) as url:
         assert {(await control(url, "/state"))[0] for _ in range(30)} == {200}
         assert (await control(url, "/reset", {}))[0] == 200
-    assert sandbox.ledger.request_count == 0
+    assert sandbox.request_log.request_count == 0
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ async def test_the_control_is_not_rate_limited(sandbox: Sandbox) -> None:
         ("/kill", {"key": "other"}, 400, "account acme has no key 'other'"),
         ("/rotate", {}, 400, "account: Field required"),
         ("/kill", {"acount": "acme"}, 400, "acount: is not known here"),
-        ("/kill", [], 400, "the body does not fit"),
+        ("/kill", [], 400, "invalid body"),
         ("/grant", {"account": "acme", "endpoints": ["GET /v1/job"]}, 400, "did you mean GET /v1/jobs"),
         ("/settings", {"account": None, "settings": {"retired": "402"}}, 400, "retired: Input should be"),
         ("/faults/clear", {"account": "acme", "number": 1}, 400, "or nothing to end all"),
         ("/weather", {"name": "hail"}, 400, "there is no weather 'hail'"),
         ("/weather", {"name": "blocked", "account": "umbrella"}, 400, "there is no account 'umbrella'"),
-        ("/mail-faults", {"kind": "refused", "times": 1}, 400, "the body does not fit: refused is for all mails"),
+        ("/mail-faults", {"kind": "refused", "times": 1}, 400, "invalid body: refused is for all mails"),
         ("/mails/7", None, 404, "there is no such mail"),
         ("/faults", {"kind": "earthquake"}, 400, "kind: Input should be"),
         ("/faults", {"kind": "status", "status": 304}, 400, "has no body"),

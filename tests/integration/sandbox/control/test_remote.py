@@ -96,8 +96,8 @@ def test_the_table_says_what_narrows_a_fault(told: Told, capsys: pytest.CaptureF
 
 def ticked(sandbox: Sandbox, endpoint: str) -> list[str]:
     """Whose keys may use it."""
-    keys = [key for account in sandbox.accounts.values() for key in account.keys.values()]
-    return [f"{key.account.name}: {key.label}" for key in keys if endpoint in key.grants]
+    keys = [key for account in sandbox.accounts.values() for key in sandbox.keys.of(account)]
+    return [f"{key.account.name}: {key.label}" for key in keys if endpoint in key.ticked]
 
 
 def test_permissions_are_unticked_and_ticked(sandbox: Sandbox, told: Told) -> None:
@@ -155,14 +155,14 @@ def test_a_sandbox_that_does_not_run_is_said_with_the_next_step(
     assert cli.run(["sandbox", *command, "--url", "http://127.0.0.1:1"]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "no sandbox answers at http://127.0.0.1:1" in said
-    assert "start one with `harvest-monitor sandbox`, or say with --url where it is" in said
+    assert "start one with `harvest-monitor sandbox`, or give its address with --url" in said
 
 
 def test_mails_are_listed_and_shown(sandbox: Sandbox, told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     """The commands show what the mail server took: who got it, and its text."""
     raw = b"Subject: Missing\r\nTo: dana@vendor.example\r\n\r\nHello Dana\r\n"
     for reader in ("dana@vendor.example", "lee@vendor.example"):
-        sandbox.post_office.take("monitor@vendor.example", [reader], encrypted=True, raw=raw)
+        sandbox.mailbox.accept("monitor@vendor.example", [reader], encrypted=True, raw=raw)
     found = told("mails", "--recipient", "lee@vendor.example")
     assert (found["count"], [mail["number"] for mail in found["mails"]]) == (2, [2])
     assert (found["mails"][0]["subject"], found["mails"][0]["encrypted"]) == ("Missing", True)
@@ -173,7 +173,7 @@ def test_mails_are_listed_and_shown(sandbox: Sandbox, told: Told, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["weather", "hail"], "the sandbox refuses: the body does not fit: there is no weather 'hail'"),
+        (["weather", "hail"], "the sandbox refuses: invalid body: there is no weather 'hail'"),
         (["weather", "blocked", "--for", "soon"], "must be seconds as a number, or a text such as 90s"),
         (["weather", "blocked", "--account", "umbrella"], "there is no account 'umbrella'"),
         (["fault", "add", "slow", "seconds"], "'seconds' must be NAME=VALUE"),
@@ -190,7 +190,7 @@ def test_a_mistake_is_said_in_words(told: Told, arguments: list[str], words: str
 def test_options_of_a_new_sandbox_do_not_name_one_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """`--port` before a command would be taken for the sandbox to control, so it is refused."""
     assert cli.run(["sandbox", "--port", "9000", "weather"]) == 2
-    assert "weather finds one that runs by --url" in " ".join(capsys.readouterr().err.split())
+    assert "weather finds a running one by --url" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_options_of_a_new_sandbox_do_not_name_one_that_runs(capsys: pytest.Captu
 )
 def test_it_speaks_to_this_machine_only(url: str) -> None:
     """Any address but that of a sandbox on loopback is refused before a connection is made."""
-    with pytest.raises(ConfigurationError, match="an address of this machine, such as"):
+    with pytest.raises(ConfigurationError, match="an address on this machine, such as"):
         Remote(url)
 
 
@@ -220,19 +220,19 @@ def test_a_name_that_leads_elsewhere_is_not_spoken_to(url: str, monkeypatch: pyt
     """Also `localhost` is only what the machine takes it for: where the connection ends is looked at before a word."""
     monkeypatch.setattr("monitor.sandbox.control.remote.is_loopback", lambda host: host == "localhost")
     with pytest.raises(ConfigurationError, match="localhost is not on this machine"):
-        Remote(url.replace("127.0.0.1", "localhost")).ask("/trouble")
+        Remote(url.replace("127.0.0.1", "localhost")).get("/trouble")
 
 
 def test_the_address_of_the_page_will_do(url: str) -> None:
     """What somebody copies from the browser is taken for the sandbox that it is of."""
     for address in (url, f"{url}/", f"{url}/_sandbox", f"{url}/_sandbox/"):
-        assert Remote(address).ask("/trouble")["faults"] == []
+        assert Remote(address).get("/trouble")["faults"] == []
 
 
 def test_nobody_there_is_said_with_the_next_step() -> None:
     """Where nothing listens, or something that is no sandbox."""
     with pytest.raises(ConfigurationError, match=r"no sandbox answers at http://127.0.0.1:1 .*harvest-monitor sandbox"):
-        Remote("http://127.0.0.1:1").ask("/trouble")
+        Remote("http://127.0.0.1:1").get("/trouble")
 
 
 async def test_a_database_is_held_and_let_go(sqlite: Database) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from monitor import cli
-from monitor.sandbox.clients import Client
+from monitor.sandbox.greenhouse.clients import Client
 from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
 from tests.neighbour import neighbour
@@ -75,7 +75,7 @@ def test_a_secret_leads_to_a_list(sandbox: Sandbox, client: Client, url: str) ->
     assert (status, len(jobs)) == (200, 1)
     assert fetch(f"{url}/v3/eeoc?per_page=1", f"Bearer {token}") == (403, {"message": "Forbidden"})
     assert fetch(f"{url}/v3/jobs", None)[0] == 401
-    assert sandbox.ledger.changes() == []
+    assert sandbox.request_log.changes() == []
 
 
 def test_clients_are_seen_and_switched_by_the_control(sandbox: Sandbox, url: str) -> None:
@@ -103,7 +103,7 @@ def test_clients_are_seen_and_switched_by_the_control(sandbox: Sandbox, url: str
         assert fetch(f"{url}/v3/jobs", f"Bearer {token}")[0] == expected, path
     assert control(url, "/clients/role", {"account": "acme", "client": "Mine", "role": "Basic"})[1]["role"] == "Basic"
     assert sandbox.client("acme").secret == "sandbox-acme-secret-2"
-    assert control(url, "/accounts/acme")[1]["clients"][0]["scopes"] == sorted(sandbox.client("acme").scopes)
+    assert control(url, "/accounts/acme")[1]["clients"][0]["scopes"] == sorted(sandbox.client("acme").ticked)
 
 
 def test_the_scopes_are_told_with_their_titles(url: str) -> None:
@@ -132,12 +132,12 @@ def test_a_mistake_is_said_in_words(client: Client, url: str, path: str, body: A
     status, content = control(url, path, body)
     assert status == 400
     assert words in content["error"]
-    assert (client.dead, len(client.scopes)) == (False, 37)
+    assert (client.dead, len(client.ticked)) == (False, 37)
 
 
 def test_no_token_for_whom_greenhouse_would_give_none(client: Client, url: str) -> None:
     """A client that is disabled, or has no scope."""
-    client.scopes = frozenset()
+    client.ticked = frozenset()
     assert "has no scope" in control(url, "/clients/token", {"account": "acme"})[1]["error"]
     client.kill()
     assert "is disabled" in control(url, "/clients/token", {"account": "acme"})[1]["error"]
@@ -151,11 +151,11 @@ def test_scopes_are_unticked_and_ticked_by_command(
     assert command(url, "untick", JOBS, "GET /v1/jobs", "--account", "acme") == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[1:]]
     assert rows == [["acme", "Harvest API Key", "live", "143"], ["acme", "Gem", "live", "36"]]
-    assert JOBS not in client.scopes
-    assert "GET /v1/jobs" not in key.grants
+    assert JOBS not in client.ticked
+    assert "GET /v1/jobs" not in key.ticked
     assert command(url, "tick", JOBS, "--label", "Gem", "--account", "acme") == 0
-    assert JOBS in client.scopes
-    assert "GET /v1/jobs" not in key.grants
+    assert JOBS in client.ticked
+    assert "GET /v1/jobs" not in key.ticked
     assert command(url, "untick", "harvest:job:list") == 2
     assert "did you mean harvest:jobs:list" in capsys.readouterr().err
 
@@ -191,4 +191,4 @@ def test_a_token_is_printed_or_written_for_its_owner_alone(
         assert fetch(f"{url}/v3/jobs", f"Bearer {text}")[0] == 200
         assert text not in capsys.readouterr().err
     assert command(url, "token", "--account", "acme", "--output", str(tmp_path / "no" / "where")) == 2
-    assert "can not be written" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err

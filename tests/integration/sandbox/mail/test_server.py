@@ -12,7 +12,7 @@ import aiosmtplib
 import pytest
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.control.fault_presets import PresetRequest, presets, turn
+from monitor.sandbox.control.fault_presets import PresetRequest, activate, presets
 from monitor.sandbox.faults.mail import MailFault
 from monitor.sandbox.mail.mailbox import Mailbox
 from monitor.sandbox.mail.server import delivering
@@ -30,7 +30,7 @@ def sandbox() -> Sandbox:
 
 @pytest.fixture
 async def port(sandbox: Sandbox) -> AsyncIterator[int]:
-    async with delivering(sandbox.post_office, "127.0.0.1", 0) as address:
+    async with delivering(sandbox.mailbox, "127.0.0.1", 0) as address:
         yield int(address.rpartition(":")[2])
 
 
@@ -45,7 +45,7 @@ def certificate(tmp_path: Path) -> Path:
 def a_mail(recipient: str = "dana@vendor.example") -> EmailMessage:
     mail = EmailMessage()
     mail["From"], mail["To"] = "monitor@vendor.example", recipient
-    mail["Subject"] = "“Offers” can not be read"
+    mail["Subject"] = "“Offers” cannot be read"
     mail.set_content(".\nHello Dana\n")
     mail.add_alternative("<p>Hello Dana</p>\n", subtype="html")
     return mail
@@ -76,19 +76,19 @@ async def delivered(port: int, recipient: str = "dana@vendor.example", *, patien
 async def test_a_mail_is_taken_and_shown(sandbox: Sandbox, port: int) -> None:
     """Sender, readers, subject, both forms and the time are kept; the control lists it and shows it by its number."""
     assert await delivered(port) == "yes"
-    (mail,) = sandbox.post_office.mails.to()
+    (mail,) = sandbox.mailbox.mails.to()
     assert (mail.number, mail.sender, mail.recipients) == (1, "monitor@vendor.example", ("dana@vendor.example",))
-    assert (mail.message["Subject"], mail.at, mail.encrypted) == ("“Offers” can not be read", 1_700_000_000.0, False)
+    assert (mail.message["Subject"], mail.at, mail.encrypted) == ("“Offers” cannot be read", 1_700_000_000.0, False)
     assert (mail.part("plain"), mail.part("html")) == (".\nHello Dana\n", "<p>Hello Dana</p>\n")
     sandbox.reset()
-    assert (sandbox.post_office.mails.to(), sandbox.post_office.mails.count) == ([], 0)
+    assert (sandbox.mailbox.mails.to(), sandbox.mailbox.mails.count) == ([], 0)
 
 
 async def test_mails_are_found_by_reader_and_number(sandbox: Sandbox, port: int) -> None:
     """Those to one address, those after a number, the oldest first."""
     for reader in ("dana@vendor.example", "lee@vendor.example", "dana@vendor.example"):
         await delivered(port, reader)
-    mails = sandbox.post_office.mails
+    mails = sandbox.mailbox.mails
     assert [mail.number for mail in mails.to("dana@vendor.example")] == [1, 3]
     assert [mail.number for mail in mails.to(after=1)] == [2, 3]
     assert [mails.mail(number) is not None for number in (0, 3, 4)] == [False, True, False]
@@ -111,7 +111,7 @@ WEATHERS = {
 
 def test_every_weather_of_the_mail_server_is_tried() -> None:
     """The next test leaves none out."""
-    assert WEATHERS.keys() == {each.name for each in presets().values() if each.is_of_mail}
+    assert WEATHERS.keys() == {each.name for each in presets().values() if each.is_for_mail}
 
 
 @pytest.mark.parametrize("name", WEATHERS)
@@ -124,23 +124,23 @@ async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: P
         "username": "monitor",
         "password": "any",
     }
-    async with delivering(sandbox.post_office, "127.0.0.1", 0, certificate) as address:
+    async with delivering(sandbox.mailbox, "127.0.0.1", 0, certificate) as address:
         port = int(address.rpartition(":")[2])
-        turn(sandbox, PresetRequest(name=name))
+        activate(sandbox, PresetRequest(name=name))
         await asyncio.sleep(0.2 if name == "mail-refused" else 0)
         patience = 0.1 if first == "silence" else 10
         assert [await delivered(port, patience=patience, **secured) for _ in range(2)] == [first, second]
-        assert sandbox.post_office.mails.count == taken
-        turn(sandbox, PresetRequest(name="clear"))
+        assert sandbox.mailbox.mails.count == taken
+        activate(sandbox, PresetRequest(name="clear"))
         await asyncio.sleep(0.2 if name == "mail-refused" else 0)
         assert await delivered(port, **secured) == "yes"
-        assert sandbox.post_office.mails.to()[-1].encrypted
+        assert sandbox.mailbox.mails.to()[-1].encrypted
 
 
 async def test_a_weather_for_one_reader_spares_the_others(sandbox: Sandbox, port: int) -> None:
     """Greylisting counts each reader's tries by themselves; a rejected reader is alone with it."""
-    turn(sandbox, PresetRequest(name="mail-rejecting", recipient="gone@vendor.example"))
-    turn(sandbox, PresetRequest(name="mail-greylisting"))
+    activate(sandbox, PresetRequest(name="mail-rejecting", recipient="gone@vendor.example"))
+    activate(sandbox, PresetRequest(name="mail-greylisting"))
     met = [await delivered(port, f"{who}@vendor.example") for who in ("dana", "lee", "gone", "dana", "lee", "gone")]
     assert met == ["450", "450", "550", "yes", "yes", "550"]
 
@@ -161,9 +161,9 @@ async def test_a_fault_is_met_at_its_step(
     sandbox: Sandbox, port: int, fault: dict[str, Any], met: str, taken: int
 ) -> None:
     """From the greeting to the farewell; and once it has had its time, mails are taken."""
-    sandbox.post_office.faults.add(MailFault.model_validate(fault | {"times": 1}))
+    sandbox.mailbox.faults.add(MailFault.model_validate(fault | {"times": 1}))
     assert await delivered(port, patience=0.5 if met == "silence" else 10) == met
-    assert sandbox.post_office.mails.count == taken
+    assert sandbox.mailbox.mails.count == taken
     assert await delivered(port) == "yes"
 
 
@@ -175,21 +175,21 @@ async def test_it_says_what_it_is_and_leaves_no_trace(
     assert await reader.readline() == b"220 harvest-monitor-sandbox takes every mail and passes none on\r\n"
     writer.close()
     for client in ("silent", "slow"):
-        turn(sandbox, PresetRequest(name=f"mail-{client}"))
+        activate(sandbox, PresetRequest(name=f"mail-{client}"))
         await delivered(port, patience=0.1)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_port_that_is_taken_and_a_wrong_certificate_are_named(sandbox: Sandbox, port: int) -> None:
     """Both end the command with words and not with a trace."""
-    with pytest.raises(ConfigurationError, match=f"can not take mails on 127.0.0.1 port {port}"):
+    with pytest.raises(ConfigurationError, match=f"cannot accept mails on 127.0.0.1 port {port}"):
         async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", port):
             pass
-    with pytest.raises(ConfigurationError, match=r"pem is no PEM file with a certificate and its key"):
+    with pytest.raises(ConfigurationError, match=r"pem is not a PEM file with a certificate and its key"):
         async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", 0, CERTIFICATES / "localhost.pem"):
             pass
 
 
 async def test_the_control_shows_where_mail_is_taken(sandbox: Sandbox, port: int) -> None:
     """The address while somebody listens, and none afterwards."""
-    assert sandbox.post_office.address == f"127.0.0.1:{port}"
+    assert sandbox.mailbox.address == f"127.0.0.1:{port}"

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.control.fault_presets import PresetRequest, presets, turn
+from monitor.sandbox.control.fault_presets import PresetRequest, activate, presets
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
 from monitor.sandbox.sandbox import Sandbox
@@ -18,8 +18,8 @@ DOCUMENTATION = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
 
 def in_force(sandbox: Sandbox) -> list[tuple[str | None, str | None]]:
     """The weather and whom it is for, of everything that is in force on both sides."""
-    boards = (sandbox.faults, sandbox.post_office.faults)
-    return [(each.weather, each.fault.whom) for board in boards for each in board.in_force()]
+    boards = (sandbox.faults, sandbox.mailbox.faults)
+    return [(each.preset, each.fault.only_for) for board in boards for each in board.active()]
 
 
 @pytest.fixture
@@ -38,10 +38,10 @@ def test_a_weather_is_met_by_whoever_it_is_for(name: str, status: int | None) ->
     """One account has it and the other has not; without a name everybody has, strangers too."""
     ask = asker()
     ask.sandbox.add_account("globex")
-    turn(ask.sandbox, PresetRequest(name=name, account="globex"))
+    activate(ask.sandbox, PresetRequest(name=name, account="globex"))
     ask.ask("GET /v1/jobs")
     assert ask.last().status == 200
-    turn(ask.sandbox, PresetRequest(name=name))
+    activate(ask.sandbox, PresetRequest(name=name))
     for key in (ask.key.text, "nobody's"):
         ask.key.text = key
         ask.ask("GET /v1/jobs")
@@ -58,7 +58,7 @@ def test_one_weather_follows_another_for_the_same(sandbox: Sandbox) -> None:
         PresetRequest(name="flaky"),
         PresetRequest(name="mail-rejecting", recipient="dana@vendor.example"),
     ):
-        turn(sandbox, wanted)
+        activate(sandbox, wanted)
     assert in_force(sandbox) == [
         ("down", "acme"),
         ("flaky", None),
@@ -78,18 +78,18 @@ def test_one_weather_follows_another_for_the_same(sandbox: Sandbox) -> None:
 def test_clear_ends_weather_and_no_single_fault(sandbox: Sandbox, clear: PresetRequest, left: list[str | None]) -> None:
     """All weather, or that of one account or recipient; faults that came without a weather stay."""
     for name, whom in (("down", {"account": "acme"}), ("flaky", {}), ("mail-slow", {})):
-        turn(sandbox, PresetRequest(name=name, **whom))
-    turn(sandbox, PresetRequest(name="mail-rejecting", recipient="dana@vendor.example"))
+        activate(sandbox, PresetRequest(name=name, **whom))
+    activate(sandbox, PresetRequest(name="mail-rejecting", recipient="dana@vendor.example"))
     sandbox.add_fault(Fault(kind=FaultKind.HTML))
-    sandbox.post_office.faults.add(MailFault(kind=MailFaultKind.ANSWER))
-    turn(sandbox, clear)
+    sandbox.mailbox.faults.add(MailFault(kind=MailFaultKind.ANSWER))
+    activate(sandbox, clear)
     assert [weather for weather, _ in in_force(sandbox)] == left
 
 
 def test_a_weather_lasts_and_hits_as_it_is_told(sandbox: Sandbox) -> None:
     """Its seconds and its share are those of the call; the weather itself stays as it is for the next one."""
-    turn(sandbox, PresetRequest(name="blocked", lasts=90, share=0.5))
-    ((each),) = sandbox.faults.in_force()
+    activate(sandbox, PresetRequest(name="blocked", lasts=90, share=0.5))
+    ((each),) = sandbox.faults.active()
     assert (each.fault.lasts, each.fault.share, each.fault.status) == (90, 0.5, 403)
     assert presets()["blocked"].fault.lasts is None
 
@@ -98,8 +98,8 @@ def test_a_weather_lasts_and_hits_as_it_is_told(sandbox: Sandbox) -> None:
     ("wanted", "words"),
     [
         ({"name": "hail"}, "there is no weather 'hail': use one of rate-limited, blocked"),
-        ({"name": "blocked", "recipient": "a@b.example"}, "blocked is Greenhouse's: name an account"),
-        ({"name": "mail-slow", "account": "acme"}, "mail-slow is the mail server's: name a recipient"),
+        ({"name": "blocked", "recipient": "a@b.example"}, "blocked is for Greenhouse: name an account"),
+        ({"name": "mail-slow", "account": "acme"}, "mail-slow is for the mail server: name a recipient"),
         ({"name": "clear", "account": "acme", "recipient": "a@b.example"}, "not both"),
     ],
 )
@@ -119,10 +119,10 @@ def test_a_weather_that_can_not_be_is_refused(wanted: dict[str, str], words: str
 )
 def test_nothing_turns_where_a_weather_can_not_be_had(sandbox: Sandbox, wanted: PresetRequest, words: str) -> None:
     """What was in force before stays so."""
-    turn(sandbox, PresetRequest(name="slow"))
-    turn(sandbox, PresetRequest(name="mail-slow"))
+    activate(sandbox, PresetRequest(name="slow"))
+    activate(sandbox, PresetRequest(name="mail-slow"))
     with pytest.raises(ConfigurationError, match=re.escape(words)):
-        turn(sandbox, wanted)
+        activate(sandbox, wanted)
     assert in_force(sandbox) == [("slow", None), ("mail-slow", None)]
 
 
@@ -135,7 +135,7 @@ def test_nothing_turns_where_a_weather_can_not_be_had(sandbox: Sandbox, wanted: 
         ({"kind": "answer", "step": "login", "tries": 1}, "at login no recipient is known yet"),
         ({"kind": "answer", "text": "450 no\r\nMAIL FROM:<a@b>"}, "text"),
         ({"kind": "answer", "text": "nonsense"}, "text"),
-        ({"kind": "slow", "step": "connect"}, "a greeting is not slow"),
+        ({"kind": "slow", "step": "connect"}, "a greeting cannot be slow"),
     ],
 )
 def test_a_mail_fault_that_can_not_be_is_refused(fault: dict[str, str], words: str) -> None:

@@ -33,7 +33,7 @@ def test_a_fault_ends_after_its_times() -> None:
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=500, times=2))
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=502, times=1))
     assert [ask.ask("GET /v1/jobs").status for _ in range(4)] == [500, 500, 502, 200]
-    assert ask.sandbox.faults.in_force() == []
+    assert ask.sandbox.faults.active() == []
 
 
 def test_a_fault_ends_by_itself() -> None:
@@ -95,9 +95,9 @@ def test_clearing_ends_the_faults_of_one_or_of_all() -> None:
         ask.sandbox.add_fault(Fault(kind=FaultKind.HTML, account=account))
     ask.sandbox.faults.clear_one(2)
     ask.sandbox.faults.clear("acme")
-    assert [each.fault.account for each in ask.sandbox.faults.in_force()] == [None]
+    assert [each.fault.account for each in ask.sandbox.faults.active()] == [None]
     ask.sandbox.faults.clear()
-    assert ask.sandbox.faults.in_force() == []
+    assert ask.sandbox.faults.active() == []
 
 
 def test_a_fault_that_stands_in_changes_nothing() -> None:

@@ -55,12 +55,12 @@ def test_accounts_do_not_see_each_other() -> None:
     ("action", "words"),
     [
         (lambda sandbox: sandbox.add_account("acme"), "already an account acme"),
-        (lambda sandbox: sandbox.add_account("a b"), "can not name an account"),
+        (lambda sandbox: sandbox.add_account("a b"), "cannot name an account"),
         (lambda sandbox: sandbox.add_account("b", limt=1), "limt: is not known here"),
         (lambda sandbox: sandbox.add_key("acme"), "already has a key"),
         (lambda sandbox: sandbox.add_key("acme", label="2", text="sandbox-acme-1"), "already that of another"),
-        (lambda sandbox: sandbox.add_key("acme", label="2", text="a:b"), "can not be sent"),
-        (lambda sandbox: sandbox.add_key("acme", label="2", text=""), "can not be sent"),
+        (lambda sandbox: sandbox.add_key("acme", label="2", text="a:b"), "cannot be sent"),
+        (lambda sandbox: sandbox.add_key("acme", label="2", text=""), "cannot be sent"),
         (lambda sandbox: sandbox.account("globex"), "there are: acme"),
         (lambda sandbox: sandbox.change("acme", limit=0), "limit: Input should be greater"),
         (lambda sandbox: sandbox.change(None, orders={"x": "lookup_first"}), "neither a cell"),
@@ -68,12 +68,12 @@ def test_accounts_do_not_see_each_other() -> None:
     ],
 )
 def test_a_mistake_is_named_and_changes_nothing(action: object, words: str) -> None:
-    """What can not be done is refused in words, and the sandbox answers as before."""
+    """What cannot be done is refused in words, and the sandbox answers as before."""
     ask = asker()
     with pytest.raises(ConfigurationError, match=words):
         action(ask.sandbox)  # type: ignore[operator]
     assert list(ask.sandbox.accounts) == ["acme"]
-    assert len(ask.account.keys) == 1
+    assert len(ask.sandbox.keys.of(ask.account)) == 1
     assert ask.account.settings.limit == UNLIMITED
     assert ask.ask("GET /v1/jobs").status == 200
 
@@ -98,6 +98,6 @@ def test_a_change_for_all_holds_for_strangers_and_newcomers() -> None:
     later = ask.sandbox.add_key("later")
     requests = [{}, {"authorization": basic(ask.key.text)}, {"authorization": basic(later.text)}]
     assert {ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", each)).reply.status for each in requests} == {404}
-    assert {entry.reason for entry in ask.sandbox.ledger.entries()} == {AnswerReason.RETIRED}
+    assert {entry.reason for entry in ask.sandbox.request_log.entries()} == {AnswerReason.RETIRED}
     ask.sandbox.change(None, retired=None)
     assert ask.ask("GET /v1/jobs").status == 200

@@ -14,7 +14,7 @@ from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.auth_server import CLAIMS
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.scopes import scope_names
 from tests.paths import FIXTURES
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import CREDENTIALS, FORM, V3Asker, v3_asker
@@ -177,10 +177,10 @@ def test_scopes_go_at_once_and_come_with_the_next_token() -> None:
     """What is unticked is gone from live tokens; what is ticked is not in them, but in the next."""
     ask = v3_asker([JOBS])
     old = ask.client.issue()
-    ask.client.grant_scope(USERS)
+    ask.client.tick(USERS)
     assert ask.introspect(old)["scope"] == JOBS
     assert ask.introspect(ask.client.issue())["scope"] == f"{JOBS} {USERS}"
-    ask.client.revoke_scope(JOBS)
+    ask.client.untick(JOBS)
     assert ask.introspect(old)["scope"] == ""
 
 
@@ -189,7 +189,7 @@ def test_introspection_can_be_stale() -> None:
     ask = v3_asker([JOBS])
     ask.sandbox.change("acme", stale_scopes=True)
     old = ask.client.issue()
-    ask.client.revoke_scope(JOBS)
+    ask.client.untick(JOBS)
     assert ask.introspect(old)["scope"] == JOBS
     assert ask.ask("GET /v3/jobs", old).status == 403
 
@@ -317,10 +317,10 @@ def test_the_ledger_holds_no_id_no_secret_and_no_token() -> None:
     ask.post(f"/introspect?token={text}&client_id={ask.client.client_id}", {})
     ask.post("/token", CREDENTIALS, basic("sandbox-acme-client-9", "a-secret"))
     ask.post("/token", CREDENTIALS, basic("a-malformed-id", "a-secret"))
-    kept = repr(ask.sandbox.ledger.entries())
+    kept = repr(ask.sandbox.request_log.entries())
     for secret in (ask.client.client_id, ask.client.secret, text, "client-9", "a-malformed-id", "a-secret"):
         assert secret not in kept
-    entries = ask.sandbox.ledger.entries()
+    entries = ask.sandbox.request_log.entries()
     assert [(entry.key, entry.authorization, entry.target) for entry in entries[:3]] == [
         ("Gem", "basic", "/token"),
         ("Gem", "basic", "/introspect"),
@@ -331,19 +331,19 @@ def test_the_ledger_holds_no_id_no_secret_and_no_token() -> None:
 @pytest.mark.parametrize(("word", "count"), [("all", 163), ("none", 0), ("gem", 37), ("gem+eeoc", 38)])
 def test_words_tick_scopes(word: str, count: int) -> None:
     """All there are, none, those that Gem's manifest derives, and those with the one of its optional pair."""
-    assert len(ticked(word)) == count
-    assert ticked(word) <= known().keys()
+    assert len(scope_names(word)) == count
+    assert scope_names(word) <= known().keys()
 
 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"label": "2", "scopes": "gems"}, "scopes can not be 'gems': use one of all"),
+        ({"label": "2", "scopes": "gems"}, "scopes cannot be 'gems': use one of all"),
         ({"label": "2", "scopes": ["harvest:job:list"]}, "no scope 'harvest:job:list'; did you mean harvest:jobs:list"),
         ({}, "already has a client 'Gem'"),
         ({"label": "2", "client_id": "sandbox-acme-client-1"}, "is already that of another client"),
-        ({"label": "2", "client_id": "a:b"}, "the id of the client of account acme can not be sent"),
-        ({"label": "2", "secret": ""}, "the secret of the client of account acme can not be sent"),
+        ({"label": "2", "client_id": "a:b"}, "the id of the client of account acme cannot be sent"),
+        ({"label": "2", "secret": ""}, "the secret of the client of account acme cannot be sent"),
     ],
 )
 def test_a_client_that_can_not_be_is_refused(asked: dict[str, Any], words: str) -> None:
@@ -351,14 +351,14 @@ def test_a_client_that_can_not_be_is_refused(asked: dict[str, Any], words: str) 
     ask = v3_asker()
     with pytest.raises(ConfigurationError, match=words):
         ask.sandbox.add_client("acme", **asked)
-    assert list(ask.account.clients) == ["Gem"]
+    assert [client.label for client in ask.sandbox.clients.of(ask.account)] == ["Gem"]
     assert ask.post("/token", CREDENTIALS).status == 200
 
 
 def test_a_scope_that_is_new_to_us_can_be_held() -> None:
     """Greenhouse adds scopes; a client may have one that this release does not know."""
     ask = v3_asker("none")
-    ask.client.scopes = frozenset({"harvest:new_things:list"})
+    ask.client.ticked = frozenset({"harvest:new_things:list"})
     assert ask.introspect(ask.client.issue())["scope"] == "harvest:new_things:list"
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints, granted, routes
+from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoint_names, endpoints, routes
 from monitor.sandbox.greenhouse.records import Records
 from tests.paths import FIXTURES
 from tests.sandbox_asking import zeroed
@@ -121,10 +121,10 @@ def test_no_path_is_too_odd(method: str, path: str) -> None:
 
 def test_the_words_for_grants() -> None:
     """`gem` is the 62 required endpoints of its setup guide, `gem+eeoc` two more; `all` and `none` say it all."""
-    assert len(granted("all")) == 144
-    assert granted("none") == frozenset()
-    assert len(granted("gem")) == 62
-    assert granted("gem+eeoc") - granted("gem") == {"GET /v1/eeoc", "GET /v1/applications/{id}/eeoc"}
+    assert len(endpoint_names("all")) == 144
+    assert endpoint_names("none") == frozenset()
+    assert len(endpoint_names("gem")) == 62
+    assert endpoint_names("gem+eeoc") - endpoint_names("gem") == {"GET /v1/eeoc", "GET /v1/applications/{id}/eeoc"}
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_the_words_for_grants() -> None:
 def test_a_wrong_grant_is_named(words: str | list[str], hint: str) -> None:
     """A grant that Harvest does not have is refused with what would do."""
     with pytest.raises(ConfigurationError, match="'") as refusal:
-        granted(words)
+        endpoint_names(words)
     assert hint in str(refusal.value)

@@ -24,13 +24,13 @@ def test_an_entry_says_what_was_sent_and_no_secret() -> None:
 
 def test_it_counts_what_it_forgets() -> None:
     """Entries and changes are bounded; their counts are exact all the same."""
-    sandbox = Sandbox(clock=Clock(), ledger_size=10)
+    sandbox = Sandbox(clock=Clock(), request_log_size=10)
     sandbox.add_account("acme", limit=UNLIMITED, on_behalf_of="off")
     key = sandbox.add_key("acme")
     for number in range(25):
         headers = {"authorization": basic(key.text)} if number % 5 else {}
         sandbox.handle(SandboxRequest("POST", "/v1/prospects", headers, b'{"first_name":"a","last_name":"b"}'))
-    ledger = sandbox.ledger
+    ledger = sandbox.request_log
     assert (ledger.request_count, ledger.forgotten, ledger.change_count) == (25, 15, 20)
     assert [entry.number for entry in ledger.entries()] == list(range(16, 26))
     assert len(ledger.changes()) == 10
@@ -45,7 +45,7 @@ def test_reset_empties_it() -> None:
     ask.sandbox.add_fault(Fault(kind=FaultKind.HTML))
     ask.ask("GET /v1/jobs")
     ask.sandbox.reset()
-    assert ask.sandbox.ledger.request_count == 0
+    assert ask.sandbox.request_log.request_count == 0
     assert ask.ask("GET /v1/eeoc").status == 401
     assert ask.last().number == 1
 

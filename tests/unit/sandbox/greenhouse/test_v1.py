@@ -87,7 +87,7 @@ def test_a_complete_write_is_a_change(endpoint: Endpoint) -> None:
     ask = asker()
     line, body = ask.complete(endpoint)
     assert ask.write(line, body).status in (200, 201)
-    (change,) = ask.sandbox.ledger.changes()
+    (change,) = ask.sandbox.request_log.changes()
     assert (change.account, change.method, change.request) == ("acme", endpoint.method, 1)
     assert change.text.startswith("would have ")
     assert ask.last().reason is AnswerReason.CHANGED
@@ -163,9 +163,9 @@ def test_revocation_holds_from_the_next_request() -> None:
     """An unticked permission is refused at once, a ticked one served at once, and nothing else moves."""
     ask = asker("gem")
     statuses = [ask.ask("GET /v1/candidates").status]
-    ask.key.revoke("GET /v1/candidates")
+    ask.key.untick("GET /v1/candidates")
     statuses += [ask.ask("GET /v1/candidates").status, ask.ask("GET /v1/jobs").status]
-    ask.key.grant("GET /v1/candidates")
+    ask.key.tick("GET /v1/candidates")
     statuses += [ask.ask("GET /v1/candidates").status]
     assert statuses == [200, DENIED, 200, 200]
 

@@ -8,7 +8,7 @@ from checks.catalogue.scopes import Scope, known
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from monitor.sandbox.greenhouse.scopes import asked_for
+from monitor.sandbox.greenhouse.scopes import scope_for
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import v3_asker
 
@@ -26,7 +26,7 @@ def test_each_list_is_served_with_its_scope_and_refused_without(scope: Scope) ->
     (record,) = content(reply)
     assert reply.status == 200
     assert "canary-7f3a" in json.dumps(record)
-    ask.client.scopes = frozenset(known()) - {scope.name}
+    ask.client.ticked = frozenset(known()) - {scope.name}
     assert ask.ask(f"GET {scope.list}", ask.client.issue()).status == 403
     assert ask.last().reason is AnswerReason.NO_SCOPE
 
@@ -109,7 +109,7 @@ def test_a_write_with_its_scope_is_a_change(name: str) -> None:
     assert ask.ask(line, None).status == 401
     assert ask.ask(line, ask.client.issue(), b"{}").status in (200, 201)
     assert ask.changes() == [f"would have used {name} on {line.split(' ')[1]}"]
-    ask.client.revoke_scope(name)
+    ask.client.untick(name)
     assert ask.ask(line, ask.client.issue(), b"{}").status == 403
     assert len(ask.changes()) == 1
 
@@ -117,9 +117,9 @@ def test_a_write_with_its_scope_is_a_change(name: str) -> None:
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_a_write_may_come_by_another_method(method: str) -> None:
     """Which method a scope's own path takes is not in its name: each that writes counts as a change."""
-    assert asked_for(method, "/v3/approval_flows/7/replace_approver_groups") is not None
-    assert asked_for("POST", "/v3/candidates/merge") is not None
-    assert asked_for("GET", "/v3/candidates/merge") is None
+    assert scope_for(method, "/v3/approval_flows/7/replace_approver_groups") is not None
+    assert scope_for("POST", "/v3/candidates/merge") is not None
+    assert scope_for("GET", "/v3/candidates/merge") is None
 
 
 def test_every_answer_tells_the_limit() -> None:

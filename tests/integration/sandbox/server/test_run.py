@@ -14,7 +14,7 @@ from monitor.errors import ConfigurationError
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import Place, running, serve
+from monitor.sandbox.server.run import Place, running, serve
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -94,8 +94,8 @@ async def test_bodies_arrive_whole_and_chunked(sandbox: Sandbox) -> None:
         writer.write(sent("GET /v1/departments", body=b"{}"))
         status, headers, _ = await answer(reader)
     assert (status, headers["content-type"]) == (403, "text/html; charset=utf-8")
-    assert [entry.body_length for entry in sandbox.ledger.entries()] == [12, 12, 2]
-    assert sandbox.ledger.change_count == 2
+    assert [entry.body_length for entry in sandbox.request_log.entries()] == [12, 12, 2]
+    assert sandbox.request_log.change_count == 2
 
 
 async def test_half_a_request_never_was(sandbox: Sandbox) -> None:
@@ -107,7 +107,7 @@ async def test_half_a_request_never_was(sandbox: Sandbox) -> None:
         async with connected(url) as (reader, writer):
             writer.write(sent("GET /v1/jobs"))
             await answer(reader)
-    assert [entry.method for entry in sandbox.ledger.entries()] == ["GET"]
+    assert [entry.method for entry in sandbox.request_log.entries()] == ["GET"]
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "BREW"])
@@ -134,8 +134,8 @@ async def test_the_ledger_counts_many_at_once(sandbox: Sandbox) -> None:
 
     async with running(sandbox) as url:
         await asyncio.gather(*(ask_fifty(url) for _ in range(20)))
-    assert [entry.number for entry in sandbox.ledger.entries()] == list(range(1, 1001))
-    assert sandbox.ledger.by_status == {404: 1000}
+    assert [entry.number for entry in sandbox.request_log.entries()] == list(range(1, 1001))
+    assert sandbox.request_log.by_status == {404: 1000}
 
 
 async def test_a_reset_closes_without_an_answer(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
@@ -144,7 +144,7 @@ async def test_a_reset_closes_without_an_answer(sandbox: Sandbox, caplog: pytest
     async with running(sandbox) as url, connected(url) as (reader, writer):
         writer.write(sent("GET /v1/jobs"))
         assert await rest(reader) == b""
-    assert [(entry.status, entry.fault) for entry in sandbox.ledger.entries()] == [(None, "reset")]
+    assert [(entry.status, entry.fault) for entry in sandbox.request_log.entries()] == [(None, "reset")]
     assert caplog.records == []
 
 
@@ -172,7 +172,7 @@ async def test_a_timeout_says_nothing(sandbox: Sandbox, caplog: pytest.LogCaptur
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(reader.read(1), 0.1)
         assert await rest(reader) == b""
-    assert [entry.status for entry in sandbox.ledger.entries()] == [None]
+    assert [entry.status for entry in sandbox.request_log.entries()] == [None]
     assert caplog.records == []
 
 
@@ -223,7 +223,7 @@ async def test_a_client_that_leaves_ends_its_fault(sandbox: Sandbox, caplog: pyt
         async with connected(url) as (reader, writer):
             writer.write(sent("GET /v1/jobs"))
             assert (await answer(reader))[0] == 200
-    assert sandbox.ledger.request_count == 4
+    assert sandbox.request_log.request_count == 4
     assert caplog.records == []
 
 
@@ -235,7 +235,7 @@ async def test_it_serves_until_cancelled(sandbox: Sandbox) -> None:
     async with connected(url) as (reader, writer):
         writer.write(sent("GET /v1/jobs"))
         assert (await answer(reader))[0] == 200
-        with pytest.raises(ConfigurationError, match=f"can not listen on 127.0.0.1 port {url.rpartition(':')[2]}"):
+        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1 port {url.rpartition(':')[2]}"):
             await serve(sandbox, Place("127.0.0.1", int(url.rpartition(":")[2]), 0), told.set_result)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -254,5 +254,5 @@ async def test_two_sandboxes_run_side_by_side(sandbox: Sandbox, caplog: pytest.L
             async with connected(url) as (reader, writer):
                 writer.write(sent("GET /v1/jobs"))
                 await answer(reader)
-    assert [sandbox.ledger.by_status, other.ledger.by_status] == [{200: 1}, {401: 1}]
+    assert [sandbox.request_log.by_status, other.request_log.by_status] == [{200: 1}, {401: 1}]
     assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
