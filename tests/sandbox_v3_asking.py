@@ -1,4 +1,4 @@
-"""Asking a sandbox's auth server and its v3 API without a network: one account with one client."""
+"""Requests to a sandbox's auth server and its v3 API without a network: one account with one client."""
 
 from dataclasses import dataclass
 from typing import Any

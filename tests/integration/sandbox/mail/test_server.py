@@ -1,4 +1,4 @@
-"""The sandbox's mail server, delivered to by SMTP: what it takes, and how it fails."""
+"""The sandbox's mail server over SMTP: what it accepts, and how it fails."""
 
 import asyncio
 import logging
@@ -52,7 +52,7 @@ def a_mail(recipient: str = "dana@vendor.example") -> EmailMessage:
 
 
 async def delivered(port: int, recipient: str = "dana@vendor.example", *, patience: float = 10, **options: Any) -> str:
-    """`yes`, or what was met instead: a code, `silence` for longer than the patience, or the name of an error."""
+    """`yes`, or what happened instead: a code, `silence` for longer than the patience, or the name of an error."""
     client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, timeout=patience, **{"start_tls": False, **options})
     mail = a_mail(recipient)
     try:
@@ -73,8 +73,8 @@ async def delivered(port: int, recipient: str = "dana@vendor.example", *, patien
     return "yes"
 
 
-async def test_a_mail_is_taken_and_shown(sandbox: Sandbox, port: int) -> None:
-    """Sender, readers, subject, both forms and the time are kept; the control lists it and shows it by its number."""
+async def test_a_mail_is_accepted_and_shown(sandbox: Sandbox, port: int) -> None:
+    """Sender, recipients, subject, both parts and the time are kept, until a reset."""
     assert await delivered(port) == "yes"
     (mail,) = sandbox.mailbox.mails.to()
     assert (mail.number, mail.sender, mail.recipients) == (1, "monitor@vendor.example", ("dana@vendor.example",))
@@ -84,8 +84,8 @@ async def test_a_mail_is_taken_and_shown(sandbox: Sandbox, port: int) -> None:
     assert (sandbox.mailbox.mails.to(), sandbox.mailbox.mails.count) == ([], 0)
 
 
-async def test_mails_are_found_by_reader_and_number(sandbox: Sandbox, port: int) -> None:
-    """Those to one address, those after a number, the oldest first."""
+async def test_mails_are_found_by_recipient_and_number(sandbox: Sandbox, port: int) -> None:
+    """Those to one address, or those after a number, oldest first."""
     for reader in ("dana@vendor.example", "lee@vendor.example", "dana@vendor.example"):
         await delivered(port, reader)
     mails = sandbox.mailbox.mails
@@ -94,8 +94,8 @@ async def test_mails_are_found_by_reader_and_number(sandbox: Sandbox, port: int)
     assert [mails.mail(number) is not None for number in (0, 3, 4)] == [False, True, False]
 
 
-WEATHERS = {
-    # what a delivery meets first, what it meets at the second try, and how many mails were taken then
+PRESETS = {
+    # what happens at the first try, what happens at the second, and how many mails were accepted then
     "mail-silent": ("silence", "silence", 0),
     "mail-slow": ("silence", "silence", 0),
     "mail-closing": ("421", "421", 0),
@@ -109,15 +109,15 @@ WEATHERS = {
 }
 
 
-def test_every_weather_of_the_mail_server_is_tried() -> None:
-    """The next test leaves none out."""
-    assert WEATHERS.keys() == {each.name for each in presets().values() if each.is_for_mail}
+def test_every_preset_of_the_mail_server_is_tried() -> None:
+    """The next test omits none."""
+    assert PRESETS.keys() == {each.name for each in presets().values() if each.is_for_mail}
 
 
-@pytest.mark.parametrize("name", WEATHERS)
+@pytest.mark.parametrize("name", PRESETS)
 async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: Path) -> None:
-    """Each weather as a client sees it, with a login over an encrypted connection; and clear, mails are taken again."""
-    first, second, taken = WEATHERS[name]
+    """Each preset as a client sees it, with a login over TLS; once it is cleared, mails are accepted again."""
+    first, second, taken = PRESETS[name]
     secured = {
         "start_tls": True,
         "cert_bundle": str(CERTIFICATES / "localhost.pem"),
@@ -137,8 +137,8 @@ async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: P
         assert sandbox.mailbox.mails.to()[-1].encrypted
 
 
-async def test_a_weather_for_one_reader_spares_the_others(sandbox: Sandbox, port: int) -> None:
-    """Greylisting counts each reader's tries by themselves; a rejected reader is alone with it."""
+async def test_a_preset_for_one_recipient_spares_the_others(sandbox: Sandbox, port: int) -> None:
+    """Greylisting counts the tries of each recipient separately; only the rejected recipient is rejected."""
     activate(sandbox, PresetRequest(name="mail-rejecting", recipient="gone@vendor.example"))
     activate(sandbox, PresetRequest(name="mail-greylisting"))
     met = [await delivered(port, f"{who}@vendor.example") for who in ("dana", "lee", "gone", "dana", "lee", "gone")]
@@ -160,7 +160,7 @@ async def test_a_weather_for_one_reader_spares_the_others(sandbox: Sandbox, port
 async def test_a_fault_is_met_at_its_step(
     sandbox: Sandbox, port: int, fault: dict[str, Any], met: str, taken: int
 ) -> None:
-    """From the greeting to the farewell; and once it has had its time, mails are taken."""
+    """From the greeting to QUIT; afterwards mails are accepted."""
     sandbox.mailbox.faults.add(MailFault.model_validate(fault | {"times": 1}))
     assert await delivered(port, patience=0.5 if met == "silence" else 10) == met
     assert sandbox.mailbox.mails.count == taken
@@ -170,7 +170,7 @@ async def test_a_fault_is_met_at_its_step(
 async def test_it_says_what_it_is_and_leaves_no_trace(
     sandbox: Sandbox, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The greeting tells that nothing is passed on; nothing louder than a note is logged, whatever a client does."""
+    """The greeting says that nothing is passed on; whatever a client does, there is no warning in the log."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     assert await reader.readline() == b"220 harvest-monitor-sandbox takes every mail and passes none on\r\n"
     writer.close()
@@ -181,7 +181,7 @@ async def test_it_says_what_it_is_and_leaves_no_trace(
 
 
 async def test_a_port_that_is_taken_and_a_wrong_certificate_are_named(sandbox: Sandbox, port: int) -> None:
-    """Both end the command with words and not with a trace."""
+    """Both are errors with a message, not a traceback."""
     with pytest.raises(ConfigurationError, match=f"cannot accept mails on 127.0.0.1 port {port}"):
         async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", port):
             pass
@@ -190,6 +190,6 @@ async def test_a_port_that_is_taken_and_a_wrong_certificate_are_named(sandbox: S
             pass
 
 
-async def test_the_control_shows_where_mail_is_taken(sandbox: Sandbox, port: int) -> None:
-    """The address while somebody listens, and none afterwards."""
+async def test_the_address_is_known_while_mail_is_accepted(sandbox: Sandbox, port: int) -> None:
+    """The mailbox has the mail server's address while it runs."""
     assert sandbox.mailbox.address == f"127.0.0.1:{port}"

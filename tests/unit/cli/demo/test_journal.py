@@ -16,7 +16,7 @@ OFFERS = "GET /v1/offers"
 
 
 def _cut_off(folder: Path, *actions: AdminAction) -> None:
-    """As a demo leaves the folder that was killed after these actions."""
+    """The folder of a demo that was killed after these actions."""
     with open_journal(folder) as journal:
         journal.restart()
         for action in actions:
@@ -25,8 +25,8 @@ def _cut_off(folder: Path, *actions: AdminAction) -> None:
     (folder / NAME).write_text(left)
 
 
-def test_what_was_done_before_the_plug_was_pulled_is_done_again_on_the_new_stage(tmp_path: Path) -> None:
-    """The sandbox lives in memory: Globex lacks what its admin had unticked, and has what was ticked since."""
+def test_actions_before_a_kill_are_repeated_in_the_new_sandbox(tmp_path: Path) -> None:
+    """The sandbox forgets them: Globex lacks what its admin had unticked, and has what was ticked since."""
     _cut_off(tmp_path, UNTICKED)
     with open_journal(tmp_path) as journal:
         assert journal.is_cut_off
@@ -36,8 +36,8 @@ def test_what_was_done_before_the_plug_was_pulled_is_done_again_on_the_new_stage
         assert OFFERS in set_up(journal).sandbox.key("globex").ticked
 
 
-def test_the_story_told_again_does_nothing_twice(tmp_path: Path) -> None:
-    """What was ticked again stays so: else it would be lost a second time."""
+def test_the_script_repeats_no_action(tmp_path: Path) -> None:
+    """What was ticked again stays ticked: otherwise it would be lost a second time."""
     _cut_off(tmp_path, UNTICKED, AdminAction(Verb.TICK, "globex", ("GET: List offers",)))
     with open_journal(tmp_path) as journal:
         setup = set_up(journal)
@@ -48,8 +48,8 @@ def test_the_story_told_again_does_nothing_twice(tmp_path: Path) -> None:
         assert len(journal.actions) == 3
 
 
-def test_a_line_that_was_being_written_says_nothing(tmp_path: Path) -> None:
-    """It was not done yet."""
+def test_an_incomplete_line_is_ignored(tmp_path: Path) -> None:
+    """Its action was not carried out yet."""
     _cut_off(tmp_path)
     with (tmp_path / NAME).open("a") as file:
         file.write('{"verb": "unti')
@@ -60,7 +60,7 @@ def test_a_line_that_was_being_written_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_demo_that_ended_is_over(tmp_path: Path) -> None:
-    """The next one begins anew, in an empty folder."""
+    """The next one starts over, in an empty folder."""
     with open_journal(tmp_path / "demo") as journal:
         journal.restart()
         (journal.folder / "mail").mkdir()
@@ -73,14 +73,14 @@ def test_a_demo_that_ended_is_over(tmp_path: Path) -> None:
 
 
 def test_a_folder_has_one_demo_at_a_time(tmp_path: Path) -> None:
-    """Nothing is done to the one at work."""
+    """The running one is left alone."""
     with open_journal(tmp_path), pytest.raises(ConfigurationError, match="a demo is running in"):
         with open_journal(tmp_path):
             pass
 
 
 def test_no_demo_outlives_its_tokens(tmp_path: Path) -> None:
-    """Keys and tokens are in files for their owner alone; a token lasts for months."""
+    """Keys and tokens are in files that only their owner can read; a token lasts for months."""
     with open_journal(tmp_path) as journal:
         sandbox = set_up(journal).sandbox
     held = list((tmp_path / "keys").iterdir())
