@@ -188,7 +188,7 @@ class Sandbox:
         reply = decision.reply
         if fault is not None and fault.kind is FaultKind.SET_COOKIE:
             reply = reply.adding((b"Set-Cookie", fault.cookie.encode("ascii")))
-        number = self.request_log.next_number
+        number = self.request_log.next_number  # in the header, so that an answer leads to its entry
         self._log(request, caller, decision, fault, now)
         return SandboxAnswer(reply.adding((b"X-Request-Id", b"sandbox-%d" % number)), fault)
 

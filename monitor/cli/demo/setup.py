@@ -131,6 +131,7 @@ def set_up(journal: Journal) -> DemoSetup:
     """
     setup = DemoSetup(journal, Sandbox())
     (setup.folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    # The limit is out of the way: several checks a minute are not what the demo is about.
     setup.sandbox.change(None, limit=100_000, retired=Retirement.GONE_JSON)
     for customer in TENANTS:
         _add_customer(setup, customer)

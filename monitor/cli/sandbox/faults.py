@@ -22,7 +22,7 @@ Share = typer.Option(None, help="The share of requests or mails that is hit, cho
 Times = typer.Option(None, help="How many requests or mails are hit before it ends.")
 Details = typer.Argument(None, help="As in the tables of docs/sandbox.md, such as seconds=2 or prefix=/v1/jobs.")
 
-fault_app = typer.Typer(help="Single faults of a running sandbox, which a weather bundles.", no_args_is_help=True)
+fault_app = typer.Typer(help="Add, list and end single faults in a running sandbox.", no_args_is_help=True)
 
 
 def activate_preset(

@@ -50,7 +50,7 @@ def changing(
 
     async def call(request: Request) -> Response:
         body = await read(request, model)
-        selected = sandbox.select(directory, body.account, body.label)
+        selected = sandbox.select(directory, body.account, body.label)  # may refuse: before anything changes
         for each in selected:
             change(each, body)
         return answer(shown(selected))

@@ -85,6 +85,7 @@ class ActiveFaults(Generic[FaultT]):
         ends_at = self._clock() + (math.inf if fault.lasts is None else fault.lasts)
         random = Random(fault.seed)  # noqa: S311  # a rehearsal must be repeatable
         self._faults.append(ActiveFault(next(self._numbers), fault, preset, ends_at, random))
+        # A stable sort: among equals the one added first still hits first.
         self._faults.sort(key=lambda each: each.fault.only_for is None)
 
     def add_preset(self, fault: FaultT, preset: str) -> None:
