@@ -8,7 +8,7 @@ ARGS ?=
 ENGINE ?= docker
 export BUILDAH_FORMAT := docker
 
-.PHONY: demo test lint bench faults soak image image-test
+.PHONY: demo test lint bench faults soak pictures image image-test
 
 demo: $(VENV)/.installed
 	@$(BIN)/harvest-monitor demo $(ARGS)
@@ -31,6 +31,10 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# README's pictures, in docs/images; a minute. It takes Debian's chromium, too.
+pictures: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.pictures $(ARGS)
 
 image:
 	$(ENGINE) build $(ARGS) --tag harvest-monitor .

@@ -37,7 +37,7 @@ class CredentialState(StrEnum):
 
 
 class Secret:
-    """A key that can not be printed, logged, pickled or compared by accident; `reveal()` is the one way to it."""
+    """A key that cannot be printed, logged, pickled or compared by accident; `reveal()` is the one way to it."""
 
     __slots__ = ("_text",)
     WHAT: ClassVar[str] = "key"
@@ -74,7 +74,7 @@ class Token(Secret):
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """A credential of Harvest v3. `token` is the one the integration holds; None where a new one is to be asked for.
+    """A credential of Harvest v3. `token` is the one the integration holds; None where each check mints one.
 
     `sub` is the number of the user a new token is to act for, `organization` that of the customer at Greenhouse, if
     either was told.

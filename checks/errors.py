@@ -3,10 +3,10 @@
     HarvestMonitorError
     ├── CatalogueError         an endpoint the catalogue does not hold was named
     ├── GateRefusal            a request that may not be sent was about to be sent
-    ├── DocumentError          a YAML text can not be read, or does not fit its schema
-    │   └── ManifestError          a manifest can not be read as one
-    ├── WireError              the connection can not be set up as the settings say
-    └── CredentialError        a credential can not be used as it stands
+    ├── DocumentError          a YAML text cannot be read, or does not fit its schema
+    │   └── ManifestError          a manifest cannot be read as one
+    ├── WireError              the connection cannot be set up as the settings say
+    └── CredentialError        a credential cannot be used as it stands
 
 `monitor.errors` grows further branches from the same root. A message says what happened, to whom, and what to do
 next. No message ever holds a secret.
@@ -38,8 +38,8 @@ class ManifestError(DocumentError):
 
 
 class WireError(HarvestMonitorError):
-    """The connection to Greenhouse can not be set up as the settings say; nothing was sent."""
+    """The connection to Greenhouse cannot be set up as the settings say; nothing was sent."""
 
 
 class CredentialError(HarvestMonitorError):
-    """A credential's secret has a shape that can not be sent (empty, or characters no header may carry)."""
+    """A credential's secret has a shape that cannot be sent (empty, or characters no header may carry)."""

@@ -60,7 +60,7 @@ class Manifest:
 
     @cached_property
     def digest(self) -> str:
-        """12 hex digits that change when what is required, asked or told changes, and with nothing else.
+        """12 hex digits that change when what is required, asked or shown changes, and with nothing else.
 
         Name, version, title and source, the order of lines, comments and layout leave them as they are.
         """
@@ -248,9 +248,9 @@ def _catalogued(endpoint: str) -> str:
     shown = repr(endpoint if len(endpoint) <= 100 else endpoint[:100] + "…")
     method, _, path = endpoint.partition(" ")
     if known.never_rule(method, path):
-        raise ValueError(f"{shown} is on the list of requests that are never sent; write none: it can not be checked")
+        raise ValueError(f"{shown} is on the list of requests that are never sent; write none: it cannot be checked")
     hint = _did_you_mean(endpoint, (*known.probes, *known.controls))
-    raise ValueError(f"{shown} is no endpoint of the catalogue{hint}; write one exactly as it stands there, or none")
+    raise ValueError(f"{shown} is not an endpoint of the catalogue{hint}; write one exactly as it is there, or none")
 
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_plain)]
@@ -312,7 +312,7 @@ class _Schema(BaseModel):
 
 
 def _conflicts(read: Document) -> Iterator[Problem]:
-    """Where lines contradict each other; looks at the raw data, so that a line of a wrong shape hides nothing else."""
+    """Where lines contradict each other; reads the raw data, so that a line of a wrong shape hides nothing else."""
     group_of = _column(read, "group")
     groups, features = read.data.get("groups"), read.data.get("features", {})
     if isinstance(groups, list):
@@ -324,15 +324,15 @@ def _conflicts(read: Document) -> Iterator[Problem]:
     yield from _repeated(read, _column(read, "id"), "give each permission an id of its own")
     labels = {path: (group_of.get((*path[:2], "group"), ""), label) for path, label in _column(read, "label").items()}
     yield from _repeated(read, labels, "keep one, or correct its group or label")
-    # One request can not tell two permissions apart: the verdict on one would be given to the other as well.
+    # One request cannot tell two permissions apart: both would get the verdict of one.
     endpoints = {path: endpoint for path, endpoint in _column(read, "endpoint").items() if endpoint != "none"}
-    yield from _repeated(read, endpoints, "one request can not speak for two permissions: write none for one of them")
+    yield from _repeated(read, endpoints, "one request cannot decide two permissions: write none for one of them")
     if not read.data.get("v3_source") and _rows_with(read, "scopes"):
         yield read.problem(("v3_source",), "is missing, yet there are scopes; write published or derived")
 
 
 def _rows_with(read: Document, name: str) -> dict[_Path, object]:
-    """What stands under one field of the permissions, by its path; nothing where the field is absent or empty."""
+    """The values of one field of the permissions, by path; nothing where the field is absent or empty."""
     listed = read.data.get("permissions")
     rows = enumerate(listed if isinstance(listed, list) else [])
     return {("permissions", index, name): row[name] for index, row in rows if isinstance(row, dict) and row.get(name)}
@@ -352,4 +352,4 @@ def _repeated(read: Document, values: Mapping[_Path, object], advice: str) -> It
     first: dict[object, _Path] = {}
     for path, value in values.items():
         if (before := first.setdefault(value, path)) is not path:
-            yield read.problem(path, f"stands already on line {read.line_of(before)}; {advice}")
+            yield read.problem(path, f"is already on line {read.line_of(before)}; {advice}")

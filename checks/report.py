@@ -1,4 +1,4 @@
-"""What one check found: the values that `checks` hands to whoever called it."""
+"""What one check found: the values that `checks` returns to its caller."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,11 +70,11 @@ class WriteAlarm:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """One look at one credential at one time under one manifest digest.
+    """One check of one credential at one time under one manifest digest.
 
-    `partial` is true for a second look: `findings` then holds the suspects only. `refused` are the permissions'
+    `partial` is true for a check of suspects: `findings` then holds the suspects only. `refused` are the permissions'
     endpoints answered by the permission text. `no_excess` are endpoints outside the manifest seen refused; where
-    `excess_is_whole`, whatever `excess` does not name is none. `provisional` says that what was asked for is derived
+    `excess_is_whole`, there is no excess but what `excess` names. `provisional` says that what was asked for is derived
     and not the vendor's own list.
     `requests` counts every request on the wire, repeats included.
     """
@@ -98,7 +98,7 @@ class CheckReport:
 
     @property
     def paused(self) -> bool:
-        """It was ended from outside and is no look: nothing follows from it, and it has to be made again."""
+        """It was ended from outside: nothing follows from it, and it is repeated."""
         return self.detail == PAUSED
 
     @property

@@ -1,7 +1,7 @@
 """A YAML text as plain data that remembers on which line everything stood.
 
 Every value is text exactly as it was written, whatever YAML would make of it: `off` is "off" and no boolean, `007`
-keeps its zeros, `2026-05-02` its dashes. What a text stands for is for the schema to say: a pydantic field that is not
+keeps its zeros, `2026-05-02` its dashes. What a text means is for the schema to say: a pydantic field that is not
 strict reads numbers, dates and booleans from text. Only an empty value, `~` and `null`, none of them quoted, are None.
 """
 
@@ -73,7 +73,7 @@ _NO_LINES = _Lines()
 class Document:
     """The data of a YAML text, or of one part of it, with the places of everything in it.
 
-    `duplicates` are fields that stand twice in one mapping, of which the first is in `data`; `fit` reports them.
+    `duplicates` are fields that occur twice in one mapping, of which the first is in `data`; `fit` reports them.
     """
 
     source: str
@@ -92,7 +92,7 @@ class Document:
         return Problem(self.source, line, (*self.at, *shown), text)
 
     def part(self, *path: Part) -> "Document":
-        """The mapping at `path` as a document of its own; DocumentError if something else stands there."""
+        """The mapping at `path` as a document of its own; DocumentError if something else is there."""
         inside: Any = self.data
         lines = self._lines
         for part in path:
@@ -157,7 +157,7 @@ def _sentence(detail: ErrorDetails) -> str:
     if detail["type"] in _SENTENCES:
         said = _SENTENCES[detail["type"]].format_map(context)
     else:
-        # Behind the comma stands what a parser met in the value.
+        # Behind the comma is what a parser met in the value.
         said = f"{detail['msg'].partition(',')[0].replace('Input should', 'should')}; correct it"
     return f"is empty, and {said}" if detail["input"] is None and detail["type"] != "missing" else said
 
@@ -168,7 +168,7 @@ def read(path: Path) -> Document:
         raw = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise DocumentError(f"{path}: can not be read ({reason}); check the path and its permissions") from error
+        raise DocumentError(f"{path}: cannot be read ({reason}); check the path and its permissions") from error
     return parse(raw, str(path))
 
 
@@ -277,7 +277,7 @@ class _Builder:
     def _name(self, frame: _Frame, name: str, line: int) -> None:
         frame.key, frame.key_line = name, line
         if name in frame.lines:
-            text = f"stands twice in the same mapping, first on line {frame.lines[name][0]}; keep one of them"
+            text = f"occurs twice in the same mapping, first on line {frame.lines[name][0]}; keep one of them"
             self._duplicates.append(Problem(self._source, line, self._path(), text))
 
     def _start_mapping(self, event: MappingStartEvent) -> None:
@@ -289,7 +289,7 @@ class _Builder:
     def _start(self, event: MappingStartEvent | SequenceStartEvent, frame: _Frame) -> None:
         self._refuse_extras(event)
         if self._stack[-1].key is None:
-            raise self._error(frame.line, "a list or mapping stands where a field's name belongs; write a plain name")
+            raise self._error(frame.line, "a list or mapping is where a field's name belongs; write a plain name")
         if len(self._stack) > _DEEPEST:
             raise self._error(frame.line, f"is nested deeper than {_DEEPEST} levels; nothing in this file needs that")
         self._stack.append(frame)

@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from checks.answer import Answer
-from checks.catalogue.endpoints import Entry
+from checks.catalogue.entry import Entry
 from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Outcome, Verdict
 from monitor.breaker.machine import TURNS, State, Transition

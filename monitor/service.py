@@ -1,4 +1,4 @@
-"""`serve`: everything that turns by itself, from the start to a clean stop."""
+"""`serve`: everything that runs by itself, from the start to a clean stop."""
 
 import asyncio
 import random
@@ -10,17 +10,17 @@ from datetime import timedelta
 import structlog
 
 from checks.errors import ManifestError
+from monitor.assembly import Assembly
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits
 from monitor.checking import claim_queries, sweep_queries
 from monitor.checking.check_job import CheckJob
+from monitor.checking.check_limits import CheckLimits, concurrency
 from monitor.checking.dispatcher import Dispatcher
-from monitor.checking.greenhouse import hold, longest_look, open_greenhouse, places
-from monitor.checking.write_halt import WriteStop
+from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import Jumps, elapsed, utc_now
 from monitor.config.retention import Keep
 from monitor.config.settings import Settings
-from monitor.drift import DriftPolicy
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
 from monitor.notices import queries
@@ -31,18 +31,16 @@ from monitor.notices.delivery.outbox import CLAIM, Outbox
 from monitor.notices.delivery.sender import MailSender
 from monitor.notices.delivery.transport import transport_for
 from monitor.notices.immediate.checks_paused import PauseNotices
-from monitor.notices.policy import NoticePolicy
 from monitor.periodic import PeriodicTask, PeriodicTasks
-from monitor.sandbox.server.http_server import listening
 from monitor.store.database import Database, open_database
-from monitor.tenants.credential_loader import CredentialLoader
-from monitor.tenants.fingerprint_key import noted_key
-from monitor.tenants.sync import TenantSync, tenant_sync
+from monitor.tenants.fingerprint_key import registered_key
+from monitor.tenants.sync import TenantSync
 from monitor.tenants.sync_queries import active_ids
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
 from monitor.web.app import application
+from monitor.web.serve import serving
 
 log = structlog.get_logger()
 
@@ -55,15 +53,15 @@ DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """The parts of a running service; each method is one beat of it."""
+class MonitorService:
+    """The parts of a running service; each method is one periodic task of it."""
 
     settings: Settings
     db: Database
     metrics: Metrics
     tenant_sync: TenantSync
-    sweeper: CheckJob
-    write_stop: WriteStop
+    check_job: CheckJob
+    write_halt: SharedWriteHalt
     dispatcher: Dispatcher
     pauses: PauseNotices
     composer: Composer
@@ -74,8 +72,8 @@ class Service:
         await self.dispatcher.tick(utc_now())
 
     async def reload(self) -> None:
-        await self.tenant_sync.look(utc_now())
-        self.sweeper.shelf = self.tenant_sync.shelf
+        await self.tenant_sync.reload_if_changed(utc_now())
+        self.check_job.registry = self.tenant_sync.registry
 
     async def compose(self) -> None:
         await self.composer.run_once(utc_now())
@@ -84,13 +82,13 @@ class Service:
         if self.outbox is not None:
             await self.outbox.deliver()
 
-    async def look_back(self) -> None:
-        """Store a halt that could not be, keep the sweeps, mend plans a changed clock left astray, shorten the log."""
+    async def catch_up(self) -> None:
+        """Store a halt that could not be stored, summarize sweeps, mend what a changed clock left, shorten the log."""
         now = utc_now()
-        await self.write_stop.store()
+        await self.write_halt.store()
         async with self.db.writing() as conn:
             await sweep_queries.keep(conn, now, self.settings.interval)
-            await claim_queries.bring_back(conn, now, self.settings.interval, hold(self.settings))
+            await claim_queries.bring_back(conn, now, self.settings.interval, CheckLimits.of(self.settings).lease)
             await queries.bring_back(conn, now, BACK_OFF[-1], CLAIM)
         await self.db.shorten_log()
 
@@ -100,7 +98,7 @@ class Service:
             self.metrics.show(await snapshot(conn, utc_now(), self.settings.deadline))
 
     async def prune(self) -> None:
-        """Let go of what is old. Checks are spread over the whole day, so no hour is quieter than another."""
+        """Delete what is old. Checks are spread over the whole day, so no hour is quieter than another."""
         self.metrics.pruned(await self.pruner.run_once(utc_now()))
 
     async def reach_database(self) -> None:
@@ -113,9 +111,9 @@ class Service:
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None] | None = None) -> None:
-    """Run until `stop` is set. `ready` is told the address of `/metrics` once everything turns.
+    """Run until `stop` is set. `ready` is told the address of `/metrics` once everything runs.
 
-    ConfigurationError or StoreError before anything was sent, if it can not begin.
+    ConfigurationError or StoreError before anything was sent, if it cannot begin.
     """
     problems = settings.problems_for_serving()
     if problems:
@@ -124,9 +122,9 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         log.warning("serving_with_a_gap", warning=warning)
     async with assembled(settings) as service:
         address = settings.listen_address
-        async with listening(application(service.metrics, service.reach_database), address.host, address.port) as url:
-            clockwork = _clockwork(service)
-            clockwork.start("look_back", "show", "tick", "prune")
+        async with serving(application(service.metrics, service.reach_database), address.host, address.port) as url:
+            tasks = _periodic_tasks(service)
+            tasks.start("look_back", "show", "tick", "prune")
             log.info("serving", address=url, version=VERSION)
             if ready is not None:
                 ready(url)
@@ -135,62 +133,61 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
             log.info("stopping", seconds=seconds)
             service.pruner.stop()
             outbox = [service.outbox.stop(seconds)] if service.outbox else []
-            await asyncio.gather(service.dispatcher.engine.stop(seconds), clockwork.stop(seconds), *outbox)
+            await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
     log.info("stopped")
 
 
 @asynccontextmanager
-async def assembled(settings: Settings) -> AsyncIterator[Service]:
-    """A service whose tenants are loaded, and of which nothing turns yet."""
+async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
+    """A service whose tenants are loaded, and of which nothing runs yet."""
+    assembly = Assembly(settings)
     async with AsyncExitStack() as opened:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)
-        key = await noted_key(db, settings, utc_now())
+        fingerprint_key = await registered_key(db, settings, utc_now())
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
         metrics.count_tasks(asyncio.get_running_loop())
-        policy = DriftPolicy(settings.confirm_after, settings.interval)
-        watched = tenant_sync(settings, db, metrics)
-        await _first_load(watched, db)
-        notice_policy = NoticePolicy.of(settings)
+        tenant_sync = assembly.tenant_sync(db, metrics)
+        await _first_load(tenant_sync, db)
         renderer = Renderer(metrics.fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
-        pauses = PauseNotices(db, notice_policy, renderer, limits, utc_now)
+        pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_turned, pauses.turned])
-        greenhouse = open_greenhouse(settings, metrics, breaker)
-        write_stop = WriteStop(db, notice_policy, renderer, utc_now)
-        sweeper = CheckJob(
-            db,
-            greenhouse,
+        write_halt = assembly.write_halt(db, renderer)
+        check_job = CheckJob(
+            assembly.recorded_check(db),
+            assembly.credential_check(metrics, breaker, fingerprint_key),
+            tenant_sync.registry,
+            write_halt,
             metrics,
-            watched.shelf,
             setting=settings.write_probes,
-            drift_policy=policy,
-            write_stop=write_stop,
-            hold=hold(settings),
-            longest_look=longest_look(settings),
-            keyring=CredentialLoader(key, settings.command_timeout.total_seconds()),
             now=utc_now,
-            clock=elapsed,
         )
-        yield Service(
+        yield MonitorService(
             settings=settings,
             db=db,
             metrics=metrics,
-            tenant_sync=watched,
-            sweeper=sweeper,
-            write_stop=write_stop,
+            tenant_sync=tenant_sync,
+            check_job=check_job,
+            write_halt=write_halt,
             dispatcher=Dispatcher(
-                db, sweeper.check, metrics, breaker, places=places(settings), interval=settings.interval, clock=elapsed
+                db,
+                check_job.check,
+                metrics,
+                breaker,
+                concurrency=concurrency(settings),
+                interval=settings.interval,
+                clock=elapsed,
             ),
             pauses=pauses,
             composer=Composer(
                 db,
-                notice_policy,
+                assembly.notice_policy,
                 renderer,
-                impacts=watched.shelf.impacts,
-                scopes=watched.shelf.scopes,
-                manifests=lambda name: watched.shelf.manifest(name),
+                impacts=tenant_sync.registry.impacts,
+                scopes=tenant_sync.registry.scopes,
+                manifests=lambda name: tenant_sync.registry.manifest(name),
             ),
             outbox=_outbox(settings, db, metrics),
             pruner=Pruner(db, Keep.of(settings)),
@@ -198,7 +195,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
 
 
 async def _first_load(tenant_sync: TenantSync, db: Database) -> None:
-    """A service that knows tenants goes on with them if the file can not be used; a new one does not start."""
+    """A service that knows tenants goes on with them if the file cannot be used; a new one does not start."""
     try:
         await tenant_sync.load(utc_now())
     except (ConfigurationError, ManifestError) as problem:
@@ -209,13 +206,13 @@ async def _first_load(tenant_sync: TenantSync, db: Database) -> None:
         log.error("refused_tenants_file", problem=str(problem))
 
 
-def _clockwork(service: Service) -> PeriodicTasks:
-    beats, told = _beats(service), service.metrics
-    told.expect_beats(beats)
-    return PeriodicTasks(beats, Jumps(utc_now, elapsed), told.clock_jumped, told.beat_failed)
+def _periodic_tasks(service: MonitorService) -> PeriodicTasks:
+    tasks, metrics = _tasks_of(service), service.metrics
+    metrics.expect_beats(tasks)
+    return PeriodicTasks(tasks, Jumps(utc_now, elapsed), metrics.clock_jumped, metrics.beat_failed)
 
 
-def _beats(service: Service) -> dict[str, PeriodicTask]:
+def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
     quick = max(service.settings.settle / 2, TICK)
     return {
         "tick": PeriodicTask(service.tick, TICK),
@@ -223,7 +220,7 @@ def _beats(service: Service) -> dict[str, PeriodicTask]:
         "reload": PeriodicTask(service.reload, service.settings.tenants_reload),
         "compose": PeriodicTask(service.compose, min(COMPOSING, quick)),
         "deliver": PeriodicTask(service.deliver, min(DELIVERY, quick)),
-        "look_back": PeriodicTask(service.look_back, SNAPSHOT),
+        "look_back": PeriodicTask(service.catch_up, SNAPSHOT),
         "show": PeriodicTask(service.show, SNAPSHOT),
         "prune": PeriodicTask(service.prune, PRUNING),
     }

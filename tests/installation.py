@@ -11,14 +11,17 @@ from typing import Any
 import yaml
 
 from checks.answer import Answer
-from checks.catalogue.endpoints import Entry, WriteProbes
+from checks.catalogue.entry import Entry, WriteProbes
 from checks.manifest import load
-from checks.wire.client import ConnectionSettings
+from checks.wire.connection import ConnectionSettings
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.checking import claim_queries
 from monitor.checking.check_job import CheckJob
+from monitor.checking.check_limits import CheckLimits
+from monitor.checking.credential_check import CredentialCheck
 from monitor.checking.greenhouse import Greenhouse, RequestLimits
-from monitor.checking.write_halt import WriteStop
+from monitor.checking.recorded_check import RecordedCheck
+from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import elapsed
 from monitor.config.settings import NoticesMode
 from monitor.drift import DriftPolicy
@@ -37,7 +40,7 @@ LABEL = "Gem Harvest API Key"
 V3_LABEL = "Gem"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 POLICY = DriftPolicy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
-MANNERS = RequestLimits(
+LIMITS = RequestLimits(
     requests_per_second=0, total_requests_per_second=0, deadline_seconds=120, interval_seconds=4 * 3600
 )
 NOTICES = NoticePolicy(
@@ -72,8 +75,8 @@ class Installation:
     folder: Path
     db: Database
     sandbox: Sandbox
-    sweeper: CheckJob
-    watchlist: TenantSync
+    check_job: CheckJob
+    tenant_sync: TenantSync
     clock: Clock
     metrics: Metrics
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -130,15 +133,15 @@ class Installation:
     async def sync(self, *, any_removal: bool = False) -> None:
         """Write the tenants file, and read it as `serve` does."""
         (self.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": list(self.rows.values())}), "utf-8")
-        await self.watchlist.load(self.clock.now, any_removal=any_removal)
-        self.sweeper.shelf = self.watchlist.shelf
+        await self.tenant_sync.load(self.clock.now, any_removal=any_removal)
+        self.check_job.registry = self.tenant_sync.registry
 
     async def check_due(self) -> int:
         """Check everything that is due now, side by side; how many that were."""
         async with self.db.reading() as conn:
             found = await claim_queries.due(conn, self.clock.now, 10_000)
         due = [*found.pressing, *found.ordinary]
-        await asyncio.gather(*map(self.sweeper.check, due))
+        await asyncio.gather(*map(self.check_job.check, due))
         return len(due)
 
     async def sweep(self) -> None:
@@ -152,6 +155,22 @@ class Installation:
         await self.check_due()
 
 
+def check_job_on(
+    db: Database, greenhouse: Greenhouse, metrics: Metrics, clock: Clock, writes: WriteProbes = WriteProbes.ALL
+) -> CheckJob:
+    """As `serve` checks: with the lease and the longest check of its default settings."""
+    limits = CheckLimits(longest=timedelta(minutes=6), lease=timedelta(minutes=7))
+    return CheckJob(
+        RecordedCheck(db, POLICY, limits, clock.read, elapsed),
+        CredentialCheck(greenhouse, CredentialLoader(b"fingerprint key of the tests", command_seconds=5)),
+        ManifestRegistry(load("gem")),
+        SharedWriteHalt(db, NOTICES, Renderer(), clock.read),
+        metrics,
+        setting=writes,
+        now=clock.read,
+    )
+
+
 @asynccontextmanager
 async def installation(
     db: Database,
@@ -160,7 +179,7 @@ async def installation(
     writes: WriteProbes = WriteProbes.ALL,
     sandbox: Sandbox | None = None,
     sandbox_settings: Mapping[str, Any] | None = None,
-    manners: RequestLimits = MANNERS,
+    limits: RequestLimits = LIMITS,
     connection: ConnectionSettings | None = None,
     breaker: CircuitBreaker | None = None,
 ) -> AsyncIterator[Installation]:
@@ -171,21 +190,8 @@ async def installation(
     shelf = ManifestRegistry(load("gem"))
     async with running(sandbox) as url:
         greenhouse = Greenhouse(
-            url, "harvest-monitor/test", connection or ConnectionSettings(), manners, metrics, breaker, now=clock.read
+            url, "harvest-monitor/test", connection or ConnectionSettings(), limits, metrics, breaker, now=clock.read
         )
-        sweeper = CheckJob(
-            db,
-            greenhouse,
-            metrics,
-            shelf,
-            setting=writes,
-            drift_policy=POLICY,
-            write_stop=WriteStop(db, NOTICES, Renderer(), clock.read),
-            hold=timedelta(minutes=7),
-            longest_look=timedelta(minutes=6),
-            keyring=CredentialLoader(b"installation key of the tests", command_seconds=5),
-            now=clock.read,
-            clock=elapsed,
-        )
-        watchlist = TenantSync(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
-        yield Installation(folder, db, sandbox, sweeper, watchlist, clock, metrics)
+        check_job = check_job_on(db, greenhouse, metrics, clock, writes)
+        tenant_sync = TenantSync(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
+        yield Installation(folder, db, sandbox, check_job, tenant_sync, clock, metrics)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialKind
 from checks.report import CheckReport
 from monitor.checking import claim_queries, recording_queries
@@ -66,7 +66,7 @@ async def sync(
 
 async def claim(database: Database, credential_id: int = 1, now: datetime = T0) -> Claim:
     async with database.writing() as conn:
-        taken = await claim_queries.claim(conn, credential_id, now, POLICY.interval, held_until=now + HOLD)
+        taken = await claim_queries.claim(conn, credential_id, now, POLICY.interval, leased_until=now + HOLD)
     assert taken is not None
     return taken
 

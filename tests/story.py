@@ -1,4 +1,4 @@
-"""The story of one credential, told look by look."""
+"""The story of one credential, check by check."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,30 +10,30 @@ from tests.reports import HOUR, KEY, POLICY, T0, served
 
 @dataclass
 class Story:
-    """Looks at one credential, one an hour, and what came of them."""
+    """Checks of one credential, one an hour, and what came of them."""
 
     known: Known = field(default_factory=Known)
     now: datetime = T0 - HOUR
-    turn: Change | None = None
+    change: Change | None = None
 
-    def look(self, report: CheckReport, fingerprint: str | None = KEY) -> list[str]:
-        """The events of this look, as `kind:permission` or `kind:state`."""
+    def check(self, report: CheckReport, fingerprint: str | None = KEY) -> list[str]:
+        """The events of this check, as `kind:permission` or `kind:state`."""
         self.now += HOUR
-        self.turn = compare(self.known, report, fingerprint, self.now, POLICY)
-        self.known = self.turn.known
-        return [f"{e.kind}:{e.permission_id or e.state}" for e in self.turn.events]
+        self.change = compare(self.known, report, fingerprint, self.now, POLICY)
+        self.known = self.change.known
+        return [f"{e.kind}:{e.permission_id or e.state}" for e in self.change.events]
 
-    def looks(self, letters: str) -> list[str]:
-        """Full looks at the one permission `jobs`, a letter each; what happened in all of them."""
-        return [event for letter in letters for event in self.look(served({"jobs": letter}))]
+    def checks(self, letters: str) -> list[str]:
+        """Full checks of the one permission `jobs`, a letter each; what happened in all of them."""
+        return [event for letter in letters for event in self.check(served({"jobs": letter}))]
 
     @property
     def event(self) -> Event:
-        assert self.turn is not None
-        (event,) = self.turn.events
+        assert self.change is not None
+        (event,) = self.change.events
         return event
 
     @property
-    def look_again(self) -> timedelta | None:
-        assert self.turn is not None
-        return self.turn.look_again
+    def check_again_in(self) -> timedelta | None:
+        assert self.change is not None
+        return self.change.check_again_in

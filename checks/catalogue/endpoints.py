@@ -1,111 +1,24 @@
 """The closed list of requests that may ever be sent to Greenhouse, read from `endpoints.yaml`.
 
-Nothing in the list is a template: what goes out is `Entry.method` and `Entry.target`, as they stand in the file.
+Nothing in the list is a template: what goes out is `Entry.method` and `Entry.target`, as they are in the file.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import cache, cached_property
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import yaml
 
+from checks.catalogue.entry import Cell, Entry, RequestClass, Role, Service
 from checks.errors import CatalogueError
 
 
-class RequestClass(StrEnum):
-    """What kind of request it is; Greenhouse may check things in another order for each."""
-
-    LIST = "list"
-    BY_ID = "by-id"
-    NESTED = "nested"
-    POST = "POST"
-    PATCH = "PATCH"
-    PUT = "PUT"
-    DELETE = "DELETE"
-    AUTH = "auth"  # a question to the auth server of Harvest v3
-
-
-class Service(StrEnum):
-    """Which part of Greenhouse answers; /v1/applications is served apart (status incident 5zr6zrxpqkj4, 2018)."""
-
-    APPLICATIONS = "applications"
-    REST = "rest"
-
-
-class WriteProbes(StrEnum):
-    """Which write probes may be sent: none, those with id 0 in the path, or also the three without an id."""
-
-    OFF = "off"
-    SAFE = "safe"
-    ALL = "all"
-
-    def allows(self, needed: "WriteProbes") -> bool:
-        order = list(WriteProbes)
-        return order.index(needed) <= order.index(self)
-
-
-class Role(StrEnum):
-    PROBE = "probe"
-    CONTROL = "control"
-    ANONYMOUS = "anonymous"
-    BEARER = "bearer"  # with a token of Harvest v3
-
-
-class Cell(NamedTuple):
-    """What one control speaks for."""
-
-    request_class: RequestClass
-    service: Service
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One request that may be sent. `body` is what goes out, byte for byte; empty for none.
-
-    What is drawn from target and guards is kept: a check looks at it thousands of times.
-    """
-
-    endpoint: str
-    method: str
-    target: str
-    body: bytes
-    request_class: RequestClass
-    guards: str
-    role: Role
-    title: str
-
-    @cached_property
-    def service(self) -> Service:
-        return Service.APPLICATIONS if self.segment == "applications" else Service.REST
-
-    @cached_property
-    def cell(self) -> Cell:
-        return Cell(self.request_class, self.service)
-
-    @cached_property
-    def segment(self) -> str:
-        """The first path segment after `/v1`."""
-        return self.target.partition("?")[0].split("/")[2]
-
-    @property
-    def is_write(self) -> bool:
-        return self.method != "GET" and self.request_class is not RequestClass.AUTH
-
-    @cached_property
-    def needs(self) -> WriteProbes:
-        """The least setting of write probes under which this request may be sent."""
-        if not self.is_write:
-            return WriteProbes.OFF
-        return WriteProbes.SAFE if "Z" in self.guards.split("+") else WriteProbes.ALL
-
-
 class NeverRule(NamedTuple):
-    """A documented request that is never sent, known by method and path whatever ids stand in it."""
+    """A documented request that is never sent, known by method and path, whatever ids are in it."""
 
     endpoint: str
     method: str

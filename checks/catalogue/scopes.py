@@ -23,7 +23,7 @@ class Scope:
 
     @property
     def group(self) -> str:
-        """The heading it stands under in the Dev Center's list "Manage scopes", which groups by resource."""
+        """Its heading in the Dev Center's list "Manage scopes", which groups by resource."""
         return self.resource.replace("_", " ").capitalize()
 
     @property

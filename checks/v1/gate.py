@@ -1,74 +1,16 @@
-"""The gate: the last look at a request before the wire. What the catalogue does not hold, exactly, is not sent."""
+"""The gate: the last check of a request before the wire. What is not in the catalogue, exactly, is not sent."""
 
 import base64
 import binascii
-import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from checks.catalogue.endpoints import Catalogue, Entry, Role, WriteProbes
+from checks.catalogue.endpoints import Catalogue
+from checks.catalogue.entry import Entry, Role, WriteProbes
 from checks.errors import GateRefusal
+from checks.origin import Origin, OutgoingRequest
 
 _AUTHORIZATION = re.compile(r"Basic (?P<credentials>[A-Za-z0-9+/]{2,}={0,2})")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Scheme, host and port of the one server requests may go to; the standard port is written as none."""
-
-    scheme: str
-    host: str
-    port: int | None
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.netloc}"
-
-    @property
-    def netloc(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port is None else f"{host}:{self.port}"
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def origin(url: str) -> Origin:
-    """The origin of a base URL; GateRefusal unless it is https (http to this machine only) and no more than that."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    if (
-        not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*|[0-9a-f:.]+", host)
-        or parts.username is not None
-        or parts.password is not None
-    ):
-        raise GateRefusal(
-            "the address of Greenhouse must be a scheme and a host, such as https://harvest.greenhouse.io"
-        )
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise GateRefusal(f"the address of Greenhouse must be scheme and host alone; {host} has a path behind it")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise GateRefusal(f"a key is only sent over https (http only to this machine); {host} is neither")
-    standard = {"https": 443, "http": 80}[parts.scheme]
-    return Origin(parts.scheme, host, None if parts.port in (None, standard) else parts.port)
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingRequest:
-    """A request as it stands just before the wire. Header names are lower-case; a repeated header is two pairs.
-
-    Its repr leaves out headers and body, where key, client and token are.
-    """
-
-    method: str
-    url: str
-    headers: Sequence[tuple[str, str]] = field(repr=False)
-    body: bytes = field(repr=False)
 
 
 class Gate:
@@ -135,7 +77,7 @@ class Gate:
         expected = list(self.headers_for(entry, authorization).items())
         if list(headers) != expected:
             names = sorted({name for name, _ in set(headers) ^ set(expected)})
-            raise GateRefusal(f"{entry.endpoint} has not the headers it must: {names or 'order or number'}")
+            raise GateRefusal(f"{entry.endpoint} does not have its exact headers: {names or 'order or number'}")
 
     @staticmethod
     def _check_authorization(value: str) -> None:

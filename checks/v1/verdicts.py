@@ -1,21 +1,22 @@
 """From answers to verdicts: pure, each rule numbered and written out in docs/verdicts.md.
 
 What makes an answer past the permission check mean `granted` is evidence that, for this credential and this kind of
-request, Greenhouse looks at the permission first. Greenhouse documents no order of checks, so it is shown anew in
+request, Greenhouse checks the permission first. Greenhouse documents no order of checks, so it is shown again in
 each check by a refusal in the same cell, and where nothing shows it the verdict is `undecided`.
 """
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from enum import Enum
 
 from checks.answer import Answer, AnswerKind
-from checks.catalogue.endpoints import Catalogue, Cell, Entry, RequestClass, Service
+from checks.catalogue.endpoints import Catalogue
+from checks.catalogue.entry import Cell, Entry, RequestClass, Service
+from checks.judgement import Judgement, Rule
 from checks.report import Verdict
 
 
-class Rule(Enum):
-    """Number, verdict and the rule in one sentence; docs/verdicts.md carries the same table."""
+class KeyRule(Rule):
+    """docs/verdicts.md carries the same table."""
 
     MISSING = ("V1", Verdict.MISSING, "The answer is 401 or 403 with the permission text.")
     GRANTED_DATA = ("V2", Verdict.GRANTED, "A GET is answered 200 with a JSON array or object.")
@@ -66,59 +67,10 @@ class Rule(Enum):
     WRITE_HALT = ("V13", Verdict.UNDECIDED, "Writes are halted after an answer that no probe should get.")
     NO_ENDPOINT = ("V14", Verdict.NOT_CHECKABLE, "Greenhouse documents no endpoint for this permission.")
     WRITES_OFF = ("V15", Verdict.NOT_CHECKABLE, "Only a write probe could tell, and the setting does not allow it.")
-    UNCONFIRMED = ("V16", Verdict.UNDECIDED, "Seen missing in the first look, and the second look could not tell.")
-
-    def __init__(self, number: str, verdict: Verdict, sentence: str) -> None:
-        self.number = number
-        self.verdict = verdict
-        self.sentence = sentence
 
 
 READS = frozenset({RequestClass.BY_ID, RequestClass.NESTED})
 WRITES = frozenset({RequestClass.POST, RequestClass.PATCH, RequestClass.PUT, RequestClass.DELETE})
-
-REASONS: Mapping[str, str] = {
-    "refused": "Greenhouse says the key has no permission for this endpoint",
-    "data": "Greenhouse answered with data",
-    "past_permission_check": "Greenhouse looked for the record, which it does after the permission",
-    "no_positive_control": "nothing shows that the API serves this credential at all",
-    "no_refusal": "nothing shows that the permission is looked at before the record: the key may hold everything",
-    "mixed_controls": "the controls disagree",
-    "unexpected_answer": "a list answered something other than its data or a refusal",
-    "unknown_refusal": "refused without the known text: an IP rule or another barrier; see the credential's IP list",
-    "rate_limited": "the rate limit was still reached after three tries",
-    "server_error": "Greenhouse answered with a server error",
-    "timeout": "no answer in time",
-    "no_connection": "no connection, or one that broke",
-    "not_json": "the answer is not JSON, or longer than is read",
-    "redirect": "Greenhouse redirected, and redirects are not followed with a key",
-    "deadline": "the time for the check ran out",
-    "paused": "checks paused because many tenants were in trouble at once",
-    "invalid_key": "the credential was refused as a whole",
-    "blocked": "the credential was refused in an unknown way as a whole",
-    "retired": "Greenhouse no longer serves the API this credential is for",
-    "unreachable": "no usable answer at all",
-    "unconfirmed": "refused once, and the second look could not tell",
-    "write_halt": "write probes are halted; see `writes status`",
-    "write_alarm": "the write probe was answered as if it had done something; see `writes status`",
-    "no_endpoint": "Greenhouse documents no endpoint for this label",
-    "writes_off": "write probes are off for this tenant",
-    "writes_without_id_off": "this write has no id in its path and is only probed under `all`",
-    "scope_carried": "the token carries the scope",
-    "scope_not_carried": "the token does not carry the scope",
-    "list_refused": "the scope's list is refused, and another one is not",
-    "scope_or_role": "every list is refused: the scope is missing, or the token's user is no Site Admin",
-    "stale_token": "the token says that it may read a list, and is refused: ask again with a fresh one",
-    "unconfirmed_token": "the list that was to confirm the token could not be read",
-    "organization_untold": "the auth server does not say whose token this is",
-    "introspection_needed": "only introspection could tell, and it could not be had",
-    "no_scope": "the manifest names no scope of Harvest v3 for it",
-    "misconfigured": "the credential belongs to somebody else, or is not what the tenants file says",
-    "site_admin": "the token acts for a Site Admin, or for no user",
-    "other_role": "the token's user is no Site Admin, so lists are refused to it",
-    "unknown_role": "the token's user has a role whose name is not known",
-    "role_untold": "nothing tells for whom the token acts",
-}
 
 _KIND_REASON: Mapping[AnswerKind, str] = {
     AnswerKind.INVALID_KEY: "invalid_key",
@@ -135,30 +87,19 @@ _KIND_REASON: Mapping[AnswerKind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """The verdict on one endpoint, by which rule and for which of REASONS."""
-
-    rule: Rule
-    reason: str
-
-    @property
-    def verdict(self) -> Verdict:
-        return self.rule.verdict
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that one check saw, by documented endpoint.
 
     `required` are the endpoints of the tenant's permissions; `remembered` those refused to this credential before;
-    `unasked` says why a question was not put (a key of REASONS), and `cut_short` why the check ended early, if it did.
+    `not_sent` says why a request was not sent (a key of reasons.REASONS), `cut_short` why the check ended early, if it
+    did.
     """
 
     catalogue: Catalogue
     answers: Mapping[str, Answer]
     required: Set[str]
     remembered: Set[str] = frozenset()
-    unasked: Mapping[str, str] = field(default_factory=dict)
+    not_sent: Mapping[str, str] = field(default_factory=dict)
     cut_short: str | None = None
 
 
@@ -210,57 +151,59 @@ def judge(entry: Entry, evidence: Evidence) -> Judgement:
     """The verdict on one endpoint; the order of the steps is the order of docs/verdicts.md."""
     answer = evidence.answers.get(entry.endpoint)
     if answer is None:
-        return _unasked(evidence.unasked.get(entry.endpoint, evidence.cut_short or "deadline"))
+        return _not_sent(evidence.not_sent.get(entry.endpoint, evidence.cut_short or "deadline"))
     if answer.kind is AnswerKind.PERMISSION:
-        return Judgement(Rule.MISSING, "refused")
+        return Judgement(KeyRule.MISSING, "refused")
     if answer.kind is AnswerKind.JSON and not entry.is_write:
-        return Judgement(Rule.GRANTED_DATA, "data")
+        return Judgement(KeyRule.GRANTED_DATA, "data")
     if answer.accepted and entry.is_write:
-        return Judgement(Rule.WRITE_HALT, "write_alarm")
+        return Judgement(KeyRule.WRITE_HALT, "write_alarm")
     if not answer.kind.past_permission:
-        return Judgement(Rule.NOT_DECISIVE, _KIND_REASON[answer.kind])
+        return Judgement(KeyRule.NOT_DECISIVE, _KIND_REASON[answer.kind])
     if entry.request_class is RequestClass.LIST:
-        return Judgement(Rule.NOT_DECISIVE, "unexpected_answer")
+        return Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
     return _past_permission(entry, evidence)
 
 
-def _unasked(reason: str) -> Judgement:
+def _not_sent(reason: str) -> Judgement:
     match reason:
         case "write_halt":
-            return Judgement(Rule.WRITE_HALT, reason)
+            return Judgement(KeyRule.WRITE_HALT, reason)
         case "writes_off" | "writes_without_id_off":
-            return Judgement(Rule.WRITES_OFF, reason)
-    return Judgement(Rule.NOT_ASKED, reason)
+            return Judgement(KeyRule.WRITES_OFF, reason)
+    return Judgement(KeyRule.NOT_ASKED, reason)
 
 
 def _past_permission(entry: Entry, evidence: Evidence) -> Judgement:
     passed = "past_permission_check"
     if not positive_control(entry.service, evidence):
-        return _undecided(Rule.NO_POSITIVE_CONTROL, "no_positive_control", evidence)
+        return _undecided(KeyRule.NO_POSITIVE_CONTROL, "no_positive_control", evidence)
     if entry.endpoint in evidence.remembered:
-        return Judgement(Rule.GRANTED_REMEMBERED, passed)
+        return Judgement(KeyRule.GRANTED_REMEMBERED, passed)
     seen = view(entry.cell, evidence)
     if seen.disagrees:
         beside = any(refused.segment == entry.segment for refused in seen.refusals)
         return (
-            Judgement(Rule.GRANTED_SAME_SEGMENT, passed) if beside else Judgement(Rule.MIXED_CONTROLS, "mixed_controls")
+            Judgement(KeyRule.GRANTED_SAME_SEGMENT, passed)
+            if beside
+            else Judgement(KeyRule.MIXED_CONTROLS, "mixed_controls")
         )
     if seen.required_refusals:
-        return Judgement(Rule.GRANTED_BESIDE_MISSING, passed)
+        return Judgement(KeyRule.GRANTED_BESIDE_MISSING, passed)
     if seen.control_refusals:
-        return Judgement(Rule.GRANTED_BY_CONTROL, passed)
+        return Judgement(KeyRule.GRANTED_BY_CONTROL, passed)
     if seen.designated == 0 and _borrows(entry.cell, evidence):
-        return Judgement(Rule.GRANTED_BORROWED, passed)
-    return _undecided(Rule.NO_REFUSAL, "no_refusal", evidence)
+        return Judgement(KeyRule.GRANTED_BORROWED, passed)
+    return _undecided(KeyRule.NO_REFUSAL, "no_refusal", evidence)
 
 
-def _undecided(rule: Rule, reason: str, evidence: Evidence) -> Judgement:
+def _undecided(rule: KeyRule, reason: str, evidence: Evidence) -> Judgement:
     """A check that was cut short lacks controls it might have had: then that is the reason to name."""
-    return Judgement(Rule.NOT_ASKED, evidence.cut_short) if evidence.cut_short else Judgement(rule, reason)
+    return Judgement(KeyRule.NOT_ASKED, evidence.cut_short) if evidence.cut_short else Judgement(rule, reason)
 
 
 def _borrows(cell: Cell, evidence: Evidence) -> bool:
-    # On-Behalf-Of is asked for on writes only and may be looked at first, so reads borrow from reads and writes from
+    # On-Behalf-Of is required on writes only and may be checked first, so reads borrow from reads and writes from
     # writes.
     kin = READS if cell.request_class in READS else WRITES
     other_service = next(service for service in Service if service is not cell.service)

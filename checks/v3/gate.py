@@ -1,7 +1,7 @@
-"""The gate of Harvest v3: two questions to the auth server, and the lists of `scopes.yaml`. Nothing else is sent.
+"""The gate of Harvest v3: two requests to the auth server, and the lists of `scopes.yaml`. Nothing else is sent.
 
-Introspection and the lists read. A new token is asked for only where a credential says so in so many words: Greenhouse
-may let it end an earlier one (not on record).
+Introspection and the lists read. A new token is minted only where a credential says `token: mint`: Greenhouse does
+not document whether that revokes earlier ones.
 """
 
 import base64
@@ -13,14 +13,14 @@ from functools import cache
 from urllib.parse import quote
 
 from checks.catalogue import scopes
-from checks.catalogue.endpoints import Entry, RequestClass, Role
+from checks.catalogue.entry import Entry, RequestClass, Role
 from checks.credential import OAuthClient, Token, bearer_authorization, client_authorization
 from checks.errors import GateRefusal
-from checks.v1.gate import Origin, OutgoingRequest
+from checks.origin import Origin, OutgoingRequest
 
 _CLIENT = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,512}:[\x21-\x7e]{1,512}")
 _BEARER = re.compile(r"Bearer [\x21-\x7e]{1,8192}")
-_ESCAPED = rb"%(?:2[1-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-D])"  # visible ASCII that a form can not hold as it is
+_ESCAPED = rb"%(?:2[1-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-D])"  # visible ASCII that a form cannot hold as it is
 _INTROSPECTION = re.compile(rb"token=(?:[A-Za-z0-9._~-]|" + _ESCAPED + rb"){1,8192}&token_type_hint=access_token")
 _MINTING = re.compile(rb"grant_type=client_credentials(&sub=[0-9]{1,20})?")
 
@@ -48,7 +48,7 @@ def _targets() -> dict[str, Entry]:
 
 @dataclass(frozen=True, slots=True)
 class TokenGate:
-    """`api` serves the lists, `auth` answers questions on tokens. Requests are made here, and looked at once more."""
+    """`api` serves the lists, `auth` knows the tokens. A request is made here, and checked again before it leaves."""
 
     api: Origin
     auth: Origin
@@ -81,7 +81,7 @@ class TokenGate:
         if not body.fullmatch(request.body):
             raise GateRefusal(f"the body of {entry.endpoint} is not one it may have")
         if list(request.headers) != self._headers(origin, authorization, request.body):
-            raise GateRefusal(f"{entry.endpoint} has not the headers it must")
+            raise GateRefusal(f"{entry.endpoint} does not have its exact headers")
         return entry
 
     def _known(self, request: OutgoingRequest) -> tuple[Entry, Origin, Callable[[str], bool], re.Pattern[bytes]]:
@@ -92,7 +92,7 @@ class TokenGate:
         target = request.url.removeprefix(str(self.api))
         if request.method == "GET" and request.url == f"{self.api}{target}" and target in _targets():
             return _targets()[target], self.api, _is_of_a_token, re.compile(rb"")
-        raise GateRefusal(f"{request.method[:10]!r} to this address is no request that may be sent with a token")
+        raise GateRefusal(f"{request.method[:10]!r} to this address is not a request that may be sent with a token")
 
     def _made(self, origin: Origin, entry: Entry, authorization: str, body: bytes) -> OutgoingRequest:
         headers = self._headers(origin, authorization, body)

@@ -1,11 +1,10 @@
-"""What the auth server of Harvest v3 says of a token, read tolerantly, and reduced to what a check may rest on.
+"""What the auth server of Harvest v3 says about a token, read tolerantly, and reduced to what a check may rest on.
 
 Field names are those of integrations in use (2026): `active`, `client_id`, `scope`, `exp`, and a claim that holds
-organisation and role. Greenhouse's own page on introspection is not on record, so each may be absent or elsewhere.
+organization and role. Greenhouse documents no answer of introspection, so each may be absent or elsewhere.
 """
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from checks.answer import Answer, AnswerKind, looks_like_html
+from checks.answer import Answer, AnswerKind, looks_like_html, parse_json
 from checks.credential import Secret, Token
 from checks.errors import CredentialError
 
@@ -81,7 +80,7 @@ class AuthAnswer:
     token: Token | None = None
 
     def as_answer(self) -> Answer:
-        """The same for whoever counts requests and listens for the trouble of many."""
+        """The same as a plain answer, for counting and for the breaker."""
         return Answer(_AS_ANSWER.get(self.kind, AnswerKind.JSON), self.status, self.html)
 
 
@@ -109,8 +108,8 @@ def expiry_of(token: Secret) -> datetime | None:
     if len(parts) != 3:
         return None
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, RecursionError):
+        claims = parse_json(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
         return None
     return _moment(claims.get("exp")) if isinstance(claims, dict) else None
 
@@ -118,15 +117,12 @@ def expiry_of(token: Secret) -> datetime | None:
 def _reduced(
     status: int, headers: Mapping[str, str], body: bytes, complete: bool
 ) -> tuple[AuthKind, dict[str, Any], bool]:
-    document = _parse(body) if complete else {}
+    document = _object(body) if complete else {}
     return _kind(status, document), document, looks_like_html(headers, body)
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
+def _object(body: bytes) -> dict[str, Any]:
+    document = parse_json(body)
     return document if isinstance(document, dict) else {}
 
 
@@ -195,7 +191,7 @@ def _scopes(value: object) -> frozenset[str] | None:
 
 
 def _role(value: object) -> str | None:
-    """Only null says that there is no user; what can not be read as a role's name is one that is not known."""
+    """Only null says that there is no user; a role that cannot be read is an unknown one."""
     return None if value is None else _text(value) or UNREADABLE
 
 

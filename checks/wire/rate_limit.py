@@ -1,4 +1,4 @@
-"""How fast requests may follow each other, and when to wait: the customer's rate limit is the customer's."""
+"""How fast requests may follow each other, and when to wait: the rate limit is left to the customer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-PAUSE_SECONDS = 10.0  # Harvest counts in windows of 10 s (Greenhouse's documentation, "Throttling")
+V1_WINDOW_SECONDS = 10.0  # Harvest v1 counts in windows of 10 s (Greenhouse's documentation, "Throttling")
 V3_WINDOW_SECONDS = 30.0  # Harvest v3 counts in fixed windows of 30 s (rate-limit guide, as quoted by third parties)
 TOKEN_WINDOW_SECONDS = 60.0  # requests for tokens are counted apart, by the minute (the same guide)
-SHORTEST_PAUSE_SECONDS = 1.0  # a reset that lies in the past is a clock that differs, not leave to go on
+SHORTEST_PAUSE_SECONDS = 1.0  # a reset that lies in the past is a clock that differs, not permission to go on
 LONGEST_WAIT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What an answer tells of the limit; `reset_seconds` is from now. Where nothing is told, a window is waited for."""
+    """What an answer says about the limit; `reset_seconds` is from now. Without one, we wait for a window."""
 
     limit: int | None
     remaining: int | None
     reset_seconds: float | None
     retry_after_seconds: float | None
-    window_seconds: float = PAUSE_SECONDS
+    window_seconds: float = V1_WINDOW_SECONDS
 
     @property
     def pause_seconds(self) -> float:
@@ -33,11 +33,11 @@ class RateLimit:
     @property
     def back_off_seconds(self) -> float:
         """How long a 429 asks to stay away: Retry-After, else the reset, else one window."""
-        told = self.retry_after_seconds if self.retry_after_seconds is not None else self.reset_seconds
-        return self.window_seconds if told is None else max(told, SHORTEST_PAUSE_SECONDS)
+        asked = self.retry_after_seconds if self.retry_after_seconds is not None else self.reset_seconds
+        return self.window_seconds if asked is None else max(asked, SHORTEST_PAUSE_SECONDS)
 
 
-def rate_limit(headers: Mapping[str, str], now: datetime, window_seconds: float = PAUSE_SECONDS) -> RateLimit:
+def rate_limit(headers: Mapping[str, str], now: datetime, window_seconds: float = V1_WINDOW_SECONDS) -> RateLimit:
     """Read from lower-case headers. Retry-After may be seconds or a date, X-RateLimit-Reset a timestamp."""
     return RateLimit(
         limit=_whole(headers.get("x-ratelimit-limit")),
@@ -53,7 +53,7 @@ def _whole(text: str | None) -> int | None:
 
 
 def _until(text: str | None, now: datetime) -> float | None:
-    """Seconds from now; a number over ten million is a timestamp. Bounded, so that a wrong header can not park us."""
+    """Seconds from now; a number over ten million is a timestamp. Bounded, so that a wrong header cannot park us."""
     number = _whole(text)
     if number is not None:
         seconds = float(number) if number < 10_000_000 else number - now.timestamp()
@@ -69,7 +69,7 @@ def _until(text: str | None, now: datetime) -> float | None:
 
 
 class RateLimiter:
-    """Spaces the turns of whoever shares it, `per_second` at most (0: no limit). Clock and sleep are handed in."""
+    """Spaces the requests of all who share it, `per_second` at most (0: no limit). Clock and sleep are passed in."""
 
     def __init__(
         self, per_second: float, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -77,14 +77,14 @@ class RateLimiter:
         self._clock = clock
         self._sleep = sleep
         self._free_at = 0.0
-        self.change(per_second)
+        self.set_rate(per_second)
 
-    def change(self, per_second: float) -> None:
-        """Another rate, for the turns that are taken from now on."""
+    def set_rate(self, per_second: float) -> None:
+        """For the turns taken from now on."""
         self._gap = 1.0 / per_second if per_second > 0 else 0.0
 
-    async def turn(self) -> float:
-        """Waits for the next turn; returns the seconds waited."""
+    async def wait_for_turn(self) -> float:
+        """Returns the seconds waited."""
         now = self._clock()
         start = max(now, self._free_at)
         self._free_at = start + self._gap
@@ -92,6 +92,6 @@ class RateLimiter:
             await self._sleep(start - now)
         return start - now
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """No turn before so many seconds have passed."""
         self._free_at = max(self._free_at, self._clock() + seconds)

@@ -91,11 +91,11 @@ class CircuitBreaker:
         for pace, own in self._paces:
             match state:
                 case State.CLOSED:
-                    pace.change(own)
+                    pace.set_rate(own)
                 case State.PAUSED:
-                    pace.change(0)  # nothing is sent: checks that wait for their turn are to end soon
+                    pace.set_rate(0)  # nothing is sent: checks that wait for their turn are to end soon
                 case _:
-                    pace.change(min(own or SLOW_REQUESTS_PER_SECOND, SLOW_REQUESTS_PER_SECOND))
+                    pace.set_rate(min(own or SLOW_REQUESTS_PER_SECOND, SLOW_REQUESTS_PER_SECOND))
 
 
 def _log(turn: Transition) -> None:

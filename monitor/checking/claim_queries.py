@@ -1,4 +1,4 @@
-"""Which credentials are due, and taking one up for a check."""
+"""Which credentials are due, and claiming one for a check."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,24 +8,25 @@ from typing import Any
 from sqlalchemy import Row, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialKind, CredentialState
 from monitor.checking.schedule import key_of, next_regular
 from monitor.config.retention import REMEMBERED_FOR
+from monitor.drift.suspicion import Suspicion
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, REFUSAL, TENANT
 from monitor.tenants.file import CredentialConfig, Grant, OAuthConfig
 
 AHEAD = timedelta(hours=1)  # what is dated further ahead was written while the clock was wrong
 
 # Of every check, so they are put together once.
-_TAKE = (
+_CLAIM = (
     update(CREDENTIAL)
     .where(CREDENTIAL.c.id == bindparam("credential_id"))
-    .values(epoch=CREDENTIAL.c.epoch + 1, next_due=bindparam("held_until"))
+    .values(epoch=CREDENTIAL.c.epoch + 1, next_due=bindparam("leased_until"))
     .returning(CREDENTIAL)
 )
-_TAKE_WATCHED = _TAKE.where(CREDENTIAL.c.next_due.is_not(None))
-_TAKE_DUE = _TAKE.where(CREDENTIAL.c.next_due <= bindparam("now"))
+_CLAIM_WATCHED = _CLAIM.where(CREDENTIAL.c.next_due.is_not(None))
+_CLAIM_DUE = _CLAIM.where(CREDENTIAL.c.next_due <= bindparam("now"))
 _TENANT = select(TENANT).where(TENANT.c.id == bindparam("tenant_id"))
 _REFUSED = select(REFUSAL.c.endpoint).where(
     REFUSAL.c.credential_id == bindparam("credential_id"),
@@ -36,9 +37,8 @@ _REFUSED = select(REFUSAL.c.endpoint).where(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A credential taken up for one check, with what the check needs to know. Only the newest claim may record.
+    """A credential claimed for one check, with what the check needs to know. Only the newest claim may record.
 
-    `fingerprint` and `manifest_digest` are those of the last full look; `suspects` is empty where a full look is due.
     `declined` are permissions by id or label, as in the tenants file.
     """
 
@@ -50,28 +50,16 @@ class Claim:
     features: frozenset[str]
     write_probes: WriteProbes | None
     declined: tuple[str, ...]
-    fingerprint: str | None
-    manifest_digest: str | None
-    suspects: frozenset[str]
-    refused: frozenset[str]
+    suspicion: Suspicion
 
     @property
     def label(self) -> str:
         return self.config.label
 
-    def only(self, fingerprint: str, manifest_digest: str) -> frozenset[str] | None:
-        """The suspects to ask about in a second look; None for a full one, as with a new secret or manifest."""
-        same = fingerprint == self.fingerprint and manifest_digest == self.manifest_digest
-        return self.suspects if same and self.suspects else None
-
-    def remembered(self, fingerprint: str) -> frozenset[str]:
-        """Endpoints seen refused with this very secret in the last 30 days."""
-        return self.refused if fingerprint == self.fingerprint else frozenset()
-
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Credentials to check now: `pressing` are second looks, then first ones; each sort has the most overdue first."""
+    """Credentials to check now: `pressing` are second checks, then first ones; the most overdue first."""
 
     pressing: list[int]
     ordinary: list[int]
@@ -91,57 +79,57 @@ async def due(conn: AsyncConnection, now: datetime, limit: int, excluding: Colle
 
 
 async def soundest_due(conn: AsyncConnection, now: datetime, excluding: Collection[int]) -> int | None:
-    """Of those due the most overdue one against which nothing is held, or at least one that is due, if there is any."""
-    held_against = or_(CREDENTIAL.c.state != CredentialState.OK, CREDENTIAL.c.suspect_state.is_not(None))
+    """The most overdue credential that is in no trouble, or at least one that is due, if there is any."""
+    in_trouble = or_(CREDENTIAL.c.state != CredentialState.OK, CREDENTIAL.c.suspect_state.is_not(None))
     is_due = select(CREDENTIAL.c.id).where(CREDENTIAL.c.next_due <= now)
-    in_order = is_due.order_by(case((held_against, 1), else_=0), CREDENTIAL.c.next_due).limit(1 + len(excluding))
+    in_order = is_due.order_by(case((in_trouble, 1), else_=0), CREDENTIAL.c.next_due).limit(1 + len(excluding))
     found = (await conn.execute(in_order)).scalars()
     return next((credential_id for credential_id in found if credential_id not in excluding), None)
 
 
-async def watched(conn: AsyncConnection) -> int:
+async def count_checked(conn: AsyncConnection) -> int:
     """How many credentials are checked at all."""
     counted = select(func.count()).select_from(CREDENTIAL).where(CREDENTIAL.c.next_due.is_not(None))
     return int((await conn.execute(counted)).scalar_one())
 
 
-async def number(conn: AsyncConnection, tenant_id: str, label: str) -> int | None:
-    """The credential of a watched tenant by the label the customer sees; None if there is none."""
+async def id_of(conn: AsyncConnection, tenant_id: str, label: str) -> int | None:
+    """The id of a tenant's credential by the label the customer sees; None if there is none."""
     ours = (CREDENTIAL.c.tenant_id == tenant_id) & (CREDENTIAL.c.label == label) & CREDENTIAL.c.removed_at.is_(None)
     return (await conn.execute(select(CREDENTIAL.c.id).where(ours))).scalar_one_or_none()
 
 
 async def claim_due(
-    conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta, held_until: datetime
+    conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta, leased_until: datetime
 ) -> Claim | None:
-    """As `claim`, unless somebody else has taken the credential up since it was seen due."""
-    whose = {"credential_id": credential_id, "held_until": held_until, "now": now}
-    return await _claim(conn, (await conn.execute(_TAKE_DUE, whose)).one_or_none(), now, interval)
+    """As `claim`, unless somebody else has claimed the credential since it was seen due."""
+    whose = {"credential_id": credential_id, "leased_until": leased_until, "now": now}
+    return await _claim(conn, (await conn.execute(_CLAIM_DUE, whose)).one_or_none(), now, interval)
 
 
 async def claim(
-    conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta, held_until: datetime
+    conn: AsyncConnection, credential_id: int, now: datetime, interval: timedelta, leased_until: datetime
 ) -> Claim | None:
-    """Take a credential up; whoever held it before can not record any more. None if it is not to be checked.
+    """The previous claim can no longer record. None if the credential is not to be checked.
 
-    Nobody finds it due before `held_until`, when a check that died is taken up again.
+    Nobody finds it due before `leased_until`, when a check that died is repeated.
     """
-    whose = {"credential_id": credential_id, "held_until": held_until}
-    return await _claim(conn, (await conn.execute(_TAKE_WATCHED, whose)).one_or_none(), now, interval)
+    whose = {"credential_id": credential_id, "leased_until": leased_until}
+    return await _claim(conn, (await conn.execute(_CLAIM_WATCHED, whose)).one_or_none(), now, interval)
 
 
-async def release(conn: AsyncConnection, taken: Claim, now: datetime) -> None:
-    """Give back what was not recorded: it is due again, unless somebody else has taken it up."""
-    mine = (CREDENTIAL.c.id == taken.credential_id) & (CREDENTIAL.c.epoch == taken.epoch)
+async def release(conn: AsyncConnection, claim: Claim, now: datetime) -> None:
+    """Give back what was not recorded: it is due again, unless somebody else has claimed it."""
+    mine = (CREDENTIAL.c.id == claim.credential_id) & (CREDENTIAL.c.epoch == claim.epoch)
     await conn.execute(update(CREDENTIAL).where(mine, CREDENTIAL.c.next_due.is_not(None)).values(next_due=now))
 
 
 async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, interval: timedelta) -> Claim | None:
-    """What the check needs to know, from the credential's row as it was taken up; None if it was not."""
+    """What the check needs to know, from the row as it was claimed; None if it was not."""
     if row is None:
         return None
     tenant = (await conn.execute(_TENANT, {"tenant_id": row.tenant_id})).one()
-    suspects = () if _full_look_due(row, now, interval) else await _suspects(conn, row.id)
+    suspects = () if _full_check_due(row, now, interval) else await _suspects(conn, row.id)
     return Claim(
         credential_id=row.id,
         epoch=row.epoch,
@@ -151,10 +139,12 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
         features=frozenset(tenant.features),
         write_probes=WriteProbes(tenant.write_probes) if tenant.write_probes else None,
         declined=tuple(entry["permission"] for entry in tenant.declined),
-        fingerprint=row.fingerprint,
-        manifest_digest=row.manifest_digest,
-        suspects=frozenset(suspects),
-        refused=await _refused(conn, row, now),
+        suspicion=Suspicion(
+            fingerprint=row.fingerprint,
+            manifest_digest=row.manifest_digest,
+            suspects=frozenset(suspects),
+            refused=await _refused(conn, row, now),
+        ),
     )
 
 
@@ -163,14 +153,14 @@ def _config(row: Row[Any]) -> CredentialConfig:
     return CredentialConfig(row.label, CredentialKind(row.kind), row.reference, row.manifest, oauth)
 
 
-async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, hold: timedelta) -> int:
-    """Mend what a clock set back or a shortened interval leaves behind: looks planned further off than one interval.
+async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, lease: timedelta) -> int:
+    """Mend what a clock set back or a shortened interval leaves behind: checks planned further off than one interval.
 
-    They go to their own moment of the interval; returns how many. What is being checked, for `hold` at most, stays.
+    They go to their own moment of the interval; returns how many. What is being checked, for `lease` at most, stays.
     Run it at every start and now and then.
     """
     plan = select(CREDENTIAL.c.id, CREDENTIAL.c.tenant_id, CREDENTIAL.c.label)
-    astray = (await conn.execute(plan.where(CREDENTIAL.c.next_due > now + max(interval, hold)))).all()
+    astray = (await conn.execute(plan.where(CREDENTIAL.c.next_due > now + max(interval, lease)))).all()
     moved = [{"key": c.id, "due": next_regular(key_of(c.tenant_id, c.label), now, interval)} for c in astray]
     if moved:
         statement = update(CREDENTIAL).where(CREDENTIAL.c.id == bindparam("key")).values(next_due=bindparam("due"))
@@ -178,8 +168,8 @@ async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, 
     return len(moved)
 
 
-def _full_look_due(row: Row[Any], now: datetime, interval: timedelta) -> bool:
-    """Suspects alone are asked about only between two full looks, and not while the credential itself is in doubt."""
+def _full_check_due(row: Row[Any], now: datetime, interval: timedelta) -> bool:
+    """Suspects alone are asked about only between two full checks, and not while the credential itself is in doubt."""
     if row.last_full_at is None or row.last_full_at > now or row.suspect_state is not None:
         return True
     return next_regular(key_of(row.tenant_id, row.label), row.last_full_at, interval) <= now

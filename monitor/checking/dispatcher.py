@@ -1,6 +1,6 @@
-"""Which due credentials begin now: what presses at once, the rest without a burst.
+"""Which due credentials are checked now: second and first checks at once, the rest without a burst.
 
-Nothing while the database fails; no more than the breaker lets.
+None while the database fails, and no more than the breaker allows.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -25,9 +25,9 @@ TRY_AGAIN_SECONDS = 5.0
 
 
 class Dispatcher:
-    """Hands credentials to its engine. `check` is one look at one credential, by number.
+    """Hands credentials to its engine. `check` is one check of one credential, by number.
 
-    Where the database does not take what a look has to write, looks pause: one at a time finds out whether it does.
+    While the database cannot be written, checks pause: one at a time finds out whether it can.
     """
 
     def __init__(
@@ -37,16 +37,16 @@ class Dispatcher:
         metrics: Metrics,
         breaker: CircuitBreaker,
         *,
-        places: int,
+        concurrency: int,
         interval: timedelta,
         clock: Callable[[], float],
     ) -> None:
-        self.engine = LocalEngine(self._check, places, clock)
+        self.engine = LocalEngine(self._check, concurrency, clock)
         self._db = db
         self._job = check
         self._metrics = metrics
         self._breaker = breaker
-        self._ahead = _Ahead()
+        self._probes = _Probes()
         self._interval = interval
         self._clock = clock
         self._catch_up = CatchUp()
@@ -54,22 +54,22 @@ class Dispatcher:
 
     async def tick(self, now: datetime) -> None:
         """Begin what is due and may begin."""
-        if self._places <= 0:
+        if self._room <= 0:
             return
         try:
             async with self._db.reading() as conn:
-                watched = await claim_queries.watched(conn)
+                checked = await claim_queries.count_checked(conn)
                 due = await self._due(conn, now)
         except StoreError as problem:
             self._store_failed(problem)
             return
-        self._begin(due, watched)
+        self._begin(due, checked)
 
     @property
-    def _places(self) -> int:
+    def _room(self) -> int:
         engine, breaker = self.engine, self._breaker
         room = breaker.room(engine.free, engine.running)
-        if breaker.state is State.PROBING and self._ahead.is_under_way(engine.busy):
+        if breaker.state is State.PROBING and self._probes.is_under_way(engine.busy):
             return 0
         if self._paused_until is None:
             return room
@@ -78,15 +78,15 @@ class Dispatcher:
     async def _due(self, conn: AsyncConnection, now: datetime) -> Due:
         match self._breaker.state:
             case State.PROBING:
-                return Due(await self._ahead.pick(conn, now, self.engine.busy), [])
+                return Due(await self._probes.pick(conn, now, self.engine.busy), [])
             case State.CLOSED:
-                self._ahead = _Ahead()
-        return await claim_queries.due(conn, now, self._places, self.engine.busy)
+                self._probes = _Probes()
+        return await claim_queries.due(conn, now, self._room, self.engine.busy)
 
-    def _begin(self, due: Due, watched: int) -> None:
-        pressing = due.pressing[: self._places]
-        room = self._places - len(pressing)
-        allowed = self._catch_up.allowed(watched, self._interval, self._clock())
+    def _begin(self, due: Due, checked: int) -> None:
+        pressing = due.pressing[: self._room]
+        room = self._room - len(pressing)
+        allowed = self._catch_up.allowed(checked, self._interval, self._clock())
         ordinary = due.ordinary[: min(room, allowed)]
         self._catch_up.begun(len(ordinary))
         self.engine.dispatch([*pressing, *ordinary])
@@ -112,8 +112,8 @@ class Dispatcher:
             self._metrics.database_trouble(False)
 
 
-class _Ahead:
-    """Which credential goes ahead after a pause: another one each time, as long as there is one, and a sound one."""
+class _Probes:
+    """Which credential is probed after a pause: another one each time if possible, and one without trouble."""
 
     def __init__(self) -> None:
         self._last: int | None = None

@@ -1,62 +1,73 @@
-"""A look of `check --record`: taken up and written down as `serve` does, so that neither overwrites the other."""
+"""A check under a claim: recorded if the claim is still the newest, given back if anything breaks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
 
-from checks.check_request import CheckRequest
+from sqlalchemy.exc import SQLAlchemyError
+
 from checks.report import CheckReport
 from monitor.checking import claim_queries
-from monitor.checking.check_job import give_back
-from monitor.checking.check_once import Task
+from monitor.checking.check_limits import CheckLimits
 from monitor.checking.claim_queries import Claim
-from monitor.checking.greenhouse import Greenhouse
-from monitor.checking.recording_queries import record
-from monitor.checking.write_halt import StoredWriteGuard, WriteStop
+from monitor.checking.recording_queries import Recorded, record
 from monitor.drift import DriftPolicy
-from monitor.errors import ConfigurationError
+from monitor.errors import StoreError
 from monitor.store.database import Database
-from monitor.tenants.credential_loader import CredentialLoader
+
+Fingerprint = TypeVar("Fingerprint", str, str | None)
+"""That of the secret a check was made with; None where no secret could be loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCheck:
     db: Database
-    greenhouse: Greenhouse
-    keyring: CredentialLoader
-    drift_policy: DriftPolicy
-    write_stop: WriteStop
-    hold: timedelta
+    policy: DriftPolicy
+    limits: CheckLimits
     now: Callable[[], datetime]
+    clock: Callable[[], float]
 
-    async def __call__(self, task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
-        """ConfigurationError if the credential is not recorded, or was taken up by a running service meanwhile."""
-        claim = await self._claim(task)
+    async def run(
+        self, claim: Claim, check: Callable[[], Awaitable[tuple[CheckReport, Fingerprint]]]
+    ) -> tuple[CheckReport, Fingerprint, Recorded | None]:
+        """Report, fingerprint, and what was recorded: None if nothing, because somebody else claimed it meanwhile.
+
+        A check that outlasted its limits slept on the way: what it saw is old, and is not recorded.
+        """
+        began = self.clock()
         try:
-            return await self._look(task, question, claim)
+            report, fingerprint = await check()
+            if self.clock() - began > self.limits.longest.total_seconds():
+                await self._give_back(claim)
+                return report, fingerprint, None
+            return report, fingerprint, await record(self.db, claim, report, fingerprint, self.now(), self.policy)
         except BaseException:
-            await give_back(self.db, claim, self.now())
+            await self._give_back(claim)
             raise
 
-    async def _look(self, task: Task, question: CheckRequest, claim: Claim) -> tuple[CheckReport, str]:
-        opened = await self.keyring.open(task.tenant_id, task.config)
-        mark = self.keyring.mark(opened)
-        asked = replace(question, remembered=question.remembered | claim.remembered(mark))
-        guard = StoredWriteGuard(self.write_stop, claim)
-        report = await self.greenhouse.check(task.tenant_id, opened, asked, task.permitted, guard)
-        if await record(self.db, claim, report, mark, self.now(), self.drift_policy) is None:
-            raise ConfigurationError(
-                "not recorded: a running service took this credential up meanwhile; read `history`"
-            )
-        return report, mark
-
-    async def _claim(self, task: Task) -> Claim:
+    async def claim_due(self, credential_id: int) -> Claim | None:
+        """None if somebody else has claimed the credential since it was seen due."""
         now = self.now()
         async with self.db.writing() as conn:
-            number = await claim_queries.number(conn, task.tenant_id, task.label)
-            claim = number and await claim_queries.claim(
-                conn, number, now, self.drift_policy.interval, held_until=now + self.hold
+            return await claim_queries.claim_due(
+                conn, credential_id, now, self.policy.interval, leased_until=now + self.limits.lease
             )
-        if not claim:
-            raise ConfigurationError("not recorded: the database has no such credential; run `tenants sync` first")
-        return claim
+
+    async def claim(self, tenant_id: str, label: str) -> Claim | None:
+        """Due or not; None if the database has no such credential."""
+        now = self.now()
+        async with self.db.writing() as conn:
+            credential_id = await claim_queries.id_of(conn, tenant_id, label)
+            if credential_id is None:
+                return None
+            return await claim_queries.claim(
+                conn, credential_id, now, self.policy.interval, leased_until=now + self.limits.lease
+            )
+
+    async def _give_back(self, claim: Claim) -> None:
+        """Due again at once, if the database lets us; otherwise the lease runs out."""
+        with suppress(SQLAlchemyError, StoreError, OSError):
+            async with self.db.writing() as conn:
+                await claim_queries.release(conn, claim, self.now())

@@ -1,20 +1,21 @@
-"""What one check leaves behind, in one transaction: drift, incident, causes, the check's summary, and the next look."""
+"""What one check leaves behind, in one transaction: drift, incident, causes, its summary, and the next due time."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.report import CheckReport, Outcome, Verdict
 from monitor.checking.claim_queries import AHEAD, Claim
 from monitor.checking.schedule import key_of, next_due
 from monitor.drift import Change, DriftPolicy, Event, compare
-from monitor.incidents import standing_queries
-from monitor.incidents.rules import Audience, Readers, Step, Trouble, belongs, causes, step
+from monitor.incidents import known_queries
+from monitor.incidents.event_queries import record_events
+from monitor.incidents.rules import Audience, Readers, Step
 from monitor.store.database import Database
 from monitor.store.statements import upsert
-from monitor.store.tables import CAUSE, CHECK, CREDENTIAL, DRIFT_EVENT, INCIDENT, REFUSAL, TENANT
+from monitor.store.tables import CHECK, CREDENTIAL, REFUSAL, TENANT
 from monitor.tenants.file import Grant
 from monitor.tenants.scope_acceptance_queries import is_accepted
 
@@ -24,15 +25,6 @@ RENEW_REFUSALS_AFTER = timedelta(days=1)
 _C = CREDENTIAL.c
 _NEWEST = select(_C.id).where(_C.id == bindparam("credential_id"), _C.epoch == bindparam("epoch")).with_for_update()
 _SUMMARY = insert(CHECK).returning(CHECK.c.id)
-_OPEN = select(INCIDENT.c.id).where(INCIDENT.c.tenant_id == bindparam("tenant_id"), INCIDENT.c.resolved_at.is_(None))
-_TROUBLE = (
-    func.coalesce(func.sum(_C.missing), 0),
-    func.count().filter(_C.state != "ok"),
-    func.coalesce(func.sum(_C.suspects + _C.carried), 0) + func.count(_C.suspect_state),
-)
-_OF_TENANT = select(_OPEN.scalar_subquery(), *_TROUBLE).where(
-    _C.tenant_id == bindparam("tenant_id"), _C.removed_at.is_(None)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +40,23 @@ class Recorded:
 async def record(
     database: Database, claim: Claim, report: CheckReport, fingerprint: str | None, now: datetime, policy: DriftPolicy
 ) -> Recorded | None:
-    """Write what a claimed check found; None, and nothing written, where the claim is not the newest any more."""
+    """Write what a claimed check found; None, and nothing written, where the claim is no longer the newest."""
     async with database.writing() as conn:
         await lock_tenant(conn, claim.tenant_id)
         if not await _is_newest(conn, claim):
             return None
-        before = await standing_queries.load(conn, claim.credential_id)
-        turn = compare(before, report, fingerprint, now, policy)
+        before = await known_queries.load(conn, claim.credential_id)
+        change = compare(before, report, fingerprint, now, policy)
         check_id = await _write_summary(conn, claim, report, fingerprint, now)
-        due = next_due(key_of(claim.tenant_id, claim.label), now, policy.interval, turn.look_again)
-        if turn.known == before:
+        due = next_due(key_of(claim.tenant_id, claim.label), now, policy.interval, change.check_again_in)
+        if change.known == before:
             await _plan(conn, claim.credential_id, due)
         else:
-            await standing_queries.save(conn, claim.credential_id, before, turn.known, due)
-        await _remember_refusals(conn, claim.credential_id, turn, now)
-        readers = await _readers(conn, claim, report, turn)
-        taken = await follow(conn, claim.tenant_id, claim.credential_id, turn, check_id, now, readers)
-        return Recorded(turn.known.outcome, turn.events, taken, due)
+            await known_queries.save(conn, claim.credential_id, before, change.known, due)
+        await _remember_refusals(conn, claim.credential_id, change, now)
+        readers = await _readers(conn, claim, report, change)
+        step = await record_events(conn, claim.tenant_id, claim.credential_id, change, check_id, now, readers)
+        return Recorded(change.known.outcome, change.events, step, due)
 
 
 async def lock_tenant(conn: AsyncConnection, tenant_id: str) -> None:
@@ -76,9 +68,9 @@ async def lock_tenant(conn: AsyncConnection, tenant_id: str) -> None:
         await conn.execute(select(TENANT.c.id).where(TENANT.c.id == tenant_id).with_for_update())
 
 
-async def _readers(conn: AsyncConnection, claim: Claim, report: CheckReport, turn: Change) -> Readers:
-    """The operator as long as nobody has accepted what was derived, and always of a partner's client: it is ours."""
-    if not turn.events:
+async def _readers(conn: AsyncConnection, claim: Claim, report: CheckReport, change: Change) -> Readers:
+    """The operator, until somebody accepts a derived list of scopes, and always for a partner's client: it is ours."""
+    if not change.events:
         return Readers()
     if report.provisional and not await is_accepted(conn, report.manifest_digest):
         return Readers(Audience.OPERATOR, Audience.OPERATOR)
@@ -86,58 +78,10 @@ async def _readers(conn: AsyncConnection, claim: Claim, report: CheckReport, tur
     return Readers(credential=Audience.OPERATOR if oauth and oauth.grant is Grant.PARTNER else Audience.CSM)
 
 
-async def follow(
-    conn: AsyncConnection,
-    tenant_id: str,
-    credential_id: int,
-    turn: Change,
-    check_id: int | None,
-    now: datetime,
-    readers: Readers | None = None,
-) -> Step:
-    """Incident, events and causes after a turn whose standings are written already; the tenant's row is held."""
-    taken, incident_id = await settle_incident(conn, tenant_id, now)
-    digest = turn.known.credential.manifest_digest
-    for event in turn.events:
-        row = {
-            **_event_columns(event),
-            "at": now,
-            "tenant_id": tenant_id,
-            "credential_id": credential_id,
-            "check_id": check_id,
-            "incident_id": incident_id if belongs(event) else None,
-            "manifest_digest": digest,
-        }
-        event_id = (await conn.execute(insert(DRIFT_EVENT).values(row).returning(DRIFT_EVENT.c.id))).scalar_one()
-        for draft in causes(event, readers):
-            cause = {"event_id": event_id, "tenant_id": tenant_id, "created_at": now, **asdict(draft)}
-            await conn.execute(insert(CAUSE).values(cause))
-    return taken
-
-
-async def settle_incident(conn: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Step, int | None]:
-    """Open, keep or resolve the tenant's incident as its credentials stand now; the incident concerned, if any."""
-    open_id: int | None
-    open_id, *trouble = (await conn.execute(_OF_TENANT, {"tenant_id": tenant_id})).one()
-    taken = step(open_id is not None, Trouble(*trouble))
-    if taken is Step.OPEN:
-        opened = insert(INCIDENT).values(tenant_id=tenant_id, opened_at=now).returning(INCIDENT.c.id)
-        open_id = (await conn.execute(opened)).scalar_one()
-    elif taken is Step.RESOLVE:
-        await conn.execute(update(INCIDENT).where(INCIDENT.c.id == open_id).values(resolved_at=now))
-    return taken, open_id
-
-
 async def _is_newest(conn: AsyncConnection, claim: Claim) -> bool:
-    """The row stays locked, so that nobody can claim the credential anew before this is written."""
+    """The row stays locked: nobody can claim the credential before this is written."""
     mine = {"credential_id": claim.credential_id, "epoch": claim.epoch}
     return (await conn.execute(_NEWEST, mine)).first() is not None
-
-
-async def troubles(conn: AsyncConnection) -> dict[str, Trouble]:
-    """Of each tenant that has a credential."""
-    by_tenant = select(_C.tenant_id, *_TROUBLE).where(_C.removed_at.is_(None)).group_by(_C.tenant_id)
-    return {tenant_id: Trouble(*counts) for tenant_id, *counts in await conn.execute(by_tenant)}
 
 
 async def _write_summary(
@@ -168,26 +112,18 @@ async def _write_summary(
     return written
 
 
-async def _remember_refusals(conn: AsyncConnection, credential_id: int, turn: Change, now: datetime) -> None:
+async def _remember_refusals(conn: AsyncConnection, credential_id: int, change: Change, now: datetime) -> None:
     ours = REFUSAL.c.credential_id == credential_id
-    if turn.replaced:
+    if change.replaced:
         await conn.execute(delete(REFUSAL).where(ours))
-    if not turn.refused:
+    if not change.refused:
         return
     recent = select(REFUSAL.c.endpoint).where(ours, REFUSAL.c.seen_at.between(now - RENEW_REFUSALS_AFTER, now + AHEAD))
-    stale = turn.refused - set((await conn.execute(recent)).scalars())
-    fingerprint = turn.known.credential.fingerprint
+    stale = change.refused - set((await conn.execute(recent)).scalars())
+    fingerprint = change.known.credential.fingerprint
     rows = [{"credential_id": credential_id, "endpoint": e, "fingerprint": fingerprint, "seen_at": now} for e in stale]
     await upsert(conn, REFUSAL, rows)
 
 
 async def _plan(conn: AsyncConnection, credential_id: int, due: datetime) -> None:
     await conn.execute(update(CREDENTIAL).where(CREDENTIAL.c.id == credential_id).values(next_due=due))
-
-
-def _event_columns(event: Event) -> dict[str, object]:
-    values = asdict(event)
-    del values["told_as"]
-    values["permission_group"] = values.pop("group")
-    values["permission_label"] = values.pop("label")
-    return values

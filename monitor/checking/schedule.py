@@ -1,4 +1,4 @@
-"""When a credential is looked at next: pure arithmetic on moments.
+"""When a credential is checked next: pure arithmetic on moments.
 
 A credential has a moment of its own in every interval, its phase, taken from a stable hash of its key. The phases of
 many credentials are spread evenly, and neither a restart nor a late check shifts them. The key is made of tenant and
@@ -13,8 +13,6 @@ _MICROSECOND = timedelta(microseconds=1)
 CATCH_UP_PACE = 4  # times the ordinary one: what is late is worked off within a quarter of the interval
 CATCH_UP_AT_ONCE = 10
 CATCH_UP_PER_SECOND = 0.1  # at the least, so that a handful of credentials is not stretched over an hour
-_SHORTEST_WAIT = timedelta(seconds=1)  # even where `confirm_after` is zero, looks that decide nothing are spaced out
-_MOST_DOUBLINGS = 20
 
 
 def key_of(tenant_id: str, label: str) -> str:
@@ -33,17 +31,10 @@ def next_regular(key: str, after: datetime, interval: timedelta) -> datetime:
     return after + interval - into_interval
 
 
-def next_due(key: str, now: datetime, interval: timedelta, look_again: timedelta | None) -> datetime:
-    """The next look: this key's own moment, or sooner where a suspicion asks for one."""
+def next_due(key: str, now: datetime, interval: timedelta, check_again_in: timedelta | None) -> datetime:
+    """The next check: this key's own moment, or sooner where a suspicion asks for one."""
     regular = next_regular(key, now, interval)
-    return regular if look_again is None else min(regular, now + look_again)
-
-
-def back_off(looks: int, confirm_after: timedelta, interval: timedelta) -> timedelta:
-    """How long to wait after so many looks at a suspicion: doubled each time from `confirm_after` to the interval."""
-    doublings = min(looks - 1, _MOST_DOUBLINGS)
-    waited = max(confirm_after, _SHORTEST_WAIT) * 2**doublings if doublings else confirm_after
-    return min(waited, interval)
+    return regular if check_again_in is None else min(regular, now + check_again_in)
 
 
 def interval_start(now: datetime, interval: timedelta) -> datetime:
@@ -52,7 +43,7 @@ def interval_start(now: datetime, interval: timedelta) -> datetime:
 
 
 class CatchUp:
-    """How many ordinary looks may begin: after an outage of ours, what is late follows without a burst.
+    """How many ordinary checks may begin: after an outage of ours, what is late follows without a burst.
 
     A handful at once, then a multiple of the ordinary pace, which is never felt while the service keeps up.
     """
@@ -69,5 +60,5 @@ class CatchUp:
         self._at = at
         return int(self._level)
 
-    def begun(self, looks: int) -> None:
-        self._level -= looks
+    def begun(self, checks: int) -> None:
+        self._level -= checks

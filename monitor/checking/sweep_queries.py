@@ -1,4 +1,4 @@
-"""Sweeps: the summary of each interval, and whether every credential was looked at since it began."""
+"""Sweeps: the summary of each interval, and whether every credential was checked since it began."""
 
 from datetime import datetime, timedelta
 
@@ -24,7 +24,7 @@ async def keep(conn: AsyncConnection, now: datetime, interval: timedelta) -> Non
 
 
 async def last_completed(conn: AsyncConnection, now: datetime) -> datetime | None:
-    """When the last sweep ended in which every credential was looked at; none that a wrong clock put ahead of now."""
+    """When the last complete sweep ended; none that a wrong clock put ahead of now."""
     latest = select(SWEEP.c.finished_at).where(SWEEP.c.finished_at <= now).order_by(SWEEP.c.started_at.desc())
     found: datetime | None = (await conn.execute(latest.limit(1))).scalar_one_or_none()
     return found

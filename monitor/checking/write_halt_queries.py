@@ -1,4 +1,4 @@
-"""Write halts: the stored stop of write probes for every worker, and lifting it."""
+"""Write halts: stored for every worker, and lifted by people."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,18 +15,18 @@ ALL = "all"
 WITHOUT_ID = "without_id"
 
 # Asked before every write probe, so it is put together once.
-_STANDING = select(WRITE_HALT.c.scope).where(WRITE_HALT.c.lifted_at.is_(None)).distinct()
+_IN_FORCE = select(WRITE_HALT.c.scope).where(WRITE_HALT.c.lifted_at.is_(None)).distinct()
 
 
-async def standing(conn: AsyncConnection) -> frozenset[str]:
-    """What the halts that nobody has lifted stop: `all` writes, those `without_id`."""
-    return frozenset((await conn.execute(_STANDING)).scalars())
+async def in_force(conn: AsyncConnection) -> frozenset[str]:
+    """What the halts that nobody has lifted cover: `all` writes, or those `without_id`."""
+    return frozenset((await conn.execute(_IN_FORCE)).scalars())
 
 
 async def halt(
     conn: AsyncConnection, alarm: WriteAlarm, tenant_id: str | None = None, credential_id: int | None = None
 ) -> int:
-    """Stop the write probes that the alarm says; the id of the halt."""
+    """Halt the write probes that the alarm covers; returns the id of the halt."""
     row = {
         "scope": alarm.stops,
         "tenant_id": tenant_id,
@@ -42,10 +42,10 @@ async def halt(
 
 
 async def lift(conn: AsyncConnection, who: str, reason: str, now: datetime) -> int:
-    """Lift every halt, for a reason that is kept; how many stood. Lifting none leaves no trace."""
-    standing = WRITE_HALT.c.lifted_at.is_(None)
+    """Lift every halt, for a reason that is kept; returns how many. Lifting none leaves no trace."""
+    in_force = WRITE_HALT.c.lifted_at.is_(None)
     lifted = (
-        await conn.execute(update(WRITE_HALT).where(standing).values(lifted_at=now, lifted_reason=reason))
+        await conn.execute(update(WRITE_HALT).where(in_force).values(lifted_at=now, lifted_reason=reason))
     ).rowcount
     if lifted:
         await note(conn, who=who, action="writes resume", subject=f"{lifted} halts", reason=reason, now=now)
@@ -53,5 +53,5 @@ async def lift(conn: AsyncConnection, who: str, reason: str, now: datetime) -> i
 
 
 async def halts(conn: AsyncConnection) -> Sequence[Row[Any]]:
-    """Every halt there ever was, the latest first."""
+    """Every halt ever, the latest first."""
     return (await conn.execute(select(WRITE_HALT).order_by(WRITE_HALT.c.at.desc(), WRITE_HALT.c.id.desc()))).all()

@@ -1,4 +1,4 @@
-"""`check`: look at tenants' credentials now, once."""
+"""`check`: check tenants' credentials now, once."""
 
 import asyncio
 import sys
@@ -8,34 +8,27 @@ from pathlib import Path
 import structlog
 import typer
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.errors import HarvestMonitorError
-from checks.manifest import load
 from checks.report import WriteAlarm
+from monitor.assembly import Assembly
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits, State, Transition
 from monitor.checking.check_document import CheckError, ExitStatus, document, exit_status
-from monitor.checking.check_once import CheckRunner, Look, Result, Task, UnrecordedCheck
-from monitor.checking.greenhouse import hold, open_greenhouse, places
-from monitor.checking.recorded_check import RecordedCheck
-from monitor.checking.write_halt import OneShotWriteGuard, WriteStop
+from monitor.checking.check_limits import concurrency
+from monitor.checking.check_runner import CheckOnce, CheckRunner, RecordingCheck, Result, UnrecordedCheck
+from monitor.checking.credential_check import CheckTask
+from monitor.checking.write_halt import LocalWriteHalt
 from monitor.cli.check_output import LiveProgress, show
 from monitor.cli.console import complain, print_json
 from monitor.clock import utc_now
 from monitor.config import settings as settings_module
-from monitor.config.settings import Settings
-from monitor.drift import DriftPolicy
 from monitor.logs import configure
 from monitor.metrics import Metrics
 from monitor.notices.content.render import Renderer
-from monitor.notices.policy import NoticePolicy
 from monitor.store.database import open_database
-from monitor.tenants import file
-from monitor.tenants.credential_loader import CredentialLoader
-from monitor.tenants.fingerprint_key import installation_key, noted_key
-from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.sync import tenant_sync
-from monitor.tenants.targets import CheckTargets, draw_up
+from monitor.tenants.fingerprint_key import installation_key, registered_key
+from monitor.tenants.targets import CheckTargets
 from monitor.version import VERSION
 
 log = structlog.get_logger()
@@ -50,7 +43,7 @@ def command(
     write_probes: WriteProbes | None = typer.Option(None, help="Write probes, instead of the setting."),
     record: bool = typer.Option(False, "--record", help="Also write what is found into the database, as `serve` does."),
 ) -> int:
-    """Look at credentials now, and again a minute later where the first look finds trouble.
+    """Check credentials now, and again a minute later where the first check finds trouble.
 
     Exit status, the first that applies: 4 write alarm, 70 internal error, 2 a mistake in the call or the tenants
     file, 1 drift or a credential that is invalid, blocked or retired, 3 undecided or unreachable, 0 compliant.
@@ -82,14 +75,15 @@ def _run(
     given = {"tenants": tenants_file, "write_probes": write_probes}
     settings = settings_module.load(**{name: value for name, value in given.items() if value is not None})
     configure(settings.log_level, settings.log_format, sys.stderr)
-    roster = draw_up(file.read(settings.tenants), ManifestRegistry(load(settings.manifest)), settings.write_probes)
-    errors = [*_problems(roster, wanted), *_strangers(roster, wanted, settings.tenants)]
-    look, tasks = _recorded if record else _unrecorded, _tasks(roster, wanted)
-    turns: list[Transition] = []
-    breaker = CircuitBreaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [turns.append])
-    results, alarms = asyncio.run(look(settings, tasks, breaker))
+    assembly = Assembly(settings)
+    targets = assembly.targets(assembly.registry())
+    errors = [*_problems(targets, wanted), *_unknown(targets, wanted, settings.tenants)]
+    run_all, tasks = _recorded if record else _unrecorded, _tasks(targets, wanted)
+    transitions: list[Transition] = []
+    breaker = CircuitBreaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [transitions.append])
+    results, alarms = asyncio.run(run_all(assembly, tasks, breaker))
     errors += [result.error for result in results if result.error is not None]
-    errors += [*_alarms(alarms), *_paused(turns), *_stopped(len(tasks) - len(results))]
+    errors += [*_alarms(alarms), *_paused(transitions), *_stopped(len(tasks) - len(results))]
     return results, errors
 
 
@@ -97,105 +91,89 @@ Alarms = list[tuple[str, WriteAlarm]]
 
 
 def _alarms(alarms: Alarms) -> list[CheckError]:
-    """A write alarm is told with all that Greenhouse's support would ask for, whatever became of its check."""
+    """A write alarm is reported with all that Greenhouse's support would ask for, whatever became of its check."""
     return [
         CheckError(
             tenant_id,
             f"write alarm: {alarm.endpoint} was answered {alarm.status} at {alarm.at:%Y-%m-%d %H:%M:%SZ} (request "
             f"{alarm.request_id or 'without an id'}, record {alarm.record_id or 'not named'}): no further write was "
-            "sent; look at the record, and ask Greenhouse",
+            "sent; check the record, and ask Greenhouse",
             ExitStatus.WRITE_ALARM,
         )
         for tenant_id, alarm in alarms
     ]
 
 
-def _paused(turns: Iterable[Transition]) -> list[CheckError]:
+def _paused(transitions: Iterable[Transition]) -> list[CheckError]:
     """The breaker of a command pauses once, and for good."""
     return [
         CheckError(
             None,
-            f"nothing more was sent, because {turn.seen.in_trouble} of the last {turn.seen.heard} tenants were in "
-            f"trouble ({', '.join(f'{number} {sign}' for sign, number in turn.seen.troubled.items())}): see whether "
-            "Greenhouse has an incident, and whether this machine's address may ask; then run `check` again",
+            f"nothing more was sent, because {seen.in_trouble} of the last {seen.heard} tenants were in trouble "
+            f"({', '.join(f'{number} {sign}' for sign, number in seen.troubled.items())}): see whether Greenhouse has "
+            "an incident, and whether this machine's address may ask; then run `check` again",
             ExitStatus.UNDECIDED,
         )
-        for turn in turns
-        if turn.after is State.PAUSED
+        for seen in (transition.seen for transition in transitions if transition.after is State.PAUSED)
     ]
 
 
 def _stopped(left: int) -> list[CheckError]:
     if left <= 0:
         return []
-    return [CheckError(None, f"stopped: {left} credentials were not looked at to the end", ExitStatus.STOPPED)]
+    return [CheckError(None, f"stopped: {left} credentials were not checked to the end", ExitStatus.STOPPED)]
 
 
-def _problems(roster: CheckTargets, wanted: frozenset[str]) -> list[CheckError]:
-    """The rows that can not be used: those asked for, or all where nobody was named. A row without an id always."""
+def _problems(targets: CheckTargets, wanted: frozenset[str]) -> list[CheckError]:
+    """The rows that cannot be used: those asked for, or all where nobody was named. A row without an id always."""
     return [
         CheckError(problem.tenant_id, problem.message)
-        for problem in roster.file.problems
+        for problem in targets.file.problems
         if not wanted or problem.tenant_id is None or problem.tenant_id in wanted
     ]
 
 
-def _strangers(roster: CheckTargets, wanted: frozenset[str], path: Path) -> list[CheckError]:
+def _unknown(targets: CheckTargets, wanted: frozenset[str], path: Path) -> list[CheckError]:
     return [
         CheckError(name, f"{path} has no tenant {name!r}: correct the id, or leave it out to check every tenant")
-        for name in sorted(wanted - roster.file.ids)
+        for name in sorted(wanted - targets.file.ids)
     ]
 
 
-def _tasks(roster: CheckTargets, wanted: frozenset[str]) -> list[Task]:
+def _tasks(targets: CheckTargets, wanted: frozenset[str]) -> list[CheckTask]:
     return [
-        Task(
-            tenant_id=watched.tenant.id,
-            config=watched.credential,
-            question=watched.question,
-            permitted=watched.permitted,
-        )
-        for watched in roster.watched.values()
-        if not wanted or watched.tenant.id in wanted
+        CheckTask(target.tenant.id, target.credential, target.request, target.permitted)
+        for target in targets.all
+        if not wanted or target.tenant.id in wanted
     ]
 
 
-async def _unrecorded(settings: Settings, tasks: list[Task], breaker: CircuitBreaker) -> tuple[list[Result], Alarms]:
-    greenhouse = open_greenhouse(settings, Metrics(VERSION), breaker)
-    guard = OneShotWriteGuard()
-    look = UnrecordedCheck(greenhouse, guard, _keyring(settings, installation_key(settings)))
-    return await _all(settings, tasks, look), guard.alarms
+async def _unrecorded(
+    assembly: Assembly, tasks: list[CheckTask], breaker: CircuitBreaker
+) -> tuple[list[Result], Alarms]:
+    halt = LocalWriteHalt()
+    check = assembly.credential_check(Metrics(VERSION), breaker, installation_key(assembly.settings))
+    return await _run_all(assembly, tasks, UnrecordedCheck(check, halt)), halt.alarms
 
 
-async def _recorded(settings: Settings, tasks: list[Task], breaker: CircuitBreaker) -> tuple[list[Result], Alarms]:
-    """The database first: what can not be written down is not asked."""
-    db = await open_database(settings.database)
+async def _recorded(assembly: Assembly, tasks: list[CheckTask], breaker: CircuitBreaker) -> tuple[list[Result], Alarms]:
+    """The database first: nothing is asked that cannot be recorded."""
+    metrics = Metrics(VERSION)
+    db = await open_database(assembly.settings.database)
     try:
-        await tenant_sync(settings, db, Metrics(VERSION)).load(utc_now())
-        stop = WriteStop(db, NoticePolicy.of(settings), Renderer(), utc_now)
-        look = RecordedCheck(
-            db,
-            open_greenhouse(settings, Metrics(VERSION), breaker),
-            _keyring(settings, await noted_key(db, settings, utc_now())),
-            drift_policy=DriftPolicy(settings.confirm_after, settings.interval),
-            write_stop=stop,
-            hold=hold(settings),
-            now=utc_now,
-        )
-        results = await _all(settings, tasks, look)
-        await stop.store()
-        if not stop.stored:
+        await assembly.tenant_sync(db, metrics).load(utc_now())
+        halt = assembly.write_halt(db, Renderer())
+        check = assembly.credential_check(metrics, breaker, await registered_key(db, assembly.settings, utc_now()))
+        results = await _run_all(assembly, tasks, RecordingCheck(check, halt, assembly.recorded_check(db)))
+        await halt.store()
+        if not halt.stored:
             complain("the write halt could not be stored: stop the service, mend the database, and run `writes status`")
-        return results, stop.alarms
+        return results, halt.alarms
     finally:
         await db.close()
 
 
-async def _all(settings: Settings, tasks: list[Task], look: Look) -> list[Result]:
+async def _run_all(assembly: Assembly, tasks: list[CheckTask], check: CheckOnce) -> list[Result]:
     with LiveProgress(len(tasks)) as progress:
-        one_shot = CheckRunner(look, settings.confirm_after.total_seconds(), places(settings), progress)
-        return await one_shot.run(tasks)
-
-
-def _keyring(settings: Settings, installation_key: bytes) -> CredentialLoader:
-    return CredentialLoader(installation_key, settings.command_timeout.total_seconds())
+        runner = CheckRunner(check, assembly.drift_policy, concurrency(assembly.settings), progress)
+        return await runner.run(tasks)

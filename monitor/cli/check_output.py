@@ -1,4 +1,4 @@
-"""What `check` shows people: progress while it looks, and the result in words."""
+"""What `check` shows people: progress while it works, and the result in words."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from checks.credential import CredentialState
+from checks.reasons import DETAILS, REASONS
 from checks.report import CheckReport, Finding, Outcome, Verdict
-from checks.v1.key_state import DETAILS
-from checks.v1.verdicts import REASONS
 from monitor.checking.check_document import Checked
-from monitor.checking.check_once import Result, Task
+from monitor.checking.check_runner import Result
+from monitor.checking.credential_check import CheckTask
 
 _COLOURS = {
     Outcome.COMPLIANT: "green",
@@ -38,7 +38,7 @@ class LiveProgress:
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._line = self._bar.add_task("looking", total=total)
+        self._line = self._bar.add_task("checking", total=total)
 
     def __enter__(self) -> "LiveProgress":
         self._bar.start()
@@ -47,13 +47,13 @@ class LiveProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def began(self, task: Task) -> None:
+    def began(self, task: CheckTask) -> None:
         self._bar.update(self._line, description=self._words(task.tenant_id))
 
-    def waits(self, task: Task, seconds: float) -> None:
-        self._bar.update(self._line, description=self._words(f"{task.tenant_id}: second look in {seconds:.0f} s"))
+    def waits(self, task: CheckTask, seconds: float) -> None:
+        self._bar.update(self._line, description=self._words(f"{task.tenant_id}: second check in {seconds:.0f} s"))
 
-    def ended(self, task: Task, result: Result) -> None:
+    def ended(self, task: CheckTask, result: Result) -> None:
         self._done += 1
         self._bar.update(self._line, completed=self._done, description=self._words(task.tenant_id))
         if not self._console.is_terminal:
@@ -62,7 +62,7 @@ class LiveProgress:
 
     @staticmethod
     def _words(text: str) -> str:
-        return f"looking: {escape(text)}"
+        return f"checking: {escape(text)}"
 
 
 def show(results: Iterable[Checked]) -> None:

@@ -1,4 +1,4 @@
-"""The database as commands use it: opened for one question or one act."""
+"""How commands use the database: open it, do one thing, close it."""
 
 import asyncio
 import getpass
@@ -17,37 +17,37 @@ from monitor.store.database import Database, open_database
 Answer = TypeVar("Answer")
 
 
-def with_database(ask: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
-    """Open the settings' database, ask, close; StoreError if there is none yet."""
-    insist_on_file(settings_module.load().database)
-    return with_new_database(ask)
+def with_database(action: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
+    """Run the action on the configured database; StoreError if a SQLite file does not exist yet."""
+    require_file(settings_module.load().database)
+    return with_new_database(action)
 
 
-def insist_on_file(url: URL) -> None:
-    """StoreError where there is no SQLite file of that name."""
+def require_file(url: URL) -> None:
+    """StoreError if the URL names a SQLite file that does not exist."""
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise StoreError(
-            f"there is no database {url.database} yet: start `harvest-monitor serve`, or name the right one in "
+            f"there is no database {url.database} yet: start `harvest-monitor serve`, or correct "
             "HARVEST_MONITOR_DATABASE_URL"
         )
 
 
-def with_new_database(act: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
-    """As `with_database`, but a SQLite file that is not there yet is made."""
+def with_new_database(action: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
+    """Like `with_database`, but creates a SQLite file that does not exist yet."""
 
-    async def acted() -> Answer:
+    async def run() -> Answer:
         settings = settings_module.load()
         db = await open_database(settings.database)
         try:
-            return await act(db, settings)
+            return await action(db, settings)
         finally:
             await db.close()
 
-    return asyncio.run(acted())
+    return asyncio.run(run())
 
 
 def who() -> str:
-    """The operator, as the machine knows them, for the record of what was done."""
+    """The user who runs the command, for the audit log."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

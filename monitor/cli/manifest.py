@@ -15,23 +15,21 @@ from monitor.clock import utc_now
 from monitor.config import settings
 from monitor.store.database import Database
 from monitor.tenants.scope_acceptance_queries import accept
-from monitor.tenants.v3_migration import needed, origin, without_scope
+from monitor.tenants.v3_migration import needed_scopes, scopes_origin, without_scope
 
 app = typer.Typer(
-    help="Look at permission manifests: what an integration requires of a credential.", no_args_is_help=True
+    help="Show and check permission manifests: what an integration requires of a credential.", no_args_is_help=True
 )
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 
 
 @app.command(epilog="Example: harvest-monitor manifest show gem --json | jq '.permissions[].label'")
 def show(
-    name: str | None = typer.Argument(
-        None, help="A built-in name or a path; the manifest of the settings if left out."
-    ),
-    v3: bool = typer.Option(False, "--v3", help="The scopes to tick for a Harvest v3 credential instead."),
+    name: str | None = typer.Argument(None, help="A built-in name or a path. Default: the manifest in the settings."),
+    v3: bool = typer.Option(False, "--v3", help="Show the scopes to tick for a Harvest v3 credential instead."),
     as_json: bool = AsJson,
 ) -> None:
-    """Print a manifest: every permission with its group, label, endpoint and feature, or the scopes of Harvest v3."""
+    """Print a manifest: its permissions with group, label, endpoint and feature, or its Harvest v3 scopes."""
     manifest = load(name or settings.load().manifest)
     if v3:
         _show_scopes(manifest, as_json)
@@ -52,7 +50,7 @@ def _show_permissions(manifest: Manifest) -> None:
 
 @app.command(epilog="Example: harvest-monitor manifest validate ./our-integration.yaml")
 def validate(file: Path = typer.Argument(help="The manifest to read."), as_json: bool = AsJson) -> int:
-    """Read a manifest and name every mistake with its line and field."""
+    """Check a manifest and report every mistake with its line and field."""
     try:
         manifest = load(str(file))
     except ManifestError as problem:
@@ -74,7 +72,7 @@ def diff(
     new: str = typer.Argument(help="A built-in name or a path."),
     as_json: bool = AsJson,
 ) -> int:
-    """Say what differs between two manifests; exit status 1 if anything does."""
+    """Compare two manifests; exit status 1 if they differ."""
     found = compare(load(old), load(new))
     if as_json:
         print_json(asdict(found))
@@ -87,18 +85,16 @@ def diff(
 
 @app.command("accept-v3", epilog="Example: harvest-monitor manifest accept-v3 --reason 'compared with our own list'")
 def accept_v3(
-    name: str | None = typer.Argument(
-        None, help="A built-in name or a path; the manifest of the settings if left out."
-    ),
-    reason: str = typer.Option(..., help="Why its scopes are right; kept with your name."),
+    name: str | None = typer.Argument(None, help="A built-in name or a path. Default: the manifest in the settings."),
+    reason: str = typer.Option(..., help="Why its scopes are right; recorded with your name."),
 ) -> int:
-    """Let CSMs be asked for the derived scopes of this manifest; until then what v3 customers lack goes to you.
+    """Accept a manifest's derived scopes; until then, missing v3 scopes are reported to the operator, not to CSMs.
 
-    A manifest that changes has to be accepted anew. Look at its scopes first: manifest show --v3.
+    A changed manifest must be accepted again. Check its scopes first: manifest show --v3.
     """
     manifest = load(name or settings.load().manifest)
     if manifest.v3_source != "derived":
-        complain(f"{origin(manifest)} There is nothing to accept.")
+        complain(f"{scopes_origin(manifest)} There is nothing to accept.")
         return ExitStatus.USAGE
 
     async def act(db: Database, _: settings.Settings) -> bool:
@@ -107,12 +103,12 @@ def accept_v3(
 
     new = with_new_database(act)
     what = f"{manifest.name} {manifest.version}, digest {manifest.digest}"
-    typer.echo(f"{what}: CSMs are asked for its scopes from now on" if new else f"{what}: was accepted before")
+    typer.echo(f"{what}: missing scopes are reported to CSMs from now on" if new else f"{what}: already accepted")
     return ExitStatus.COMPLIANT
 
 
 def _show_scopes(manifest: Manifest, as_json: bool) -> None:
-    scopes = needed(manifest.permissions)
+    scopes = needed_scopes(manifest.permissions)
     if as_json:
         print_json(
             {
@@ -122,13 +118,13 @@ def _show_scopes(manifest: Manifest, as_json: bool) -> None:
             }
         )
         return
-    tell(f"{manifest.title}: {manifest.name} {manifest.version}. {origin(manifest)}")
+    tell(f"{manifest.title}: {manifest.name} {manifest.version}. {scopes_origin(manifest)}")
     print_table(
         ["GROUP", "SCOPE TO TICK", "NAME", "ONLY WITH", "SOURCE"],
         [
             (group, one.scope.title, one.scope.name, ", ".join(one.features), manifest.v3_source or "")
-            for group, of_one in scopes.items()
-            for one in of_one
+            for group, in_group in scopes.items()
+            for one in in_group
         ],
         empty="there is nothing to tick",
     )

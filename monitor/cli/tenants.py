@@ -1,4 +1,4 @@
-"""`tenants list|show|days|sync`; `tenants migration` is in a module of its own."""
+"""`tenants list|show|days|sync`; `tenants migration` is in v3_migration."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,8 +7,9 @@ from typing import Any
 import typer
 
 from checks.credential import CredentialKind, CredentialState
+from checks.reasons import REASONS
 from checks.report import Verdict
-from checks.v1.verdicts import REASONS
+from monitor.assembly import Assembly
 from monitor.checking.check_document import ExitStatus
 from monitor.cli import v3_migration
 from monitor.cli.console import complain, print_json, print_table
@@ -21,14 +22,13 @@ from monitor.metrics import Metrics
 from monitor.store.database import Database
 from monitor.tenants import overview_queries
 from monitor.tenants.overview_queries import CredentialDetail, TenantLine
-from monitor.tenants.sync import tenant_sync
 from monitor.tenants.sync_queries import Synced
-from monitor.upkeep import check_days_queries as stored_days
+from monitor.upkeep import check_days_queries
 from monitor.upkeep.check_days import Day
 from monitor.version import VERSION
 
 app = typer.Typer(
-    help="Look at tenants as they were last seen; write the tenants file into the database.", no_args_is_help=True
+    help="Show the last known state of tenants; load the tenants file into the database.", no_args_is_help=True
 )
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 
@@ -37,18 +37,18 @@ app.command("migration", epilog=v3_migration.EXAMPLE)(v3_migration.command)
 
 @app.command("list", epilog="Example: harvest-monitor tenants list --json | jq '.tenants[] | select(.missing > 0).id'")
 def list_(as_json: bool = AsJson) -> None:
-    """Every tenant with its kinds of credentials, its state, and how many permissions are missing."""
+    """List all tenants with their kinds of credentials, state, and number of missing permissions."""
 
-    async def ask(db: Database, _: Settings) -> Sequence[TenantLine]:
+    async def query(db: Database, _: Settings) -> Sequence[TenantLine]:
         async with db.reading() as conn:
             return await overview_queries.tenants(conn)
 
-    lines = with_database(ask)
+    lines = with_database(query)
     if as_json:
         print_json({"tenants": [_document(line) for line in lines]})
         return
     print_table(
-        ["TENANT", "NAME", "KIND", "STATE", "MISSING", "UNDECIDED", "SUSPECTS", "LAST LOOK", "INCIDENT SINCE"],
+        ["TENANT", "NAME", "KIND", "STATE", "MISSING", "UNDECIDED", "SUSPECTS", "LAST CHECK", "INCIDENT SINCE"],
         [
             (
                 line.id,
@@ -67,15 +67,15 @@ def list_(as_json: bool = AsJson) -> None:
 
 @app.command(epilog="Example: harvest-monitor tenants show acme")
 def show(tenant: str = typer.Argument(help="The tenant's id."), as_json: bool = AsJson) -> int:
-    """One tenant in full: its credentials, and every permission that is missing, suspect or undecided."""
+    """Show one tenant: its credentials, and every permission that is missing, suspect or undecided."""
 
-    async def ask(db: Database, _: Settings) -> tuple[TenantLine, Sequence[CredentialDetail]] | None:
+    async def query(db: Database, _: Settings) -> tuple[TenantLine, Sequence[CredentialDetail]] | None:
         async with db.reading() as conn:
             return await overview_queries.tenant(conn, tenant)
 
-    found = with_database(ask)
+    found = with_database(query)
     if found is None:
-        complain(f"no tenant {tenant!r} is recorded; `harvest-monitor tenants list` shows which are")
+        complain(f"no tenant {tenant!r} is recorded; `harvest-monitor tenants list` shows all tenants")
         return ExitStatus.USAGE
     line, details = found
     if as_json:
@@ -88,24 +88,26 @@ def show(tenant: str = typer.Argument(help="The tenant's id."), as_json: bool = 
 
 @app.command(epilog="Example: harvest-monitor tenants days acme --since 2026-03-01")
 def days(
-    tenant: str = typer.Argument(help="The tenant's id; a removed one's, too."),
-    since: str = typer.Option("30d", help="From this day on: 2026-03-01, or 90d for the last 90 days."),
+    tenant: str = typer.Argument(help="The tenant's id; also that of a removed tenant."),
+    since: str = typer.Option("30d", help="First day: 2026-03-01, or 90d for the last 90 days."),
     as_json: bool = AsJson,
 ) -> int:
-    """How a tenant fared day by day (UTC): its checks, how they ended, and the worst of the day."""
+    """Show a tenant day by day (UTC): its checks, their outcomes, and the worst state of the day."""
     now = utc_now()
     first = parse_since(since, now).date()
 
-    async def ask(db: Database, _: Settings) -> dict[str, list[Day]]:
+    async def query(db: Database, _: Settings) -> dict[str, list[Day]]:
         async with db.reading() as conn:
-            return await stored_days.of_tenant(conn, tenant, first, now.date())
+            return await check_days_queries.of_tenant(conn, tenant, first, now.date())
 
-    found = with_database(ask)
+    found = with_database(query)
     if not found:
-        complain(f"no tenant {tenant!r} was ever recorded; `harvest-monitor tenants list` shows which are watched")
+        complain(f"no tenant {tenant!r} was ever recorded; `harvest-monitor tenants list` shows all tenants")
         return ExitStatus.USAGE
     if as_json:
-        credentials = [{"label": label, "days": [_day(day) for day in theirs]} for label, theirs in found.items()]
+        credentials = [
+            {"label": label, "days": [_day_document(day) for day in theirs]} for label, theirs in found.items()
+        ]
         print_json({"tenant": tenant, "credentials": credentials})
     else:
         print_table(
@@ -121,7 +123,7 @@ def days(
                 "MISSING",
                 "REQUESTS",
             ],
-            [(str(day.day), label, *_fared(day)) for label, theirs in found.items() for day in theirs],
+            [(str(day.day), label, *_day_cells(day)) for label, theirs in found.items() for day in theirs],
             empty="no checks since then",
         )
     return ExitStatus.COMPLIANT
@@ -129,27 +131,27 @@ def days(
 
 @app.command(epilog="Example: harvest-monitor tenants sync --any-removal")
 def sync(
-    any_removal: bool = typer.Option(False, help="Remove tenants the file no longer has, however many."),
+    any_removal: bool = typer.Option(False, help="Remove tenants that the file no longer has, however many."),
 ) -> None:
-    """Write the tenants file into the database now, as `serve` does when the file changes."""
+    """Load the tenants file into the database now, as `serve` does when the file changes."""
 
     async def act(db: Database, settings: Settings) -> Synced:
-        return await tenant_sync(settings, db, Metrics(VERSION)).load(utc_now(), any_removal=any_removal)
+        return await Assembly(settings).tenant_sync(db, Metrics(VERSION)).load(utc_now(), any_removal=any_removal)
 
     synced = with_new_database(act)
     typer.echo(f"{synced.added} added, {synced.changed} changed, {synced.removed} removed")
 
 
-def _day(day: Day) -> dict[str, Any]:
-    shown = asdict(day)
-    del shown["credential_id"]
-    return shown
+def _day_document(day: Day) -> dict[str, Any]:
+    document = asdict(day)
+    del document["credential_id"]
+    return document
 
 
-def _fared(day: Day) -> list[str]:
+def _day_cells(day: Day) -> list[str]:
     counts = [day.checks, day.drifted, day.undecided, day.failed]
-    of_permissions = ["" if count is None else str(count) for count in (day.least_granted, day.most_missing)]
-    return [*map(str, counts), day.state, *of_permissions, str(day.requests)]
+    permissions = ["" if count is None else str(count) for count in (day.least_granted, day.most_missing)]
+    return [*map(str, counts), day.state, *permissions, str(day.requests)]
 
 
 def _document(line: TenantLine) -> dict[str, Any]:
@@ -167,8 +169,8 @@ def _document(line: TenantLine) -> dict[str, Any]:
 
 
 def _credential_document(detail: CredentialDetail) -> dict[str, Any]:
-    permissions = [{"id": key, **asdict(standing)} for key, standing in sorted(detail.permissions.items())]
-    excess = [{"endpoint": key, **asdict(standing)} for key, standing in sorted(detail.excess.items())]
+    permissions = [{"id": key, **asdict(known)} for key, known in sorted(detail.permissions.items())]
+    excess = [{"endpoint": key, **asdict(known)} for key, known in sorted(detail.excess.items())]
     return {**asdict(detail.line), "permissions": permissions, "excess_permissions": excess}
 
 
@@ -187,14 +189,14 @@ def _credential_lines(detail: CredentialDetail) -> list[str]:
     c = detail.line
     state = f"{c.state}" if c.state is CredentialState.OK else f"{c.state} ({c.detail}) since {moment(c.state_since)}"
     shown = [
-        f"{c.label} ({c.kind}, {c.fingerprint or 'never resolved'}): {state}",
-        f"  last look {moment(c.last_checked_at) or 'never'}, next {moment(c.next_due) or 'not planned'}",
+        f"{c.label} ({c.kind}, {c.fingerprint or 'secret never read'}): {state}",
+        f"  last check {moment(c.last_checked_at) or 'never'}, next {moment(c.next_due) or 'not planned'}",
         f"  {c.granted} granted, {c.missing} missing, {c.undecided} undecided, {c.unchecked} unchecked",
     ]
     if c.suspect_state:
         shown.append(f"  suspect: seen {c.suspect_state} once")
-    worst_first = sorted(detail.permissions.values(), key=lambda standing: (not standing.missing, not standing.suspect))
-    shown += [text for standing in worst_first for text in _standing_lines(standing)]
+    worst_first = sorted(detail.permissions.values(), key=lambda known: (not known.missing, not known.suspect))
+    shown += [text for known in worst_first for text in _permission_lines(known)]
     shown += [
         f"  beyond the manifest: {e.label}{'' if e.certain else ' (likely)'}, since {moment(e.since)}"
         for e in detail.excess.values()
@@ -202,14 +204,14 @@ def _credential_lines(detail: CredentialDetail) -> list[str]:
     return shown
 
 
-def _standing_lines(standing: KnownPermission) -> list[str]:
-    what = f"{standing.group} › {standing.label}"
+def _permission_lines(known: KnownPermission) -> list[str]:
+    what = f"{known.group} › {known.label}"
     shown = []
-    if standing.missing:
-        shown.append(f"  missing: {what}, since {moment(standing.since)}")
-    if standing.suspect:
-        shown.append(f"  suspect: {what}, seen missing at {moment(standing.suspect_since)}")
-    if standing.undecided_as is Verdict.UNDECIDED:
-        reason = REASONS.get(standing.undecided_reason or "", "")
-        shown.append(f"  undecided: {what}, since {moment(standing.undecided_since)}: {reason}")
+    if known.missing:
+        shown.append(f"  missing: {what}, since {moment(known.since)}")
+    if known.suspect:
+        shown.append(f"  suspect: {what}, seen missing at {moment(known.suspect_since)}")
+    if known.undecided_as is Verdict.UNDECIDED:
+        reason = REASONS.get(known.undecided_reason or "", "")
+        shown.append(f"  undecided: {what}, since {moment(known.undecided_since)}: {reason}")
     return shown

@@ -1,4 +1,4 @@
-"""`tenants migration`: who still has a Harvest v1 key, and what the admin of one customer does about it."""
+"""`tenants migration`: which tenants still have a Harvest v1 key, and how one customer's admin replaces it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,10 +12,17 @@ from monitor.cli.console import complain, print_json, print_table, tell
 from monitor.cli.database import moment, with_database
 from monitor.config.settings import Settings
 from monitor.store.database import Database
-from monitor.tenants import v3_migration_queries as stored
+from monitor.tenants import v3_migration_queries
 from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.sync_queries import active_ids
-from monitor.tenants.v3_migration import MigrationStage, V1Key, needed, origin, permissions_of, without_scope
+from monitor.tenants.v3_migration import (
+    MigrationStage,
+    V1Key,
+    needed_scopes,
+    permissions_of,
+    scopes_origin,
+    without_scope,
+)
 
 EXAMPLE = "Example: harvest-monitor tenants migration acme"
 
@@ -30,30 +37,30 @@ _STEPS = (
     "Create new API credentials of the kind Harvest V3 (OAuth).",
     "Keep the client ID and the client secret in a safe place: Greenhouse shows the secret only once.",
     "Next to the new credential, choose Manage scopes, tick the scopes below and save.",
-    "Hand over the client ID and the secret in a safe way, never by e-mail.",
+    "Hand over the client ID and the secret in a safe way, never by email.",
 )
-_RIGHT = "Can manage ALL organization's API Credentials"
+_REQUIRED_PERMISSION = "Can manage ALL organization's API Credentials"
 
 
 def command(
-    tenant: str | None = typer.Argument(None, help="The tenant's id; every tenant with a v1 key if left out."),
+    tenant: str | None = typer.Argument(None, help="The tenant's id. Default: list every tenant with a v1 key."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Who still has a Harvest v1 key; for one tenant, what its admin does to replace it, and the scopes to tick."""
+    """List the tenants with a Harvest v1 key; for one tenant, how its admin replaces it, with the scopes to tick."""
 
-    async def ask(db: Database, settings: Settings) -> tuple[list[V1Key], frozenset[str], ManifestRegistry | None]:
+    async def query(db: Database, settings: Settings) -> tuple[list[V1Key], frozenset[str], ManifestRegistry | None]:
         async with db.reading() as conn:
-            keys, known = await stored.v1_keys(conn, tenant), await active_ids(conn)
+            keys, known = await v3_migration_queries.v1_keys(conn, tenant), await active_ids(conn)
         return keys, known, ManifestRegistry(load(settings.manifest)) if tenant and keys else None
 
-    keys, known, shelf = with_database(ask)
+    keys, known, registry = with_database(query)
     if tenant is None:
         _list(keys, as_json)
         return ExitStatus.COMPLIANT
     if tenant not in known:
-        complain(f"no tenant {tenant!r} is recorded; `harvest-monitor tenants list` shows which are")
+        complain(f"no tenant {tenant!r} is recorded; `harvest-monitor tenants list` shows all tenants")
         return ExitStatus.USAGE
-    return _plan(tenant, keys, shelf, as_json)
+    return _plan(tenant, keys, registry, as_json)
 
 
 def manifest_document(manifest: Manifest) -> dict[str, Any]:
@@ -66,7 +73,7 @@ def manifest_document(manifest: Manifest) -> dict[str, Any]:
 
 
 def scopes_document(permissions: Sequence[Permission]) -> dict[str, Any]:
-    """Scopes by group, each with the permissions of a v1 key that it stands for and the features it hangs on."""
+    """Scopes by group, each with the permissions of a v1 key that it replaces and the features that need it."""
     groups = [
         {
             "group": group,
@@ -80,7 +87,7 @@ def scopes_document(permissions: Sequence[Permission]) -> dict[str, Any]:
                 for one in scopes
             ],
         }
-        for group, scopes in needed(permissions).items()
+        for group, scopes in needed_scopes(permissions).items()
     ]
     return {"groups": groups, "without_scope": _labels(without_scope(permissions))}
 
@@ -123,9 +130,9 @@ def _document(key: V1Key) -> dict[str, Any]:
     }
 
 
-def _plan(tenant: str, keys: Sequence[V1Key], shelf: ManifestRegistry | None, as_json: bool) -> int:
+def _plan(tenant: str, keys: Sequence[V1Key], registry: ManifestRegistry | None, as_json: bool) -> int:
     try:
-        manifests = [shelf.manifest(key.manifest) for key in keys] if shelf else []
+        manifests = [registry.manifest(key.manifest) for key in keys] if registry else []
     except ManifestError as problem:
         complain(str(problem))
         return ExitStatus.USAGE
@@ -141,21 +148,24 @@ def _plan(tenant: str, keys: Sequence[V1Key], shelf: ManifestRegistry | None, as
 
 
 def _plan_document(key: V1Key, manifest: Manifest) -> dict[str, Any]:
-    wanted = permissions_of(key, manifest)
-    return {**_document(key), "manifest": manifest_document(manifest), **scopes_document(wanted)}
+    needed = permissions_of(key, manifest)
+    return {**_document(key), "manifest": manifest_document(manifest), **scopes_document(needed)}
 
 
 def _plan_lines(key: V1Key, manifest: Manifest) -> list[str]:
-    wanted = permissions_of(key, manifest)
+    needed = permissions_of(key, manifest)
     since = f" since {moment(key.since)}" if key.since else ""
     lines = [f"{key.tenant_name} ({key.tenant_id}), {key.label}: {key.state}{since}; migration: {_STAGES[key.stage]}"]
-    lines += ["", f"What an admin with the permission “{_RIGHT}” does:", ""]
+    lines += ["", f"What an admin with the permission “{_REQUIRED_PERMISSION}” does:", ""]
     lines += [f"  {number}. {step}" for number, step in enumerate(_STEPS, 1)]
-    lines += ["", f"Scopes to tick, with the permissions of the v1 key that each stands for. {origin(manifest)}"]
-    for group, scopes in needed(wanted).items():
+    lines += [
+        "",
+        f"Scopes to tick, with the permissions of the v1 key that each replaces. {scopes_origin(manifest)}",
+    ]
+    for group, scopes in needed_scopes(needed).items():
         lines += ["", f"  {group}"]
         for one in scopes:
             lines += [f"  [ ] {one.scope.title} ({one.scope.name})"]
             lines += [f"        {permission.group} › {permission.label}" for permission in one.permissions]
-    lines += [f"\nNo scope is known for {one.group} › {one.label}." for one in without_scope(wanted)]
+    lines += [f"\nNo scope is known for {one.group} › {one.label}." for one in without_scope(needed)]
     return lines

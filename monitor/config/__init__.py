@@ -1,1 +1,1 @@
-"""Settings, addresses and secrets, as the operator gives them."""
+"""What the operator configures: settings, addresses and secrets."""

@@ -1,7 +1,7 @@
-"""Addresses as an operator writes them: of Greenhouse, a database, a mail server, a person, a port to listen on.
+"""Addresses that an operator configures: Greenhouse, database, mail server, email address, port to listen on.
 
-Each function returns the checked form or raises ValueError. What was written is never part of an error's text: most
-of these may carry a password.
+Each function returns the checked form or raises ValueError. The error never repeats the input: most of these may carry
+a password.
 """
 
 import re
@@ -14,7 +14,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from checks.errors import GateRefusal
-from checks.v1.gate import is_loopback, origin
+from checks.origin import is_loopback, origin
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -32,7 +32,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Encryption(StrEnum):
-    """How a connection to a mail server is protected; `tls` is from the first byte."""
+    """How a connection to a mail server is protected; `tls` means from the first byte."""
 
     STARTTLS = "starttls"
     TLS = "tls"
@@ -50,7 +50,7 @@ class MailServer:
 
 @dataclass(frozen=True, slots=True)
 class MailFolder:
-    """A folder that mails are written into instead of being sent, for the demo and for trials."""
+    """A folder that emails are written to instead of being sent, for the demo and for trials."""
 
     path: Path
 
@@ -62,30 +62,35 @@ class ListenAddress:
 
 
 def has_control_characters(text: str) -> bool:
-    """It holds a line break or another character that could end a mail header or forge a line of a log."""
+    """Whether the text holds a line break or another character that could end a mail header or forge a log line."""
     return _CONTROL.search(text) is not None
 
 
 def greenhouse_origin(text: str) -> str:
-    """`https://host[:port]`, or http to this machine's loopback: by the rule that the gate holds requests to."""
+    """`https://host[:port]`, or http to this machine's loopback: the same rule that the gate applies to requests."""
     _split(text)
     try:
         return str(origin(text))
     except GateRefusal as refusal:
-        raise ValueError(f"can not be used: {refusal}") from None
+        raise ValueError(f"cannot be used: {refusal}") from None
 
 
 def page_address(text: str) -> str:
-    """Where people reach our pages, without a slash at the end."""
+    """The address of our pages, without a slash at the end."""
     parts = _split(text)
-    if parts.scheme not in ("http", "https") or "@" in parts.netloc or _has_tail(text) or not _host(parts):
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or _has_query_or_fragment(text) or not _host(parts):
         raise ValueError("must be an address such as https://monitor.vendor.example, without user, ? or #")
     return text.rstrip("/")
 
 
 def proxy_address(text: str) -> str:
     parts = _split(text)
-    if parts.scheme not in ("http", "https") or parts.path not in ("", "/") or _has_tail(text) or not _host(parts):
+    if (
+        parts.scheme not in ("http", "https")
+        or parts.path not in ("", "/")
+        or _has_query_or_fragment(text)
+        or not _host(parts)
+    ):
         raise ValueError("must be an address such as http://user:password@proxy.example:3128")
     return text.rstrip("/")
 
@@ -102,27 +107,27 @@ def listen_address(text: str) -> ListenAddress:
 
 
 def mail_address(text: str) -> str:
-    """A bare e-mail address that can stand in a header as it is."""
+    """A bare email address that can be put into a header unchanged."""
     if has_control_characters(text):
-        raise ValueError("must be one e-mail address, without a line break or another control character")
+        raise ValueError("must be one email address, without a line break or another control character")
     if "@" not in text:
-        raise ValueError("must be an e-mail address, with an @ in it")
+        raise ValueError("must be an email address, with an @ in it")
     if len(text) > 254 or not _MAIL_ADDRESS.fullmatch(text):
-        raise ValueError("must be one plain e-mail address in ASCII, such as dana@vendor.example")
+        raise ValueError("must be one plain email address in ASCII, such as dana@vendor.example")
     return text
 
 
 def named_mail_address(text: str) -> str:
-    """A bare e-mail address, or `Name <address>` with the name in double quotes where it holds a comma."""
+    """A bare email address, or `Name <address>` with the name in double quotes if it holds a comma."""
     if has_control_characters(text):
-        raise ValueError("must be one e-mail address, without a line break or another control character")
+        raise ValueError("must be one email address, without a line break or another control character")
     named = _NAME_AND_ADDRESS.fullmatch(text)
     mail_address(named[1] if named else text)
     return text
 
 
 def database_address(text: str) -> URL:
-    """The address with the driver that is used; it hides its password when printed."""
+    """The address with the driver we use; it hides its password when printed."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -137,16 +142,16 @@ def database_address(text: str) -> URL:
 def mail_target(text: str) -> MailServer | MailFolder:
     """`smtp://user:password@host:587`, `smtps://…`, or `mailbox:/folder`.
 
-    smtp:// uses STARTTLS. `?tls=none` is for this machine's loopback; to another host it needs `&insecure=yes` too, and
-    passes for a relay without a password only.
+    smtp:// uses STARTTLS. `?tls=none` is for this machine's loopback; any other host also needs `&insecure=yes`, and
+    must be a relay without a password.
     """
     if text.startswith("mailbox:"):
         return _mail_folder(text.removeprefix("mailbox:"))
     parts = _split(text)
     if parts.scheme not in ("smtp", "smtps") or not _host(parts) or parts.path not in ("", "/") or parts.fragment:
         raise ValueError(
-            "must be smtp://user:password@host:587, smtps://… or mailbox:/folder, with every special character of "
-            "the password %-encoded"
+            "must be smtp://user:password@host:587, smtps://… or mailbox:/folder, with special characters of the "
+            "password %-encoded"
         )
     server = _mail_server(parts, _options(parts.query))
     if (server.username is None) != (server.password is None):
@@ -163,7 +168,7 @@ def _mail_folder(path: str) -> MailFolder:
 def _options(query: str) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     if not options.keys() <= {"tls", "insecure"}:
-        raise ValueError("takes no option but tls=starttls, tls=none and insecure=yes after the ?")
+        raise ValueError("takes only the options tls=starttls, tls=none and insecure=yes after the ?")
     return options
 
 
@@ -181,7 +186,7 @@ def _mail_server(parts: SplitResult, options: dict[str, str]) -> MailServer:
 def _encryption(parts: SplitResult, options: dict[str, str]) -> Encryption:
     if parts.scheme == "smtps":
         if options:
-            raise ValueError("takes no option with smtps://, which is encrypted from the first byte")
+            raise ValueError("takes no options with smtps://, which is encrypted from the first byte")
         return Encryption.TLS
     match options.get("tls", "starttls"):
         case "starttls":
@@ -192,23 +197,23 @@ def _encryption(parts: SplitResult, options: dict[str, str]) -> Encryption:
             return Encryption.NONE
         case "none":
             raise ValueError(
-                "asks for no encryption to another host: use STARTTLS (leave tls=none out) or smtps://; only a relay "
-                "without a password may be told tls=none&insecure=yes"
+                "asks for no encryption to another host: use STARTTLS (leave out tls=none) or smtps://; only a relay "
+                "without a password may use tls=none&insecure=yes"
             )
-    raise ValueError("knows tls=starttls and tls=none only")
+    raise ValueError("takes tls=starttls or tls=none only")
 
 
 def _split(text: str) -> SplitResult:
-    # urlsplit drops line breaks and tabs without a word, so they are refused before it sees them.
+    # urlsplit silently drops line breaks and tabs, so refuse them first.
     if not text.isascii() or has_control_characters(text) or " " in text:
         raise ValueError("must be one address in ASCII, without a space or a line break")
     try:
         parts = urlsplit(text)
-        sound = _HOST.fullmatch(parts.hostname or "") and (parts.port is None or parts.port > 0)
+        valid = _HOST.fullmatch(parts.hostname or "") and (parts.port is None or parts.port > 0)
     except ValueError:
-        sound = None
-    if not sound:
-        raise ValueError("is no address: look at the port, the brackets and the characters to be %-encoded")
+        valid = None
+    if not valid:
+        raise ValueError("is not an address: check the port, the brackets and the characters that need %-encoding")
     return parts
 
 
@@ -216,5 +221,5 @@ def _host(parts: SplitResult) -> str:
     return parts.hostname or ""
 
 
-def _has_tail(text: str) -> bool:
+def _has_query_or_fragment(text: str) -> bool:
     return "?" in text or "#" in text

@@ -1,4 +1,4 @@
-"""How long what is kept: pure. docs/database.md has the rules in words."""
+"""How long data is kept: pure. docs/database.md describes the rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SWEEPS_FOR = timedelta(days=366)
 
 
 class KeepRule(StrEnum):
-    """What grows old: checks are rolled up by day, notices lose their text, the others are deleted."""
+    """What expires: checks are rolled up by day, notices lose their text, the rest is deleted."""
 
     CHECKS = "checks"
     NOTICE_TEXTS = "notice_texts"
@@ -24,7 +24,7 @@ class KeepRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What the operator decided on: how long each check, and each sent notice's text, is kept."""
+    """The operator's choice: how long each check, and the text of each sent notice, is kept."""
 
     checks: timedelta
     notice_texts: timedelta
@@ -34,7 +34,7 @@ class Keep:
         return cls(checks=settings.keep_checks, notice_texts=settings.keep_notice_texts)
 
     def before(self, now: datetime) -> Mapping[KeepRule, datetime]:
-        """The moment (UTC) before which each is old; checks grow old by whole days."""
+        """For each rule, the moment (UTC) before which data has expired; checks expire by whole days."""
         return {
             KeepRule.CHECKS: datetime.combine((now - self.checks).date(), time(), now.tzinfo),
             KeepRule.NOTICE_TEXTS: now - self.notice_texts,

@@ -1,4 +1,4 @@
-"""A program of the operator that gives a secret: `command:/path ARGUMENT…`, without a shell, bounded in all it does."""
+"""Runs an operator's program that prints a secret (`command:/path ARGUMENT…`): no shell, limited time and output."""
 
 import asyncio
 import errno
@@ -13,91 +13,97 @@ from monitor.errors import SourceFailed, UnresolvedReference
 
 TENANT = "{tenant}"
 TENANT_VARIABLE = "HARVEST_MONITOR_TENANT"
-_MOST_OUTPUT = 16 * 1024
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
-_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
-_SECRET = re.compile(r"[0-9A-Fa-f]{20,}(-[0-9]+)?|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+")
-_SHAPE = re.compile(r"/[\x21-\x7e]+( [\x21-\x7e]+)*")
+_MAX_OUTPUT_BYTES = 16 * 1024
+_PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+_TEMPORARY_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+_SECRET_SHAPE = re.compile(r"[0-9A-Fa-f]{20,}(-[0-9]+)?|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+")
+_COMMAND = re.compile(r"/[\x21-\x7e]+( [\x21-\x7e]+)*")
 
 
 def is_command(rest: str) -> bool:
-    """An absolute path, and arguments with one blank between them; nothing in it is quoted or expanded.
+    """An absolute path, and arguments separated by single spaces; nothing is quoted or expanded.
 
-    What looks like a key or a token is no argument: it would stand in the database and in the list of processes.
+    An argument that looks like a key or a token is refused: it would be visible in the database and the process list.
     """
-    shaped = bool(_SHAPE.fullmatch(rest)) and len(rest) <= 1000
-    return shaped and not any(_SECRET.fullmatch(part) for part in rest.split(" "))
+    well_formed = bool(_COMMAND.fullmatch(rest)) and len(rest) <= 1000
+    return well_formed and not any(_SECRET_SHAPE.fullmatch(part) for part in rest.split(" "))
 
 
 async def output_of(reference: str, tenant_id: str, environ: Mapping[str, str], timeout_seconds: float) -> str:
-    """The one line it prints. SourceFailed where it hangs or fails; UnresolvedReference where it can not be right."""
+    """The one line it prints. SourceFailed if it hangs or fails; UnresolvedReference if it can never work."""
     argv = reference.removeprefix("command:").split(" ")
     if TENANT in argv and tenant_id.startswith("-"):
         raise UnresolvedReference(
-            f"{reference}: the tenant's id begins with a dash and would be read as an option: take it from the "
+            f"{reference}: the tenant's id begins with a dash and would be read as an option: read it from the "
             f"variable {TENANT_VARIABLE} instead"
         )
     arguments = [tenant_id if part == TENANT else part for part in argv]
-    process = await _started(reference, arguments, _surroundings(tenant_id, environ))
+    process = await _start(reference, arguments, _environment_for(tenant_id, environ))
     try:
         async with asyncio.timeout(timeout_seconds):
             printed = await _read(process)
-            status = 0 if len(printed) > _MOST_OUTPUT else await process.wait()
+            status = 0 if len(printed) > _MAX_OUTPUT_BYTES else await process.wait()
     except TimeoutError:
         raise SourceFailed(
-            f"{reference}: the command gave nothing within {timeout_seconds:g} s and was ended: see why it hangs"
+            f"{reference}: the command printed nothing within {timeout_seconds:g} s and was killed: see why it hangs"
         ) from None
     finally:
-        _end(process)
-        # What it had printed and nobody read would keep the pipe open, and the wait for it without end; asyncio has no
-        # public way to close it.
+        _kill(process)
+        # Unread output would keep the pipe open, and process.wait() would never return; asyncio has no public way to
+        # close it.
         process._transport.close()  # type: ignore[attr-defined]
         await process.wait()
-    return _line(reference, printed, status)
+    return _single_line(reference, printed, status)
 
 
-def _surroundings(tenant_id: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Nothing of the service's own environment, which may hold keys of other tenants."""
-    return {name: environ[name] for name in _PASSED_ON if name in environ} | {TENANT_VARIABLE: tenant_id}
+def _environment_for(tenant_id: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Only these variables: the service's own environment may hold keys of other tenants."""
+    return {name: environ[name] for name in _PASSED_VARIABLES if name in environ} | {TENANT_VARIABLE: tenant_id}
 
 
-async def _started(reference: str, arguments: list[str], surroundings: dict[str, str]) -> Process:
+async def _start(reference: str, arguments: list[str], environment: dict[str, str]) -> Process:
     try:
         return await asyncio.create_subprocess_exec(
-            *arguments, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=surroundings, cwd="/", start_new_session=True
+            *arguments, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=environment, cwd="/", start_new_session=True
         )
     except OSError as problem:
-        if problem.errno in _PASSING:
-            raise SourceFailed(f"{reference}: the command could not be started just now ({problem.strerror})") from None
+        if problem.errno in _TEMPORARY_ERRORS:
+            raise SourceFailed(
+                f"{reference}: the command could not be started right now ({problem.strerror})"
+            ) from None
         raise UnresolvedReference(
-            f"{reference}: the command can not be started ({problem.strerror}): correct the path, or let the "
-            "service's user run it"
+            f"{reference}: the command cannot be started ({problem.strerror}): correct the path, or allow the "
+            "service's user to run it"
         ) from None
 
 
 async def _read(process: Process) -> bytes:
-    """As much as a secret can have, and a little more; who prints without end is not listened to for longer."""
+    """At most a little more than a secret can have; a program that prints endlessly is cut off."""
     assert process.stdout is not None
     printed = b""
-    while len(printed) <= _MOST_OUTPUT and (more := await process.stdout.read(_MOST_OUTPUT)):
+    while len(printed) <= _MAX_OUTPUT_BYTES and (more := await process.stdout.read(_MAX_OUTPUT_BYTES)):
         printed += more
     return printed
 
 
-def _end(process: Process) -> None:
-    """With all that it has started, which may hold its output open."""
+def _kill(process: Process) -> None:
+    """Kills it and everything it started, which may hold its output open."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _line(reference: str, printed: bytes, status: int) -> str:
-    if len(printed) > _MOST_OUTPUT:
-        raise UnresolvedReference(f"{reference}: the command prints more than {_MOST_OUTPUT} bytes: one line is wanted")
+def _single_line(reference: str, printed: bytes, status: int) -> str:
+    if len(printed) > _MAX_OUTPUT_BYTES:
+        raise UnresolvedReference(
+            f"{reference}: the command prints more than {_MAX_OUTPUT_BYTES} bytes: it must print one line"
+        )
     if status != 0:
-        raise SourceFailed(f"{reference}: the command ended with status {status}: run it by hand as the service's user")
+        raise SourceFailed(
+            f"{reference}: the command ended with status {status}: run it yourself as the service's user"
+        )
     lines = printed.decode("latin-1").splitlines()
     if len(lines) != 1:
         raise UnresolvedReference(
-            f"{reference}: the command prints {len(lines)} lines: let it print one, with the secret alone"
+            f"{reference}: the command prints {len(lines)} lines: it must print one, with only the secret"
         )
     return lines[0]

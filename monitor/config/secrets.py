@@ -1,6 +1,6 @@
-"""Where secrets come from: `env:NAME`, `file:/absolute/path`, and for credentials also `command:/path ARGUMENT…`.
+"""References to secrets: `env:NAME`, `file:/absolute/path`, and for credentials also `command:/path ARGUMENT…`.
 
-What is stored anywhere is the reference only.
+Only the reference is ever stored.
 """
 
 import os
@@ -17,9 +17,9 @@ from monitor.config import secret_command
 from monitor.errors import ConfigurationError, UnresolvedReference
 
 KNOWN_KINDS = "env:NAME and file:/absolute/path"
-_LONGEST = 16 * 1024  # bytes read of a file; a token has 8192 characters at most
+_MAX_FILE_BYTES = 16 * 1024  # a token has 8192 characters at most
 _KIND = re.compile(r"([a-z]+):(.*)", re.DOTALL)
-_LATER_KINDS = ("sealed",)
+_RESERVED_KINDS = ("sealed",)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _PATH = re.compile(r"/(?!/)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,1023}")
 _KEY_SHAPE = re.compile(r"[0-9A-Fa-f]{20,}(-[0-9]+)?")
@@ -28,54 +28,56 @@ _log = structlog.get_logger()
 
 
 def is_reference(text: str) -> bool:
-    """It begins as a reference does, which no address of a server or a database can."""
+    """Whether the text starts like a reference; no address of a server or a database does."""
     return text.startswith(("env:", "file:"))
 
 
 def check_credential_reference(reference: str) -> None:
-    """As `check_reference`, of a reference in the tenants file, which may also be a command."""
+    """Like `check_reference`, for the tenants file, where a reference may also be a command."""
     kind, _, rest = reference.partition(":")
     if kind != "command":
         check_reference(reference)
     elif not secret_command.is_command(rest):
         raise ConfigurationError(
-            "command: takes the absolute path of a program and its arguments, with one blank between them and without "
-            "quotes, such as command:/usr/local/bin/token {tenant}, and none of them a secret"
+            "command: takes the absolute path of a program and its arguments, separated by single spaces and without "
+            "quotes, such as command:/usr/local/bin/token {tenant}; no argument may be a secret"
         )
 
 
 def check_reference(reference: str) -> None:
-    """Its shape is that of a reference, whether or not it can be resolved; ConfigurationError without the text if not.
+    """ConfigurationError unless the text has the form of a reference, whether or not it can be resolved.
 
-    A text that is no reference may be the secret itself, so it is never shown.
+    A text that is not a reference may be the secret itself, so the error never shows it.
     """
     found = _KIND.fullmatch(reference)
     kind, rest = found.groups() if found else ("", "")
     if kind == "command":
-        raise ConfigurationError(f"command: references are for credentials only; here it is {KNOWN_KINDS}")
-    if kind in _LATER_KINDS:
-        raise ConfigurationError(f"{kind}: references are not known to this release: it knows {KNOWN_KINDS}")
+        raise ConfigurationError(f"command: references are for credentials only; use {KNOWN_KINDS} here")
+    if kind in _RESERVED_KINDS:
+        raise ConfigurationError(f"{kind}: references are not supported by this release; use {KNOWN_KINDS}")
     if kind == "env" and _NAME.fullmatch(rest) and not _KEY_SHAPE.fullmatch(rest):
         return
     if kind == "file" and _PATH.fullmatch(rest):
         return
-    raise ConfigurationError(_shape_problem(kind))
+    raise ConfigurationError(_form_problem(kind))
 
 
-def _shape_problem(kind: str) -> str:
+def _form_problem(kind: str) -> str:
     match kind:
         case "env":
-            return "env: takes the name of an environment variable (letters, digits and _): name it, not the secret"
+            return (
+                "env: takes the name of an environment variable (letters, digits and _): write the name, not the secret"
+            )
         case "file":
-            return "file: takes an absolute path with one slash in front, such as file:/run/secrets/acme"
+            return "file: takes an absolute path with one leading slash, such as file:/run/secrets/acme"
     return (
-        "this is no reference, and may be a secret written out, so it is not shown: keep the secret in the environment "
+        "this is not a reference and may be the secret itself, so it is not shown: keep the secret in the environment "
         f"or in a file and refer to it ({KNOWN_KINDS})"
     )
 
 
-def resolve(reference: str, *, environ: Mapping[str, str]) -> Secret:
-    """The secret a reference stands for, read anew each time; UnresolvedReference names the reference only."""
+def resolve_reference(reference: str, *, environ: Mapping[str, str]) -> Secret:
+    """The secret that a reference points to, read again on each call; UnresolvedReference names only the reference."""
     text = _read_from(reference, environ)
     try:
         return Secret(text)
@@ -83,8 +85,10 @@ def resolve(reference: str, *, environ: Mapping[str, str]) -> Secret:
         raise UnresolvedReference(f"{reference}: {problem}") from None
 
 
-async def fetch(reference: str, *, tenant_id: str, environ: Mapping[str, str], command_seconds: float) -> str:
-    """The text behind a credential's reference, as it is; UnresolvedReference, also where a command gives none."""
+async def resolve_credential_reference(
+    reference: str, *, tenant_id: str, environ: Mapping[str, str], command_seconds: float
+) -> str:
+    """The unchecked text that a credential's reference points to; UnresolvedReference if it cannot be read."""
     if reference.startswith("command:"):
         check_credential_reference(reference)
         return await secret_command.output_of(reference, tenant_id, environ, command_seconds)
@@ -111,28 +115,30 @@ def _from_file(path: str) -> str:
         raw, mode = _read(path)
     except OSError as problem:
         raise UnresolvedReference(
-            f"file:{path}: the file can not be read ({problem.strerror}): correct the path, or let the service's user "
-            "read it"
+            f"file:{path}: the file cannot be read ({problem.strerror}): correct the path, or allow the service's "
+            "user to read it"
         ) from None
     if not stat.S_ISREG(mode):
-        raise UnresolvedReference(f"file:{path}: this is no regular file: name the file that holds the secret")
-    if len(raw) > _LONGEST:
-        raise UnresolvedReference(f"file:{path}: the file is longer than {_LONGEST} bytes: store the secret alone")
+        raise UnresolvedReference(f"file:{path}: this is not a regular file: name the file that holds the secret")
+    if len(raw) > _MAX_FILE_BYTES:
+        raise UnresolvedReference(
+            f"file:{path}: the file is longer than {_MAX_FILE_BYTES} bytes: it must hold only the secret"
+        )
     if mode & stat.S_IROTH:
-        _warn_of_readable(path)
+        _warn_world_readable(path)
     return raw.decode("latin-1").rstrip("\r\n")
 
 
 def _read(path: str) -> tuple[bytes, int]:
-    # Without O_NONBLOCK a named pipe would hold the event loop until somebody writes to it.
+    # Without O_NONBLOCK, a named pipe would block the event loop until somebody writes to it.
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         mode = os.fstat(handle).st_mode
-        return (os.read(handle, _LONGEST + 1) if stat.S_ISREG(mode) else b""), mode
+        return (os.read(handle, _MAX_FILE_BYTES + 1) if stat.S_ISREG(mode) else b""), mode
     finally:
         os.close(handle)
 
 
 @lru_cache(maxsize=10_000)
-def _warn_of_readable(path: str) -> None:
+def _warn_world_readable(path: str) -> None:
     _log.warning("found_secret_file_readable_by_all", path=path, next_step=f"chmod o-r {path}")

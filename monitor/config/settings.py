@@ -1,4 +1,4 @@
-"""Settings: environment variables HARVEST_MONITOR_* over one TOML file, which HARVEST_MONITOR_CONFIG names."""
+"""Settings: environment variables HARVEST_MONITOR_*, and below them one TOML file named by HARVEST_MONITOR_CONFIG."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from monitor.config import addresses, secrets
 from monitor.errors import ConfigurationError
 from monitor.logs import LogFormat, LogLevel
@@ -24,11 +24,11 @@ from monitor.redaction import redactor
 
 PREFIX = "HARVEST_MONITOR_"
 _CONFIG = f"{PREFIX}CONFIG"
-_LONGEST = timedelta(days=366)
+_MAX_DURATION = timedelta(days=366)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-# Kubernetes tells every pod of every service by variables such as HARVEST_MONITOR_SERVICE_HOST and
-# HARVEST_MONITOR_PORT=tcp://10.0.0.1:9808; beside a service of our own name those are no settings.
-_OF_KUBERNETES = re.compile(
+# For a service named harvest-monitor, Kubernetes sets variables such as HARVEST_MONITOR_SERVICE_HOST and
+# HARVEST_MONITOR_PORT=tcp://10.0.0.1:9808 in every pod; they are not settings.
+_KUBERNETES_VARIABLE = re.compile(
     r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
     r"|(\w+_)?PORT=(tcp|udp|sctp)://.*",
     re.DOTALL,
@@ -36,7 +36,7 @@ _OF_KUBERNETES = re.compile(
 
 
 class NoticesMode(StrEnum):
-    """Who is written to: nobody, the operator only, or the tenants' CSMs as well."""
+    """Who gets notices: nobody, the operator only, or the tenants' CSMs as well."""
 
     OFF = "off"
     OPERATOR = "operator"
@@ -44,49 +44,49 @@ class NoticesMode(StrEnum):
 
 
 def parse_duration(value: object) -> timedelta:
-    """Seconds as a number, or a text such as `90s`, `15m`, `4h`, `1d`."""
+    """Seconds as a number, or text such as `90s`, `15m`, `4h`, `1d`."""
     if isinstance(value, timedelta):
         return value
     found = None if isinstance(value, bool) else re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smhd]?)", str(value))
     if not found:
         raise ValueError("must be seconds as a number, or a text such as 90s, 15m, 4h or 1d")
     duration = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if duration > _LONGEST:
+    if duration > _MAX_DURATION:
         raise ValueError("must not be longer than 366 days")
     return duration
 
 
-def _longer_than_nothing(duration: timedelta) -> timedelta:
+def _positive(duration: timedelta) -> timedelta:
     if not duration:
         raise ValueError("must be longer than 0")
     return duration
 
 
 def _secret_address(check: Callable[[str], object]) -> BeforeValidator:
-    """An address that may carry a password: written out, or a reference to where it is kept, read at the start."""
+    """An address that may carry a password: the address itself, or a reference to it that is resolved at the start."""
 
     def read(value: object) -> object:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         if not isinstance(text, str):
-            raise ValueError("must be a text")
+            raise ValueError("must be text")
         if secrets.is_reference(text):
-            text = _resolved(text)
+            text = _resolve(text)
         check(text)
         return text
 
     return BeforeValidator(read)
 
 
-def _resolved(reference: str) -> str:
+def _resolve(reference: str) -> str:
     try:
-        return secrets.resolve(reference, environ=os.environ).reveal()
+        return secrets.resolve_reference(reference, environ=os.environ).reveal()
     except ConfigurationError as problem:
-        raise ValueError(f"can not be resolved: {problem}") from None
+        raise ValueError(f"cannot be resolved: {problem}") from None
 
 
 def _contact(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x27\x2a-\x7e]([\x20-\x27\x2a-\x7e]{0,198}[\x21-\x27\x2a-\x7e])?", text):
-        raise ValueError("must be printable ASCII without brackets, up to 200 characters, such as a mail address")
+        raise ValueError("must be printable ASCII without brackets, up to 200 characters, such as an email address")
     return text
 
 
@@ -103,23 +103,23 @@ def _checked(check: Callable[[str], object]) -> AfterValidator:
 
 
 Delay = Annotated[timedelta, BeforeValidator(parse_duration)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_longer_than_nothing)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
 Rate = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 Origin = Annotated[str, AfterValidator(addresses.greenhouse_origin)]
 
 
 class Settings(BaseSettings):
-    """Every setting, checked. Passwords are in fields that print as asterisks; a relative path starts where we do."""
+    """Every setting, checked. Passwords print as asterisks; a relative path starts at the working directory."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
     harvest_url: Origin = Field(
-        "https://harvest.greenhouse.io", description="where Greenhouse's Harvest API is (http for loopback only)"
+        "https://harvest.greenhouse.io", description="address of Greenhouse's Harvest API (http for loopback only)"
     )
     auth_url: Origin = Field(
-        "https://auth.greenhouse.io", description="the auth server of Harvest v3 (http for loopback only)"
+        "https://auth.greenhouse.io", description="address of the auth server of Harvest v3 (http for loopback only)"
     )
     database_url: Annotated[SecretStr, _secret_address(addresses.database_address)] = Field(
         SecretStr("sqlite:///harvest-monitor.sqlite3"),
@@ -131,65 +131,74 @@ class Settings(BaseSettings):
         WriteProbes.OFF,
         description="write probes: `off`, `safe` (id 0 in the path) or `all` (also the three without id)",
     )
-    interval: Duration = Field(timedelta(hours=4), description="time from one check of a credential to its next")
+    interval: Duration = Field(timedelta(hours=4), description="time from one check of a credential to the next")
     confirm_after: Delay = Field(
-        timedelta(seconds=60), description="time from a first loss to the look that confirms it"
+        timedelta(seconds=60), description="time from a first loss to the check that confirms it"
     )
     deadline: Duration = Field(timedelta(minutes=5), description="longest time one check may take")
     requests_per_second: Rate = Field(2, description="requests per second to one credential; 0 = unlimited")
-    total_requests_per_second: Rate = Field(0, description="requests per second in all, of this process; 0 = unlimited")
-    concurrency: int = Field(50, ge=1, le=1000, description="checks at once")
+    total_requests_per_second: Rate = Field(
+        0, description="requests per second of this process, all credentials together; 0 = unlimited"
+    )
+    concurrency: int = Field(50, ge=1, le=1000, description="checks that run at the same time")
     connect_timeout: Duration = Field(timedelta(seconds=10), description="longest wait for a connection")
-    read_timeout: Duration = Field(timedelta(seconds=20), description="longest wait for the next bytes of an answer")
+    read_timeout: Duration = Field(timedelta(seconds=20), description="longest wait for more bytes of an answer")
     request_timeout: Duration = Field(timedelta(seconds=30), description="longest time for one request as a whole")
     command_timeout: Duration = Field(
-        timedelta(seconds=10), description="longest time for a `command:` of the tenants file to give its secret"
+        timedelta(seconds=10), description="longest time a `command:` of the tenants file may take to print its secret"
     )
     contact: Annotated[str, AfterValidator(_contact)] | None = Field(
-        None, description="a mail address or page of yours, told to Greenhouse in the User-Agent"
+        None, description="your email address or web page, sent to Greenhouse in the User-Agent"
     )
     http_proxy: Annotated[SecretStr, _secret_address(addresses.proxy_address)] | None = Field(
-        None, description="proxy on the way to Greenhouse, `http://user:password@host:port`, or a reference to it"
+        None, description="proxy for requests to Greenhouse, `http://user:password@host:port`, or a reference to it"
     )
     ca_bundle: FilePath | None = Field(
-        None, description="file of certificate authorities (PEM) to know Greenhouse by, instead of the system's"
+        None, description="CA bundle (PEM file) used to verify Greenhouse, instead of the system's"
     )
     keep_checks: Duration = Field(
         timedelta(days=30), description="how long each check is kept; older ones are rolled up by day"
     )
     keep_notice_texts: Duration = Field(
-        timedelta(days=90), description="how long the text of a sent notice is kept; that it was sent is kept for good"
+        timedelta(days=90),
+        description="how long the text of a sent notice is kept; the record that it was sent is kept forever",
     )
     installation_key: Path | None = Field(
         None,
-        description="file of the key that fingerprints are made with; made on first use. Left out, it is "
-        "`harvest-monitor.key` beside the SQLite file; with Postgres it must be named",
+        description="file of the key that fingerprints are made with; created on first use. Default: "
+        "`harvest-monitor.key` beside the SQLite file; required with Postgres",
     )
     notices: NoticesMode = Field(
-        NoticesMode.OPERATOR, description="who is written to: `off`, `operator`, or `csm` (CSMs and the operator)"
+        NoticesMode.OPERATOR, description="who gets notices: `off`, `operator`, or `csm` (CSMs and the operator)"
     )
-    settle: Delay = Field(timedelta(minutes=15), description="time that causes are gathered before a notice is written")
+    settle: Delay = Field(
+        timedelta(minutes=15), description="how long changes are collected before a notice is written"
+    )
     smtp_url: Annotated[SecretStr, _secret_address(addresses.mail_target)] | None = Field(
         None, description="mail server, `smtp://user:password@host:587`, or a reference to it; see below"
     )
     smtp_timeout: Duration = Field(timedelta(seconds=30), description="longest wait for the mail server")
     smtp_ca_bundle: FilePath | None = Field(
-        None, description="file of certificate authorities (PEM) to know the mail server by, besides the system's"
+        None, description="CA bundle (PEM file) used to verify the mail server, in addition to the system's"
     )
     mail_from: Annotated[str, _checked(addresses.named_mail_address)] | None = Field(
         None, description="sender of notices, `Name <address>` or an address"
     )
     operator_mail: Annotated[str, _checked(addresses.mail_address)] | None = Field(
-        None, description="where the operator's notices go"
+        None, description="email address for the operator's notices"
     )
     public_url: Annotated[str, AfterValidator(addresses.page_address)] | None = Field(
-        None, description="where people reach this service; mails hold no links until it is set"
+        None, description="address at which people reach this service; emails contain no links until it is set"
     )
     listen: Annotated[str, _checked(addresses.listen_address)] = Field(
-        "127.0.0.1:9808", description="host and port of `/metrics`, `/healthz`, `/readyz`; port 0 takes a free one"
+        "127.0.0.1:9808", description="host and port of `/metrics`, `/healthz`, `/readyz`; port 0 picks a free one"
     )
-    tenants_reload: Duration = Field(timedelta(seconds=10), description="how often the tenants file is looked at")
-    stop_timeout: Delay = Field(timedelta(seconds=20), description="time running checks get to end when told to stop")
+    tenants_reload: Duration = Field(
+        timedelta(seconds=10), description="how often the tenants file is checked for changes"
+    )
+    stop_timeout: Delay = Field(
+        timedelta(seconds=20), description="time that running checks get to finish when the service stops"
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
         LogLevel.INFO, description="`debug`, `info`, `warning` or `error`"
     )
@@ -209,17 +218,17 @@ class Settings(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, _config_file(os.environ))
 
     @model_validator(mode="after")
-    def _no_proxy_in_clear(self) -> Self:
+    def _no_proxy_without_tls(self) -> Self:
         if self.http_proxy and self.harvest_url.startswith("http://"):
             raise ValueError(
-                f"{PREFIX}HTTP_PROXY: can not go with an http:// {PREFIX}HARVEST_URL, since keys would reach the proxy "
-                "in clear; leave the proxy out"
+                f"{PREFIX}HTTP_PROXY: cannot be combined with an http:// {PREFIX}HARVEST_URL, since keys would reach "
+                "the proxy unencrypted; leave out the proxy"
             )
         return self
 
     @property
     def database(self) -> URL:
-        """The database with the driver in use; it hides its password when printed, so hand it on as it is."""
+        """The database's address with our driver; it hides its password when printed, so never pass it on as text."""
         return addresses.database_address(self.database_url.get_secret_value())
 
     @property
@@ -232,15 +241,15 @@ class Settings(BaseSettings):
 
     @property
     def notices_in_force(self) -> NoticesMode:
-        """`off` as long as nobody has said how notices travel nor asked for any."""
-        return NoticesMode.OFF if self._notices_unasked else self.notices
+        """`off` as long as neither a mail server nor notices are configured."""
+        return NoticesMode.OFF if self._notices_not_configured else self.notices
 
     @property
-    def _notices_unasked(self) -> bool:
+    def _notices_not_configured(self) -> bool:
         return self.smtp_url is None and "notices" not in self.model_fields_set
 
     def problems_for_serving(self) -> list[str]:
-        """Why the service must not start with these settings; each names the variable and the next step."""
+        """Why the service must not start with these settings; each problem names the variable and the next step."""
         problems = []
         if self.notices_in_force is not NoticesMode.OFF:
             needed = {"smtp_url": self.smtp_url, "mail_from": self.mail_from, "operator_mail": self.operator_mail}
@@ -256,27 +265,27 @@ class Settings(BaseSettings):
 
     def warnings_for_serving(self) -> list[str]:
         """What the operator should know although the service starts."""
-        if not self._notices_unasked:
+        if not self._notices_not_configured:
             return []
         return [
-            f"{PREFIX}SMTP_URL is not set, so nobody will be written to: set it together with {PREFIX}MAIL_FROM and "
+            f"{PREFIX}SMTP_URL is not set, so no email will be sent: set it together with {PREFIX}MAIL_FROM and "
             f"{PREFIX}OPERATOR_MAIL, or set {PREFIX}NOTICES=off to silence this warning"
         ]
 
 
 INSTALLATION_KEY_NEEDED = (
-    f"{PREFIX}INSTALLATION_KEY is not set: with Postgres name a file that every process of this installation can read "
-    "and that outlives a restart, since a new key makes every credential look replaced"
+    f"{PREFIX}INSTALLATION_KEY is not set: with Postgres, name a file that every process of this installation can read "
+    "and that survives restarts, since a new key makes every credential look replaced"
 )
 
 
 def load(**overrides: Any) -> Settings:
-    """The settings of this process; ConfigurationError names every variable or key that is wrong, and no value."""
+    """The settings of this process; ConfigurationError names every wrong variable or key, but no value."""
     problems = list(_unknown_variables(os.environ))
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        problems += [_sentence(detail, overrides) for detail in error.errors(include_url=False, include_input=False)]
+        problems += [_problem(detail, overrides) for detail in error.errors(include_url=False, include_input=False)]
     if problems:
         raise ConfigurationError("\n".join(problems))
     _mask_passwords(settings)
@@ -284,7 +293,7 @@ def load(**overrides: Any) -> Settings:
 
 
 def _mask_passwords(settings: Settings) -> None:
-    """From now on no log shows the passwords that stand in addresses."""
+    """Keep the passwords in addresses out of the log."""
     proxy = urlsplit(settings.http_proxy.get_secret_value()).password if settings.http_proxy else None
     mail = settings.mail_target
     passwords = [
@@ -303,7 +312,7 @@ def _config_file(environ: Mapping[str, str]) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as problem:
-        raise ConfigurationError(f"{_CONFIG}: {path} can not be read ({problem.strerror}): correct the path") from None
+        raise ConfigurationError(f"{_CONFIG}: {path} cannot be read ({problem.strerror}): correct the path") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: is not UTF-8: save the file as UTF-8") from None
     except tomllib.TOMLDecodeError as problem:
@@ -316,10 +325,10 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterable[str]:
         name = variable.removeprefix(PREFIX)
         if name in known or variable == _CONFIG or not variable.startswith(PREFIX) or not value:
             continue
-        if not _OF_KUBERNETES.fullmatch(f"{name}={value}"):
+        if not _KUBERNETES_VARIABLE.fullmatch(f"{name}={value}"):
             yield (
-                f"{variable}: is no setting{_did_you_mean(name, known, PREFIX)}; every variable that begins with "
-                f"{PREFIX} is taken for a setting, so give variables for keys another name"
+                f"{variable}: is not a setting{_did_you_mean(name, known, PREFIX)}; every variable that begins with "
+                f"{PREFIX} is read as a setting, so name variables for keys differently"
             )
 
 
@@ -328,23 +337,25 @@ def _did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     return f": did you mean {prefix}{close[0]}?" if close else ""
 
 
-def _sentence(detail: ErrorDetails, overrides: Mapping[str, Any]) -> str:
+def _problem(detail: ErrorDetails, overrides: Mapping[str, Any]) -> str:
     if not detail["loc"]:
-        return _said(detail)
+        return _message(detail)
     name = str(detail["loc"][0])
     if detail["type"] == "extra_forbidden":
-        return f"{_place(name, overrides)}: is no setting{_did_you_mean(name, Settings.model_fields) or ': remove it'}"
-    return f"{_place(name, overrides)}: {_said(detail)}"
+        return (
+            f"{_place(name, overrides)}: is not a setting{_did_you_mean(name, Settings.model_fields) or ': remove it'}"
+        )
+    return f"{_place(name, overrides)}: {_message(detail)}"
 
 
-def _said(detail: ErrorDetails) -> str:
+def _message(detail: ErrorDetails) -> str:
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
     return detail["msg"].replace("Input should", "must").replace("Path does not", "does not")
 
 
 def _place(name: str, overrides: Mapping[str, Any]) -> str:
-    """Where the value came from: the caller, the environment, or the file."""
+    """Where the value came from: caller, environment, or file."""
     variable = PREFIX + name.upper()
     if name in overrides or (name in Settings.model_fields and os.environ.get(variable)):
         return variable

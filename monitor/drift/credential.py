@@ -1,8 +1,8 @@
-"""How a credential's own state turns.
+"""How a credential's own state changes.
 
-`misconfigured` is known for certain and holds at once. Any other failing state holds when two looks running show it:
-a look that fails differently starts the suspicion anew, because an outage must neither confirm an invalid key nor
-count as one. Back to ok needs one look.
+`misconfigured` is certain and holds at once. Any other failing state holds when two checks in a row show it: a check
+that fails differently starts a new suspicion, because an outage must neither confirm an invalid key nor count as one.
+Back to ok needs one check.
 """
 
 from dataclasses import replace
@@ -13,31 +13,31 @@ from checks.report import CheckReport
 from monitor.drift.model import Event, EventKind, KnownCredential
 
 
-def turn(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[KnownCredential, list[Event]]:
-    looked = replace(was, last_checked_at=now)
+def change(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[KnownCredential, list[Event]]:
+    checked = replace(was, last_checked_at=now)
     if report.state is CredentialState.OK:
-        return _served(looked, was, report, now)
+        return _served(checked, was, report, now)
     if report.state is was.state:
-        return replace(_unsuspected(looked), detail=report.detail), []
+        return replace(_unsuspected(checked), detail=report.detail), []
     if report.state is CredentialState.MISCONFIGURED or report.state is was.suspect_state:
-        return _failed(looked, report, now)
-    return _suspect(looked, report.state, now), []
+        return _failed(checked, report, now)
+    return _suspect(checked, report.state, now), []
 
 
 def _served(
-    looked: KnownCredential, was: KnownCredential, report: CheckReport, now: datetime
+    checked: KnownCredential, was: KnownCredential, report: CheckReport, now: datetime
 ) -> tuple[KnownCredential, list[Event]]:
-    standing = _unsuspected(looked)
+    known = _unsuspected(checked)
     if not report.partial:
-        standing = replace(
-            standing,
+        known = replace(
+            known,
             last_full_at=now,
             baseline_at=was.baseline_at or now,
             manifest_digest=report.manifest_digest,
             state_since=was.state_since or now,
         )
     if was.state is CredentialState.OK:
-        return standing, []
+        return known, []
     recovered = Event(
         EventKind.RECOVERED,
         state=was.state,
@@ -46,7 +46,7 @@ def _served(
         first_seen=now,
         told_as=CredentialState.INVALID if was.was_invalid else was.state,
     )
-    return replace(standing, state=CredentialState.OK, detail="", state_since=now, was_invalid=False), [recovered]
+    return replace(known, state=CredentialState.OK, detail="", state_since=now, was_invalid=False), [recovered]
 
 
 def _failed(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[KnownCredential, list[Event]]:
@@ -58,18 +58,18 @@ def _failed(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[K
         seen_before=was.last_full_at if was.state is CredentialState.OK else None,
         first_seen=first_seen,
     )
-    standing = replace(
+    known = replace(
         _unsuspected(was),
         state=report.state,
         detail=report.detail,
         state_since=first_seen,
         was_invalid=was.was_invalid or report.state is CredentialState.INVALID,
     )
-    return standing, [failed]
+    return known, [failed]
 
 
 def _suspect(was: KnownCredential, state: CredentialState, now: datetime) -> KnownCredential:
-    """`suspect_since` stays that of the first failing look, so that a state that keeps changing is seen to last."""
+    """`suspect_since` stays that of the first failing check, so that a state that keeps changing is seen to last."""
     return replace(
         was,
         suspect_state=state,

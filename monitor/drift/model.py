@@ -1,4 +1,4 @@
-"""What is known of a credential, and the dated facts that a look adds to it."""
+"""What is known about a credential, and the dated facts that a check adds to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,8 +26,8 @@ class Event:
     """One drift event. `seen_before` and `first_seen` are the window in which it happened.
 
     `permission_id` is the endpoint for excess, whose `detail` is `certain` or `likely`. `state` is the one failed into,
-    or recovered from. `told_as` is under which kind (or state) a trouble that was there already had been told; it
-    decides who hears of its end, and that nobody hears twice of its beginning.
+    or recovered from. `told_as` is the kind (or state) under which an earlier trouble was notified; it decides who is
+    notified of its end, and that nobody is notified twice of its beginning.
     """
 
     kind: EventKind
@@ -54,9 +54,9 @@ class KnownPermission:
     """The last decided verdict on one permission, and what has been seen since.
 
     `verdict` is granted, missing or None (nothing decided under this fingerprint). `origin` is the kind of event under
-    which its absence was told and has not ended; `newly_required` also marks, before anything is decided, a permission
-    that was not asked for when the baseline was taken. `undecided_*` and `suspect_*` are set while the last look left
-    it open, or saw it missing without a confirmation. `last_granted_at` is written when it stops being seen granted.
+    which it went missing and still is; `newly_required` also marks, before anything is decided, a permission that was
+    not asked for at the baseline. `undecided_*` and `suspect_*` are set while the last check left it undecided, or saw
+    it missing without confirmation. `last_granted_at` is written when it stops being seen granted.
     """
 
     group: str
@@ -82,7 +82,7 @@ class KnownPermission:
 
     @property
     def open(self) -> bool:
-        """It can not be told now: the last look left it undecided, or saw it missing before anything was decided."""
+        """Undecided now: by the last check, or seen missing once before anything was decided."""
         return self.undecided_as is Verdict.UNDECIDED or (self.suspect and self.verdict is None)
 
     @property
@@ -100,10 +100,10 @@ class KnownExcess:
 
 @dataclass(frozen=True, slots=True)
 class KnownCredential:
-    """How the credential as a whole stands. `state` is confirmed; `suspect_state` was seen once.
+    """The credential as a whole. `state` is confirmed; `suspect_state` was seen once.
 
-    `suspect_since` and `suspect_looks` count failing looks in a row, whatever they failed with. `was_invalid` holds
-    from a confirmed `invalid` until it is ok again. `baseline_at` is the first full look under this fingerprint,
+    `suspect_since` and `suspect_looks` count failing checks in a row, whatever they failed with. `was_invalid` holds
+    from a confirmed `invalid` until it is ok again. `baseline_at` is the first full check under this fingerprint,
     `last_full_at` the last one that was served, `manifest_digest` what that one asked for.
     """
 
@@ -123,7 +123,7 @@ class KnownCredential:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A credential's permissions by how they stand. One that is missing or suspect can be undecided at present, too."""
+    """A credential's permissions by status. One that is missing or suspect can also be undecided at present."""
 
     granted: int = 0
     missing: int = 0
@@ -136,22 +136,22 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Everything that is remembered of one credential: permissions by id, excess by endpoint."""
+    """Everything remembered about one credential: permissions by id, excess by endpoint."""
 
     credential: KnownCredential = field(default_factory=KnownCredential)
     permissions: Mapping[str, KnownPermission] = field(default_factory=dict)
     excess: Mapping[str, KnownExcess] = field(default_factory=dict)
 
     @property
-    def tally(self) -> Counts:
-        standings = self.permissions.values()
+    def counts(self) -> Counts:
+        known = self.permissions.values()
         return Counts(
-            granted=sum(s.verdict is Verdict.GRANTED for s in standings),
-            missing=sum(s.missing for s in standings),
-            undecided=sum(s.undecided_as is Verdict.UNDECIDED for s in standings),
-            unchecked=sum(s.undecided_as is Verdict.NOT_CHECKABLE for s in standings),
-            suspects=sum(s.suspect for s in standings),
-            carried=sum(s.carried for s in standings),
+            granted=sum(s.verdict is Verdict.GRANTED for s in known),
+            missing=sum(s.missing for s in known),
+            undecided=sum(s.undecided_as is Verdict.UNDECIDED for s in known),
+            unchecked=sum(s.undecided_as is Verdict.NOT_CHECKABLE for s in known),
+            suspects=sum(s.suspect for s in known),
+            carried=sum(s.carried for s in known),
             excess=len(self.excess),
         )
 

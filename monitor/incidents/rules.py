@@ -1,4 +1,4 @@
-"""What follows from drift events for the tenant as a whole and for the people who care: pure."""
+"""What drift events mean for the tenant's incident, and for the people who are notified: pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +26,7 @@ class Trouble:
     """A tenant's trouble over all its credentials, in confirmed terms.
 
     `missing` counts required permissions, `failing` credentials. `unsettled` counts suspicions and what was missing
-    under a replaced secret: it opens no incident and lets none end.
+    under a replaced secret: it neither opens an incident nor lets one end.
     """
 
     missing: int = 0
@@ -41,10 +41,10 @@ class CauseDraft:
 
 
 _BESIDE_INCIDENTS = (EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE)
-_UNTOLD = (EventKind.REPLACED, EventKind.EXCESS_GONE)
+_NOT_NOTIFIED = (EventKind.REPLACED, EventKind.EXCESS_GONE)
 
 
-def step(is_open: bool, trouble: Trouble) -> Step:
+def incident_step(is_open: bool, trouble: Trouble) -> Step:
     if trouble.missing or trouble.failing:
         return Step.KEEP if is_open else Step.OPEN
     if not is_open:
@@ -53,13 +53,13 @@ def step(is_open: bool, trouble: Trouble) -> Step:
 
 
 def belongs(event: Event) -> bool:
-    """The event is part of the incident that is open when it happens, or that it opens or ends."""
+    """The event is part of the incident that is open, or that it opens or ends."""
     return event.kind not in _BESIDE_INCIDENTS
 
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """Who hears what is a customer's matter elsewhere: of permissions, and of the credential as a whole."""
+    """Who is notified in place of the CSM: about permissions, and about the credential as a whole."""
 
     permissions: Audience = Audience.CSM
     credential: Audience = Audience.CSM
@@ -69,18 +69,18 @@ class Readers:
 
 
 def causes(event: Event, readers: Readers | None = None) -> tuple[CauseDraft, ...]:
-    """Who is to hear of it. The end of a trouble goes to whoever heard of its beginning."""
+    """Who is to be notified. The end of a trouble goes to those who were notified of its beginning."""
     reader = (readers or Readers()).of(event)
-    heard = (reader if audience is Audience.CSM else audience for audience in _audiences(event))
-    return tuple(CauseDraft(audience, _brake_key(event)) for audience in dict.fromkeys(heard))
+    notified = (reader if audience is Audience.CSM else audience for audience in _audiences(event))
+    return tuple(CauseDraft(audience, _brake_key(event)) for audience in dict.fromkeys(notified))
 
 
 def _audiences(event: Event) -> tuple[Audience, ...]:
     match event.kind:
-        case kind if kind in _UNTOLD:
+        case kind if kind in _NOT_NOTIFIED:
             return ()
         case EventKind.FOUND if event.told_as is not None:
-            return ()  # missing under the secret before this one: told already, and not ended since
+            return ()  # missing under the previous secret: notified already, and not ended since
         case EventKind.LOST:
             return (Audience.CSM,)
         case EventKind.REGAINED if event.told_as == EventKind.LOST:
@@ -94,5 +94,5 @@ def _audiences(event: Event) -> tuple[Audience, ...]:
 
 
 def _brake_key(event: Event) -> str:
-    """What many tenants may turn with at once, such as `lost:offers.list_offers` or `credential_failed:invalid`."""
+    """What many tenants may have in common, such as `lost:offers.list_offers` or `credential_failed:invalid`."""
     return f"{event.kind}:{event.permission_id or event.state}"

@@ -15,6 +15,7 @@ from monitor.notices.changes import ENDS, PendingCause
 from monitor.notices.content.messages import StillMissing
 from monitor.notices.notice import ClaimedNotice, Status
 from monitor.notices.partners import PARTNER, Holding
+from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
     CAUSE,
     CREDENTIAL,
@@ -23,7 +24,6 @@ from monitor.store.tables import (
     OPERATOR_ACTION,
     PERMISSION_STATE,
     TENANT,
-    UTCDateTime,
 )
 
 Id = TypeVar("Id", int, str)

@@ -1,1 +1,1 @@
-"""Everything that is remembered: tables, migrations and every SQL statement of the product."""
+"""The database: access, tables, migrations, backups. The SQL of a subject is in its own room."""

@@ -1,4 +1,4 @@
-"""What operators did by command: kept with who and why."""
+"""What operators did by command, by whom and why."""
 
 from datetime import datetime
 

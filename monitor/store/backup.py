@@ -1,4 +1,4 @@
-"""Copies of a SQLite database: taken while the service writes, proved whole, and put back."""
+"""Backups of a SQLite database: copied while the service writes, checked, and restored."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from sqlalchemy import column, select, table
 
 from monitor.atomic_file import whole_file
 from monitor.errors import StoreError
-from monitor.store.migrations import VERSION_TABLE, Standing, of_revision
+from monitor.store.migrations import VERSION_TABLE, SchemaState, state_of_revision
 
-_IN_USE_AFTER_SECONDS = 1.0
+_LOCK_TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """`revision` is that of the tables in the copy."""
+    """`revision` is the schema revision of the copy."""
 
     file: Path
     bytes: int
@@ -27,7 +27,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`put_aside` is where the database is that was there before; `held` counts notices that wait for a decision."""
+    """`put_aside` is where the previous database is now; `held` counts notices held for the operator to decide."""
 
     file: Path
     put_aside: Path | None
@@ -35,37 +35,37 @@ class Restored:
 
 
 def back_up(source: Path, target: Path, *, overwrite: bool) -> Copied:
-    """Copy the database as it is at one moment; neither readers nor writers wait. StoreError if no copy was made.
+    """Copy the database as of one moment; neither readers nor writers wait. StoreError if no copy was made.
 
-    The copy is one file, readable for its owner alone, and has its name only once it was read through and found whole.
+    The copy is one file that only its owner can read. It gets its name only after it was read back and checked.
     """
-    _insist_on_two(source, target)
-    with _told(target), whole_file(target, overwrite=overwrite) as copy:
-        with closing(_existing(source)) as conn, closing(_opened(copy)) as taken:
-            conn.backup(taken)  # all pages in one step: in several, each write in between would begin it anew
-            taken.execute("PRAGMA journal_mode = DELETE")
-        revision = _proved(copy)
+    _require_different_files(source, target)
+    with _as_store_errors(target), whole_file(target, overwrite=overwrite) as copy:
+        with closing(_open_existing(source)) as conn, closing(_open(copy)) as target_conn:
+            conn.backup(target_conn)  # all pages in one step: otherwise each write in between would restart the copy
+            target_conn.execute("PRAGMA journal_mode = DELETE")
+        revision = _checked_revision(copy)
         size = copy.stat().st_size
     return Copied(target, size, revision)
 
 
-def restore(copy: Path, target: Path, who: str, now: datetime) -> Restored:
-    """Put a copy in the place of the database, which is put aside; StoreError, and nothing changed, if it can not be.
+def restore_backup(copy: Path, target: Path, who: str, now: datetime) -> Restored:
+    """Replace the database with a copy and keep the old file under another name; on StoreError nothing was changed.
 
-    What was waiting to be sent when the copy was taken may have been sent since: it is held.
+    Notices that were pending when the copy was taken may have been sent since, so they are held.
     """
-    _insist_on_two(copy, target)
-    _proved(copy)
-    _insist_on_rest(target)
-    with _told(target), whole_file(target, overwrite=True) as placed:
-        with closing(_existing(copy)) as conn, closing(_opened(placed)) as taken:
-            conn.backup(taken)
-            held = _hold(taken, copy, who, now)
+    _require_different_files(copy, target)
+    _checked_revision(copy)
+    _require_not_in_use(target)
+    with _as_store_errors(target), whole_file(target, overwrite=True) as placed:
+        with closing(_open_existing(copy)) as conn, closing(_open(placed)) as target_conn:
+            conn.backup(target_conn)
+            held = _hold_pending_notices(target_conn, copy, who, now)
         put_aside = _put_aside(target, now)
     return Restored(target, put_aside, held)
 
 
-def _hold(conn: sqlite3.Connection, copy: Path, who: str, now: datetime) -> int:
+def _hold_pending_notices(conn: sqlite3.Connection, copy: Path, who: str, now: datetime) -> int:
     held = conn.execute("UPDATE notice SET status = 'held', next_attempt_at = NULL WHERE status = 'pending'").rowcount
     conn.execute(
         "INSERT INTO operator_action (at, who, action, subject, reason) VALUES (?, ?, 'db restore', ?, ?)",
@@ -74,20 +74,20 @@ def _hold(conn: sqlite3.Connection, copy: Path, who: str, now: datetime) -> int:
     return held
 
 
-def _proved(copy: Path) -> str:
-    """The revision of its tables; StoreError where a copy is damaged, or none of a database of ours."""
-    with closing(_existing(copy)) as conn:
+def _checked_revision(copy: Path) -> str:
+    """The copy's schema revision; StoreError if it is damaged or not a database of ours."""
+    with closing(_open_existing(copy)) as conn:
         try:
-            whole = [row[0] for row in conn.execute("PRAGMA integrity_check(1)")] == ["ok"]
+            intact = [row[0] for row in conn.execute("PRAGMA integrity_check(1)")] == ["ok"]
             dangling = conn.execute("PRAGMA foreign_key_check").fetchone()
             revision = _revision(conn)
         except sqlite3.DatabaseError as problem:
-            raise StoreError(f"{copy} can not be read as a database ({problem}): use another copy") from None
-    if not whole or dangling:
-        raise StoreError(f"{copy} is damaged: see what `harvest-monitor db check` says, and keep your older backups")
+            raise StoreError(f"{copy} cannot be read as a database ({problem}): use another copy") from None
+    if not intact or dangling:
+        raise StoreError(f"{copy} is damaged: run `harvest-monitor db check`, and keep your older backups")
     if revision is None:
-        raise StoreError(f"{copy} is no database of Harvest Monitor: name another file")
-    if of_revision(revision) is Standing.NEWER:
+        raise StoreError(f"{copy} is not a Harvest Monitor database: name another file")
+    if state_of_revision(revision) is SchemaState.NEWER:
         raise StoreError(f"{copy} was written by a later release: use that release")
     return revision
 
@@ -99,16 +99,16 @@ def _revision(conn: sqlite3.Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def _insist_on_two(copied: Path, target: Path) -> None:
-    if target.exists() and copied.exists() and target.samefile(copied):
+def _require_different_files(copy: Path, target: Path) -> None:
+    if target.exists() and copy.exists() and target.samefile(copy):
         raise StoreError(f"{target} is the database itself: name another file")
 
 
-def _insist_on_rest(path: Path) -> None:
-    """StoreError while another process has the database open: each keeps a lock on the file for as long."""
+def _require_not_in_use(path: Path) -> None:
+    """StoreError while another process has the database open: each connection keeps a lock on the file."""
     if not path.exists():
         return
-    conn = sqlite3.connect(path, timeout=_IN_USE_AFTER_SECONDS, isolation_level=None)
+    conn = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None)
     with closing(conn):
         try:
             conn.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -118,11 +118,11 @@ def _insist_on_rest(path: Path) -> None:
             if problem.sqlite_errorname.startswith("SQLITE_BUSY"):
                 raise StoreError(f"{path} is in use: stop the service first") from None
         except sqlite3.DatabaseError:
-            pass  # damaged: that is what backups are for
+            pass  # a damaged database may be replaced: that is what backups are for
 
 
 def _put_aside(path: Path, now: datetime) -> Path | None:
-    """With its log, which must never stay beside another database's file."""
+    """Rename the database together with its log, which must never stay beside another database file."""
     if not path.exists():
         return None
     aside = path.with_name(f"{path.name}.replaced-{now:%Y%m%dT%H%M%SZ}")
@@ -134,22 +134,22 @@ def _put_aside(path: Path, now: datetime) -> Path | None:
 
 
 @contextmanager
-def _told(target: Path) -> Iterator[None]:
+def _as_store_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise StoreError(f"{target} is there already: name another file, or add --overwrite") from None
+        raise StoreError(f"{target} already exists: name another file, or add --overwrite") from None
     except OSError as problem:
-        raise StoreError(f"{target} can not be written ({problem.strerror}): nothing was changed") from None
+        raise StoreError(f"{target} cannot be written ({problem.strerror}): nothing was changed") from None
     except sqlite3.Error as problem:
-        raise StoreError(f"{target} can not be written ({problem}): nothing was changed") from None
+        raise StoreError(f"{target} cannot be written ({problem}): nothing was changed") from None
 
 
-def _existing(path: Path) -> sqlite3.Connection:
+def _open_existing(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise StoreError(f"there is no file {path}: name the right one")
-    return _opened(path)
+    return _open(path)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=30, isolation_level=None)

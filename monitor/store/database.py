@@ -1,6 +1,6 @@
-"""One way to a database, be it a SQLite file or Postgres: transactions that say whether they write.
+"""Access to the database, SQLite file or Postgres: transactions that either read or write.
 
-Statements are SQLAlchemy core statements on an AsyncConnection; there are no sessions.
+Statements are SQLAlchemy core statements on an AsyncConnection; there are no ORM sessions.
 """
 
 import asyncio
@@ -19,32 +19,32 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from monitor.errors import StoreError
 from monitor.store import driver, sqlite_file
-from monitor.store.migrations import Standing, standing, upgrade
+from monitor.store.migrations import SchemaState, schema_state, upgrade
 from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
 
 BUSY_TIMEOUT_SECONDS = 30
 WAL_TRIES = 20
 WAL_WAIT_SECONDS = 0.05
 
-# A server that accepts and then says nothing must hold nobody longer than this (seconds; tcp_user_timeout in ms).
-_POSTGRES_WAITS = {
+# A server that accepts a connection and then stays silent must not block us longer (seconds; tcp_user_timeout in ms).
+_POSTGRES_TIMEOUTS = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-_SQLITE_TROUBLE = tuple(
-    f"SQLITE_{trouble}"
-    for trouble in ("BUSY", "LOCKED", "READONLY", "CANTOPEN", "IOERR", "FULL", "NOTADB", "CORRUPT", "PERM", "AUTH")
+_SQLITE_FAILURES = tuple(
+    f"SQLITE_{name}"
+    for name in ("BUSY", "LOCKED", "READONLY", "CANTOPEN", "IOERR", "FULL", "NOTADB", "CORRUPT", "PERM", "AUTH")
 )
 _NEXT_STEPS = {
-    "SQLITE_FULL": "make room on its disk",
-    "SQLITE_BUSY": "see which other program keeps it locked",
-    "SQLITE_LOCKED": "see which other program keeps it locked",
-    "SQLITE_READONLY": "let the service's user write the file and its folder, and see that the disk is not read-only",
-    "SQLITE_IOERR": "see what the system's log says of its disk, and that there is room",
-    "SQLITE_NOTADB": "it is damaged or no database: stop the service and restore a backup",
+    "SQLITE_FULL": "free space on its disk",
+    "SQLITE_BUSY": "find out which other program keeps it locked",
+    "SQLITE_LOCKED": "find out which other program keeps it locked",
+    "SQLITE_READONLY": "allow the service's user to write the file and its folder, and see that the disk is writable",
+    "SQLITE_IOERR": "check the system log for disk errors, and that there is free space",
+    "SQLITE_NOTADB": "it is damaged or not a database: stop the service and restore a backup",
     "SQLITE_CORRUPT": "it is damaged: stop the service and restore a backup",
 }
 _NO_BEGIN = {"begin": ""}
@@ -63,12 +63,12 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._engine = engine or (_sqlite_engine(url, _PRAGMAS) if self.is_sqlite else _postgres_engine(url))
-        # SQLite has one writer at a time, and its own waiting is a lottery: within the process writers stand in line.
-        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
+        # SQLite has one writer at a time and does not queue the others fairly: writers of this process queue here.
+        self._write_lock: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database throughout and can write nothing on Postgres."""
+        """A transaction that sees one state of the database throughout; on Postgres it cannot write."""
         async with self._connected() as conn:
             if not self.is_sqlite:
                 await conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -76,43 +76,43 @@ class Database:
                 yield conn
 
     @asynccontextmanager
-    async def glancing(self) -> AsyncIterator[AsyncConnection]:
-        """For one statement that reads. It is a transaction by itself, so there is nothing to begin or to end."""
+    async def reading_once(self) -> AsyncIterator[AsyncConnection]:
+        """For a single statement that reads: it is its own transaction, without round trips for begin and end."""
         async with self._connected() as conn:
             yield await conn.execution_options(**(_NO_BEGIN if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}))
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that writes, committed at its end; on SQLite the only one, so never open one inside another."""
-        async with self._turn, self._connected() as conn:
+        """A transaction that writes, committed at its end. Never nest them: SQLite has one at a time."""
+        async with self._write_lock, self._connected() as conn:
             await conn.execution_options(begin="BEGIN IMMEDIATE")
             async with conn.begin():
                 yield conn
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        """StoreError where the database can not be reached, is locked for too long, damaged, or can not be written."""
+        """StoreError if the database cannot be reached or written, is damaged, or stays locked for too long."""
         try:
             async with self._engine.connect() as conn, _closed_if_cancelled(conn):
                 yield conn
         except DBAPIError as error:
-            if not _is_of_the_database(error):
+            if not _is_database_failure(error):
                 raise
             raise StoreError(self._unusable(error)) from error
 
-    async def standing(self) -> Standing:
-        """How the tables compare with this release; StoreError if the database can not be read at all."""
+    async def schema_state(self) -> SchemaState:
+        """How the tables compare with this release; StoreError if the database cannot be read at all."""
         if self.is_sqlite:
             _create_private_file(self.url)
         try:
             async with self.reading() as conn:
-                return await conn.run_sync(standing)
+                return await conn.run_sync(schema_state)
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(self._unusable(error)) from error
 
     async def migrate(self) -> None:
-        """Bring the tables to this release: all of it or nothing, by one process at a time."""
-        self._refuse_strangers(await self.standing())
+        """Upgrade the tables to this release: completely or not at all, by one process at a time."""
+        self._refuse_foreign(await self.schema_state())
         try:
             async with self.writing() as conn:
                 await one_at_a_time(conn, MIGRATION_LOCK)
@@ -129,17 +129,17 @@ class Database:
             raise StoreError(self._unusable(error)) from error
 
     async def shorten_log(self) -> None:
-        """SQLite's log of recent changes, where readers that overlap all the time let it grow."""
+        """Shorten SQLite's write-ahead log, which grows while readers overlap all the time."""
         if self.is_sqlite:
-            async with self._turn:
+            async with self._write_lock:
                 await asyncio.to_thread(sqlite_file.shorten_log, Path(str(self.url.database)))
 
     async def vacuum(self) -> None:
-        """Give free space back to the disk; writers wait meanwhile. StoreError on Postgres, which does it by itself."""
+        """Return free space to the disk; writers wait meanwhile. StoreError on Postgres, which needs no vacuum."""
         if not self.is_sqlite:
-            raise StoreError("Postgres uses free space again by itself (autovacuum): leave --vacuum out")
+            raise StoreError("Postgres reuses free space automatically (autovacuum): leave out --vacuum")
         try:
-            async with self._turn:
+            async with self._write_lock:
                 await asyncio.to_thread(sqlite_file.vacuum, Path(str(self.url.database)))
         except sqlite3.Error as error:
             raise StoreError(self._unusable(error)) from error
@@ -147,48 +147,48 @@ class Database:
     async def close(self) -> None:
         await self._engine.dispose()
 
-    def refuse_unless_current(self, found: Standing) -> None:
-        self._refuse_strangers(found)
-        if found is not Standing.CURRENT:
+    def refuse_unless_current(self, found: SchemaState) -> None:
+        self._refuse_foreign(found)
+        if found is not SchemaState.CURRENT:
+            problem = "missing" if found is SchemaState.EMPTY else "of an earlier release"
             raise StoreError(
-                f"the tables in {self.name} are {'missing' if found is Standing.EMPTY else 'of an earlier release'}: "
-                "run `harvest-monitor db upgrade`, then start again"
+                f"the tables in {self.name} are {problem}: run `harvest-monitor db upgrade`, then start again"
             )
 
-    def _refuse_strangers(self, found: Standing) -> None:
-        if found is Standing.NEWER:
+    def _refuse_foreign(self, found: SchemaState) -> None:
+        if found is SchemaState.NEWER:
             raise StoreError(f"{self.name} was written by a later release: install that release, or restore a backup")
-        if found is Standing.FOREIGN:
+        if found is SchemaState.FOREIGN:
             raise StoreError(
-                f"{self.name} holds tables of another program: give Harvest Monitor a database of its own "
+                f"{self.name} contains tables of another program: give Harvest Monitor its own database "
                 "(HARVEST_MONITOR_DATABASE_URL)"
             )
 
     @property
     def name(self) -> str:
-        """The database for people, without a password."""
+        """The database's name for people, without a password."""
         return str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
 
     def _unusable(self, error: Exception) -> str:
         reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-        return f"the database {self.name} can not be used ({' '.join(reason.split())}): {self._next_step(error)}"
+        return f"the database {self.name} cannot be used ({' '.join(reason.split())}): {self._next_step(error)}"
 
     def _next_step(self, error: Exception) -> str:
         name = str(getattr(getattr(error, "orig", None), "sqlite_errorname", ""))
-        found = (step for trouble, step in _NEXT_STEPS.items() if name.startswith(trouble))
-        wanted = "a SQLite file that may be written" if self.is_sqlite else "a Postgres that can be reached"
-        return next(found, f"see that HARVEST_MONITOR_DATABASE_URL names {wanted}")
+        found = (step for failure, step in _NEXT_STEPS.items() if name.startswith(failure))
+        needed = "a SQLite file that can be written" if self.is_sqlite else "a Postgres that can be reached"
+        return next(found, f"check that HARVEST_MONITOR_DATABASE_URL names {needed}")
 
 
 async def open_database(url: URL) -> Database:
     """A database ready for use. SQLite's tables are brought up to date; on Postgres that is an operator's command.
 
-    StoreError if it can not be used, is another program's, newer than this release, or (Postgres) older.
+    StoreError if it cannot be used, belongs to another program, is newer than this release, or (Postgres) older.
     """
     database = Database(url)
     try:
-        found = await database.standing()
-        if database.is_sqlite and found in (Standing.EMPTY, Standing.BEHIND):
+        found = await database.schema_state()
+        if database.is_sqlite and found in (SchemaState.EMPTY, SchemaState.BEHIND):
             await database.migrate()
         else:
             database.refuse_unless_current(found)
@@ -199,20 +199,20 @@ async def open_database(url: URL) -> Database:
 
 
 def database_as_it_is(url: URL) -> Database:
-    """For reading only: no file is made, no table brought up to date, nothing written, not even what a start mends."""
+    """Read-only access: creates no file, upgrades no table, writes nothing, not even the repairs of a normal start."""
     if url.get_backend_name() != "sqlite":
         return Database(url)
-    asked = {"uri": "true", **sqlite_file.for_reading(Path(str(url.database)))}
-    address = URL.create(url.drivername, database=Path(str(url.database)).absolute().as_uri(), query=asked)
+    options = {"uri": "true", **sqlite_file.for_reading(Path(str(url.database)))}
+    address = URL.create(url.drivername, database=Path(str(url.database)).absolute().as_uri(), query=options)
     return Database(url, _sqlite_engine(address, ("PRAGMA query_only = ON",)))
 
 
 @asynccontextmanager
 async def _closed_if_cancelled(conn: AsyncConnection) -> AsyncIterator[None]:
-    """The connection of a task that was cancelled is not used again.
+    """Discard the connection of a cancelled task.
 
-    psycopg 3.3.9, cancelled as it enters the pipeline of an executemany, fails an assertion of its own instead of
-    passing the cancellation on, and leaves a connection that no later transaction can begin on.
+    psycopg 3.3.9, cancelled as it enters the pipeline of an executemany, raises an AssertionError instead of passing on
+    the cancellation, and leaves a connection on which no later transaction can begin.
     """
     task = asyncio.current_task()
     try:
@@ -228,10 +228,10 @@ async def _closed_if_cancelled(conn: AsyncConnection) -> AsyncIterator[None]:
 
 
 class _SQLiteConnection(sqlite3.Connection):
-    """Gives its lock back when it is closed, as it is when a task is cancelled in the middle of a transaction.
+    """Rolls back when it is closed, as happens when a task is cancelled in the middle of a transaction.
 
-    SQLite itself keeps a closed connection's transaction open for as long as anything, such as the traceback of the
-    cancellation, still refers to one of its cursors (sqlite3_close_v2).
+    Otherwise SQLite keeps a closed connection's transaction, and its lock, for as long as anything, such as the
+    traceback of the cancellation, still refers to one of its cursors (sqlite3_close_v2).
     """
 
     def close(self) -> None:
@@ -246,10 +246,10 @@ def _sqlite_engine(url: URL, pragmas: Iterable[str]) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # the driver would begin by itself, and too late
+        connection.isolation_level = None  # the driver would begin transactions itself, and too late
         cursor = connection.cursor()
         for pragma in pragmas:
-            _insist(cursor, pragma)
+            _execute_with_retry(cursor, pragma)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -261,19 +261,19 @@ def _sqlite_engine(url: URL, pragmas: Iterable[str]) -> AsyncEngine:
     return engine
 
 
-def _is_of_the_database(error: DBAPIError) -> bool:
-    """Its state and not a statement of ours is at fault: locked, full, not to be written, damaged, shutting down."""
+def _is_database_failure(error: DBAPIError) -> bool:
+    """The database is at fault, not our statement: locked, full, read-only, damaged, shutting down."""
     name = getattr(error.orig, "sqlite_errorname", None)
     if name is not None:
-        return str(name).startswith(_SQLITE_TROUBLE)
+        return str(name).startswith(_SQLITE_FAILURES)
     if not isinstance(error, OperationalError):
         return False
     state = getattr(error.orig, "sqlstate", None)
     return state is None or str(state).startswith(("08", "53", "57"))
 
 
-def _insist(cursor: Any, pragma: str) -> None:
-    """Two processes that turn a new file to WAL at once: one is told "locked" at once, whatever the busy timeout."""
+def _execute_with_retry(cursor: Any, pragma: str) -> None:
+    """When two processes switch a new file to WAL, one gets "locked" immediately, whatever the busy timeout."""
     for _ in range(WAL_TRIES):
         try:
             cursor.execute(pragma)
@@ -285,12 +285,12 @@ def _insist(cursor: Any, pragma: str) -> None:
 
 def _postgres_engine(url: URL) -> AsyncEngine:
     return create_async_engine(
-        url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True, connect_args=_POSTGRES_WAITS
+        url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True, connect_args=_POSTGRES_TIMEOUTS
     )
 
 
 def _create_private_file(url: URL) -> None:
-    """A new file is for its owner only; SQLite gives the files beside it the same mode."""
+    """Only the owner can read a new file; SQLite gives the files beside it the same mode."""
     path = Path(str(url.database))
     if not path.parent.is_dir():
         raise StoreError(
@@ -302,4 +302,4 @@ def _create_private_file(url: URL) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise StoreError(f"the database {path} can not be created ({error.strerror})") from error
+        raise StoreError(f"the database {path} cannot be created ({error.strerror})") from error

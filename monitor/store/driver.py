@@ -1,7 +1,7 @@
-"""SQLite's driver as the store uses it: one trip to the connection's thread for each statement.
+"""Our SQLite driver: one round trip to the connection's thread per statement.
 
-aiosqlite makes four of it (open a cursor, execute, fetch, close), and a trip, which wakes that thread and then the
-event loop, costs more than most statements.
+aiosqlite takes four (open a cursor, execute, fetch, close). A round trip wakes that thread and then the event loop, and
+costs more than most statements.
 """
 
 import os
@@ -16,29 +16,29 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 def connection(path: str | os.PathLike[str], **options: Any) -> "DriverConnection":
-    """To be awaited; the options are those of `sqlite3.connect`."""
+    """Await the result; the options are those of `sqlite3.connect`."""
     return DriverConnection(partial(sqlite3.connect, path, **options), iter_chunk_size=64)
 
 
 class DriverConnection(aiosqlite.Connection):
     def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
-        self._thread.daemon = True  # a statement that hangs does not keep the process from ending
+        self._thread.daemon = True  # a hanging statement must not keep the process from exiting
 
     def cursor(self) -> "Statement":  # type: ignore[override]
         return Statement(self)
 
     async def rollback(self) -> None:
-        """SQLAlchemy wants one whenever a connection is given back: no trip where nothing is begun.
+        """SQLAlchemy rolls back whenever a connection is returned; this costs no round trip if no transaction is open.
 
-        A connection whose statement may still be under way in the thread does not come here: SQLAlchemy closes it.
+        A connection whose statement may still be running in the thread never gets here: SQLAlchemy closes it.
         """
         if self.in_transaction:
             await super().rollback()
 
 
 class Statement:
-    """What SQLAlchemy asks of a cursor. Its rows are fetched together with the execution; it needs no closing."""
+    """The cursor that SQLAlchemy expects. Its rows are fetched with the execution, so it needs no closing."""
 
     def __init__(self, connection: DriverConnection) -> None:
         self._connection = connection
@@ -63,14 +63,14 @@ class Statement:
     async def close(self) -> None:
         pass
 
-    async def _in_thread(self, how: Callable[..., sqlite3.Cursor], *arguments: Any) -> None:
-        # The one way into the thread for a function of one's own; aiosqlite has no public name for it.
-        await self._connection._execute(self._run, how, *arguments)  # type: ignore[no-untyped-call]
+    async def _in_thread(self, method: Callable[..., sqlite3.Cursor], *arguments: Any) -> None:
+        # The only way to run our own function in the thread; aiosqlite has no public method for it.
+        await self._connection._execute(self._run, method, *arguments)  # type: ignore[no-untyped-call]
 
-    def _run(self, how: Callable[..., sqlite3.Cursor], *arguments: Any) -> None:
+    def _run(self, method: Callable[..., sqlite3.Cursor], *arguments: Any) -> None:
         cursor = self._connection._conn.cursor()
         try:
-            how(cursor, *arguments)
+            method(cursor, *arguments)
             self._rows = cursor.fetchall()
             self.description, self.rowcount, self.lastrowid = cursor.description, cursor.rowcount, cursor.lastrowid
         finally:

@@ -1,4 +1,4 @@
-"""How large the database is, table by table and as a whole."""
+"""The size of the database, by table and in total."""
 
 import shutil
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from monitor.store.tables import METADATA
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """`bytes` with its indexes; None where the SQLite library can not tell."""
+    """`bytes` includes indexes; None if the SQLite library cannot tell."""
 
     name: str
     rows: int
@@ -23,7 +23,7 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSize:
-    """In bytes: what is in use, what is free to be used again within the file, and SQLite's log of recent changes."""
+    """In bytes: used, free within the file, and the size of SQLite's write-ahead log."""
 
     used: int
     free: int
@@ -31,13 +31,13 @@ class DatabaseSize:
 
 
 async def of_tables(conn: AsyncConnection) -> list[TableSize]:
-    """Every table; all of it is read, so this takes a while."""
+    """The size of every table; reads everything, so it takes a while."""
     sizes = await _bytes_on_sqlite(conn) if conn.dialect.name == "sqlite" else await _bytes_on_postgres(conn)
     return [TableSize(name, await _rows(conn, name), sizes.get(name)) for name in sorted(METADATA.tables)]
 
 
 async def of_database(conn: AsyncConnection) -> DatabaseSize:
-    """Asked of the database and its folder, without reading tables."""
+    """The size of the whole database; reads no tables."""
     if conn.dialect.name != "sqlite":
         used = await conn.execute(select(func.pg_database_size(func.current_database())))
         return DatabaseSize(used=used.scalar_one(), free=0, wal=0)
@@ -46,16 +46,16 @@ async def of_database(conn: AsyncConnection) -> DatabaseSize:
     return DatabaseSize(used=page * (count - free), free=page * free, wal=log_bytes(await _file(conn)))
 
 
-async def room_on_disk(conn: AsyncConnection) -> int | None:
-    """Bytes free on the disk of a SQLite file; None on Postgres, whose disk is elsewhere."""
+async def free_disk_space(conn: AsyncConnection) -> int | None:
+    """Free bytes on the disk of a SQLite file; None on Postgres, whose disk is elsewhere."""
     if conn.dialect.name != "sqlite":
         return None
     return shutil.disk_usage((await _file(conn)).parent).free
 
 
 async def _file(conn: AsyncConnection) -> Path:
-    named = text("SELECT file FROM pragma_database_list WHERE name = 'main'")
-    return Path((await conn.execute(named)).scalar_one())
+    query = text("SELECT file FROM pragma_database_list WHERE name = 'main'")
+    return Path((await conn.execute(query)).scalar_one())
 
 
 async def _rows(conn: AsyncConnection, name: str) -> int:
@@ -63,9 +63,9 @@ async def _rows(conn: AsyncConnection, name: str) -> int:
 
 
 async def _bytes_on_sqlite(conn: AsyncConnection) -> Mapping[str, int]:
-    """By the module dbstat, which not every build of SQLite has."""
-    known = await conn.execute(text("SELECT 1 FROM pragma_module_list WHERE name = 'dbstat'"))
-    if known.first() is None:
+    """From the dbstat module, which not every build of SQLite has."""
+    module = await conn.execute(text("SELECT 1 FROM pragma_module_list WHERE name = 'dbstat'"))
+    if module.first() is None:
         return {}
     by_table = text(
         "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat AS s JOIN sqlite_master AS m ON m.name = s.name "

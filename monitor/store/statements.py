@@ -1,4 +1,4 @@
-"""Statements that SQLite and Postgres spell the same and SQLAlchemy has no common word for."""
+"""Statements that SQLite and Postgres share but SQLAlchemy has no common form for."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def _insert(conn: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.I
 
 
 async def upsert(conn: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert the rows, or overwrite those of the same primary key; all rows have the same columns."""
+    """Insert the rows, or overwrite those with the same primary key; all rows have the same columns."""
     if not rows:
         return
     statement = _insert(conn, table)
@@ -29,12 +29,12 @@ async def upsert(conn: AsyncConnection, table: Table, rows: Sequence[dict[str, A
 
 
 async def insert_if_new(conn: AsyncConnection, table: Table, row: dict[str, Any]) -> bool:
-    """Whether the row was written; False where a row with the same unique value is there already."""
+    """Whether the row was written; False if a row with the same unique value exists."""
     written = await conn.execute(_insert(conn, table).values(row).on_conflict_do_nothing())
     return written.rowcount > 0
 
 
 async def one_at_a_time(conn: AsyncConnection, lock: int) -> None:
-    """Wait until no other transaction holds this lock, to the end of ours; SQLite has one writer anyway."""
+    """Hold this lock until the end of the transaction; no lock is needed on SQLite, which has one writer."""
     if conn.dialect.name == "postgresql":
         await conn.execute(select(func.pg_advisory_xact_lock(lock)))

@@ -1,29 +1,18 @@
-"""The tables. No column holds a key, an answer's body or a person known to Greenhouse.
+"""The tables. No column holds a secret, the body of an answer, or personal data from Greenhouse.
 
-Only changes are rows: a permission's state is written when it turns, not on every check.
+Rows record changes: a permission's state is written when it changes, not on every check.
 """
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    DateTime,
-    Dialect,
-    Index,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    false,
-    text,
-)
+from sqlalchemy import JSON, Boolean, Column, Index, Table, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
+from monitor.store.columns import UTCDateTime, utc_datetime
+
 METADATA = SQLModel.metadata
-# SQLite can only alter a constraint that has a name.
+# SQLite can only alter constraints that have a name.
 METADATA.naming_convention = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -32,33 +21,11 @@ METADATA.naming_convention = {
 }
 
 
-class UTCDateTime(TypeDecorator[datetime]):
-    """An aware moment, kept in UTC; SQLite forgets the zone, so it is given back here."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment without a time zone was about to be stored")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def moment(*, nullable: bool = False, index: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(UTCDateTime, nullable=nullable, index=index))
-
-
 class Tenant(SQLModel, table=True):
-    """One customer. `problem` is what is wrong with its row of the tenants file; `removed_at` keeps its history.
+    """One customer. `problem` is what is wrong with its row in the tenants file.
 
-    `row_digest` is of the row and of its problems: what is unchanged is not written again.
+    A removed tenant keeps its row and history, with `removed_at` set. `row_digest` covers the row and its problems: an
+    unchanged tenant is not written again.
     """
 
     __tablename__ = "tenant"
@@ -72,18 +39,18 @@ class Tenant(SQLModel, table=True):
     declined: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     problem: str | None = Field(default=None, sa_column=Column(Text))
     row_digest: str
-    created_at: datetime = moment()
-    removed_at: datetime | None = moment(nullable=True)
+    created_at: datetime = utc_datetime()
+    removed_at: datetime | None = utc_datetime(nullable=True)
 
 
 class Credential(SQLModel, table=True):
-    """What opens Greenhouse for a tenant, and how it stands.
+    """What opens Greenhouse for a tenant, and its current state.
 
-    `next_due` is the truth about what runs; null where the tenants file gives nothing to check with (any more).
-    `epoch` is the fence: a check that began under an older one writes nothing. `baseline_at` is when the present
-    fingerprint was first looked at in full, `last_full_at` the last full look that was served; without a
-    `manifest_digest` the next look is a full one. `last_outcome` and the counts are of what is confirmed. `reference`
-    is where the key is kept, or the client secret; `oauth` are the fields of tenants.OAuthConfig, null for a key.
+    `next_due` alone decides when the next check runs; it is null if the tenants file gives nothing to check with.
+    `epoch` is a fencing token: a check that began under an older one writes nothing. `baseline_at` is the first full
+    check of the present fingerprint, `last_full_at` the last full check that Greenhouse served; without a
+    `manifest_digest` the next check is a full one. `last_outcome` and the counts cover confirmed states only.
+    `reference` points to the key or the client secret; `oauth` has the fields of OAuthConfig, null for a key.
     """
 
     __tablename__ = "credential"
@@ -100,16 +67,16 @@ class Credential(SQLModel, table=True):
     manifest_digest: str | None = None
     state: str = "ok"
     detail: str = ""
-    state_since: datetime | None = moment(nullable=True)
+    state_since: datetime | None = utc_datetime(nullable=True)
     was_invalid: bool = False
     suspect_state: str | None = None
-    suspect_since: datetime | None = moment(nullable=True)
+    suspect_since: datetime | None = utc_datetime(nullable=True)
     suspect_looks: int = 0
     epoch: int = 0
-    next_due: datetime | None = moment(nullable=True, index=True)
-    baseline_at: datetime | None = moment(nullable=True)
-    last_checked_at: datetime | None = moment(nullable=True)
-    last_full_at: datetime | None = moment(nullable=True)
+    next_due: datetime | None = utc_datetime(nullable=True, index=True)
+    baseline_at: datetime | None = utc_datetime(nullable=True)
+    last_checked_at: datetime | None = utc_datetime(nullable=True)
+    last_full_at: datetime | None = utc_datetime(nullable=True)
     last_outcome: str | None = None
     granted: int = 0
     missing: int = 0
@@ -118,28 +85,28 @@ class Credential(SQLModel, table=True):
     suspects: int = 0
     carried: int = 0
     excess: int = 0
-    removed_at: datetime | None = moment(nullable=True)
+    removed_at: datetime | None = utc_datetime(nullable=True)
 
 
 class Sweep(SQLModel, table=True):
-    """A summary of one interval; `finished_at` is when every credential had been looked at since it began."""
+    """A summary of one interval; `finished_at` is when every credential had been checked since it began."""
 
     __tablename__ = "sweep"
 
     id: int | None = Field(default=None, primary_key=True)
     started_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False, unique=True))
-    finished_at: datetime | None = moment(nullable=True)
+    finished_at: datetime | None = utc_datetime(nullable=True)
 
 
 class Check(SQLModel, table=True):
-    """The summary of one check; `partial` marks a second look at suspects."""
+    """The summary of one check; `partial` marks a check of suspects only."""
 
     __tablename__ = "check_summary"
 
     id: int | None = Field(default=None, primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id")
     credential_id: int = Field(foreign_key="credential.id", index=True)
-    started_at: datetime = moment(index=True)
+    started_at: datetime = utc_datetime(index=True)
     duration_seconds: float
     manifest_name: str
     manifest_version: str
@@ -158,10 +125,10 @@ class Check(SQLModel, table=True):
 
 
 class CheckDay(SQLModel, table=True):
-    """All checks of one credential on one day (UTC), once their own rows are gone; the columns are those of days.Day.
+    """All checks of one credential on one day (UTC), after their own rows expired; the columns are those of Day.
 
-    The day comes first in the key: what is written together lies together, and the table is packed full. A credential's
-    days are found by naming them one by one.
+    The day comes first in the key, so that rows written together are stored together and pages stay full. Queries for a
+    credential's days therefore name the days one by one.
     """
 
     __tablename__ = "check_day"
@@ -183,7 +150,7 @@ class CheckDay(SQLModel, table=True):
 
 
 class PermissionState(SQLModel, table=True):
-    """What is known of one permission of one credential; the columns are those of drift.PermissionStanding."""
+    """What is known about one permission of one credential; the columns are those of drift.KnownPermission."""
 
     __tablename__ = "permission_state"
 
@@ -193,18 +160,18 @@ class PermissionState(SQLModel, table=True):
     permission_label: str
     verdict: str | None = None
     rule: str = ""
-    since: datetime | None = moment(nullable=True)
-    last_granted_at: datetime | None = moment(nullable=True)
+    since: datetime | None = utc_datetime(nullable=True)
+    last_granted_at: datetime | None = utc_datetime(nullable=True)
     origin: str | None = None
-    undecided_since: datetime | None = moment(nullable=True)
+    undecided_since: datetime | None = utc_datetime(nullable=True)
     undecided_as: str | None = None
     undecided_reason: str | None = None
-    suspect_since: datetime | None = moment(nullable=True)
+    suspect_since: datetime | None = utc_datetime(nullable=True)
     suspect_looks: int = 0
 
 
 class ExcessState(SQLModel, table=True):
-    """Something a credential may do outside its manifest; `certain` for lists only."""
+    """Something a credential may do beyond its manifest; `certain` only for lists."""
 
     __tablename__ = "excess_state"
 
@@ -212,13 +179,13 @@ class ExcessState(SQLModel, table=True):
     endpoint: str = Field(primary_key=True)
     label: str
     certain: bool
-    since: datetime = moment()
+    since: datetime = utc_datetime()
 
 
 class Refusal(SQLModel, table=True):
-    """An endpoint seen refused by the permission text under this fingerprint: the control that proves a repair.
+    """An endpoint that was refused with the permission text under this fingerprint: the control that proves a repair.
 
-    `seen_at` is renewed once a day at most.
+    `seen_at` is updated at most once a day.
     """
 
     __tablename__ = "refusal"
@@ -226,11 +193,11 @@ class Refusal(SQLModel, table=True):
     credential_id: int = Field(foreign_key="credential.id", primary_key=True)
     endpoint: str = Field(primary_key=True)
     fingerprint: str
-    seen_at: datetime = moment()
+    seen_at: datetime = utc_datetime()
 
 
 class Incident(SQLModel, table=True):
-    """The life of a tenant's trouble; the index holds that a tenant has one open incident at most."""
+    """A tenant's trouble, from opened to resolved; the index allows one open incident per tenant."""
 
     __tablename__ = "incident"
     __table_args__ = (
@@ -245,12 +212,12 @@ class Incident(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id")
-    opened_at: datetime = moment()
-    resolved_at: datetime | None = moment(nullable=True)
+    opened_at: datetime = utc_datetime()
+    resolved_at: datetime | None = utc_datetime(nullable=True)
 
 
 class DriftEvent(SQLModel, table=True):
-    """A dated, append-only fact. `seen_before` and `first_seen` are the window in which it happened.
+    """A dated, append-only fact. It happened between `seen_before` and `first_seen`.
 
     `check_id` is null once the check's row has been rolled up into its day.
     """
@@ -266,7 +233,7 @@ class DriftEvent(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    at: datetime = moment(index=True)
+    at: datetime = utc_datetime(index=True)
     kind: str
     tenant_id: str = Field(foreign_key="tenant.id", index=True)
     credential_id: int = Field(foreign_key="credential.id")
@@ -279,15 +246,15 @@ class DriftEvent(SQLModel, table=True):
     rule: str | None = None
     state: str | None = None
     detail: str = ""
-    seen_before: datetime | None = moment(nullable=True)
-    first_seen: datetime | None = moment(nullable=True)
+    seen_before: datetime | None = utc_datetime(nullable=True)
+    first_seen: datetime | None = utc_datetime(nullable=True)
     manifest_digest: str | None = None
 
 
 class Cause(SQLModel, table=True):
-    """A reason for a notice, written with its event; `settled_at` is set once the composer has dealt with it.
+    """A reason for a notice, written with its event; the composer sets `settled_at` when it has handled it.
 
-    `brake_key` is what many tenants may turn with at once, such as `lost:offers.list_offers`.
+    `brake_key` identifies a change that many tenants may share, such as `lost:offers.list_offers`.
     """
 
     __tablename__ = "cause"
@@ -305,18 +272,18 @@ class Cause(SQLModel, table=True):
     tenant_id: str = Field(foreign_key="tenant.id")
     audience: str
     brake_key: str
-    created_at: datetime = moment()
-    settled_at: datetime | None = moment(nullable=True)
+    created_at: datetime = utc_datetime()
+    settled_at: datetime | None = utc_datetime(nullable=True)
     notice_id: int | None = Field(default=None, foreign_key="notice.id", index=True)
 
 
 class Notice(SQLModel, table=True):
     """One message to one person. `status`: pending, held, sent, dropped or failed.
 
-    `text` and `html` are empty once the notice was sent, or dropped, long ago.
-    `fallback` marks the plain form, for want of a template; `reported_at` is when the operator was told of a failure;
-    `pending_since` is when it was written, let go or retried. The index holds all that the next one to send is found
-    by: the texts make rows long, and reading ten thousand of them for each mail takes a quarter of a second.
+    `text` and `html` are emptied some time after the notice was sent or dropped. `fallback` marks a notice worded
+    without its template; `reported_at` is when the operator was notified of a failure; `pending_since` is when it was
+    written, released or retried. The index has every column needed to find the next notice to send: rows are long, and
+    reading ten thousand of them for each email takes a quarter of a second.
     """
 
     __tablename__ = "notice"
@@ -335,29 +302,29 @@ class Notice(SQLModel, table=True):
     text: str = Field(sa_column=Column(Text, nullable=False))
     html: str = Field(sa_column=Column(Text, nullable=False))
     message_id: str = Field(unique=True)
-    created_at: datetime = moment()
-    next_attempt_at: datetime | None = moment(nullable=True)
+    created_at: datetime = utc_datetime()
+    next_attempt_at: datetime | None = utc_datetime(nullable=True)
     attempts: int = 0
     last_error: str | None = None
-    sent_at: datetime | None = moment(nullable=True)
+    sent_at: datetime | None = utc_datetime(nullable=True)
     fallback: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
-    failed_at: datetime | None = moment(nullable=True)
-    reported_at: datetime | None = moment(nullable=True)
-    pending_since: datetime | None = moment(nullable=True)
+    failed_at: datetime | None = utc_datetime(nullable=True)
+    reported_at: datetime | None = utc_datetime(nullable=True)
+    pending_since: datetime | None = utc_datetime(nullable=True)
 
 
 class Installation(SQLModel, table=True):
-    """One row at most: what the installation's key is known by, since `noted_at`."""
+    """At most one row: a digest of the installation's key, registered at `noted_at`."""
 
     __tablename__ = "installation"
 
     id: int = Field(default=1, primary_key=True)
     key_check: str
-    noted_at: datetime = moment()
+    noted_at: datetime = utc_datetime()
 
 
 class WriteHalt(SQLModel, table=True):
-    """A stop of write probes for every worker; `scope` is `all` or `without_id`."""
+    """A halt of write probes for all workers; `scope` is `all` or `without_id`."""
 
     __tablename__ = "write_halt"
 
@@ -367,10 +334,10 @@ class WriteHalt(SQLModel, table=True):
     credential_id: int | None = None
     endpoint: str
     status: int
-    at: datetime = moment()
+    at: datetime = utc_datetime()
     request_id: str | None = None
     record_id: str | None = None
-    lifted_at: datetime | None = moment(nullable=True)
+    lifted_at: datetime | None = utc_datetime(nullable=True)
     lifted_reason: str | None = None
 
 
@@ -380,7 +347,7 @@ class OperatorAction(SQLModel, table=True):
     __tablename__ = "operator_action"
 
     id: int | None = Field(default=None, primary_key=True)
-    at: datetime = moment()
+    at: datetime = utc_datetime()
     who: str
     action: str
     subject: str

@@ -1,1 +1,1 @@
-"""The tenants file, its sync into the database, and who is to be checked with what."""
+"""The tenants file, its sync into the database, and the credentials, manifests and keys that checks need."""

@@ -1,4 +1,4 @@
-"""From where a credential is kept to the credential itself, fetched anew for each look."""
+"""Loads a credential from where the tenants file says it is kept, again for each check."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -7,55 +7,57 @@ from typing import TypeVar
 
 from checks.credential import OAuthClient, Secret, Token, fingerprint
 from checks.errors import CredentialError
-from monitor.config.secrets import fetch
+from monitor.config.secrets import resolve_credential_reference
 from monitor.errors import UnresolvedReference
 from monitor.redaction import has_known_shape, redactor
 from monitor.tenants.file import MINT, CredentialConfig
 
-Opened = Secret | OAuthClient
+LoadedCredential = Secret | OAuthClient
 Kind = TypeVar("Kind", Secret, Token)
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialLoader:
-    """`command_seconds` is how long a command may take to give a secret."""
+    """`command_seconds` is how long a `command:` may take to print a secret."""
 
     installation_key: bytes
     command_seconds: float
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
-    async def open(self, tenant_id: str, config: CredentialConfig) -> Opened:
-        """UnresolvedReference where it can not be had; SourceFailed where a command failed to give it this time."""
-        secret = await self.fetch(tenant_id, config.reference, Secret)
+    async def load(self, tenant_id: str, config: CredentialConfig) -> LoadedCredential:
+        """UnresolvedReference if a reference cannot be resolved; SourceFailed if its command failed this time."""
+        secret = await self.load_secret(tenant_id, config.reference, Secret)
         if config.oauth is None:
             return secret
         minted = config.oauth.token == MINT
         return OAuthClient(
-            client_id=await self.fetch(tenant_id, config.oauth.client_id, Secret),
+            client_id=await self.load_secret(tenant_id, config.oauth.client_id, Secret),
             secret=secret,
-            token=None if minted else await self.fetch(tenant_id, config.oauth.token, Token),
+            token=None if minted else await self.load_secret(tenant_id, config.oauth.token, Token),
             sub=config.oauth.sub,
             organization=config.oauth.organization,
         )
 
-    def mark(self, opened: Opened) -> str:
-        return fingerprint(opened, self.installation_key)
+    def fingerprint(self, credential: LoadedCredential) -> str:
+        return fingerprint(credential, self.installation_key)
 
-    async def fetch(self, tenant_id: str, reference: str, kind: Callable[[str], Kind]) -> Kind:
-        """What stands behind one reference; raises as `open` does."""
-        text = await fetch(reference, tenant_id=tenant_id, environ=self.environ, command_seconds=self.command_seconds)
+    async def load_secret(self, tenant_id: str, reference: str, kind: Callable[[str], Kind]) -> Kind:
+        """The secret or token behind one reference; raises as `load` does."""
+        text = await resolve_credential_reference(
+            reference, tenant_id=tenant_id, environ=self.environ, command_seconds=self.command_seconds
+        )
         try:
             secret = kind(text)
         except CredentialError as problem:
             raise UnresolvedReference(f"{reference}: {problem}") from None
-        # Tokens are many and long, and new every hour: one that is known by its shape need not be learned.
+        # Tokens are many, long, and new every hour: the redactor knows them by their shape and need not learn each one.
         if not has_known_shape(text):
             redactor.learn(secret)
         return secret
 
 
 def references(config: CredentialConfig) -> dict[str, tuple[str, type[Secret]]]:
-    """By the field of the tenants file: the reference, and what is to be behind it."""
+    """For each field of the tenants file that holds a reference: the reference, and the type of what it points to."""
     if config.oauth is None:
         return {"key": (config.reference, Secret)}
     held = {} if config.oauth.token == MINT else {"token": (config.oauth.token, Token)}

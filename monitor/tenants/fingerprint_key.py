@@ -1,4 +1,4 @@
-"""The installation's own key, which fingerprints of secrets are made with; made on first use, and always the same."""
+"""The installation's key, with which fingerprints of secrets are made; created on first use and then never changed."""
 
 import hashlib
 import hmac
@@ -14,20 +14,20 @@ from monitor.atomic_file import whole_file
 from monitor.config.settings import INSTALLATION_KEY_NEEDED, Settings
 from monitor.errors import ConfigurationError
 from monitor.store.database import Database
-from monitor.tenants import fingerprint_key_queries as stored
+from monitor.tenants import fingerprint_key_queries
 
 _BYTES = 32
-_BY_HAND = "openssl rand -hex 32"
-_PUT_BACK = (
-    "put the right one back from your backup. Should it be lost, `harvest-monitor db accept-key` goes on without it: "
+_MAKE_COMMAND = "openssl rand -hex 32"
+_RESTORE_HINT = (
+    "restore the right one from your backup. If it is lost, `harvest-monitor db accept-key` continues with a new one; "
     "every credential then looks replaced, once"
 )
 
 
 def installation_key(settings: Settings) -> bytes:
-    """The key in its file, which is made if there is none; processes that start at once all get the same.
+    """The key in its file, which is created if missing; processes that start at the same time get the same key.
 
-    ConfigurationError where the file can't be made or read, may be read or written by every user, or holds no key.
+    ConfigurationError if the file cannot be created or read, every user can read or write it, or it holds no key.
     """
     path = key_path(settings)
     try:
@@ -36,54 +36,54 @@ def installation_key(settings: Settings) -> bytes:
         return _read(path)
     except OSError as problem:
         raise ConfigurationError(
-            f"{path}: the installation's key can not be made or read ({problem.strerror}): let the service's user "
-            f"write there once, or make it yourself ({_BY_HAND} > {path}; chmod 600 {path}) and set "
+            f"{path}: the installation's key cannot be created or read ({problem.strerror}): allow the service's "
+            f"user to write there once, or create it yourself ({_MAKE_COMMAND} > {path}; chmod 600 {path}) and set "
             "HARVEST_MONITOR_INSTALLATION_KEY to it"
         ) from None
 
 
-async def noted_key(db: Database, settings: Settings, now: datetime) -> bytes:
-    """The key, which this database has known since it was first used with it.
+async def registered_key(db: Database, settings: Settings, now: datetime) -> bytes:
+    """The key, registered in this database at its first use.
 
-    ConfigurationError where it is another one, or gone: with a new one every credential would look replaced.
+    ConfigurationError if the file has another key or is missing: with a new key every credential would look replaced.
     """
-    key = await known_key(db, settings)
+    key = await existing_key(db, settings)
     if key is None:
         key = installation_key(settings)
         async with db.writing() as conn:
-            known = await stored.note_key(conn, key_check(key), now)
-        _insist_on_known(known, key, db, settings)
+            registered = await fingerprint_key_queries.register_key(conn, key_check(key), now)
+        _require_same_key(registered, key, db, settings)
     return key
 
 
-async def known_key(db: Database, settings: Settings) -> bytes | None:
-    """As `noted_key`, but nothing is made or noted; None where the database was never used with a key."""
+async def existing_key(db: Database, settings: Settings) -> bytes | None:
+    """Like `registered_key`, but creates and registers nothing; None if no key has been registered yet."""
     async with db.reading() as conn:
-        known = await stored.key_check(conn)
+        registered = await fingerprint_key_queries.key_check(conn)
     path = key_path(settings)
-    if known is None:
+    if registered is None:
         return None
     if not path.exists():
-        raise ConfigurationError(f"{path}: the installation's key is not there: {_PUT_BACK}")
+        raise ConfigurationError(f"{path}: the installation's key is missing: {_RESTORE_HINT}")
     key = installation_key(settings)
-    _insist_on_known(known, key, db, settings)
+    _require_same_key(registered, key, db, settings)
     return key
 
 
-def _insist_on_known(known: str | None, key: bytes, db: Database, settings: Settings) -> None:
-    if known != key_check(key):
+def _require_same_key(registered: str | None, key: bytes, db: Database, settings: Settings) -> None:
+    if registered != key_check(key):
         raise ConfigurationError(
-            f"{key_path(settings)}: this is not the key that the fingerprints in {db.name} were made with: {_PUT_BACK}"
+            f"{key_path(settings)}: this is not the key that made the fingerprints in {db.name}: {_RESTORE_HINT}"
         )
 
 
 def key_check(key: bytes) -> str:
-    """What a key is known by in the database: it tells two keys apart, and nothing else of them."""
+    """A digest to tell keys apart, stored in the database; it reveals nothing about the key."""
     return hmac.new(key, b"harvest-monitor installation key", hashlib.sha256).hexdigest()[:16]
 
 
 def key_path(settings: Settings) -> Path:
-    """Where the key is, by the setting or beside the SQLite file; ConfigurationError with Postgres and no setting."""
+    """The key's file: by the setting, or beside the SQLite file; ConfigurationError with Postgres and no setting."""
     if settings.installation_key is not None:
         return settings.installation_key
     if not settings.database.drivername.startswith("sqlite"):
@@ -92,8 +92,8 @@ def key_path(settings: Settings) -> Path:
 
 
 def _make(path: Path) -> None:
-    with suppress(FileExistsError), whole_file(path, overwrite=False) as made:
-        made.write_text(secrets.token_hex(_BYTES) + "\n", "ascii")
+    with suppress(FileExistsError), whole_file(path, overwrite=False) as file:
+        file.write_text(secrets.token_hex(_BYTES) + "\n", "ascii")
 
 
 def _read(path: Path) -> bytes:
@@ -104,7 +104,7 @@ def _read(path: Path) -> bytes:
         raise ConfigurationError(f"{path}: every user of this machine can read or write the key: chmod 600 {path}")
     if not re.fullmatch(rf"[0-9a-fA-F]{{{2 * _BYTES},}}", text) or len(text) % 2:
         raise ConfigurationError(
-            f"{path}: this is no installation key ({2 * _BYTES} hex digits or more): restore it from your backup; "
+            f"{path}: this is not an installation key ({2 * _BYTES} hex digits or more): restore it from your backup; "
             "with a new key every credential looks replaced"
         )
     return bytes.fromhex(text)

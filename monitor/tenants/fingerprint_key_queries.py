@@ -1,4 +1,4 @@
-"""What the database knows of the installation it belongs to: which key its fingerprints were made with."""
+"""Which installation key the fingerprints in the database were made with."""
 
 from datetime import datetime
 
@@ -11,19 +11,19 @@ from monitor.store.tables import INSTALLATION
 
 
 async def key_check(conn: AsyncConnection) -> str | None:
-    """What the key is known by; None before its first use."""
+    """The registered key's digest; None before its first use."""
     found: str | None = (await conn.execute(select(INSTALLATION.c.key_check))).scalar_one_or_none()
     return found
 
 
-async def note_key(conn: AsyncConnection, check: str, now: datetime) -> str | None:
-    """Note a key at its first use, unless another process was quicker; what the key is known by from now on."""
+async def register_key(conn: AsyncConnection, check: str, now: datetime) -> str | None:
+    """Register a key unless another process was faster; the digest that is registered now."""
     await insert_if_new(conn, INSTALLATION, _row(check, now))
     return await key_check(conn)
 
 
 async def accept_key(conn: AsyncConnection, check: str, who: str, reason: str, now: datetime) -> None:
-    """Know another key from now on, for a reason that is kept."""
+    """Replace the registered key, and record why."""
     await upsert(conn, INSTALLATION, [_row(check, now)])
     await note(conn, who=who, action="db accept-key", subject="the installation's key", reason=reason, now=now)
 

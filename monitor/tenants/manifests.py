@@ -1,4 +1,4 @@
-"""The manifests in use, each read once."""
+"""The manifests in use; each is read once."""
 
 from collections.abc import Callable
 
@@ -7,39 +7,39 @@ from checks.manifest import Manifest, load
 
 
 class ManifestRegistry:
-    """Manifests by name or path, None for that of the settings; one that can not be read fails whoever names it."""
+    """Manifests by name or path; None is the one in the settings. An unreadable one fails only who asks for it."""
 
     def __init__(self, default: Manifest, read: Callable[[str], Manifest] = load) -> None:
         self._default = default
         self._read = read
-        self._known: dict[str, Manifest | ManifestError] = {}
+        self._loaded: dict[str, Manifest | ManifestError] = {}
 
     def manifest(self, name: str | None) -> Manifest:
-        """ManifestError, the same each time, if it can not be read."""
+        """ManifestError, the same on each call, if it cannot be read."""
         if name is None:
             return self._default
-        if name not in self._known:
-            self._known[name] = self._try(name)
-        found = self._known[name]
+        if name not in self._loaded:
+            self._loaded[name] = self._read_or_error(name)
+        found = self._loaded[name]
         if isinstance(found, ManifestError):
             raise found
         return found
 
     @property
     def impacts(self) -> dict[str, str]:
-        """What stops without a permission, by its id, of every manifest read so far."""
-        return {p.id: p.impact for manifest in self._read_so_far for p in manifest.permissions if p.impact}
+        """What stops working without a permission, by its id, for every manifest read so far."""
+        return {p.id: p.impact for manifest in self._readable for p in manifest.permissions if p.impact}
 
     @property
     def scopes(self) -> dict[tuple[str | None, str | None], tuple[str, ...]]:
-        """What carries a permission on Harvest v3, by the digest of its manifest and its id, of the same manifests."""
-        return {(manifest.digest, p.id): p.scopes for manifest in self._read_so_far for p in manifest.permissions}
+        """The v3 scopes that replace a permission, by manifest digest and permission id, for the same manifests."""
+        return {(manifest.digest, p.id): p.scopes for manifest in self._readable for p in manifest.permissions}
 
     @property
-    def _read_so_far(self) -> list[Manifest]:
-        return [self._default, *(m for m in self._known.values() if isinstance(m, Manifest))]
+    def _readable(self) -> list[Manifest]:
+        return [self._default, *(m for m in self._loaded.values() if isinstance(m, Manifest))]
 
-    def _try(self, name: str) -> Manifest | ManifestError:
+    def _read_or_error(self, name: str) -> Manifest | ManifestError:
         try:
             return self._read(name)
         except ManifestError as problem:

@@ -1,4 +1,4 @@
-"""How tenants stand: the list of all, and one of them in full."""
+"""The current state of tenants: the list of all, and one in full."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from monitor.drift import KnownExcess, KnownPermission
-from monitor.incidents import standing_queries
+from monitor.incidents import known_queries
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialLine:
-    """One credential as it stands; the counts are drift.Tally's."""
+    """A credential's current state; the counts are those of drift.Counts."""
 
     id: int
     label: str
@@ -42,7 +42,7 @@ class CredentialLine:
 
 @dataclass(frozen=True, slots=True)
 class TenantLine:
-    """One tenant as it stands. `problem` is what is wrong with its row of the tenants file."""
+    """A tenant's current state. `problem` is what is wrong with its row in the tenants file."""
 
     id: str
     name: str
@@ -54,7 +54,7 @@ class TenantLine:
 
     @property
     def state(self) -> CredentialState:
-        """The worst of its credentials'; a row without a usable credential is misconfigured."""
+        """The worst state of its credentials; a row without a usable credential is misconfigured."""
         states = [credential.state for credential in self.credentials]
         if not states and self.problem is not None:
             return CredentialState.MISCONFIGURED
@@ -62,23 +62,23 @@ class TenantLine:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Of its credentials, each once; `harvest-key` alone means that it has yet to move to Harvest v3."""
+        """The kinds of its credentials, each once; only `harvest-key` means it has yet to move to Harvest v3."""
         return tuple(sorted({credential.kind for credential in self.credentials}))
 
     @property
     def last_checked_at(self) -> datetime | None:
-        """When it was last looked at with all of its credentials; None while one has never been."""
+        """When all of its credentials had been checked last; None while one has never been checked."""
         moments = [credential.last_checked_at for credential in self.credentials]
         return min((moment for moment in moments if moment is not None), default=None) if all(moments) else None
 
     def total(self, count: str) -> int:
-        """The sum over its credentials of one of the counts, such as `missing`."""
+        """The sum of one count, such as `missing`, over its credentials."""
         return sum(getattr(credential, count) for credential in self.credentials)
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialDetail:
-    """What is known of one credential's permissions, by id, and of excess, by endpoint."""
+    """What is known about one credential's permissions, by id, and excess, by endpoint."""
 
     line: CredentialLine
     permissions: dict[str, KnownPermission]
@@ -104,18 +104,18 @@ _ALL = (
 
 
 async def tenants(conn: AsyncConnection) -> Sequence[TenantLine]:
-    """Every watched tenant, in the order of ids."""
+    """Every tenant that was not removed, ordered by id."""
     return _lines(await conn.execute(_ALL))
 
 
 async def tenant(conn: AsyncConnection, tenant_id: str) -> tuple[TenantLine, Sequence[CredentialDetail]] | None:
-    """One watched tenant with everything known of its credentials; None if there is no such tenant."""
+    """One tenant with everything known about its credentials; None if there is no such tenant or it was removed."""
     lines = _lines(await conn.execute(_ALL.where(TENANT.c.id == tenant_id)))
     if not lines:
         return None
     details = []
     for line in lines[0].credentials:
-        found = await standing_queries.load(conn, line.id)
+        found = await known_queries.load(conn, line.id)
         details.append(CredentialDetail(line, dict(found.permissions), dict(found.excess)))
     return lines[0], details
 

@@ -1,4 +1,4 @@
-"""Whether the operator has accepted a manifest's derived scopes: before that no CSM is asked for any of them."""
+"""Whether the operator has accepted a manifest's derived scopes; until then no CSM is asked for any of them."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ ACTION = "manifest accept-v3"
 
 
 async def accept(conn: AsyncConnection, manifest: Manifest, who: str, reason: str, now: datetime) -> bool:
-    """Of exactly this manifest, by its digest; False, and nothing written, if it was accepted before."""
+    """Accept the scopes of exactly this manifest, by digest; False, and nothing written, if already accepted."""
     if await is_accepted(conn, manifest.digest):
         return False
     await note(conn, who=who, action=ACTION, subject=manifest.digest, reason=reason, now=now)
@@ -21,5 +21,5 @@ async def accept(conn: AsyncConnection, manifest: Manifest, who: str, reason: st
 
 
 async def is_accepted(conn: AsyncConnection, digest: str) -> bool:
-    theirs = (OPERATOR_ACTION.c.action == ACTION) & (OPERATOR_ACTION.c.subject == digest)
-    return bool((await conn.execute(select(exists().where(theirs)))).scalar_one())
+    acceptance = (OPERATOR_ACTION.c.action == ACTION) & (OPERATOR_ACTION.c.subject == digest)
+    return bool((await conn.execute(select(exists().where(acceptance)))).scalar_one())

@@ -1,4 +1,4 @@
-"""Bringing the stored tenants and credentials to what the tenants file says."""
+"""Makes the stored tenants and credentials equal to the tenants file."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,23 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from checks.report import CheckReport
-from monitor.checking.recording_queries import follow, settle_incident
 from monitor.drift import DriftPolicy, compare
-from monitor.incidents import standing_queries
+from monitor.incidents import known_queries
+from monitor.incidents.event_queries import record_events, settle_incident
 from monitor.store.statements import TENANTS_LOCK, one_at_a_time
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT, Credential
 from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem
 
 _Row = Row[*tuple[Any, ...]]
 _BATCH = 500
-_DECIDES_WHAT_IS_ASKED = ("features", "write_probes", "declined")
-_FRESH = Credential(tenant_id="", label="", kind="", reference="").model_dump(exclude={"id"})
-"""What a new credential begins with; made once, for ten thousand may come at a time."""
+_CHANGES_THE_CHECK = ("features", "write_probes", "declined")
+_NEW_CREDENTIAL = Credential(tenant_id="", label="", kind="", reference="").model_dump(exclude={"id"})
+"""The defaults of a new credential; built once, since ten thousand may be added at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """How many tenants were added (or came back), written anew, and removed."""
+    """How many tenants were added (or came back), changed, and removed."""
 
     added: int
     changed: int
@@ -36,7 +36,7 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What the file says of one tenant: its row, what is wrong with it, or both."""
+    """What the file says about one tenant: its row, what is wrong with it, or both."""
 
     tenant_id: str
     config: TenantConfig | None
@@ -53,7 +53,7 @@ class _Wanted:
 
     @property
     def row(self) -> dict[str, Any]:
-        """The tenant's columns; where its row can not be read, those of the row stay as they were."""
+        """The tenant's columns; if its row cannot be read, the columns that come from it are left unchanged."""
         read = {} if self.config is None else _columns(self.config)
         return {**read, "id": self.tenant_id, "problem": self.problem, "row_digest": self.digest, "removed_at": None}
 
@@ -65,10 +65,10 @@ async def sync(
     now: datetime,
     policy: DriftPolicy,
 ) -> Synced:
-    """Write what changed. A credential that is new, or is to be checked otherwise than before, is due at once.
+    """Write what changed. A credential that is new, or is to be checked differently, is due at once.
 
-    A credential that the file gives no usable row for, though it still speaks of its tenant, becomes `misconfigured`
-    and waits; one that it no longer speaks of is removed. What is under way for any of them can not be recorded.
+    A credential without a usable row, whose tenant the file still mentions, becomes `misconfigured` and is not checked;
+    one that the file no longer mentions is removed. A running check of any of these will not be recorded.
     """
     await one_at_a_time(conn, TENANTS_LOCK)
     wanted = _wanted(tenants, problems)
@@ -86,12 +86,12 @@ async def sync(
 
 
 async def active_ids(conn: AsyncConnection) -> frozenset[str]:
-    """The tenants that were not removed."""
+    """The ids of the tenants that were not removed."""
     return frozenset((await conn.execute(select(TENANT.c.id).where(TENANT.c.removed_at.is_(None)))).scalars())
 
 
 def _wanted(tenants: Iterable[TenantConfig], problems: Iterable[TenantProblem]) -> dict[str, _Wanted]:
-    """In the order of ids, which is also the order in which rows are locked."""
+    """Ordered by id, which is also the order in which rows are locked."""
     configs = {tenant.id: tenant for tenant in tenants}
     messages: dict[str, list[str]] = {}
     for problem in problems:
@@ -119,13 +119,14 @@ def _columns(config: TenantConfig) -> dict[str, Any]:
     }
 
 
-def _how(config: CredentialConfig) -> dict[str, Any]:
+def _check_columns(config: CredentialConfig) -> dict[str, Any]:
+    """The columns that decide how a credential is checked."""
     oauth = asdict(config.oauth) if config.oauth else None
     return {"kind": config.kind, "reference": config.reference, "oauth": oauth, "manifest": config.manifest}
 
 
-def _asked_otherwise(config: CredentialConfig, was: _Row) -> bool:
-    return any(was._mapping[name] != value for name, value in _how(config).items())
+def _checked_differently(config: CredentialConfig, was: _Row) -> bool:
+    return any(was._mapping[name] != value for name, value in _check_columns(config).items())
 
 
 async def _add(conn: AsyncConnection, new: Sequence[_Wanted], now: datetime) -> None:
@@ -138,28 +139,31 @@ async def _add(conn: AsyncConnection, new: Sequence[_Wanted], now: datetime) -> 
 
 async def _add_credentials(conn: AsyncConnection, added: Sequence[tuple[str, CredentialConfig]], now: datetime) -> None:
     if added:
-        rows = [{**_FRESH, "tenant_id": id_, "label": one.label, "next_due": now, **_how(one)} for id_, one in added]
+        rows = [
+            {**_NEW_CREDENTIAL, "tenant_id": id_, "label": one.label, "next_due": now, **_check_columns(one)}
+            for id_, one in added
+        ]
         await conn.execute(insert(CREDENTIAL), rows)
 
 
 @dataclass(slots=True)
 class _Plan:
-    """What is to be done about the credentials of a batch of tenants."""
+    """What is to be done with the credentials of a batch of tenants."""
 
     added: list[tuple[str, CredentialConfig]] = field(default_factory=list)
     due: list[tuple[int, CredentialConfig]] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     unusable: list[tuple[int, _Wanted]] = field(default_factory=list)
 
-    def take(self, wanted: _Wanted, tenant: _Row, stored: Mapping[str, _Row]) -> None:
-        asked_otherwise = any(
-            wanted.row.get(name, tenant._mapping[name]) != tenant._mapping[name] for name in _DECIDES_WHAT_IS_ASKED
+    def add(self, wanted: _Wanted, tenant: _Row, stored: Mapping[str, _Row]) -> None:
+        changed = any(
+            wanted.row.get(name, tenant._mapping[name]) != tenant._mapping[name] for name in _CHANGES_THE_CHECK
         )
         for config in wanted.credentials:
             was = stored.get(config.label)
             if was is None:
                 self.added.append((wanted.tenant_id, config))
-            elif asked_otherwise or was.next_due is None or _asked_otherwise(config, was):
+            elif changed or was.next_due is None or _checked_differently(config, was):
                 self.due.append((was.id, config))
         labels = {config.label for config in wanted.credentials}
         for was in stored.values():
@@ -172,20 +176,20 @@ class _Plan:
 
 async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime, policy: DriftPolicy) -> None:
     ids = [one.tenant_id for one in batch]
-    held = select(TENANT).where(TENANT.c.id.in_(ids)).order_by(TENANT.c.id).with_for_update()
-    before = {row.id: row for row in await conn.execute(held)}
+    locked = select(TENANT).where(TENANT.c.id.in_(ids)).order_by(TENANT.c.id).with_for_update()
+    before = {row.id: row for row in await conn.execute(locked)}
     credentials: dict[str, dict[str, _Row]] = {tenant_id: {} for tenant_id in ids}
     for row in await conn.execute(select(CREDENTIAL).where(CREDENTIAL.c.tenant_id.in_(ids))):
         credentials[row.tenant_id][row.label] = row
     plan = _Plan()
     for one in batch:
-        plan.take(one, before[one.tenant_id], credentials[one.tenant_id])
+        plan.add(one, before[one.tenant_id], credentials[one.tenant_id])
     await _write_rows(conn, [one.row for one in batch if one.config])
     await _write_rows(conn, [one.row for one in batch if not one.config])
     await _add_credentials(conn, plan.added, now)
     await _make_due(conn, plan.due, now)
-    await _let_go(conn, CREDENTIAL.c.id.in_(plan.gone), removed_at=now)
-    await _let_go(conn, CREDENTIAL.c.id.in_([id_ for id_, _ in plan.unusable]), removed_at=None)
+    await _suspend(conn, CREDENTIAL.c.id.in_(plan.gone), removed_at=now)
+    await _suspend(conn, CREDENTIAL.c.id.in_([id_ for id_, _ in plan.unusable]), removed_at=None)
     for credential_id, wanted in plan.unusable:
         await _misconfigure(conn, credential_id, wanted, now, policy)
 
@@ -199,7 +203,7 @@ async def _write_rows(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> 
 
 
 async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialConfig]], now: datetime) -> None:
-    """Without the digest of the last full look the next one is a full one."""
+    """Clearing the digest of the last full check makes the next check a full one."""
     columns = ("kind", "reference", "oauth", "manifest")
     statement = (
         update(CREDENTIAL)
@@ -210,36 +214,39 @@ async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialCo
         )
     )
     if due:
-        rows = [{"key": id_, **{f"new_{name}": value for name, value in _how(config).items()}} for id_, config in due]
+        rows = [
+            {"key": id_, **{f"new_{name}": value for name, value in _check_columns(config).items()}}
+            for id_, config in due
+        ]
         await conn.execute(statement, rows)
 
 
-async def _let_go(conn: AsyncConnection, which: ColumnElement[bool], removed_at: datetime | None) -> None:
-    """Nothing more is planned for these credentials, and what is under way is fenced off."""
-    fenced = {"next_due": None, "removed_at": removed_at, "epoch": CREDENTIAL.c.epoch + 1}
-    await conn.execute(update(CREDENTIAL).where(which).values(fenced))
+async def _suspend(conn: AsyncConnection, which: ColumnElement[bool], removed_at: datetime | None) -> None:
+    """Plan no more checks of these credentials; a running one will not be recorded, since the epoch changed."""
+    columns = {"next_due": None, "removed_at": removed_at, "epoch": CREDENTIAL.c.epoch + 1}
+    await conn.execute(update(CREDENTIAL).where(which).values(columns))
 
 
 async def _misconfigure(
     conn: AsyncConnection, credential_id: int, wanted: _Wanted, now: datetime, policy: DriftPolicy
 ) -> None:
-    before = await standing_queries.load(conn, credential_id)
+    before = await known_queries.load(conn, credential_id)
     report = CheckReport("", "", "", CredentialState.MISCONFIGURED, wanted.problem or "", findings=())
-    turn = compare(before, report, None, now, policy)
-    await standing_queries.save(conn, credential_id, before, turn.known, next_due=None)
-    await follow(conn, wanted.tenant_id, credential_id, turn, None, now)
+    change = compare(before, report, None, now, policy)
+    await known_queries.save(conn, credential_id, before, change.known, next_due=None)
+    await record_events(conn, wanted.tenant_id, credential_id, change, None, now)
 
 
 async def _remove(conn: AsyncConnection, gone: Sequence[str], now: datetime) -> None:
     for start in range(0, len(gone), _BATCH):
         batch = gone[start : start + _BATCH]
         await conn.execute(update(TENANT).where(TENANT.c.id.in_(batch)).values(removed_at=now))
-        theirs = CREDENTIAL.c.tenant_id.in_(batch) & CREDENTIAL.c.removed_at.is_(None)
-        await _let_go(conn, theirs, removed_at=now)
+        active = CREDENTIAL.c.tenant_id.in_(batch) & CREDENTIAL.c.removed_at.is_(None)
+        await _suspend(conn, active, removed_at=now)
 
 
 async def _settle_incidents(conn: AsyncConnection, tenant_ids: set[str], now: datetime) -> None:
-    """Trouble goes with the credential that had it."""
+    """Resolve incidents whose credentials were removed."""
     still_open = (await conn.execute(select(INCIDENT.c.tenant_id).where(INCIDENT.c.resolved_at.is_(None)))).scalars()
     for tenant_id in sorted(tenant_ids.intersection(still_open)):
         await settle_incident(conn, tenant_id, now)

@@ -1,19 +1,20 @@
-"""Who is watched with what: the tenants file, read against the manifests and the settings."""
+"""What is checked: the credentials of the tenants file, each with its manifest and what the settings allow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.check_request import CheckRequest
 from checks.errors import ManifestError
 from checks.manifest import Manifest
-from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem, TenantsFile, check_against, declined_ids
+from monitor.tenants.declined import declined_ids, why_unknown
+from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem, TenantsFile
 from monitor.tenants.manifests import ManifestRegistry
 
 
 @dataclass(frozen=True, slots=True)
 class CheckTarget:
-    """One credential with all that a check of it needs, but for the key itself."""
+    """One credential with everything a check of it needs except the secret."""
 
     tenant: TenantConfig
     credential: CredentialConfig
@@ -21,56 +22,67 @@ class CheckTarget:
     permitted: WriteProbes
 
     @property
-    def question(self) -> CheckRequest:
+    def request(self) -> CheckRequest:
         return CheckRequest(
             manifest=self.manifest,
             features=frozenset(self.tenant.features),
-            declined=declined_ids(self.tenant, self.manifest),
+            declined=declined_ids((entry.permission for entry in self.tenant.declined), self.manifest),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class CheckTargets:
-    """`file` holds the tenants that can be watched, and a problem for each row that can not."""
+    """`file` has the tenants that can be checked, and a problem for each row that cannot be used."""
 
     file: TenantsFile
-    watched: Mapping[tuple[str, str], CheckTarget]
-
-    def of(self, tenant_id: str, label: str) -> CheckTarget | None:
-        return self.watched.get((tenant_id, label))
+    all: tuple[CheckTarget, ...]
 
 
-def draw_up(file: TenantsFile, shelf: ManifestRegistry, setting: WriteProbes) -> CheckTargets:
-    """A tenant whose manifest can not be read, or does not know its features, becomes a problem of its own."""
-    sound, problems = [], list(file.problems)
+def build_targets(file: TenantsFile, registry: ManifestRegistry, setting: WriteProbes) -> CheckTargets:
+    """A tenant becomes a problem if its manifest cannot be read or does not know its features."""
+    usable, problems = [], list(file.problems)
     for tenant in file.tenants:
-        found = _problems(tenant, shelf)
+        found = _problems(tenant, registry)
         problems += found
         if not found:
-            sound.append(tenant)
-    return CheckTargets(TenantsFile(tuple(sound), tuple(problems)), _watched(sound, shelf, setting))
+            usable.append(tenant)
+    targets = (target for tenant in usable for target in _of_tenant(tenant, registry, setting))
+    return CheckTargets(TenantsFile(tuple(usable), tuple(problems)), tuple(targets))
 
 
-def _problems(tenant: TenantConfig, shelf: ManifestRegistry) -> list[TenantProblem]:
+def write_probes_allowed(setting: WriteProbes, wanted: WriteProbes | None) -> WriteProbes:
+    """A tenant can lower the setting for write probes, never raise it."""
+    return setting if wanted is None or wanted.allows(setting) else wanted
+
+
+def _problems(tenant: TenantConfig, registry: ManifestRegistry) -> list[TenantProblem]:
     try:
-        manifests = [shelf.manifest(credential.manifest) for credential in tenant.credentials]
+        manifests = [registry.manifest(credential.manifest) for credential in tenant.credentials]
     except ManifestError as problem:
-        return [TenantProblem(tenant.id, tenant.line, f"{problem} (tenant {tenant.id})")]
-    return list(check_against(tenant, manifests))
+        messages = [str(problem)]
+    else:
+        messages = [*_unknown_features(tenant, manifests), *_unknown_declined(tenant, manifests)]
+    return [TenantProblem(tenant.id, tenant.line, f"{message} (tenant {tenant.id})") for message in messages]
 
 
-def _watched(
-    tenants: Iterable[TenantConfig], shelf: ManifestRegistry, setting: WriteProbes
-) -> dict[tuple[str, str], CheckTarget]:
-    return {
-        (tenant.id, credential.label): CheckTarget(
-            tenant, credential, shelf.manifest(credential.manifest), lower_of(setting, tenant.write_probes)
-        )
-        for tenant in tenants
-        for credential in tenant.credentials
-    }
+def _unknown_features(tenant: TenantConfig, manifests: Sequence[Manifest]) -> Iterator[str]:
+    known = {feature for manifest in manifests for feature in manifest.features}
+    for feature in tenant.features:
+        if feature not in known:
+            yield (
+                f"feature {feature!r} is in no manifest of this tenant (known: {', '.join(sorted(known)) or 'none'}): "
+                "correct it or remove it"
+            )
 
 
-def lower_of(setting: WriteProbes, wished: WriteProbes | None) -> WriteProbes:
-    """A tenant can lower the setting for write probes and never raise it."""
-    return setting if wished is None or wished.allows(setting) else wished
+def _unknown_declined(tenant: TenantConfig, manifests: Sequence[Manifest]) -> Iterator[str]:
+    for entry in tenant.declined:
+        reason = why_unknown(entry.permission, manifests)
+        if reason is not None:
+            yield f"declined: {reason}"
+
+
+def _of_tenant(tenant: TenantConfig, registry: ManifestRegistry, setting: WriteProbes) -> Iterator[CheckTarget]:
+    permitted = write_probes_allowed(setting, tenant.write_probes)
+    for credential in tenant.credentials:
+        yield CheckTarget(tenant, credential, registry.manifest(credential.manifest), permitted)

@@ -1,4 +1,4 @@
-"""The statements on tenants that still have a Harvest v1/v2 key, and on the notices that tell of retired ones."""
+"""Queries for tenants that still have a Harvest v1/v2 key, and for the notices about retired keys."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,26 +18,26 @@ _HAS_SUCCESSOR = exists().where(
     _SUCCESSOR.c.kind == CredentialKind.HARVEST_OAUTH,
     _SUCCESSOR.c.removed_at.is_(None),
 )
-# A credential is `ok` before its first look, too: only a baseline says that it was seen to work.
+# A credential is also `ok` before its first check: only a baseline shows that it has worked.
 _MIGRATED = _HAS_SUCCESSOR.where(_SUCCESSOR.c.state == CredentialState.OK, _SUCCESSOR.c.baseline_at.is_not(None))
-_WATCHED = CREDENTIAL.c.removed_at.is_(None) & TENANT.c.removed_at.is_(None)
-_V1 = _WATCHED & (CREDENTIAL.c.kind == CredentialKind.HARVEST_KEY)
+_ACTIVE = CREDENTIAL.c.removed_at.is_(None) & TENANT.c.removed_at.is_(None)
+_V1 = _ACTIVE & (CREDENTIAL.c.kind == CredentialKind.HARVEST_KEY)
 _OF_TENANT = CREDENTIAL.c.tenant_id == TENANT.c.id
 _RETIRED = _V1 & (CREDENTIAL.c.state == CredentialState.RETIRED) & ~_MIGRATED
 
 
 async def v1_keys(conn: AsyncConnection, tenant_id: str | None = None) -> list[V1Key]:
-    """Every watched harvest-key, or those of one tenant, in the order of ids and labels."""
+    """Every active harvest-key, or those of one tenant, ordered by tenant id and label."""
     return await _keys(conn, _V1 if tenant_id is None else _V1 & (TENANT.c.id == tenant_id))
 
 
 async def retired_keys(conn: AsyncConnection) -> list[V1Key]:
-    """Those that stand retired, of tenants without a v3 credential that works."""
+    """Retired keys of tenants without a working v3 credential."""
     return await _keys(conn, _RETIRED)
 
 
 async def retired_since(conn: AsyncConnection) -> list[tuple[str | None, datetime]]:
-    """Since when the first of those stands retired, by the address of the tenants' CSM."""
+    """When the first of those keys became `retired`, by the address of the tenants' CSM."""
     statement = (
         select(TENANT.c.csm_email, func.min(CREDENTIAL.c.state_since))
         .join_from(CREDENTIAL, TENANT, _OF_TENANT)
@@ -47,23 +47,23 @@ async def retired_since(conn: AsyncConnection) -> list[tuple[str | None, datetim
     return [(address, since) for address, since in await conn.execute(statement)]
 
 
-async def last_told(conn: AsyncConnection, why: str, before: datetime) -> Mapping[tuple[str, str], datetime]:
-    """When notices whose reason begins so were last written, by reason and reader (in lower case).
+async def last_notified(conn: AsyncConnection, why: str, before: datetime) -> Mapping[tuple[str, str], datetime]:
+    """When notices whose reason starts with `why` were last written, by reason and recipient (in lower case).
 
-    What lies ahead was written under another clock, and counts for nothing.
+    Times after `before` were written under a wrong clock and are ignored.
     """
-    reader = func.lower(NOTICE.c.recipient)
+    recipient = func.lower(NOTICE.c.recipient)
     statement = (
-        select(NOTICE.c.why, reader, func.max(NOTICE.c.created_at))
+        select(NOTICE.c.why, recipient, func.max(NOTICE.c.created_at))
         .where(NOTICE.c.tenant_id.is_(None), NOTICE.c.why.startswith(why, autoescape=True))
         .where(NOTICE.c.created_at <= before)
-        .group_by(NOTICE.c.why, reader)
+        .group_by(NOTICE.c.why, recipient)
     )
-    return {(reason, to): at for reason, to, at in await conn.execute(statement)}
+    return {(reason, address): at for reason, address, at in await conn.execute(statement)}
 
 
-async def hold_retired(conn: AsyncConnection) -> None:
-    """To the end of the transaction nobody else writes of retired keys."""
+async def lock_retired_notices(conn: AsyncConnection) -> None:
+    """Until the end of the transaction, nobody else writes notices about retired keys."""
     await one_at_a_time(conn, RETIRED_LOCK)
 
 

@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.credential import CredentialKind, CredentialState
 from checks.report import Outcome, Verdict
 from monitor.checking.claim_queries import AHEAD
-from monitor.checking.recording_queries import troubles
 from monitor.drift import EventKind
-from monitor.incidents import standing_queries
-from monitor.incidents.rules import Audience, Step, Trouble, step
+from monitor.incidents import known_queries
+from monitor.incidents.event_queries import troubles
+from monitor.incidents.rules import Audience, Step, Trouble, incident_step
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.notices.notice import Status
+from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
     CAUSE,
     CHECK,
@@ -27,7 +28,6 @@ from monitor.store.tables import (
     NOTICE,
     PERMISSION_STATE,
     TENANT,
-    UTCDateTime,
 )
 from monitor.upkeep.finding import DatabaseFinding, Part
 
@@ -97,7 +97,7 @@ async def _incidents(conn: AsyncConnection) -> list[DatabaseFinding]:
     findings = []
     for tenant in sorted(with_incident.union(found)):
         trouble = found.get(tenant, Trouble())
-        match step(tenant in with_incident, trouble):
+        match incident_step(tenant in with_incident, trouble):
             case Step.OPEN if tenant not in back:
                 what = f"in trouble ({trouble.missing} missing, {trouble.failing} credentials failing)"
                 findings.append(_found(tenant, f"{what}, and no incident is open", _look_again(tenant)))
@@ -124,7 +124,7 @@ async def _counts(conn: AsyncConnection) -> list[DatabaseFinding]:
             f"{wrong.label}: counted {wrong.stored} {wrong.count}, and its rows come to {wrong.counted}",
             _look_again(wrong.tenant_id),
         )
-        for wrong in await standing_queries.miscounts(conn)
+        for wrong in await known_queries.miscounts(conn)
     ]
 
 

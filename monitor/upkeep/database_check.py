@@ -11,10 +11,10 @@ from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.store import migrations, sizes
 from monitor.store.database import Database
-from monitor.store.migrations import Standing
+from monitor.store.migrations import SchemaState
 from monitor.store.sizes import DatabaseSize
 from monitor.store.sqlite_file import LOG_LIMIT
-from monitor.tenants.fingerprint_key import known_key
+from monitor.tenants.fingerprint_key import existing_key
 from monitor.upkeep import consistency_queries, damage_queries, growth_queries, pruning_queries
 from monitor.upkeep.finding import DatabaseFinding, Part
 from monitor.upkeep.growth import Growth, total_after
@@ -75,10 +75,10 @@ class DatabaseCheck:
 
     async def run(self) -> DatabaseReport:
         async with self._db.reading() as conn:
-            standing = await conn.run_sync(migrations.standing)
+            state = await conn.run_sync(migrations.schema_state)
             self._seen.revision = await conn.run_sync(migrations.revision)
-        if standing in (Standing.EMPTY, Standing.FOREIGN):
-            self._db.refuse_unless_current(standing)
+        if state in (SchemaState.EMPTY, SchemaState.FOREIGN):
+            self._db.refuse_unless_current(state)
         parts: Mapping[Part, Callable[[AsyncConnection], Awaitable[None]]] = {
             Part.FILE: self._file,
             Part.TABLES: self._tables,
@@ -90,11 +90,11 @@ class DatabaseCheck:
         }
         for part, look in parts.items():
             self._began(part)
-            await self._look(part, look, standing)
+            await self._look(part, look, state)
         return self._seen
 
-    async def _look(self, part: Part, look: Callable[[AsyncConnection], Awaitable[None]], standing: Standing) -> None:
-        if standing is not Standing.CURRENT and part not in (Part.FILE, Part.TABLES):
+    async def _look(self, part: Part, look: Callable[[AsyncConnection], Awaitable[None]], state: SchemaState) -> None:
+        if state is not SchemaState.CURRENT and part not in (Part.FILE, Part.TABLES):
             self._seen.left_out[part] = "the tables are those of another release"
             return
         try:
@@ -114,7 +114,7 @@ class DatabaseCheck:
 
     async def _tables(self, conn: AsyncConnection) -> None:
         try:
-            self._db.refuse_unless_current(await conn.run_sync(migrations.standing))
+            self._db.refuse_unless_current(await conn.run_sync(migrations.schema_state))
         except StoreError as problem:
             message, _, next_step = str(problem).partition(": ")
             self._seen.findings.append(DatabaseFinding(Part.TABLES, None, message, next_step))
@@ -130,7 +130,7 @@ class DatabaseCheck:
 
     async def _key(self, _: AsyncConnection) -> None:
         try:
-            await known_key(self._db, self._settings)
+            await existing_key(self._db, self._settings)
         except ConfigurationError as problem:
             where, what, next_step = (*str(problem).split(": ", 2), "", "")[:3]
             self._seen.findings.append(DatabaseFinding(Part.KEY, None, f"{where}: {what}", next_step))
@@ -150,7 +150,7 @@ class DatabaseCheck:
 
     async def _space(self, conn: AsyncConnection) -> None:
         self._seen.size = await sizes.of_database(conn)
-        self._seen.room = await sizes.room_on_disk(conn)
+        self._seen.room = await sizes.free_disk_space(conn)
         self._seen.tables = await growth_queries.growth(conn, self._keep, self._seen.last_look or self._now)
         self._seen.findings += self._tight(self._seen.size, self._seen.room)
 

@@ -16,13 +16,13 @@ from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.store import migrations
 from monitor.store.database import Database, database_as_it_is
-from monitor.store.migrations import Standing
-from monitor.tenants import file
+from monitor.store.migrations import SchemaState
 from monitor.tenants.credential_loader import CredentialLoader, references
-from monitor.tenants.fingerprint_key import known_key
+from monitor.tenants.file_reader import read_tenants_file
+from monitor.tenants.fingerprint_key import existing_key
 from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.scope_acceptance_queries import is_accepted
-from monitor.tenants.targets import CheckTarget, CheckTargets, draw_up
+from monitor.tenants.targets import CheckTarget, CheckTargets, build_targets
 from monitor.upkeep import doctor_findings
 from monitor.upkeep.doctor_findings import Area, DoctorFinding, told
 
@@ -45,21 +45,21 @@ class Doctor:
         self._settings = settings
         self._now = now
         self._run_commands = run_commands
-        self._keyring = CredentialLoader(b"", settings.command_timeout.total_seconds())
+        self._loader = CredentialLoader(b"", settings.command_timeout.total_seconds())
         self._seen = Diagnosis()
 
     async def look(self) -> Diagnosis:
         self._seen.findings += doctor_findings.of_settings(self._settings)
-        roster = self._roster()
+        targets = self._targets()
         self._seen.findings += [
-            finding async for finding in self._database(doctor_findings.derived(roster) if roster else [])
+            finding async for finding in self._database(doctor_findings.derived(targets) if targets else [])
         ]
-        if roster is not None:
-            self._seen.credentials = doctor_findings.counted(roster)
-            self._seen.findings += doctor_findings.of_tenants(roster)
-            self._seen.findings += [*doctor_findings.of_keys(roster, self._now), *doctor_findings.of_clients(roster)]
-            for watched in roster.watched.values():
-                self._seen.findings += [finding async for finding in self._references(watched)]
+        if targets is not None:
+            self._seen.credentials = doctor_findings.counted(targets)
+            self._seen.findings += doctor_findings.of_tenants(targets)
+            self._seen.findings += [*doctor_findings.of_keys(targets, self._now), *doctor_findings.of_clients(targets)]
+            for target in targets.all:
+                self._seen.findings += [finding async for finding in self._references(target)]
         return self._seen
 
     async def _database(self, derived: list[Manifest]) -> AsyncIterator[DoctorFinding]:
@@ -76,7 +76,7 @@ class Doctor:
         db = database_as_it_is(url)
         try:
             if await self._is_current(db):
-                await known_key(db, self._settings)
+                await existing_key(db, self._settings)
                 async with db.reading() as conn:
                     new = [manifest for manifest in derived if not await is_accepted(conn, manifest.digest)]
                 for finding in doctor_findings.of_derived(new):
@@ -90,38 +90,38 @@ class Doctor:
         """False for one that a start brings up to date; StoreError for one that it can not."""
         try:
             async with db.reading() as conn:
-                standing = await conn.run_sync(migrations.standing)
+                state = await conn.run_sync(migrations.schema_state)
         except (SQLAlchemyError, OSError) as error:
             problem = f"the database {db.name} can not be looked at ({type(error).__name__})"
             raise StoreError(f"{problem}: see that {_URL} names one that can be read") from None
-        if db.is_sqlite and standing in (Standing.EMPTY, Standing.BEHIND):
+        if db.is_sqlite and state in (SchemaState.EMPTY, SchemaState.BEHIND):
             return False
-        db.refuse_unless_current(standing)
+        db.refuse_unless_current(state)
         return True
 
-    def _roster(self) -> CheckTargets | None:
+    def _targets(self) -> CheckTargets | None:
         try:
-            shelf = ManifestRegistry(load(self._settings.manifest))
+            registry = ManifestRegistry(load(self._settings.manifest))
         except ManifestError as problem:
             self._seen.findings.append(told(Area.MANIFEST, str(problem)))
             return None
         try:
-            return draw_up(file.read(self._settings.tenants), shelf, self._settings.write_probes)
+            return build_targets(read_tenants_file(self._settings.tenants), registry, self._settings.write_probes)
         except ConfigurationError as problem:
             self._seen.findings.append(told(Area.TENANTS, str(problem)))
             return None
 
-    async def _references(self, watched: CheckTarget) -> AsyncIterator[DoctorFinding]:
-        for name, (reference, kind) in references(watched.credential).items():
+    async def _references(self, target: CheckTarget) -> AsyncIterator[DoctorFinding]:
+        for name, (reference, kind) in references(target.credential).items():
             if reference.startswith("command:") and not self._run_commands:
                 self._seen.not_run += 1
                 continue
-            for problem in [*_readable_by_all(reference), *await self._problems(watched, name, reference, kind)]:
-                yield told(Area.CREDENTIALS, f"{name}: {problem}", watched.tenant.id, watched.credential.label)
+            for problem in [*_readable_by_all(reference), *await self._problems(target, name, reference, kind)]:
+                yield told(Area.CREDENTIALS, f"{name}: {problem}", target.tenant.id, target.credential.label)
 
-    async def _problems(self, watched: CheckTarget, name: str, reference: str, kind: type[Secret]) -> list[str]:
+    async def _problems(self, target: CheckTarget, name: str, reference: str, kind: type[Secret]) -> list[str]:
         try:
-            secret = await self._keyring.fetch(watched.tenant.id, reference, kind)
+            secret = await self._loader.load_secret(target.tenant.id, reference, kind)
             _sendable(name, secret)
         except (ConfigurationError, CredentialError) as problem:
             return [str(problem)]

@@ -53,8 +53,8 @@ def of_settings(settings: Settings) -> Iterator[DoctorFinding]:
         )
 
 
-def of_tenants(roster: CheckTargets) -> Iterator[DoctorFinding]:
-    for problem in roster.file.problems:
+def of_tenants(targets: CheckTargets) -> Iterator[DoctorFinding]:
+    for problem in targets.file.problems:
         next_step = "correct the row; `serve` reads the file again by itself"
         yield DoctorFinding(Area.TENANTS, problem.message, next_step, problem.tenant_id)
 
@@ -71,16 +71,16 @@ def of_derived(manifests: Iterable[Manifest]) -> Iterator[DoctorFinding]:
         )
 
 
-def derived(roster: CheckTargets) -> list[Manifest]:
+def derived(targets: CheckTargets) -> list[Manifest]:
     """The manifests of v3 credentials whose scopes the vendor has not published, each once."""
-    asked = (each.manifest for each in roster.watched.values() if each.credential.oauth is not None)
+    asked = (each.manifest for each in targets.all if each.credential.oauth is not None)
     return list({one.digest: one for one in asked if one.v3_source == "derived"}.values())
 
 
-def of_keys(roster: CheckTargets, now: datetime) -> Iterator[DoctorFinding]:
+def of_keys(targets: CheckTargets, now: datetime) -> Iterator[DoctorFinding]:
     """Keys of v1 that are still there although v1 is not."""
     kinds: dict[str, set[CredentialKind]] = {}
-    for each in roster.watched.values():
+    for each in targets.all:
         kinds.setdefault(each.tenant.id, set()).add(each.credential.kind)
     left = [tenant for tenant, theirs in kinds.items() if CredentialKind.HARVEST_KEY in theirs]
     if now < RETIRED_AFTER or not left:
@@ -94,14 +94,14 @@ def of_keys(roster: CheckTargets, now: datetime) -> Iterator[DoctorFinding]:
     )
 
 
-def of_clients(roster: CheckTargets) -> Iterator[DoctorFinding]:
-    for each in roster.watched.values():
+def of_clients(targets: CheckTargets) -> Iterator[DoctorFinding]:
+    for each in targets.all:
         yield from _of_client(each)
 
 
-def _of_client(watched: CheckTarget) -> Iterator[DoctorFinding]:
-    oauth = watched.credential.oauth
-    whose = (watched.tenant.id, watched.credential.label)
+def _of_client(target: CheckTarget) -> Iterator[DoctorFinding]:
+    oauth = target.credential.oauth
+    whose = (target.tenant.id, target.credential.label)
     if oauth is not None and oauth.token == MINT:
         yield DoctorFinding(
             Area.CREDENTIALS,
@@ -128,13 +128,13 @@ def of_token(token: Token, now: datetime) -> str | None:
     return f"the token ran out at {expires_at:%Y-%m-%d %H:%M}Z: mend what feeds it"
 
 
-def counted(roster: CheckTargets) -> dict[str, int]:
+def counted(targets: CheckTargets) -> dict[str, int]:
     """How many credentials there are of each kind, and in which of the ways that v3 has."""
-    return dict(sorted(Counter(name for each in roster.watched.values() for name in _names(each)).items()))
+    return dict(sorted(Counter(name for each in targets.all for name in _names(each)).items()))
 
 
-def _names(watched: CheckTarget) -> Iterable[str]:
-    oauth = watched.credential.oauth
+def _names(target: CheckTarget) -> Iterable[str]:
+    oauth = target.credential.oauth
     if oauth is None:
         return ["harvest-key"]
     return [f"harvest-oauth, {oauth.grant}", *(["harvest-oauth, minting"] if oauth.token == MINT else [])]

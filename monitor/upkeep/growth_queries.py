@@ -62,7 +62,7 @@ async def _rows_a_day(conn: AsyncConnection, now: datetime) -> dict[str, float] 
     for table, moment in _DATED.items():
         lately = select(func.count()).where(moment >= since, moment <= now)
         came[table.name] = (await conn.execute(lately)).scalar_one() / ((now - since) / _DAY)
-    return {**came, CHECK_DAY.name: float(await claim_queries.watched(conn))}
+    return {**came, CHECK_DAY.name: float(await claim_queries.count_checked(conn))}
 
 
 async def _halves(conn: AsyncConnection, notices: Growth, keep: Keep) -> list[Growth]:

@@ -20,7 +20,7 @@ def application(metrics: Metrics, reach_database: Callable[[], Awaitable[None]])
 
     @app.get("/healthz")
     async def alive() -> PlainTextResponse:
-        """An answer at all shows that the event loop turns."""
+        """An answer at all shows that the event loop runs."""
         return PlainTextResponse("ok\n")
 
     @app.get("/readyz")

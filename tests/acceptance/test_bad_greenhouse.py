@@ -8,22 +8,23 @@ from itertools import pairwise
 import pytest
 
 from checks.answer import Answer
-from checks.catalogue.endpoints import Entry, WriteProbes
+from checks.catalogue.entry import Entry, WriteProbes
 from checks.check_request import CheckRequest
-from checks.confirmation import second_look, together
 from checks.credential import CredentialState, Secret
 from checks.manifest import load
 from checks.report import CheckReport, Verdict, WriteAlarm
-from checks.wire.client import ConnectionSettings
+from checks.wire.connection import ConnectionSettings
+from monitor.checking.confirmation import Confirmation
 from monitor.checking.greenhouse import Greenhouse, RequestLimits
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.keys import Key
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server.run import running
-from tests.installation import MANNERS, Unobserved
+from tests.installation import LIMITS, Unobserved
 from tests.raw_server import always, answer, raw_server
+from tests.reports import KEY, POLICY, T0
 
-QUESTION = CheckRequest(load("gem"))
+REQUEST = CheckRequest(load("gem"))
 PATIENT = ConnectionSettings(connect_timeout=10, read_timeout=10, request_timeout=10)  # on a busy machine, too
 IMPATIENT = ConnectionSettings(connect_timeout=0.3, read_timeout=0.3, request_timeout=0.5)
 CLOSE_REASONS = "close_reasons.get_close_reasons"
@@ -63,8 +64,8 @@ class Bench:
     def fault(self, kind: str, **details: object) -> None:
         self.sandbox.add_fault(Fault.model_validate({"kind": kind, **details}))
 
-    async def look(self, question: CheckRequest = QUESTION, permitted: WriteProbes = WriteProbes.ALL) -> CheckReport:
-        return await self.greenhouse.check("acme", Secret(self.key.text), question, permitted, NoGuard())
+    async def check(self, request: CheckRequest = REQUEST, permitted: WriteProbes = WriteProbes.ALL) -> CheckReport:
+        return await self.greenhouse.check("acme", Secret(self.key.text), request, permitted, NoGuard())
 
     def lines(self, path: str) -> int:
         return sum(entry.target.startswith(path) for entry in self.sandbox.request_log.entries())
@@ -72,14 +73,14 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    manners: RequestLimits = MANNERS, connection: ConnectionSettings = IMPATIENT, **settings: object
+    limits: RequestLimits = LIMITS, connection: ConnectionSettings = IMPATIENT, **settings: object
 ) -> AsyncIterator[Bench]:
     sandbox = Sandbox()
     sandbox.add_account("acme", **{"limit": 1_000_000, **settings})
     key = sandbox.add_key("acme", "gem")
     waits = Waits()
     async with running(sandbox) as url:
-        yield Bench(sandbox, key, Greenhouse(url, "harvest-monitor/test", connection, manners, waits), waits)
+        yield Bench(sandbox, key, Greenhouse(url, "harvest-monitor/test", connection, limits, waits), waits)
 
 
 def reasons(report: CheckReport) -> dict[str, tuple[str, str]]:
@@ -112,7 +113,7 @@ async def test_one_endpoint_in_trouble_is_undecided_and_spoils_no_other(
     """The permission asked there is undecided for its own reason; the 62 others are decided; a GET is repeated once."""
     async with bench(connection=IMPATIENT if reason == "timeout" else PATIENT) as here:
         here.fault(kind, prefix="/v1/close_reasons", **details)
-        report = await here.look()
+        report = await here.check()
         assert reasons(report) == {CLOSE_REASONS: ("undecided", reason)}
         assert report.state is CredentialState.OK
         assert here.lines("/v1/close_reasons") == asked
@@ -128,7 +129,7 @@ async def test_trouble_that_passes_is_not_seen_in_the_verdict(
     """One bad answer and then the right one: granted."""
     async with bench(connection=PATIENT) as here:
         here.fault(kind, prefix="/v1/close_reasons", times=times, **details)
-        assert reasons(await here.look()) == {}
+        assert reasons(await here.check()) == {}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ async def test_a_storm_is_unreachable_and_ends_soon(
     """When nothing works the check gives up after few requests, with no verdict at all."""
     async with bench() as here:
         here.fault(kind, **details)
-        report = await here.look()
+        report = await here.check()
         assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)
         assert report.counts[Verdict.GRANTED] == report.counts[Verdict.MISSING] == 0
         assert here.sandbox.request_log.request_count <= most_requests
@@ -159,7 +160,7 @@ async def test_a_write_in_trouble_is_never_sent_again() -> None:
             here.fault(
                 kind if kind != "html" else "status", method="PATCH", **({"status": 500} if kind == "html" else {})
             )
-            await here.look()
+            await here.check()
             writes = [(e.method, e.target) for e in here.sandbox.request_log.entries() if e.method == "PATCH"]
             assert len(writes) == len(set(writes)) >= 3
             assert here.sandbox.request_log.change_count == 0
@@ -178,11 +179,11 @@ async def test_a_429_is_obeyed_and_tried_three_times(headers: list[str], wait: f
     """Retry-After, else the reset, else ten seconds; after the third 429 the question is left open."""
     waits = Waits()
     limited = answer("429 Too Many Requests", b"", *headers)
-    quick = replace(MANNERS, deadline_seconds=3.5)
+    quick = replace(LIMITS, deadline_seconds=3.5)
     async with raw_server(always(limited)) as server:
         address = f"http://127.0.0.1:{server.port}"
         greenhouse = Greenhouse(address, "harvest-monitor/test", ConnectionSettings(), quick, waits)
-        report = await greenhouse.check("acme", Secret("key"), QUESTION, WriteProbes.OFF, NoGuard())
+        report = await greenhouse.check("acme", Secret("key"), REQUEST, WriteProbes.OFF, NoGuard())
     assert waits.waits[0] == ("rate_limited", wait)
     assert server.requests.count(server.requests[0]) == tries
     assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)
@@ -190,9 +191,9 @@ async def test_a_429_is_obeyed_and_tried_three_times(headers: list[str], wait: f
 
 async def test_the_customers_share_of_the_limit_is_left_alone() -> None:
     """With a limit of 50 no more than 26 requests fall into a window: below half of it, the check pauses."""
-    hasty = replace(MANNERS, deadline_seconds=3)
+    hasty = replace(LIMITS, deadline_seconds=3)
     async with bench(hasty, limit=50) as here:
-        report = await here.look()
+        report = await here.check()
         assert here.sandbox.request_log.request_count == 26
         assert here.waits.waits == [("reserve", 10.0)]
         assert {reason for _, reason in reasons(report).values()} == {"deadline"}
@@ -200,8 +201,8 @@ async def test_the_customers_share_of_the_limit_is_left_alone() -> None:
 
 async def test_the_rate_is_kept() -> None:
     """At twenty requests a second ten of them take half a second, one after the other."""
-    async with bench(replace(MANNERS, requests_per_second=20, deadline_seconds=1)) as here:
-        await here.look()
+    async with bench(replace(LIMITS, requests_per_second=20, deadline_seconds=1)) as here:
+        await here.check()
         moments = [entry.at for entry in here.sandbox.request_log.entries()]
         assert 15 <= len(moments) <= 22
         assert min(later - earlier for earlier, later in pairwise(moments)) > 0.02
@@ -211,12 +212,15 @@ async def test_an_answer_that_changes_between_the_looks_is_no_drift() -> None:
     """Unticked during the first look and ticked again before the second: granted, for a list and for a record."""
     async with bench() as here:
         here.key.untick("GET /v1/offers", "GET /v1/jobs/{id}")
-        first = await here.look()
-        assert len(first.missing) == 2
+        confirmation = Confirmation(POLICY)
+        confirmation.add(await here.check(), KEY, T0)
+        assert len(confirmation.suspicion.suspects) == 2
         here.key.tick("GET /v1/offers", "GET /v1/jobs/{id}")
-        again = second_look(QUESTION, first)
-        assert again is not None
-        assert together(first, await here.look(again)).missing == ()
+        second = await here.check(confirmation.suspicion.narrow(REQUEST, KEY))
+        confirmation.add(second, KEY, T0)
+        assert not confirmation.in_doubt
+        assert {finding.verdict for finding in second.findings} == {Verdict.GRANTED}
+        assert confirmation.report.missing == ()
 
 
 async def test_a_key_that_dies_during_the_check_voids_it() -> None:
@@ -224,7 +228,7 @@ async def test_a_key_that_dies_during_the_check_voids_it() -> None:
     async with bench() as here:
         here.key.untick("GET /v1/applications")
         here.waits.after = (10, here.key.kill)
-        report = await here.look()
+        report = await here.check()
         assert report.requests == 11
         assert report.state is CredentialState.INVALID
         assert report.missing == ()
@@ -234,6 +238,6 @@ async def test_a_page_for_everybody_after_the_date_is_the_retirement_and_not_dri
     """One and the same HTML page for every request, also without a key: retired, and no permission is blamed."""
     async with bench() as here:
         here.fault("html")
-        report = await here.look()
+        report = await here.check()
         assert report.state is CredentialState.RETIRED
         assert report.counts[Verdict.MISSING] == report.counts[Verdict.GRANTED] == 0

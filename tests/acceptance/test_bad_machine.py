@@ -140,7 +140,7 @@ def test_a_read_only_disk_is_told_at_the_start(vendor: Vendor, disk: Disk) -> No
     before = asked(vendor)
     with vendor.serve(database_url=f"sqlite:///{database}") as service:
         assert service.process.wait(timeout=30) == 2
-        assert f"{database} can not be used" in service.log_file.read_text()
+        assert f"{database} cannot be used" in service.log_file.read_text()
     assert asked(vendor) == before
     disk.remount("rw")
     with vendor.serve(database_url=f"sqlite:///{database}") as service:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checks.catalogue.endpoints import WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import WriteProbes
 from checks.credential import Secret
 from checks.errors import GateRefusal
-from checks.v1.gate import Gate, OutgoingRequest, origin
+from checks.origin import OutgoingRequest, origin
+from checks.v1.gate import Gate
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from tests.command import run, serving, until

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from checks.catalogue.endpoints import Cell, Entry, RequestClass, Service, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Cell, Entry, RequestClass, Service
 from checks.manifest import Permission, load
 from checks.report import Verdict
 from monitor.drift import EventKind, KnownPermission
-from monitor.incidents import standing_queries
+from monitor.incidents import known_queries
 from monitor.incidents.history_queries import Wanted, events
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, INCIDENT
@@ -84,7 +85,7 @@ WORLDS = [
 async def standings(installed: Installation) -> dict[str, dict[str, KnownPermission]]:
     async with installed.db.reading() as conn:
         rows = await conn.execute(select(CREDENTIAL.c.tenant_id, CREDENTIAL.c.id))
-        return {tenant: dict((await standing_queries.load(conn, number)).permissions) for tenant, number in rows.all()}
+        return {tenant: dict((await known_queries.load(conn, number)).permissions) for tenant, number in rows.all()}
 
 
 def applying(world: World) -> list[Permission]:

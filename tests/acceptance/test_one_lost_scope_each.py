@@ -13,7 +13,7 @@ from checks.manifest import Permission, load
 from checks.report import Verdict
 from checks.v3.check import ROLE_ID
 from monitor.drift import EventKind, Known
-from monitor.incidents import standing_queries
+from monitor.incidents import known_queries
 from monitor.incidents.history_queries import Wanted, events
 from monitor.sandbox.greenhouse.accounts import ClientGrant
 from monitor.store.database import Database
@@ -110,7 +110,7 @@ def untick(installed: Installation, world: World) -> None:
 async def standings(installed: Installation) -> dict[str, Known]:
     async with installed.db.reading() as conn:
         rows = await conn.execute(select(CREDENTIAL.c.tenant_id, CREDENTIAL.c.id))
-        return {tenant: await standing_queries.load(conn, number) for tenant, number in rows.all()}
+        return {tenant: await known_queries.load(conn, number) for tenant, number in rows.all()}
 
 
 async def costs(installed: Installation) -> set[int]:

@@ -12,26 +12,19 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from checks.catalogue.endpoints import WriteProbes
-from checks.manifest import load
-from checks.wire.client import ConnectionSettings
+from checks.wire.connection import ConnectionSettings
 from monitor.checking import claim_queries
 from monitor.checking.check_job import CheckJob
 from monitor.checking.greenhouse import Greenhouse
 from monitor.checking.recording_queries import record
-from monitor.checking.write_halt import WriteStop
-from monitor.clock import elapsed
 from monitor.metrics import Metrics
-from monitor.notices.content.render import Renderer
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server.run import running
 from monitor.store.database import Database
 from monitor.store.tables import CHECK
-from monitor.tenants.credential_loader import CredentialLoader
-from monitor.tenants.manifests import ManifestRegistry
 from tests.command import Serving, serving, until
-from tests.installation import MANNERS, NOTICES, POLICY, Installation, installation
+from tests.installation import LIMITS, POLICY, Installation, check_job_on, installation
 from tests.neighbour import neighbour
 from tests.reports import KEY, served
 from tests.store import rows
@@ -50,7 +43,7 @@ class Pair:
 
     @property
     def first(self) -> CheckJob:
-        return self.here.sweeper
+        return self.here.check_job
 
     async def due(self) -> list[int]:
         async with self.here.db.reading() as conn:
@@ -69,23 +62,9 @@ async def pair(sqlite: Database, tmp_path: Path) -> AsyncIterator[Pair]:
     other = Database(sqlite.url)
     async with installation(sqlite, tmp_path) as here, running(here.sandbox) as url:
         greenhouse = Greenhouse(
-            url, "harvest-monitor/test", ConnectionSettings(), MANNERS, here.metrics, now=here.clock.read
+            url, "harvest-monitor/test", ConnectionSettings(), LIMITS, here.metrics, now=here.clock.read
         )
-        second = CheckJob(
-            other,
-            greenhouse,
-            Metrics("test"),
-            ManifestRegistry(load("gem")),
-            setting=WriteProbes.ALL,
-            drift_policy=POLICY,
-            write_stop=WriteStop(other, NOTICES, Renderer(), here.clock.read),
-            hold=HOLD,
-            longest_look=timedelta(minutes=6),
-            keyring=CredentialLoader(b"installation key of the tests", command_seconds=5),
-            now=here.clock.read,
-            clock=elapsed,
-        )
-        yield Pair(here, second)
+        yield Pair(here, check_job_on(other, greenhouse, Metrics("test"), here.clock))
     await other.close()
 
 
@@ -167,7 +146,7 @@ async def test_what_a_late_loser_gives_back_is_not_taken_from_the_winner(pair: P
     pair.here.clock.forward(seconds=HOLD.total_seconds())
     async with pair.here.db.writing() as conn:
         now = pair.here.clock.now
-        winner = await claim_queries.claim_due(conn, 1, now, POLICY.interval, held_until=now + HOLD)
+        winner = await claim_queries.claim_due(conn, 1, now, POLICY.interval, leased_until=now + HOLD)
     assert winner is not None
     late.cancel()
     with suppress(asyncio.CancelledError):
@@ -183,7 +162,7 @@ async def test_a_claim_whose_process_died_is_due_after_its_hold(
     await pair.here.sync()
     async with pair.here.db.writing() as conn:
         now = pair.here.clock.now
-        dead = await claim_queries.claim_due(conn, 1, now, POLICY.interval, held_until=now + HOLD)
+        dead = await claim_queries.claim_due(conn, 1, now, POLICY.interval, leased_until=now + HOLD)
     assert dead is not None
     pair.here.clock.now += HOLD - A_SECOND
     assert await pair.due() == []

@@ -83,7 +83,7 @@ def test_a_backup_taken_from_a_running_service_goes_on_where_it_was(vendor: Vend
     (vendor.folder / DATABASE).write_bytes(b"the disk went bad")
     status, shown, told = operator("db", "restore", copy)
     assert (status, "1 notices that were waiting to be sent are held" in told) == (0, True)
-    assert f"the database before is {DATABASE}.replaced-" in shown
+    assert f"the previous database is now {DATABASE}.replaced-" in shown
 
     with vendor.serve() as service:
         checked(service, "acme", more_than=1)
@@ -102,7 +102,7 @@ def test_a_database_is_looked_at_beside_the_service(vendor: Vendor, operator: Op
         vendor.sandbox.key("acme").untick("GET /v1/offers")
         for number in range(2):
             status, shown, told = operator("db", "check")
-            assert (status, told) == (0, "what comes in a day can be told once the database is a day old\n"), shown
+            assert (status, told) == (0, "growth per day is known once the database is a day old\n"), shown
             assert "records\tsound\n" in shown
             assert operator("db", "backup", f"copy-{number}.sqlite3", "--with-key")[0] == 0
             assert operator("db", "prune")[0] == 0
@@ -128,7 +128,7 @@ def test_a_service_does_not_start_with_another_key(vendor: Vendor, operator: Ope
     key = vendor.folder / "harvest-monitor.key"
     key.write_text("0" * 64)
     refused = run(vendor.folder, "serve", **vendor.settings)
-    assert (refused.returncode, "put the right one back" in refused.stderr) == (2, True)
+    assert (refused.returncode, "restore the right one" in refused.stderr) == (2, True)
     assert operator("check", "--record")[0] == 2
     assert operator("db", "accept-key", "--reason", "it was on the lost disk")[0] == 0
     with vendor.serve() as service:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from checks.v1.verdicts import REASONS
+from checks.reasons import REASONS
 from monitor import cli
 from monitor.config import settings
 from monitor.sandbox.faults.http import Fault

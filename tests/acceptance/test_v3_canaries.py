@@ -15,7 +15,7 @@ import yaml
 
 from checks.credential import OAuthClient, Secret, Token
 from checks.errors import GateRefusal
-from checks.v1.gate import OutgoingRequest, origin
+from checks.origin import OutgoingRequest, origin
 from checks.v3.gate import INTROSPECT, TokenGate, lists
 from checks.v3.token_answers import CLAIMS, introspected, minted
 from monitor import cli

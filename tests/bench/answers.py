@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from checks.answer import Answer, AnswerKind, reduce
-from checks.asking import SendGuard
-from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
+from checks.answer import Answer, AnswerKind
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Entry, WriteProbes
 from checks.check_request import CheckRequest
+from checks.check_run import CheckContext
 from checks.manifest import load
 from checks.report import Outcome, WriteAlarm
-from checks.v1.check import Means, check
+from checks.v1.check import KeyCheckRun, SendGuard
+from checks.v1.key_answers import reduce
 from monitor.clock import elapsed, utc_now
 from tests.sandbox_asking import Asker, asker
 
@@ -25,30 +27,23 @@ class Exchange(NamedTuple):
 
 async def full_table() -> Sequence[Exchange]:
     """In the order of a check with every write probe, of a key that holds just what Gem's manifest asks for."""
-    inquiry = _InProcess(asker("gem"))
-    means = Means(
-        guard=_Writes(),
-        anonymous=_nobody,
-        now=utc_now,
-        clock=elapsed,
-        deadline_seconds=60,
-        stop=lambda: False,
-    )
-    report = await check(inquiry, CheckRequest(load("gem")), catalogue(), means)
-    assert report.outcome is Outcome.COMPLIANT
-    return inquiry.exchanges
+    sender = _InProcess(asker("gem"))
+    context = CheckContext(now=utc_now, clock=elapsed, deadline_seconds=60, stop=lambda: False)
+    run = KeyCheckRun(sender, CheckRequest(load("gem")), catalogue(), _Writes(), _nobody, context)
+    assert (await run.report()).outcome is Outcome.COMPLIANT
+    return sender.exchanges
 
 
 @dataclass
 class _InProcess:
-    """Puts the questions to a sandbox without a network, and keeps the answers."""
+    """Sends the requests to a sandbox without a network, and keeps the answers."""
 
     asker: Asker
     exchanges: list[Exchange] = field(default_factory=list)
     permitted: WriteProbes = WriteProbes.ALL
     requests: int = 0
 
-    async def ask(self, entry: Entry, watch: SendGuard) -> Answer | None:
+    async def send(self, entry: Entry, guard: SendGuard) -> Answer | None:
         reply = self.asker.ask(f"{entry.method} {entry.target}", entry.body.decode() or None)
         self.exchanges.append(Exchange(entry, reply.status, reply.body))
         self.requests += 1

@@ -107,7 +107,7 @@ async def sweep(service: Service, credential_ids: range, requests_each: int) -> 
     async with service.db.writing() as conn:
         await conn.execute(update(CREDENTIAL).where(ours).values(next_due=utc_now()))
         newest = (await conn.execute(select(func.coalesce(func.max(CHECK.c.id), 0)))).scalar_one()
-    took = await timed(service.sweeper.check, credential_ids)
+    took = await timed(service.check_job.check, credential_ids)
     whole = (CHECK.c.outcome == "compliant") & (CHECK.c.requests == requests_each)
     async with service.db.reading() as conn:
         count = select(func.count()).select_from(CHECK).where(CHECK.c.id > newest, whole)

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from monitor.assembly import Assembly
 from monitor.clock import utc_now
 from monitor.metrics import Metrics
 from monitor.store.database import open_database
-from monitor.tenants.sync import tenant_sync
 from tests.bench.figures import Figure, Part
 from tests.bench.load import logging_to
 from tests.bench.sizes import Sizes
@@ -30,7 +30,7 @@ def measure(sizes: Sizes, folder: Path) -> Part:
 async def _measure(vendor: Vendor) -> Part:
     settings = vendor.loaded()
     db = await open_database(settings.database)
-    watched = tenant_sync(settings, db, Metrics("bench"))
+    watched = Assembly(settings).tenant_sync(db, Metrics("bench"))
     seconds, rows = [], []
     text = vendor.tenants_file.read_text("utf-8")
     for content in (text, text, text.replace("Customer 00001 Inc.", "Other")):

@@ -109,13 +109,13 @@ class Year:
     async def _check(self, credential_id: int) -> datetime:
         async with self.db.writing() as conn:
             claim = await claim_queries.claim(
-                conn, credential_id, self.now, POLICY.interval, held_until=self.now + timedelta(minutes=7)
+                conn, credential_id, self.now, POLICY.interval, leased_until=self.now + timedelta(minutes=7)
             )
         assert claim is not None
-        mark = f"{credential_id:016x}"
-        only = claim.only(mark, self.manifest.digest)
+        fingerprint = f"{credential_id:016x}"
+        only = claim.suspicion.only(fingerprint, self.manifest.digest)
         report = self._report(self._lacking(credential_id), only)
-        recorded = await record(self.db, claim, report, mark, self.now, POLICY)
+        recorded = await record(self.db, claim, report, fingerprint, self.now, POLICY)
         assert recorded is not None
         self.checks += 1
         return recorded.next_due

@@ -113,7 +113,7 @@ def _has_tables(database: Path) -> bool:
 
 def _plans(world: World, stored: Stored) -> list[str]:
     """Every credential is due within an interval, or within its hold if it was being checked."""
-    latest = datetime.now(UTC) + max(world.interval, world.hold)
+    latest = datetime.now(UTC) + max(world.interval, world.lease)
     return [
         f"{each.tenant_id} would be checked at {each.next_due}"
         for each in stored.credentials

@@ -62,7 +62,7 @@ def freeze(world: World, rng: random.Random) -> float | None:
     frozen.process.send_signal(signal.SIGSTOP)
     if rng.random() < 0.5:
         world.start()
-    time.sleep(world.hold.total_seconds() + rng.uniform(0, 2))
+    time.sleep(world.lease.total_seconds() + rng.uniform(0, 2))
     frozen.process.send_signal(signal.SIGCONT)
     seconds = world.recover()
     if world.service is not frozen:

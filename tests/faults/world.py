@@ -9,7 +9,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from checks.manifest import load
-from monitor.checking.greenhouse import hold
+from monitor.checking.check_limits import CheckLimits
 from monitor.config import addresses
 from monitor.config.settings import Settings
 from monitor.sandbox.greenhouse.endpoints import endpoints
@@ -82,8 +82,8 @@ class World:
         return self._settings.interval
 
     @property
-    def hold(self) -> timedelta:
-        return hold(self._settings)
+    def lease(self) -> timedelta:
+        return CheckLimits.of(self._settings).lease
 
     @property
     def _settings(self) -> Settings:

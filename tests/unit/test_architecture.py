@@ -14,7 +14,7 @@ OPENS_CONNECTIONS = {
     "subprocess", "pycurl", "websockets", "grpc", "paramiko",
 }  # fmt: skip
 ALLOWED = {
-    "checks/wire/client.py": {"aiohttp", "httpx", "httpx_aiohttp", "ssl"},
+    "checks/wire/connection.py": {"aiohttp", "httpx", "httpx_aiohttp", "ssl"},
     "monitor/notices/delivery/transport.py": {"aiosmtplib"},  # to the operator's mail server
     "monitor/sandbox/mail/server.py": {"ssl"},  # a server's certificate; it connects to nobody
     "monitor/sandbox/control/remote.py": {"http.client"},  # to a sandbox on this machine, and to no other

@@ -11,7 +11,7 @@ from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import catalogue
 from checks.credential import CredentialState
 from checks.report import CheckReport, Finding, Verdict, WriteAlarm
-from checks.wire.sender import RequestObserver
+from checks.wire.request_pacing import RequestObserver
 from monitor.errors import FailureScope
 from monitor.metrics import Metrics, Snapshot
 from tests.paths import ROOT

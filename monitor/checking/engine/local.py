@@ -30,7 +30,7 @@ class LocalEngine:
 
     @property
     def busy(self) -> frozenset[int]:
-        """Credentials not to be handed in now: under way, or resting after a failure."""
+        """Credentials not to be dispatched now: running, or resting after a failure."""
         now = self._clock()
         self._resting = {key: until for key, until in self._resting.items() if until > now}
         return frozenset(self._running) | frozenset(self._resting)
@@ -41,7 +41,7 @@ class LocalEngine:
 
     @property
     def free(self) -> int:
-        """How many more jobs may be handed in now."""
+        """How many more jobs may be dispatched now."""
         return 0 if self._stopping else self._concurrency - len(self._running)
 
     def dispatch(self, credential_ids: Iterable[int]) -> None:
@@ -65,7 +65,7 @@ class LocalEngine:
             del self._running[credential_id]
 
     async def stop(self, seconds: float) -> None:
-        """Takes no longer: lets running jobs end, then cancels them; what was not recorded is due again."""
+        """Lets running jobs end within this time, then cancels them; what was not recorded is due again."""
         self._stopping = True
         tasks = set(self._running.values())
         if not tasks:

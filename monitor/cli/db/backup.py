@@ -1,4 +1,4 @@
-"""`db backup|restore`: for SQLite; a Postgres has its own tools, and is told which."""
+"""`db backup|restore` for SQLite; with Postgres they name Postgres' own tools."""
 
 import shutil
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
-from monitor.store import backup as copies
+from monitor.store.backup import back_up, restore_backup
 from monitor.tenants.fingerprint_key import key_path
 
 BACKUP_EXAMPLE = "Example: harvest-monitor db backup /backup/monday.sqlite3 --with-key"
@@ -22,20 +22,20 @@ AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 
 
 def backup(
-    file: Path = typer.Argument(help="Where the copy goes."),
-    overwrite: bool = typer.Option(False, help="Replace the file if it is there."),
-    with_key: bool = typer.Option(False, help="Copy the installation's key, too, to FILE.key."),
+    file: Path = typer.Argument(help="The file to write the copy to."),
+    overwrite: bool = typer.Option(False, help="Replace the file if it exists."),
+    with_key: bool = typer.Option(False, help="Also copy the installation's key to FILE.key."),
     as_json: bool = AsJson,
 ) -> None:
-    """Copy the SQLite file as it is now, beside a running service or without; read through before it counts."""
+    """Copy the SQLite file, also while the service runs; the copy is read back and checked."""
     settings = settings_module.load()
     database = _sqlite(settings, "pg_dump --format=custom --file={file} {address}", file)
     key = _copy_key(key_path(settings), file.with_name(f"{file.name}.key"), overwrite) if with_key else None
-    copied = copies.back_up(database, file, overwrite=overwrite)
+    copied = back_up(database, file, overwrite=overwrite)
     if as_json:
         print_json({**asdict(copied), "key": key})
         return
-    typer.echo(f"backed up to {copied.file} ({copied.bytes:,} bytes, read through and found whole)")
+    typer.echo(f"backed up to {copied.file} ({copied.bytes:,} bytes, read back and complete)")
     if key is not None:
         typer.echo(f"and the installation's key to {key}")
     else:
@@ -45,20 +45,20 @@ def backup(
 
 
 def restore(file: Path = typer.Argument(help="A copy that `db backup` made."), as_json: bool = AsJson) -> None:
-    """Put a copy in the place of the SQLite file, which is put aside. Stop the service first."""
+    """Replace the SQLite file with a copy; the old file is kept under another name. Stop the service first."""
     settings = settings_module.load()
     database = _sqlite(settings, "pg_restore --clean --if-exists --dbname={address} {file}", file)
-    restored = copies.restore(file, database, who(), utc_now())
+    restored = restore_backup(file, database, who(), utc_now())
     if as_json:
         print_json(asdict(restored))
         return
     typer.echo(f"restored {file} to {restored.file}")
     if restored.put_aside is not None:
-        typer.echo(f"the database before is {restored.put_aside} now")
+        typer.echo(f"the previous database is now {restored.put_aside}")
     if restored.held:
         tell(
-            f"{restored.held} notices that were waiting to be sent are held, for they may have been sent since: "
-            "`harvest-monitor notices list --status held`, then release or drop them"
+            f"{restored.held} notices that were waiting to be sent are held, since they may have been sent since the "
+            "backup: run `harvest-monitor notices list --status held`, then release or drop them"
         )
 
 
@@ -75,7 +75,7 @@ def _copy_key(key: Path, target: Path, overwrite: bool) -> Path:
         with whole_file(target, overwrite=overwrite) as copied:
             shutil.copyfile(key, copied)
     except FileExistsError:
-        raise ConfigurationError(f"{target} is there already: name another file, or add --overwrite") from None
+        raise ConfigurationError(f"{target} already exists: name another file, or add --overwrite") from None
     except OSError as problem:
-        raise ConfigurationError(f"the key {key} can not be copied to {target} ({problem.strerror})") from None
+        raise ConfigurationError(f"the key {key} cannot be copied to {target} ({problem.strerror})") from None
     return target

@@ -1,4 +1,4 @@
-"""`db check`: looks at the database, and changes nothing."""
+"""`db check`: checks the database's integrity and changes nothing."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import print_json, print_table, tell
-from monitor.cli.database import insist_on_file, moment
+from monitor.cli.database import moment, require_file
 from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.store.database import database_as_it_is
@@ -22,36 +22,36 @@ from monitor.upkeep.growth import total_after
 EXAMPLE = "Example: harvest-monitor db check --quick"
 _SHOWN = 20
 _YEAR = 365
-_LOOKING_AT = {
+_DESCRIPTIONS = {
     Part.FILE: "reading every page",
     Part.TABLES: "comparing the tables",
     Part.REFERENCES: "following references",
     Part.RECORDS: "comparing records",
     Part.KEY: "comparing the key",
-    Part.UPKEEP: "looking for what is old",
+    Part.UPKEEP: "looking for expired data",
     Part.SPACE: "measuring the tables",
 }
 
 
 def check(
-    quick: bool = typer.Option(False, help="Do not compare indexes with their tables; for large SQLite files."),
+    quick: bool = typer.Option(False, help="Skip comparing indexes with their tables; for large SQLite files."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Look whether the database is sound, beside a running service or without; nothing is changed.
+    """Check the database's integrity; read-only, also while the service runs.
 
-    Exit status: 0 sound, 1 something was found, 2 it could not be looked at.
+    Exit status: 0 sound, 1 something was found, 2 it could not be checked.
     """
-    seen = asyncio.run(_look(quick))
+    report = asyncio.run(_check(quick))
     if as_json:
-        print_json(_document(seen))
+        print_json(_document(report))
     else:
-        _show(seen)
-    return ExitStatus.COMPLIANT if seen.sound else ExitStatus.TROUBLE
+        _show(report)
+    return ExitStatus.COMPLIANT if report.sound else ExitStatus.TROUBLE
 
 
-async def _look(quick: bool) -> DatabaseReport:
+async def _check(quick: bool) -> DatabaseReport:
     settings = settings_module.load()
-    insist_on_file(settings.database)
+    require_file(settings.database)
     db = database_as_it_is(settings.database)
     try:
         with _Progress() as progress:
@@ -61,7 +61,7 @@ async def _look(quick: bool) -> DatabaseReport:
 
 
 class _Progress:
-    """On a terminal what is looked at now, and for how long; nothing in a pipe."""
+    """Shows on a terminal what is being checked, and for how long; nothing in a pipe."""
 
     def __init__(self) -> None:
         console = Console(stderr=True, highlight=False)
@@ -77,28 +77,28 @@ class _Progress:
         self._bar.stop()
 
     def began(self, part: Part) -> None:
-        self._bar.update(self._line, description=_LOOKING_AT[part], completed=list(Part).index(part))
+        self._bar.update(self._line, description=_DESCRIPTIONS[part], completed=list(Part).index(part))
 
 
-def _show(seen: DatabaseReport) -> None:
-    looked = "" if Part.RECORDS in seen.left_out else f", last look at a tenant {moment(seen.last_look) or 'never'}"
-    typer.echo(f"{seen.database}: tables {seen.revision}{looked}")
-    print_table(["PART", "FOUND"], [(part, _verdict(seen, part)) for part in Part], empty="")
-    if seen.findings:
+def _show(report: DatabaseReport) -> None:
+    last = "" if Part.RECORDS in report.left_out else f", last check of a tenant {moment(report.last_look) or 'never'}"
+    typer.echo(f"{report.database}: tables {report.revision}{last}")
+    print_table(["PART", "FOUND"], [(part, _verdict(report, part)) for part in Part], empty="")
+    if report.findings:
         typer.echo("")
-        shown = [finding for part in Part for finding in seen.of(part)[:_SHOWN]]
+        shown = [finding for part in Part for finding in report.of(part)[:_SHOWN]]
         print_table(["PART", "TENANT", "FOUND", "NEXT STEP"], map(_line, shown), empty="")
-        if len(shown) < len(seen.findings):
-            tell(f"… and {len(seen.findings) - len(shown)} more, which --json shows")
-    if seen.size is not None:
+        if len(shown) < len(report.findings):
+            tell(f"… and {len(report.findings) - len(shown)} more, shown by --json")
+    if report.size is not None:
         typer.echo("")
-        _show_sizes(seen)
+        _show_sizes(report)
 
 
-def _verdict(seen: DatabaseReport, part: Part) -> str:
-    if part in seen.left_out:
-        return f"not looked at: {seen.left_out[part]}"
-    found = len(seen.of(part))
+def _verdict(report: DatabaseReport, part: Part) -> str:
+    if part in report.left_out:
+        return f"not checked: {report.left_out[part]}"
+    found = len(report.of(part))
     return "sound" if not found else "1 finding" if found == 1 else f"{found} findings"
 
 
@@ -106,38 +106,38 @@ def _line(finding: DatabaseFinding) -> Sequence[str]:
     return (finding.part, finding.tenant or "", finding.message, finding.next_step)
 
 
-def _show_sizes(seen: DatabaseReport) -> None:
+def _show_sizes(report: DatabaseReport) -> None:
     print_table(
-        ["WHAT GROWS OLD", "OLDEST", "NEWEST", "KEPT FROM", "OLDER"],
-        [(a.rule, moment(a.oldest), moment(a.newest), moment(a.before), str(a.stale)) for a in seen.ages],
+        ["WHAT EXPIRES", "OLDEST", "NEWEST", "KEPT FROM", "EXPIRED"],
+        [(a.rule, moment(a.oldest), moment(a.newest), moment(a.before), str(a.stale)) for a in report.ages],
         empty="",
     )
     typer.echo("")
     print_table(
-        ["TABLE", "ROWS", "SIZE", "A DAY", "IN A YEAR"],
+        ["TABLE", "ROWS", "SIZE", "PER DAY", "IN A YEAR"],
         [
             *(
                 (t.name, f"{t.rows:,}", _size(t.bytes), _size(t.bytes_a_day), _size(t.bytes_after(_YEAR)))
-                for t in seen.tables
+                for t in report.tables
             ),
-            ("all", "", _size(total_after(seen.tables, 0)), "", _size(total_after(seen.tables, _YEAR))),
+            ("all", "", _size(total_after(report.tables, 0)), "", _size(total_after(report.tables, _YEAR))),
         ],
         empty="",
     )
-    if any(table.rows_a_day is None for table in seen.tables):
-        tell("what comes in a day can be told once the database is a day old")
+    if any(table.rows_a_day is None for table in report.tables):
+        tell("growth per day is known once the database is a day old")
     typer.echo("")
-    print_table(["SPACE", "SIZE"], _space(seen), empty="")
+    print_table(["SPACE", "SIZE"], _space(report), empty="")
 
 
-def _space(seen: DatabaseReport) -> Iterable[Sequence[str]]:
-    if seen.size is None:
+def _space(report: DatabaseReport) -> Iterable[Sequence[str]]:
+    if report.size is None:
         return
-    yield "in use", _size(seen.size.used)
-    if seen.room is not None:
-        yield "free within the file", _size(seen.size.free)
-        yield "log beside the file", _size(seen.size.wal)
-        yield "free on the disk", _size(seen.room)
+    yield "in use", _size(report.size.used)
+    if report.room is not None:
+        yield "free within the file", _size(report.size.free)
+        yield "log beside the file", _size(report.size.wal)
+        yield "free on the disk", _size(report.room)
 
 
 def _size(count: float | None) -> str:
@@ -151,16 +151,16 @@ def _size(count: float | None) -> str:
     return f"{count:,.3g} GB"
 
 
-def _document(seen: DatabaseReport) -> dict[str, Any]:
+def _document(report: DatabaseReport) -> dict[str, Any]:
     return {
-        "database": seen.database,
-        "sound": seen.sound,
-        "revision": seen.revision,
-        "newest_revision": seen.newest,
-        "last_look": seen.last_look,
-        "parts": [{"part": p, "findings": len(seen.of(p)), "left_out": seen.left_out.get(p)} for p in Part],
-        "findings": [asdict(finding) for finding in seen.findings],
-        "ages": [asdict(age) for age in seen.ages],
+        "database": report.database,
+        "sound": report.sound,
+        "revision": report.revision,
+        "newest_revision": report.newest,
+        "last_look": report.last_look,
+        "parts": [{"part": p, "findings": len(report.of(p)), "left_out": report.left_out.get(p)} for p in Part],
+        "findings": [asdict(finding) for finding in report.findings],
+        "ages": [asdict(age) for age in report.ages],
         "tables": [
             {
                 "table": table.name,
@@ -170,7 +170,7 @@ def _document(seen: DatabaseReport) -> dict[str, Any]:
                 "bytes_a_day": table.bytes_a_day,
                 "bytes_in_a_year": table.bytes_after(_YEAR),
             }
-            for table in seen.tables
+            for table in report.tables
         ],
-        "space": None if seen.size is None else {**asdict(seen.size), "room": seen.room},
+        "space": None if report.size is None else {**asdict(report.size), "room": report.room},
     }

@@ -1,4 +1,4 @@
-"""`db upgrade|prune|accept-key`; check is in `db_check`, backup and restore are in `backup`."""
+"""`db upgrade|prune|accept-key`; the other `db` commands are in `check` and `backup`."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from monitor.tenants import fingerprint_key_queries
 from monitor.tenants.fingerprint_key import installation_key, key_check
 from monitor.upkeep.pruner import Pruner
 
-app = typer.Typer(help="Look after the database.", no_args_is_help=True)
+app = typer.Typer(help="Manage the database.", no_args_is_help=True)
 app.command("check", epilog=db_check.EXAMPLE)(db_check.check)
 app.command("backup", epilog=backup.BACKUP_EXAMPLE)(backup.backup)
 app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore)
@@ -26,7 +26,7 @@ app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore)
 
 @app.command(epilog="Example: HARVEST_MONITOR_DATABASE_URL=postgresql://… harvest-monitor db upgrade")
 def upgrade() -> None:
-    """Bring the tables to this release; a SQLite file is brought there by itself at every start."""
+    """Upgrade the tables to this release; with SQLite this also happens at every start."""
 
     async def act() -> None:
         db = Database(settings_module.load().database)
@@ -36,12 +36,12 @@ def upgrade() -> None:
             await db.close()
 
     asyncio.run(act())
-    typer.echo("the tables are those of this release")
+    typer.echo("the tables are up to date")
 
 
 @app.command("accept-key", epilog="Example: harvest-monitor db accept-key --reason 'the old one was on the lost disk'")
-def accept_key(reason: str = typer.Option(..., help="What became of the old one; kept with your name.")) -> None:
-    """Go on with another installation key, because the right one is lost: every credential looks replaced, once."""
+def accept_key(reason: str = typer.Option(..., help="What happened to the old key; recorded with your name.")) -> None:
+    """Accept another installation key, because the right one is lost; every credential looks replaced, once."""
 
     async def act(db: Database, settings: Settings) -> None:
         check = key_check(installation_key(settings))
@@ -54,13 +54,13 @@ def accept_key(reason: str = typer.Option(..., help="What became of the old one;
 
 @app.command(epilog="Example: harvest-monitor db prune --dry-run")
 def prune(
-    dry_run: bool = typer.Option(False, help="Only count what is old."),
+    dry_run: bool = typer.Option(False, help="Only count what has expired."),
     vacuum: bool = typer.Option(
-        False, help="Then give free space back to the disk; a running service waits meanwhile."
+        False, help="Afterwards return free space to the disk; a running service waits meanwhile."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
-    """Let go of what is old now; `serve` does so by itself every hour."""
+    """Delete expired data now; `serve` does this every hour."""
     now = utc_now()
 
     async def act(db: Database, settings: Settings) -> tuple[Keep, Mapping[KeepRule, int]]:
@@ -80,7 +80,7 @@ def prune(
         print_json({"dry_run": dry_run, "rules": rules})
         return
     print_table(
-        ["WHAT", "OLDER THAN", "WOULD GO" if dry_run else "WENT"],
+        ["WHAT", "OLDER THAN", "WOULD BE REMOVED" if dry_run else "REMOVED"],
         [(rule, moment(before[rule]), str(rows[rule])) for rule in KeepRule],
-        empty="nothing can grow old",
+        empty="nothing can expire",
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.markup import escape
 
-from monitor.checking.greenhouse import hold
+from monitor.checking.check_limits import CheckLimits
 from monitor.cli.demo.script import subject_of, time_of_day
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
@@ -33,7 +33,7 @@ async def show_recovery(settings: Settings, console: Console) -> None:
     console.print("\n[bold]An earlier demo was cut off here.[/] It continues; --anew starts over. It left:")
     for line in [*_event_lines(past, causes), f"{len(sent)} notices sent", *_pending_lines(pending, utc_now())]:
         console.print(f"   {line}")
-    seconds = hold(settings).total_seconds()
+    seconds = CheckLimits.of(settings).lease.total_seconds()
     console.print(f"   [dim]Interrupted checks are repeated within {seconds:.0f} s, when none of them can still be")
     console.print("   [dim]running.")
 

@@ -11,7 +11,7 @@ from monitor.cli.sandbox import admin, faults
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
 from monitor.sandbox.server.run import Place, serve
-from monitor.store.sqlite_file import held
+from monitor.store.sqlite_file import write_lock
 
 _LONGEST_HOLD = 3600
 app = typer.Typer(
@@ -66,7 +66,7 @@ def hold_database(
     seconds = faults.seconds_of(duration)
     if seconds > _LONGEST_HOLD:
         raise typer.BadParameter("at most an hour", param_hint="--for")
-    with held(file):
+    with write_lock(file):
         tell(f"{file} is locked for {seconds:g} seconds")
         try:
             time.sleep(seconds)

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import ClassVar, TypeVar
 
 from checks.catalogue.scopes import grouped
-from checks.v1.key_state import DETAILS
+from checks.reasons import DETAILS
 from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
 from monitor.notices.changes import EXCESS, PendingCause

@@ -60,7 +60,7 @@ async def tell_of_retired(
 async def _due(db: Database, policy: NoticePolicy, now: datetime) -> list[_Due]:
     async with db.reading() as conn:
         since = await store.retired_since(conn)
-        told = await store.last_told(conn, WHY, now + CLOCKS_DIFFER) if since else {}
+        told = await store.last_notified(conn, WHY, now + CLOCKS_DIFFER) if since else {}
     due = []
     for address, of_one in groupby(sorted(since, key=_address), key=_address):
         csm_email, first = min(of_one, key=itemgetter(1))
@@ -86,8 +86,8 @@ async def _write(
     db: Database, policy: NoticePolicy, renderer: Renderer, worded: RetiredMessage, due: _Due, now: datetime
 ) -> None:
     async with db.writing() as conn:
-        await store.hold_retired(conn)
-        told = await store.last_told(conn, due.why, now + CLOCKS_DIFFER)
+        await store.lock_retired_notices(conn)
+        told = await store.last_notified(conn, due.why, now + CLOCKS_DIFFER)
         if told.get((due.why, due.recipient.lower())) != due.last:
             return  # another composer was quicker
         await write_immediately(

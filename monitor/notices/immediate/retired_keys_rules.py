@@ -18,7 +18,7 @@ from monitor.notices.content.retired_message import (
     ScopeRequest,
 )
 from monitor.notices.policy import CLOCKS_DIFFER, NoticePolicy
-from monitor.tenants.file import ids_of
+from monitor.tenants.declined import declined_ids
 from monitor.tenants.v3_migration import V1Key
 
 Manifests = Callable[[str | None], Manifest]
@@ -119,7 +119,7 @@ def _by_needs(keys: Iterable[V1Key], manifests: Manifests) -> tuple[list[_Alike]
 
 
 def _needs(key: V1Key, manifest: Manifest) -> _Needs:
-    declined = ids_of(key.declined, manifest)
+    declined = declined_ids(key.declined, manifest)
     wanted = [permission for permission in manifest.permissions if permission.id not in declined]
     return {
         feature: frozenset(name for p in wanted if p.feature == feature for name in p.scopes)

@@ -6,7 +6,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from checks.v1.gate import is_loopback
+from checks.origin import is_loopback
 from monitor.errors import ConfigurationError
 from monitor.sandbox.control.requests import CONTROL_PATH
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from checks.v1.gate import is_loopback
+from checks.origin import is_loopback
 from monitor.errors import ConfigurationError
 from monitor.sandbox.greenhouse.request_log import LoggedChange, LoggedRequest
 from monitor.sandbox.greenhouse.settings import summary

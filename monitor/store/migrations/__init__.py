@@ -1,4 +1,4 @@
-"""The tables' history, applied by Alembic from within the program: no ini file, no command of its own."""
+"""The tables' migrations, run with Alembic from within the program: no ini file, no separate command."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ METADATA = tables.METADATA
 VERSION_TABLE = "harvest_monitor_revision"
 
 
-class Standing(StrEnum):
+class SchemaState(StrEnum):
     """How a database compares with this release."""
 
     EMPTY = "empty"
@@ -31,26 +31,26 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Between the tables there are and those of this release; `surplus` is what is there and not ours."""
+    """A difference between the existing tables and those of this release; `surplus` means it exists but is not ours."""
 
     text: str
     surplus: bool
 
 
-def standing(connection: Connection) -> Standing:
+def schema_state(connection: Connection) -> SchemaState:
     found = revision(connection)
     if found is None:
-        theirs = set(METADATA.tables).intersection(inspect(connection).get_table_names())
-        return Standing.FOREIGN if theirs else Standing.EMPTY
-    return of_revision(found)
+        taken = set(METADATA.tables).intersection(inspect(connection).get_table_names())
+        return SchemaState.FOREIGN if taken else SchemaState.EMPTY
+    return state_of_revision(found)
 
 
-def of_revision(found: str) -> Standing:
-    """How tables of a revision compare with this release."""
-    script = ScriptDirectory.from_config(_config())
-    if found not in {one.revision for one in script.walk_revisions()}:
-        return Standing.NEWER
-    return Standing.CURRENT if found == newest() else Standing.BEHIND
+def state_of_revision(revision: str) -> SchemaState:
+    """How tables with this revision compare with this release."""
+    scripts = ScriptDirectory.from_config(_config())
+    if revision not in {script.revision for script in scripts.walk_revisions()}:
+        return SchemaState.NEWER
+    return SchemaState.CURRENT if revision == newest() else SchemaState.BEHIND
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
@@ -61,25 +61,25 @@ def upgrade(connection: Connection, to: str = "head") -> None:
 
 
 def differences(connection: Connection) -> list[Difference]:
-    """Between the tables, column by column and index by index, and those of this release, which they claim to be."""
+    """How the tables differ from those of this release, column by column and index by index."""
     opts = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
     context = MigrationContext.configure(connection, opts=opts)
     return [_difference(entry) for entry in _flat(compare_metadata(context, METADATA))]
 
 
 def revision(connection: Connection) -> str | None:
-    """Of the tables there are; None where they are not ours, or none."""
+    """The revision of the existing tables; None if there are none or they are not ours."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     return context.get_current_revision()
 
 
 def newest() -> str:
-    """The revision of this release's tables."""
+    """The revision of this release."""
     return str(ScriptDirectory.from_config(_config()).get_current_head())
 
 
 def _flat(entries: list[Any]) -> Iterator[tuple[Any, ...]]:
-    """What concerns one column comes as a list of its own."""
+    """Changes to one column come as a nested list."""
     for entry in entries:
         yield from entry if isinstance(entry, list) else [entry]
 

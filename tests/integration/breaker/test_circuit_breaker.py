@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from checks.catalogue.endpoints import WriteProbes
-from checks.wire.client import ConnectionSettings
+from checks.catalogue.entry import WriteProbes
+from checks.wire.connection import ConnectionSettings
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits, State, Transition
 from monitor.clock import elapsed

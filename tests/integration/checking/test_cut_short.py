@@ -6,25 +6,28 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import text
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.check_request import CheckRequest
 from checks.credential import CredentialKind
 from checks.manifest import load
 from checks.report import CheckReport
-from checks.wire.client import ConnectionSettings
-from monitor.checking.check_once import CheckRunner, Task, UnrecordedCheck
+from checks.wire.connection import ConnectionSettings
+from monitor.checking.check_runner import CheckRunner, UnrecordedCheck
 from monitor.checking.claim_queries import Claim
+from monitor.checking.credential_check import CheckTask, CredentialCheck
 from monitor.checking.greenhouse import Greenhouse
-from monitor.checking.write_halt import OneShotWriteGuard
+from monitor.checking.write_halt import LocalWriteHalt
+from monitor.drift.suspicion import Suspicion
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE, WRITE_HALT
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
-from tests.installation import MANNERS, Unobserved
-from tests.integration.checking.test_check_once import Diary
+from tests.installation import LIMITS, Unobserved
+from tests.integration.checking.test_check_runner import Diary
 from tests.integration.checking.test_write_halt import WITHOUT_ID, an_alarm, rows, stop_of
 from tests.integration.checks.wire.test_sender import CREATED, WRITE, bench, slowly
 from tests.raw_server import answer, raw_server
+from tests.reports import POLICY
 from tests.store import a_tenant, claim, sync
 
 
@@ -53,7 +56,7 @@ async def test_a_write_is_listened_to_although_its_check_is_cancelled_twice() ->
     """Deadline, then stop: the 2xx is heard all the same."""
     arrived, go_on = asyncio.Event(), asyncio.Event()
     async with bench(slowly(CREATED, arrived, go_on)) as it:
-        check = asyncio.create_task(it.ask(WRITE))
+        check = asyncio.create_task(it.send(WRITE))
         await arrived.wait()
         for _ in range(2):
             check.cancel()
@@ -61,12 +64,12 @@ async def test_a_write_is_listened_to_although_its_check_is_cancelled_twice() ->
         go_on.set()
         with suppress(asyncio.CancelledError):
             await check
-        assert [a.status for a in it.watch.answers] == [201]
+        assert [a.status for a in it.guard.answers] == [201]
 
 
 def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> None:
     """Ctrl-C on `check` of two tenants, one idle between looks, one with a write out: the alarm is sounded."""
-    guard = OneShotWriteGuard()
+    halt = LocalWriteHalt()
     sent: list[bytes] = []
 
     async def main() -> None:
@@ -84,16 +87,16 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
             await writer.drain()
 
         async with raw_server(respond) as server:
-            greenhouse = Greenhouse(f"http://localhost:{server.port}", "t", ConnectionSettings(), MANNERS, Unobserved())
-            real = UnrecordedCheck(greenhouse, guard, CredentialLoader(b"k" * 32, 5, {"K": "k"}))
+            greenhouse = Greenhouse(f"http://localhost:{server.port}", "t", ConnectionSettings(), LIMITS, Unobserved())
+            real = UnrecordedCheck(CredentialCheck(greenhouse, CredentialLoader(b"k" * 32, 5, {"K": "k"})), halt)
 
-            async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
+            async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
                 if task.tenant_id == "idle":
                     await asyncio.Event().wait()
-                return await real(task, question)
+                return await real(task, suspicion)
 
             tasks = [
-                Task(
+                CheckTask(
                     n,
                     CredentialConfig("Key", CredentialKind.HARVEST_KEY, "env:K", None),
                     CheckRequest(load("gem")),
@@ -101,14 +104,14 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
                 )
                 for n in ("idle", "writing")
             ]
-            run = asyncio.create_task(CheckRunner(look, 60, 5, Diary()).run(tasks))
+            run = asyncio.create_task(CheckRunner(check, POLICY, 5, Diary()).run(tasks))
             await on_the_wire.wait()
             run.cancel()
             await run
 
     asyncio.run(main())
     assert len(sent) == 1
-    assert [(tenant, alarm.status) for tenant, alarm in guard.alarms] == [("writing", 200)]
+    assert [(tenant, alarm.status) for tenant, alarm in halt.alarms] == [("writing", 200)]
 
 
 async def test_the_notice_of_a_stored_halt_is_tried_again(database: Database, taken: Claim) -> None:

@@ -42,7 +42,7 @@ class Stand:
             self.check,
             self.metrics,
             self.breaker,
-            places=1000,
+            concurrency=1000,
             interval=POLICY.interval,
             clock=lambda: self.seconds,
         )
@@ -60,7 +60,7 @@ class Stand:
         if self.breaker.state is State.PAUSED:
             return
         async with self.database.writing() as conn:
-            await claim_queries.claim_due(conn, credential_id, T0, POLICY.interval, held_until=T0 + HOLD)
+            await claim_queries.claim_due(conn, credential_id, T0, POLICY.interval, leased_until=T0 + HOLD)
 
     async def tick(self) -> int:
         """One tick and what it began, to the end; how many looks that were."""

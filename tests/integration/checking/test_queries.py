@@ -65,7 +65,7 @@ async def test_what_presses_is_told_from_what_is_ordinary(database: Database) ->
     await _plan_for(database, a=T0 - 3 * HOUR, b=T0, c=T0 - HOUR, d=T0 - 2 * HOUR)
     async with database.reading() as conn:
         assert await claim_queries.due(conn, T0, 10) == Due(pressing=[3, 2, 4], ordinary=[1])
-        assert await claim_queries.watched(conn) == 4
+        assert await claim_queries.count_checked(conn) == 4
 
 
 async def test_a_claim_that_came_to_nothing_is_due_again(database: Database) -> None:
@@ -82,7 +82,7 @@ async def test_what_somebody_else_has_taken_up_is_not_taken_up_again(database: D
     taken = []
     for _ in range(2):
         async with database.writing() as conn:
-            claimed = await claim_queries.claim_due(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD)
+            claimed = await claim_queries.claim_due(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD)
             taken.append(claimed is not None)
     assert taken == [True, False]
 
@@ -178,8 +178,8 @@ async def test_after_the_clock_was_set_back_a_full_look_is_due(database: Databas
     await sync(database, a_tenant("a"))
     await check(database, served({"jobs": "g", "users": "g"}), T0 + 24 * HOUR)
     await check(database, served({"jobs": "m", "users": "g"}), T0 + 24 * HOUR)
-    assert (await claim(database, now=T0 + 24 * HOUR + MINUTE)).suspects == {"jobs"}
-    assert (await claim(database, now=T0)).suspects == frozenset()
+    assert (await claim(database, now=T0 + 24 * HOUR + MINUTE)).suspicion.suspects == {"jobs"}
+    assert (await claim(database, now=T0)).suspicion.suspects == frozenset()
 
 
 async def test_nobody_waits_for_what_is_not_checked(database: Database) -> None:
@@ -210,7 +210,7 @@ def _alarm(stops: str) -> WriteAlarm:
 
 async def _standing(database: Database) -> frozenset[str]:
     async with database.reading() as conn:
-        return await write_halt_queries.standing(conn)
+        return await write_halt_queries.in_force(conn)
 
 
 @pytest.mark.parametrize("scopes", [["all"], ["without_id"], ["all", "all", "without_id"]], ids=" ".join)

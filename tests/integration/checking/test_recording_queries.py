@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialState
 from checks.report import CheckReport, Excess, Outcome
 from monitor.checking import claim_queries
 from monitor.checking.recording_queries import Recorded, record
 from monitor.checking.schedule import key_of, next_regular
+from monitor.drift.suspicion import Suspicion
 from monitor.incidents.rules import Step
 from monitor.store.database import Database
 from monitor.store.tables import (
@@ -284,7 +285,7 @@ async def test_a_claim_about_to_be_made_is_waited_for(workers: list[Database]) -
     await sync(workers[0], a_tenant("acme"))
     older = await claim(workers[0])
     async with workers[1].writing() as conn:
-        await claim_queries.claim(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD)
+        await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD)
         recording = asyncio.create_task(record(workers[0], older, served({"jobs": "g"}), KEY, T0, POLICY))
         await asyncio.sleep(0.1)
         assert not recording.done()
@@ -356,11 +357,11 @@ async def test_refusals_are_remembered_for_the_same_secret(database: Database) -
     await check(database, served({"jobs": "m", "offers": "m"}))
     await check(database, served({"jobs": "m", "offers": "g"}), T0 + 2 * DAY)
     taken = await claim(database, now=T0 + 31 * DAY)
-    assert taken.remembered(KEY) == {"GET /v1/jobs"}
-    assert taken.remembered(OTHER_KEY) == frozenset()
+    assert taken.suspicion.remembered(KEY) == {"GET /v1/jobs"}
+    assert taken.suspicion.remembered(OTHER_KEY) == frozenset()
     async with database.writing() as conn:
         await conn.execute(update(REFUSAL).values(fingerprint=OTHER_KEY))
-    assert (await claim(database, now=T0 + 31 * DAY)).remembered(KEY) == frozenset()
+    assert (await claim(database, now=T0 + 31 * DAY)).suspicion.remembered(KEY) == frozenset()
 
 
 async def test_a_refusal_is_written_anew_once_a_day(database: Database) -> None:
@@ -376,12 +377,14 @@ async def test_a_claim_between_full_looks_is_about_suspects(database: Database) 
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "m", "offers": "g"}))
     soon = await claim(database, now=T0 + MINUTE)
-    assert soon.only(KEY, DIGEST) == frozenset({"jobs"})
-    assert soon.only(OTHER_KEY, DIGEST) is None  # replaced since
-    assert soon.only(KEY, "e" * 16) is None  # another manifest
+    assert soon.suspicion.only(KEY, DIGEST) == frozenset({"jobs"})
+    assert soon.suspicion.only(OTHER_KEY, DIGEST) is None  # replaced since
+    assert soon.suspicion.only(KEY, "e" * 16) is None  # another manifest
     regular = next_regular(key_of("acme", LABEL), T0, POLICY.interval)
-    assert (await claim(database, now=regular - timedelta(seconds=1))).only(KEY, DIGEST) == frozenset({"jobs"})
-    assert (await claim(database, now=regular)).only(KEY, DIGEST) is None
+    assert (await claim(database, now=regular - timedelta(seconds=1))).suspicion.only(KEY, DIGEST) == frozenset(
+        {"jobs"}
+    )
+    assert (await claim(database, now=regular)).suspicion.only(KEY, DIGEST) is None
 
 
 async def test_a_credential_in_doubt_is_looked_at_in_full(database: Database) -> None:
@@ -389,7 +392,7 @@ async def test_a_credential_in_doubt_is_looked_at_in_full(database: Database) ->
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "m"}))
     await check(database, failed(UNREACHABLE), T0 + MINUTE)
-    assert (await claim(database, now=T0 + 2 * MINUTE)).only(KEY, DIGEST) is None
+    assert (await claim(database, now=T0 + 2 * MINUTE)).suspicion.only(KEY, DIGEST) is None
 
 
 async def test_a_claim_tells_the_check_what_it_needs(database: Database) -> None:
@@ -408,7 +411,7 @@ async def test_a_claim_tells_the_check_what_it_needs(database: Database) -> None
     assert (taken.config.reference, taken.config.manifest) == ("file:/run/secrets/acme", "small.yaml")
     assert (taken.features, taken.declined) == (frozenset({"eeoc"}), ("GET: jobs",))
     assert taken.write_probes is WriteProbes.SAFE
-    assert (taken.fingerprint, taken.suspects, taken.refused) == (None, frozenset(), frozenset())
+    assert taken.suspicion == Suspicion()
 
 
 async def test_what_is_not_there_can_not_be_claimed(database: Database) -> None:
@@ -416,5 +419,5 @@ async def test_what_is_not_there_can_not_be_claimed(database: Database) -> None:
     await sync(database, a_tenant("acme"))
     await sync(database)
     async with database.writing() as conn:
-        assert await claim_queries.claim(conn, 1, T0, POLICY.interval, held_until=T0 + HOLD) is None
-        assert await claim_queries.claim(conn, 999, T0, POLICY.interval, held_until=T0 + HOLD) is None
+        assert await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD) is None
+        assert await claim_queries.claim(conn, 999, T0, POLICY.interval, leased_until=T0 + HOLD) is None

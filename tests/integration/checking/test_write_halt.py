@@ -13,11 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
-from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Entry, WriteProbes
 from checks.report import WriteAlarm
 from monitor.checking import write_halt_queries
 from monitor.checking.claim_queries import Claim
-from monitor.checking.write_halt import StoredWriteGuard, WriteStop
+from monitor.checking.write_halt import SharedWriteGuard, SharedWriteHalt
 from monitor.errors import StoreError
 from monitor.incidents.rules import Audience
 from monitor.notices.content.render import Renderer
@@ -37,8 +38,8 @@ def an_alarm(entry: Entry = WITH_ID, stops: str = write_halt_queries.ALL) -> Wri
     return WriteAlarm(entry.endpoint, 200, AT, request_id="r-1", record_id="7", stops=stops)
 
 
-def stop_of(database: Database) -> WriteStop:
-    return WriteStop(database, NOTICES, Renderer(), lambda: AT)
+def stop_of(database: Database) -> SharedWriteHalt:
+    return SharedWriteHalt(database, NOTICES, Renderer(), lambda: AT)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def allowed(stop: WriteStop) -> list[bool]:
+async def allowed(stop: SharedWriteHalt) -> list[bool]:
     return [await stop.may_write(entry) for entry in WRITES]
 
 
@@ -132,9 +133,9 @@ class SlowReads(Database):
         self._let.set()
 
     @asynccontextmanager
-    async def glancing(self) -> AsyncIterator[AsyncConnection]:
+    async def reading_once(self) -> AsyncIterator[AsyncConnection]:
         self.reads += 1
-        async with super().glancing() as conn:
+        async with super().reading_once() as conn:
             yield conn
         await self._let.wait()
 
@@ -223,8 +224,8 @@ async def lift(database: Database) -> int:
 async def test_the_guard_of_a_check_is_the_shared_stop(database: Database, taken: Claim) -> None:
     """An alarm of one credential's check keeps the next credential's check from writing."""
     stop = stop_of(database)
-    await StoredWriteGuard(stop, taken).halt(an_alarm())
-    assert not await StoredWriteGuard(stop, taken).may_write(WITH_ID)
+    await SharedWriteGuard(stop, taken).halt(an_alarm())
+    assert not await SharedWriteGuard(stop, taken).may_write(WITH_ID)
 
 
 def accept(here: Installation, account: str) -> None:
@@ -247,8 +248,8 @@ async def test_a_2xx_in_a_check_leaves_one_halt_and_one_notice_to_the_operator(
             here.customer(tenant_id)
         accept(here, "acme")
         await here.sync()
-        await here.sweeper.check(1)
-        await here.sweeper.check(2)
+        await here.check_job.check(1)
+        await here.check_job.check(2)
         assert writes_sent(here, "acme")[-1] == "POST /v1/applications/0/advance"
         assert writes_sent(here, "globex") == []
         [halt] = await rows(sqlite, WRITE_HALT)
@@ -269,8 +270,8 @@ async def test_a_halt_that_can_not_be_written_still_ends_the_writes_of_the_check
         accept(here, "acme")
         await here.sync()
         async with refusing_halts(sqlite):
-            await here.sweeper.check(1)
-            await here.sweeper.check(2)
+            await here.check_job.check(1)
+            await here.check_job.check(2)
         assert writes_sent(here, "acme")[-1] == "POST /v1/applications/0/advance"
         assert writes_sent(here, "globex") == []
         assert await rows(sqlite, WRITE_HALT) == []

@@ -27,7 +27,7 @@ Documented = Callable[..., Any]
 
 @pytest.fixture
 def installation(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """acme's key is retired, globex has a v3 credential that works beside its own, initech has that one only."""
+    """acme's key is retired, globex has a key and a working v3 credential, initech only a v3 credential."""
     rows = [
         {"id": "acme", "name": "Acme Corp", "csm": CSM, "credential": KEY, "features": ["eeoc"], "declined": DECLINED},
         {"id": "globex", "name": "Globex", "csm": CSM, "credential": KEY},
@@ -39,10 +39,10 @@ def installation(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HARVEST_MONITOR_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest-monitor.sqlite3'}")
     monkeypatch.setenv("HARVEST_MONITOR_TENANTS", str(tmp_path / "tenants.yaml"))
     assert cli.run(["tenants", "sync"]) == 0
-    asyncio.run(_turn(tmp_path))
+    asyncio.run(_retire_and_migrate(tmp_path))
 
 
-async def _turn(folder: Path) -> None:
+async def _retire_and_migrate(folder: Path) -> None:
     database = Database(settings.load().database)
     for moment in (T0, T0 + MINUTE):
         await check(database, RETIRED, moment, credential_id=1)
@@ -57,7 +57,7 @@ async def _turn(folder: Path) -> None:
 
 @pytest.fixture
 def documented(capsys: pytest.CaptureFixture[str]) -> Documented:
-    """The document that a command prints with --json, and nothing beside it."""
+    """The document that a command prints with --json, and nothing else."""
 
     def ask(*arguments: str) -> Any:
         capsys.readouterr()
@@ -69,7 +69,7 @@ def documented(capsys: pytest.CaptureFixture[str]) -> Documented:
 
 @pytest.mark.usefixtures("installation")
 def test_everybody_with_a_v1_key_is_listed(documented: Documented) -> None:
-    """With state, since when, and how far the tenant has come; whoever has no such key is not on the list."""
+    """With state, since when, and how far the tenant is; tenants without such a key are not listed."""
     keys = documented("tenants", "migration")["keys"]
     assert [(key["tenant"], key["credential"], key["state"], key["migration"]) for key in keys] == [
         ("acme", "Gem Harvest API Key", "retired", "not_begun"),
@@ -81,7 +81,7 @@ def test_everybody_with_a_v1_key_is_listed(documented: Documented) -> None:
 
 @pytest.mark.usefixtures("installation")
 def test_the_list_shows_every_tenants_kinds(documented: Documented, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both where it has both."""
+    """Both if it has both."""
     kinds = {tenant["id"]: tenant["kinds"] for tenant in documented("tenants", "list")["tenants"]}
     assert kinds == {
         "acme": ["harvest-key"],
@@ -100,7 +100,7 @@ def test_the_list_shows_every_tenants_kinds(documented: Documented, capsys: pyte
 
 @pytest.mark.usefixtures("installation")
 def test_one_tenants_plan_is_what_its_admin_does(documented: Documented, capsys: pytest.CaptureFixture[str]) -> None:
-    """The steps, and the scopes for its features without what it declined, each with the permissions behind it."""
+    """The steps, and the scopes for its features without what it declined, each with the permissions it replaces."""
     plan = documented("tenants", "migration", "acme")
     assert any("Harvest V3 (OAuth)" in step for step in plan["steps"])
     (credential,) = plan["credentials"]
@@ -116,7 +116,7 @@ def test_one_tenants_plan_is_what_its_admin_does(documented: Documented, capsys:
     for said in (
         "Acme Corp (acme), Gem Harvest API Key: retired since 2026-11-23 08:00:00Z; migration: not begun",
         "Configure › Dev Center › API Credential Management",
-        "Gem has published no list of scopes",
+        "Gem has not published a list of scopes",
         "  Notes\n  [ ] Create notes (harvest:notes:create)\n        Candidates › POST: Add Note",
     ):
         assert said in shown
@@ -126,15 +126,15 @@ def test_one_tenants_plan_is_what_its_admin_does(documented: Documented, capsys:
 def test_a_tenant_that_has_no_v1_key_has_nothing_to_do(
     documented: Documented, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """That is no mistake of the call."""
+    """That is not a usage error."""
     assert documented("tenants", "migration", "initech") == {"tenant": "initech", "steps": [], "credentials": []}
     assert cli.run(["tenants", "migration", "initech"]) == 0
     assert "initech has no Harvest v1 key" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("installation")
-def test_an_unknown_tenant_is_a_mistake_of_the_call(capsys: pytest.CaptureFixture[str]) -> None:
-    """The message says where the ids are found."""
+def test_an_unknown_tenant_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says where to find the ids."""
     assert cli.run(["tenants", "migration", "nobody"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -145,7 +145,7 @@ def test_an_unknown_tenant_is_a_mistake_of_the_call(capsys: pytest.CaptureFixtur
 def test_a_manifests_scopes_are_shown_as_on_greenhouses_screen(
     documented: Documented, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By heading, the optional ones with their feature, and every line says that the list is derived."""
+    """By heading, optional scopes with their feature, and every line says that the list is derived."""
     found = documented("manifest", "show", "gem", "--v3")
     assert found["manifest"]["v3_source"] == "derived"
     scopes = [one for group in found["groups"] for one in group["scopes"]]
@@ -158,4 +158,4 @@ def test_a_manifests_scopes_are_shown_as_on_greenhouses_screen(
     assert lines[0].split("\t") == ["GROUP", "SCOPE TO TICK", "NAME", "ONLY WITH", "SOURCE"]
     assert "Eeoc\tList eeoc\tharvest:eeoc:list\teeoc\tderived" in lines
     assert all(line.endswith("\tderived") for line in lines[1:])
-    assert "Gem has published no list of scopes" in shown.err
+    assert "Gem has not published a list of scopes" in shown.err

@@ -1,4 +1,4 @@
-"""Copies of a SQLite database: taken while others write, proved, put back; and its log kept short."""
+"""Backups of a SQLite database: copied while others write, checked, restored; and its log kept short."""
 
 import asyncio
 import sqlite3
@@ -14,9 +14,9 @@ from sqlalchemy import URL, insert, text, update
 
 from monitor.errors import StoreError
 from monitor.store import sizes, sqlite_file
-from monitor.store.backup import Copied, Restored, back_up, restore
+from monitor.store.backup import Copied, Restored, back_up, restore_backup
 from monitor.store.database import Database, open_database
-from monitor.store.migrations import VERSION_TABLE, Standing, upgrade
+from monitor.store.migrations import VERSION_TABLE, SchemaState, upgrade
 from monitor.store.tables import NOTICE, OPERATOR_ACTION, TENANT
 from tests.store import T0, a_tenant, an_action, everything, rows, sync
 
@@ -51,7 +51,7 @@ async def copy_of(database: Database, folder: Path) -> Copied:
 
 
 async def put_back(copy: Path, database: Database) -> Restored:
-    return await asyncio.to_thread(restore, copy, file_of(database), "ops", LATER)
+    return await asyncio.to_thread(restore_backup, copy, file_of(database), "ops", LATER)
 
 
 def names(folder: Path) -> list[str]:
@@ -62,7 +62,7 @@ def names(folder: Path) -> list[str]:
 
 
 async def test_a_copy_is_one_state_however_many_write(database: Database, folder: Path) -> None:
-    """Writers go on while it is taken; what was written together is in it together, or not at all."""
+    """Writers continue meanwhile; what was written together is in the copy together, or not at all."""
     await sync(database, *(a_tenant(f"tenant-{number}") for number in range(300)))
     done = asyncio.Event()
     written = 0
@@ -91,7 +91,7 @@ async def test_a_copy_is_one_state_however_many_write(database: Database, folder
 
 
 async def test_a_copy_is_one_private_file(database: Database, folder: Path) -> None:
-    """It needs no log beside it, only its owner can read it, and nothing else is left in the folder."""
+    """It needs no log beside it, only its owner can read it, and no other file is left in the folder."""
     copied = await copy_of(database, folder)
     assert copied.bytes == copied.file.stat().st_size
     assert stat.S_IMODE(copied.file.stat().st_mode) == 0o600
@@ -99,10 +99,10 @@ async def test_a_copy_is_one_private_file(database: Database, folder: Path) -> N
     assert names(folder) == ["copy.sqlite3"]
 
 
-async def test_a_copy_replaces_no_file_unless_told(database: Database, folder: Path) -> None:
-    """A name that is taken is refused before anything is copied; told to, the old file stays until the new is whole."""
+async def test_a_copy_replaces_a_file_only_with_overwrite(database: Database, folder: Path) -> None:
+    """An existing file is refused before anything is copied; with overwrite it stays until the copy is complete."""
     (folder / "copy.sqlite3").write_text("last week's")
-    with pytest.raises(StoreError, match=r"copy.sqlite3 is there already: .*--overwrite"):
+    with pytest.raises(StoreError, match=r"copy.sqlite3 already exists: .*--overwrite"):
         await copy_of(database, folder)
     with pytest.raises(StoreError, match="there is no file"):
         back_up(folder / "nothing", folder / "copy.sqlite3", overwrite=True)
@@ -114,14 +114,14 @@ async def test_a_copy_replaces_no_file_unless_told(database: Database, folder: P
 
 
 async def test_an_older_database_is_copied_as_it_is(sqlite_url: URL, folder: Path) -> None:
-    """So that it can be backed up with the new release before that release changes it."""
+    """It can be backed up with the new release before that release upgrades it."""
     database = Database(sqlite_url)
-    await database.standing()
+    await database.schema_state()
     async with database.writing() as conn:
         await conn.run_sync(upgrade, "0001")
     copied = await copy_of(database, folder)
     assert copied.revision == "0001"
-    assert await database.standing() is Standing.BEHIND
+    assert await database.schema_state() is SchemaState.BEHIND
     await database.close()
 
 
@@ -133,20 +133,20 @@ def scratch(file: Path) -> None:
 
 
 async def test_a_damaged_database_gives_no_copy(database: Database, folder: Path) -> None:
-    """A copy that can not be read through is no backup, and does not look like one."""
+    """A copy that cannot be read is not a backup, and does not get a name like one."""
     await sync(database, *(a_tenant(f"tenant-{number}") for number in range(100)))
     await database.close()
     scratch(file_of(database))
-    with pytest.raises(StoreError, match=r"damaged|can not be read as a database"):
+    with pytest.raises(StoreError, match=r"damaged|cannot be read as a database"):
         await copy_of(database, folder)
     assert names(folder) == []
 
 
-# Putting it back.
+# Restoring.
 
 
-async def test_a_copy_put_back_is_what_it_was(database: Database, folder: Path) -> None:
-    """Every row of that moment; the database that was there is put aside with everything that came later."""
+async def test_a_restored_copy_is_what_it_was(database: Database, folder: Path) -> None:
+    """It has every row of that moment; the previous database is kept with everything written later."""
     await sync(database, a_tenant("acme"))
     before = await everything(database)
     copied = await copy_of(database, folder)
@@ -165,8 +165,8 @@ async def test_a_copy_put_back_is_what_it_was(database: Database, folder: Path) 
     assert stat.S_IMODE(file_of(database).stat().st_mode) == 0o600
 
 
-async def test_what_waited_to_be_sent_is_held(database: Database, folder: Path) -> None:
-    """It may have been sent since the copy was taken; an operator decides. What was done with stays as it was."""
+async def test_pending_notices_are_held(database: Database, folder: Path) -> None:
+    """They may have been sent since the copy was taken, so an operator decides. Other notices stay unchanged."""
     plain = {"audience": "csm", "why": "", "recipient": "", "subject": "", "text": "t", "html": "", "attempts": 0}
     async with database.writing() as conn:
         for number, status in enumerate(("pending", "sent", "held")):
@@ -185,7 +185,7 @@ async def test_what_waited_to_be_sent_is_held(database: Database, folder: Path) 
 
 
 async def test_a_database_in_use_is_not_replaced(database: Database, folder: Path) -> None:
-    """While any process has it open, idle or not, a copy is refused and nothing is changed."""
+    """While any process has it open, idle or not, the restore is refused and nothing is changed."""
     copied = await copy_of(database, folder)
     await sync(database, a_tenant("acme"))
     with pytest.raises(StoreError, match="is in use: stop the service first"):
@@ -195,7 +195,7 @@ async def test_a_database_in_use_is_not_replaced(database: Database, folder: Pat
 
 
 async def test_no_log_is_left_to_another_database(database: Database, folder: Path) -> None:
-    """The log of a service that was killed goes aside with its file: beside another one it would be read into that."""
+    """The log of a killed service is kept with its file: beside another file, SQLite would read it into that one."""
     copied = await copy_of(database, folder)
     killed = sqlite3.connect(file_of(database), isolation_level=None)
     killed.execute("INSERT INTO operator_action (at, who, action, subject, reason) VALUES ('', 'x', 'x', 'x', 'x')")
@@ -239,15 +239,15 @@ def _gone(file: Path) -> None:
     ("spoil", "message"),
     [
         (_newer, "written by a later release"),
-        (_foreign, "no database of Harvest Monitor"),
+        (_foreign, "not a Harvest Monitor database"),
         (_gone, "there is no file"),
-        (scratch, "damaged|can not be read as a database"),
+        (scratch, "damaged|cannot be read as a database"),
     ],
 )
-async def test_a_file_that_is_no_good_copy_is_refused(
+async def test_an_unusable_copy_is_refused(
     database: Database, folder: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
-    """The database stays where and as it is."""
+    """The database stays unchanged."""
     await sync(database, *(a_tenant(f"tenant-{number}") for number in range(100)))
     copied = await copy_of(database, folder)
     await database.close()
@@ -258,11 +258,11 @@ async def test_a_file_that_is_no_good_copy_is_refused(
     assert not any("replaced" in name for name in names(file_of(database).parent))
 
 
-# The log of recent changes.
+# The write-ahead log.
 
 
 async def test_a_log_that_grew_is_shortened_once_no_reader_needs_it(database: Database) -> None:
-    """A reader that stays keeps the log, and delays nobody for long; without it the log goes back into the file."""
+    """A long reader keeps the log but delays nobody for long; without the reader, the log is written back."""
     async with database.reading() as reader:
         await reader.execute(text("SELECT count(*) FROM tenant"))
         await sync(database, *(a_tenant(f"tenant-{number}") for number in range(300)))
@@ -276,8 +276,8 @@ async def test_a_log_that_grew_is_shortened_once_no_reader_needs_it(database: Da
     assert len(await rows(database, TENANT)) == 300
 
 
-async def test_a_log_that_is_short_enough_is_left_alone(database: Database) -> None:
-    """The service asks often, and on Postgres there is nothing to do."""
+async def test_a_short_log_is_left_unchanged(database: Database) -> None:
+    """The service calls this often; on Postgres there is nothing to do."""
     await sync(database, a_tenant("acme"))
     there = sqlite_file.log_bytes(file_of(database))
     await database.shorten_log()
@@ -287,8 +287,8 @@ async def test_a_log_that_is_short_enough_is_left_alone(database: Database) -> N
     await away.close()
 
 
-async def test_free_space_is_given_back(database: Database) -> None:
-    """A file that became empty within becomes small; on Postgres the wish is refused with the reason."""
+async def test_free_space_is_returned(database: Database) -> None:
+    """A file with free pages becomes small; on Postgres vacuum is refused with the reason."""
     await sync(database, *(a_tenant(f"tenant-{number}") for number in range(300)))
     async with database.writing() as conn:
         await conn.execute(text("DELETE FROM credential"))
@@ -301,6 +301,6 @@ async def test_free_space_is_given_back(database: Database) -> None:
     assert after == sizes.DatabaseSize(used=before.used, free=0, wal=0)
     assert file_of(database).stat().st_size == after.used < before.used + before.free
     away = Database(URL.create("postgresql+psycopg", host="127.0.0.1", port=9, database="store"))
-    with pytest.raises(StoreError, match="by itself"):
+    with pytest.raises(StoreError, match="automatically"):
         await away.vacuum()
     await away.close()

@@ -1,4 +1,4 @@
-"""Opening, migrating and refusing databases; what a transaction promises."""
+"""Opening, migrating and refusing databases; what transactions guarantee."""
 
 import asyncio
 import sqlite3
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import StoreError
 from monitor.store.database import Database, open_database
-from monitor.store.migrations import VERSION_TABLE, Difference, Standing, differences
+from monitor.store.migrations import VERSION_TABLE, Difference, SchemaState, differences
 from monitor.store.tables import OPERATOR_ACTION, TENANT
 from tests.store import T0, an_action
 
@@ -22,7 +22,7 @@ Keep = Callable[[Database], Database]
 
 @pytest.fixture
 async def keep() -> AsyncIterator[Keep]:
-    """Closes what a test opened itself, however the test ends."""
+    """Closes the databases that a test opened itself."""
     async with AsyncExitStack() as opened:
 
         def closing(database: Database) -> Database:
@@ -33,7 +33,7 @@ async def keep() -> AsyncIterator[Keep]:
 
 
 async def test_migrations_produce_exactly_the_tables(empty_url: URL, keep: Keep) -> None:
-    """What the migrations build is what tables.py says, column by column and index by index."""
+    """The migrations create what tables.py defines, column by column and index by index."""
     database = keep(Database(empty_url))
     await database.migrate()
     async with database.reading() as conn:
@@ -52,7 +52,7 @@ async def test_migrations_produce_exactly_the_tables(empty_url: URL, keep: Keep)
     ],
 )
 async def test_the_comparison_sees_a_difference(database: Database, change: str, difference: Difference) -> None:
-    """The test above can fail: what is missing is noticed, and what is there beside our own."""
+    """The test above can fail: missing and additional parts are noticed."""
     async with database.writing() as conn:
         await conn.execute(text(change))
         assert await conn.run_sync(differences) == [difference]
@@ -61,29 +61,29 @@ async def test_the_comparison_sees_a_difference(database: Database, change: str,
 async def test_migrating_twice_changes_nothing(database: Database) -> None:
     """A database that is up to date stays as it is."""
     await database.migrate()
-    assert await database.standing() is Standing.CURRENT
+    assert await database.schema_state() is SchemaState.CURRENT
 
 
 async def test_two_processes_migrating_at_once_both_succeed(empty_url: URL, keep: Keep) -> None:
     """The second one waits for the first and finds nothing left to do."""
     first, second = keep(Database(empty_url)), keep(Database(empty_url))
     await asyncio.gather(first.migrate(), second.migrate())
-    assert await second.standing() is Standing.CURRENT
+    assert await second.schema_state() is SchemaState.CURRENT
 
 
 async def test_a_failed_migration_leaves_nothing_behind(empty_url: URL, keep: Keep) -> None:
-    """A migration is all or nothing: a table in the way of the last one takes back the first ones, too."""
+    """A migration is all or nothing: if the last one fails, the first ones are rolled back, too."""
     database = keep(Database(empty_url))
-    await database.standing()
+    await database.schema_state()
     async with database.writing() as conn:
-        await conn.execute(text("CREATE TABLE ix_cause_settled_at (id INTEGER)"))  # the name of an index to come
+        await conn.execute(text("CREATE TABLE ix_cause_settled_at (id INTEGER)"))  # the name of a later index
     with pytest.raises(StoreError, match="ix_cause_settled_at"):
         await database.migrate()
-    assert await database.standing() is Standing.EMPTY
+    assert await database.schema_state() is SchemaState.EMPTY
 
 
 async def test_a_new_sqlite_file_is_private_and_ready(sqlite_url: URL, keep: Keep) -> None:
-    """SQLite is brought up to date at start, readable by its owner only, durable, and guarded by its foreign keys."""
+    """SQLite is upgraded at start, readable only by its owner, durable, and protected by foreign keys."""
     database = keep(await open_database(sqlite_url))
     async with database.reading() as conn:
         pragmas = {name: (await conn.execute(text(f"PRAGMA {name}"))).scalar() for name in _WANTED_PRAGMAS}
@@ -96,17 +96,17 @@ _WANTED_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "
 
 
 async def test_postgres_waits_for_the_operator(postgres_url: URL) -> None:
-    """Postgres without our tables is refused with the command that makes them."""
+    """Postgres without our tables is refused with the command that creates them."""
     with pytest.raises(StoreError, match=r"tables in .* are missing: run `harvest-monitor db upgrade`"):
         await open_database(postgres_url)
 
 
 async def test_an_older_postgres_waits_for_the_operator(postgres_url: URL, keep: Keep) -> None:
-    """Postgres of an earlier release is refused with the command that brings it up to date."""
+    """Postgres of an earlier release is refused with the command that upgrades it."""
     database = keep(Database(postgres_url))
     await database.migrate()
     with pytest.raises(StoreError, match="earlier release: run `harvest-monitor db upgrade`"):
-        database.refuse_unless_current(Standing.BEHIND)
+        database.refuse_unless_current(SchemaState.BEHIND)
 
 
 async def test_a_newer_database_is_refused(database: Database, database_url: URL) -> None:
@@ -120,9 +120,9 @@ async def test_a_newer_database_is_refused(database: Database, database_url: URL
 
 
 async def test_another_programs_tables_are_refused(empty_url: URL, keep: Keep) -> None:
-    """A database that holds a table of one of our names, but not our revision, is another program's."""
+    """A database with a table of one of our names, but without our revision, belongs to another program."""
     database = keep(Database(empty_url))
-    await database.standing()
+    await database.schema_state()
     async with database.writing() as conn:
         await conn.execute(text("CREATE TABLE tenant (id INTEGER)"))
     with pytest.raises(StoreError, match="tables of another program"):
@@ -135,24 +135,24 @@ async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         await open_database(URL.create("sqlite+aiosqlite", database=str(tmp_path / "nowhere" / "store.sqlite3")))
 
 
-async def test_a_file_that_is_no_database_is_refused(sqlite_url: URL) -> None:
+async def test_a_file_that_is_not_a_database_is_refused(sqlite_url: URL) -> None:
     """A file of another kind is refused and left as it was."""
     path = Path(str(sqlite_url.database))
     path.write_text("tenants:\n" * 200)
-    with pytest.raises(StoreError, match=r"can not be used \(file is not a database\)"):
+    with pytest.raises(StoreError, match=r"cannot be used \(file is not a database\)"):
         await open_database(sqlite_url)
     assert path.read_text().startswith("tenants:")
 
 
-async def test_a_server_that_is_away_is_reported_without_its_password() -> None:
-    """The message on an unreachable Postgres names host and user, never the password."""
+async def test_an_unreachable_server_is_reported_without_its_password() -> None:
+    """The message about an unreachable Postgres names host and user, never the password."""
     url = URL.create("postgresql+psycopg", "monitor", "s3cret-marked", "127.0.0.1", 9, "store")
-    with pytest.raises(StoreError, match=r"monitor:\*\*\*@127.0.0.1:9/store can not be used") as caught:
+    with pytest.raises(StoreError, match=r"monitor:\*\*\*@127.0.0.1:9/store cannot be used") as caught:
         await open_database(url)
     assert "s3cret-marked" not in str(caught.value)
 
 
-async def test_an_exception_takes_everything_back(database: Database) -> None:
+async def test_an_exception_rolls_everything_back(database: Database) -> None:
     """A transaction that ends with an exception leaves no trace."""
 
     async def write_and_fail() -> None:
@@ -166,18 +166,18 @@ async def test_an_exception_takes_everything_back(database: Database) -> None:
         assert (await conn.execute(select(OPERATOR_ACTION))).all() == []
 
 
-async def test_cancelled_as_it_sends_many_rows_it_is_cancelled_and_the_next_is_served(
+async def test_a_write_cancelled_in_executemany_does_not_break_the_next_one(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the driver makes of it; psycopg's executemany is the one place where it makes something of its own."""
+    """psycopg's executemany is the one place where a cancellation turns into another error."""
     monkeypatch.setattr("psycopg.waiting.MAX_BUSY_TIME", 0)  # its first step there yields to the loop, every time
-    at_it = asyncio.create_task(_write_many(database))
+    write = asyncio.create_task(_write_many(database))
 
     def cancel(*_: object) -> None:
-        at_it.cancel()
+        write.cancel()
 
     event.listen(Engine, "do_executemany", cancel, once=True)
-    (ended,) = await asyncio.gather(at_it, return_exceptions=True)
+    (ended,) = await asyncio.gather(write, return_exceptions=True)
     assert isinstance(ended, asyncio.CancelledError)
     for _ in range(3):
         await _write_many(database)
@@ -191,7 +191,7 @@ async def _write_many(database: Database) -> None:
 
 
 async def test_a_reader_sees_one_state_throughout(database: Database) -> None:
-    """What is committed while a reading transaction is open does not show in it."""
+    """A reading transaction does not see what is committed after it began."""
     async with database.reading() as reader:
         before = (await reader.execute(select(OPERATOR_ACTION))).all()
         async with database.writing() as writer:
@@ -201,8 +201,8 @@ async def test_a_reader_sees_one_state_throughout(database: Database) -> None:
         assert len((await reader.execute(select(OPERATOR_ACTION))).all()) == 1
 
 
-async def test_foreign_keys_hold(database: Database) -> None:
-    """A row that refers to nothing is refused, on SQLite too."""
+async def test_foreign_keys_are_enforced(database: Database) -> None:
+    """A row that refers to a missing row is refused, on SQLite too."""
     statement = text("INSERT INTO incident (tenant_id, opened_at) VALUES ('nobody', '2026-11-23 00:00:00+00:00')")
     with pytest.raises(DBAPIError, match=r"(?i)foreign key"):
         async with database.writing() as conn:
@@ -210,7 +210,7 @@ async def test_foreign_keys_hold(database: Database) -> None:
 
 
 async def test_a_moment_comes_back_in_utc(database: Database) -> None:
-    """SQLite and Postgres give the same aware moment back; one without a zone is refused."""
+    """SQLite and Postgres return the same aware moment; one without a time zone is refused."""
     async with database.writing() as conn:
         await conn.execute(insert(OPERATOR_ACTION).values(**an_action()))
         assert (await conn.execute(select(OPERATOR_ACTION.c.at))).scalar_one() == T0
@@ -238,7 +238,7 @@ async def test_many_writers_at_once_all_get_their_turn(database: Database) -> No
 
 
 async def test_another_process_holding_the_file_is_waited_for(sqlite_url: URL, keep: Keep) -> None:
-    """A writer in another process delays ours; it does not make it fail."""
+    """A writer in another process delays ours, but does not make it fail."""
     database = keep(await open_database(sqlite_url))
     other = sqlite3.connect(str(sqlite_url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""SQLite's driver: one trip to the connection's thread for each statement, and few statements for each check."""
+"""The SQLite driver: one round trip to the connection's thread per statement, and few statements per check."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ COMPLIANT = served(dict.fromkeys(("jobs", "offers", "users"), "g"))
 
 @pytest.fixture
 def trips(caplog: pytest.LogCaptureFixture) -> Trips:
-    """What every trip since the last call was for, in their order: aiosqlite tells of each."""
+    """What each round trip since the last call was for, in order; aiosqlite logs each one."""
     caplog.set_level(logging.DEBUG, "aiosqlite")
 
     def since_last() -> list[str]:
@@ -34,14 +34,14 @@ def trips(caplog: pytest.LogCaptureFixture) -> Trips:
 
 @pytest.fixture
 async def warm(sqlite: Database) -> Database:
-    """A connection is open already, and a tenant was checked once."""
+    """A connection is already open, and a tenant was checked once."""
     await sync(sqlite, a_tenant("acme"))
     await check(sqlite, COMPLIANT)
     return sqlite
 
 
 async def test_a_statement_is_one_trip(warm: Database, trips: Trips) -> None:
-    """Beginning, asking and ending are three; giving the connection back is none."""
+    """Begin, query and end are three; returning the connection is none."""
     trips()
     async with warm.reading() as conn:
         assert (await conn.execute(text("SELECT id FROM tenant"))).all() == [("acme",)]
@@ -51,10 +51,10 @@ async def test_a_statement_is_one_trip(warm: Database, trips: Trips) -> None:
     assert "commit" in ended
 
 
-async def test_a_glance_is_one_trip(warm: Database, trips: Trips) -> None:
-    """One statement that reads needs no beginning and no end; the next transaction has both again."""
+async def test_reading_once_is_one_trip(warm: Database, trips: Trips) -> None:
+    """A single reading statement needs no begin and no end; the next transaction has both again."""
     trips()
-    async with warm.glancing() as conn:
+    async with warm.reading_once() as conn:
         assert (await conn.execute(text("SELECT id FROM tenant"))).all() == [("acme",)]
     (asked,) = trips()
     assert "'SELECT id FROM tenant'" in asked
@@ -63,8 +63,8 @@ async def test_a_glance_is_one_trip(warm: Database, trips: Trips) -> None:
     assert len(trips()) == 3
 
 
-async def test_who_is_cancelled_while_waiting_for_the_lock_does_not_keep_it(sqlite: Database) -> None:
-    """The transaction may still begin in the thread, after nobody wants it any more: it is ended there."""
+async def test_a_writer_cancelled_while_waiting_for_the_lock_does_not_keep_it(sqlite: Database) -> None:
+    """The transaction may still begin in the thread after it was cancelled: it is ended there."""
     other = sqlite3.connect(str(sqlite.url.database), isolation_level=None, timeout=0)
     other.execute("BEGIN IMMEDIATE")
     writing = asyncio.create_task(_write_and_fail(sqlite))
@@ -79,7 +79,7 @@ async def test_who_is_cancelled_while_waiting_for_the_lock_does_not_keep_it(sqli
 
 
 async def test_a_check_that_finds_nothing_new_takes_few_statements(warm: Database, trips: Trips) -> None:
-    """Taking up and writing down together: what a sweep of everybody costs the database grows with each of them."""
+    """Claim and record together: every statement adds to the cost of a sweep."""
     trips()
     await check(warm, COMPLIANT, T0 + 4 * HOUR)
     taken = trips()
@@ -88,8 +88,8 @@ async def test_a_check_that_finds_nothing_new_takes_few_statements(warm: Databas
     assert len(statements) == 10, "\n".join(statements)
 
 
-async def test_what_fails_is_rolled_back(warm: Database, trips: Trips) -> None:
-    """By one trip, and what the statement before wrote is gone; the error is that of the statement."""
+async def test_a_failed_transaction_is_rolled_back(warm: Database, trips: Trips) -> None:
+    """In one round trip, with everything written before; the error is that of the failed statement."""
     with pytest.raises(IntegrityError, match=r"UNIQUE constraint failed: tenant\.id"):
         await _write_and_fail(warm)
     assert "rollback" in trips()[-1]
@@ -103,8 +103,8 @@ async def _write_and_fail(database: Database) -> None:
         await conn.execute(text("INSERT INTO tenant SELECT * FROM tenant"))
 
 
-async def test_what_sqlalchemy_asks_of_a_cursor_is_there(tmp_path: Path) -> None:
-    """Rows, their description, how many rows were touched, and the number of the row written last."""
+async def test_the_cursor_has_what_sqlalchemy_needs(tmp_path: Path) -> None:
+    """Rows, their description, the row count, and the id of the last row written."""
     connection = await driver.connection(tmp_path / "file.sqlite3")
     statement = await connection.cursor().__aenter__()
     await statement.execute("CREATE TABLE t (n INTEGER PRIMARY KEY)")

@@ -1,4 +1,4 @@
-"""A database that an earlier release wrote, brought up to this one, on SQLite and on Postgres."""
+"""A database written by an earlier release and upgraded to this one, on SQLite and on Postgres."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from monitor.store import migrations
 from monitor.store.database import Database
-from monitor.store.migrations import METADATA, VERSION_TABLE, Standing, differences, upgrade
+from monitor.store.migrations import METADATA, VERSION_TABLE, SchemaState, differences, upgrade
 
 FOLDER = Path(migrations.__file__).parent
 REVISIONS = sorted(path.name[:4] for path in FOLDER.glob("versions/*.py"))
@@ -32,7 +32,7 @@ AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 def _value(column: Column[Any]) -> object:
-    """One row in every table, each numbered 1 and referring to the others' first."""
+    """A value for one row in every table; each row has id 1 and refers to the other tables' first rows."""
     match column.type:
         case Boolean():
             return True
@@ -54,7 +54,7 @@ def _tables(connection: Connection) -> MetaData:
 
 
 def _step(connection: Connection, revision: str) -> dict[str, dict[str, Any]]:
-    """One migration on, and then a row in each table that has none, as its columns are at that time."""
+    """Run one migration, then add a row to each table that has none, with its columns at that time."""
     upgrade(connection, revision)
     there = _rows(connection)
     for table in _tables(connection).sorted_tables:
@@ -75,7 +75,7 @@ def _rows(connection: Connection) -> dict[str, dict[str, Any]]:
 @pytest.fixture
 async def older(empty_url: URL) -> Any:
     database = Database(empty_url)
-    await database.standing()
+    await database.schema_state()
     yield database
     await database.close()
 
@@ -90,8 +90,8 @@ def _references(connection: Connection) -> set[tuple[str, str]]:
     }
 
 
-def test_migrations_form_one_line() -> None:
-    """Each file is named by the revision in it; they are counted from 0001, and each follows the one before."""
+def test_migrations_form_one_chain() -> None:
+    """Each file is named after its revision; they count from 0001, and each follows the one before."""
     assert [f"{number:04}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
     found = {one.revision: one for one in ScriptDirectory(str(FOLDER)).walk_revisions()}
     assert {name: one.down_revision for name, one in found.items()} == dict(
@@ -113,7 +113,7 @@ async def test_a_database_of_the_first_release_keeps_every_row(older: Database) 
                 assert {column: after[name][column] for column in row} == row, f"{name} after {revision}"
             assert references <= (references := await conn.run_sync(_references))
         before = after
-        assert await older.standing() is (Standing.CURRENT if revision == REVISIONS[-1] else Standing.BEHIND)
+        assert await older.schema_state() is (SchemaState.CURRENT if revision == REVISIONS[-1] else SchemaState.BEHIND)
     assert set(before) == set(METADATA.tables)
     async with older.reading() as conn:
         assert await conn.run_sync(differences) == []

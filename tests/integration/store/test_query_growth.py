@@ -1,4 +1,4 @@
-"""What the service asks all the time costs the same after years: told by SQLite's own count of steps, not by time."""
+"""Frequent queries cost the same after years, measured by SQLite's own count of steps, not by time."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -31,7 +31,7 @@ OLD = Keep(checks=30 * DAY, notice_texts=90 * DAY).before(YEARS_LATER)
 Question = Callable[[AsyncConnection], Awaitable[Any]]
 QUESTIONS: dict[str, Question] = {
     "due": lambda conn: claim_queries.due(conn, YEARS_LATER, 50),
-    "watched": claim_queries.watched,
+    "watched": claim_queries.count_checked,
     "soundest due": lambda conn: claim_queries.soundest_due(conn, YEARS_LATER, ()),
     "bring credentials back": lambda conn: claim_queries.bring_back(conn, YEARS_LATER, POLICY.interval, MINUTE),
     "snapshot": lambda conn: snapshot(conn, YEARS_LATER, MINUTE),
@@ -66,7 +66,7 @@ async def database(sqlite_url: URL) -> AsyncIterator[Database]:
 
 
 async def _let_pass(database: Database, first: int, last: int) -> None:
-    """So many times: an incident that came and went, was told and settled; a day of checks, and a sweep."""
+    """Each time: an incident that was opened, reported and resolved; a day of checks, and a sweep."""
     numbers = range(first, last)
     moments = {number: T0 + number * DAY / 20 for number in numbers}
     told = {"tenant_id": "globex", "audience": "csm"}
@@ -95,11 +95,11 @@ async def _let_pass(database: Database, first: int, last: int) -> None:
 
 
 class _NotKept(Exception):
-    """Ends a transaction whose work was only to be measured."""
+    """Rolls back a transaction that was only to be measured."""
 
 
 async def _steps(database: Database, question: Question) -> int:
-    """How many instructions SQLite's machine carries out."""
+    """How many instructions SQLite's virtual machine executes."""
     counted = 0
 
     def count() -> None:
@@ -120,7 +120,7 @@ async def _steps(database: Database, question: Question) -> int:
 
 
 async def test_no_question_grows_with_the_years(database: Database) -> None:
-    """Thirty times the history, and none of the service's questions takes more steps but for those of deeper trees."""
+    """With thirty times the history, no query takes more steps, except for those of deeper trees."""
     await sync(database, a_tenant("acme"), a_tenant("globex"))
     for hours, letter in enumerate("gmmggmm"):
         await check(database, served({"jobs": letter}), T0 + hours * POLICY.interval)

@@ -1,4 +1,4 @@
-"""CSMs of customers on Harvest v3: who is written to, before and after the derived scopes were accepted."""
+"""Who is notified about customers on Harvest v3, before and after the derived scopes were accepted."""
 
 from dataclasses import replace
 
@@ -46,8 +46,8 @@ async def lose(database: Database, now: int = 0) -> None:
         await check(database, derived(served({"jobs": verdict})), T0 + (now + hour) * HOUR)
 
 
-async def test_what_a_derived_list_asks_for_goes_to_the_operator(database: Database) -> None:
-    """Lost, failed and back: no CSM hears of it."""
+async def test_scopes_of_a_derived_list_are_reported_to_the_operator(database: Database) -> None:
+    """Lost, failed and regained: no CSM is notified."""
     await sync(database, on_v3("acme"))
     await lose(database)
     await check(database, derived(served({"jobs": "g"})), T0 + 3 * HOUR)
@@ -56,8 +56,8 @@ async def test_what_a_derived_list_asks_for_goes_to_the_operator(database: Datab
     assert await audiences(database) == ["operator"] * 3
 
 
-async def test_once_it_is_accepted_the_csm_is_asked(database: Database) -> None:
-    """By digest: who and why is kept, and a second time changes nothing."""
+async def test_once_a_list_is_accepted_the_csm_is_notified(database: Database) -> None:
+    """Acceptance is by digest; who and why is recorded, and a second time changes nothing."""
     await sync(database, on_v3("acme"))
     assert await accepted(database)
     assert not await accepted(database)
@@ -70,10 +70,8 @@ async def test_once_it_is_accepted_the_csm_is_asked(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("grant", "reader"), [(Grant.CUSTOM, "csm"), (Grant.PARTNER, "operator")])
-async def test_a_client_that_is_refused_is_the_matter_of_whoever_made_it(
-    database: Database, grant: Grant, reader: str
-) -> None:
-    """A custom one is the customer's; the partner's client is the vendor's own, for all customers."""
+async def test_a_refused_client_is_reported_to_who_can_fix_it(database: Database, grant: Grant, reader: str) -> None:
+    """A custom client belongs to the customer; the partner's client is the vendor's own, for all customers."""
     await sync(database, on_v3("acme", grant))
     await accepted(database)
     for hour in range(2):
@@ -89,8 +87,8 @@ async def test_a_published_list_needs_no_acceptance(database: Database) -> None:
     assert await audiences(database) == ["csm"]
 
 
-async def test_a_claim_of_a_client_holds_all_that_opens_it(database: Database) -> None:
-    """References and numbers as the tenants file has them; a change of one of them is looked at at once."""
+async def test_a_claim_has_everything_needed_to_use_a_client(database: Database) -> None:
+    """References and numbers as in the tenants file; a change of one of them is checked at once."""
     await sync(database, on_v3("acme", Grant.PARTNER))
     taken = await claim(database)
     assert taken.config == on_v3("acme", Grant.PARTNER).credentials[0]
@@ -101,7 +99,7 @@ async def test_a_claim_of_a_client_holds_all_that_opens_it(database: Database) -
 @pytest.mark.parametrize(
     ("grant", "words"), [(Grant.CUSTOM, "Manage scopes"), (Grant.PARTNER, "connect our integration")]
 )
-async def test_the_mail_says_what_helps_for_the_way_it_was_given(database: Database, grant: Grant, words: str) -> None:
+async def test_the_email_asks_for_what_fits_the_grant(database: Database, grant: Grant, words: str) -> None:
     """A custom credential's scopes are ticked by Greenhouse's titles; a partner's client is connected again."""
     await sync(database, on_v3("acme", grant))
     await accepted(database)
@@ -119,8 +117,10 @@ async def test_the_mail_says_what_helps_for_the_way_it_was_given(database: Datab
     assert "[ ] List jobs" in notice["text"]
 
 
-async def test_what_every_partner_tenant_lacks_is_told_to_the_operator_and_so_is_its_end(database: Database) -> None:
-    """No customer can give it back; whoever heard of the beginning hears of the end."""
+async def test_what_every_partner_tenant_lacks_is_reported_to_the_operator(
+    database: Database,
+) -> None:
+    """No customer can restore it; whoever was notified of the loss is notified of the recovery."""
     await sync(database, *(on_v3(name, Grant.PARTNER) for name in ("acme", "globex")))
     await accepted(database)
     composer = Composer(database, a_policy(), Renderer())
@@ -137,8 +137,8 @@ async def test_what_every_partner_tenant_lacks_is_told_to_the_operator_and_so_is
     assert "Greenhouse's partner support" in told[0]["text"]
 
 
-async def test_a_permission_that_others_were_never_asked_for_is_the_customers_own(database: Database) -> None:
-    """Who was not judged on it, as without the feature, does not lack it."""
+async def test_a_permission_that_others_were_not_checked_for_is_reported_to_the_csm(database: Database) -> None:
+    """A tenant without a verdict on it, for example without the feature, does not lack it."""
     await sync(database, *(on_v3(name, Grant.PARTNER) for name in ("acme", "globex")))
     await accepted(database)
     for hour, verdict in enumerate("gmm"):
@@ -149,8 +149,8 @@ async def test_a_permission_that_others_were_never_asked_for_is_the_customers_ow
 
 
 @pytest.mark.parametrize("first", ["csm", "operator"])
-async def test_who_heard_of_a_loss_hears_of_its_end_whatever_was_accepted_since(database: Database, first: str) -> None:
-    """Accepted after the loss, or a new list that nobody has accepted yet: the end goes where the beginning went."""
+async def test_the_end_of_a_loss_is_reported_to_who_was_told_of_the_loss(database: Database, first: str) -> None:
+    """Also if the list was accepted after the loss, or if a new list is not accepted yet."""
     await sync(database, on_v3("acme"))
     composer = Composer(database, a_policy(), Renderer())
     if first == "csm":
@@ -169,8 +169,8 @@ async def test_who_heard_of_a_loss_hears_of_its_end_whatever_was_accepted_since(
     assert "back" in told[1]["text"].lower()
 
 
-async def test_lost_and_back_within_the_settle_time_is_told_to_nobody(database: Database) -> None:
-    """Also where the list was accepted in between."""
+async def test_lost_and_regained_within_the_settle_time_notifies_nobody(database: Database) -> None:
+    """Also if the list was accepted in between."""
     await sync(database, on_v3("acme"))
     await lose(database)
     await accepted(database)
@@ -179,8 +179,8 @@ async def test_lost_and_back_within_the_settle_time_is_told_to_nobody(database: 
     assert await rows(database, NOTICE) == []
 
 
-async def test_what_a_manifest_has_no_scope_for_any_more_keeps_no_incident_open(database: Database) -> None:
-    """Its absence could never end."""
+async def test_a_permission_without_a_scope_any_more_keeps_no_incident_open(database: Database) -> None:
+    """It could never be regained."""
     await sync(database, on_v3("acme"))
     await lose(database)
     report = derived(served({"jobs": "n"}))
@@ -189,8 +189,8 @@ async def test_what_a_manifest_has_no_scope_for_any_more_keeps_no_incident_open(
     assert recorded.incident is Step.RESOLVE
 
 
-async def test_no_scopes_at_all_is_asked_for_in_words_of_its_own(database: Database) -> None:
-    """Nobody is sent to look whether the credential is still there."""
+async def test_no_scopes_at_all_has_its_own_wording(database: Database) -> None:
+    """Nobody is asked to check whether the credential still exists."""
     await sync(database, on_v3("acme"))
     await accepted(database)
     await check(database, derived(served({"jobs": "g"})))

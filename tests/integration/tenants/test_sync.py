@@ -1,4 +1,4 @@
-"""The tenants file as `serve` keeps an eye on it: read when it changes, told of once, tried again where it must."""
+"""How `serve` follows the tenants file: loaded when it changes, problems logged once, retried where needed."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.manifest import load
 from monitor.errors import ConfigurationError
 from monitor.metrics import Metrics
@@ -39,13 +39,13 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watched(sqlite: Database, file: Path) -> TenantSync:
-    shelf = ManifestRegistry(load("gem"))
-    return TenantSync(file, sqlite, lambda: shelf, WriteProbes.OFF, POLICY, Metrics("test"))
+def tenant_sync(sqlite: Database, file: Path) -> TenantSync:
+    registry = ManifestRegistry(load("gem"))
+    return TenantSync(file, sqlite, lambda: registry, WriteProbes.OFF, POLICY, Metrics("test"))
 
 
 def write(file: Path, *tenant_ids: str) -> None:
-    """Replace the file, as people and exports do."""
+    """Replace the file, as editors and exports do."""
     rows = [
         {
             "id": tenant_id,
@@ -74,7 +74,7 @@ def count(logged: Logged, event: str) -> int:
 
 @asynccontextmanager
 async def refusing_tenants(database: Database) -> AsyncIterator[None]:
-    """A SQLite database that takes no new tenant for as long as the context lasts."""
+    """A SQLite database that accepts no new tenant while the context lasts."""
     async with database.writing() as conn:
         await conn.execute(
             text("CREATE TRIGGER refuse BEFORE INSERT ON tenant BEGIN SELECT RAISE(ABORT, 'disk full'); END")
@@ -84,129 +84,129 @@ async def refusing_tenants(database: Database) -> AsyncIterator[None]:
         await conn.execute(text("DROP TRIGGER refuse"))
 
 
-async def test_a_file_that_did_not_change_is_not_read_again(watched: TenantSync, file: Path, logged: Logged) -> None:
-    """One load for one file, however often it is looked at."""
+async def test_an_unchanged_file_is_not_read_again(tenant_sync: TenantSync, file: Path, logged: Logged) -> None:
+    """One file is loaded once, however often it is checked."""
     write(file, "acme")
     for _ in range(3):
-        await watched.look(START)
+        await tenant_sync.reload_if_changed(START)
     assert count(logged, "loaded_tenants_file") == 1
 
 
-async def test_a_reload_that_the_database_failed_is_tried_again_though_the_file_stays(
-    watched: TenantSync,
+async def test_a_reload_that_failed_in_the_database_is_retried_without_a_change_of_the_file(
+    tenant_sync: TenantSync,
     file: Path,
     sqlite: Database,
 ) -> None:
-    """Every look fails while the database does, aloud; the first one after that has the new tenant."""
+    """Every reload raises while the database fails; the first one after that adds the new tenant."""
     write(file, "acme")
-    await watched.load(START)
+    await tenant_sync.load(START)
     write(file, "acme", "globex")
     async with refusing_tenants(sqlite):
         for _ in range(2):
             with pytest.raises(SQLAlchemyError, match="disk full"):
-                await watched.look(START)
+                await tenant_sync.reload_if_changed(START)
         assert await stored(sqlite) == {"acme"}
-    await watched.look(START)
+    await tenant_sync.reload_if_changed(START)
     assert await stored(sqlite) == {"acme", "globex"}
 
 
-# What can be wrong with the file itself, and a word of what is said.
+# What can be wrong with the file itself, and a word of the message.
 BROKEN = [("tenants: [", "is not YAML"), ("tenants: []", "one tenant or more"), ("rows: 1", "tenants"), ("", "tenants")]
 
 
 @pytest.mark.parametrize(("content", "word"), BROKEN)
-async def test_what_is_wrong_with_the_file_is_told_once_until_it_changes(
-    watched: TenantSync,
+async def test_a_mistake_in_the_file_is_logged_once_until_the_file_changes(
+    tenant_sync: TenantSync,
     file: Path,
     sqlite: Database,
     logged: Logged,
     content: str,
     word: str,
 ) -> None:
-    """Three looks tell it once, and the stored tenants go on; broken anew it is told anew; mended it is loaded."""
+    """Three reloads log it once and keep the stored tenants; broken again, it is logged again; mended, it is loaded."""
     write(file, "acme")
-    await watched.load(START)
+    await tenant_sync.load(START)
     for times in (1, 2):
         spoil(file, content)
         for _ in range(3):
-            await watched.look(START)
+            await tenant_sync.reload_if_changed(START)
         assert count(logged, "refused_tenants_file") == times
     assert word in next(line["problem"] for line in logged if line["event"] == "refused_tenants_file")
     assert await stored(sqlite) == {"acme"}
     write(file, "acme", "globex")
-    await watched.look(START)
+    await tenant_sync.reload_if_changed(START)
     assert await stored(sqlite) == {"acme", "globex"}
 
 
-async def test_a_file_that_is_gone_is_told_once_and_read_when_it_is_back(
-    watched: TenantSync,
+async def test_a_missing_file_is_logged_once_and_loaded_when_it_is_back(
+    tenant_sync: TenantSync,
     file: Path,
     sqlite: Database,
     logged: Logged,
 ) -> None:
-    """Also where the file that comes back is the very one that went."""
+    """Also if exactly the same file comes back."""
     write(file, "acme")
-    await watched.load(START)
+    await tenant_sync.load(START)
     file.rename(file.with_name("away"))
     for _ in range(3):
-        await watched.look(START)
+        await tenant_sync.reload_if_changed(START)
     assert count(logged, "refused_tenants_file") == 1
     assert await stored(sqlite) == {"acme"}
     file.with_name("away").rename(file)
-    await watched.look(START)
+    await tenant_sync.reload_if_changed(START)
     assert count(logged, "loaded_tenants_file") == 2
 
 
-async def test_a_changed_mode_alone_has_the_file_read_again(watched: TenantSync, file: Path, logged: Logged) -> None:
-    """A file refused because it could not be read, and made readable, keeps content, size and time of change."""
+async def test_a_changed_mode_alone_reloads_the_file(tenant_sync: TenantSync, file: Path, logged: Logged) -> None:
+    """An unreadable file that is made readable keeps content, size and modification time."""
     write(file, "acme")
-    await watched.look(START)
+    await tenant_sync.reload_if_changed(START)
     await asyncio.sleep(A_TICK)
     before = file.stat()
     file.chmod(0o640)
     assert (file.stat().st_mtime_ns, file.stat().st_size) == (before.st_mtime_ns, before.st_size)
-    await watched.look(START)
-    await watched.look(START)
+    await tenant_sync.reload_if_changed(START)
+    await tenant_sync.reload_if_changed(START)
     assert count(logged, "loaded_tenants_file") == 2
 
 
-async def test_a_change_that_keeps_size_and_time_is_seen(
-    watched: TenantSync,
+async def test_a_change_that_keeps_size_and_time_is_noticed(
+    tenant_sync: TenantSync,
     file: Path,
     sqlite: Database,
 ) -> None:
-    """Written in place with a name as long, and the old time put back, as some tools that copy do."""
+    """Written in place with a name of the same length and the old modification time, as some copy tools do."""
     write(file, "acme", "globex")
-    await watched.load(START)
+    await tenant_sync.load(START)
     await asyncio.sleep(A_TICK)
     before = file.stat()
     file.write_text(file.read_text("utf-8").replace("globex", "initec"), "utf-8")
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (file.stat().st_mtime_ns, file.stat().st_size) == (before.st_mtime_ns, before.st_size)
-    await watched.look(START)
+    await tenant_sync.reload_if_changed(START)
     assert await stored(sqlite) == {"acme", "initec"}
 
 
-async def test_a_file_that_kubernetes_updates_is_seen(
-    watched: TenantSync, sqlite: Database, file: Path, logged: Logged
+async def test_an_update_by_kubernetes_is_noticed(
+    tenant_sync: TenantSync, sqlite: Database, file: Path, logged: Logged
 ) -> None:
-    """A ConfigMap's file is a link through a linked folder, and an update turns the folder's link alone."""
+    """A ConfigMap's file is a link through a linked folder, and an update changes only the folder's link."""
     for number, tenant_ids in enumerate([["acme"], ["acme", "globex"]]):
-        version, turned = file.parent / f"..version-{number}", file.parent / "..new"
+        version, new_link = file.parent / f"..version-{number}", file.parent / "..new"
         version.mkdir()
         write(version / file.name, *tenant_ids)
-        turned.symlink_to(version.name)
-        turned.rename(file.parent / "..data")
+        new_link.symlink_to(version.name)
+        new_link.rename(file.parent / "..data")
         if not file.is_symlink():
             file.symlink_to(f"..data/{file.name}")
-        await watched.look(START)
+        await tenant_sync.reload_if_changed(START)
         assert await stored(sqlite) == set(tenant_ids)
     assert count(logged, "loaded_tenants_file") == 2
 
 
 @contextmanager
 def pipe_at(path: Path) -> Iterator[None]:
-    """A named pipe nobody writes to. Whoever is caught reading it is let go at the end, so that the test ends."""
+    """A named pipe nobody writes to. A reader that hangs is released at the end, so that the test ends."""
     path.unlink(missing_ok=True)
     os.mkfifo(path)
     try:
@@ -215,74 +215,75 @@ def pipe_at(path: Path) -> Iterator[None]:
         os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
 
 
-async def test_a_named_pipe_is_refused_in_words_and_at_once(
-    watched: TenantSync,
+async def test_a_named_pipe_is_refused_at_once(
+    tenant_sync: TenantSync,
     file: Path,
     sqlite: Database,
     logged: Logged,
 ) -> None:
-    """Reading it would wait for a writer for ever: at the start it is an error, later it is told once."""
+    """Reading it would wait for a writer forever: at the start it is an error, later it is logged once."""
     with pipe_at(file):
         async with asyncio.timeout(2):
-            with pytest.raises(ConfigurationError, match=r"tenants\.yaml: is no regular file.*name a file"):
-                await watched.load(START)
+            with pytest.raises(ConfigurationError, match=r"tenants\.yaml: is not a regular file.*name a file"):
+                await tenant_sync.load(START)
     write(file, "acme")
-    await watched.load(START)
+    await tenant_sync.load(START)
     with pipe_at(file):
         async with asyncio.timeout(2):
-            await watched.look(START)
-            await watched.look(START)
+            await tenant_sync.reload_if_changed(START)
+            await tenant_sync.reload_if_changed(START)
     assert count(logged, "refused_tenants_file") == 1
     assert await stored(sqlite) == {"acme"}
 
 
-async def test_a_folder_is_refused_in_words(watched: TenantSync, file: Path) -> None:
-    """A path that names a folder says so."""
+async def test_a_folder_is_refused(tenant_sync: TenantSync, file: Path) -> None:
+    """The message says that the path is not a file."""
     file.mkdir()
-    with pytest.raises(ConfigurationError, match="is no regular file"):
-        await watched.load(START)
+    with pytest.raises(ConfigurationError, match="is not a regular file"):
+        await tenant_sync.load(START)
 
 
-async def test_a_broken_export_removes_nobody_and_is_told_once(
-    watched: TenantSync,
+async def test_a_broken_export_removes_nobody_and_is_logged_once(
+    tenant_sync: TenantSync,
     file: Path,
     sqlite: Database,
     logged: Logged,
 ) -> None:
-    """Five of six gone: refused, with the way to mean it; meant, it is done."""
+    """Removing five of six is refused, and the message says how to allow it; allowed, it is done."""
     everybody = [f"t{number}" for number in range(6)]
     write(file, *everybody)
-    await watched.load(START)
+    await tenant_sync.load(START)
     write(file, "t0")
-    await watched.look(START)
-    await watched.look(START)
+    await tenant_sync.reload_if_changed(START)
+    await tenant_sync.reload_if_changed(START)
     assert count(logged, "refused_tenants_file") == 1
     assert await stored(sqlite) == set(everybody)
     with pytest.raises(RemovalRefused, match="--any-removal"):
-        await watched.load(START)
-    await watched.load(START, any_removal=True)
+        await tenant_sync.load(START)
+    await tenant_sync.load(START, any_removal=True)
     assert await stored(sqlite) == {"t0"}
 
 
-async def test_a_removal_that_an_operator_allowed_elsewhere_is_no_longer_refused(
+async def test_a_removal_that_an_operator_allowed_is_no_longer_refused(
     sqlite: Database,
     file: Path,
     logged: Logged,
 ) -> None:
-    """`tenants sync --any-removal` is another process: the service then takes the file, and its gauge goes back."""
-    shelf, metrics = ManifestRegistry(load("gem")), Metrics("test")
-    watched, command = (
-        TenantSync(file, sqlite, lambda: shelf, WriteProbes.OFF, POLICY, seen) for seen in (metrics, Metrics("command"))
+    """`tenants sync --any-removal` is another process: the service then loads the file, and its gauge is 0 again."""
+    registry, metrics = ManifestRegistry(load("gem")), Metrics("test")
+    tenant_sync, command = (
+        TenantSync(file, sqlite, lambda: registry, WriteProbes.OFF, POLICY, seen)
+        for seen in (metrics, Metrics("command"))
     )
     write(file, *(f"t{number}" for number in range(6)))
-    await watched.load(START)
+    await tenant_sync.load(START)
     write(file, "t0")
     for _ in range(2):
-        await watched.look(START)
+        await tenant_sync.reload_if_changed(START)
     assert b"harvest_monitor_tenants_file_refused 1.0" in metrics.render()[0]
     await command.load(START, any_removal=True)
     for _ in range(2):
-        await watched.look(START)
+        await tenant_sync.reload_if_changed(START)
     assert b"harvest_monitor_tenants_file_refused 0.0" in metrics.render()[0]
     assert count(logged, "refused_tenants_file") == 1
     assert count(logged, "loaded_tenants_file") == 3  # at first, by the command, and once more by the service

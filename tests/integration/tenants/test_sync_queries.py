@@ -1,4 +1,4 @@
-"""Bringing the stored tenants to what the file says, and what that does to checks, incidents and claims."""
+"""Syncing the stored tenants with the file, and its effect on checks, incidents and claims."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialState
 from monitor.checking import claim_queries
 from monitor.checking.claim_queries import Due
@@ -67,22 +67,22 @@ ACME = a_tenant("acme")
         (a_tenant("acme", manifest="small.yaml"), True),
     ],
 )
-async def test_a_change_of_what_is_asked_is_checked_at_once(
+async def test_a_change_of_the_check_request_is_checked_at_once(
     database: Database, changed: TenantConfig, due_at_once: bool
 ) -> None:
-    """With a full look; a change of names or people waits for its time."""
+    """With a full check; a change of names or people does not change when the next check is due."""
     await sync(database, ACME)
     await check(database, served({"jobs": "m"}))
-    assert (await claim(database, now=SOON)).only(KEY, DIGEST) == frozenset({"jobs"})
+    assert (await claim(database, now=SOON)).suspicion.only(KEY, DIGEST) == frozenset({"jobs"})
     (before,) = await rows(database, CREDENTIAL)
     assert await sync(database, changed, now=SOON) == Synced(added=0, changed=1, removed=0)
     (after,) = await rows(database, CREDENTIAL)
     assert after["next_due"] == (SOON if due_at_once else before["next_due"])
-    assert ((await claim(database, now=SOON)).only(KEY, DIGEST) is None) == due_at_once
+    assert ((await claim(database, now=SOON)).suspicion.only(KEY, DIGEST) is None) == due_at_once
 
 
-async def test_what_is_under_way_for_a_changed_row_is_not_recorded(database: Database) -> None:
-    """It was asked as the file said before; the check that is due now asks anew."""
+async def test_a_running_check_of_a_changed_row_is_not_recorded(database: Database) -> None:
+    """It used the old row; the check that is due now uses the new one."""
     await sync(database, ACME, a_tenant("globex"))
     changed, unchanged = await claim(database, 1), await claim(database, 2)
     await sync(database, a_tenant("acme", reference="env:OTHER"), a_tenant("globex", name="Globex Inc"), now=SOON)
@@ -91,14 +91,14 @@ async def test_what_is_under_way_for_a_changed_row_is_not_recorded(database: Dat
 
 
 async def test_two_processes_reading_the_same_file_at_once_agree(workers: list[Database]) -> None:
-    """The second finds the work of the first done."""
+    """The second one finds nothing left to do."""
     file = [a_tenant(f"tenant-{number}") for number in range(300)]
     done = await asyncio.gather(*(sync(database, *file) for database in workers))
     assert sorted(synced.added for synced in done) == [0, 0, 0, 300]
 
 
 async def test_a_removed_tenant_keeps_its_history(database: Database) -> None:
-    """No more checks; its rows stay, its open incident is resolved, and a check under way leaves nothing."""
+    """It is not checked any more; its rows stay, its open incident is resolved, and a running check records nothing."""
     await sync(database, a_tenant("acme"), a_tenant("globex"))
     for hour in range(2):
         await check(database, failed(CredentialState.INVALID), T0 + hour * HOUR)
@@ -114,8 +114,8 @@ async def test_a_removed_tenant_keeps_its_history(database: Database) -> None:
         assert [line.id for line in await overview_queries.tenants(conn)] == ["globex"]
 
 
-async def test_a_tenant_that_comes_back_goes_on(database: Database) -> None:
-    """It is checked at once, and what was known of the same key still counts: what went meanwhile is lost."""
+async def test_a_tenant_that_comes_back_continues(database: Database) -> None:
+    """It is checked at once, and what was known about the same key still counts: what is missing now was lost."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "g"}))
     await sync(database)
@@ -127,8 +127,8 @@ async def test_a_tenant_that_comes_back_goes_on(database: Database) -> None:
     assert [row["kind"] for row in await rows(database, DRIFT_EVENT)] == ["lost"]
 
 
-async def test_a_removed_credential_takes_its_trouble_with_it(database: Database) -> None:
-    """The tenant's incident ends with the credential that had the trouble; the other goes on as before."""
+async def test_the_trouble_of_a_removed_credential_ends(database: Database) -> None:
+    """The tenant's incident ends with the credential that had the trouble; the other credential continues."""
     await sync(database, a_tenant("acme", "One", "Two"))
     for hour in range(2):
         await check(database, failed(CredentialState.INVALID), T0 + hour * HOUR, credential_id=2)
@@ -140,7 +140,7 @@ async def test_a_removed_credential_takes_its_trouble_with_it(database: Database
 
 
 async def test_a_bad_row_makes_its_credentials_misconfigured(database: Database) -> None:
-    """Its tenant is not gone: the credentials wait, an event says why, and a repaired row is checked at once."""
+    """The tenant stays: its credentials are not checked, an event says why, and a corrected row is checked at once."""
     await sync(database, a_tenant("acme"), a_tenant("globex"))
     await check(database, served({"jobs": "g"}))
     under_way = await claim(database)
@@ -166,8 +166,8 @@ async def test_a_bad_row_makes_its_credentials_misconfigured(database: Database)
     assert (await rows(database, INCIDENT))[0]["resolved_at"] == LATER + HOUR
 
 
-async def test_another_mistake_in_a_bad_row_is_no_new_event(database: Database) -> None:
-    """Misconfigured stays misconfigured; the detail follows."""
+async def test_another_mistake_in_a_bad_row_is_not_a_new_event(database: Database) -> None:
+    """The credential stays misconfigured; its detail is updated."""
     await sync(database, a_tenant("acme"))
     for text in ("first", "second"):
         await sync(database, problems=[TenantProblem("acme", 3, text)])
@@ -176,7 +176,7 @@ async def test_another_mistake_in_a_bad_row_is_no_new_event(database: Database) 
 
 
 async def test_a_bad_row_of_a_new_tenant_is_shown(database: Database) -> None:
-    """There is nothing to check yet, but the list shows that somebody meant to."""
+    """There is nothing to check yet, but the list shows the tenant."""
     await sync(database, problems=[TenantProblem("acme", 3, "no credential"), TenantProblem(None, 7, "no id")])
     async with database.reading() as conn:
         (line,) = await overview_queries.tenants(conn)
@@ -184,7 +184,7 @@ async def test_a_bad_row_of_a_new_tenant_is_shown(database: Database) -> None:
 
 
 async def test_a_problem_beside_a_usable_row_stops_only_what_it_concerns(database: Database) -> None:
-    """One credential of two is left out of the row: the other is checked as ever."""
+    """One credential of two is left out of the row: the other is still checked."""
     await sync(database, a_tenant("acme", "One", "Two"))
     await sync(database, a_tenant("acme", "One"), problems=[TenantProblem("acme", 3, "Two is not checked")], now=LATER)
     one, two = await rows(database, CREDENTIAL)
@@ -194,7 +194,7 @@ async def test_a_problem_beside_a_usable_row_stops_only_what_it_concerns(databas
 
 @contextmanager
 def _counted() -> Iterator[list[str]]:
-    """The statements sent while it is open; one for many rows counts once."""
+    """The statements sent in this context; one for many rows counts once."""
     sent: list[str] = []
 
     def note(conn: object, cursor: object, statement: str, *_: object) -> None:
@@ -205,7 +205,7 @@ def _counted() -> Iterator[list[str]]:
     event.remove(Engine, "before_cursor_execute", note)
 
 
-async def test_ten_thousand_tenants_are_taken_in_bulk(database: Database) -> None:
+async def test_ten_thousand_tenants_are_written_in_bulk(database: Database) -> None:
     """A first file of 10,000 rows, the same again, one with a change in every row, and an empty one.
 
     Statements are counted, not seconds, which depend on the machine: with SQLite about 1.5, 0.1, 1 and 0.1 s on two

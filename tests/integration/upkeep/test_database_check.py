@@ -15,13 +15,13 @@ from checks.report import Excess
 from monitor.config.retention import KeepRule
 from monitor.config.settings import Settings
 from monitor.errors import StoreError
-from monitor.incidents import standing_queries
+from monitor.incidents import known_queries
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
 from monitor.store.database import Database, database_as_it_is
 from monitor.store.migrations import VERSION_TABLE
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
-from monitor.tenants.fingerprint_key import key_path, noted_key
+from monitor.tenants.fingerprint_key import key_path, registered_key
 from monitor.upkeep import consistency_queries, damage_queries
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
 from monitor.upkeep.finding import DatabaseFinding, Part
@@ -45,7 +45,7 @@ def settings(tmp_path: Path, database_url: URL) -> Settings:
 @pytest.fixture
 async def lived_in(database: Database, settings: Settings) -> Database:
     """Three tenants after a day: one well, one that lost a permission (told), one with another key that failed."""
-    await noted_key(database, settings, T0)
+    await registered_key(database, settings, T0)
     await sync(database, a_tenant("acme"), a_tenant("globex"), a_tenant("initech"))
     for credential_id in (1, 2, 3):
         await look(database, GOOD, T0, credential_id)
@@ -90,7 +90,7 @@ async def test_counts_are_compared_in_every_standing(lived_in: Database) -> None
     excess = [Excess("GET: scorecards", "GET /v1/scorecards", certain=True)]
     await look(lived_in, {"jobs": "m", "offers": "m"}, NOW, 2, excess=excess)
     async with lived_in.reading() as conn:
-        assert await standing_queries.miscounts(conn) == []
+        assert await known_queries.miscounts(conn) == []
         counts = (await conn.execute(select(*(func.max(CREDENTIAL.c[name]) for name in names)))).one()
     assert min(counts) > 0, dict(zip(names, counts, strict=True))
 
@@ -213,11 +213,11 @@ async def test_another_key_is_found(lived_in: Database, settings: Settings) -> N
     key = key_path(settings)
     key.write_text("0" * 64)
     (finding,) = (await examine(lived_in, settings)).findings
-    assert (finding.part, finding.next_step.startswith("put the right one back")) == (Part.KEY, True)
-    assert "is not the key that the fingerprints in" in finding.message
+    assert (finding.part, finding.next_step.startswith("restore the right one")) == (Part.KEY, True)
+    assert "is not the key that made the fingerprints in" in finding.message
     key.unlink()
     (finding,) = (await examine(lived_in, settings)).findings
-    assert finding.message.endswith("the installation's key is not there")
+    assert finding.message.endswith("the installation's key is missing")
     assert not key.exists()
 
 
@@ -259,7 +259,7 @@ async def test_a_damaged_file_is_found(sqlite: Database, file: Path, beside: Set
     assert Part.FILE not in seen.left_out
     assert "restore" in seen.of(Part.FILE)[0].next_step
     file.write_bytes(b"\xff" * 100_000)
-    with pytest.raises(StoreError, match="damaged or no database"):
+    with pytest.raises(StoreError, match="damaged or not a database"):
         await examine(sqlite, beside)
 
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.manifest import load
 from checks.v1.key_state import RETIRED_AFTER
 from monitor import cli
 from monitor.config import settings
 from monitor.config.settings import PREFIX
 from monitor.store.tables import METADATA
-from monitor.tenants import file as tenants
+from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.targets import draw_up
+from monitor.tenants.targets import build_targets
 from monitor.upkeep import doctor_findings
 from tests.installation import START
 
@@ -170,7 +170,7 @@ FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
     "mail not configured": (
         lambda p: [p.set(name, None) for name in ("smtp_url", "mail_from", "operator_mail", "public_url")],
         "settings",
-        "nobody will be written to",
+        "no email will be sent",
         "set it together with",
         False,
     ),
@@ -184,7 +184,7 @@ FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
         False,
     ),
     "a damaged database": (damage, "database", "not a database", "restore a backup", False),
-    "a Postgres that is not there": (postgres_out_of_reach, "database", "can not be used", "can be reached", False),
+    "a Postgres that is not there": (postgres_out_of_reach, "database", "cannot be used", "can be reached", False),
     "another program's database": (
         foreign_database,
         "database",
@@ -315,10 +315,10 @@ def test_keys_of_v1_are_no_finding_while_v1_lives(place: Place) -> None:
     place.only(**key)
     place.rows.append({"id": "globex", "name": "G", "credentials": [key, place.client()]})
     (place.folder / "tenants.yaml").write_text(json.dumps({"tenants": place.rows}))
-    file = tenants.read(place.folder / "tenants.yaml")
-    roster = draw_up(file, ManifestRegistry(load("gem")), WriteProbes.OFF)
-    assert list(doctor_findings.of_keys(roster, RETIRED_AFTER - timedelta(seconds=1))) == []
+    file = read_tenants_file(place.folder / "tenants.yaml")
+    targets = build_targets(file, ManifestRegistry(load("gem")), WriteProbes.OFF)
+    assert list(doctor_findings.of_keys(targets, RETIRED_AFTER - timedelta(seconds=1))) == []
     for moment in (RETIRED_AFTER, START):
-        (finding,) = doctor_findings.of_keys(roster, moment)
+        (finding,) = doctor_findings.of_keys(targets, moment)
         assert finding.message.startswith("2 tenants have a Harvest v1/v2 key")
         assert "; 1 of them have no v3 credential" in finding.message

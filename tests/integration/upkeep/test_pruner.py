@@ -236,9 +236,9 @@ async def test_refusals_go_when_they_prove_nothing_any_more(database: Database) 
 
     async def remembered() -> frozenset[str]:
         async with database.writing() as conn:
-            claim = await claim_queries.claim(conn, 1, now, POLICY.interval, held_until=now + HOLD)
+            claim = await claim_queries.claim(conn, 1, now, POLICY.interval, leased_until=now + HOLD)
         assert claim is not None
-        return claim.refused
+        return claim.suspicion.refused
 
     before = await remembered()
     assert (await pruner(database).run_once(now))[KeepRule.REFUSALS] == 1

@@ -9,8 +9,8 @@ import pytest
 
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
-from monitor.sandbox.server.http_server import listening
 from monitor.web.app import application
+from monitor.web.serve import serving
 
 
 async def reachable() -> None:
@@ -30,7 +30,7 @@ def fetch(url: str) -> tuple[int, str, str]:
 
 
 async def answer(path: str, reach: Callable[[], Awaitable[None]] = reachable) -> tuple[int, str, str]:
-    async with listening(application(Metrics("1.2.3"), reach), "127.0.0.1", 0) as url:
+    async with serving(application(Metrics("1.2.3"), reach), "127.0.0.1", 0) as url:
         return await asyncio.to_thread(fetch, url + path)
 
 
@@ -62,8 +62,8 @@ async def test_there_is_nothing_else_to_find() -> None:
 
 async def test_a_port_that_is_taken_is_an_error_with_the_next_step() -> None:
     """The message names host and port."""
-    async with listening(application(Metrics("1"), reachable), "127.0.0.1", 0) as url:
+    async with serving(application(Metrics("1"), reachable), "127.0.0.1", 0) as url:
         port = int(url.rsplit(":", 1)[1])
         with pytest.raises(ConfigurationError, match=f"port {port}"):
-            async with listening(application(Metrics("1"), reachable), "127.0.0.1", port):
+            async with serving(application(Metrics("1"), reachable), "127.0.0.1", port):
                 pass

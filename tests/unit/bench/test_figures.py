@@ -44,7 +44,7 @@ def frame_in(file: str) -> FrameType:
     [
         (f"{ROOT}/checks/v1/gate.py", "client, gate, answers"),
         (f"{ROOT}/checks/v1/verdicts.py", "questions and verdicts"),
-        (f"{ROOT}/monitor/incidents/standing_queries.py", "SQLAlchemy and the store"),
+        (f"{ROOT}/monitor/incidents/known_queries.py", "SQLAlchemy and the store"),
         ("/somewhere/checks/monitor/.venv/lib/python3.11/site-packages/httpx/_models.py", "httpx, aiohttp"),
     ],
 )

@@ -77,8 +77,8 @@ def test_paused_it_lets_nothing_begin_and_probing_one() -> None:
 async def _gap(pace: RateLimiter, stand: Stand) -> float:
     """The seconds from one turn to the next."""
     stand.seconds += 1000
-    await pace.turn()
-    return round(await pace.turn(), 6)
+    await pace.wait_for_turn()
+    return round(await pace.wait_for_turn(), 6)
 
 
 @pytest.mark.parametrize(

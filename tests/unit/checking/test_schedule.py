@@ -12,13 +12,13 @@ from monitor.checking.schedule import (
     CATCH_UP_PACE,
     CATCH_UP_PER_SECOND,
     CatchUp,
-    back_off,
     interval_start,
     key_of,
     next_due,
     next_regular,
     phase,
 )
+from monitor.drift.suspicion import back_off
 from tests.reports import HOUR, MINUTE, T0
 
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
@@ -50,11 +50,11 @@ def test_a_late_look_does_not_shift_the_plan(key: str, now: datetime, interval: 
 
 @given(keys, moments, intervals, st.timedeltas(timedelta(0), timedelta(days=60)))
 def test_a_suspicion_is_looked_at_no_later_than_regularly(
-    key: str, now: datetime, interval: timedelta, look_again: timedelta
+    key: str, now: datetime, interval: timedelta, check_again_in: timedelta
 ) -> None:
     """A suspicion brings the next look nearer and never puts it off."""
-    due = next_due(key, now, interval, look_again)
-    assert due == min(now + look_again, next_due(key, now, interval, None))
+    due = next_due(key, now, interval, check_again_in)
+    assert due == min(now + check_again_in, next_due(key, now, interval, None))
 
 
 @pytest.mark.parametrize("interval", [MINUTE, 4 * HOUR, timedelta(days=1)])

@@ -8,9 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.answer import Answer, AnswerKind, reduce
+from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import catalogue
-from checks.v1.verdicts import Evidence, Rule, judge
+from checks.v1.key_answers import reduce
+from checks.v1.verdicts import Evidence, KeyRule, judge
 from tests.paths import FIXTURES
 
 RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "answers_on_record.yaml").read_text("utf-8"))
@@ -173,7 +174,7 @@ def test_a_request_id_is_kept_only_as_a_plain_token(header: str) -> None:
 JOB, LIST, CONTROL = "GET /v1/jobs/{id}", "GET /v1/users", "GET /v1/approval_flows/{id}"
 
 
-def judged(situation: str, *, control: str) -> Rule:
+def judged(situation: str, *, control: str) -> KeyRule:
     """The rule for a record asked by id, answered as in `situation`, with a list that answers and a control."""
     answers = {
         JOB: recorded(BY_SITUATION[situation]),
@@ -189,22 +190,22 @@ DENIED = "no permission for the endpoint, with 403"
 @pytest.mark.parametrize(
     ("situation", "control", "rule"),
     [
-        ("no permission for the endpoint, with 401", "record not found", Rule.MISSING),
-        (DENIED, "record not found", Rule.MISSING),
-        ("no permission for the endpoint, in the shape of a list of errors", "record not found", Rule.MISSING),
-        ("record not found", DENIED, Rule.GRANTED_BY_CONTROL),
-        ("record not found, the other shape", DENIED, Rule.GRANTED_BY_CONTROL),
-        ("record not visible", DENIED, Rule.GRANTED_BY_CONTROL),
-        ("record not found", "record not found", Rule.NO_REFUSAL),
-        ("record not found", "address not allowed", Rule.NO_REFUSAL),  # a refusal without the text is no control
-        ("address not allowed", DENIED, Rule.NOT_DECISIVE),
-        ("malformed Authorization header", DENIED, Rule.NOT_DECISIVE),
-        ("over the rate limit", DENIED, Rule.NOT_DECISIVE),
-        ("GET with a body", DENIED, Rule.NOT_DECISIVE),
-        ("after the retirement, 404 page", DENIED, Rule.NOT_DECISIVE),
-        ("after the retirement, redirect", DENIED, Rule.NOT_DECISIVE),
+        ("no permission for the endpoint, with 401", "record not found", KeyRule.MISSING),
+        (DENIED, "record not found", KeyRule.MISSING),
+        ("no permission for the endpoint, in the shape of a list of errors", "record not found", KeyRule.MISSING),
+        ("record not found", DENIED, KeyRule.GRANTED_BY_CONTROL),
+        ("record not found, the other shape", DENIED, KeyRule.GRANTED_BY_CONTROL),
+        ("record not visible", DENIED, KeyRule.GRANTED_BY_CONTROL),
+        ("record not found", "record not found", KeyRule.NO_REFUSAL),
+        ("record not found", "address not allowed", KeyRule.NO_REFUSAL),  # a refusal without the text is no control
+        ("address not allowed", DENIED, KeyRule.NOT_DECISIVE),
+        ("malformed Authorization header", DENIED, KeyRule.NOT_DECISIVE),
+        ("over the rate limit", DENIED, KeyRule.NOT_DECISIVE),
+        ("GET with a body", DENIED, KeyRule.NOT_DECISIVE),
+        ("after the retirement, 404 page", DENIED, KeyRule.NOT_DECISIVE),
+        ("after the retirement, redirect", DENIED, KeyRule.NOT_DECISIVE),
     ],
 )
-def test_verdicts_follow_from_the_answers_on_record(situation: str, control: str, rule: Rule) -> None:
+def test_verdicts_follow_from_the_answers_on_record(situation: str, control: str, rule: KeyRule) -> None:
     """From the recorded bytes to the rule, with nothing of the sandbox between."""
     assert judged(situation, control=control) is rule

@@ -15,7 +15,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalogue.endpoints import Role, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Role, WriteProbes
 from checks.errors import DocumentError, ManifestError
 from checks.manifest import Manifest, Permission, built_in, compare, load, parse
 from tests.paths import FIXTURES, ROOT
@@ -258,7 +259,7 @@ def changed(old: str, new: str) -> Callable[[str], str]:
         (changed("v3_source: published\n", ""), "2: v3_source: is missing, yet there are scopes"),
         (changed("  rooms: The", "  Rooms: The"), "9: features.Rooms: must be 1 to 40 lower-case letters"),
         (changed("rooms: The customer books", "rooms: {a: b}\n  x: The"), "9: features.rooms: must be a text"),
-        (changed("Users, Offices]", "Users, Users, Offices]"), "11: groups[5]: stands already on line 11"),
+        (changed("Users, Offices]", "Users, Users, Offices]"), "11: groups[5]: is already on line 11"),
         (changed("[Candidates, Jobs,", "[[], Candidates, Jobs,"), "11: groups[0]: must be a text"),
         (
             changed("group: Offices", "group: Ofices"),
@@ -269,12 +270,12 @@ def changed(old: str, new: str) -> Callable[[str], str]:
         (changed("id: candidates.merge", "id: merge"), "25: permissions[2].id: must be words of lower-case letters"),
         (
             changed("id: candidates.merge", "id: candidates.add_note"),
-            "25: permissions[2].id: stands already on line 19",
+            "25: permissions[2].id: is already on line 19",
         ),
-        (changed("PUT: Merge two candidates", "POST: Add Note"), "27: permissions[2].label: stands already on line 21"),
+        (changed("PUT: Merge two candidates", "POST: Add Note"), "27: permissions[2].label: is already on line 21"),
         (
             changed("endpoint: PUT /v1/candidates/merge", "endpoint: GET /v1/candidates"),
-            "28: permissions[2].endpoint: stands already on line 17",
+            "28: permissions[2].endpoint: is already on line 17",
         ),
         (changed("[harvest:offices:list]", "[offices:list]"), "61: permissions[8].scopes[0]: must be a scope such as"),
         (changed("[harvest:offices:list]", "[harvest:offices]"), "61: permissions[8].scopes[0]: must be a scope such"),
@@ -287,7 +288,7 @@ def changed(old: str, new: str) -> Callable[[str], str]:
         (changed("impact: Candidates do", "impact: [Candidates] #"), "24: permissions[1].impact: must be a text"),
         (changed("endpoint: none", "endpoint:"), "43: permissions[5].endpoint: is empty, and must be a text"),
         (changed("    endpoint: none", "    #"), "40: permissions[5].endpoint: is missing; add it"),
-        (changed("    feature: rooms", "    id: again"), "60: permissions[8].id: stands twice in the same mapping"),
+        (changed("    feature: rooms", "    id: again"), "60: permissions[8].id: occurs twice in the same mapping"),
         (changed("permissions:\n", "permissions: []\nx:\n"), "13: permissions: must hold 1 or more"),
         (changed("permissions:\n", "permissions: {}\nx:\n"), "13: permissions: must be a list"),
         (changed("permissions:\n", "permissions:\n  - just a text\n"), "14: permissions[0]: must be a mapping"),

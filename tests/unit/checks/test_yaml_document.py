@@ -189,8 +189,8 @@ def test_twice_the_same_field_is_told_with_both_lines() -> None:
 
     assert found.data == {"a": "1", "b": {"c": "1"}}
     assert list(map(str, found.duplicates)) == [
-        "file.yaml:4: b.c: stands twice in the same mapping, first on line 3; keep one of them",
-        "file.yaml:5: a: stands twice in the same mapping, first on line 1; keep one of them",
+        "file.yaml:4: b.c: occurs twice in the same mapping, first on line 3; keep one of them",
+        "file.yaml:5: a: occurs twice in the same mapping, first on line 1; keep one of them",
     ]
 
 
@@ -285,7 +285,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_lines() -> None:
         "file.yaml:1: csm.email: is empty, and must be a text; write one value",
         "file.yaml:2: id: is taken; choose another",
         "file.yaml:3: moed: is no field that belongs here; correct its spelling or remove it",
-        "file.yaml:4: id: stands twice in the same mapping, first on line 2; keep one of them",
+        "file.yaml:4: id: occurs twice in the same mapping, first on line 2; keep one of them",
     )
     assert str(caught.value) == "\n".join(caught.value.problems)
 

@@ -31,7 +31,7 @@ from monitor.config.addresses import (
     ],
 )
 def test_mail_servers(written: str, server: MailServer) -> None:
-    """STARTTLS is the rule; without encryption only loopback, or a relay without a password, named insecure."""
+    """STARTTLS is the default; unencrypted only to loopback, or to a relay without a password, marked insecure."""
     assert mail_target(written) == server
 
 
@@ -44,13 +44,13 @@ def test_mail_servers(written: str, server: MailServer) -> None:
         "smtp://mail.example/path",
         "smtp://mail.example:0",
         "smtp://mail.example:70000",
-        "smtp://mail.example?tls=none",  # another host, and nobody said it may be insecure
-        "smtp://u:p@mail.example?tls=none&insecure=yes",  # the password would travel in clear
+        "smtp://mail.example?tls=none",  # another host, without insecure=yes
+        "smtp://u:p@mail.example?tls=none&insecure=yes",  # the password would travel unencrypted
         "smtp://mail.example?tls=maybe",
         "smtp://mail.example?verify=no",
         "smtps://mail.example?tls=none",
         "smtp://u@mail.example",  # a user without a password
-        "smtp://u:pa#ss@mail.example",  # would be cut at the # without a word
+        "smtp://u:pa#ss@mail.example",  # would be cut off silently at the #
         "smtp://mail.example#tls=none",
         "smtp://mail.example\n",
         "smtp://mäil.example",
@@ -59,7 +59,7 @@ def test_mail_servers(written: str, server: MailServer) -> None:
     ],
 )
 def test_mail_servers_refused(written: str) -> None:
-    """What is no mail server, or would send a password in clear, is refused."""
+    """An address that is not a mail server, or would send a password unencrypted, is refused."""
     with pytest.raises(ValueError, match=r"must|takes|asks|knows|names|is no"):
         mail_target(written)
 
@@ -68,7 +68,7 @@ def test_mail_servers_refused(written: str) -> None:
     "address", ["dana@vendor.example", "d.r+x@a-b.vendor.example", "o'neil@x", f"{'a' * 60}@vendor.example"]
 )
 def test_mail_addresses(address: str) -> None:
-    """A plain address passes as it is, alone or behind a name."""
+    """A plain address passes unchanged, alone or behind a name."""
     assert mail_address(address) == address
     assert named_mail_address(f"Dana Reyes <{address}>") == f"Dana Reyes <{address}>"
     assert named_mail_address(f'"Gem, Inc." <{address}>') == f'"Gem, Inc." <{address}>'
@@ -98,7 +98,7 @@ def test_mail_addresses(address: str) -> None:
     ],
 )
 def test_mail_addresses_refused(address: str) -> None:
-    """No line break, list, name or odd character gets into a header by way of an address."""
+    """An address brings no line break, list, name or odd character into a header."""
     with pytest.raises(ValueError, match="must be"):
         mail_address(address)
     with pytest.raises(ValueError, match="must be"):
@@ -107,7 +107,7 @@ def test_mail_addresses_refused(address: str) -> None:
 
 @given(st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.@\-,<>\" ]{1,30}@[a-z0-9.\-]{1,30}", fullmatch=True))
 def test_a_mail_address_stays_one_address_in_a_header(text: str) -> None:
-    """Whatever passes as an address is read back from a mail's header as that one address."""
+    """Any accepted address is read back from an email's header as that one address."""
     try:
         address = mail_address(text)
     except ValueError:
@@ -148,7 +148,7 @@ def test_listen_addresses_refused(written: str) -> None:
     ],
 )
 def test_databases(written: str, used: str) -> None:
-    """Either database is reached by the one driver that is tested."""
+    """Each database is reached with the one driver that is tested."""
     assert database_address(written).render_as_string() == used
 
 
@@ -157,13 +157,13 @@ def test_databases(written: str, used: str) -> None:
     ["", "a.sqlite3", "sqlite:///:memory:", "sqlite://", "sqlite:///file:a?uri=true", "postgresql+asyncpg://h/d"],
 )
 def test_databases_refused(written: str) -> None:
-    """No other driver, and no database that vanishes with its connection."""
+    """No other driver, and no database that disappears with its connection."""
     with pytest.raises(ValueError, match="must"):
         database_address(written)
 
 
 def test_addresses_of_pages_and_proxies() -> None:
-    """Links are made of an address without a slash at its end; a proxy's may hold a password, a page's not."""
+    """A page address loses its final slash; a proxy address may hold a password, a page address not."""
     assert page_address("https://monitor.vendor.example/path/") == "https://monitor.vendor.example/path"
     assert proxy_address("http://u:p@proxy:3128/") == "http://u:p@proxy:3128"
     with pytest.raises(ValueError, match="without user"):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from monitor.config.addresses import Encryption, ListenAddress, MailFolder, MailServer
 from monitor.config.settings import NoticesMode, Settings, load, parse_duration
 from monitor.errors import ConfigurationError
@@ -34,7 +34,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str
 
 
 def refusal(**overrides: object) -> str:
-    """The whole text that a refusal could put on a screen, traceback and causes included."""
+    """Everything a refusal could show on a screen, traceback and causes included."""
     with pytest.raises(ConfigurationError) as caught:
         load(**overrides)
     return "".join(traceback.format_exception(caught.value))
@@ -46,7 +46,7 @@ def documented() -> dict[str, tuple[str, str]]:
 
 
 def test_docs_have_every_setting_with_its_meaning() -> None:
-    """docs/settings.md has a row for every setting, in the code's order and words, and none besides."""
+    """docs/settings.md has a row for every setting, in the code's order and words, and no other rows."""
     meanings = {name: meaning for name, (_, meaning) in documented().items() if name != "config"}
 
     assert meanings == {name: field.description for name, field in Settings.model_fields.items()}
@@ -55,7 +55,7 @@ def test_docs_have_every_setting_with_its_meaning() -> None:
 
 
 def test_docs_have_every_default() -> None:
-    """A default in docs/settings.md, given as a value, makes the same setting as leaving it out."""
+    """Setting a value to the default in docs/settings.md is the same as leaving it out."""
     defaults = {name: default for name, (default, _) in documented().items() if name != "config"}
     written = {name: default.strip("`") for name, default in defaults.items() if default != "not set"}
 
@@ -65,8 +65,8 @@ def test_docs_have_every_default() -> None:
     }
 
 
-def test_environment_stands_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A variable holds over the TOML file, the file over the defaults, and an empty variable counts as not set."""
+def test_environment_overrides_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A variable overrides the TOML file, the file overrides the defaults, and an empty variable counts as not set."""
     config = tmp_path / "config.toml"
     config.write_text('interval = "2h"\nsettle = 30\nmanifest = "mine.yaml"\nconcurrency = 5\n')
     set_environment(monkeypatch, {"CONFIG": str(config), "INTERVAL": "1d", "MANIFEST": "", "WRITE_PROBES": "safe"})
@@ -101,7 +101,7 @@ def test_durations(written: object, seconds: float) -> None:
 
 @pytest.mark.parametrize("written", ["", "h", "-1", "4w", "4H", "1h30m", "nan", "1e3", "367d", "٣", True, None, -5])
 def test_durations_refused(written: object) -> None:
-    """Anything else is no duration: nothing negative, nothing combined, nothing longer than 366 days."""
+    """Anything else is refused: nothing negative, nothing combined, nothing longer than 366 days."""
     with pytest.raises(ValueError, match="must"):
         parse_duration(written)
 
@@ -156,7 +156,7 @@ def test_a_wrong_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, n
 
 
 def test_a_wrong_value_of_the_file_is_named_by_file_and_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is wrong in the TOML file is told with the file and the key, all at once."""
+    """Every mistake in the TOML file is reported at once, with the file and the key."""
     config = tmp_path / "config.toml"
     config.write_text(
         f'interval = "{CANARY}"\nsmtp_url = "{CANARY}"\ninterwal = "{CANARY}"\n[nested]\nkey = "{CANARY}"\n'
@@ -167,24 +167,24 @@ def test_a_wrong_value_of_the_file_is_named_by_file_and_key(monkeypatch: pytest.
 
     assert f"{config}: interval: must be seconds" in said
     assert f"{config}: smtp_url: must be" in said
-    assert f"{config}: interwal: is no setting: did you mean interval?" in said
-    assert f"{config}: nested: is no setting: remove it" in said
+    assert f"{config}: interwal: is not a setting: did you mean interval?" in said
+    assert f"{config}: nested: is not a setting: remove it" in said
     assert CANARY not in said
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "HARVEST_MONITOR_CONFIG: .* can not be read"),
+        (None, "HARVEST_MONITOR_CONFIG: .* cannot be read"),
         (b"interval 4h", "is not TOML: .*line 1"),
         (b"contact = '\xff'", "is not UTF-8"),
-        (b"config = 'other.toml'", "config: is no setting"),  # one file, and no chain of them
+        (b"config = 'other.toml'", "config: is not a setting"),  # one file, and no chain of them
     ],
 )
 def test_an_unreadable_file_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
 ) -> None:
-    """A configuration file that is named must be there, be UTF-8 and be TOML."""
+    """A configuration file that is named must exist, be UTF-8 and be TOML."""
     config = tmp_path / "config.toml"
     if content is not None:
         config.write_bytes(content)
@@ -194,18 +194,18 @@ def test_an_unreadable_file_is_refused(
 
 
 def test_an_unknown_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable with our beginning that is no setting is an error with a guess at what was meant."""
+    """A variable with our prefix that is not a setting is an error with a guess at what was meant."""
     set_environment(monkeypatch, {"INTERVALL": CANARY, "ACME_KEY": CANARY})
 
     said = refusal()
 
-    assert "HARVEST_MONITOR_INTERVALL: is no setting: did you mean HARVEST_MONITOR_INTERVAL?" in said
-    assert "HARVEST_MONITOR_ACME_KEY: is no setting" in said
+    assert "HARVEST_MONITOR_INTERVALL: is not a setting: did you mean HARVEST_MONITOR_INTERVAL?" in said
+    assert "HARVEST_MONITOR_ACME_KEY: is not a setting" in said
     assert CANARY not in said
 
 
 def test_variables_of_kubernetes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Kubernetes tells a pod of services named like us is no setting and no error; a port set by hand is one."""
+    """Variables that Kubernetes sets for a service of our name are ignored; a port set by hand is an error."""
     set_environment(
         monkeypatch,
         {
@@ -222,7 +222,7 @@ def test_variables_of_kubernetes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     load()
 
     set_environment(monkeypatch, {"PORT": "9808"})
-    assert "HARVEST_MONITOR_PORT: is no setting" in refusal()
+    assert "HARVEST_MONITOR_PORT: is not a setting" in refusal()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "127.8.9.1", "[::1]:80", "localhost"])
@@ -249,7 +249,7 @@ def test_no_password_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_made_by_hand_show_no_value_either() -> None:
-    """Whoever makes settings without `load` gets an error that holds no value."""
+    """Settings made without `load` also fail with an error that holds no value."""
     with pytest.raises(ValidationError) as caught:
         Settings(interval=CANARY, smtp_url=CANARY)
 
@@ -268,7 +268,7 @@ def test_passwords_of_settings_are_masked_in_logs() -> None:
 
 
 def test_an_address_with_a_password_may_be_a_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """SMTP_URL, DATABASE_URL and HTTP_PROXY are read from where env: and file: say."""
+    """SMTP_URL, DATABASE_URL and HTTP_PROXY may be env: and file: references."""
     kept = tmp_path / "database"
     kept.write_text("postgresql://u:p@h/d\n")
     monkeypatch.setenv("MAIL_SERVER", "smtps://u:p%40ss@mail.example")
@@ -280,8 +280,8 @@ def test_an_address_with_a_password_may_be_a_reference(monkeypatch: pytest.Monke
     assert settings.database.render_as_string(hide_password=False) == "postgresql+psycopg://u:p@h/d"
 
 
-def test_what_is_made_of_settings() -> None:
-    """Settings that have parts are handed out as these."""
+def test_parsed_forms_of_settings() -> None:
+    """Settings that have parts are available in parsed form."""
     settings = load(listen="[::1]:0", smtp_url="mailbox:demo/mail", database_url="sqlite:////var/lib/m.sqlite3")
 
     assert settings.listen_address == ListenAddress("::1", 0)
@@ -297,7 +297,7 @@ MAIL = {"smtp_url": "mailbox:/mail", "mail_from": "Gem <monitor@vendor.example>"
 @pytest.mark.parametrize(
     ("given_settings", "in_force", "problems", "warned"),
     [
-        ({}, NoticesMode.OFF, [], True),  # a first trial: nobody asked for notices
+        ({}, NoticesMode.OFF, [], True),  # a first trial: no notices configured
         ({"notices": "off"}, NoticesMode.OFF, [], False),
         (MAIL, NoticesMode.OPERATOR, [], False),
         (MAIL | {"notices": "csm"}, NoticesMode.CSM, [], False),
@@ -310,7 +310,7 @@ MAIL = {"smtp_url": "mailbox:/mail", "mail_from": "Gem <monitor@vendor.example>"
 def test_what_serving_needs(
     given_settings: dict[str, str], in_force: NoticesMode, problems: list[str], warned: bool
 ) -> None:
-    """Notices that were asked for need a server, a sender and an operator; nobody is stopped who asked for none."""
+    """Configured notices need a server, a sender and an operator; without notices the service starts without them."""
     settings = load(**given_settings)
 
     assert settings.notices_in_force is in_force

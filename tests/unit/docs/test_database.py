@@ -1,4 +1,4 @@
-"""docs/database.md and the tables say the same."""
+"""docs/database.md matches the tables."""
 
 import re
 
@@ -10,14 +10,14 @@ TEXT = (ROOT / "docs" / "database.md").read_text("utf-8")
 
 
 def test_every_table_has_its_rule() -> None:
-    """What is kept how long is told of each table once, and of no table that is not there."""
-    told = [
+    """The docs say once for each table how long its rows are kept, and name no table that does not exist."""
+    documented = [
         name for names in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", TEXT, re.M) for name in re.findall(r"\w+", names)
     ]
-    assert sorted(told) == sorted(METADATA.tables)
+    assert sorted(documented) == sorted(METADATA.tables)
 
 
-def test_what_no_setting_changes_is_told_in_days() -> None:
-    """The two spans that are no settings are those of the code."""
+def test_fixed_periods_are_documented_in_days() -> None:
+    """The two periods that are not settings match the code."""
     rules = dict(re.findall(r"^\| `(\w+)` \|.*\| after (\d+) days \|$", TEXT, re.M))
     assert rules == {"refusal": str(REMEMBERED_FOR.days), "sweep": str(SWEEPS_FOR.days)}

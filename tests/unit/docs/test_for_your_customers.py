@@ -2,7 +2,8 @@
 
 import re
 
-from checks.catalogue.endpoints import Entry, Role, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Entry, Role, WriteProbes
 from checks.manifest import load
 from checks.v3.gate import INTROSPECT, MINT, lists
 from monitor.config.settings import Settings

@@ -1,30 +1,47 @@
 """What README and docs name is there: pages, settings, metrics, messages; and their examples work."""
 
+import configparser
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
+from checks.credential import CredentialKind
 from checks.manifest import load as load_manifest
 from monitor.config import settings as settings_module
 from monitor.config.addresses import MailServer
 from monitor.config.secret_command import TENANT_VARIABLE
 from monitor.config.settings import PREFIX, Settings
-from monitor.tenants import file as tenants
+from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.targets import draw_up
+from monitor.tenants.targets import build_targets
 from tests.paths import ROOT
 
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+INDEX = DOCS / "README.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+MOST_WORDS = 1300
 SOURCE = "".join(file.read_text("utf-8") for part in ("checks", "monitor") for file in (ROOT / part).rglob("*.py"))
 
 
-def examples(language: str) -> list[str]:
-    """The blocks of README in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def examples(language: str, page: Path = README) -> list[str]:
+    """The page's blocks in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+
+
+def linked(page: Path) -> set[Path]:
+    """The files that the page's links and pictures lead to."""
+    text = page.read_text("utf-8")
+    names = re.findall(r"\]\((?!https?:)([^)#\s]+)", text) + re.findall(r"(?:src|srcset)=\"([^\"]+)\"", text)
+    return {(page.parent / name).resolve() for name in names}
 
 
 def headings(page: Path) -> set[str]:
@@ -33,7 +50,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in found}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_leads_somewhere(page: Path) -> None:
     """A relative link names a file of the project, and a heading in it if it names one."""
     for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text("utf-8")):
@@ -44,13 +61,36 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not heading or heading in headings(target), link
 
 
-def test_readme_leads_to_every_page() -> None:
-    """No page of docs/ is left unfound."""
-    linked = set(re.findall(r"\]\((docs/[^)#]+)\)", README.read_text("utf-8")))
-    assert {str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")} <= linked
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_picture_is_there(page: Path) -> None:
+    """A picture is a file of the project: no page loads anything from elsewhere."""
+    assert "![" not in page.read_text("utf-8")
+    assert {file for file in linked(page) if file.suffix in (".png", ".svg")} <= set((DOCS / "images").iterdir())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_index_leads_to_every_page() -> None:
+    """A newcomer finds each page of docs/ from docs/README.md, and that from README."""
+    assert INDEX in linked(README)
+    assert set(DOCS.glob("*.md")) - {INDEX} <= linked(INDEX)
+
+
+def test_readme_is_read_in_a_few_minutes() -> None:
+    """It has at most 1,300 words, examples included; the rest is in docs/."""
+    assert len(README.read_text("utf-8").split()) <= MOST_WORDS
+
+
+def test_the_first_screen_has_the_two_commands_and_the_pictures() -> None:
+    """Before the first heading below the title: `make demo`, `make test`, the email and the terminal."""
+    first = README.read_text("utf-8").split("\n## ")[0]
+    assert [line.split("#")[0].strip() for line in examples("sh")[0].splitlines()] == ["make demo", "make test"]
+    assert examples("sh")[0] in first
+    pictures = {
+        f"docs/images/{what}" for what in ("email-light.png", "email-dark.png", "demo-light.svg", "demo-dark.svg")
+    }
+    assert set(re.findall(r"docs/images/[\w.-]+", first)) == pictures
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_variable_is_a_setting(page: Path) -> None:
     """A variable that a page names is one the service reads, or the one that it gives to commands."""
     named = re.findall(rf"{PREFIX}[A-Z]+(?:_[A-Z]+)*", page.read_text("utf-8"))
@@ -58,17 +98,18 @@ def test_every_variable_is_a_setting(page: Path) -> None:
     assert set(named) <= known | {TENANT_VARIABLE}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_metric_is_exported(page: Path) -> None:
     """A metric that a page names stands in docs/metrics.md, which another test holds to the code."""
-    known = re.findall(r"^\| `(harvest_monitor_\w+)`", (ROOT / "docs" / "metrics.md").read_text("utf-8"), re.M)
+    known = re.findall(r"^\| `(harvest_monitor_\w+)`", (DOCS / "metrics.md").read_text("utf-8"), re.M)
     assert known
     assert set(re.findall(r"\bharvest_monitor_[a-z_]+", page.read_text("utf-8"))) <= set(known)
 
 
-def test_messages_that_readme_explains_are_in_the_code() -> None:
-    """Whoever searches README for what the command said finds it."""
-    rows = README.read_text("utf-8").split("\n| it says | then |\n")[1].split("\n\n")[0].splitlines()[1:]
+def test_messages_that_are_explained_are_in_the_code() -> None:
+    """A reader who searches docs/troubleshooting.md for what the command said finds it."""
+    text = (DOCS / "troubleshooting.md").read_text("utf-8")
+    rows = text.split("\n| it says | then |\n")[1].split("\n\n")[0].splitlines()[1:]
     quoted = [message for row in rows for message in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
     assert len(quoted) > 5
     assert [message for message in quoted if message not in SOURCE] == []
@@ -101,22 +142,43 @@ def test_readmes_settings_are_enough_to_serve(here: Path) -> None:
     assert isinstance(both.mail_target, MailServer)
 
 
+def test_the_sandbox_can_stand_in_for_greenhouse(here: Path) -> None:
+    """The one line that docs/deploy.md adds for a trial fits to README's settings, and so does README's own."""
+    (line,) = examples("toml", DOCS / "deploy.md")
+    assert f"`{line.strip()}`" in README.read_text("utf-8")
+    settings = settings_of(here, examples("toml")[0], line)
+    assert settings.harvest_url == "http://127.0.0.1:8765"
+
+
+def permitted_by(text: str, folder: Path) -> dict[str, WriteProbes]:
+    """Which write probes each tenant of the file is sent where the setting is `safe`; every row is right."""
+    (folder / "tenants.yaml").write_text(text, "utf-8")
+    file = read_tenants_file(folder / "tenants.yaml")
+    targets = build_targets(file, ManifestRegistry(load_manifest("gem")), WriteProbes.SAFE)
+    assert targets.file.problems == ()
+    return {target.tenant.id: target.permitted for target in targets.all}
+
+
 def test_readmes_tenants_file_can_be_used(tmp_path: Path) -> None:
-    """Every row is right; the setting allows safe write probes, and a tenant lowers them as README says."""
+    """One customer has a key, the other a credential of Harvest v3."""
     (text,) = [block for block in examples("yaml") if block.startswith("tenants:")]
-    (tmp_path / "tenants.yaml").write_text(text, "utf-8")
-    roster = draw_up(tenants.read(tmp_path / "tenants.yaml"), ManifestRegistry(load_manifest("gem")), WriteProbes.SAFE)
-    assert roster.file.problems == ()
-    permitted = {tenant_id: watched.permitted for (tenant_id, _), watched in roster.watched.items()}
-    assert permitted == {"acme": WriteProbes.SAFE, "globex": WriteProbes.OFF}
+    assert permitted_by(text, tmp_path).keys() == {"acme", "globex"}
+    kinds = [row["credential"]["kind"] for row in yaml.safe_load(text)["tenants"]]
+    assert kinds == [CredentialKind.HARVEST_KEY, CredentialKind.HARVEST_OAUTH]
 
 
-def test_readmes_credential_of_harvest_v3_can_be_used(tmp_path: Path) -> None:
-    """The one whose token comes from a command is right as it stands."""
-    (text,) = [block for block in examples("yaml") if block.startswith("credential:")]
+def test_a_tenant_lowers_what_may_be_sent(tmp_path: Path) -> None:
+    """The setting allows safe write probes, and a tenant lowers them as docs/deploy.md says."""
+    (text,) = examples("yaml", DOCS / "deploy.md")
+    assert permitted_by(text, tmp_path) == {"acme": WriteProbes.SAFE, "globex": WriteProbes.OFF}
+
+
+def test_the_credential_of_harvest_v3_can_be_used(tmp_path: Path) -> None:
+    """The one of docs/v3.md whose token comes from a command is right as it stands."""
+    (text,) = [block for block in examples("yaml", DOCS / "v3.md") if block.startswith("credential:")]
     row = {"id": "initech", "name": "Initech", **yaml.safe_load(text)}
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}), "utf-8")
-    assert tenants.read(tmp_path / "tenants.yaml").problems == ()
+    assert read_tenants_file(tmp_path / "tenants.yaml").problems == ()
 
 
 def test_readme_scrapes_the_address_that_is_listened_on() -> None:
@@ -124,3 +186,33 @@ def test_readme_scrapes_the_address_that_is_listened_on() -> None:
     (text,) = [block for block in examples("yaml") if block.startswith("scrape_configs:")]
     (job,) = yaml.safe_load(text)["scrape_configs"]
     assert job["static_configs"] == [{"targets": [Settings.model_fields["listen"].default]}]
+
+
+def test_the_unit_fits_to_the_other_steps() -> None:
+    """It starts what step 1 installs, as the user of step 1, with step 3's settings, and may write the database."""
+    (unit,) = examples("ini")
+    parsed = configparser.ConfigParser()
+    parsed.optionxform = str  # type: ignore[method-assign,assignment]
+    parsed.read_string(unit)
+    service = parsed["Service"]
+    shell = "".join(examples("sh"))
+    settings = tomllib.loads(examples("toml")[0])
+    assert f"ln -s {service['ExecStart'].removesuffix(' serve')} /usr/local/bin/\n" in shell
+    assert f"--home-dir {service['ReadWritePaths']} {service['User']}\n" in shell
+    assert f"export {service['Environment']}\n" in shell
+    assert settings["database_url"].startswith(f"sqlite:///{service['ReadWritePaths']}/")
+
+
+def test_docs_explain_every_line_of_the_unit_that_restricts_it() -> None:
+    """The table of docs/deploy.md has each, and none that is not in README's unit."""
+    explained = re.findall(r"^\| `([A-Z]\w+=[^`]+)` \|", (DOCS / "deploy.md").read_text("utf-8"), re.M)
+    (unit,) = examples("ini")
+    rest = ("Description=", "Wants=", "After=", "Environment=", "ExecStart=", "WantedBy=")
+    assert explained == [line for line in unit.splitlines() if "=" in line and not line.startswith(rest)]
+
+
+def test_readme_installs_from_files_that_are_there() -> None:
+    """Each lock file that pip is given is one of the project, and every one that an installation needs is given."""
+    given = re.findall(r"-r (\S+)", "".join(examples("sh")))
+    assert given == ["requirements.lock", "requirements-build.lock"]
+    assert all((ROOT / name).is_file() for name in given)

@@ -1,4 +1,4 @@
-"""What README and docs/for-your-customers.md tell of a check is counted at the sandbox."""
+"""What README, docs/costs.md and docs/for-your-customers.md say about a check is counted at the sandbox."""
 
 import asyncio
 import re
@@ -10,43 +10,46 @@ from math import ceil
 import pytest
 from rich.text import Text
 
-from checks.answer import Answer, AnswerKind, reduce
-from checks.asking import SendGuard
-from checks.catalogue.endpoints import Entry, WriteProbes, catalogue
+from checks.answer import Answer, AnswerKind
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Entry, WriteProbes
 from checks.check_request import CheckRequest
-from checks.confirmation import second_look, together
+from checks.check_run import CheckContext
 from checks.credential import CredentialKind, OAuthClient, Secret, Token
 from checks.manifest import load
 from checks.report import CheckReport, Outcome, WriteAlarm
-from checks.v1.check import Means, check
-from checks.v3 import check as harvest_oauth
-from checks.v3.check import Time
+from checks.v1.check import KeyCheckRun, SendGuard
+from checks.v1.key_answers import reduce
+from checks.v3.check import TokenCheckRun
 from checks.v3.token_answers import AuthAnswer, AuthKind, introspected
 from monitor.checking.check_document import Checked
 from monitor.cli.check_output import lines
+from tests.confirming import confirmed
 from tests.paths import ROOT
 from tests.sandbox_asking import Asker, Clock, asker
 from tests.sandbox_v3_asking import V3Asker, v3_asker
 
 README = (ROOT / "README.md").read_text("utf-8")
+COSTS = (ROOT / "docs" / "costs.md").read_text("utf-8")
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 PAGE = (ROOT / "docs" / "for-your-customers.md").read_text("utf-8")
 GEM = load("gem")
 
 
-class Inquiry:
-    """Puts the questions to a sandbox without a network between."""
+class Sender:
+    """Sends the requests to a sandbox without a network between."""
 
     def __init__(self, customer: Asker, permitted: WriteProbes) -> None:
         self._customer = customer
         self.permitted = permitted
         self.requests = 0
 
-    async def ask(self, entry: Entry, watch: SendGuard) -> Answer:
+    async def send(self, entry: Entry, guard: SendGuard) -> Answer:
         self.requests += 1
         reply = self._customer.ask(f"{entry.method} {entry.target}", entry.body.decode() or None)
         headers = {name.decode().lower(): value.decode() for name, value in reply.headers}
         answer = reduce(entry, reply.status, headers, reply.body, complete=True)
-        await watch.heard(entry, answer)
+        await guard.answered(entry, answer)
         return answer
 
 
@@ -62,31 +65,32 @@ async def no_data() -> Answer:
     return Answer(AnswerKind.INVALID_KEY, 401)
 
 
-def look(customer: Asker, question: CheckRequest, permitted: WriteProbes) -> CheckReport:
-    means = Means(Guard(), no_data, lambda: datetime(2026, 11, 23, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
-    return asyncio.run(check(Inquiry(customer, permitted), question, catalogue(), means))
+def check(customer: Asker, request: CheckRequest, permitted: WriteProbes) -> CheckReport:
+    context = CheckContext(lambda: datetime(2026, 11, 23, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
+    run = KeyCheckRun(Sender(customer, permitted), request, catalogue(), Guard(), no_data, context)
+    return asyncio.run(run.report())
 
 
 def cost(grants: str, permitted: WriteProbes) -> int:
     """The requests of one look, by the sandbox's ledger."""
     customer = asker(grants)
-    look(customer, CheckRequest(GEM), permitted)
+    check(customer, CheckRequest(GEM), permitted)
     assert customer.changes() == []
     return len(customer.sandbox.request_log.entries())
 
 
 @pytest.mark.parametrize("permitted", list(WriteProbes))
 def test_costs_are_those_of_the_ledger(permitted: WriteProbes) -> None:
-    """Both pages tell what a check of Gem's manifest costs: with a key that holds just that, and at most."""
+    """Both pages say what a check of Gem's manifest costs: with a key that has exactly that, and at most."""
     just_enough, most = cost("gem", permitted), cost("all", permitted)
     seconds = ceil((just_enough - 1) / 2)  # the first of them need not wait
-    assert f"| `{permitted}` | {just_enough} | {most} | {seconds} s |" in README
+    assert f"| `{permitted}` | {just_enough} | {most} | {seconds} s |" in COSTS
     assert f"{just_enough} (at most {most})" in PAGE
 
 
 @dataclass
-class TokenInquiry:
-    """As `Inquiry`, with the tokens of a v3 client; where `down`, the auth server answers introspections with 503."""
+class TokenSender:
+    """As `Sender`, with the tokens of a v3 client; where `down`, the auth server answers introspections with 503."""
 
     customer: V3Asker
     down: bool = False
@@ -111,31 +115,60 @@ def cost_on_v3(*, held: bool, down: bool = False) -> int:
     customer = v3_asker("gem", clock=Clock(0.0))
     token = Token(customer.client.issue()) if held else None
     client = OAuthClient(Secret(customer.client.client_id), Secret(customer.client.secret), token)
-    time = Time(lambda: datetime(1970, 1, 1, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
-    report = asyncio.run(harvest_oauth.check(TokenInquiry(customer, down), client, CheckRequest(GEM), time))
+    context = CheckContext(lambda: datetime(1970, 1, 1, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
+    report = asyncio.run(TokenCheckRun(TokenSender(customer, down), client, CheckRequest(GEM), context).report())
     assert report.outcome is Outcome.COMPLIANT
     assert customer.changes() == []
     return report.requests
 
 
 def test_costs_on_v3_are_as_told() -> None:
-    """README and the page for customers tell what a look takes with either token, and without introspection."""
+    """All pages say what a check takes with either token, and without introspection."""
     held, minted, most = cost_on_v3(held=True), cost_on_v3(held=False), cost_on_v3(held=True, down=True)
-    told = " ".join(README.split())
+    told = " ".join(COSTS.split())
     assert f"takes {held} requests with a held token and {minted} with `token: mint`" in told
     assert f"up to {most}: it is asked twice, and then {most - 2} lists are" in told
     assert f"({most - 2} for Gem)" in PAGE
+    assert f"with a key, and {held} on [v3]" in " ".join(README.split())
+
+
+def test_readme_says_what_a_check_of_a_key_takes() -> None:
+    """The least and the most of a key that has exactly what Gem needs."""
+    least, most = cost("gem", WriteProbes.OFF), cost("gem", WriteProbes.ALL)
+    assert f"[{least} to {most} requests](docs/costs.md) with a key" in " ".join(README.split())
+
+
+def test_readme_says_what_safe_write_probes_are() -> None:
+    """README and docs/deploy.md count the write probes that `safe` sends, and the writes to unused endpoints."""
+    asked = [catalogue().entry(permission.endpoint) for permission in GEM.permissions if permission.endpoint]
+    writes = [entry for entry in asked if entry.is_write]
+    safe = [entry for entry in writes if WriteProbes.SAFE.allows(entry.needs)]
+    controls = [entry for entry in catalogue().controls.values() if entry.is_write]
+    assert f"`safe` sends {len(safe)} of the {len(writes)} for Gem's list" in " ".join(README.split())
+    assert f"up to {len(controls)} writes to endpoints" in " ".join(README.split())
+    assert f"| {len(safe)} of the {len(writes)} write probes, and up to {len(controls)} writes to" in DEPLOY
+    assert f"reads only: {len(writes)} permissions of Gem's list are not checked" in DEPLOY
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/deploy.md"])
+def test_a_safe_write_probe_is_one_with_an_id(page: str) -> None:
+    """What README says of each holds of each in the catalogue: id 0, `{}` or no body."""
+    safe = [entry for entry in catalogue().all_entries() if entry.needs is WriteProbes.SAFE]
+    assert all("/0" in entry.target and entry.body in (b"{}", b"") for entry in safe)
+    assert "without the `On-Behalf-Of` header, with `{}` or no body" in " ".join(
+        (ROOT / page).read_text("utf-8").split()
+    )
 
 
 def test_the_result_that_readme_shows_is_what_the_sandbox_gives() -> None:
     """Whoever follows README with the sandbox's key sees the lines that README shows."""
     customer = asker("gem")
-    question = CheckRequest(GEM, features=frozenset({"eeoc"}))
-    first = look(customer, question, WriteProbes.SAFE)
-    again = second_look(question, first)
-    assert again is not None
-    report = together(first, look(customer, again, WriteProbes.SAFE))
+    request = CheckRequest(GEM, features=frozenset({"eeoc"}))
 
+    def once(asked: CheckRequest) -> CheckReport:
+        return check(customer, asked, WriteProbes.SAFE)
+
+    report = confirmed(request, once, once)
     checked = Checked("acme", "Gem Harvest API Key", CredentialKind.HARVEST_KEY, None, report)
     shown = [re.sub(r" in \d+ s", "", Text.from_markup(line).plain) for line in lines(checked)]
     block = re.findall(r"(?:^    .*\n)+", README.split("harvest-monitor check acme\n")[1], re.M)[0]

@@ -3,8 +3,9 @@
 import re
 
 from checks.credential import CredentialState
-from checks.v1.key_state import DETAILS
-from checks.v1.verdicts import REASONS, Rule
+from checks.judgement import SharedRule
+from checks.reasons import DETAILS, REASONS
+from checks.v1.verdicts import KeyRule
 from checks.v3.verdicts import ScopeRule
 from tests.paths import ROOT
 
@@ -24,7 +25,9 @@ def rows(columns: int) -> list[tuple[str, ...]]:
 def test_every_rule_stands_in_the_docs_with_its_number_verdict_and_sentence() -> None:
     """The tables of rules have exactly the rules of the code, in their order."""
     documented = [cells for cells in rows(3) if re.fullmatch(r"[VS]\d+", cells[0])]
-    assert documented == [(rule.number, rule.verdict.value, rule.sentence) for rule in (*Rule, *ScopeRule)]
+    assert documented == [
+        (rule.number, rule.verdict.value, rule.sentence) for rule in (*KeyRule, *SharedRule, *ScopeRule)
+    ]
 
 
 def test_every_reason_and_detail_stands_in_the_docs() -> None:

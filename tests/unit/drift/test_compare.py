@@ -45,36 +45,36 @@ BLOCKED, UNREACHABLE = CredentialState.BLOCKED, CredentialState.UNREACHABLE
 )
 def test_two_looks_make_an_absence_one_makes_a_presence(looks: str, events: list[str]) -> None:
     """g granted, m missing, u undecided, n not checkable: what the looks at one permission come to."""
-    assert Story().looks(looks) == events
+    assert Story().checks(looks) == events
 
 
 def test_a_loss_happened_between_two_known_looks() -> None:
     """The window of a loss: the last look that saw it granted, and the first that did not."""
     story = Story()
-    story.looks("gggumm")  # hours 0 to 5
+    story.checks("gggumm")  # hours 0 to 5
     assert (story.event.seen_before, story.event.first_seen) == (T0 + 2 * HOUR, T0 + 4 * HOUR)
 
 
 def test_a_second_look_that_clears_a_suspicion_moves_the_window() -> None:
     """Granted in a look at suspects counts as seen granted, though it was no full look."""
     story = Story()
-    story.looks("gm")
-    story.look(served({"jobs": "g"}, partial=True))  # hour 2
-    story.looks("mm")
+    story.checks("gm")
+    story.check(served({"jobs": "g"}, partial=True))  # hour 2
+    story.checks("mm")
     assert (story.event.seen_before, story.event.first_seen) == (T0 + 2 * HOUR, T0 + 3 * HOUR)
 
 
 def test_what_was_never_seen_granted_has_no_beginning() -> None:
     """Found at first sight: nobody knows since when."""
     story = Story()
-    story.looks("mm")
+    story.checks("mm")
     assert (story.event.seen_before, story.event.first_seen) == (None, T0)
 
 
 def test_a_regain_happened_between_two_known_looks() -> None:
     """The window of a regain: the last look that saw it missing, and the one that saw it granted."""
     story = Story()
-    story.looks("gmmmg")
+    story.checks("gmmmg")
     assert (story.event.seen_before, story.event.first_seen) == (T0 + 3 * HOUR, T0 + 4 * HOUR)
     assert story.event.told_as == EventKind.LOST
 
@@ -82,10 +82,10 @@ def test_a_regain_happened_between_two_known_looks() -> None:
 def test_a_second_look_decides_on_the_suspects_only() -> None:
     """Permissions that a partial look was not about stay as they were."""
     story = Story()
-    story.look(served({"jobs": "g", "offers": "g", "users": "u"}))
-    story.look(served({"jobs": "m", "offers": "g", "users": "u"}))
+    story.check(served({"jobs": "g", "offers": "g", "users": "u"}))
+    story.check(served({"jobs": "m", "offers": "g", "users": "u"}))
     before = story.known
-    assert story.look(served({"jobs": "m"}, partial=True)) == ["lost:jobs"]
+    assert story.check(served({"jobs": "m"}, partial=True)) == ["lost:jobs"]
     assert {key: story.known.permissions[key] for key in ("offers", "users")} == {
         key: before.permissions[key] for key in ("offers", "users")
     }
@@ -97,9 +97,9 @@ def test_only_what_turned_is_to_be_written() -> None:
     story = Story()
     report = served({"jobs": "g", "offers": "m", "users": "u"}, excess=[Excess("x", "GET /v1/x", True)])
     for _ in range(3):
-        story.look(report)
+        story.check(report)
     before = story.known
-    story.look(report)
+    story.check(report)
     assert difference(before.permissions, story.known.permissions) == ({}, frozenset())
     assert difference(before.excess, story.known.excess) == ({}, frozenset())
 
@@ -107,17 +107,17 @@ def test_only_what_turned_is_to_be_written() -> None:
 def test_an_undecided_stretch_keeps_its_first_moment_and_reason() -> None:
     """Since when it can not be told, and why at first; the last decided verdict stands beside it."""
     story = Story()
-    story.looks("guu")
+    story.checks("guu")
     standing = story.known.permissions["jobs"]
     assert (standing.verdict, standing.undecided_since) == (Verdict.GRANTED, T0 + HOUR)
-    story.looks("g")
+    story.checks("g")
     assert story.known.permissions["jobs"].undecided_since is None
 
 
 def test_what_can_not_be_told_and_then_not_be_checked_is_open_since_the_first() -> None:
     """Write probes switched off in an undecided stretch: another verdict, another reason, the same stretch."""
     story = Story()
-    story.looks("gun")
+    story.checks("gun")
     standing = story.known.permissions["jobs"]
     assert (standing.undecided_since, standing.undecided_as) == (T0 + HOUR, Verdict.NOT_CHECKABLE)
 
@@ -125,8 +125,8 @@ def test_what_can_not_be_told_and_then_not_be_checked_is_open_since_the_first() 
 def test_the_baseline_is_the_first_full_look() -> None:
     """Later looks with the same secret do not move it."""
     story = Story()
-    story.look(failed(UNREACHABLE))
-    story.looks("mgu")
+    story.check(failed(UNREACHABLE))
+    story.checks("mgu")
     assert story.known.credential.baseline_at == T0 + HOUR
 
 
@@ -134,26 +134,26 @@ def test_the_credential_counts_what_is_confirmed() -> None:
     """The tally and the outcome speak of confirmed standings; a suspicion is counted apart."""
     story = Story()
     report = served({"a": "g", "b": "m", "c": "u", "d": "n", "e": "g"}, excess=[Excess("x", "GET /v1/x", False)])
-    story.look(report)
+    story.check(report)
     before = story.known
     assert before.outcome is Outcome.UNDECIDED
-    assert before.tally == Counts(granted=2, missing=0, undecided=1, unchecked=1, suspects=1, excess=1)
-    story.look(report)
+    assert before.counts == Counts(granted=2, missing=0, undecided=1, unchecked=1, suspects=1, excess=1)
+    story.check(report)
     assert story.known.outcome is Outcome.DRIFTED
-    assert story.known.tally == Counts(granted=2, missing=1, undecided=1, unchecked=1, suspects=0, excess=1)
+    assert story.known.counts == Counts(granted=2, missing=1, undecided=1, unchecked=1, suspects=0, excess=1)
 
 
 def test_a_suspicion_in_a_baseline_is_undecided() -> None:
     """Nothing is known yet of a permission seen missing once and never granted: neither drift nor compliance."""
     story = Story()
-    story.looks("m")
+    story.checks("m")
     assert story.known.outcome is Outcome.UNDECIDED
 
 
 def test_a_suspicion_against_what_was_granted_is_no_drift_yet() -> None:
     """The confirmed state stands meanwhile: a credential with one suspicion is still compliant."""
     story = Story()
-    story.looks("gm")
+    story.checks("gm")
     assert story.known.outcome is Outcome.COMPLIANT
 
 
@@ -172,17 +172,17 @@ def test_a_suspicion_against_what_was_granted_is_no_drift_yet() -> None:
 def test_a_suspicion_asks_for_another_look(looks: str, waits: timedelta | None) -> None:
     """Soon at first, backing off while looks decide nothing, and not at all once it is settled."""
     story = Story()
-    story.looks(looks)
-    assert story.look_again == waits
+    story.checks(looks)
+    assert story.check_again_in == waits
 
 
 def test_the_nearest_suspicion_sets_the_time() -> None:
     """A new suspicion does not wait for an old one."""
     story = Story()
-    story.look(served({"old": "m", "new": "g"}))
-    story.look(served({"old": "u", "new": "g"}))
-    story.look(served({"old": "u", "new": "m"}))
-    assert story.look_again == MINUTE
+    story.check(served({"old": "m", "new": "g"}))
+    story.check(served({"old": "u", "new": "g"}))
+    story.check(served({"old": "u", "new": "m"}))
+    assert story.check_again_in == MINUTE
 
 
 # What is asked changes.
@@ -191,35 +191,35 @@ def test_the_nearest_suspicion_sets_the_time() -> None:
 def test_what_the_manifest_newly_requires_is_never_lost() -> None:
     """Missing from the first look at it, after a baseline without it: newly required, however long it was undecided."""
     story = Story()
-    story.look(served({"jobs": "g"}))
-    seen = [e for letter in "umm" for e in story.look(served({"jobs": "g", "offers": letter}, digest="e" * 16))]
+    story.check(served({"jobs": "g"}))
+    seen = [e for letter in "umm" for e in story.check(served({"jobs": "g", "offers": letter}, digest="e" * 16))]
     assert seen == ["newly_required:offers"]
     assert story.event.told_as is None
-    assert story.look(served({"jobs": "g", "offers": "g"})) == ["regained:offers"]
+    assert story.check(served({"jobs": "g", "offers": "g"})) == ["regained:offers"]
 
 
 def test_what_the_manifest_newly_requires_can_be_lost_later() -> None:
     """Once it was seen granted it is like any other."""
     story = Story()
-    story.look(served({"jobs": "g"}))
-    seen = [e for letter in "gmm" for e in story.look(served({"jobs": "g", "offers": letter}))]
+    story.check(served({"jobs": "g"}))
+    seen = [e for letter in "gmm" for e in story.check(served({"jobs": "g", "offers": letter}))]
     assert seen == ["lost:offers"]
 
 
 def test_what_the_manifest_no_longer_holds_is_forgotten() -> None:
     """No event; it is trouble no more."""
     story = Story()
-    story.look(served({"jobs": "m", "offers": "g"}))
-    story.look(served({"jobs": "m", "offers": "g"}))
-    assert story.look(served({"offers": "g"}, digest="e" * 16)) == []
-    assert story.known.tally.missing == 0
+    story.check(served({"jobs": "m", "offers": "g"}))
+    story.check(served({"jobs": "m", "offers": "g"}))
+    assert story.check(served({"offers": "g"}, digest="e" * 16)) == []
+    assert story.known.counts.missing == 0
     assert set(story.known.permissions) == {"offers"}
 
 
 def test_what_is_declined_is_no_drift() -> None:
     """No event and no trouble, neither when it is missing nor when it comes back."""
     story = Story()
-    seen = [e for letter in "gmmgmm" for e in story.look(served({"jobs": letter}, declined=["jobs"]))]
+    seen = [e for letter in "gmmgmm" for e in story.check(served({"jobs": letter}, declined=["jobs"]))]
     assert seen == []
     assert story.known.outcome is Outcome.COMPLIANT
 
@@ -227,18 +227,18 @@ def test_what_is_declined_is_no_drift() -> None:
 def test_declining_ends_a_trouble_quietly() -> None:
     """What was lost and is then declined is not missing any more; required again, it is found, not lost."""
     story = Story()
-    story.looks("gmm")
-    assert story.look(served({"jobs": "m"}, declined=["jobs"])) == []
-    assert story.known.tally.missing == 0
-    assert story.looks("mm") == ["found:jobs"]
+    story.checks("gmm")
+    assert story.check(served({"jobs": "m"}, declined=["jobs"])) == []
+    assert story.known.counts.missing == 0
+    assert story.checks("mm") == ["found:jobs"]
 
 
 def test_labels_follow_the_manifest() -> None:
     """A standing always has the words of the last manifest it was looked at under."""
     story = Story()
-    story.looks("g")
+    story.checks("g")
     report = served({"jobs": "u"})
-    story.look(replace(report, findings=(replace(report.findings[0], label="GET: List all jobs"),)))
+    story.check(replace(report, findings=(replace(report.findings[0], label="GET: List all jobs"),)))
     assert story.known.permissions["jobs"].label == "GET: List all jobs"
 
 
@@ -249,14 +249,14 @@ def test_excess_is_found_and_goes_in_one_look() -> None:
     """Certain or likely, said once; it goes when its endpoint is seen refused, not when a look is silent about it."""
     sure, likely = Excess("List x", "GET /v1/x", True), Excess("Put y", "PUT /v1/y/{id}", False)
     story = Story()
-    assert story.look(served({"jobs": "g"}, excess=[sure, likely])) == [
+    assert story.check(served({"jobs": "g"}, excess=[sure, likely])) == [
         "excess_found:GET /v1/x",
         "excess_found:PUT /v1/y/{id}",
     ]
-    assert story.turn is not None
-    assert [event.detail for event in story.turn.events] == ["certain", "likely"]
-    assert story.look(served({"jobs": "g"}, excess=[sure])) == []
-    assert story.look(served({"jobs": "g"}, excess=[sure], no_excess=["PUT /v1/y/{id}"])) == [
+    assert story.change is not None
+    assert [event.detail for event in story.change.events] == ["certain", "likely"]
+    assert story.check(served({"jobs": "g"}, excess=[sure])) == []
+    assert story.check(served({"jobs": "g"}, excess=[sure], no_excess=["PUT /v1/y/{id}"])) == [
         "excess_gone:PUT /v1/y/{id}"
     ]
     assert story.event.label == "Put y"
@@ -266,14 +266,14 @@ def test_excess_is_found_and_goes_in_one_look() -> None:
 def test_excess_that_is_required_by_now_is_none() -> None:
     """The manifest grew over it: it goes without an event."""
     story = Story()
-    story.look(served({"jobs": "g"}, excess=[Excess("x", "GET /v1/offers", True)]))
-    assert story.look(served({"jobs": "g", "offers": "g"})) == []
+    story.check(served({"jobs": "g"}, excess=[Excess("x", "GET /v1/offers", True)]))
+    assert story.check(served({"jobs": "g", "offers": "g"})) == []
     assert story.known.excess == {}
 
 
 def test_a_second_look_is_silent_about_excess() -> None:
     """A look at suspects asks nothing outside the manifest."""
     story = Story()
-    story.look(served({"jobs": "m"}, excess=[Excess("x", "GET /v1/x", True)]))
-    story.look(served({"jobs": "m"}, partial=True))
+    story.check(served({"jobs": "m"}, excess=[Excess("x", "GET /v1/x", True)]))
+    story.check(served({"jobs": "m"}, partial=True))
     assert set(story.known.excess) == {"GET /v1/x"}

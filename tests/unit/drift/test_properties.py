@@ -35,7 +35,7 @@ class Taken:
     report: CheckReport
     fingerprint: str
     before: Known
-    turn: Change
+    change: Change
     now: datetime
 
 
@@ -43,13 +43,13 @@ def walk(sequence: list[tuple[CheckReport, str]]) -> Iterator[Taken]:
     known = Known()
     for number, (report, fingerprint) in enumerate(sequence):
         now = T0 + number * HOUR
-        turn = compare(known, report, fingerprint, now, POLICY)
-        yield Taken(report, fingerprint, known, turn, now)
-        known = turn.known
+        change = compare(known, report, fingerprint, now, POLICY)
+        yield Taken(report, fingerprint, known, change, now)
+        known = change.known
 
 
 def events_of(sequence: list[tuple[CheckReport, str]]) -> list[Event]:
-    return [event for taken in walk(sequence) for event in taken.turn.events]
+    return [event for taken in walk(sequence) for event in taken.change.events]
 
 
 @given(sequences)
@@ -57,11 +57,11 @@ def test_lost_was_granted_under_the_same_secret(sequence: list[tuple[CheckReport
     """Nothing is worded as lost that this very secret was not seen to have; so a baseline never loses anything."""
     granted: set[str] = set()
     for taken in walk(sequence):
-        if taken.turn.replaced:
+        if taken.change.replaced:
             granted.clear()
-        for event in taken.turn.events:
+        for event in taken.change.events:
             assert event.kind is not EventKind.LOST or event.permission_id in granted
-        if taken.report.state is CredentialState.OK and not (taken.turn.replaced and taken.report.partial):
+        if taken.report.state is CredentialState.OK and not (taken.change.replaced and taken.report.partial):
             granted |= {f.permission_id for f in taken.report.findings if f.verdict is Verdict.GRANTED}
 
 
@@ -113,7 +113,7 @@ def test_the_events_tell_the_stored_state(sequence: list[tuple[CheckReport, str]
     missing: set[str | None] = set()
     state = CredentialState.OK
     for taken in walk(sequence):
-        for event in taken.turn.events:
+        for event in taken.change.events:
             if event.kind in BEGINNINGS:
                 missing.add(event.permission_id)
             elif event.kind is EventKind.REGAINED:
@@ -122,9 +122,9 @@ def test_the_events_tell_the_stored_state(sequence: list[tuple[CheckReport, str]
                 state = event.state
             elif event.kind is EventKind.RECOVERED:
                 state = CredentialState.OK
-        standings = taken.turn.known.permissions
+        standings = taken.change.known.permissions
         assert missing == {id_ for id_, standing in standings.items() if standing.missing or standing.carried}
-        assert state is taken.turn.known.credential.state
+        assert state is taken.change.known.credential.state
 
 
 @given(sequences, _full)
@@ -134,7 +134,7 @@ def test_the_same_report_again_and_again_falls_silent(
     """Two looks settle whatever there is to settle; a third of the same says nothing new."""
     repeated = [(report, KEY)] * 3
     *_, third = walk(sequence + repeated)
-    assert third.turn.events == ()
+    assert third.change.events == ()
 
 
 @given(sequences, st.lists(st.builds(lambda: served(dict.fromkeys(PERMISSIONS, "u"))), min_size=1, max_size=5))
@@ -142,9 +142,9 @@ def test_undecided_changes_no_verdict(sequence: list[tuple[CheckReport, str]], u
     """However often it can not be told, the last known verdict stands."""
     settled = [*sequence, (served(dict.fromkeys(PERMISSIONS, "g")), KEY)]
     *_, last = walk(settled + [(report, KEY) for report in undecided])
-    verdicts = {standing.verdict for standing in last.turn.known.permissions.values()}
+    verdicts = {standing.verdict for standing in last.change.known.permissions.values()}
     assert verdicts == {Verdict.GRANTED}
-    assert last.turn.events == ()
+    assert last.change.events == ()
 
 
 @given(sequences)
@@ -152,7 +152,7 @@ def test_confirmed_verdicts_rest_on_looks(sequence: list[tuple[CheckReport, str]
     """A stored verdict changes only in a look that says the same; missing only where it was suspect before."""
     for taken in walk(sequence):
         found = {f.permission_id: f.verdict for f in taken.report.findings}
-        for id_, standing in taken.turn.known.permissions.items():
+        for id_, standing in taken.change.known.permissions.items():
             was = taken.before.permissions.get(id_)
             if standing.verdict is None or (was is not None and was.verdict is standing.verdict):
                 continue
@@ -164,7 +164,7 @@ def test_confirmed_verdicts_rest_on_looks(sequence: list[tuple[CheckReport, str]
 def test_a_window_begins_before_it_ends(sequence: list[tuple[CheckReport, str]]) -> None:
     """What was seen before an event lies before what was first seen of it, and neither in the future."""
     for taken in walk(sequence):
-        for event in taken.turn.events:
+        for event in taken.change.events:
             assert event.first_seen is not None
             assert event.first_seen <= taken.now
             assert event.seen_before is None or event.seen_before < event.first_seen
@@ -174,12 +174,12 @@ def test_a_window_begins_before_it_ends(sequence: list[tuple[CheckReport, str]])
 def test_every_suspicion_asks_for_a_look(sequence: list[tuple[CheckReport, str]]) -> None:
     """As long as something is suspect that a look can settle, the next look is sooner than or at the interval."""
     for taken in walk(sequence):
-        after = taken.turn.known
+        after = taken.change.known
         served_now = taken.report.state is CredentialState.OK
-        pending = after.credential.suspect_state is not None or (served_now and after.tally.suspects > 0)
-        too_narrow = taken.turn.replaced and taken.report.partial and served_now
-        assert (taken.turn.look_again is not None) == (pending or too_narrow)
-        assert taken.turn.look_again is None or taken.turn.look_again <= POLICY.interval
+        pending = after.credential.suspect_state is not None or (served_now and after.counts.suspects > 0)
+        too_narrow = taken.change.replaced and taken.report.partial and served_now
+        assert (taken.change.check_again_in is not None) == (pending or too_narrow)
+        assert taken.change.check_again_in is None or taken.change.check_again_in <= POLICY.interval
 
 
 @given(sequences, st.booleans(), st.sampled_from([KEY, OTHER_KEY, None]))
@@ -189,6 +189,6 @@ def test_a_paused_check_is_no_look(
     """Whatever is known stays known as it was, no secret counts as replaced, and the look is to be made at once."""
     known = Known()
     for taken in walk(sequence):
-        known = taken.turn.known
-    turn = compare(known, paused(PERMISSIONS, partial=partial), fingerprint, T0 + 100 * HOUR, POLICY)
-    assert turn == Change(known, (), frozenset(), replaced=False, look_again=timedelta(0))
+        known = taken.change.known
+    change = compare(known, paused(PERMISSIONS, partial=partial), fingerprint, T0 + 100 * HOUR, POLICY)
+    assert change == Change(known, (), frozenset(), replaced=False, check_again_in=timedelta(0))

@@ -4,7 +4,7 @@ import pytest
 
 from checks.credential import CredentialState
 from monitor.drift import Event, EventKind
-from monitor.incidents.rules import Audience, Step, Trouble, belongs, causes, step
+from monitor.incidents.rules import Audience, Step, Trouble, belongs, causes, incident_step
 
 CSM, OPERATOR = Audience.CSM, Audience.OPERATOR
 INVALID, UNREACHABLE = CredentialState.INVALID, CredentialState.UNREACHABLE
@@ -25,7 +25,7 @@ INVALID, UNREACHABLE = CredentialState.INVALID, CredentialState.UNREACHABLE
 )
 def test_an_incident_lives_as_long_as_the_trouble(is_open: bool, trouble: Trouble, taken: Step) -> None:
     """It opens on confirmed trouble and is resolved when nothing is left, confirmed or suspected."""
-    assert step(is_open, trouble) is taken
+    assert incident_step(is_open, trouble) is taken
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,24 @@
-"""Tenants against manifests and settings: what is asked of whom."""
+"""Tenants, manifests and settings together: what is checked for whom."""
 
+import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from checks.catalogue.endpoints import WriteProbes
 from checks.manifest import load
-from monitor.tenants import file
+from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
-from monitor.tenants.targets import CheckTargets, draw_up, lower_of
+from monitor.tenants.targets import CheckTargets, build_targets, write_probes_allowed
+from tests.paths import FIXTURES
+
+LUMEN = FIXTURES / "manifests" / "lumen.yaml"
 
 
-def roster(folder: Path, *rows: dict[str, object], setting: WriteProbes = WriteProbes.ALL) -> CheckTargets:
+def targets_of(folder: Path, *rows: dict[str, object]) -> CheckTargets:
     path = folder / "tenants.yaml"
-    path.write_text(yaml.safe_dump({"tenants": list(rows)}))
-    return draw_up(file.read(path), ManifestRegistry(load("gem")), setting)
+    path.write_text(json.dumps({"tenants": rows}))  # which is also YAML, without anchors
+    return build_targets(read_tenants_file(path), ManifestRegistry(load("gem")), WriteProbes.ALL)
 
 
 def row(tenant_id: str, **more: object) -> dict[str, object]:
@@ -24,38 +27,60 @@ def row(tenant_id: str, **more: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("setting", list(WriteProbes))
-@pytest.mark.parametrize("wished", [None, *WriteProbes])
+@pytest.mark.parametrize("wanted", [None, *WriteProbes])
 def test_a_tenant_can_lower_the_setting_for_writes_and_never_raise_it(
-    setting: WriteProbes, wished: WriteProbes | None
+    setting: WriteProbes, wanted: WriteProbes | None
 ) -> None:
-    """What holds is the lower of the two."""
+    """The lower of the two applies."""
     order = [WriteProbes.OFF, WriteProbes.SAFE, WriteProbes.ALL]
-    expected = setting if wished is None else min(setting, wished, key=order.index)
-    assert lower_of(setting, wished) is expected
+    expected = setting if wanted is None else min(setting, wanted, key=order.index)
+    assert write_probes_allowed(setting, wanted) is expected
 
 
 def test_an_unknown_feature_or_declined_permission_spoils_only_its_tenant(tmp_path: Path) -> None:
-    """The tenant is not watched with half of its manifest: it becomes a problem, and the others go on."""
-    drawn = roster(
+    """A tenant is never checked with half of its manifest: it becomes a problem, and the others are checked."""
+    targets = targets_of(
         tmp_path,
         row("good", features=["eeoc"], declined=[{"permission": "PUT: Merge two candidates", "reference": "t"}]),
         row("typo", features=["eeco"]),
         row("stranger", declined=[{"permission": "PUT: Merge everybody", "reference": "t"}]),
     )
-    assert {tenant_id for tenant_id, _ in drawn.watched} == {"good"}
-    assert {problem.tenant_id for problem in drawn.file.problems} == {"typo", "stranger"}
-    question = drawn.watched["good", "Key"].question
-    assert question.features == {"eeoc"}
-    assert question.declined == {"candidates.merge_two_candidates"}
+    assert {target.tenant.id for target in targets.all} == {"good"}
+    assert {problem.tenant_id for problem in targets.file.problems} == {"typo", "stranger"}
+    request = targets.all[0].request
+    assert request.features == {"eeoc"}
+    assert request.declined == {"candidates.merge_two_candidates"}
 
 
-def test_a_manifest_that_can_not_be_read_spoils_only_who_names_it(tmp_path: Path) -> None:
-    """A credential may name its own manifest; a wrong one is a problem of that tenant, each time it is asked for."""
-    drawn = roster(
+def test_an_unreadable_manifest_spoils_only_the_tenants_that_use_it(tmp_path: Path) -> None:
+    """A credential may name its own manifest; an unreadable one is a problem of each tenant that names it."""
+    targets = targets_of(
         tmp_path,
         row("good"),
         row("lost", credential={"manifest": str(tmp_path / "none.yaml")}),
         row("lost-too", credential={"manifest": str(tmp_path / "none.yaml")}),
     )
-    assert {tenant_id for tenant_id, _ in drawn.watched} == {"good"}
-    assert {problem.tenant_id for problem in drawn.file.problems} == {"lost", "lost-too"}
+    assert {target.tenant.id for target in targets.all} == {"good"}
+    assert {problem.tenant_id for problem in targets.file.problems} == {"lost", "lost-too"}
+
+
+def test_names_are_checked_against_all_manifests_of_the_tenant(tmp_path: Path) -> None:
+    """A feature or declined permission is a problem only if no manifest of the tenant knows it."""
+    merge = {"permission": "PUT: Merge two candidates", "reference": "r"}
+    unknown = {"permission": "Merge", "reference": "r"}
+    gem = {"kind": "harvest-key", "label": "Gem", "key": "env:KEY"}
+    lumen = {"kind": "harvest-key", "label": "Lumen", "key": "env:KEY", "manifest": str(LUMEN)}
+
+    targets = targets_of(
+        tmp_path,
+        {"id": "gem", "name": "G", "credential": gem, "features": ["eeoc", "rooms"], "declined": [merge, unknown]},
+        {"id": "both", "name": "B", "credentials": [gem, lumen], "features": ["eeoc", "rooms"], "declined": [unknown]},
+    )
+
+    assert targets.all == ()
+    first, second, third = targets.file.problems
+    assert [problem.tenant_id for problem in targets.file.problems] == ["gem", "gem", "both"]
+    assert "feature 'rooms' is in no manifest of this tenant (known: eeoc)" in first.message
+    assert "declined: " in second.message
+    assert "'Merge'" in second.message
+    assert "'Merge'" in third.message

@@ -6,7 +6,14 @@ import pytest
 
 from checks.credential import CredentialState
 from checks.manifest import Manifest, load
-from monitor.tenants.v3_migration import MigrationStage, V1Key, needed, origin, permissions_of, without_scope
+from monitor.tenants.v3_migration import (
+    MigrationStage,
+    V1Key,
+    needed_scopes,
+    permissions_of,
+    scopes_origin,
+    without_scope,
+)
 
 GEM = load("gem")
 
@@ -18,12 +25,12 @@ def a_key(*, features: tuple[str, ...] = (), declined: tuple[str, ...] = ()) -> 
 
 
 def scopes_of(key: V1Key) -> set[str]:
-    return {one.scope.name for scopes in needed(permissions_of(key, GEM)).values() for one in scopes}
+    return {one.scope.name for scopes in needed_scopes(permissions_of(key, GEM)).values() for one in scopes}
 
 
-def test_each_scope_says_which_permissions_it_stands_for() -> None:
-    """By Greenhouse's headings and titles, each scope once, with every permission that needs it."""
-    found = needed(GEM.permissions)
+def test_each_scope_says_which_permissions_it_replaces() -> None:
+    """Scopes are listed once, under Greenhouse's headings and titles, with every permission that needs them."""
+    found = needed_scopes(GEM.permissions)
     assert list(found) == sorted(found)
     moving = {one.scope.title: [p.label for p in one.permissions] for one in found["Applications"]}["Move applications"]
     assert moving == ["POST: Advance Application", "POST: Move Application", "POST: Moves Application to Job"]
@@ -33,17 +40,17 @@ def test_each_scope_says_which_permissions_it_stands_for() -> None:
 
 
 def test_a_scope_is_optional_where_only_features_need_it() -> None:
-    """What every tenant needs is not made optional by a feature that needs it, too."""
-    by_name = {one.scope.name: one for scopes in needed(GEM.permissions).values() for one in scopes}
+    """A scope that every tenant needs is not made optional by a feature that also needs it."""
+    by_name = {one.scope.name: one for scopes in needed_scopes(GEM.permissions).values() for one in scopes}
     assert {name for name, one in by_name.items() if one.features} == {"harvest:eeoc:list"}
     assert by_name["harvest:eeoc:list"].features == ("eeoc",)
     (eeoc,) = [p for p in GEM.permissions if p.label == "GET: List EEOC"]
-    ((both,),) = needed([eeoc, replace(eeoc, feature=None)]).values()
+    ((both,),) = needed_scopes([eeoc, replace(eeoc, feature=None)]).values()
     assert both.features == ()
 
 
 def test_a_tenant_needs_what_its_features_and_refusals_leave() -> None:
-    """A declined permission takes its scope away only where nothing else needs that scope."""
+    """A declined permission removes its scope only if nothing else needs that scope."""
     plain = scopes_of(a_key())
     assert scopes_of(a_key(features=("eeoc",))) - plain == {"harvest:eeoc:list"}
     assert scopes_of(a_key(declined=("GET: List Users",))) == plain  # users.retrieve_user needs it as well
@@ -52,7 +59,7 @@ def test_a_tenant_needs_what_its_features_and_refusals_leave() -> None:
 
 
 def test_a_permission_without_a_scope_is_named() -> None:
-    """Nobody is told that all is ticked where something has no scope yet."""
+    """A list of scopes is never called complete if a permission has no scope yet."""
     bare = replace(GEM.permissions[0], scopes=())
     assert without_scope([bare, GEM.permissions[1]]) == (bare,)
     assert without_scope(GEM.permissions) == ()
@@ -63,9 +70,9 @@ def test_a_permission_without_a_scope_is_named() -> None:
     [
         (GEM, "derived from the permissions of a v1 key"),
         (replace(GEM, v3_source="published"), "that Gem published"),
-        (replace(GEM, v3_source=None), "names no scopes"),
+        (replace(GEM, v3_source=None), "names no Harvest v3 scopes"),
     ],
 )
 def test_where_a_list_comes_from_is_said(manifest: Manifest, said: str) -> None:
-    """A derived list is not passed off as the vendor's own."""
-    assert said in origin(manifest)
+    """A derived list is not presented as the vendor's own."""
+    assert said in scopes_origin(manifest)

@@ -1,4 +1,4 @@
-"""Checks rolled up by day, and what pruning finds its way by.
+"""Checks rolled up by day, and indexes for pruning.
 
 Revision ID: 0002
 """

@@ -1,4 +1,4 @@
-"""Mails that failed or fell back to the plain form, and indexes from a notice or event to its causes.
+"""Emails that failed or were worded without a template, and indexes from a notice or event to its causes.
 
 Revision ID: 0003
 """

@@ -1,4 +1,4 @@
-"""Since when a notice has been waiting to be sent, and a way to the next one that reads no texts.
+"""Since when a notice has been pending, and an index that finds the next one without reading texts.
 
 Revision ID: 0004
 """

@@ -1,4 +1,4 @@
-"""Ways to a tenant's notices, and to the few causes that are unsettled without an index of all that ever were.
+"""Indexes for a tenant's notices, and for unsettled causes only instead of all causes.
 
 Revision ID: 0005
 """

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from checks.answer import AnswerKind
-from checks.catalogue.endpoints import Entry, Role, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Entry, Role, WriteProbes
 from checks.credential import Secret
 from checks.errors import WireError
-from checks.v1.gate import Gate, origin
-from checks.wire.client import ConnectionSettings, HarvestClient, HarvestSession
+from checks.origin import origin
+from checks.v1.gate import Gate
+from checks.wire.connection import ConnectionSettings
+from checks.wire.key_client import KeyClient, KeySession
 from tests.raw_server import Respond, always, answer, raw_server
 
 SECRET = Secret("5dc54b4a7cdb4e1a9d7b-1")
@@ -26,10 +29,10 @@ def now() -> datetime:
 
 
 @asynccontextmanager
-async def wire_to(port: int, connection: ConnectionSettings | None = None) -> AsyncIterator[HarvestSession]:
+async def session_to(port: int, connection: ConnectionSettings | None = None) -> AsyncIterator[KeySession]:
     gate = Gate(catalogue(), origin(f"http://localhost:{port}"), USER_AGENT)
-    async with HarvestClient(gate, connection or ConnectionSettings(), now).line() as line:
-        yield line
+    async with KeyClient(gate, connection or ConnectionSettings(), now).session() as session:
+        yield session
 
 
 def secret_for(entry: Entry) -> Secret | None:
@@ -56,9 +59,9 @@ def expected_bytes(entry: Entry, port: int) -> bytes:
 async def test_every_catalogued_request_goes_out_byte_for_byte() -> None:
     """What reaches the wire is the catalogue's request and the fixed headers, nothing more, for all 84 of them."""
     async with raw_server(always(answer("404 Not Found", b'{"message":"Resource not found"}'))) as server:
-        async with wire_to(server.port) as wire:
+        async with session_to(server.port) as session:
             for entry in ENTRIES:
-                await wire.send(entry, secret_for(entry), WriteProbes.ALL)
+                await session.send(entry, secret_for(entry), WriteProbes.ALL)
     assert len(server.requests) == len(ENTRIES) == 84
     assert server.requests == [expected_bytes(entry, server.port) for entry in ENTRIES]
 
@@ -66,10 +69,10 @@ async def test_every_catalogued_request_goes_out_byte_for_byte() -> None:
 async def test_cookies_of_one_tenant_are_never_sent_for_another() -> None:
     """A Set-Cookie in an answer is forgotten: the next request, for whichever tenant, carries none."""
     cookie = answer("200 OK", b"[]", "Set-Cookie: tenant=one; Path=/", "Set-Cookie: session=abc; Domain=localhost")
-    async with raw_server(always(cookie)) as server, wire_to(server.port) as wire:
+    async with raw_server(always(cookie)) as server, session_to(server.port) as session:
         for secret in (SECRET, Secret("another-tenants-key")):
-            await wire.send(ENTRIES[0], secret, WriteProbes.OFF)
-            await wire.send(ENTRIES[0], secret, WriteProbes.OFF)
+            await session.send(ENTRIES[0], secret, WriteProbes.OFF)
+            await session.send(ENTRIES[0], secret, WriteProbes.OFF)
     assert len(server.requests) == 4
     assert not any(b"cookie" in request.lower() for request in server.requests)
 
@@ -92,9 +95,9 @@ def drop_after_first() -> Respond:
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.is_write], ids=lambda e: e.endpoint)
 async def test_a_write_is_not_sent_again_after_a_dropped_keep_alive(entry: Entry) -> None:
     """A connection lost under a write gives `no_connection`; the request reached the server exactly once."""
-    async with raw_server(drop_after_first()) as server, wire_to(server.port) as wire:
-        await wire.send(ENTRIES[0], SECRET, WriteProbes.ALL)
-        result, _ = await wire.send(entry, SECRET, WriteProbes.ALL)
+    async with raw_server(drop_after_first()) as server, session_to(server.port) as session:
+        await session.send(ENTRIES[0], SECRET, WriteProbes.ALL)
+        result, _ = await session.send(entry, SECRET, WriteProbes.ALL)
     assert result.kind is AnswerKind.NO_CONNECTION
     assert [request.split(b" ")[0].decode() for request in server.requests] == ["GET", entry.method]
     assert server.connections == 1
@@ -104,8 +107,8 @@ async def test_redirects_are_not_followed() -> None:
     """A redirect to another host is an answer; the key goes nowhere."""
     async with raw_server(always(answer("200 OK"))) as elsewhere:
         moved = answer("302 Found", b"", f"Location: http://127.0.0.1:{elsewhere.port}/v1/users")
-        async with raw_server(always(moved)) as server, wire_to(server.port) as wire:
-            result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+        async with raw_server(always(moved)) as server, session_to(server.port) as session:
+            result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert (result.kind, result.location_host) == (AnswerKind.REDIRECT, "127.0.0.1")
     assert elsewhere.requests == []
 
@@ -115,8 +118,8 @@ async def test_the_environment_can_not_redirect_requests(monkeypatch: pytest.Mon
     async with raw_server(always(answer("200 OK"))) as proxy, raw_server(always(answer("200 OK"))) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        async with wire_to(server.port) as wire:
-            await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+        async with session_to(server.port) as session:
+            await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert (len(proxy.requests), len(server.requests)) == (0, 1)
 
 
@@ -176,17 +179,17 @@ async def not_http(number: int, writer: asyncio.StreamWriter) -> None:
 )
 async def test_every_way_of_not_answering_is_told_apart_and_bounded(respond: Respond, kind: AnswerKind) -> None:
     """Silence at any phase is a time-out, a lost or senseless connection is none; each ends within its bound."""
-    async with raw_server(respond) as server, wire_to(server.port, QUICK) as wire:
+    async with raw_server(respond) as server, session_to(server.port, QUICK) as session:
         async with asyncio.timeout(2):
-            result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+            result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert result.kind is kind
 
 
 @pytest.mark.parametrize("respond", [silent_within_body, cut_body, drip])
 async def test_a_status_that_came_stands_whatever_becomes_of_the_body(respond: Respond) -> None:
     """A write that was answered 2xx is known to have been, although its body never came whole."""
-    async with raw_server(respond) as server, wire_to(server.port, QUICK) as wire:
-        result, _ = await wire.send(next(e for e in ENTRIES if e.is_write), SECRET, WriteProbes.ALL)
+    async with raw_server(respond) as server, session_to(server.port, QUICK) as session:
+        result, _ = await session.send(next(e for e in ENTRIES if e.is_write), SECRET, WriteProbes.ALL)
     assert result.status == 200
     assert result.accepted
 
@@ -198,16 +201,16 @@ async def odd_reason(number: int, writer: asyncio.StreamWriter) -> None:
 
 async def test_a_reason_that_is_no_text_hides_no_status() -> None:
     """Bytes outside UTF-8 in the status line are none of our business; the status and the record are."""
-    async with raw_server(odd_reason) as server, wire_to(server.port) as wire:
-        result, _ = await wire.send(next(e for e in ENTRIES if e.is_write), SECRET, WriteProbes.ALL)
+    async with raw_server(odd_reason) as server, session_to(server.port) as session:
+        result, _ = await session.send(next(e for e in ENTRIES if e.is_write), SECRET, WriteProbes.ALL)
     assert (result.status, result.record_id) == (201, "7")
 
 
 async def test_no_header_breaks_the_reading_of_an_answer() -> None:
     """A date that no calendar has in Retry-After is no header at all."""
     limited = answer("429 Too Many Requests", b"", "Retry-After: Fri, 31 Dec 9999 23:59:59 -9999")
-    async with raw_server(always(limited)) as server, wire_to(server.port) as wire:
-        result, limit = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    async with raw_server(always(limited)) as server, session_to(server.port) as session:
+        result, limit = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert result.kind is AnswerKind.RATE_LIMITED
     assert 1 <= limit.back_off_seconds <= 120
 
@@ -230,8 +233,8 @@ async def test_a_late_surplus_answer_is_never_anothers() -> None:
     async with raw_server(surplus()) as server:
         kinds = []
         for key in ("one-tenants-key", "another-tenants-key"):
-            async with wire_to(server.port) as wire:
-                kinds.append((await wire.send(ENTRIES[0], Secret(key), WriteProbes.OFF))[0].kind)
+            async with session_to(server.port) as session:
+                kinds.append((await session.send(ENTRIES[0], Secret(key), WriteProbes.OFF))[0].kind)
             await asyncio.sleep(0.1)
     assert kinds == [AnswerKind.JSON, AnswerKind.JSON]
     assert server.connections == 2
@@ -240,15 +243,15 @@ async def test_a_late_surplus_answer_is_never_anothers() -> None:
 async def test_session_keys_are_not_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SSLKEYLOGFILE in the environment is not heeded."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    wire = HarvestClient(Gate(catalogue(), origin("https://localhost"), USER_AGENT), ConnectionSettings(), now)
-    assert wire._way._context.keylog_filename is None
+    client = KeyClient(Gate(catalogue(), origin("https://localhost"), USER_AGENT), ConnectionSettings(), now)
+    assert client._connector._context.keylog_filename is None
 
 
 async def test_a_ca_bundle_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
     """A file without certificates is an error that names it, before anything is sent."""
     (tmp_path / "ca.pem").write_text("hello")
     with pytest.raises(WireError, match=r"ca\.pem"):
-        HarvestClient(
+        KeyClient(
             Gate(catalogue(), origin("https://localhost"), USER_AGENT),
             ConnectionSettings(ca_bundle=str(tmp_path / "ca.pem")),
             now,
@@ -259,8 +262,8 @@ async def test_a_port_nobody_listens_on_is_no_connection() -> None:
     """A refused connection is `no_connection`, not a time-out."""
     async with raw_server(silent) as server:
         port = server.port
-    async with wire_to(port, QUICK) as wire:
-        result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    async with session_to(port, QUICK) as session:
+        result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert result.kind is AnswerKind.NO_CONNECTION
 
 
@@ -281,9 +284,9 @@ async def test_a_huge_body_is_left_on_the_wire() -> None:
         await fifty_megabytes(number, writer)
         taken["all"] = True
 
-    async with raw_server(respond) as server, wire_to(server.port) as wire:
-        result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
-        again, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    async with raw_server(respond) as server, session_to(server.port) as session:
+        result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+        again, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert (result.kind, again.kind) == (AnswerKind.NOT_JSON, AnswerKind.NOT_JSON)
     assert taken == {}
     assert server.connections == 2
@@ -297,9 +300,9 @@ async def test_a_gzip_bomb_stays_small() -> None:
     bomb = gzip.compress(b"[" + b" " * 40_000_000 + b"]")
     assert len(bomb) < 64 * 1024
     async with raw_server(always(answer("200 OK", bomb, "Content-Encoding: gzip"))) as server:
-        async with wire_to(server.port) as wire:
+        async with session_to(server.port) as session:
             tracemalloc.start()
-            result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+            result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
     assert result.kind is AnswerKind.NOT_JSON
@@ -312,6 +315,6 @@ async def test_small_compressed_answers_are_understood() -> None:
 
     body = gzip.compress(b'{"message":"Invalid Basic Auth credentials"}')
     async with raw_server(always(answer("401 Unauthorized", body, "Content-Encoding: gzip"))) as server:
-        async with wire_to(server.port) as wire:
-            result, _ = await wire.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+        async with session_to(server.port) as session:
+            result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert result.kind is AnswerKind.INVALID_KEY

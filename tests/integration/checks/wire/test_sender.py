@@ -9,12 +9,16 @@ from datetime import UTC, datetime
 import pytest
 
 from checks.answer import Answer, AnswerKind
-from checks.catalogue.endpoints import Entry, RequestClass, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Entry, RequestClass, WriteProbes
 from checks.credential import Secret
-from checks.v1.gate import Gate, origin
-from checks.wire.client import ConnectionSettings, HarvestClient
+from checks.origin import origin
+from checks.v1.gate import Gate
+from checks.wire.connection import ConnectionSettings
+from checks.wire.key_client import KeyClient
+from checks.wire.key_sender import PacedKeySender
 from checks.wire.rate_limit import RateLimiter
-from checks.wire.sender import TRIES_WHEN_LIMITED, PacedSender
+from checks.wire.request_pacing import TRIES_WHEN_LIMITED, RequestPacing
 from tests.raw_server import RawServer, Respond, always, answer, raw_server
 
 SECRET = Secret("5dc54b4a7cdb4e1a9d7b-1")
@@ -46,7 +50,7 @@ class Time:
 
 @dataclass
 class Watched:
-    """A watch that lets all go until it is told to stop, and an observer; `sent` looks at the server when asked."""
+    """A guard that lets all go until it is told to stop, and an observer; `sent` counts at the server when asked."""
 
     sent: Callable[[], int] = lambda: 0
     stopped: bool = False
@@ -59,7 +63,7 @@ class Watched:
         self.asked_before.append(self.sent())
         return not self.stopped
 
-    async def heard(self, entry: Entry, answer: Answer) -> None:
+    async def answered(self, entry: Entry, answer: Answer) -> None:
         self.answers.append(answer)
 
     def request(self, entry: Entry, answer: Answer) -> None:
@@ -72,25 +76,25 @@ class Watched:
 @dataclass
 class Bench:
     server: RawServer
-    inquiry: PacedSender
-    watch: Watched
+    sender: PacedKeySender
+    guard: Watched
     time: Time
 
-    async def ask(self, entry: Entry) -> Answer | None:
-        return await self.inquiry.ask(entry, self.watch)
+    async def send(self, entry: Entry) -> Answer | None:
+        return await self.sender.send(entry, self.guard)
 
 
 @asynccontextmanager
 async def bench(respond: Respond) -> AsyncIterator[Bench]:
     time = Time()
     async with raw_server(respond) as server:
-        watch = Watched(sent=lambda: len(server.requests))
+        guard = Watched(sent=lambda: len(server.requests))
         gate = Gate(catalogue(), origin(f"http://localhost:{server.port}"), "harvest-monitor/test")
-        wire = HarvestClient(gate, ConnectionSettings(), lambda: datetime(2026, 6, 1, tzinfo=UTC))
-        async with wire.line() as line:
-            pace, total = RateLimiter(0, time.read, time.sleep), RateLimiter(0, time.read, time.sleep)
-            inquiry = PacedSender(line, SECRET, pace=pace, total=total, permitted=WriteProbes.ALL, observer=watch)
-            yield Bench(server, inquiry, watch, time)
+        client = KeyClient(gate, ConnectionSettings(), lambda: datetime(2026, 6, 1, tzinfo=UTC))
+        async with client.session() as session:
+            own, total = RateLimiter(0, time.read, time.sleep), RateLimiter(0, time.read, time.sleep)
+            sender = PacedKeySender(session, SECRET, RequestPacing(own, total, guard), WriteProbes.ALL)
+            yield Bench(server, sender, guard, time)
 
 
 def in_turn(*responses: bytes) -> Respond:
@@ -107,38 +111,38 @@ def in_turn(*responses: bytes) -> Respond:
 async def test_the_watch_is_asked_before_every_single_send(entry: Entry) -> None:
     """Each repeat after a 429 is asked for anew, before it leaves and after what went before it."""
     async with bench(always(LIMITED)) as it:
-        found = await it.ask(entry)
+        found = await it.send(entry)
     assert found is not None
     assert found.kind is AnswerKind.RATE_LIMITED
-    assert it.watch.asked_before == [0, 1, 2] == list(range(TRIES_WHEN_LIMITED))
+    assert it.guard.asked_before == [0, 1, 2] == list(range(TRIES_WHEN_LIMITED))
     assert len(it.server.requests) == 3
 
 
 async def test_a_halt_set_while_a_write_backs_off_stops_its_repeat() -> None:
     """What stops in another check while this one waits out a 429 is heeded: no answer, and no second send."""
     async with bench(in_turn(LIMITED, CREATED)) as it:
-        it.time.during = lambda: setattr(it.watch, "stopped", True)
-        assert await it.ask(WRITE) is None
+        it.time.during = lambda: setattr(it.guard, "stopped", True)
+        assert await it.send(WRITE) is None
     assert it.time.slept == [7.0]
-    assert len(it.server.requests) == it.inquiry.requests == 1
-    assert [found.kind for found in it.watch.answers] == [AnswerKind.RATE_LIMITED]
+    assert len(it.server.requests) == it.sender.requests == 1
+    assert [found.kind for found in it.guard.answers] == [AnswerKind.RATE_LIMITED]
 
 
 @pytest.mark.parametrize("entry", [WRITE, LIST])
 async def test_what_may_not_go_is_not_sent_at_all(entry: Entry) -> None:
     """With a stop that stood before, nothing leaves and nothing is counted."""
     async with bench(always(CREATED)) as it:
-        it.watch.stopped = True
-        assert await it.ask(entry) is None
-    assert (it.server.requests, it.inquiry.requests, it.watch.answers) == ([], 0, [])
+        it.guard.stopped = True
+        assert await it.send(entry) is None
+    assert (it.server.requests, it.sender.requests, it.guard.answers) == ([], 0, [])
 
 
 async def test_every_answer_is_told() -> None:
     """Also that of a GET, which no halt keeps back."""
     async with bench(always(answer("200 OK"))) as it:
-        found = await it.ask(LIST)
+        found = await it.send(LIST)
     assert found is not None
-    assert (found.kind, it.watch.asked_before, it.watch.answers) == (AnswerKind.JSON, [0], [found])
+    assert (found.kind, it.guard.asked_before, it.guard.answers) == (AnswerKind.JSON, [0], [found])
 
 
 def slowly(response: bytes, arrived: asyncio.Event, go_on: asyncio.Event) -> Respond:
@@ -155,7 +159,7 @@ async def test_a_write_on_the_wire_is_listened_to_although_its_check_is_cancelle
     """The 201 that comes after the cancellation is told to the watch, and only then does the check end."""
     arrived, go_on = asyncio.Event(), asyncio.Event()
     async with bench(slowly(CREATED, arrived, go_on)) as it:
-        check = asyncio.create_task(it.ask(WRITE))
+        check = asyncio.create_task(it.send(WRITE))
         await arrived.wait()
         check.cancel()
         done, _ = await asyncio.wait([check], timeout=0.05)
@@ -163,8 +167,8 @@ async def test_a_write_on_the_wire_is_listened_to_although_its_check_is_cancelle
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await check
-    assert [(found.status, found.accepted, found.record_id) for found in it.watch.answers] == [(201, True, "7")]
-    assert it.inquiry.requests == it.watch.counted == 1
+    assert [(found.status, found.accepted, found.record_id) for found in it.guard.answers] == [(201, True, "7")]
+    assert it.sender.requests == it.guard.counted == 1
 
 
 async def test_a_deadline_that_falls_into_a_write_hears_its_answer_first() -> None:
@@ -174,9 +178,9 @@ async def test_a_deadline_that_falls_into_a_write_hears_its_answer_first() -> No
         asyncio.get_running_loop().call_later(0.15, go_on.set)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await it.ask(WRITE)
+                await it.send(WRITE)
         assert arrived.is_set()
-        assert [found.status for found in it.watch.answers] == [201]
+        assert [found.status for found in it.guard.answers] == [201]
 
 
 # What came first, and how many times a GET is then sent; a write is sent once whatever comes.
@@ -194,35 +198,35 @@ REPEATED = [
 async def test_a_get_is_sent_again_once_and_only_where_there_was_no_answer(first: bytes, sent: int) -> None:
     """A repeat is for what is no answer; a refusal, data or a redirect is one. The repeat's answer is what counts."""
     async with bench(in_turn(first, answer("200 OK"))) as it:
-        found = await it.ask(LIST)
-    assert len(it.server.requests) == it.inquiry.requests == it.watch.counted == len(it.watch.answers) == sent
-    assert found == it.watch.answers[-1]
+        found = await it.send(LIST)
+    assert len(it.server.requests) == it.sender.requests == it.guard.counted == len(it.guard.answers) == sent
+    assert found == it.guard.answers[-1]
 
 
 @pytest.mark.parametrize("first", [first for first, _ in REPEATED])
 async def test_a_write_is_never_repeated_for_want_of_an_answer(first: bytes) -> None:
     """Only a 429 says that a write was not looked at; after anything else it is not sent again."""
     async with bench(in_turn(first, answer("200 OK"))) as it:
-        await it.ask(WRITE)
-    assert len(it.server.requests) == it.inquiry.requests == 1
+        await it.send(WRITE)
+    assert len(it.server.requests) == it.sender.requests == 1
 
 
 @pytest.mark.parametrize("entry", [LIST, WRITE], ids=["read", "write"])
 async def test_a_429_is_waited_out_and_every_try_is_counted(entry: Entry) -> None:
     """Two refusals by the limit, then the answer: three requests on the wire, three counted, two waits as told."""
     async with bench(in_turn(LIMITED, LIMITED, FORBIDDEN)) as it:
-        found = await it.ask(entry)
+        found = await it.send(entry)
     assert found is not None
     assert found.kind is AnswerKind.PERMISSION
-    assert len(it.server.requests) == it.inquiry.requests == it.watch.counted == 3
+    assert len(it.server.requests) == it.sender.requests == it.guard.counted == 3
     assert it.time.slept == [7.0, 7.0]
-    assert it.watch.waits == [("rate_limited", 7.0)] * 2
+    assert it.guard.waits == [("rate_limited", 7.0)] * 2
 
 
 async def test_a_server_that_never_recovers_gets_two_gets_and_no_more() -> None:
     """The one repeat is not repeated, and the failure is the answer."""
     async with bench(always(BROKEN)) as it:
-        found = await it.ask(LIST)
+        found = await it.send(LIST)
     assert found is not None
     assert (found.kind, len(it.server.requests)) == (AnswerKind.SERVER_ERROR, 2)
 
@@ -231,7 +235,7 @@ async def test_two_askers_of_one_key_take_turns() -> None:
     """Requests of one credential never overlap: the second leaves when the first has been answered."""
     arrived, go_on = asyncio.Event(), asyncio.Event()
     async with bench(slowly(answer("200 OK"), arrived, go_on)) as it:
-        askers = [asyncio.create_task(it.ask(LIST)) for _ in range(2)]
+        askers = [asyncio.create_task(it.send(LIST)) for _ in range(2)]
         await arrived.wait()
         await asyncio.sleep(0.05)
         assert len(it.server.requests) == 1

@@ -13,10 +13,11 @@ import pytest
 
 from checks.answer import AnswerKind
 from checks.credential import OAuthClient, Secret, Token
-from checks.v1.gate import origin
+from checks.origin import origin
 from checks.v3.gate import TokenGate, lists
 from checks.v3.token_answers import AuthAnswer, AuthKind
-from checks.wire.client import ConnectionSettings, TokenClient, TokenSession
+from checks.wire.connection import ConnectionSettings
+from checks.wire.token_client import TokenClient, TokenSession
 from tests.integration.checks.wire.test_client import (
     QUICK,
     cut_body,
@@ -58,13 +59,13 @@ POSTS = pytest.mark.parametrize(("send", "path"), [(an_introspection, "/introspe
 
 
 @asynccontextmanager
-async def wire_to(port: int, connection: ConnectionSettings | None = None) -> AsyncIterator[TokenSession]:
+async def session_to(port: int, connection: ConnectionSettings | None = None) -> AsyncIterator[TokenSession]:
     here = origin(f"http://localhost:{port}")
     gate = TokenGate(here, here, USER_AGENT)
     async with TokenClient(
         gate, connection or ConnectionSettings(), lambda: datetime(2026, 6, 1, tzinfo=UTC)
-    ).line() as line:
-        yield line
+    ).session() as session:
+        yield session
 
 
 def expected(port: int, first_line: str, authorization: str, body: bytes = b"") -> bytes:
@@ -83,7 +84,7 @@ def expected(port: int, first_line: str, authorization: str, body: bytes = b"") 
 
 async def test_every_list_goes_out_byte_for_byte() -> None:
     """A GET with the token and the fixed headers, nothing more, for all 73 of them."""
-    async with raw_server(always(answer("200 OK"))) as server, wire_to(server.port) as line:
+    async with raw_server(always(answer("200 OK"))) as server, session_to(server.port) as line:
         for entry in lists().values():
             found, _ = await line.list(entry, TOKEN)
             assert found.kind is AnswerKind.JSON
@@ -94,7 +95,7 @@ async def test_every_list_goes_out_byte_for_byte() -> None:
 
 async def test_questions_to_the_auth_server_go_out_byte_for_byte() -> None:
     """The token stands in the body alone, the client in the header alone, and neither in the address."""
-    async with raw_server(always(ISSUED)) as server, wire_to(server.port) as line:
+    async with raw_server(always(ISSUED)) as server, session_to(server.port) as line:
         await line.introspect(CLIENT, TOKEN)
         await line.mint(CLIENT)
         await line.mint(ACTING)
@@ -111,7 +112,7 @@ async def test_questions_to_the_auth_server_go_out_byte_for_byte() -> None:
 async def test_no_cookie_is_kept(send: Sending) -> None:
     """A Set-Cookie in an answer is forgotten: the next request carries none."""
     cookie = answer("200 OK", b"{}", "Set-Cookie: session=abc; Path=/", "Set-Cookie: s=2; Domain=localhost")
-    async with raw_server(always(cookie)) as server, wire_to(server.port) as line:
+    async with raw_server(always(cookie)) as server, session_to(server.port) as line:
         for _ in range(2):
             await send(line)
     assert len(server.requests) == 2
@@ -124,7 +125,7 @@ async def test_no_redirect_is_followed(send: Sending, status: str) -> None:
     """Neither token nor secret goes where an answer points; the redirect is the answer, and decides nothing."""
     async with raw_server(always(ACTIVE)) as elsewhere:
         moved = answer(status, b"", f"Location: http://localhost:{elsewhere.port}/introspect")
-        async with raw_server(always(moved)) as server, wire_to(server.port) as line:
+        async with raw_server(always(moved)) as server, session_to(server.port) as line:
             found, _ = await send(line)
     assert found.kind in (AnswerKind.REDIRECT, AuthKind.UNUSABLE)
     assert (len(server.requests), elsewhere.requests) == (1, [])
@@ -148,7 +149,7 @@ def drop_after_first(first: bytes) -> Respond:
 @POSTS
 async def test_a_post_is_sent_once_after_a_dropped_keep_alive(send: Sending, path: str) -> None:
     """A connection lost under it gives `no_connection`: a second POST /token might have ended the first one's token."""
-    async with raw_server(drop_after_first(answer("200 OK"))) as server, wire_to(server.port) as line:
+    async with raw_server(drop_after_first(answer("200 OK"))) as server, session_to(server.port) as line:
         await line.list(LIST, TOKEN)
         found, _ = await send(line)
     assert found.kind is AuthKind.NO_CONNECTION
@@ -158,7 +159,7 @@ async def test_a_post_is_sent_once_after_a_dropped_keep_alive(send: Sending, pat
 
 async def test_a_list_is_sent_once_after_a_dropped_keep_alive() -> None:
     """The engine would send a GET again by itself; whether it is repeated is for the inquiry to say."""
-    async with raw_server(drop_after_first(ACTIVE)) as server, wire_to(server.port) as line:
+    async with raw_server(drop_after_first(ACTIVE)) as server, session_to(server.port) as line:
         await line.introspect(CLIENT, TOKEN)
         found, _ = await line.list(LIST, TOKEN)
     assert found.kind is AnswerKind.NO_CONNECTION
@@ -173,7 +174,7 @@ LOSS = [reset, cut_body, not_http]
 @pytest.mark.parametrize("respond", [*SILENCE, *LOSS])
 async def test_every_way_of_not_answering_ends_within_its_bound(send: Sending, respond: Respond) -> None:
     """Silence at any phase, and a byte at a time, are a time-out; a lost or senseless connection is none."""
-    async with raw_server(respond) as server, wire_to(server.port, QUICK) as line:
+    async with raw_server(respond) as server, session_to(server.port, QUICK) as line:
         async with asyncio.timeout(2):
             found, _ = await send(line)
     assert found.kind.value == ("timeout" if respond in SILENCE else "no_connection")
@@ -193,7 +194,7 @@ async def test_a_huge_body_is_cut_and_decides_nothing(send: Sending) -> None:
             await writer.drain()
         finished.append(number)
 
-    async with raw_server(respond) as server, wire_to(server.port) as line:
+    async with raw_server(respond) as server, session_to(server.port) as line:
         tracemalloc.start()
         found, _ = await send(line)
         peak = tracemalloc.get_traced_memory()[1]
@@ -209,7 +210,7 @@ async def test_a_late_surplus_answer_is_never_anothers() -> None:
     async with raw_server(surplus()) as server:
         kinds = []
         for token in ("one-tenants", "another-tenants"):
-            async with wire_to(server.port) as line:
+            async with session_to(server.port) as line:
                 kinds.append((await line.list(LIST, Token(token)))[0].kind)
             await asyncio.sleep(0.1)
     assert kinds == [AnswerKind.JSON, AnswerKind.JSON]
@@ -221,6 +222,6 @@ async def test_the_environment_can_not_redirect_requests(monkeypatch: pytest.Mon
     async with raw_server(always(ACTIVE)) as proxy, raw_server(always(ACTIVE)) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        async with wire_to(server.port) as line:
+        async with session_to(server.port) as line:
             await line.introspect(CLIENT, TOKEN)
     assert (len(proxy.requests), len(server.requests)) == (0, 1)

@@ -10,12 +10,14 @@ import pytest
 
 from checks.answer import AnswerKind
 from checks.credential import OAuthClient, Secret, Token
-from checks.v1.gate import origin
+from checks.origin import origin
 from checks.v3.gate import TokenGate, lists
 from checks.v3.token_answers import AuthKind
-from checks.wire.client import ConnectionSettings, TokenClient
+from checks.wire.connection import ConnectionSettings
 from checks.wire.rate_limit import TOKEN_WINDOW_SECONDS, V3_WINDOW_SECONDS, RateLimiter
-from checks.wire.sender import TRIES_WHEN_LIMITED, PacedTokenSender
+from checks.wire.request_pacing import TRIES_WHEN_LIMITED, RequestPacing
+from checks.wire.token_client import TokenClient
+from checks.wire.token_sender import PacedTokenSender
 from tests.integration.checks.wire.test_client import cut_body, reset
 from tests.integration.checks.wire.test_sender import Time, Watched, in_turn
 from tests.raw_server import RawServer, Respond, always, answer, raw_server
@@ -39,7 +41,7 @@ class Stopped(Exception):
 @dataclass
 class Bench:
     server: RawServer
-    inquiry: PacedTokenSender
+    sender: PacedTokenSender
     observer: Watched
     time: Time
     sends: int | None = None  # how many are let go before the stop; None for all
@@ -51,13 +53,13 @@ class Bench:
             raise Stopped
 
     async def list(self) -> Any:
-        return await self.inquiry.list(LIST, TOKEN, self.may_send)
+        return await self.sender.list(LIST, TOKEN, self.may_send)
 
     async def introspect(self) -> Any:
-        return await self.inquiry.introspect(TOKEN, self.may_send)
+        return await self.sender.introspect(TOKEN, self.may_send)
 
     async def mint(self) -> Any:
-        return await self.inquiry.mint(self.may_send)
+        return await self.sender.mint(self.may_send)
 
 
 @asynccontextmanager
@@ -65,14 +67,13 @@ async def bench(respond: Respond) -> AsyncIterator[Bench]:
     time, observer = Time(), Watched()
     async with raw_server(respond) as server:
         here = origin(f"http://localhost:{server.port}")
-        wire = TokenClient(
+        client = TokenClient(
             TokenGate(here, here, "test"), ConnectionSettings(), lambda: datetime(2026, 6, 1, tzinfo=UTC)
         )
-        async with wire.line() as line:
-            pace, total = RateLimiter(0, time.read, time.sleep), RateLimiter(0, time.read, time.sleep)
-            yield Bench(
-                server, PacedTokenSender(line, CLIENT, pace=pace, total=total, observer=observer), observer, time
-            )
+        async with client.session() as session:
+            own, total = RateLimiter(0, time.read, time.sleep), RateLimiter(0, time.read, time.sleep)
+            sender = PacedTokenSender(session, CLIENT, RequestPacing(own, total, observer))
+            yield Bench(server, sender, observer, time)
 
 
 Ask = Callable[[Bench], Awaitable[Any]]
@@ -86,7 +87,7 @@ async def test_a_429_is_waited_out_as_long_as_it_says(ask: Ask) -> None:
     async with bench(in_turn(LIMITED, LIMITED, right)) as it:
         found = await ask(it)
     assert found.kind.value in ("json", "told")
-    assert len(it.server.requests) == it.inquiry.requests == it.observer.counted == it.asked == 3
+    assert len(it.server.requests) == it.sender.requests == it.observer.counted == it.asked == 3
     assert it.time.slept == [7.0, 7.0]
     assert it.observer.waits == [("rate_limited", 7.0)] * 2
 
@@ -150,7 +151,7 @@ async def test_only_what_reads_is_repeated_and_only_once(
     """Lists and introspection once where no answer came; a token is never asked for twice, whatever became of it."""
     async with bench(respond) as it:
         await (it.list, it.introspect, it.mint)[which]()
-    assert len(it.server.requests) == it.inquiry.requests == it.asked == times[which]
+    assert len(it.server.requests) == it.sender.requests == it.asked == times[which]
 
 
 async def test_the_repeats_answer_is_the_one_that_counts() -> None:
@@ -173,7 +174,7 @@ async def test_a_stop_between_two_sends_is_heeded(ask: Ask, first: bytes) -> Non
         else:
             with pytest.raises(Stopped):
                 await ask(it)
-    assert len(it.server.requests) == it.inquiry.requests == 1
+    assert len(it.server.requests) == it.sender.requests == 1
 
 
 @ALL
@@ -183,4 +184,4 @@ async def test_what_may_not_go_is_not_sent_at_all(ask: Ask) -> None:
         it.sends = 0
         with pytest.raises(Stopped):
             await ask(it)
-    assert (it.server.requests, it.inquiry.requests, it.observer.counted) == ([], 0, 0)
+    assert (it.server.requests, it.sender.requests, it.observer.counted) == ([], 0, 0)

@@ -14,7 +14,7 @@ from monitor.errors import ConfigurationError, StoreError
 from monitor.sandbox.control.remote import Remote
 from monitor.sandbox.sandbox import Sandbox
 from monitor.store.database import Database
-from monitor.store.sqlite_file import held
+from monitor.store.sqlite_file import write_lock
 from tests.neighbour import neighbour
 
 
@@ -237,11 +237,14 @@ async def test_a_database_is_locked_and_unlocked(sqlite: Database) -> None:
     """While it is locked nobody else can begin to write; its contents do not change."""
     file = Path(sqlite.url.database or "")
     with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as other:
-        with held(file):
+        with write_lock(file):
             assert other.execute("SELECT count(*) FROM tenant").fetchone() == (0,)
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreError, match=r"can not be held \(database is locked\)"), held(file, patience=0):
+            with (
+                pytest.raises(StoreError, match=r"cannot be locked \(database is locked\)"),
+                write_lock(file, timeout=0),
+            ):
                 pass
         other.execute("BEGIN IMMEDIATE")
 
@@ -253,8 +256,8 @@ def test_only_a_database_of_harvest_monitor_is_locked(tmp_path: Path) -> None:
         conn.execute("CREATE TABLE tenant (id)")
     text.write_text("notes")
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    for file, words in ((stranger, "is no database of Harvest Monitor"), (text, "can not be"), (missing, "can not be")):
-        with pytest.raises(StoreError, match=words), held(file):
+    for file, words in ((stranger, "is not a Harvest Monitor database"), (text, "cannot be"), (missing, "cannot be")):
+        with pytest.raises(StoreError, match=words), write_lock(file):
             pass
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalogue.endpoints import Cell, Entry, RequestClass, Role, Service, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Cell, Entry, RequestClass, Role, Service, WriteProbes
 from checks.errors import CatalogueError
 from tests.paths import FIXTURES
 

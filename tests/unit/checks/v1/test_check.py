@@ -4,23 +4,25 @@ The model is written from the facts on record and knows nothing of controls or c
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.answer import Answer, AnswerKind
-from checks.asking import SendGuard
-from checks.catalogue.endpoints import Cell, Entry, RequestClass, Service, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Cell, Entry, RequestClass, Service, WriteProbes
 from checks.check_request import CheckRequest
-from checks.confirmation import second_look, together
+from checks.check_run import CheckContext
 from checks.credential import CredentialState
 from checks.manifest import Manifest, load
 from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
-from checks.v1.check import Means, check
+from checks.v1.check import KeyCheckRun, SendGuard
+from tests.confirming import confirmed
 
 CATALOGUE = catalogue()
 GEM = load("gem")
@@ -43,13 +45,13 @@ class World:
     requests: int = 0
     asked: list[str] = field(default_factory=list)
 
-    async def ask(self, entry: Entry, watch: SendGuard) -> Answer | None:
-        if not await watch.may_send(entry):
+    async def send(self, entry: Entry, guard: SendGuard) -> Answer | None:
+        if not await guard.may_send(entry):
             return None
         self.requests += 1
         self.asked.append(entry.endpoint)
         answer = self.answer(entry)
-        await watch.heard(entry, answer)
+        await guard.answered(entry, answer)
         return answer
 
     def answer(self, entry: Entry) -> Answer:
@@ -78,13 +80,19 @@ async def no_answer() -> Answer:
     return Answer(AnswerKind.INVALID_KEY, 401)
 
 
-def means(guard: Guard | None = None, **more: object) -> Means:
-    given_means = Means(guard or Guard(), no_answer, lambda: NOW, lambda: 0.0, 60.0, lambda: False)
-    return replace(given_means, **more)  # type: ignore[arg-type]
+def run_of(
+    world: World,
+    request: CheckRequest,
+    guard: Guard | None = None,
+    anonymous: Callable[[], Awaitable[Answer]] = no_answer,
+    **context: object,
+) -> KeyCheckRun:
+    calm = CheckContext(lambda: NOW, lambda: 0.0, 60.0, lambda: False)
+    return KeyCheckRun(world, request, CATALOGUE, guard or Guard(), anonymous, replace(calm, **context))  # type: ignore[arg-type]
 
 
-def look(world: World, question: CheckRequest, **more: object) -> CheckReport:
-    return asyncio.run(check(world, question, CATALOGUE, means(**more)))
+def check(world: World, request: CheckRequest, **more: object) -> CheckReport:
+    return asyncio.run(run_of(world, request, **more).report())  # type: ignore[arg-type]
 
 
 def verdicts(report: CheckReport) -> dict[str, Verdict]:
@@ -124,8 +132,8 @@ def test_no_verdict_is_ever_wrong(
     """
     seen_refused = frozenset(e for e in remembered if CATALOGUE.entry(e).cell not in lookup_first)
     world = World(grants, lookup_first, permitted=permitted)
-    question = CheckRequest(GEM, frozenset({"eeoc"} if eeoc else ()), remembered=seen_refused)
-    report = look(world, question)
+    request = CheckRequest(GEM, frozenset({"eeoc"} if eeoc else ()), remembered=seen_refused)
+    report = check(world, request)
     assert wrong(report, grants, but=BORROWING if BORROWING in lookup_first else None) == []
     assert report.state is CredentialState.OK
     assert len(world.asked) == len(set(world.asked)) == report.requests
@@ -134,7 +142,7 @@ def test_no_verdict_is_ever_wrong(
 def test_a_borrowed_verdict_says_that_it_is_borrowed() -> None:
     """Where the borrowing cell alone differs from both its neighbours nothing can show it: the rule number says V7."""
     world = World(REQUIRED - {"GET /v1/applications/{id}"}, frozenset({BORROWING}), permitted=WriteProbes.OFF)
-    report = look(world, CheckRequest(GEM))
+    report = check(world, CheckRequest(GEM))
     assert wrong(report, world.grants) == ["GET /v1/applications/{id}"]
     assert [f.rule for f in report.findings if f.endpoint == "GET /v1/applications/{id}"] == ["V7"]
 
@@ -147,7 +155,7 @@ def test_a_healthy_least_privilege_key_is_compliant(
 ) -> None:
     """A key that holds exactly the manifest's permissions is compliant, with nothing undecided and no excess."""
     grants = frozenset(p.endpoint for p in GEM.applying_to(features) if p.endpoint)
-    report = look(World(grants, denial=denial, permitted=permitted), CheckRequest(GEM, features))
+    report = check(World(grants, denial=denial, permitted=permitted), CheckRequest(GEM, features))
     assert report.outcome is Outcome.COMPLIANT
     assert report.counts[Verdict.UNDECIDED] == 0
     assert report.unchecked == {WriteProbes.OFF: 17, WriteProbes.SAFE: 4, WriteProbes.ALL: 1}[permitted]
@@ -157,7 +165,7 @@ def test_a_healthy_least_privilege_key_is_compliant(
 @pytest.mark.parametrize("lost", sorted(REQUIRED))
 def test_one_lost_permission_is_found_and_no_other_is_blamed(lost: str) -> None:
     """Least-privilege key, one permission unticked: exactly that one is missing, everything else is granted."""
-    report = look(World(REQUIRED - {lost}), CheckRequest(GEM))
+    report = check(World(REQUIRED - {lost}), CheckRequest(GEM))
     expected = {e: Verdict.MISSING if e == lost else Verdict.GRANTED for e in REQUIRED}
     assert verdicts(report) == expected
     assert report.outcome is Outcome.DRIFTED
@@ -166,15 +174,15 @@ def test_one_lost_permission_is_found_and_no_other_is_blamed(lost: str) -> None:
 @pytest.mark.parametrize("lost", sorted(REQUIRED))
 def test_a_key_that_held_everything_shows_its_loss_and_its_repair(lost: str) -> None:
     """Full key: the loss is certain; once repaired, the remembered refusal is the control that proves it."""
-    broken = look(World(EVERYTHING - {lost}), CheckRequest(GEM))
+    broken = check(World(EVERYTHING - {lost}), CheckRequest(GEM))
     assert verdicts(broken)[lost] is Verdict.MISSING
-    repaired = look(World(EVERYTHING), CheckRequest(GEM, remembered=broken.refused))
+    repaired = check(World(EVERYTHING), CheckRequest(GEM, remembered=broken.refused))
     assert verdicts(repaired)[lost] is Verdict.GRANTED
 
 
 def test_a_full_key_is_undecided_where_only_a_control_could_tell() -> None:
     """With every permission there is, lists are granted and the rest is undecided: it may be the other order."""
-    report = look(World(EVERYTHING), CheckRequest(GEM))
+    report = check(World(EVERYTHING), CheckRequest(GEM))
     decided = {e for e, v in verdicts(report).items() if v is Verdict.GRANTED}
     assert decided == {e for e in REQUIRED if CATALOGUE.entry(e).request_class is RequestClass.LIST}
     assert report.outcome is Outcome.UNDECIDED
@@ -184,7 +192,7 @@ def test_a_full_key_is_undecided_where_only_a_control_could_tell() -> None:
 def test_rows_of_a_feature_the_tenant_lacks_are_excess_when_granted() -> None:
     """EEOC held without the feature is excess: certain for the list, not for the record; and the outcome stays."""
     grants = REQUIRED | {"GET /v1/eeoc", "GET /v1/applications/{id}/eeoc"}
-    report = look(World(grants, permitted=WriteProbes.OFF), CheckRequest(GEM))
+    report = check(World(grants, permitted=WriteProbes.OFF), CheckRequest(GEM))
     assert {(x.label, x.certain) for x in report.excess} == {
         ("GET: List EEOC", True),
         ("GET: Retrieve EEOC Data for Application", False),
@@ -196,14 +204,14 @@ def test_rows_of_a_feature_the_tenant_lacks_are_excess_when_granted() -> None:
 def test_controls_are_sent_sparingly() -> None:
     """One refused control per cell is enough; a missing permission of the cell saves even that one."""
     world = World(REQUIRED, permitted=WriteProbes.OFF)
-    look(world, CheckRequest(GEM))
+    check(world, CheckRequest(GEM))
     assert {e for e in world.asked if e in CATALOGUE.controls} == {
         "GET /v1/approval_flows/{id}",
         "GET /v1/applications/{id}/demographics/answers",
         "GET /v1/jobs/{id}/hiring_team",
     }
     broken = World(REQUIRED - {"GET /v1/offers/{id}"}, permitted=WriteProbes.OFF)
-    look(broken, CheckRequest(GEM))
+    check(broken, CheckRequest(GEM))
     assert "GET /v1/approval_flows/{id}" not in broken.asked
 
 
@@ -212,7 +220,7 @@ def test_writes_are_sent_only_as_far_as_allowed() -> None:
     sent = {}
     for permitted in WriteProbes:
         world = World(REQUIRED, permitted=permitted)
-        look(world, CheckRequest(GEM))
+        check(world, CheckRequest(GEM))
         sent[permitted] = {e for e in world.asked if not e.startswith("GET")}
     without_id = {"POST /v1/candidates", "POST /v1/prospects", "PUT /v1/candidates/merge"}
     assert sent[WriteProbes.OFF] == set()
@@ -226,7 +234,7 @@ def test_an_accepted_write_stops_all_writes_and_tells(status: int) -> None:
     answer = Answer(AnswerKind.JSON, status, request_id="req-1", record_id="4711")
     world = World(REQUIRED, odd={"POST /v1/applications/{id}/move": answer})
     guard = Guard()
-    report = look(world, CheckRequest(GEM), guard=guard)
+    report = check(world, CheckRequest(GEM), guard=guard)
     writes = [e for e in world.asked if not e.startswith("GET")]
     assert writes[-1] == "POST /v1/applications/{id}/move"
     assert guard.alarms == list(report.alarms)
@@ -240,16 +248,16 @@ def test_an_accepted_write_stops_all_writes_and_tells(status: int) -> None:
 def test_a_422_on_a_write_without_an_id_stops_those(kind: AnswerKind) -> None:
     """Validation reached without On-Behalf-Of means one guard less, for the three that have no id."""
     world = World(REQUIRED, odd={"POST /v1/candidates": Answer(kind, 422)})
-    report = look(world, CheckRequest(GEM))
+    report = check(world, CheckRequest(GEM))
     assert [alarm.stops for alarm in report.alarms] == ["without_id"]
     harmless = World(REQUIRED, odd={"POST /v1/applications/{id}/move": Answer(AnswerKind.VALIDATION, 422)})
-    assert look(harmless, CheckRequest(GEM)).alarms == ()
+    assert check(harmless, CheckRequest(GEM)).alarms == ()
 
 
 def test_a_refused_key_ends_the_check_and_voids_its_verdicts() -> None:
     """The known 401 in the middle of a check: nothing more is asked, and no verdict of that check stands."""
     world = World(REQUIRED - {"GET /v1/applications"}, odd={"GET /v1/jobs": Answer(AnswerKind.INVALID_KEY, 401)})
-    report = look(world, CheckRequest(GEM))
+    report = check(world, CheckRequest(GEM))
     assert world.asked[-1] == "GET /v1/jobs"
     assert (report.state, report.detail) == (CredentialState.INVALID, "revoked_or_retired")
     assert report.counts[Verdict.MISSING] == report.counts[Verdict.GRANTED] == 0
@@ -276,7 +284,7 @@ def test_trouble_with_everything_ends_the_check_soon(
 ) -> None:
     """Uniform trouble is one state, no verdict, and few requests."""
     world = World(REQUIRED, odd=same(answer))
-    report = look(world, CheckRequest(GEM))
+    report = check(world, CheckRequest(GEM))
     assert report.state is state
     assert {f.verdict for f in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
     assert world.requests <= most_requests
@@ -289,7 +297,7 @@ def test_a_retired_api_is_told_from_a_lost_permission() -> None:
         return Answer(AnswerKind.GONE, 404, html=True)
 
     world = World(REQUIRED, odd=same(Answer(AnswerKind.GONE, 404, html=True)))
-    report = look(world, CheckRequest(GEM), anonymous=gone)
+    report = check(world, CheckRequest(GEM), anonymous=gone)
     assert (report.state, report.detail) == (CredentialState.RETIRED, "api_retired")
     assert report.outcome is Outcome.FAILED
 
@@ -303,8 +311,8 @@ def test_the_request_without_a_key_is_sent_only_for_what_looks_retired() -> None
         return Answer(AnswerKind.INVALID_KEY, 401)
 
     for answer in (Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), Answer(AnswerKind.TIMEOUT)):
-        look(World(REQUIRED, odd=same(answer)), CheckRequest(GEM), anonymous=counted)
-    look(World(REQUIRED), CheckRequest(GEM), anonymous=counted)
+        check(World(REQUIRED, odd=same(answer)), CheckRequest(GEM), anonymous=counted)
+    check(World(REQUIRED), CheckRequest(GEM), anonymous=counted)
     assert sent == []
 
 
@@ -312,13 +320,13 @@ async def test_the_deadline_cuts_the_check_and_loses_nothing_decided() -> None:
     """What was decided before the deadline stands; the rest is undecided for that reason."""
 
     class Slow(World):
-        async def ask(self, entry: Entry, watch: SendGuard) -> Answer | None:
+        async def send(self, entry: Entry, guard: SendGuard) -> Answer | None:
             if self.requests >= 10:
                 await asyncio.sleep(30)
-            return await super().ask(entry, watch)
+            return await super().send(entry, guard)
 
     world = Slow(REQUIRED - {"GET /v1/close_reasons"})
-    report = await check(world, CheckRequest(GEM), CATALOGUE, means(deadline_seconds=0.1))
+    report = await run_of(world, CheckRequest(GEM), deadline_seconds=0.1).report()
     found = {f.endpoint: (f.verdict, f.reason) for f in report.findings}
     assert found["GET /v1/close_reasons"] == (Verdict.MISSING, "refused")
     assert found["GET /v1/applications"] == (Verdict.GRANTED, "data")
@@ -339,7 +347,7 @@ class Frozen(World):
 def test_a_check_that_slept_past_its_deadline_sends_nothing_more(sleeps_after: int) -> None:
     """The clock is asked before every request: a frozen process that wakes probes no further."""
     world = Frozen(REQUIRED, sleeps_after=sleeps_after)
-    report = look(world, CheckRequest(GEM), clock=world.clock)
+    report = check(world, CheckRequest(GEM), clock=world.clock)
     assert world.requests == sleeps_after
     assert report.findings[-1].reason == "deadline"
 
@@ -353,10 +361,10 @@ def test_the_request_without_a_key_is_not_sent_after_the_deadline() -> None:
         return Answer(AnswerKind.GONE, 410)
 
     gone = same(Answer(AnswerKind.GONE, 410))
-    awake = look(World(REQUIRED, odd=gone), CheckRequest(GEM), anonymous=without_key)
+    awake = check(World(REQUIRED, odd=gone), CheckRequest(GEM), anonymous=without_key)
     assert sent == [1]
     asleep = Frozen(REQUIRED, odd=gone, sleeps_after=awake.requests)
-    look(asleep, CheckRequest(GEM), clock=asleep.clock, anonymous=without_key)
+    check(asleep, CheckRequest(GEM), clock=asleep.clock, anonymous=without_key)
     assert sent == [1]
 
 
@@ -364,7 +372,7 @@ def test_the_request_without_a_key_is_not_sent_after_the_deadline() -> None:
 def test_a_check_that_is_told_to_stop_asks_nothing_more_and_decides_nothing(requests: int) -> None:
     """It is paused: whatever it heard before, every verdict is undecided, and so is its outcome."""
     world = World(REQUIRED - {"GET /v1/candidates"})
-    report = look(world, CheckRequest(GEM), stop=lambda: world.requests >= requests)
+    report = check(world, CheckRequest(GEM), stop=lambda: world.requests >= requests)
     assert world.requests == requests
     assert (report.state, report.detail, report.paused) == (CredentialState.OK, "paused", True)
     assert report.outcome is Outcome.UNDECIDED
@@ -379,32 +387,30 @@ def test_a_check_that_is_told_to_stop_asks_nothing_more_and_decides_nothing(requ
 )
 def test_a_state_that_many_share_is_no_credentials_own(answer: Answer) -> None:
     """The check gave up by itself, and its last answer made all checks pause: not blocked, not unreachable, paused."""
-    alone = look(World(REQUIRED, odd=same(answer)), CheckRequest(GEM))
+    alone = check(World(REQUIRED, odd=same(answer)), CheckRequest(GEM))
     assert alone.outcome is Outcome.FAILED
     world = World(REQUIRED, odd=same(answer))
-    shared = look(world, CheckRequest(GEM), stop=lambda: world.requests == alone.requests)
+    shared = check(world, CheckRequest(GEM), stop=lambda: world.requests == alone.requests)
     assert (shared.requests, shared.paused, shared.outcome) == (alone.requests, True, Outcome.UNDECIDED)
 
 
 def test_an_invalid_key_is_invalid_although_checks_pause() -> None:
     """Greenhouse said so of this key; no trouble of others makes it doubtful."""
     world = World(REQUIRED, odd=same(Answer(AnswerKind.INVALID_KEY, 401)))
-    report = look(world, CheckRequest(GEM), stop=lambda: world.requests == 1)
+    report = check(world, CheckRequest(GEM), stop=lambda: world.requests == 1)
     assert (report.state, report.paused) == (CredentialState.INVALID, False)
 
 
-def second(world: World, question: CheckRequest, first: CheckReport) -> CheckReport:
-    again = second_look(question, first)
-    assert again is not None
-    return look(world, again)
+def confirmed_in(first: World, second: World, request: CheckRequest) -> CheckReport:
+    return confirmed(request, partial(check, first), partial(check, second))
 
 
 def test_the_second_look_asks_the_suspects_and_their_controls_only() -> None:
     """Two suspects cost their two requests; what they need to be told apart from a 404 comes on top."""
     lost = frozenset({"GET /v1/jobs/{id}/stages", "GET /v1/close_reasons"})
-    first = look(World(REQUIRED - lost), CheckRequest(GEM))
     again = World(REQUIRED - lost)
-    assert {f.endpoint for f in second(again, CheckRequest(GEM), first).missing} == lost
+    report = confirmed_in(World(REQUIRED - lost), again, CheckRequest(GEM))
+    assert {f.endpoint for f in report.missing} == lost
     assert set(again.asked) == lost
 
 
@@ -414,8 +420,7 @@ def test_the_second_look_asks_the_suspects_and_their_controls_only() -> None:
 @pytest.mark.parametrize("grants", [REQUIRED, EVERYTHING], ids=["least privilege", "full"])
 def test_an_answer_that_changes_between_the_looks_is_no_drift(permission: str, grants: frozenset[str]) -> None:
     """Refused once and granted a minute later: granted, on the evidence of that very refusal."""
-    first = look(World(grants - {permission}), CheckRequest(GEM))
-    final = together(first, second(World(grants), CheckRequest(GEM), first))
+    final = confirmed_in(World(grants - {permission}), World(grants), CheckRequest(GEM))
     assert verdicts(final)[permission] is Verdict.GRANTED
     assert Outcome.DRIFTED is not final.outcome
 
@@ -423,9 +428,8 @@ def test_an_answer_that_changes_between_the_looks_is_no_drift(permission: str, g
 def test_a_second_look_that_can_not_tell_leaves_it_undecided() -> None:
     """Refused once, then a server error: neither missing nor granted."""
     permission = "GET /v1/close_reasons"
-    first = look(World(REQUIRED - {permission}), CheckRequest(GEM))
     odd = {permission: Answer(AnswerKind.SERVER_ERROR, 500)}
-    final = together(first, second(World(REQUIRED, odd=odd), CheckRequest(GEM), first))
+    final = confirmed_in(World(REQUIRED - {permission}), World(REQUIRED, odd=odd), CheckRequest(GEM))
     found = next(f for f in final.findings if f.endpoint == permission)
     assert (found.verdict, found.rule, found.reason) == (Verdict.UNDECIDED, "V16", "unconfirmed")
 
@@ -434,10 +438,12 @@ def test_a_declined_permission_is_reported_and_is_no_drift() -> None:
     """What the customer refuses on purpose stays missing in the report and leaves the outcome alone."""
     endpoint = "PUT /v1/candidates/merge"
     declined = frozenset({GEM.permission("PUT: Merge two candidates").id})
-    report = look(World(REQUIRED - {endpoint}), CheckRequest(GEM, declined=declined))
+    report = check(World(REQUIRED - {endpoint}), CheckRequest(GEM, declined=declined))
     assert verdicts(report)[endpoint] is Verdict.MISSING
     assert report.outcome is Outcome.COMPLIANT
-    assert second_look(CheckRequest(GEM, declined=declined), report) is None
+    asked_again = World(REQUIRED - {endpoint})
+    confirmed_in(World(REQUIRED - {endpoint}), asked_again, CheckRequest(GEM, declined=declined))
+    assert asked_again.asked == []
 
 
 def only(predicate: Callable[[Entry], bool]) -> Manifest:
@@ -450,6 +456,6 @@ def test_a_manifest_of_one_cell_is_decided_too(cell: Cell) -> None:
     """A vendor who needs no list at all still gets verdicts: signs of life and controls come from the catalogue."""
     manifest = only(lambda entry: entry.cell == cell)
     wanted = frozenset(p.endpoint for p in manifest.permissions if p.endpoint)
-    report = look(World(wanted), CheckRequest(manifest))
+    report = check(World(wanted), CheckRequest(manifest))
     assert set(verdicts(report).values()) == {Verdict.GRANTED}
-    assert wrong(look(World(frozenset()), CheckRequest(manifest)), frozenset()) == []
+    assert wrong(check(World(frozenset()), CheckRequest(manifest)), frozenset()) == []

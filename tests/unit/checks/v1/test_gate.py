@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalogue.endpoints import Entry, Role, WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Entry, Role, WriteProbes
 from checks.credential import Secret, basic_authorization
 from checks.errors import CredentialError, GateRefusal
-from checks.v1.gate import Gate, OutgoingRequest, origin
+from checks.origin import OutgoingRequest, origin
+from checks.v1.gate import Gate
 
 CATALOGUE = catalogue()
 ENTRIES = CATALOGUE.all_entries()

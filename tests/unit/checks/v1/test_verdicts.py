@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pytest
 
 from checks.answer import Answer, AnswerKind
-from checks.catalogue.endpoints import RequestClass, catalogue
-from checks.v1.verdicts import Evidence, Rule, judge, positive_control
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import RequestClass
+from checks.v1.verdicts import Evidence, KeyRule, judge, positive_control
 
 CATALOGUE = catalogue()
 DENIED = Answer(AnswerKind.PERMISSION, 403)
@@ -34,7 +35,7 @@ EMPLOYMENTS = "POST /v1/candidates/{id}/employments"
 APPLICATION_ATTACHMENTS = "POST /v1/applications/{id}/attachments"
 
 
-def ruled(endpoint: str, answers: Mapping[str, Answer], **more: object) -> tuple[Rule, str]:
+def ruled(endpoint: str, answers: Mapping[str, Answer], **more: object) -> tuple[KeyRule, str]:
     evidence = Evidence(CATALOGUE, answers, REQUIRED, **more)  # type: ignore[arg-type]
     judgement = judge(CATALOGUE.entry(endpoint), evidence)
     return judgement.rule, judgement.reason
@@ -45,31 +46,31 @@ def test_v1_the_permission_text_means_missing_whatever_else_is_known(status: int
     """The text decides with either status, on any class, with no control at all."""
     for endpoint in (LIST, JOB, STAGES, NOTE):
         answers = {endpoint: Answer(AnswerKind.PERMISSION, status)}
-        assert ruled(endpoint, answers) == (Rule.MISSING, "refused")
+        assert ruled(endpoint, answers) == (KeyRule.MISSING, "refused")
 
 
 @pytest.mark.parametrize("endpoint", [LIST, JOB, STAGES])
 def test_v2_data_on_a_get_means_granted(endpoint: str) -> None:
     """A GET answered with data needs no control."""
-    assert ruled(endpoint, {endpoint: DATA}) == (Rule.GRANTED_DATA, "data")
+    assert ruled(endpoint, {endpoint: DATA}) == (KeyRule.GRANTED_DATA, "data")
 
 
 def test_v3_an_endpoint_refused_before_is_its_own_control() -> None:
     """A remembered refusal of the same endpoint proves the repair even where every control passes."""
     answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: NOT_FOUND, PROSPECT_POOL: NOT_FOUND}
-    assert ruled(JOB, answers, remembered=frozenset({JOB}))[0] is Rule.GRANTED_REMEMBERED
-    assert ruled(JOB, answers, remembered=frozenset({OFFER}))[0] is Rule.NO_REFUSAL
+    assert ruled(JOB, answers, remembered=frozenset({JOB}))[0] is KeyRule.GRANTED_REMEMBERED
+    assert ruled(JOB, answers, remembered=frozenset({OFFER}))[0] is KeyRule.NO_REFUSAL
 
 
 def test_v4_a_missing_permission_of_the_cell_is_a_control() -> None:
     """A required permission refused shows the order for its neighbours in the cell, and is no disagreement."""
     answers = {LIST: DATA, JOB: NOT_FOUND, OFFER: DENIED, APPROVAL_FLOW: NOT_FOUND}
-    assert ruled(JOB, answers)[0] is Rule.GRANTED_BESIDE_MISSING
+    assert ruled(JOB, answers)[0] is KeyRule.GRANTED_BESIDE_MISSING
 
 
 def test_v5_a_refused_control_shows_the_order() -> None:
     """One refused control, none passing: `not found` means granted."""
-    assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED})[0] is Rule.GRANTED_BY_CONTROL
+    assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED})[0] is KeyRule.GRANTED_BY_CONTROL
 
 
 @pytest.mark.parametrize(
@@ -84,21 +85,21 @@ def test_v5_a_refused_control_shows_the_order() -> None:
 def test_v5_every_answer_past_the_permission_check_counts_alike(past: Answer) -> None:
     """404, 403 about a record, 422 and 400 all come after the permission check, if that comes first."""
     answers = {LIST: DATA, NOTE: past, EMPLOYMENTS: DENIED}
-    assert ruled(NOTE, answers)[0] is Rule.GRANTED_BY_CONTROL
-    assert ruled(NOTE, {LIST: DATA, NOTE: past, EMPLOYMENTS: past})[0] is Rule.NO_REFUSAL
+    assert ruled(NOTE, answers)[0] is KeyRule.GRANTED_BY_CONTROL
+    assert ruled(NOTE, {LIST: DATA, NOTE: past, EMPLOYMENTS: past})[0] is KeyRule.NO_REFUSAL
 
 
 def test_a_control_of_another_cell_says_nothing() -> None:
     """Controls do not carry over between classes or services."""
     for control in (HIRING_TEAM, DEMOGRAPHICS, EMPLOYMENTS):
-        assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, control: DENIED})[0] is Rule.NO_REFUSAL
+        assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, control: DENIED})[0] is KeyRule.NO_REFUSAL
 
 
 def test_v6_disagreeing_controls_leave_only_what_shares_the_first_segment() -> None:
     """With one control refused and one passing, a refusal under the same first path segment decides, no other."""
     answers = {LIST: DATA, STAGES: NOT_FOUND, FUTURE_JOBS: NOT_FOUND, HIRING_TEAM: DENIED, PENDING: NOT_FOUND}
-    assert ruled(STAGES, answers)[0] is Rule.GRANTED_SAME_SEGMENT
-    assert ruled(FUTURE_JOBS, answers) == (Rule.MIXED_CONTROLS, "mixed_controls")
+    assert ruled(STAGES, answers)[0] is KeyRule.GRANTED_SAME_SEGMENT
+    assert ruled(FUTURE_JOBS, answers) == (KeyRule.MIXED_CONTROLS, "mixed_controls")
 
 
 BORROWED = {APPLICATIONS: DATA, LIST: DATA, APPLICATION: NOT_FOUND, APPROVAL_FLOW: DENIED, DEMOGRAPHICS: DENIED}
@@ -106,7 +107,7 @@ BORROWED = {APPLICATIONS: DATA, LIST: DATA, APPLICATION: NOT_FOUND, APPROVAL_FLO
 
 def test_v7_a_cell_without_controls_borrows_from_both_sides() -> None:
     """By id in the applications service: the same class elsewhere and another read of the service must both show it."""
-    assert ruled(APPLICATION, BORROWED)[0] is Rule.GRANTED_BORROWED
+    assert ruled(APPLICATION, BORROWED)[0] is KeyRule.GRANTED_BORROWED
 
 
 @pytest.mark.parametrize(
@@ -120,20 +121,20 @@ def test_v7_a_cell_without_controls_borrows_from_both_sides() -> None:
 )
 def test_v7_half_of_the_evidence_is_not_borrowed(change: Mapping[str, Answer]) -> None:
     """With either side missing or in disorder the verdict is undecided."""
-    assert ruled(APPLICATION, {**BORROWED, **change})[0] is Rule.NO_REFUSAL
+    assert ruled(APPLICATION, {**BORROWED, **change})[0] is KeyRule.NO_REFUSAL
 
 
 def test_v8_without_a_sign_of_life_not_found_means_nothing() -> None:
     """A uniform 404, as after a retirement, is never read as granted; a sign of life counts for its service only."""
-    assert ruled(JOB, {JOB: NOT_FOUND, LIST: NOT_FOUND})[0] is Rule.NO_POSITIVE_CONTROL
-    assert ruled(JOB, {JOB: NOT_FOUND, APPLICATIONS: DATA})[0] is Rule.NO_POSITIVE_CONTROL
-    assert ruled(SCORECARDS, {SCORECARDS: NOT_FOUND, LIST: DATA})[0] is Rule.NO_POSITIVE_CONTROL
-    assert ruled(JOB, {JOB: NOT_FOUND}, remembered=frozenset({JOB}))[0] is Rule.NO_POSITIVE_CONTROL
+    assert ruled(JOB, {JOB: NOT_FOUND, LIST: NOT_FOUND})[0] is KeyRule.NO_POSITIVE_CONTROL
+    assert ruled(JOB, {JOB: NOT_FOUND, APPLICATIONS: DATA})[0] is KeyRule.NO_POSITIVE_CONTROL
+    assert ruled(SCORECARDS, {SCORECARDS: NOT_FOUND, LIST: DATA})[0] is KeyRule.NO_POSITIVE_CONTROL
+    assert ruled(JOB, {JOB: NOT_FOUND}, remembered=frozenset({JOB}))[0] is KeyRule.NO_POSITIVE_CONTROL
 
 
 def test_v9_a_key_that_holds_everything_is_undecided() -> None:
     """When all controls pass, the key may hold everything or the order may be the other one."""
-    assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: NOT_FOUND}) == (Rule.NO_REFUSAL, "no_refusal")
+    assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: NOT_FOUND}) == (KeyRule.NO_REFUSAL, "no_refusal")
 
 
 @pytest.mark.parametrize(
@@ -158,34 +159,34 @@ def test_v11_an_answer_that_says_nothing_is_undecided_even_with_all_controls(
     answers = {APPLICATIONS: DATA, APPROVAL_FLOW: DENIED, EMPLOYMENTS: DENIED, "GET /v1/jobs": DATA}
     rule, why = ruled(endpoint, {**answers, endpoint: Answer(kind, status)})
     if status == 200 and endpoint == NOTE:
-        assert rule is Rule.WRITE_HALT
+        assert rule is KeyRule.WRITE_HALT
     else:
-        assert (rule, why) == (Rule.NOT_DECISIVE, reason)
+        assert (rule, why) == (KeyRule.NOT_DECISIVE, reason)
 
 
 def test_v11_a_list_is_decided_by_its_data_alone() -> None:
     """A list that answers 404 is undecided even beside refused controls."""
-    assert ruled(LIST, {LIST: NOT_FOUND, "GET /v1/jobs": DENIED}) == (Rule.NOT_DECISIVE, "unexpected_answer")
+    assert ruled(LIST, {LIST: NOT_FOUND, "GET /v1/jobs": DENIED}) == (KeyRule.NOT_DECISIVE, "unexpected_answer")
 
 
 def test_v12_a_check_cut_short_names_that_as_the_reason() -> None:
     """What was not asked, or lacks a control that was not asked, is undecided for the reason the check ended."""
-    assert ruled(JOB, {LIST: DATA}, cut_short="deadline") == (Rule.NOT_ASKED, "deadline")
-    assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND}, cut_short="deadline") == (Rule.NOT_ASKED, "deadline")
-    assert ruled(JOB, {LIST: DATA, JOB: DENIED}, cut_short="deadline")[0] is Rule.MISSING
+    assert ruled(JOB, {LIST: DATA}, cut_short="deadline") == (KeyRule.NOT_ASKED, "deadline")
+    assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND}, cut_short="deadline") == (KeyRule.NOT_ASKED, "deadline")
+    assert ruled(JOB, {LIST: DATA, JOB: DENIED}, cut_short="deadline")[0] is KeyRule.MISSING
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
 def test_v13_a_write_that_was_accepted_is_an_alarm_and_no_grant(status: int) -> None:
     """A 2xx on a write probe is never read as granted."""
     answer = Answer(AnswerKind.JSON, status)
-    assert ruled(NOTE, {LIST: DATA, NOTE: answer, EMPLOYMENTS: DENIED}) == (Rule.WRITE_HALT, "write_alarm")
-    assert ruled(MERGE, {}, unasked={MERGE: "write_halt"}) == (Rule.WRITE_HALT, "write_halt")
+    assert ruled(NOTE, {LIST: DATA, NOTE: answer, EMPLOYMENTS: DENIED}) == (KeyRule.WRITE_HALT, "write_alarm")
+    assert ruled(MERGE, {}, not_sent={MERGE: "write_halt"}) == (KeyRule.WRITE_HALT, "write_halt")
 
 
 def test_v15_a_write_that_was_not_allowed_is_not_checkable() -> None:
     """A write left out by the setting is no doubt about Greenhouse, so it is not undecided."""
-    assert ruled(NOTE, {}, unasked={NOTE: "writes_off"}) == (Rule.WRITES_OFF, "writes_off")
+    assert ruled(NOTE, {}, not_sent={NOTE: "writes_off"}) == (KeyRule.WRITES_OFF, "writes_off")
 
 
 def test_a_control_the_manifest_requires_is_no_longer_a_control() -> None:
@@ -193,8 +194,8 @@ def test_a_control_the_manifest_requires_is_no_longer_a_control() -> None:
     required = REQUIRED | {PROSPECT_POOL}
     answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED, PROSPECT_POOL: NOT_FOUND}
     evidence = Evidence(CATALOGUE, answers, required)
-    assert judge(CATALOGUE.entry(JOB), evidence).rule is Rule.GRANTED_BY_CONTROL
-    assert judge(CATALOGUE.entry(PROSPECT_POOL), evidence).rule is Rule.GRANTED_BY_CONTROL
+    assert judge(CATALOGUE.entry(JOB), evidence).rule is KeyRule.GRANTED_BY_CONTROL
+    assert judge(CATALOGUE.entry(PROSPECT_POOL), evidence).rule is KeyRule.GRANTED_BY_CONTROL
 
 
 def test_every_refusal_is_a_sign_of_life() -> None:

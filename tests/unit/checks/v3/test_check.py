@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.answer import Answer, AnswerKind
-from checks.catalogue.endpoints import Entry
+from checks.catalogue.entry import Entry
 from checks.catalogue.scopes import known, scope
 from checks.check_request import CheckRequest
+from checks.check_run import CheckContext
 from checks.credential import CredentialState, OAuthClient, Secret, Token
 from checks.manifest import load
 from checks.report import PAUSED, CheckReport, Outcome, Verdict
-from checks.v3.check import PREFERRED, Time, check
+from checks.v3.check import PREFERRED, TokenCheckRun
 from checks.v3.token_answers import AuthAnswer, AuthKind, Introspection
 from checks.v3.verdicts import ROLE_ID
 
@@ -27,7 +28,7 @@ EVERYTHING = frozenset(known())
 HELD = OAuthClient(Secret("client-1"), Secret("secret-1"), Token("token-1"), organization="4242")
 MINTING = replace(HELD, token=None)
 ANYBODYS = replace(HELD, organization=None)
-GEM_QUESTION = CheckRequest(GEM)
+GEM_REQUEST = CheckRequest(GEM)
 
 
 @dataclass
@@ -78,13 +79,15 @@ class World:
         self.asked.append(what)
 
 
-def look(
+def check(
     world: World,
     client: OAuthClient = HELD,
-    question: CheckRequest = GEM_QUESTION,
+    request: CheckRequest = GEM_REQUEST,
     stop: Callable[[], bool] = lambda: False,
 ) -> CheckReport:
-    return asyncio.run(check(world, client, question, Time(lambda: NOW, lambda: 0.0, 60.0, stop)))
+    return asyncio.run(
+        TokenCheckRun(world, client, request, CheckContext(lambda: NOW, lambda: 0.0, 60.0, stop)).report()
+    )
 
 
 def missing(report: CheckReport) -> set[str]:
@@ -100,7 +103,7 @@ def told(kind: AuthKind, **facts: object) -> AuthAnswer:
 def test_a_client_that_lacks_one_scope_lacks_exactly_its_permissions(lost: str) -> None:
     """Right for every permission that the scope carries, and for no other; two requests with a held token."""
     world = World(REQUIRED - {lost})
-    report = look(world)
+    report = check(world)
     assert missing(report) == {permission.id for permission in GEM.permissions if lost in permission.scopes}
     assert all(finding.scopes == (lost,) for finding in report.missing)
     assert report.outcome is Outcome.DRIFTED
@@ -110,8 +113,8 @@ def test_a_client_that_lacks_one_scope_lacks_exactly_its_permissions(lost: str) 
 def test_a_token_is_confirmed_by_a_list_about_nobody() -> None:
     """Of what it may read, a list of reference data is read first: no note or candidate comes back without need."""
     world, poor = World(), World(frozenset({"harvest:notes:list", "harvest:offers:list"}))
-    look(world)
-    look(poor)
+    check(world)
+    check(poor)
     assert world.asked == ["introspect", "GET /v3/departments"]
     assert poor.asked == ["introspect", "GET /v3/notes"]
     assert all(scope(name).proves for name in PREFERRED)
@@ -119,7 +122,10 @@ def test_a_token_is_confirmed_by_a_list_about_nobody() -> None:
 
 def test_a_client_with_every_scope_shows_those_beyond_the_manifest() -> None:
     """163 less the 37 that are required, each by Greenhouse's title; with EEOC one fewer."""
-    plain, with_eeoc = look(World(EVERYTHING)), look(World(EVERYTHING), question=CheckRequest(GEM, frozenset({"eeoc"})))
+    plain, with_eeoc = (
+        check(World(EVERYTHING)),
+        check(World(EVERYTHING), request=CheckRequest(GEM, frozenset({"eeoc"}))),
+    )
     assert {excess.endpoint for excess in plain.excess} == EVERYTHING - REQUIRED
     assert {excess.endpoint for excess in plain.excess} - {e.endpoint for e in with_eeoc.excess} == {
         "harvest:eeoc:list"
@@ -131,7 +137,7 @@ def test_a_client_with_every_scope_shows_those_beyond_the_manifest() -> None:
 
 def test_a_scope_that_is_not_known_yet_is_excess_by_its_own_name() -> None:
     """Greenhouse adds scopes over time."""
-    report = look(World(REQUIRED | {"harvest:new_things:list", "odd"}))
+    report = check(World(REQUIRED | {"harvest:new_things:list", "odd"}))
     assert [(excess.label, excess.endpoint) for excess in report.excess] == [
         ("New things › List", "harvest:new_things:list"),
         ("Odd › Odd", "odd"),
@@ -141,7 +147,7 @@ def test_a_scope_that_is_not_known_yet_is_excess_by_its_own_name() -> None:
 def test_a_new_token_costs_one_request_more() -> None:
     """Mint, introspect, one list."""
     world = World()
-    assert look(world, MINTING).outcome is Outcome.COMPLIANT
+    assert check(world, MINTING).outcome is Outcome.COMPLIANT
     assert world.asked[:2] == ["mint", "introspect"]
     assert world.requests == 3
 
@@ -163,7 +169,7 @@ def test_no_verdict_is_ever_wrong(
     """
     question = CheckRequest(GEM, frozenset({"eeoc"} if eeoc else ()))
     world = World(scopes, live=scopes - withdrawn, role=role, told=None if kind is None else told(kind))
-    for finding in look(world, ANYBODYS, question).findings:
+    for finding in check(world, ANYBODYS, question).findings:
         if finding.permission_id == ROLE_ID:
             assert finding.verdict is not Verdict.MISSING or role in ("Job Admin", "Basic")
             assert finding.verdict is not Verdict.GRANTED or role in (None, "Site Admin")
@@ -176,28 +182,28 @@ def test_no_verdict_is_ever_wrong(
 def test_a_token_whose_list_is_refused_decides_nothing() -> None:
     """It says that it may read and may not: a scope was withdrawn, or the token revoked, since it was given."""
     for answer in (Answer(AnswerKind.FORBIDDEN, 403), Answer(AnswerKind.UNAUTHORIZED, 401)):
-        report = look(World(REQUIRED - {"harvest:jobs:list"}, listed=answer))
+        report = check(World(REQUIRED - {"harvest:jobs:list"}, listed=answer))
         assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"stale_token"}
         assert (report.outcome, report.excess, report.excess_is_whole) == (Outcome.UNDECIDED, (), False)
 
 
 @pytest.mark.parametrize("kind", [AnswerKind.RATE_LIMITED, AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT])
 def test_a_list_that_can_not_be_read_confirms_nothing(kind: AnswerKind) -> None:
-    report = look(World(listed=Answer(kind)))
+    report = check(World(listed=Answer(kind)))
     assert (report.state, report.outcome) == (CredentialState.OK, Outcome.UNDECIDED)
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"unconfirmed_token"}
 
 
 def test_a_page_instead_of_a_list_is_a_block() -> None:
     """An address that may not ask: nothing of the token is judged."""
-    report = look(World(listed=Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True)))
+    report = check(World(listed=Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True)))
     assert (report.state, report.detail, missing(report)) == (CredentialState.BLOCKED, "unknown_refusal", set())
 
 
 @pytest.mark.parametrize("role", ["Job Admin", "basic", "JOB_ADMIN"])
 def test_another_role_is_a_finding_of_its_own(role: str) -> None:
     """Lists are for Site Admins: that one thing is missing, and what lists are refused for is left open."""
-    report = look(World(role=role))
+    report = check(World(role=role))
     assert missing(report) == {ROLE_ID}
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"other_role"}
 
@@ -213,7 +219,7 @@ def test_another_role_is_a_finding_of_its_own(role: str) -> None:
     ],
 )
 def test_a_role_is_known_however_it_is_spelled_and_else_left_open(role: str | None, verdict: str) -> None:
-    report = look(World(role=role, listed=Answer(AnswerKind.JSON, 200)))
+    report = check(World(role=role, listed=Answer(AnswerKind.JSON, 200)))
     assert {f.verdict for f in report.findings if f.permission_id == ROLE_ID} == {verdict}
 
 
@@ -236,7 +242,7 @@ def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
 ) -> None:
     """Nothing is asked of Harvest then, and nothing judged."""
     world = World(told=answer)
-    report = look(world)
+    report = check(world)
     assert (report.state, report.detail) == (state, detail)
     assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
     assert world.asked == ["introspect"]
@@ -255,35 +261,35 @@ def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
 def test_a_token_that_is_not_given_ends_the_check(kind: AuthKind, state: CredentialState, detail: str) -> None:
     """One that is asked for in so many words; no held one is tried instead."""
     world = World(minted=told(kind))
-    report = look(world, MINTING)
+    report = check(world, MINTING)
     assert (report.state, report.detail, world.asked) == (state, detail, ["mint"])
 
 
 @pytest.mark.parametrize("minutes", [-60, -1, 0, 4])
 def test_clocks_that_differ_by_five_minutes_do_not_make_an_expired_token_look_revoked(minutes: int) -> None:
     """By our clock it has a few minutes left; by theirs it has run out."""
-    report = look(World(active=False, expires_at=NOW + timedelta(minutes=minutes)))
+    report = check(World(active=False, expires_at=NOW + timedelta(minutes=minutes)))
     assert report.detail == "token_stale"
-    assert look(World(active=False, expires_at=NOW + timedelta(minutes=6))).detail == "token_inactive"
+    assert check(World(active=False, expires_at=NOW + timedelta(minutes=6))).detail == "token_inactive"
 
 
 def test_an_active_token_is_judged_whatever_its_expiry_says() -> None:
     """The auth server's clock is the one that counts."""
-    assert look(World(expires_at=NOW - timedelta(minutes=5))).outcome is Outcome.COMPLIANT
+    assert check(World(expires_at=NOW - timedelta(minutes=5))).outcome is Outcome.COMPLIANT
 
 
 def test_whose_token_it_is_must_be_told_where_it_was_asked_for() -> None:
     """Doubt about the organization is no verdict; where the tenants file names none, nothing is asked."""
-    report = look(World(organization=None))
+    report = check(World(organization=None))
     assert {f.reason for f in report.findings} == {"organization_untold"}
-    assert look(World(organization=None), ANYBODYS).outcome is Outcome.COMPLIANT
+    assert check(World(organization=None), ANYBODYS).outcome is Outcome.COMPLIANT
 
 
 @pytest.mark.parametrize("answer", [told(AuthKind.SERVER_ERROR), told(AuthKind.UNUSABLE), told(AuthKind.TOLD)])
 def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answer: AuthAnswer) -> None:
     """Each list of the manifest's scopes once."""
     world = World(REQUIRED - {"harvest:jobs:list"}, told=answer)
-    report = look(world, ANYBODYS)
+    report = check(world, ANYBODYS)
     reads = {p.id for p in GEM.applying_to([]) if scope(p.scopes[0]).list}
     by_verdict = {v: {f.permission_id for f in report.findings if f.verdict is v} for v in Verdict}
     assert by_verdict[Verdict.MISSING] == {p.id for p in GEM.permissions if p.scopes == ("harvest:jobs:list",)}
@@ -296,9 +302,9 @@ def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answe
 def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
     """Both together are certain; a token that names none and reads a list is judged by its lists."""
     named_none = told(AuthKind.TOLD, names_none=True, organization="4242")
-    report = look(World(frozenset(), told=named_none))
+    report = check(World(frozenset(), told=named_none))
     assert (report.state, report.detail, missing(report)) == (CredentialState.INVALID, "no_scopes", set())
-    assert look(World(REQUIRED, told=named_none)).state is CredentialState.OK
+    assert check(World(REQUIRED, told=named_none)).state is CredentialState.OK
 
 
 @pytest.mark.parametrize(
@@ -308,24 +314,24 @@ def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
 def test_no_list_is_read_with_a_token_that_may_be_another_customers(answer: AuthAnswer, detail: str) -> None:
     """Where the tenants file says whose it must be, and nothing has confirmed that. A new token is the client's own."""
     world = World(told=answer)
-    report = look(world)
+    report = check(world)
     assert (report.state, report.detail, world.asked) == (CredentialState.UNREACHABLE, detail, ["introspect"])
     assert missing(report) == set()
-    assert look(World(told=answer), MINTING).state is CredentialState.OK
+    assert check(World(told=answer), MINTING).state is CredentialState.OK
 
 
 def test_scopes_by_other_names_than_greenhouses_tell_nothing() -> None:
     """A spelling that is on no record must not make everything missing: the lists decide."""
     names = frozenset({"openid", "jobs:list"})
     world = World(told=told(AuthKind.TOLD, scopes=names), scopes=REQUIRED - {"harvest:jobs:list"})
-    report = look(world, ANYBODYS)
+    report = check(world, ANYBODYS)
     assert {finding.scopes for finding in report.missing} == {("harvest:jobs:list",)}
     assert world.requests > 20
 
 
 def test_lists_that_are_all_refused_may_be_a_matter_of_the_role() -> None:
     """Without one that works, 403 is no missing scope."""
-    report = look(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
+    report = check(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
     assert missing(report) == set()
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"scope_or_role"}
 
@@ -342,14 +348,14 @@ def test_lists_that_fail_alike_are_not_asked_to_the_end(
     kind: AnswerKind, state: CredentialState, detail: str, requests: int
 ) -> None:
     world = World(told=told(AuthKind.NO_CONNECTION), listed=Answer(kind))
-    report = look(world, ANYBODYS)
+    report = check(world, ANYBODYS)
     assert (report.state, report.detail, world.requests) == (state, detail, requests)
 
 
 def test_a_check_that_is_stopped_from_outside_is_paused() -> None:
     """Nothing is sent, and nothing follows from it."""
     world = World()
-    report = look(world, stop=lambda: True)
+    report = check(world, stop=lambda: True)
     assert (report.detail, report.paused, world.asked) == (PAUSED, True, [])
     assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
 
@@ -357,9 +363,9 @@ def test_a_check_that_is_stopped_from_outside_is_paused() -> None:
 def test_a_check_past_its_deadline_sends_no_more() -> None:
     """As after a sleep that no timer has noticed."""
     moments = iter([0.0, 0.0, 61.0, 61.0])
-    time = Time(lambda: NOW, lambda: next(moments), 60.0, lambda: False)
+    context = CheckContext(lambda: NOW, lambda: next(moments), 60.0, lambda: False)
     world = World()
-    report = asyncio.run(check(world, HELD, GEM_QUESTION, time))
+    report = asyncio.run(TokenCheckRun(world, HELD, GEM_REQUEST, context).report())
     assert world.asked == ["introspect"]
     assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"deadline"}
 
@@ -367,7 +373,7 @@ def test_a_check_past_its_deadline_sends_no_more() -> None:
 def test_what_the_customer_declined_is_marked() -> None:
     """It is found missing, and is no drift."""
     declined = next(p.id for p in GEM.permissions if p.scopes == ("harvest:candidates:merge",))
-    report = look(
-        World(REQUIRED - {"harvest:candidates:merge"}), question=CheckRequest(GEM, declined=frozenset({declined}))
+    report = check(
+        World(REQUIRED - {"harvest:candidates:merge"}), request=CheckRequest(GEM, declined=frozenset({declined}))
     )
     assert report.outcome is Outcome.COMPLIANT

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.catalogue import scopes
-from checks.catalogue.endpoints import WriteProbes, catalogue
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import WriteProbes
 from checks.credential import OAuthClient, Secret, Token, basic_authorization
 from checks.errors import CredentialError, GateRefusal
-from checks.v1.gate import Gate, OutgoingRequest, origin
+from checks.origin import OutgoingRequest, origin
+from checks.v1.gate import Gate
 from checks.v3.gate import INTROSPECT, MINT, TokenGate, lists
 from tests.unit.checks.v1.test_gate import BODIES, EXTRA_HEADERS, METHODS, PIECES
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.wire.rate_limit import LONGEST_WAIT_SECONDS, PAUSE_SECONDS, RateLimiter, rate_limit
+from checks.wire.rate_limit import LONGEST_WAIT_SECONDS, V1_WINDOW_SECONDS, RateLimiter, rate_limit
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -29,11 +29,11 @@ class Clock:
     [
         ("50", "49", None, 0.0),
         ("50", "25", None, 0.0),  # exactly half is left
-        ("50", "24", None, PAUSE_SECONDS),  # no reset told: one window
+        ("50", "24", None, V1_WINDOW_SECONDS),  # no reset told: one window
         ("50", "24", str(int(NOW.timestamp()) + 7), 7.0),
         ("50", "24", "4", 4.0),  # seconds instead of a timestamp
         ("50", "24", str(int(NOW.timestamp()) - 60), 1.0),  # clocks differ
-        ("50", "24", "soon", PAUSE_SECONDS),
+        ("50", "24", "soon", V1_WINDOW_SECONDS),
         (None, "0", None, 0.0),  # nothing told, nothing to obey
         ("many", "few", None, 0.0),
     ],
@@ -55,10 +55,10 @@ def test_less_than_half_the_limit_left_means_a_pause(
         ({"x-ratelimit-reset": str(int(NOW.timestamp()) + 9)}, 9.0),
         ({"retry-after": "Mon, 01 Jun 2026 12:00:05 GMT"}, 5.0),
         ({"retry-after": "0"}, 1.0),
-        ({"retry-after": "-5"}, PAUSE_SECONDS),
+        ({"retry-after": "-5"}, V1_WINDOW_SECONDS),
         ({"retry-after": "86400"}, LONGEST_WAIT_SECONDS),  # a wrong header can not park a check for a day
-        ({}, PAUSE_SECONDS),
-        ({"retry-after": "nonsense"}, PAUSE_SECONDS),
+        ({}, V1_WINDOW_SECONDS),
+        ({"retry-after": "nonsense"}, V1_WINDOW_SECONDS),
     ],
 )
 def test_a_429_is_obeyed_as_it_asks(headers: dict[str, str], seconds: float) -> None:
@@ -82,10 +82,10 @@ def test_no_header_makes_us_wait_for_ever_or_fail(headers: dict[str, str]) -> No
 async def test_turns_are_spaced_by_the_rate() -> None:
     """Two a second: the first at once, each next half a second later."""
     clock = Clock()
-    pace = RateLimiter(2, clock.read, clock.sleep)
+    limiter = RateLimiter(2, clock.read, clock.sleep)
     starts = []
     for _ in range(4):
-        await pace.turn()
+        await limiter.wait_for_turn()
         starts.append(clock.now)
     assert starts == [100.0, 100.5, 101.0, 101.5]
 
@@ -93,16 +93,16 @@ async def test_turns_are_spaced_by_the_rate() -> None:
 async def test_a_rate_of_zero_is_no_limit() -> None:
     """Rate 0 lets every turn through at once."""
     clock = Clock()
-    pace = RateLimiter(0, clock.read, clock.sleep)
+    limiter = RateLimiter(0, clock.read, clock.sleep)
     for _ in range(100):
-        assert await pace.turn() == 0
+        assert await limiter.wait_for_turn() == 0
     assert clock.now == 100.0
 
 
 async def test_a_hold_moves_the_next_turn() -> None:
     """After a hold of ten seconds the next turn comes ten seconds later, not ten plus a gap."""
     clock = Clock()
-    pace = RateLimiter(2, clock.read, clock.sleep)
-    await pace.turn()
-    pace.hold(timedelta(seconds=10).total_seconds())
-    assert await pace.turn() == 10.0
+    limiter = RateLimiter(2, clock.read, clock.sleep)
+    await limiter.wait_for_turn()
+    limiter.pause(timedelta(seconds=10).total_seconds())
+    assert await limiter.wait_for_turn() == 10.0

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.checking.greenhouse import MOST_REQUESTS, hold, places
+from monitor.checking.check_limits import MOST_REQUESTS, CheckLimits, concurrency
 from monitor.config.settings import Settings
 
 
@@ -22,7 +22,7 @@ def test_no_more_checks_begin_than_the_total_rate_carries_to_their_end(
 ) -> None:
     """Otherwise each of many checks would get a little of the rate, and none would end before its deadline."""
     settings = Settings(total_requests_per_second=total, deadline=deadline, concurrency=50)  # type: ignore[arg-type]
-    assert places(settings) == expected
+    assert concurrency(settings) == expected
     assert expected * MOST_REQUESTS <= max(total * 300, MOST_REQUESTS) or total == 0
 
 
@@ -36,4 +36,4 @@ def test_no_more_checks_begin_than_the_total_rate_carries_to_their_end(
 def test_a_credential_is_held_longer_than_any_check_lasts(deadline: str, expected: timedelta) -> None:
     """Deadline, the last request on the wire, and time to write down: a minute, and no more than the deadline."""
     settings = Settings(deadline=deadline, request_timeout="30s")  # type: ignore[arg-type]
-    assert hold(settings) == expected
+    assert CheckLimits.of(settings).lease == expected

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialKind
-from checks.manifest import load
 from monitor.errors import ConfigurationError
 from monitor.tenants.file import (
     CredentialConfig,
@@ -19,11 +16,8 @@ from monitor.tenants.file import (
     OAuthConfig,
     TenantConfig,
     TenantsFile,
-    check_against,
-    declined_ids,
-    read,
-    removed_too_many,
 )
+from monitor.tenants.file_reader import read_tenants_file
 from tests.paths import FIXTURES, ROOT
 
 KEY = "5a1f0c3e9b7d2468ace013579bdf2468-1"
@@ -32,7 +26,7 @@ KEY = "5a1f0c3e9b7d2468ace013579bdf2468-1"
 def read_text(folder: Path, text: str) -> TenantsFile:
     path = folder / "tenants.yaml"
     path.write_text(text, "utf-8")
-    return read(path)
+    return read_tenants_file(path)
 
 
 def one_tenant(folder: Path, text: str) -> TenantConfig:
@@ -43,15 +37,15 @@ def one_tenant(folder: Path, text: str) -> TenantConfig:
 
 
 def row(**fields: str) -> str:
-    """The text of one row, with what is given in place of what would be right, and without what is given empty."""
-    right = {"id": "acme", "name": "Acme", "credential": '{kind: harvest-key, label: Gem, key: "env:ACME"}'}
-    lines = [f"{name}: {value}" for name, value in {**right, **fields}.items() if value]
+    """The text of a valid row, with the given fields replaced, or left out where given empty."""
+    valid = {"id": "acme", "name": "Acme", "credential": '{kind: harvest-key, label: Gem, key: "env:ACME"}'}
+    lines = [f"{name}: {value}" for name, value in {**valid, **fields}.items() if value]
     return "tenants:\n  - " + "\n    ".join(lines) + "\n"
 
 
-def test_right_rows_are_read_whole() -> None:
-    """Every field of a row arrives, in either form of the credential and in any writing of the world."""
-    found = read(FIXTURES / "tenants" / "good.yaml")
+def test_valid_rows_are_read_completely() -> None:
+    """Every field of a row is read, in either form of the credential and in any script."""
+    found = read_tenants_file(FIXTURES / "tenants" / "good.yaml")
 
     acme, seven, no = found.tenants
     assert found.problems == ()
@@ -75,14 +69,16 @@ def test_right_rows_are_read_whole() -> None:
 
 
 def test_a_bad_row_spoils_only_itself() -> None:
-    """Among wrong rows the right ones are read, and each wrong one is told by file, line, field and tenant."""
+    """Valid rows among wrong ones are read, and each problem names file, line, field and tenant."""
     path = FIXTURES / "tenants" / "mixed.yaml"
 
-    found = read(path)
+    found = read_tenants_file(path)
 
     assert [tenant.id for tenant in found.tenants] == ["right-1", "right-2", "right-3"]
-    told = [(problem.tenant_id, problem.line, problem.message.removeprefix(f"{path}:")) for problem in found.problems]
-    assert [(tenant, line, message.partition(": ")[0]) for tenant, line, message in told] == [
+    problems = [
+        (problem.tenant_id, problem.line, problem.message.removeprefix(f"{path}:")) for problem in found.problems
+    ]
+    assert [(tenant, line, message.partition(": ")[0]) for tenant, line, message in problems] == [
         ("literal", 6, "8"),
         ("right-1", 9, "9"),
         (None, 12, "12"),
@@ -94,16 +90,16 @@ def test_a_bad_row_spoils_only_itself() -> None:
         ("injected", 25, "27"),
         ("injected", 25, "28"),
     ]
-    assert all(message.endswith(f"(tenant {tenant})") for tenant, _, message in told if tenant)
-    assert "tenants[1].credential.key: this is no reference" in told[0][2]
+    assert all(message.endswith(f"(tenant {tenant})") for tenant, _, message in problems if tenant)
+    assert "tenants[1].credential.key: this is not a reference" in problems[0][2]
     assert KEY not in str(found)
 
 
 def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
-    """The first holds, even if it is the wrong one, and the second's line and the first's are told."""
+    """The first row counts, even if it is the wrong one; the problem names both lines."""
     found = read_text(tmp_path, row() + row(name="Second").removeprefix("tenants:\n"))
     assert [tenant.name for tenant in found.tenants] == ["Acme"]
-    assert "tenants.yaml:5: tenants[1].id: is the id of the tenant on line 2 already" in found.problems[0].message
+    assert "tenants.yaml:5: tenants[1].id: is already the id of the tenant on line 2" in found.problems[0].message
 
     found = read_text(tmp_path, row(name="") + row(name="Second").removeprefix("tenants:\n"))
     assert found.tenants == ()
@@ -123,7 +119,7 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ({"name": '"a\\tb"'}, "name: holds a line break or another control character"),
         ({"csm": "Dana"}, "csm: must be a mapping"),
         ({"csm": "{name: Dana}"}, "csm.email: is missing"),
-        ({"csm": "{name: Dana, email: dana.vendor.example}"}, "csm.email: must be an e-mail address, with an @"),
+        ({"csm": "{name: Dana, email: dana.vendor.example}"}, "csm.email: must be an email address, with an @"),
         ({"csm": '{name: Dana, email: "dana@v.example\\nBcc: x@y"}'}, "csm.email: .*without a line break"),
         ({"csm": "{name: Dana, email: dana@v.example, email: lee@v.example}"}, "email: stands twice"),
         ({"features": "eeoc"}, "features: must be a list"),
@@ -132,8 +128,8 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ({"declined": "[PUT]"}, r"declined\[0\]: must be a mapping"),
         ({"declined": "[{permission: PUT}]"}, r"declined\[0\].reference: is missing"),
         ({"declined": "[{permission: P, reference: r, since: May}]"}, r"declined\[0\].since: "),
-        ({"credential": ""}, "needs `credential:` for one, or `credentials:` for a list"),
-        ({"credentials": "[{kind: harvest-key, label: Gem, key: env:B}]"}, "and not both"),
+        ({"credential": ""}, "needs either `credential:` for one, or `credentials:` for a list"),
+        ({"credentials": "[{kind: harvest-key, label: Gem, key: env:B}]"}, "needs either `credential:`"),
         ({"credential": "", "credentials": "[]"}, "credentials: must hold 1 or more"),
         ({"credential": "env:ACME"}, "credential: must be a mapping"),
         ({"credential": "{kind: harvest-key, key: env:A}"}, "credential.label: is missing"),
@@ -141,9 +137,9 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ({"credential": "{kind: harvest-v4, label: Gem, key: env:A}"}, "credential.kind: must be 'harvest-key' or"),
         (
             {"credential": "{kind: harvest-key, label: Gem, key: env:A, token: mint}"},
-            "takes label, key and manifest only",
+            "takes only label, key and manifest",
         ),
-        ({"credential": f"{{kind: harvest-key, label: Gem, key: {KEY}}}"}, "credential.key: this is no reference"),
+        ({"credential": f"{{kind: harvest-key, label: Gem, key: {KEY}}}"}, "credential.key: this is not a reference"),
         ({"credential": f"{{kind: harvest-key, label: Gem, key: 'env:{KEY}'}}"}, "credential.key: env: takes the name"),
         (
             {"credential": "{kind: harvest-key, label: Gem, key: 'sealed:x'}"},
@@ -162,8 +158,8 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_a_row_is_said(tmp_path: Path, fields: dict[str, str], said: str) -> None:
-    """Each mistake has a sentence of its own that names the field; no value is repeated in it."""
+def test_every_mistake_in_a_row_is_reported(tmp_path: Path, fields: dict[str, str], said: str) -> None:
+    """Each mistake has its own message that names the field and repeats no value."""
     found = read_text(tmp_path, row(**fields))
 
     assert found.tenants == ()
@@ -189,7 +185,7 @@ OAUTH = 'kind: harvest-oauth, label: Gem, client_id: "env:ID", client_secret: "f
     ],
 )
 def test_a_client_of_harvest_v3_is_read(tmp_path: Path, more: str, oauth: OAuthConfig) -> None:
-    """Its references, whose token it is, and how it was given; `mint` stands for no reference."""
+    """Its references and how it was granted are read; `mint` is not a reference."""
     (tenant,) = read_text(tmp_path, row(credential=f"{{{OAUTH}, {more}}}")).tenants
     assert tenant.credentials == (CredentialConfig("Gem", CredentialKind.HARVEST_OAUTH, "file:/s", None, oauth),)
 
@@ -200,20 +196,20 @@ def test_a_client_of_harvest_v3_is_read(tmp_path: Path, more: str, oauth: OAuthC
         ('kind: harvest-oauth, label: Gem, token: "file:/t"', "needs client_id, client_secret and token"),
         (OAUTH, "needs client_id, client_secret and token"),
         (f'{OAUTH}, token: "file:/t", key: "env:K"', "takes no key"),
-        (f'{OAUTH}, token: "file:/t", sub: 17', "goes with `token: mint` only"),
-        (f"{OAUTH}, token: mint, grant: partner", "gives a partner's client no token by itself"),
-        (f"{OAUTH}, token: {KEY}", "this is no reference"),
-        (f"{OAUTH}, token: minted", "this is no reference"),
+        (f'{OAUTH}, token: "file:/t", sub: 17', "is allowed only with `token: mint`"),
+        (f"{OAUTH}, token: mint, grant: partner", "does not mint tokens for a partner's client"),
+        (f"{OAUTH}, token: {KEY}", "this is not a reference"),
+        (f"{OAUTH}, token: minted", "this is not a reference"),
         (f"{OAUTH}, token: mint, organization: acme", "must be a number"),
         (f"{OAUTH}, token: mint, grant: mine", "grant"),
         (f'{OAUTH}, token: "command:token"', "takes the absolute path of a program"),
         (f"{OAUTH}, token: \"command:/bin/sh -c 'x'  y\"", "takes the absolute path of a program"),
-        (f'{OAUTH}, token: "command:/bin/echo {KEY}"', "none of them a secret"),
-        ('kind: harvest-key, label: Gem, key: "env:K", grant: partner', "takes label, key and manifest only"),
+        (f'{OAUTH}, token: "command:/bin/echo {KEY}"', "no argument may be a secret"),
+        ('kind: harvest-key, label: Gem, key: "env:K", grant: partner', "takes only label, key and manifest"),
     ],
 )
-def test_a_client_that_is_not_whole_is_refused(tmp_path: Path, credential: str, said: str) -> None:
-    """With line, field and tenant, and without what may be a secret."""
+def test_an_incomplete_client_is_refused(tmp_path: Path, credential: str, said: str) -> None:
+    """The problem names line, field and tenant, and shows nothing that may be a secret."""
     (problem,) = read_text(tmp_path, row(credential=f"{{{credential}}}")).problems
     assert said in problem.message
     assert problem.tenant_id == "acme"
@@ -228,38 +224,38 @@ def test_a_client_that_is_not_whole_is_refused(tmp_path: Path, credential: str, 
         ("# nothing yet\n", "is empty"),
         ("tenants: [", "is not YAML"),
         ("- id: acme", "must be a mapping"),
-        ("tenants:\n", "tenants: must be a list with one tenant or more"),
-        ("tenants: []\n", "tenants: must be a list with one tenant or more"),
-        ("tenants: {acme: 1}\n", "tenants: must be a list with one tenant or more"),
+        ("tenants:\n", "tenants: must be a list of one tenant or more"),
+        ("tenants: []\n", "tenants: must be a list of one tenant or more"),
+        ("tenants: {acme: 1}\n", "tenants: must be a list of one tenant or more"),
         ("tenant: []\n", "tenants: must be a list"),
-        ("defaults: {}\ntenants: [{id: a}]\n", ":1: defaults: is no field that belongs here"),
+        ("defaults: {}\ntenants: [{id: a}]\n", ":1: defaults: is not a field of this file"),
         ("tenants: [{id: a}]\ntenants: [{id: b}]\n", ":2: tenants: stands twice"),
         ("tenants: [{id: a, name: \xff}]".encode("latin-1"), "is not UTF-8"),
         (f"tenants: {KEY}", "must be a list"),
         (f"tenants: *{KEY}", "not supported"),
     ],
 )
-def test_a_file_that_can_not_be_used_is_refused(tmp_path: Path, content: str | bytes | None, said: str) -> None:
-    """Without a list of tenants there is nothing to go by: the file is refused, by name and without its content."""
+def test_an_unusable_file_is_refused(tmp_path: Path, content: str | bytes | None, said: str) -> None:
+    """A file without a list of tenants is refused; the error names the file and shows none of its content."""
     path = tmp_path / "tenants.yaml"
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     with pytest.raises(ConfigurationError, match=re.escape(said) if said.startswith(":") else said) as caught:
-        read(path)
+        read_tenants_file(path)
     assert str(path) in str(caught.value)
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
-def test_ids_hold_every_tenant_the_file_speaks_of() -> None:
-    """A tenant whose row is wrong is not a tenant that is gone."""
-    found = read(FIXTURES / "tenants" / "mixed.yaml")
+def test_ids_hold_every_tenant_the_file_mentions() -> None:
+    """A tenant whose row is wrong has not been removed."""
+    found = read_tenants_file(FIXTURES / "tenants" / "mixed.yaml")
 
     assert found.ids == {"right-1", "right-2", "right-3", "literal", "unknown-key", "injected"}
 
 
 def test_the_digest_follows_the_content(tmp_path: Path) -> None:
-    """Layout, comments and the row's place leave it as it is; any change of meaning changes it."""
+    """Layout, comments and position of the row do not change it; any change of content does."""
     plain = one_tenant(tmp_path, row().removeprefix("tenants:\n"))
     moved = one_tenant(tmp_path, "\n\n# a comment\n" + row(name="'Acme'").removeprefix("tenants:\n"))
     assert moved.row_digest == plain.row_digest
@@ -278,68 +274,8 @@ def test_the_digest_follows_the_content(tmp_path: Path) -> None:
     assert len(digests | {plain.row_digest}) == len(changes) + 1
 
 
-@pytest.mark.parametrize(
-    ("before", "gone", "too_many"),
-    [
-        (0, 0, False),
-        (1, 1, False),  # two may always go
-        (2, 2, False),
-        (3, 3, True),
-        (40, 2, False),
-        (60, 3, False),  # exactly 5 %
-        (59, 3, True),
-        (10_000, 500, False),
-        (10_000, 501, True),
-    ],
-)
-def test_how_many_may_disappear(before: int, gone: int, too_many: bool) -> None:
-    """Two tenants or 5 % may go at once; new ones make no difference."""
-    ids = {str(number) for number in range(before)}
-    left = {str(number) for number in range(gone, before)} | {f"new-{number}" for number in range(before)}
-
-    assert removed_too_many(ids, left) is too_many
-
-
-@given(st.sets(st.integers(0, 200)), st.sets(st.integers(0, 200)))
-def test_what_is_removed_is_counted_by_tenants(before: set[int], after: set[int]) -> None:
-    """The rule is max(2, 5 %) of the tenants there were, whatever else is in the file."""
-    gone = len(before - after)
-
-    assert removed_too_many([str(i) for i in before], [str(i) for i in after]) is (gone > max(2, 0.05 * len(before)))
-
-
-def test_names_are_checked_against_the_manifests(tmp_path: Path) -> None:
-    """A feature or declined permission that no manifest of the tenant knows is a problem."""
-    gem, lumen = load("gem"), load(str(FIXTURES / "manifests" / "lumen.yaml"))
-    text = row(
-        features="[eeoc, rooms]",
-        declined='[{permission: "PUT: Merge two candidates", reference: r}, {permission: Merge, reference: r}]',
-    )
-    tenant = one_tenant(tmp_path, text.removeprefix("tenants:\n"))
-
-    under_gem = check_against(tenant, [gem])
-    under_both = check_against(tenant, [gem, lumen])
-
-    assert [problem.tenant_id for problem in under_gem] == ["acme", "acme"]
-    assert "feature 'rooms' is in no manifest of this tenant (known: eeoc)" in under_gem[0].message
-    assert "'Merge'" in under_gem[1].message
-    assert [problem.message for problem in under_both if "feature" in problem.message] == []
-    assert len(under_both) == 1
-
-
-def test_declined_permissions_are_known_by_id(tmp_path: Path) -> None:
-    """Labels and ids both name a permission; what the manifest does not know is left out here."""
-    gem = load("gem")
-    text = row(declined='[{permission: "PUT: Merge two candidates", reference: r}, {permission: Merge, reference: r}]')
-    tenant = one_tenant(tmp_path, text.removeprefix("tenants:\n"))
-
-    (declined,) = declined_ids(tenant, gem)
-
-    assert gem.permission(declined).label == "PUT: Merge two candidates"
-
-
-def test_docs_show_a_file_that_can_be_read(tmp_path: Path) -> None:
-    """The example of docs/tenants-file.md is right, and its tables name every field there is."""
+def test_the_example_in_the_docs_is_valid(tmp_path: Path) -> None:
+    """The example in docs/tenants-file.md is valid, and its tables name every field."""
     text = (ROOT / "docs" / "tenants-file.md").read_text("utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
 

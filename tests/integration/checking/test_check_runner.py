@@ -8,26 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from checks.catalogue.endpoints import WriteProbes
+from checks.catalogue.entry import WriteProbes
 from checks.check_request import CheckRequest
 from checks.credential import CredentialKind, CredentialState
 from checks.errors import CredentialError
 from checks.manifest import load
 from checks.report import CheckReport, Outcome, Verdict
-from checks.wire.client import ConnectionSettings
+from checks.wire.connection import ConnectionSettings
 from monitor.checking.check_document import ExitStatus, exit_status
-from monitor.checking.check_once import MOST_SECOND_LOOKS, CheckRunner, Look, Result, Task, UnrecordedCheck
+from monitor.checking.check_runner import CheckOnce, CheckRunner, Result, UnrecordedCheck
+from monitor.checking.confirmation import MOST_CHECKS
+from monitor.checking.credential_check import CheckTask, CredentialCheck
 from monitor.checking.greenhouse import Greenhouse
-from monitor.checking.write_halt import OneShotWriteGuard
+from monitor.checking.write_halt import LocalWriteHalt
+from monitor.drift.suspicion import Suspicion
 from monitor.errors import ConfigurationError, StoreError
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server.run import running
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
-from tests.installation import MANNERS, Unobserved
-from tests.reports import KEY, OTHER_KEY, T0, failed, served
+from tests.installation import LIMITS, Unobserved
+from tests.reports import DIGEST, KEY, OTHER_KEY, POLICY, T0, failed, served
 
-QUESTION = CheckRequest(load("gem"))
+REQUEST = CheckRequest(load("gem"))
 LACKING = served({"jobs": "g", "offers": "m"})
 STILL_LACKING = served({"offers": "m"}, partial=True)
 INVALID = failed(CredentialState.INVALID)
@@ -35,25 +38,26 @@ INVALID = failed(CredentialState.INVALID)
 Step = tuple[CheckReport, str] | Exception
 
 
-def a_task(tenant_id: str = "acme", reference: str = "env:KEY") -> Task:
-    return Task(
-        tenant_id, CredentialConfig("Key", CredentialKind.HARVEST_KEY, reference, None), QUESTION, WriteProbes.OFF
+def a_task(tenant_id: str = "acme", reference: str = "env:KEY") -> CheckTask:
+    return CheckTask(
+        tenant_id, CredentialConfig("Key", CredentialKind.HARVEST_KEY, reference, None), REQUEST, WriteProbes.OFF
     )
 
 
 @dataclass
 class Script:
-    """A look that finds, one after the other, what it was told; `asked` holds the suspects it was asked about."""
+    """A check that finds, one after the other, what it was told; `asked` holds the suspects it was asked about."""
 
     steps: list[Step]
     asked: list[frozenset[str] | None] = field(default_factory=list)
 
-    async def __call__(self, task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
-        self.asked.append(question.only)
+    async def __call__(self, task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
         step = self.steps.pop(0)
         if isinstance(step, Exception):
             raise step
-        return step
+        report, fingerprint = step
+        self.asked.append(suspicion.only(fingerprint, DIGEST))
+        return report, fingerprint
 
 
 @dataclass
@@ -64,13 +68,13 @@ class Diary:
     waited: list[float] = field(default_factory=list)
     ended_at: list[str] = field(default_factory=list)
 
-    def began(self, task: Task) -> None:
+    def began(self, task: CheckTask) -> None:
         self.began_at.append(task.tenant_id)
 
-    def waits(self, task: Task, seconds: float) -> None:
+    def waits(self, task: CheckTask, seconds: float) -> None:
         self.waited.append(seconds)
 
-    def ended(self, task: Task, result: Result) -> None:
+    def ended(self, task: CheckTask, result: Result) -> None:
         self.ended_at.append(task.tenant_id)
 
 
@@ -78,8 +82,10 @@ async def at_once(seconds: float) -> None:
     """Waits for nothing."""
 
 
-async def run(look: Look, tasks: Sequence[Task], diary: Diary | None = None, concurrency: int = 10) -> list[Result]:
-    return await CheckRunner(look, 60.0, concurrency, diary or Diary(), at_once).run(tasks)
+async def run(
+    check: CheckOnce, tasks: Sequence[CheckTask], diary: Diary | None = None, concurrency: int = 10
+) -> list[Result]:
+    return await CheckRunner(check, POLICY, concurrency, diary or Diary(), at_once).run(tasks)
 
 
 async def one(*steps: Step) -> tuple[Result, Script]:
@@ -115,17 +121,16 @@ async def test_a_key_replaced_between_the_looks_is_looked_at_from_the_beginning(
     """What the old key lacked is nobody's any more; what the new one lacks is confirmed with the new one."""
     result, script = await one(
         (LACKING, KEY),
-        (served({"offers": "g"}, partial=True), OTHER_KEY),
         (served({"jobs": "m", "offers": "g"}), OTHER_KEY),
         (served({"jobs": "m"}, partial=True), OTHER_KEY),
     )
     assert (missing(result), result.checked.fingerprint) == (["jobs"], OTHER_KEY)
-    assert script.asked == [None, frozenset({"offers"}), None, frozenset({"jobs"})]
+    assert script.asked == [None, None, frozenset({"jobs"})]
 
 
 async def test_a_new_key_that_lacks_nothing_is_compliant_whatever_the_old_one_lacked() -> None:
     """The old key's verdicts are not mixed in, be they granted or missing."""
-    result, _ = await one((LACKING, KEY), (STILL_LACKING, OTHER_KEY), (served({"jobs": "g", "offers": "g"}), OTHER_KEY))
+    result, _ = await one((LACKING, KEY), (served({"jobs": "g", "offers": "g"}), OTHER_KEY))
     assert (result.checked.report.outcome, status(result)) == (Outcome.COMPLIANT, ExitStatus.COMPLIANT)
     assert result.checked.fingerprint == OTHER_KEY
 
@@ -134,7 +139,6 @@ async def test_what_a_new_key_lacks_is_not_told_on_the_word_of_one_look() -> Non
     """Seen missing once with the old key and once with the new is not twice: granted at last, it is granted."""
     result, _ = await one(
         (LACKING, KEY),
-        (STILL_LACKING, OTHER_KEY),
         (LACKING, OTHER_KEY),
         (served({"offers": "g"}, partial=True), OTHER_KEY),
     )
@@ -149,21 +153,18 @@ async def test_a_refused_key_that_is_replaced_by_one_that_works_is_not_invalid()
 
 
 async def test_a_key_refused_between_the_looks_ends_invalid_once_that_is_confirmed() -> None:
-    """The second look at suspects met a refusal of the key: it is looked at anew, and again."""
-    result, script = await one(
-        (LACKING, KEY), (failed(CredentialState.INVALID, partial=True), KEY), (INVALID, KEY), (INVALID, KEY)
-    )
+    """The second check, of the suspects, met a refusal of the key, and so did a full one: seen twice."""
+    result, script = await one((LACKING, KEY), (failed(CredentialState.INVALID, partial=True), KEY), (INVALID, KEY))
     assert (result.checked.report.state, status(result)) == (CredentialState.INVALID, ExitStatus.TROUBLE)
-    assert script.asked == [None, frozenset({"offers"}), None, None]
+    assert script.asked == [None, frozenset({"offers"}), None]
 
 
 async def test_a_refusal_of_the_key_that_passes_leaves_no_trace() -> None:
-    """Refused in the second look, served again in the full one after it: not invalid."""
+    """Refused in the second check, served again in the full one after it: not invalid, and missing twice is missing."""
     result, _ = await one(
         (LACKING, KEY),
         (failed(CredentialState.INVALID, partial=True), KEY),
         (LACKING, KEY),
-        (STILL_LACKING, KEY),
     )
     assert (result.checked.report.state, missing(result)) == (CredentialState.OK, ["offers"])
 
@@ -181,14 +182,15 @@ async def test_a_key_that_turns_at_every_look_comes_to_an_end() -> None:
     """A key store that gives another key each time keeps nobody waiting for ever."""
     asked: list[frozenset[str] | None] = []
 
-    async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
-        asked.append(question.only)
-        return (LACKING if question.only is None else STILL_LACKING), f"key-{len(asked)}"
+    async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
+        fingerprint = f"key-{len(asked)}"
+        asked.append(suspicion.only(fingerprint, DIGEST))
+        return LACKING, fingerprint
 
-    [result] = await run(look, [a_task()])
-    suspect = frozenset({"offers"})
-    assert asked == [None, *(suspect, None) * MOST_SECOND_LOOKS]
-    assert (result.error, result.checked.fingerprint) == (None, f"key-{len(asked)}")
+    [result] = await run(check, [a_task()])
+    assert asked == [None] * MOST_CHECKS
+    assert (result.error, result.checked.fingerprint) == (None, f"key-{MOST_CHECKS - 1}")
+    assert (missing(result), status(result)) == ([], ExitStatus.UNDECIDED)
 
 
 async def test_every_look_is_paid_for() -> None:
@@ -200,7 +202,7 @@ async def test_every_look_is_paid_for() -> None:
 
     result, _ = await one(
         (costing(LACKING, 1), KEY),
-        (costing(STILL_LACKING, 20), OTHER_KEY),
+        (costing(failed(CredentialState.INVALID, partial=True), 20), KEY),
         (costing(LACKING, 300), OTHER_KEY),
         (costing(STILL_LACKING, 4000), OTHER_KEY),
     )
@@ -224,14 +226,14 @@ async def test_a_look_that_breaks_spoils_its_own_task_only(
 ) -> None:
     """The others have their results, in the order of the tasks; its own is misconfigured, and says why."""
 
-    async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
+    async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
         if task.tenant_id != "broken":
             return served({"jobs": "g"}), KEY
-        if second and question.only is None:
+        if second and suspicion.fingerprint is None:
             return LACKING, KEY
         raise problem
 
-    before, broken, after = await run(look, [a_task("before"), a_task("broken"), a_task("after")])
+    before, broken, after = await run(check, [a_task("before"), a_task("broken"), a_task("after")])
     assert [before.checked.tenant_id, after.checked.tenant_id] == ["before", "after"]
     assert status(before, after) is ExitStatus.COMPLIANT
     assert status(before, broken, after) is exit_with
@@ -246,14 +248,14 @@ async def test_a_run_that_is_cancelled_gives_the_results_there_are() -> None:
     """Two of three have ended, one hangs: the two are given, in order, and the run does not raise."""
     both_done, diary = asyncio.Event(), Diary()
 
-    async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
+    async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
         if task.tenant_id == "hangs":
             await asyncio.Event().wait()
         if task.tenant_id == "last":
             both_done.set()
         return served({"jobs": "g"}), KEY
 
-    running_one = asyncio.create_task(run(look, [a_task("first"), a_task("hangs"), a_task("last")], diary))
+    running_one = asyncio.create_task(run(check, [a_task("first"), a_task("hangs"), a_task("last")], diary))
     await both_done.wait()
     await asyncio.sleep(0)
     running_one.cancel()
@@ -265,7 +267,7 @@ async def test_no_more_looks_are_taken_at_once_than_there_are_places() -> None:
     """Of five tasks two are under way at any time, and all five end."""
     now = most = 0
 
-    async def look(task: Task, question: CheckRequest) -> tuple[CheckReport, str]:
+    async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
         nonlocal now, most
         now += 1
         most = max(most, now)
@@ -273,7 +275,7 @@ async def test_no_more_looks_are_taken_at_once_than_there_are_places() -> None:
         now -= 1
         return served({"jobs": "g"}), KEY
 
-    assert len(await run(look, [a_task(f"t{n}") for n in range(5)], concurrency=2)) == 5
+    assert len(await run(check, [a_task(f"t{n}") for n in range(5)], concurrency=2)) == 5
     assert most == 2
 
 
@@ -287,9 +289,9 @@ async def against_sandbox(folder: Path, sandbox: Sandbox, meanwhile: Callable[[]
         waits.append(seconds)
 
     async with running(sandbox) as url:
-        greenhouse = Greenhouse(url, "harvest-monitor/test", ConnectionSettings(), MANNERS, Unobserved())
-        look = UnrecordedCheck(greenhouse, OneShotWriteGuard(), CredentialLoader(b"key" * 11, 5, {}))
-        [result] = await CheckRunner(look, 60.0, 1, Diary(), sleep).run([a_task(reference=f"file:{folder / 'key'}")])
+        greenhouse = Greenhouse(url, "harvest-monitor/test", ConnectionSettings(), LIMITS, Unobserved())
+        check = UnrecordedCheck(CredentialCheck(greenhouse, CredentialLoader(b"key" * 11, 5, {})), LocalWriteHalt())
+        [result] = await CheckRunner(check, POLICY, 1, Diary(), sleep).run([a_task(reference=f"file:{folder / 'key'}")])
     return result
 
 

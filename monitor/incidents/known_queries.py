@@ -1,4 +1,4 @@
-"""What is known of a credential, between rows and the values that drift compares."""
+"""What is known about a credential, between rows and the values that drift compares."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -30,7 +30,7 @@ _EXCESS = select(EXCESS_STATE).where(EXCESS_STATE.c.credential_id == _OF)
 _WRITE_CREDENTIAL = update(CREDENTIAL).where(CREDENTIAL.c.id == _OF)
 
 
-_TALLIED: Mapping[str, Any] = {
+_COUNTED: Mapping[str, Any] = {
     "granted": func.count().filter(_P.verdict == Verdict.GRANTED),
     "missing": func.count().filter(_P.verdict == Verdict.MISSING),
     "undecided": func.count().filter(_P.undecided_as == Verdict.UNDECIDED),
@@ -38,11 +38,11 @@ _TALLIED: Mapping[str, Any] = {
     "suspects": func.count().filter(_P.suspect_since.is_not(None)),
     "carried": func.count().filter(_P.verdict.is_(None), _P.origin.in_([EventKind.LOST, EventKind.FOUND])),
 }
-"""drift.Tally as the database counts it, for all credentials at once; the excess is counted apart."""
+"""drift.Counts as the database counts it, for all credentials at once; the excess is counted apart."""
 
 
 async def load(conn: AsyncConnection, credential_id: int) -> Known:
-    """Everything remembered of one credential; the caller holds whatever lock it needs."""
+    """Everything remembered about one credential; the caller holds whatever lock it needs."""
     ours = {"of_credential": credential_id}
     credential = (await conn.execute(_CREDENTIAL, ours)).one()
     permissions = await conn.execute(_PERMISSIONS, ours)
@@ -57,14 +57,19 @@ async def load(conn: AsyncConnection, credential_id: int) -> Known:
 async def save(
     conn: AsyncConnection, credential_id: int, before: Known, after: Known, next_due: datetime | None
 ) -> None:
-    """Write the credential's row with the next look at it, and of permissions and excess what changed."""
-    standing = {**asdict(after.credential), **asdict(after.tally), "last_outcome": after.outcome, "next_due": next_due}
-    await conn.execute(_WRITE_CREDENTIAL, {**standing, "of_credential": credential_id})
+    """Write the credential's row with its next due time, and what changed of permissions and excess."""
+    credential = {
+        **asdict(after.credential),
+        **asdict(after.counts),
+        "last_outcome": after.outcome,
+        "next_due": next_due,
+    }
+    await conn.execute(_WRITE_CREDENTIAL, {**credential, "of_credential": credential_id})
     written, removed = difference(before.permissions, after.permissions)
     await upsert(conn, PERMISSION_STATE, [_permission_row(credential_id, key, was) for key, was in written.items()])
     await _remove(conn, PERMISSION_STATE, "permission_id", credential_id, removed)
     found, gone = difference(before.excess, after.excess)
-    rows = [{"credential_id": credential_id, "endpoint": key, **asdict(standing)} for key, standing in found.items()]
+    rows = [{"credential_id": credential_id, "endpoint": key, **asdict(known)} for key, known in found.items()]
     await upsert(conn, EXCESS_STATE, rows)
     await _remove(conn, EXCESS_STATE, "endpoint", credential_id, gone)
 
@@ -90,8 +95,8 @@ def _permission(row: Row[Any]) -> KnownPermission:
     return KnownPermission(**values)
 
 
-def _permission_row(credential_id: int, permission_id: str, standing: KnownPermission) -> dict[str, Any]:
-    values = asdict(standing)
+def _permission_row(credential_id: int, permission_id: str, known: KnownPermission) -> dict[str, Any]:
+    values = asdict(known)
     values["permission_group"] = values.pop("group")
     values["permission_label"] = values.pop("label")
     return {"credential_id": credential_id, "permission_id": permission_id, **values}
@@ -109,15 +114,15 @@ class Miscount:
 
 
 async def miscounts(conn: AsyncConnection) -> list[Miscount]:
-    """There are none, for a credential is written with its permissions or not at all."""
+    """There should be none: a credential is written with its permissions or not at all."""
     of_permissions = (
-        select(_P.credential_id, *(count.label(name) for name, count in _TALLIED.items()))
+        select(_P.credential_id, *(count.label(name) for name, count in _COUNTED.items()))
         .group_by(_P.credential_id)
         .subquery()
     )
     excess = select(EXCESS_STATE.c.credential_id, func.count().label("excess"))
     of_excess = excess.group_by(EXCESS_STATE.c.credential_id).subquery()
-    counted = {**{name: of_permissions.c[name] for name in _TALLIED}, "excess": of_excess.c.excess}
+    counted = {**{name: of_permissions.c[name] for name in _COUNTED}, "excess": of_excess.c.excess}
     c = CREDENTIAL.c
     statement = (
         select(c.tenant_id, c.label, *(c[name] for name in counted), *(func.coalesce(n, 0) for n in counted.values()))

@@ -1,0 +1,33 @@
+"""A verdict, by which numbered rule, and for which reason; docs/verdicts.md carries every rule and reason."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from checks.report import Verdict
+
+
+class Rule(Enum):
+    """Base of the rules of v1 and v3: number, verdict, and the rule in one sentence."""
+
+    def __init__(self, number: str, verdict: Verdict, sentence: str) -> None:
+        self.number = number
+        self.verdict = verdict
+        self.sentence = sentence
+
+
+class SharedRule(Rule):
+    """A rule that holds for v1 and v3 alike."""
+
+    UNCONFIRMED = ("V16", Verdict.UNDECIDED, "Seen missing in the first check, and the second check could not tell.")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on one permission; `reason` is a key of reasons.REASONS."""
+
+    rule: Rule
+    reason: str
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.rule.verdict

@@ -1,0 +1,78 @@
+"""What the codes mean that a check gives as reasons, in words for people; docs/verdicts.md carries the same tables."""
+
+from collections.abc import Mapping
+
+REASONS: Mapping[str, str] = {
+    "refused": "Greenhouse says the key has no permission for this endpoint",
+    "data": "Greenhouse answered with data",
+    "past_permission_check": "Greenhouse looked for the record, which it does after checking the permission",
+    "no_positive_control": "nothing shows that the API serves this credential at all",
+    "no_refusal": "nothing shows that the permission is checked before the record: the key may have every permission",
+    "mixed_controls": "the controls disagree",
+    "unexpected_answer": "a list answered something other than its data or a refusal",
+    "unknown_refusal": "refused without the known text: perhaps an IP rule; see the credential's IP list",
+    "rate_limited": "the rate limit was still reached after three tries",
+    "server_error": "Greenhouse answered with a server error",
+    "timeout": "no answer in time",
+    "no_connection": "no connection, or one that broke",
+    "not_json": "the answer is not JSON, or longer than is read",
+    "redirect": "Greenhouse redirected, and redirects are not followed with a key",
+    "deadline": "the time for the check ran out",
+    "paused": "checks paused because many tenants were in trouble at once",
+    "invalid_key": "the credential was refused as a whole",
+    "blocked": "the credential as a whole was refused in an unknown way",
+    "retired": "Greenhouse no longer serves the API that this credential is for",
+    "unreachable": "no usable answer at all",
+    "unconfirmed": "refused once, and the second check could not tell",
+    "write_halt": "write probes are halted; see `writes status`",
+    "write_alarm": "the write probe was answered as if it had done something; see `writes status`",
+    "no_endpoint": "Greenhouse documents no endpoint for this label",
+    "writes_off": "write probes are off for this tenant",
+    "writes_without_id_off": "this write has no id in its path and is only probed under `all`",
+    "scope_carried": "the token carries the scope",
+    "scope_not_carried": "the token does not carry the scope",
+    "list_refused": "the scope's list is refused, and another one is not",
+    "scope_or_role": "every list is refused: the scope is missing, or the token's user is not a Site Admin",
+    "stale_token": "the token says that it may read a list, and is refused: check again with a new one",
+    "unconfirmed_token": "the list that was to confirm the token could not be read",
+    "organization_untold": "the auth server does not say whose token this is",
+    "introspection_needed": "only introspection could tell, and it failed",
+    "no_scope": "the manifest names no scope of Harvest v3 for it",
+    "misconfigured": "the credential belongs to somebody else, or is not what the tenants file says",
+    "site_admin": "the token acts for a Site Admin, or for no user",
+    "other_role": "the token's user is not a Site Admin, so lists are refused",
+    "unknown_role": "the token's user has a role whose name is not known",
+    "role_untold": "nothing says for whom the token acts",
+}
+"""By the `reason` of a finding: why a permission has its verdict."""
+
+DETAILS = {
+    "revoked": "Greenhouse does not know the key: deleted, disabled or mistyped",
+    "revoked_or_retired": "Greenhouse does not know the key: revoked, or retired by Greenhouse",
+    "unknown_refusal": "refused without a known text: perhaps the credential's list of trusted addresses",
+    "api_retired": "every request, and one without a key, gets the same answer, and not one of the API's",
+    "uniform_answer": "every request gets the same answer, and not one of the API's, but the API is there",
+    "server_error": "Greenhouse answers with server errors",
+    "timeout": "no answer in time",
+    "no_connection": "no connection to Greenhouse",
+    "rate_limited": "the rate limit is reached before the check can begin",
+    "no_usable_answer": "answers came, but none of the API's",
+    "misconfigured": "the tenants file or a reference in it is wrong; the message beside it says what and where",
+    "invalid_client": "the auth server does not know the client, or its secret: disabled, deleted or mistyped; check "
+    "what the references hold",
+    "malformed_client": "the client id is not one: correct what its reference holds",
+    "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
+    "grant_refused": "the auth server gives this client no such token: supply a token instead of `mint`, as a "
+    "partner's client must",
+    "foreign_client": "the token belongs to another client: correct the reference of the token, or of the client id",
+    "foreign_organization": "the token belongs to another customer's organization, so nothing of it was judged: "
+    "correct the references",
+    "token_stale": "the token we were given has expired: fix what supplies it",
+    "token_inactive": "the token we were given is not active, perhaps revoked or replaced: supply the newest one",
+    "token_refused": "Harvest v3 does not accept the token, expired or revoked: supply the newest one",
+    "organization_untold": "nothing says whose token we were given, so nothing was read with it",
+    "token_source": "the command that gives the token failed: see the log",
+    "deadline": "the time for the check ran out before the first usable answer",
+    "paused": "checks paused because many tenants were in trouble at once: nothing is known about this one",
+}
+"""Every code that `detail` can hold, with its meaning; docs/verdicts.md carries the same table."""

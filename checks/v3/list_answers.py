@@ -1,0 +1,38 @@
+"""Answers of Harvest v3's lists, reduced to their meaning by status."""
+
+from collections.abc import Mapping
+
+from checks.answer import Answer, AnswerKind, looks_like_html, parse_json, plain_token
+
+
+def reduce_listed(status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> Answer:
+    """The answer to a list of Harvest v3. Greenhouse does not document what a 403 says, so its body decides nothing."""
+    document = parse_json(body) if complete else None
+    return Answer(
+        kind=_listed_kind(status, document),
+        status=status,
+        html=looks_like_html(headers, body),
+        request_id=plain_token(headers.get("x-request-id")),
+    )
+
+
+def _listed_kind(status: int, document: object) -> AnswerKind:
+    if 300 <= status < 400:
+        return AnswerKind.REDIRECT
+    if status >= 500:
+        return AnswerKind.SERVER_ERROR
+    readable = isinstance(document, dict)
+    match status:
+        case 200 if isinstance(document, list):
+            return AnswerKind.JSON
+        case 401 if readable:
+            return AnswerKind.UNAUTHORIZED
+        case 403 if readable:
+            return AnswerKind.FORBIDDEN
+        case 401 | 403:
+            return AnswerKind.UNKNOWN_REFUSAL
+        case 404 | 410:
+            return AnswerKind.NOT_FOUND if readable else AnswerKind.GONE
+        case 429:
+            return AnswerKind.RATE_LIMITED
+    return AnswerKind.NOT_JSON if status < 300 and document is None else AnswerKind.UNEXPECTED

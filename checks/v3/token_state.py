@@ -1,0 +1,88 @@
+"""The state of a v3 credential as a whole, from all that one check learned: pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from checks.answer import AnswerKind, failure_code
+from checks.credential import CredentialState, OAuthClient
+from checks.v3.evidence import TokenEvidence
+from checks.v3.token_answers import CLOCKS_DIFFER, AuthAnswer, AuthKind, Introspection, expiry_of
+
+_FROM_AUTH: Mapping[AuthKind, tuple[CredentialState, str]] = {
+    AuthKind.INVALID_CLIENT: (CredentialState.INVALID, "invalid_client"),
+    AuthKind.MALFORMED_CLIENT: (CredentialState.MISCONFIGURED, "malformed_client"),
+    AuthKind.NO_SCOPES: (CredentialState.INVALID, "no_scopes"),
+    AuthKind.GRANT_REFUSED: (CredentialState.MISCONFIGURED, "grant_refused"),
+    AuthKind.RATE_LIMITED: (CredentialState.UNREACHABLE, "rate_limited"),
+    AuthKind.SERVER_ERROR: (CredentialState.UNREACHABLE, "server_error"),
+    AuthKind.BLOCKED: (CredentialState.BLOCKED, "unknown_refusal"),
+    AuthKind.UNUSABLE: (CredentialState.UNREACHABLE, "no_usable_answer"),
+    AuthKind.TIMEOUT: (CredentialState.UNREACHABLE, "timeout"),
+    AuthKind.NO_CONNECTION: (CredentialState.UNREACHABLE, "no_connection"),
+}
+WITHOUT_INTROSPECTION = frozenset(
+    {AuthKind.SERVER_ERROR, AuthKind.BLOCKED, AuthKind.UNUSABLE, AuthKind.TIMEOUT, AuthKind.NO_CONNECTION}
+)
+"""Answers to an introspection after which lists are asked instead."""
+
+
+def state_of(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str]:
+    """State and detail code of the credential as a whole."""
+    if found := settled_by_auth(seen, client, now):
+        return found
+    return _of_lists(seen, seen.introspected) if seen.introspected else (CredentialState.UNREACHABLE, "deadline")
+
+
+def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str] | None:
+    """State and detail where the auth server has said enough: no list is to be read with this token."""
+    if seen.minted is not None and seen.minted.token is None:
+        return _FROM_AUTH[seen.minted.kind]
+    if seen.introspected is None:
+        return None
+    if seen.introspection is not None and (found := _of_introspection(seen.introspection, client, now)):
+        return found
+    if seen.introspection is None and (
+        seen.introspected.kind not in WITHOUT_INTROSPECTION or seen.may_be_foreign(client)
+    ):
+        return _FROM_AUTH[seen.introspected.kind]
+    if seen.scopes is None and seen.may_be_foreign(client):
+        return CredentialState.UNREACHABLE, "organization_untold"
+    return None
+
+
+def _of_introspection(
+    introspection: Introspection, client: OAuthClient, now: datetime
+) -> tuple[CredentialState, str] | None:
+    if introspection.client_id not in (None, client.client_id.reveal()):
+        return CredentialState.MISCONFIGURED, "foreign_client"
+    if client.organization and introspection.organization not in (None, client.organization):
+        return CredentialState.MISCONFIGURED, "foreign_organization"
+    if introspection.active:
+        return None
+    return _inactive(introspection, client, now)
+
+
+def _inactive(introspection: Introspection, client: OAuthClient, now: datetime) -> tuple[CredentialState, str]:
+    """An expired held token says nothing about the credential; a revoked one may say nothing either."""
+    expires_at = introspection.expires_at or (expiry_of(client.token) if client.token else None)
+    expired = expires_at is not None and expires_at <= now + CLOCKS_DIFFER
+    return CredentialState.UNREACHABLE, "token_stale" if expired else "token_inactive"
+
+
+def _of_lists(seen: TokenEvidence, introspected: AuthAnswer) -> tuple[CredentialState, str]:
+    if seen.some(AnswerKind.UNKNOWN_REFUSAL) and not seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
+        return CredentialState.BLOCKED, "unknown_refusal"
+    if introspected.introspection and introspected.introspection.names_none and _only_refused(seen):
+        return CredentialState.INVALID, "no_scopes"
+    if seen.scopes is not None or seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
+        return CredentialState.OK, ""
+    if seen.some(AnswerKind.UNAUTHORIZED):
+        return CredentialState.UNREACHABLE, "token_refused"
+    if introspected.kind in WITHOUT_INTROSPECTION and not seen.answers:
+        return CredentialState.UNREACHABLE, _FROM_AUTH[introspected.kind][1]
+    return CredentialState.UNREACHABLE, failure_code(seen.answers.values())
+
+
+def _only_refused(seen: TokenEvidence) -> bool:
+    """Every list that was answered by the API is refused, and some were."""
+    return seen.some(AnswerKind.FORBIDDEN) and not seen.some(AnswerKind.JSON)

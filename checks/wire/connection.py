@@ -1,0 +1,170 @@
+"""The only module that opens connections to Greenhouse.
+
+httpx is the interface and aiohttp the engine under it. Left alone, that engine sends a PUT, GET or DELETE again after a
+dropped keep-alive and shares cookies between tenants: here nothing is sent twice unasked and no cookie is kept.
+"""
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from checks.answer import AnswerKind
+from checks.errors import WireError
+from checks.origin import OutgoingRequest
+
+MOST_BODY_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """How Greenhouse is reached; times in seconds. `request_timeout` bounds one request from first to last byte."""
+
+    connect_timeout: float = 10.0
+    read_timeout: float = 20.0
+    request_timeout: float = 30.0
+    proxy: str | None = None
+    ca_bundle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came back, if anything did: `failure` says why there is no status, or no body behind one."""
+
+    status: int | None
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)  # perhaps a new token
+    complete: bool = True
+    failure: AnswerKind | None = None
+
+
+class _Dropped(aiohttp.ClientError):
+    """The connection was lost under a request. Not among the errors after which aiohttp sends a request again."""
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        response = await handler(request)
+        response.reason = None  # not UTF-8 at times, which the layer above does not survive
+        return response
+    except aiohttp.ClientConnectorError:
+        raise  # nothing was sent, and aiohttp does not try again
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Dropped(type(error).__name__) from error
+
+
+class Connector:
+    """Opens connections to one service of Greenhouse; WireError if the settings do not allow one."""
+
+    def __init__(self, in_clear: bool, settings: ConnectionSettings) -> None:
+        if settings.proxy and in_clear:
+            raise WireError("a proxy cannot be used with an http address: the key would travel unencrypted")
+        self._settings = settings
+        self._context = _tls(settings.ca_bundle)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Connection"]:
+        """For one credential: a late answer on a connection that stays open is never taken for another's."""
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._context, limit=0, keepalive_timeout=10),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            middlewares=(_send_once,),
+            trust_env=False,
+        )
+        proxy = httpx.Proxy(self._settings.proxy) if self._settings.proxy else None
+        transport = AiohttpTransport(verify=self._context, client=session, proxy=proxy, trust_env=False)
+        try:
+            yield Connection(self._settings, transport)
+        finally:
+            await transport.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Sends one request after the other, each at most once; whatever happens to it is in the result, never raised."""
+
+    settings: ConnectionSettings
+    transport: AiohttpTransport
+
+    async def send(self, made: OutgoingRequest, check: Callable[[OutgoingRequest], object]) -> Received:
+        """`check` sees the request as it leaves, not as it was made, and raises GateRefusal to keep it here."""
+        timeout = {"connect": self.settings.connect_timeout, "read": self.settings.read_timeout}
+        request = httpx.Request(
+            made.method, made.url, headers=list(made.headers), content=made.body, extensions={"timeout": timeout}
+        )
+        check(_as_it_leaves(request))
+        return await self._exchange(request)
+
+    async def _exchange(self, request: httpx.Request) -> Received:
+        ends_at = asyncio.get_running_loop().time() + self.settings.request_timeout
+        try:
+            async with asyncio.timeout_at(ends_at):
+                response = await self.transport.handle_async_request(request)
+        except Exception as error:  # the libraries below raise more than they document
+            return Received(None, {}, failure=_failure(error))
+        return await self._receive(response, ends_at)
+
+    async def _receive(self, response: httpx.Response, ends_at: float) -> Received:
+        """The head has come: its status stands, whatever becomes of the body."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        try:
+            async with asyncio.timeout_at(ends_at):
+                body, complete = await _read(response, headers.get("content-encoding", "identity"))
+        except Exception as error:
+            return Received(response.status_code, headers, failure=_failure(error))
+        finally:
+            await response.aclose()
+        return Received(response.status_code, headers, body, complete)
+
+
+def _tls(ca_bundle: str | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_bundle)
+    except (ssl.SSLError, OSError) as problem:
+        raise WireError(f"{ca_bundle} holds no certificates in PEM ({problem}): correct the CA bundle's path") from None
+    # SSLKEYLOGFILE in the environment would have the session keys written out; None turns that off.
+    context.keylog_filename = None  # type: ignore[assignment]
+    return context
+
+
+def _as_it_leaves(request: httpx.Request) -> OutgoingRequest:
+    headers = [(name.decode("ascii").lower(), value.decode("ascii")) for name, value in request.headers.raw]
+    return OutgoingRequest(request.method, str(request.url), headers, request.content)
+
+
+def _failure(error: BaseException) -> AnswerKind:
+    # httpx-aiohttp reports a dropped connection as ConnectTimeout; its cause tells what it was.
+    timed_out = isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError)
+    return AnswerKind.TIMEOUT if timed_out else AnswerKind.NO_CONNECTION
+
+
+async def _read(response: httpx.Response, encoding: str) -> tuple[bytes, bool]:
+    """At most 64 KiB of the body, decompressed, and whether that is all of it. No more is taken off the wire."""
+    raw = bytearray()
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async for chunk in response.stream:
+        raw += chunk
+        if len(raw) > MOST_BODY_BYTES:
+            return bytes(raw[:MOST_BODY_BYTES]), False
+    return _decompress(bytes(raw), encoding.strip().lower())
+
+
+def _decompress(raw: bytes, encoding: str) -> tuple[bytes, bool]:
+    """Compression is not asked for; a server that compresses all the same is read within the same bound."""
+    if encoding in ("", "identity"):
+        return raw, True
+    if encoding not in ("gzip", "deflate"):
+        return b"", False
+    inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, by its header
+    try:
+        body = inflater.decompress(raw, MOST_BODY_BYTES)
+    except zlib.error:
+        return b"", False
+    return body, inflater.eof

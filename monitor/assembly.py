@@ -1,0 +1,88 @@
+"""Builds the parts of a running program as the settings say: the same parts for `serve`, `check` and `doctor`."""
+
+from functools import cached_property
+
+from checks.manifest import load
+from checks.wire.connection import ConnectionSettings
+from monitor.breaker.circuit_breaker import CircuitBreaker
+from monitor.checking.check_limits import CheckLimits
+from monitor.checking.credential_check import CredentialCheck
+from monitor.checking.greenhouse import Greenhouse, RequestLimits
+from monitor.checking.recorded_check import RecordedCheck
+from monitor.checking.write_halt import SharedWriteHalt
+from monitor.clock import elapsed, utc_now
+from monitor.config.settings import Settings
+from monitor.drift import DriftPolicy
+from monitor.metrics import Metrics
+from monitor.notices.content.render import Renderer
+from monitor.notices.policy import NoticePolicy
+from monitor.store.database import Database
+from monitor.tenants.credential_loader import CredentialLoader
+from monitor.tenants.file_reader import read_tenants_file
+from monitor.tenants.manifests import ManifestRegistry
+from monitor.tenants.sync import TenantSync
+from monitor.tenants.targets import CheckTargets, build_targets
+from monitor.version import user_agent
+
+
+class Assembly:
+    """Each method builds a new part."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def drift_policy(self) -> DriftPolicy:
+        return DriftPolicy(self.settings.confirm_after, self.settings.interval)
+
+    @cached_property
+    def notice_policy(self) -> NoticePolicy:
+        return NoticePolicy.of(self.settings)
+
+    def registry(self) -> ManifestRegistry:
+        """Reads them again each time. ManifestError if the manifest of the settings cannot be read."""
+        return ManifestRegistry(load(self.settings.manifest))
+
+    def targets(self, registry: ManifestRegistry) -> CheckTargets:
+        """ConfigurationError if the tenants file cannot be read."""
+        return build_targets(read_tenants_file(self.settings.tenants), registry, self.settings.write_probes)
+
+    def loader(self, fingerprint_key: bytes) -> CredentialLoader:
+        return CredentialLoader(fingerprint_key, self.settings.command_timeout.total_seconds())
+
+    def credential_check(self, metrics: Metrics, breaker: CircuitBreaker, fingerprint_key: bytes) -> CredentialCheck:
+        return CredentialCheck(self._greenhouse(metrics, breaker), self.loader(fingerprint_key))
+
+    def recorded_check(self, db: Database) -> RecordedCheck:
+        return RecordedCheck(db, self.drift_policy, CheckLimits.of(self.settings), utc_now, elapsed)
+
+    def write_halt(self, db: Database, renderer: Renderer) -> SharedWriteHalt:
+        return SharedWriteHalt(db, self.notice_policy, renderer, utc_now)
+
+    def tenant_sync(self, db: Database, metrics: Metrics) -> TenantSync:
+        """ManifestError if the manifest of the settings cannot be read."""
+        settings = self.settings
+        return TenantSync(settings.tenants, db, self.registry, settings.write_probes, self.drift_policy, metrics)
+
+    def _greenhouse(self, metrics: Metrics, breaker: CircuitBreaker) -> Greenhouse:
+        settings = self.settings
+        return Greenhouse(
+            address=settings.harvest_url,
+            auth=settings.auth_url,
+            user_agent=user_agent(settings.contact),
+            connection=ConnectionSettings(
+                connect_timeout=settings.connect_timeout.total_seconds(),
+                read_timeout=settings.read_timeout.total_seconds(),
+                request_timeout=settings.request_timeout.total_seconds(),
+                proxy=settings.http_proxy.get_secret_value() if settings.http_proxy else None,
+                ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
+            ),
+            limits=RequestLimits(
+                requests_per_second=settings.requests_per_second,
+                total_requests_per_second=settings.total_requests_per_second,
+                deadline_seconds=settings.deadline.total_seconds(),
+                interval_seconds=settings.interval.total_seconds(),
+            ),
+            observer=metrics,
+            breaker=breaker,
+        )

@@ -1,0 +1,50 @@
+"""What was seen once and is not confirmed yet: when to check again, and what to ask then."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from checks.check_request import CheckRequest
+from monitor.drift.model import Known
+
+_SHORTEST_WAIT = timedelta(seconds=1)  # even where `confirm_after` is zero, checks that decide nothing are spaced out
+_MOST_DOUBLINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What the last checks leave for the next one. `suspects` is empty where a full check is due.
+
+    `fingerprint` and `manifest_digest` are those of the last full check, `refused` endpoints seen refused under them.
+    """
+
+    fingerprint: str | None = None
+    manifest_digest: str | None = None
+    suspects: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, known: Known, refused: frozenset[str]) -> "Suspicion":
+        """While the credential itself is in doubt, everything is asked again."""
+        credential = known.credential
+        suspects = frozenset(id_ for id_, permission in known.permissions.items() if permission.suspect)
+        narrow = credential.suspect_state is None
+        return cls(credential.fingerprint, credential.manifest_digest, suspects if narrow else frozenset(), refused)
+
+    def narrow(self, request: CheckRequest, fingerprint: str) -> CheckRequest:
+        """The request limited to the suspects; whole where another secret or manifest is checked."""
+        only = self.only(fingerprint, request.manifest.digest)
+        return replace(request, remembered=self.remembered(fingerprint), only=only)
+
+    def only(self, fingerprint: str, manifest_digest: str) -> frozenset[str] | None:
+        same = fingerprint == self.fingerprint and manifest_digest == self.manifest_digest
+        return self.suspects if same and self.suspects else None
+
+    def remembered(self, fingerprint: str) -> frozenset[str]:
+        return self.refused if fingerprint == self.fingerprint else frozenset()
+
+
+def back_off(checks: int, confirm_after: timedelta, interval: timedelta) -> timedelta:
+    """How long to wait after so many checks of a suspicion: doubled each time from `confirm_after` to the interval."""
+    doublings = min(checks - 1, _MOST_DOUBLINGS)
+    waited = max(confirm_after, _SHORTEST_WAIT) * 2**doublings if doublings else confirm_after
+    return min(waited, interval)

@@ -1,0 +1,19 @@
+"""Checks of one credential one after the other, as `check` makes them: until nothing is in doubt."""
+
+from collections.abc import Callable
+
+from checks.check_request import CheckRequest
+from checks.report import CheckReport
+from monitor.checking.confirmation import Confirmation
+from tests.reports import KEY, POLICY, T0
+
+Check = Callable[[CheckRequest], CheckReport]
+
+
+def confirmed(request: CheckRequest, first: Check, second: Check) -> CheckReport:
+    """What the first check and all later ones come to together; each is asked what the ones before leave open."""
+    confirmation = Confirmation(POLICY)
+    confirmation.add(first(request), KEY, T0)
+    while confirmation.in_doubt:
+        confirmation.add(second(confirmation.suspicion.narrow(request, KEY)), KEY, T0)
+    return confirmation.report
