@@ -28,9 +28,9 @@ from monitor.drift import DriftPolicy
 from monitor.metrics import Metrics
 from monitor.notices.content.render import Renderer
 from monitor.notices.policy import NoticePolicy
-from monitor.sandbox.clients import Grant
+from monitor.sandbox.greenhouse.accounts import ClientGrant
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import running
+from monitor.sandbox.server.run import running
 from monitor.store.database import Database
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.manifests import ManifestRegistry
@@ -94,7 +94,7 @@ class Installation:
         scopes: str | Iterable[str] = "gem",
         *,
         mint: bool = False,
-        grant: Grant = "custom",
+        grant: ClientGrant = "custom",
         **row: Any,
     ) -> None:
         """A tenant of ours with a v3 client at the sandbox; the token it holds is in a file, unless it mints."""
@@ -183,7 +183,7 @@ async def installation(
     connection: ConnectionSettings | None = None,
     breaker: CircuitBreaker | None = None,
 ) -> AsyncIterator[Installation]:
-    sandbox = sandbox or Sandbox(ledger_size=100_000)
+    sandbox = sandbox or Sandbox(request_log_size=100_000)
     unlimited = {"limit": 1_000_000, "v3_limit": 1_000_000, "token_limit": 1_000_000}
     sandbox.change(None, **unlimited, **(sandbox_settings or {}))
     clock, metrics = Clock(), Metrics("test")

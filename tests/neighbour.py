@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import running
+from monitor.sandbox.server.run import running
 
 Address = TypeVar("Address")
 

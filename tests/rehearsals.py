@@ -1,4 +1,4 @@
-"""docs/rehearsals.md as its readers use it: the blocks that they type, and a row for each trouble."""
+"""docs/rehearsals.md as its readers use it: the blocks that they type, and one row for each trouble."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "rehearsals.md").read_text("utf-8")
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """One row: what to type, and what is then to be seen, as the page words it."""
+    """One row: what to type, and what is visible then, in the page's words."""
 
     trouble: str
     type: str
@@ -52,7 +52,7 @@ def is_metric(piece: str) -> bool:
 
 
 def blocks() -> list[str]:
-    """What is typed as a whole: the first sets the stage, the second ends it."""
+    """The blocks of shell: the first is the setup, the second ends it."""
     return re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
 
 

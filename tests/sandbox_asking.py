@@ -1,11 +1,12 @@
-"""Asking a sandbox without a network: one account with one key, and requests that would really change something."""
+"""Requests to a sandbox without a network: one account with one key, and writes that would really act."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.sandbox.greenhouse.accounts import Account, Key
+from monitor.sandbox.greenhouse.accounts import Account
 from monitor.sandbox.greenhouse.endpoints import Endpoint
+from monitor.sandbox.greenhouse.keys import Key
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import LoggedRequest
 from monitor.sandbox.greenhouse.responses import Reply
@@ -15,7 +16,7 @@ UNLIMITED = 10**6
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that stands still until it is set."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
@@ -47,7 +48,7 @@ class Asker:
         return self.ask(line, body, {"on-behalf-of": self.user})
 
     def complete(self, endpoint: Endpoint) -> tuple[str, dict[str, Any]]:
-        """A request line with ids of records that are there, and a body with everything that is required."""
+        """A request line with ids of existing records, and a body with everything that is required."""
         target = endpoint.path
         for placeholder, collection in endpoint.refers:
             target = target.replace(f"{{{placeholder}}}", self._name_of_a_record(placeholder, collection, endpoint), 1)
@@ -59,17 +60,17 @@ class Asker:
         return f"{endpoint.method} {target}", body
 
     def _name_of_a_record(self, placeholder: str, collection: str, endpoint: Endpoint) -> str:
-        """The first record of its collection; to unreject, the last application, as that one is rejected."""
+        """The first record of its collection; for unreject, the last application, as that one is rejected."""
         if placeholder == "field_type":
             return "candidate"
         record = self.account.records.visible(collection)[-1 if endpoint.path.endswith("/unreject") else 0]
         return str(record["token" if placeholder == "token" else "id"])
 
     def last(self) -> LoggedRequest:
-        return self.sandbox.ledger.entries()[-1]
+        return self.sandbox.request_log.entries()[-1]
 
     def changes(self) -> list[str]:
-        return [change.text for change in self.sandbox.ledger.changes()]
+        return [change.text for change in self.sandbox.request_log.changes()]
 
 
 def asker(grants: str | list[str] = "all", clock: Clock | None = None, marker: str = "", **settings: Any) -> Asker:
@@ -80,7 +81,7 @@ def asker(grants: str | list[str] = "all", clock: Clock | None = None, marker: s
 
 
 def zeroed(endpoint: Endpoint) -> str:
-    """The request line with 0 wherever an id stands."""
+    """The request line with 0 in place of every id."""
     segments = ["0" if segment.startswith("{") else segment for segment in endpoint.path.split("/")]
     return f"{endpoint.method} {'/'.join(segments)}"
 

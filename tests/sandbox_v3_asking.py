@@ -1,11 +1,11 @@
-"""Asking a sandbox's auth server and its v3 API without a network: one account with one client."""
+"""Requests to a sandbox's auth server and its v3 API without a network: one account with one client."""
 
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from monitor.sandbox.clients import Client
 from monitor.sandbox.greenhouse.accounts import Account
+from monitor.sandbox.greenhouse.clients import Client
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import LoggedRequest
 from monitor.sandbox.greenhouse.responses import Reply
@@ -45,10 +45,10 @@ class V3Asker:
         return self.sandbox.handle(SandboxRequest(method, target, headers, body)).reply
 
     def last(self) -> LoggedRequest:
-        return self.sandbox.ledger.entries()[-1]
+        return self.sandbox.request_log.entries()[-1]
 
     def changes(self) -> list[str]:
-        return [change.text for change in self.sandbox.ledger.changes()]
+        return [change.text for change in self.sandbox.request_log.changes()]
 
 
 def v3_asker(

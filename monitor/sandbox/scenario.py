@@ -1,6 +1,6 @@
 """A sandbox described in a YAML file: accounts, keys, clients, settings, faults. `docs/sandbox.md` shows one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +9,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.clients import Grant
 from monitor.sandbox.faults.http import Fault
-from monitor.sandbox.greenhouse.endpoints import granted
-from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.accounts import ClientGrant
+from monitor.sandbox.greenhouse.endpoints import endpoint_names
+from monitor.sandbox.greenhouse.scopes import scope_names
 from monitor.sandbox.greenhouse.settings import mistakes
 from monitor.sandbox.sandbox import CLIENT_LABEL, KEY_LABEL, Sandbox
 
@@ -21,54 +21,49 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
-class Grants(_Part):
-    """A set of grants that differs from a known one by a few endpoints."""
+class Variation(_Part):
+    """A set of endpoints or scopes that differs from a known set by a few names."""
 
     base: str = Field(alias="from")
     plus: list[str] = Field(alias="with", default_factory=list)
     minus: list[str] = Field(alias="without", default_factory=list)
 
-    def endpoints(self) -> list[str]:
-        return sorted((granted(self.base) | granted(self.plus)) - granted(self.minus))
-
-
-class Scopes(_Part):
-    """A set of scopes that differs from a known one by a few."""
-
-    base: str = Field(alias="from")
-    plus: list[str] = Field(alias="with", default_factory=list)
-    minus: list[str] = Field(alias="without", default_factory=list)
-
-    def names(self) -> list[str]:
-        return sorted((ticked(self.base) | ticked(self.plus)) - ticked(self.minus))
+    def names(self, expand: Callable[[str | list[str]], frozenset[str]]) -> list[str]:
+        return sorted((expand(self.base) | expand(self.plus)) - expand(self.minus))
 
 
 class KeyRow(_Part):
     label: str = KEY_LABEL
     text: str | None = None
-    grants: str | list[str] | Grants = "all"
+    grants: str | list[str] | Variation = "all"
     dead: bool = False
+
+    def arguments(self) -> dict[str, Any]:
+        """For `Sandbox.add_key`."""
+        grants = self.grants.names(endpoint_names) if isinstance(self.grants, Variation) else self.grants
+        return {"label": self.label, "text": self.text, "grants": grants}
 
 
 class ClientRow(_Part):
     label: str = CLIENT_LABEL
     client_id: str | None = None
     secret: str | None = None
-    scopes: str | list[str] | Scopes = "gem"
-    grant: Grant = "custom"
+    scopes: str | list[str] | Variation = "gem"
+    grant: ClientGrant = "custom"
     role: str | None = None
     sub: Annotated[str, Field(pattern=r"^[0-9]+$", coerce_numbers_to_str=True)] | None = None
     ttl: Annotated[int, Field(ge=1)] = 3600
     mint_revokes: bool = False
     dead: bool = False
 
-    def terms(self) -> dict[str, Any]:
-        scopes = self.scopes.names() if isinstance(self.scopes, Scopes) else self.scopes
+    def arguments(self) -> dict[str, Any]:
+        """For `Sandbox.add_client`."""
+        scopes = self.scopes.names(scope_names) if isinstance(self.scopes, Variation) else self.scopes
         return self.model_dump(exclude={"scopes", "dead"}) | {"scopes": scopes}
 
 
 class AccountRow(_Part):
-    """One account; `key` is short for a list of one, and so is `client`. With clients alone it gets no key."""
+    """One account; `key` is short for a list of one, and so is `client`. An account with only clients gets no key."""
 
     name: str
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -78,7 +73,7 @@ class AccountRow(_Part):
     clients: list[ClientRow] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _says_keys_once(self) -> "AccountRow":
+    def _not_both(self) -> "AccountRow":
         if self.key is not None and self.keys:
             raise ValueError("give either key or keys")
         if self.client is not None and self.clients:
@@ -102,16 +97,16 @@ class Scenario(_Part):
 
 
 def read_scenario(path: Path) -> Sandbox:
-    """The sandbox that a file describes. Raises ConfigurationError with file and line of whatever does not fit."""
+    """The sandbox that a file describes. Raises ConfigurationError with file and line of each mistake."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"the scenario {path} can not be read: {problem}") from None
+        raise ConfigurationError(f"the scenario {path} cannot be read: {problem}") from None
     return _Reader(path, text).sandbox()
 
 
 class _Reader:
-    """Builds the sandbox, and remembers which line of the file is meant when something does not fit."""
+    """Builds the sandbox, and names the line of the file that a mistake is in."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
@@ -121,7 +116,7 @@ class _Reader:
         except yaml.YAMLError as problem:
             raise ConfigurationError(f"the scenario {path} is not YAML: {problem}") from None
         if not isinstance(tree, yaml.MappingNode):
-            raise ConfigurationError(f"the scenario {path} is empty or no mapping: it needs `accounts:` at least")
+            raise ConfigurationError(f"the scenario {path} is empty or not a mapping: it needs at least `accounts:`")
         self._tree = tree
 
     def sandbox(self) -> Sandbox:
@@ -141,8 +136,8 @@ class _Reader:
         try:
             return Scenario.model_validate(self._content)
         except ValidationError as problem:
-            found = [self._place(place) + words for place, words in mistakes(problem)]
-            raise ConfigurationError("\n".join(found)) from None
+            lines = [self._place(place) + text for place, text in mistakes(problem)]
+            raise ConfigurationError("\n".join(lines)) from None
 
     @contextmanager
     def _at(self, *place: str | int) -> Iterator[None]:
@@ -152,7 +147,7 @@ class _Reader:
             raise ConfigurationError(f"{self._place(place)}{problem}") from None
 
     def _place(self, place: Sequence[str | int]) -> str:
-        """`FILE, line N: ` of the innermost part of the file that the place leads to."""
+        """`FILE, line N: ` of the innermost part of the file at this place."""
         node: yaml.Node = self._tree
         for step in place:
             inner = _inside(node, step)
@@ -172,12 +167,9 @@ def _inside(node: yaml.Node, step: str | int) -> yaml.Node | None:
 
 def _add(sandbox: Sandbox, row: AccountRow) -> None:
     sandbox.add_account(row.name, **row.settings)
-    for wanted in row.all_keys():
-        grants = wanted.grants.endpoints() if isinstance(wanted.grants, Grants) else wanted.grants
-        key = sandbox.add_key(row.name, grants, label=wanted.label, text=wanted.text)
-        if wanted.dead:
-            key.kill()
-    for asked in row.all_clients():
-        client = sandbox.add_client(row.name, **asked.terms())
-        if asked.dead:
-            client.kill()
+    for key_row in row.all_keys():
+        key = sandbox.add_key(row.name, **key_row.arguments())
+        key.dead = key_row.dead
+    for client_row in row.all_clients():
+        client = sandbox.add_client(row.name, **client_row.arguments())
+        client.dead = client_row.dead

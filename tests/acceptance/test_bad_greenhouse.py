@@ -17,9 +17,9 @@ from checks.wire.connection import ConnectionSettings
 from monitor.checking.confirmation import Confirmation
 from monitor.checking.greenhouse import Greenhouse, RequestLimits
 from monitor.sandbox.faults.http import Fault
-from monitor.sandbox.greenhouse.accounts import Key
+from monitor.sandbox.greenhouse.keys import Key
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import running
+from monitor.sandbox.server.run import running
 from tests.installation import LIMITS, Unobserved
 from tests.raw_server import always, answer, raw_server
 from tests.reports import KEY, POLICY, T0
@@ -68,7 +68,7 @@ class Bench:
         return await self.greenhouse.check("acme", Secret(self.key.text), request, permitted, NoGuard())
 
     def lines(self, path: str) -> int:
-        return sum(entry.target.startswith(path) for entry in self.sandbox.ledger.entries())
+        return sum(entry.target.startswith(path) for entry in self.sandbox.request_log.entries())
 
 
 @asynccontextmanager
@@ -150,7 +150,7 @@ async def test_a_storm_is_unreachable_and_ends_soon(
         report = await here.check()
         assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)
         assert report.counts[Verdict.GRANTED] == report.counts[Verdict.MISSING] == 0
-        assert here.sandbox.ledger.request_count <= most_requests
+        assert here.sandbox.request_log.request_count <= most_requests
 
 
 async def test_a_write_in_trouble_is_never_sent_again() -> None:
@@ -161,9 +161,9 @@ async def test_a_write_in_trouble_is_never_sent_again() -> None:
                 kind if kind != "html" else "status", method="PATCH", **({"status": 500} if kind == "html" else {})
             )
             await here.check()
-            writes = [(e.method, e.target) for e in here.sandbox.ledger.entries() if e.method == "PATCH"]
+            writes = [(e.method, e.target) for e in here.sandbox.request_log.entries() if e.method == "PATCH"]
             assert len(writes) == len(set(writes)) >= 3
-            assert here.sandbox.ledger.change_count == 0
+            assert here.sandbox.request_log.change_count == 0
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ async def test_the_customers_share_of_the_limit_is_left_alone() -> None:
     hasty = replace(LIMITS, deadline_seconds=3)
     async with bench(hasty, limit=50) as here:
         report = await here.check()
-        assert here.sandbox.ledger.request_count == 26
+        assert here.sandbox.request_log.request_count == 26
         assert here.waits.waits == [("reserve", 10.0)]
         assert {reason for _, reason in reasons(report).values()} == {"deadline"}
 
@@ -203,7 +203,7 @@ async def test_the_rate_is_kept() -> None:
     """At twenty requests a second ten of them take half a second, one after the other."""
     async with bench(replace(LIMITS, requests_per_second=20, deadline_seconds=1)) as here:
         await here.check()
-        moments = [entry.at for entry in here.sandbox.ledger.entries()]
+        moments = [entry.at for entry in here.sandbox.request_log.entries()]
         assert 15 <= len(moments) <= 22
         assert min(later - earlier for earlier, later in pairwise(moments)) > 0.02
 
@@ -211,11 +211,11 @@ async def test_the_rate_is_kept() -> None:
 async def test_an_answer_that_changes_between_the_looks_is_no_drift() -> None:
     """Unticked during the first look and ticked again before the second: granted, for a list and for a record."""
     async with bench() as here:
-        here.key.revoke("GET /v1/offers", "GET /v1/jobs/{id}")
+        here.key.untick("GET /v1/offers", "GET /v1/jobs/{id}")
         confirmation = Confirmation(POLICY)
         confirmation.add(await here.check(), KEY, T0)
         assert len(confirmation.suspicion.suspects) == 2
-        here.key.grant("GET /v1/offers", "GET /v1/jobs/{id}")
+        here.key.tick("GET /v1/offers", "GET /v1/jobs/{id}")
         second = await here.check(confirmation.suspicion.narrow(REQUEST, KEY))
         confirmation.add(second, KEY, T0)
         assert not confirmation.in_doubt
@@ -226,7 +226,7 @@ async def test_an_answer_that_changes_between_the_looks_is_no_drift() -> None:
 async def test_a_key_that_dies_during_the_check_voids_it() -> None:
     """Answers before the known 401 count for nothing."""
     async with bench() as here:
-        here.key.revoke("GET /v1/applications")
+        here.key.untick("GET /v1/applications")
         here.waits.after = (10, here.key.kill)
         report = await here.check()
         assert report.requests == 11

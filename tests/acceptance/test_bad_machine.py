@@ -54,7 +54,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def asked(vendor: Vendor) -> int:
-    return vendor.sandbox.ledger.by_account["acme"]
+    return vendor.sandbox.request_log.by_account["acme"]
 
 
 def summaries(database: Path) -> int:
@@ -88,7 +88,7 @@ def test_checks_and_mails_go_on_when_the_clock_is_set(vendor: Vendor, faketime: 
             faketime.set(offset)
             until(lambda number=number: len(service.logged("clock_jumped")) == number)
             checked(service, "acme", more_than=len(service.logged("checked")))
-        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        vendor.sandbox.key("acme").untick("GET /v1/offers")
         until(lambda: vendor.mails("acme"))
         assert f"harvest_monitor_clock_jumps_total {number}.0" in service.get("/metrics")[1]
         assert service.stop() == 0
@@ -155,7 +155,7 @@ def test_a_locked_database_delays_and_loses_nothing(vendor: Vendor) -> None:
         with closing(sqlite3.connect(vendor.folder / "harvest-monitor.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             seen = len(service.logged("checked"))
-            vendor.sandbox.key("acme").revoke("GET /v1/offers")
+            vendor.sandbox.key("acme").untick("GET /v1/offers")
             time.sleep(0.2)
             assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
             other.execute("ROLLBACK")
@@ -175,7 +175,7 @@ def test_a_postgres_that_goes_away_pauses_checks_until_it_is_back(vendor: Vendor
         pauses(service)
         assert [service.get(path)[0] for path in ("/healthz", "/readyz")] == [200, 503]
         before = asked(vendor)
-        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        vendor.sandbox.key("acme").untick("GET /v1/offers")
         postgres.start()
         goes_on(service)
         until(lambda: vendor.mails("acme"))

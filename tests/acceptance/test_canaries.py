@@ -93,12 +93,12 @@ def test_no_mark_gets_into_database_logs_metrics_mails_or_the_process_list(
     sandbox.add_fault(Fault.model_validate(fault))
     with serving(home, **settings(home, url)) as service:
         until(lambda: any(line["tenant"] == "globex" for line in service.logged("checked")))
-        sandbox.key("globex").revoke("GET /v1/offers", "POST /v1/candidates/{id}/attachments")
+        sandbox.key("globex").untick("GET /v1/offers", "POST /v1/candidates/{id}/attachments")
         until(lambda: len(list((home / "mail").glob("*.eml"))) >= 3)
         assert_clean("/metrics", service.get("/metrics")[1])
         assert_clean("the process list", process_list())
         assert service.stop() == 0
-    assert sandbox.ledger.request_count > 100
+    assert sandbox.request_log.request_count > 100
     assert assert_files_clean(home) > 6
     for arguments in (["history", "--json"], ["tenants", "show", "globex"], ["notices", "list"], ["writes", "status"]):
         assert_clean(" ".join(arguments), _all_output(run(home, *arguments, **settings(home, url))))

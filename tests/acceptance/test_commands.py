@@ -91,7 +91,7 @@ def test_the_document_of_a_healthy_tenant_has_the_shape_others_rely_on(trial: Tr
 
 
 def lose_one(trial: Trial) -> None:
-    trial.sandbox.key("acme").revoke("GET /v1/offers")
+    trial.sandbox.key("acme").untick("GET /v1/offers")
 
 
 def kill(trial: Trial) -> None:
@@ -111,7 +111,7 @@ def outage(trial: Trial) -> None:
 
 
 def hold_everything(trial: Trial) -> None:
-    trial.sandbox.key("acme").grant_only("all")
+    trial.sandbox.key("acme").tick_only("all")
 
 
 def accept_a_write(trial: Trial) -> None:
@@ -188,7 +188,7 @@ def test_a_missing_tenants_file_is_an_error_in_the_document(trial: Trial) -> Non
     status, found = trial.check()
     assert status == 2
     assert "tenants.yaml" in found["errors"][0]["message"]
-    assert trial.sandbox.ledger.request_count == 0
+    assert trial.sandbox.request_log.request_count == 0
 
 
 def test_progress_goes_to_stderr_and_the_result_to_stdout(trial: Trial) -> None:
@@ -247,7 +247,7 @@ def test_record_writes_down_what_the_check_found(trial: Trial) -> None:
     trial.customer("acme")
     lose_one(trial)
     assert trial.check("--record")[0] == 1
-    trial.sandbox.key("acme").grant("GET /v1/offers")
+    trial.sandbox.key("acme").tick("GET /v1/offers")
     assert trial.check("--record")[0] == 0
     recorded = run(trial.folder, "history", "--json", **trial.settings)
     assert [event["kind"] for event in json.loads(recorded.stdout)["events"]] == ["found", "regained"]
@@ -260,8 +260,8 @@ def test_a_write_alarm_of_a_recorded_check_stops_the_service_too(trial: Trial) -
     trial.customer("acme")
     accept_a_write(trial)
     assert trial.check("--record", "--write-probes", "safe")[0] == 4
-    before = trial.sandbox.ledger.request_count
+    before = trial.sandbox.request_log.request_count
     trial.check("--record", "--write-probes", "safe")
-    later = trial.sandbox.ledger.entries(after=before)
+    later = trial.sandbox.request_log.entries(after=before)
     assert {entry.method for entry in later} == {"GET"}
     assert run(trial.folder, "writes", "status", **trial.settings).returncode == 1

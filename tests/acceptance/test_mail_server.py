@@ -31,7 +31,7 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(vendor: Ven
     smtp_url = f"smtp://monitor:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
     with vendor.serve(smtp_url=smtp_url, smtp_ca_bundle=AUTHORITY) as service:
         checked(service, "acme")
-        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        vendor.sandbox.key("acme").untick("GET /v1/offers")
         until(lambda: service.logged("mail_server_paused"))
         assert "harvest_monitor_mail_server_paused 1.0" in service.get("/metrics")[1]
         (notice,) = run_json(vendor.folder, "notices", "list", **vendor.settings)["notices"]
@@ -42,7 +42,7 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(vendor: Ven
             until(lambda: service.logged("notice_sent"))
             until(lambda: "harvest_monitor_mail_server_paused 0.0" in service.get("/metrics")[1])
             assert 'harvest_monitor_notices_failed_total{reason="server"}' in service.get("/metrics")[1]
-            vendor.sandbox.key("acme").grant("GET /v1/offers")
+            vendor.sandbox.key("acme").tick("GET /v1/offers")
             until(lambda: len(service.logged("notice_sent")) == 2)
             assert service.stop() == 0
     assert sink.encrypted == [True, True]
@@ -61,7 +61,7 @@ def test_a_server_that_does_not_answer_delays_no_stop(vendor: Vendor) -> None:
             smtp_url=f"smtp://127.0.0.1:{port}?tls=none", smtp_timeout="5m", stop_timeout="1s"
         ) as service:
             checked(service, "acme")
-            vendor.sandbox.key("acme").revoke("GET /v1/offers")
+            vendor.sandbox.key("acme").untick("GET /v1/offers")
             until(lambda: sink.asked)
             assert service.stop() == 0
     (notice,) = run_json(vendor.folder, "notices", "list", **vendor.settings)["notices"]
@@ -83,7 +83,7 @@ def test_a_failed_email_is_reported_and_retried_although_its_template_is_broken(
             smtp_url=settings["smtp_url"], environment={"PYTHONPATH": str(tmp_path / "release")}
         ) as service:
             checked(service, "acme")
-            vendor.sandbox.key("acme").revoke("GET /v1/offers")
+            vendor.sandbox.key("acme").untick("GET /v1/offers")
             until(lambda: len(sink.taken) == 2)
             assert [(message["To"], message["Subject"]) for message in sink.messages] == [
                 ("ops@vendor.example", "Harvest Monitor: the email template “csm” cannot be used"),

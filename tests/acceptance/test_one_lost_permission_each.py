@@ -98,7 +98,7 @@ async def enter(installed: Installation, world: World, missing: bool) -> None:
         grants = "all" if world.full_keys else "gem+eeoc" if world.eeoc else "gem"
         installed.customer(name, grants, features=["eeoc"] if world.eeoc else [])
         if missing:
-            installed.sandbox.key(name).revoke(permission.endpoint)
+            installed.sandbox.key(name).untick(permission.endpoint)
     await installed.sync()
 
 
@@ -112,7 +112,7 @@ async def test_every_decidable_verdict_is_right_and_none_is_wrong(
         await installed.check_due()
         await installed.confirm()
         seen = await standings(installed)
-        assert installed.sandbox.ledger.change_count == 0
+        assert installed.sandbox.request_log.change_count == 0
     for lost in applying(world):
         for asked in applying(world):
             standing = seen[tenant_of(lost)][asked.id]
@@ -136,14 +136,14 @@ async def test_each_loss_opens_an_incident_and_each_repair_closes_it(
         await installed.check_due()
         assert await count_open(installed) == 0
         for permission in applying(world):
-            installed.sandbox.key(tenant_of(permission), LABEL).revoke(permission.endpoint)
+            installed.sandbox.key(tenant_of(permission), LABEL).untick(permission.endpoint)
         await installed.sweep()
         assert await count_open(installed) == len(applying(world))
         for permission in applying(world):
-            installed.sandbox.key(tenant_of(permission), LABEL).grant(permission.endpoint)
+            installed.sandbox.key(tenant_of(permission), LABEL).tick(permission.endpoint)
         await installed.sweep()
         assert await count_open(installed) == 0
-        assert installed.sandbox.ledger.change_count == 0
+        assert installed.sandbox.request_log.change_count == 0
         async with installed.db.reading() as conn:
             recorded = await events(conn, Wanted())
     told = {(e.tenant_id, e.kind, e.permission_id) for e in recorded if e.kind != EventKind.EXCESS_FOUND}

@@ -15,7 +15,7 @@ from checks.v3.check import ROLE_ID
 from monitor.drift import EventKind, Known
 from monitor.incidents import known_queries
 from monitor.incidents.history_queries import Wanted, events
-from monitor.sandbox.clients import Grant
+from monitor.sandbox.greenhouse.accounts import ClientGrant
 from monitor.store.database import Database
 from monitor.store.tables import CHECK, CREDENTIAL, INCIDENT
 from tests.installation import Installation, installation
@@ -37,7 +37,7 @@ class World:
     """How Greenhouse's auth server speaks, and what the customers made: `settings` are the sandbox's."""
 
     name: str
-    grant: Grant = "custom"
+    grant: ClientGrant = "custom"
     mint: bool = False
     eeoc: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
@@ -104,7 +104,7 @@ async def enter(installed: Installation, world: World) -> None:
 def untick(installed: Installation, world: World) -> None:
     """Each loses the scope that it is called by; what it holds is taken to be as old as the loss."""
     for name in world.scopes:
-        installed.sandbox.client(tenant_of(name)).revoke_scope(name)
+        installed.sandbox.client(tenant_of(name)).untick(name)
 
 
 async def standings(installed: Installation) -> dict[str, Known]:
@@ -135,7 +135,7 @@ async def test_the_permissions_of_one_lost_scope_are_missing_and_no_others(
         await installed.check_due()
         await installed.confirm()
         seen, cost = await standings(installed), await costs(installed)
-        assert installed.sandbox.ledger.change_count == 0
+        assert installed.sandbox.request_log.change_count == 0
     assert len(seen) == (38 if world.eeoc else 37)
     assert cost == {world.requests}
     if world.told:
@@ -168,7 +168,7 @@ async def test_each_loss_opens_an_incident_and_each_repair_closes_it(
         await installed.sweep()
         assert await count_open(installed) == len(world.scopes)
         for name in world.scopes:
-            installed.sandbox.client(tenant_of(name)).grant_scope(name)
+            installed.sandbox.client(tenant_of(name)).tick(name)
         if not world.mint:
             await installed.sweep()
             assert await count_open(installed) == len(world.scopes), "a token that was issued before is no repair"
@@ -176,7 +176,7 @@ async def test_each_loss_opens_an_incident_and_each_repair_closes_it(
                 installed.issue(tenant_of(name))
         await installed.sweep()
         assert await count_open(installed) == 0
-        assert installed.sandbox.ledger.change_count == 0
+        assert installed.sandbox.request_log.change_count == 0
         async with installed.db.reading() as conn:
             recorded = await events(conn, Wanted())
     told = [(event.tenant_id, event.kind, event.permission_id) for event in recorded]
@@ -197,7 +197,7 @@ async def test_a_client_with_every_scope_shows_exactly_those_beyond_the_manifest
         await installed.check_due()
         seen = (await standings(installed))[EVERYBODY]
         assert await count_open(installed) == 0
-        assert installed.sandbox.ledger.change_count == 0
+        assert installed.sandbox.request_log.change_count == 0
     assert set(seen.excess) == set(known_scopes()) - set(required([]))
     assert len(seen.excess) == 163 - 37
     assert all(standing.certain for standing in seen.excess.values())

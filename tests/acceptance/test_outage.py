@@ -38,7 +38,7 @@ def test_the_service_pauses_tells_the_operator_and_goes_on_by_itself(vendor: Ven
     vendor.sandbox.add_fault(Fault.model_validate({"kind": "status", "status": 403}))
     with vendor.serve(interval="1h") as service:
         until(lambda: turned(service, "paused"))
-        assert vendor.sandbox.ledger.next_number < 5 * TENANTS
+        assert vendor.sandbox.request_log.next_number < 5 * TENANTS
         vendor.sandbox.faults.clear()
         assert 'harvest_monitor_breaker_turns_total{reason="blocked",state="paused"} 1.0' in service.get("/metrics")[1]
         until(lambda: turned(service, "closed"))

@@ -1,4 +1,4 @@
-"""Rehearsals as docs/rehearsals.md has them typed: the stage is set in a real shell, and trouble looks as it says."""
+"""Rehearsals as docs/rehearsals.md describes them: the setup runs in a real shell, and trouble looks as it says."""
 
 import json
 import os
@@ -20,20 +20,20 @@ QUICKER |= {'settle = "12s"': 'settle = "1s"'}
 
 
 @dataclass
-class Stage:
-    """The shell in which everything is typed; the ports and waits of the page are replaced by our own."""
+class Shell:
+    """The shell in which everything is typed; the ports and times of the page are replaced."""
 
     folder: Path
-    shell: subprocess.Popen[str]
+    process: subprocess.Popen[str]
     ports: dict[str, str]
 
     def type(self, text: str) -> None:
-        assert self.shell.stdin
+        assert self.process.stdin
         text = at_port(text, self.ports["8765"])
         for old, new in self.ports.items():
             text = text.replace(old, new)
-        self.shell.stdin.write(text + "\n")
-        self.shell.stdin.flush()
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
 
     @property
     def log(self) -> str:
@@ -48,51 +48,51 @@ class Stage:
     def subjects(self) -> str:
         return "\n".join(mail["subject"] for mail in json.loads(self.get("8765", "/_sandbox/mails"))["mails"])
 
-    def seen(self, rehearsal: Rehearsal) -> None:
-        """Everything that a row tells to look for."""
+    def wait_for(self, rehearsal: Rehearsal) -> None:
+        """Everything that a row says you see."""
         until(lambda: all(piece in self.log for piece in rehearsal.logged))
         until(lambda: all(name in self.get("9808", "/metrics") for name in rehearsal.metrics))
         until(lambda: all(words in self.subjects for words in rehearsal.mails))
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def shell(tmp_path: Path) -> Iterator[Shell]:
     environment = bare_environment(tmp_path, {})
     environment["PATH"] = f"{COMMAND.parent}:{environment['PATH']}"
     with free_ports(3) as ports, (tmp_path / "shell.log").open("w") as said:
-        shell = subprocess.Popen(
+        process = subprocess.Popen(
             ["/bin/bash"], cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=said, stderr=said, text=True,
             start_new_session=True,
         )  # fmt: skip
-        made = Stage(tmp_path, shell, dict(zip(("8765", "8766", "9808"), map(str, ports), strict=True)))
+        made = Shell(tmp_path, process, dict(zip(("8765", "8766", "9808"), map(str, ports), strict=True)))
         try:
             yield made
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)
-            shell.communicate(timeout=SECONDS)
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=SECONDS)
 
 
-def test_the_stage_serves_and_trouble_looks_as_told(stage: Stage) -> None:
-    """A permission and a scope are unticked, a write probe accepted: seen in log, metrics, mails, until it is ended."""
-    setting, *_ = blocks()
+def test_the_setup_serves_and_trouble_looks_as_described(shell: Shell) -> None:
+    """A permission and a scope unticked, a write probe accepted: visible in log, metrics and emails until ended."""
+    setup, *_ = blocks()
     for old, new in QUICKER.items():
-        assert old in setting
-        setting = setting.replace(old, new)
-    stage.type(setting)
-    until(lambda: stage.log.count("outcome=compliant") >= 7)
+        assert old in setup
+        setup = setup.replace(old, new)
+    shell.type(setup)
+    until(lambda: shell.log.count("outcome=compliant") >= 7)
 
     rows = [rehearsals()[name] for name in ("permission unticked", "scope unticked", "a write probe is accepted")]
     for row in rows:
         for command in row.commands:
-            stage.type(command)
+            shell.type(command)
     for row in rows:
-        stage.seen(row)
+        shell.wait_for(row)
     for row in rows:
-        stage.type(row.endings[0])
-    until(lambda: "is back" in stage.subjects)
+        shell.type(row.endings[0])
+    until(lambda: "is back" in shell.subjects)
 
-    stage.type(blocks()[1] + "exit 0")
-    assert stage.shell.wait(timeout=SECONDS) == 0
-    assert "stopped" in stage.log
-    assert "error" not in (stage.folder / "shell.log").read_text("utf-8").lower()
+    shell.type(blocks()[1] + "exit 0")
+    assert shell.process.wait(timeout=SECONDS) == 0
+    assert "stopped" in shell.log
+    assert "error" not in (shell.folder / "shell.log").read_text("utf-8").lower()

@@ -21,10 +21,10 @@ def test_a_loss_is_found_recorded_exported_and_mailed_and_so_is_its_end(vendor: 
     vendor.customer("acme")
     with vendor.serve() as service:
         checked(service, "acme")
-        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        vendor.sandbox.key("acme").untick("GET /v1/offers")
         until(lambda: vendor.mails("acme"))
         until(lambda: "harvest_monitor_incidents_open 1.0" in service.get("/metrics")[1])
-        vendor.sandbox.key("acme").grant("GET /v1/offers")
+        vendor.sandbox.key("acme").tick("GET /v1/offers")
         until(lambda: len(vendor.mails("acme")) == 2)
         assert [(e["kind"], e["permission_label"]) for e in vendor.history()] == [
             ("lost", "GET: List offers"),
@@ -33,7 +33,7 @@ def test_a_loss_is_found_recorded_exported_and_mailed_and_so_is_its_end(vendor: 
         assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
         assert service.stop() == 0
     assert service.logged("stopped")
-    assert vendor.sandbox.ledger.change_count == 0
+    assert vendor.sandbox.request_log.change_count == 0
 
 
 def test_a_running_service_exports_what_the_alerts_ask_for(vendor: Vendor) -> None:
@@ -92,7 +92,7 @@ def test_a_slow_tenant_delays_nobody_else(vendor: Vendor) -> None:
         vendor.customer(tenant_id)
     vendor.sandbox.add_fault(Fault.model_validate({"kind": "timeout", "account": "slow"}))
     with vendor.serve(concurrency=2, read_timeout="30s") as service:
-        until(lambda: vendor.sandbox.ledger.by_account["slow"])
+        until(lambda: vendor.sandbox.request_log.by_account["slow"])
         checked(service, "acme", more_than=2)
         assert {line["tenant"] for line in service.logged("checked")} == {"acme"}
 
@@ -119,7 +119,7 @@ def test_a_signal_stops_it_cleanly_while_checks_are_under_way(vendor: Vendor, nu
     vendor.customer("acme")
     vendor.sandbox.change("acme", limit=1_000_000)
     with vendor.serve(requests_per_second=1, stop_timeout="1s") as service:
-        until(lambda: vendor.sandbox.ledger.request_count > 0)
+        until(lambda: vendor.sandbox.request_log.request_count > 0)
         assert service.stop(number) == 0
         assert service.logged("stopped")
     with vendor.serve() as service:
@@ -131,7 +131,7 @@ def test_after_a_kill_what_was_due_is_checked_and_nothing_is_recorded_twice(vend
     vendor.customer("acme")
     with vendor.serve(confirm_after="5s") as service:
         checked(service, "acme")
-        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        vendor.sandbox.key("acme").untick("GET /v1/offers")
         until(lambda: any(line["outcome"] == "drifted" for line in service.logged("checked")))
         service.process.kill()
         service.process.wait()
@@ -151,7 +151,7 @@ def test_a_first_start_that_can_not_work_says_why_and_sends_nothing(vendor: Vend
     unsigned = run(vendor.folder, "serve", **settings)
     assert unsigned.returncode == 2
     assert "HARVEST_MONITOR_MAIL_FROM" in unsigned.stderr
-    assert vendor.sandbox.ledger.request_count == 0
+    assert vendor.sandbox.request_log.request_count == 0
 
 
 def test_a_write_alarm_stops_writes_until_it_is_lifted(vendor: Vendor) -> None:
@@ -166,7 +166,7 @@ def test_a_write_alarm_stops_writes_until_it_is_lifted(vendor: Vendor) -> None:
         status = run_json(vendor.folder, "writes", "status", **vendor.settings)
         assert status["halted"]
         assert {h["endpoint"] for h in status["halts"]} == {"POST /v1/applications/{id}/advance"}
-        writes = [e for e in vendor.sandbox.ledger.entries() if e.method != "GET"]
+        writes = [e for e in vendor.sandbox.request_log.entries() if e.method != "GET"]
         assert [(e.method, e.target) for e in writes] == [
             ("PATCH", "/v1/applications/0"),
             ("POST", "/v1/applications/0/advance"),
@@ -176,7 +176,7 @@ def test_a_write_alarm_stops_writes_until_it_is_lifted(vendor: Vendor) -> None:
         vendor.sandbox.faults.clear()
         lifted = run(vendor.folder, "writes", "resume", "--reason", "nothing was changed", **vendor.settings)
         assert lifted.stdout == "1 halts lifted\n"
-        until(lambda: any(e.method == "PUT" for e in vendor.sandbox.ledger.entries()))
+        until(lambda: any(e.method == "PUT" for e in vendor.sandbox.request_log.entries()))
 
 
 def _halted(service: Serving) -> str | None:

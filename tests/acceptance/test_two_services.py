@@ -20,7 +20,7 @@ from monitor.checking.recording_queries import record
 from monitor.metrics import Metrics
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import running
+from monitor.sandbox.server.run import running
 from monitor.store.database import Database
 from monitor.store.tables import CHECK
 from tests.command import Serving, serving, until
@@ -54,7 +54,7 @@ class Pair:
         return [(row["tenant_id"], row["requests"]) for row in await rows(self.here.db, CHECK)]
 
     def asked(self, tenant_id: str) -> int:
-        return self.here.sandbox.ledger.by_account[tenant_id]
+        return self.here.sandbox.request_log.by_account[tenant_id]
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_two_processes_on_one_file_send_every_request_once(vendor: tuple[Path, S
     lines = checked(one, other)
     assert sorted(line["tenant"] for line in lines) == CUSTOMERS
     assert {line["outcome"] for line in lines} == {"compliant"}
-    assert {line["tenant"]: line["requests"] for line in lines} == dict(sandbox.ledger.by_account)
+    assert {line["tenant"]: line["requests"] for line in lines} == dict(sandbox.request_log.by_account)
     assert checked(one), "the one took nothing up, and nothing was shared"
     assert checked(other), "the other took nothing up, and nothing was shared"
     assert one.logged("fenced_check") + other.logged("fenced_check") == []

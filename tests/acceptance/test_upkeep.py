@@ -69,7 +69,7 @@ def test_a_backup_taken_from_a_running_service_goes_on_where_it_was(vendor: Vend
     copy = str(vendor.folder / "copy.sqlite3")
     with vendor.serve(smtp_url=NOBODY_LISTENS) as service:
         checked(service, "acme")
-        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        vendor.sandbox.key("acme").untick("GET /v1/offers")
         until(lambda: service.logged("mail_server_paused"))
         taken = document(operator, "db", "backup", copy, "--with-key")
         assert operator("db", "restore", copy)[::2] == (
@@ -99,7 +99,7 @@ def test_a_database_is_looked_at_beside_the_service(vendor: Vendor, operator: Op
     assert operator("db", "check")[0] == 2
     with vendor.serve() as service:
         checked(service, "acme")
-        vendor.sandbox.key("acme").revoke("GET /v1/offers")
+        vendor.sandbox.key("acme").untick("GET /v1/offers")
         for number in range(2):
             status, shown, told = operator("db", "check")
             assert (status, told) == (0, "growth per day is known once the database is a day old\n"), shown

@@ -89,7 +89,7 @@ def mint(case: Case) -> None:
 
 def mint_without_scopes(case: Case) -> None:
     mint(case)
-    case.client.grant_only("none")
+    case.client.tick_only("none")
 
 
 def mint_with(**fault: Any) -> Callable[[Case], None]:
@@ -207,7 +207,7 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         "ask again with a fresh one",
     ),
     "scope withdrawn during the check": (
-        after_introspection(lambda c: c.client.grant_only(["harvest:candidates:create"])),
+        after_introspection(lambda c: c.client.tick_only(["harvest:candidates:create"])),
         ("ok", "", "undecided", 3),
         "ask again with a fresh one",
     ),
@@ -277,7 +277,7 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         "under Manage scopes",
     ),
     "no scope, and a token held": (
-        lambda c: c.client.grant_only("none"),
+        lambda c: c.client.tick_only("none"),
         ("invalid", "no_scopes", "failed", 1),
         "under Manage scopes",
     ),
@@ -387,7 +387,7 @@ def test_each_ends_in_a_state_with_words_and_without_a_secret(
         REASONS[p["reason"]] for p in check["permissions"]
     }  # as people read them where it is the turn that tells
     assert words in told.out + told.err + " ".join(reasons)
-    assert case.sandbox.ledger.change_count == 0
+    assert case.sandbox.request_log.change_count == 0
     everything = [text.encode() for text in (said.out, said.err, told.out, told.err)]
     everything += [path.read_bytes() for path in case.folder.glob("store.sqlite3*")]
     for secret in secrets:

@@ -144,7 +144,7 @@ def test_no_mark_gets_out_of_the_service(vendor: tuple[Vendor, dict[str, object]
         until(lambda: {line["tenant"] for line in service.logged("checked")} == set(ours.names))
         accepted = run(ours.folder, "manifest", "accept-v3", "--reason", "read", **given)
         assert accepted.returncode == 0, accepted.stderr
-        ours.sandbox.client("held").revoke_scope("harvest:offers:list")
+        ours.sandbox.client("held").untick("harvest:offers:list")
         until(lambda: list((ours.folder / "mail").glob("held*.eml")))
         assert_clean("/metrics", service.get("/metrics")[1], ours.tokens)
         assert_clean("the process list", process_list(), ours.tokens)
@@ -154,7 +154,7 @@ def test_no_mark_gets_out_of_the_service(vendor: tuple[Vendor, dict[str, object]
     assert details["mail"] == "misconfigured"
     assert details["minted"] == details["printed"] == "ok"
     assert details["opaque"] == "unreachable"
-    assert ours.sandbox.ledger.change_count == 0
+    assert ours.sandbox.request_log.change_count == 0
     files = [path for path in ours.folder.rglob("*") if path.is_file() and ours.vault not in path.parents]
     assert {path.suffix for path in files} >= {".eml", ".log", ".sqlite3", ".yaml"}
     for path in files:

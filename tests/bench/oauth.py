@@ -8,7 +8,7 @@ from pathlib import Path
 
 from checks.v3.gate import INTROSPECT, lists
 from monitor.config.settings import Settings
-from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.scopes import scope_names
 from tests.bench.answers import Exchange
 from tests.bench.figures import Figure, Part
 from tests.bench.load import AT_ONCE, Took, bare, fast_transport, service, sweep
@@ -40,7 +40,7 @@ def exchanges(ours: V3Asker) -> Sequence[Exchange]:
     form = {"token": ours.client.issue(), "token_type_hint": "access_token"}
     told = ours.post("/introspect", form)
     asked = replace(INTROSPECT, body=f"token={form['token']}&token_type_hint=access_token".encode())
-    entries = [entry for name, entry in lists().items() if name in ticked("gem")]
+    entries = [entry for name, entry in lists().items() if name in scope_names("gem")]
     listed = [ours.ask(f"GET {entry.target}", form["token"]) for entry in entries]
     read = [Exchange(entry, answer.status, answer.body) for entry, answer in zip(entries, listed, strict=True)]
     return [Exchange(asked, told.status, told.body), *read]

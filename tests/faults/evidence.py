@@ -125,7 +125,7 @@ def at_the_end(world: World) -> Findings:
     """Everything was put right and told, and the service was stopped."""
     turners = [customer for customer in world.script.customers if isinstance(customer, Turner)]
     found = judge(turners, asyncio.run(_read(world.database_url)), world.post.mails())
-    if world.vendor.sandbox.ledger.change_count:
+    if world.vendor.sandbox.request_log.change_count:
         found.wrong.append("something was changed at Greenhouse")
     if world.sqlite is not None:
         found.wrong += damage(world.sqlite)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.sandbox.greenhouse.accounts import Key
+from monitor.sandbox.greenhouse.keys import Key
 from tests.command import until
 from tests.faults.post import PostOffice
 
@@ -48,7 +48,7 @@ class Turner:
             self.key.kill() if up else self.key.enable()
             self.turns.append("credential_failed" if up else "recovered")
         else:
-            self.key.revoke(self.endpoint) if up else self.key.grant(self.endpoint)
+            self.key.untick(self.endpoint) if up else self.key.tick(self.endpoint)
             self.turns.append("lost" if up else "regained")
 
     def done(self, heard: int) -> bool:
@@ -68,10 +68,10 @@ class Flicker:
 
     def step(self, heard: int, now: float, ending: bool) -> None:
         if ending:
-            self.key.grant(self.endpoint)
+            self.key.tick(self.endpoint)
         elif now >= self._next:
             self._next = now + self.rng.uniform(0.1, LONGEST_REST_SECONDS)
-            self.key.grant(self.endpoint) if self._gone else self.key.revoke(self.endpoint)
+            self.key.tick(self.endpoint) if self._gone else self.key.untick(self.endpoint)
             self._gone = not self._gone
 
     def done(self, heard: int) -> bool:

@@ -124,7 +124,7 @@ class World:
 
     def is_busy(self) -> bool:
         """A request has reached Greenhouse just now: a check is under way."""
-        entries = self.vendor.sandbox.ledger.entries(after=self.vendor.sandbox.ledger.request_count - 1)
+        entries = self.vendor.sandbox.request_log.entries(after=self.vendor.sandbox.request_log.request_count - 1)
         return bool(entries) and time.time() - entries[-1].at < 0.1
 
 
@@ -132,7 +132,7 @@ class World:
 def world(folder: Path, seed: str, database_url: str | None = None) -> Iterator[World]:
     """Nothing is started yet but the neighbours."""
     folder.mkdir(parents=True)
-    sandbox, post = Sandbox(ledger_size=1000), PostOffice()
+    sandbox, post = Sandbox(request_log_size=1000), PostOffice()
     post.open()
     with neighbour(sandbox) as url:
         address = database_url or f"sqlite:///{folder / 'harvest-monitor.sqlite3'}"

@@ -1,1 +1,1 @@
-"""The main job on one machine in two minutes: a sandbox, a service, and an admin who unticks things."""
+"""The product's main job on one machine in two minutes: a sandbox, a service, and an admin who unticks permissions."""

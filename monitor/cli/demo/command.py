@@ -1,4 +1,4 @@
-"""`demo`: the main job on one machine, in two minutes, without an account anywhere."""
+"""`demo`: the product's main job on one machine, in two minutes, without an account anywhere."""
 
 import asyncio
 import os
@@ -9,52 +9,52 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from monitor.cli.demo.journal import opened
-from monitor.cli.demo.recovery import tell_remains
+from monitor.cli.demo.journal import open_journal
+from monitor.cli.demo.recovery import show_recovery
 from monitor.cli.demo.script import DemoScript
 from monitor.cli.demo.setup import DemoSetup, set_up
 from monitor.config import settings as settings_module
 from monitor.logs import LogFormat, LogLevel, configure
-from monitor.sandbox.server import running
+from monitor.sandbox.server.run import running
 from monitor.store.database import open_database
 
 EXAMPLE = "Example: harvest-monitor demo --once --folder /tmp/demo"
 
 
 def command(
-    once: bool = typer.Option(False, "--once", help="End by itself when the story is told."),
-    anew: bool = typer.Option(False, "--anew", help="Begin again, also where an earlier demo was cut off."),
+    once: bool = typer.Option(False, "--once", help="End when the demo is over."),
+    restart: bool = typer.Option(False, "--anew", help="Start over, even if an earlier demo was cut off."),
     folder: Path = typer.Option(
-        Path("demo"), help="Where settings, database and mails go; emptied unless a demo in it was cut off."
+        Path("demo"), help="For settings, database and mails; emptied unless a demo in it was cut off."
     ),
 ) -> None:
     """Start a sandbox and the service, let an admin untick permissions, and show what is found, recorded and mailed.
 
-    Pull the plug at any moment (kill -9): the next demo says what it finds, and goes on.
+    You can kill it at any moment (kill -9): the next demo says what it finds, and continues.
     """
-    with opened(folder) as book:
-        if anew or not book.is_cut_off:
-            book.begin_anew()
-        asyncio.run(_play(set_up(book), once))
+    with open_journal(folder) as journal:
+        if restart or not journal.is_cut_off:
+            journal.restart()
+        asyncio.run(_play(set_up(journal), once))
 
 
-async def _play(stage: DemoSetup, once: bool) -> None:
+async def _play(setup: DemoSetup, once: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(stage.sandbox) as sandbox_url:
-        stage.point_at(sandbox_url)
-        os.environ["HARVEST_MONITOR_CONFIG"] = str(stage.config)
-        with (stage.folder / "service.log").open("w", encoding="utf-8") as log:
+    async with running(setup.sandbox) as sandbox_url:
+        setup.point_at(sandbox_url)
+        os.environ["HARVEST_MONITOR_CONFIG"] = str(setup.config)
+        with (setup.folder / "service.log").open("w", encoding="utf-8") as log:
             configure(LogLevel.INFO, LogFormat.JSON, log)
-            if stage.database.exists():
-                await tell_remains(settings_module.load(), _console())
-            await _beside_the_service(stage, sandbox_url, stop, once)
+            if setup.database.exists():
+                await show_recovery(settings_module.load(), _console())
+            await _beside_the_service(setup, sandbox_url, stop, once)
 
 
-async def _beside_the_service(stage: DemoSetup, sandbox_url: str, stop: asyncio.Event, once: bool) -> None:
-    """The story ends the service; so does a signal, and then it ends the story, too."""
-    from monitor.service import serve  # half a second that no other command has to wait
+async def _beside_the_service(setup: DemoSetup, sandbox_url: str, stop: asyncio.Event, once: bool) -> None:
+    """The end of the script stops the service. So does a signal, which then stops the script, too."""
+    from monitor.service import serve  # takes half a second to import, which other commands should not wait for
 
     metrics_url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     service = asyncio.create_task(serve(settings_module.load(), stop, ready=metrics_url.set_result))
@@ -62,27 +62,27 @@ async def _beside_the_service(stage: DemoSetup, sandbox_url: str, stop: asyncio.
     await asyncio.wait([metrics_url])
     if metrics_url.cancelled():
         return await service
-    story = asyncio.create_task(_tell(stage, metrics_url.result(), sandbox_url, once))
-    await asyncio.wait({story, service}, return_when=asyncio.FIRST_COMPLETED)
+    script = asyncio.create_task(_play_script(setup, metrics_url.result(), sandbox_url, once))
+    await asyncio.wait({script, service}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
-    story.cancel() if not story.done() else story.result()
+    script.cancel() if not script.done() else script.result()
     await service
 
 
-async def _tell(stage: DemoSetup, metrics_url: str, sandbox_url: str, once: bool) -> None:
+async def _play_script(setup: DemoSetup, metrics_url: str, sandbox_url: str, once: bool) -> None:
     console = _console()
     db = await open_database(settings_module.load().database)
     try:
-        await DemoScript(stage, db, console).tell()
+        await DemoScript(setup, db, console).play()
     finally:
         await db.close()
-    console.print("\n[bold]What to type next[/]")
+    console.print("\n[bold]What to try next[/]")
     for command_line in ("history --tenant initech", "tenants show oscorp", "tenants migration", "notices list"):
-        console.print(f"   HARVEST_MONITOR_CONFIG={stage.config} {sys.argv[0]} {command_line}")
+        console.print(f"   HARVEST_MONITOR_CONFIG={setup.config} {sys.argv[0]} {command_line}")
     if not once:
         console.print(f"   metrics: {metrics_url}/metrics")
-        console.print(f"   untick something yourself: {sandbox_url}/_sandbox/")
-        console.print("\nThe service goes on until you press Ctrl-C.")
+        console.print(f"   untick a permission yourself: {sandbox_url}/_sandbox/")
+        console.print("\nThe service runs until you press Ctrl-C.")
         await asyncio.Event().wait()
 
 

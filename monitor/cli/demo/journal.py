@@ -1,4 +1,4 @@
-"""The demo's book: what was done on the stage so far, kept on disk, so that a demo that was cut off can go on."""
+"""The demo's journal: what the admins did so far, kept on disk, so that a demo that was cut off can continue."""
 
 import fcntl
 import json
@@ -23,7 +23,7 @@ class Verb(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AdminAction:
     """An admin ticks or unticks permissions of a tenant, by their labels."""
 
     verb: Verb
@@ -36,7 +36,7 @@ class Journal:
         self.folder = folder
         self._file = file
         file.seek(0)
-        whole, newline, _torn = file.read().rpartition("\n")  # what a torn line was to say was not done yet
+        whole, newline, _torn = file.read().rpartition("\n")  # the action of a torn line was not carried out yet
         file.truncate(len((whole + newline).encode()))
         self._lines = whole.splitlines()
 
@@ -45,24 +45,24 @@ class Journal:
         return bool(self._lines) and _ENDED not in self._lines
 
     @property
-    def acts(self) -> list[Act]:
-        facts = [json.loads(line) for line in self._lines if line not in (_BEGUN, _ENDED)]
-        return [Act(Verb(each["verb"]), each["tenant"], tuple(each["labels"])) for each in facts]
+    def actions(self) -> list[AdminAction]:
+        entries = [json.loads(line) for line in self._lines if line not in (_BEGUN, _ENDED)]
+        return [AdminAction(Verb(each["verb"]), each["tenant"], tuple(each["labels"])) for each in entries]
 
-    def begin_anew(self) -> None:
-        """Empty the folder of all that earlier demos left."""
-        for left in self.folder.iterdir():
-            if left.is_dir():
-                shutil.rmtree(left)
-            elif left.name != NAME:
-                left.unlink()
+    def restart(self) -> None:
+        """Delete everything in the folder that earlier demos left."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != NAME:
+                path.unlink()
         self._file.truncate(0)
         self._lines.clear()
         self._write(_BEGUN)
 
-    def add(self, act: Act) -> None:
-        """To be called before it is done."""
-        self._write(json.dumps(asdict(act)))
+    def add(self, action: AdminAction) -> None:
+        """To be called before the action is carried out."""
+        self._write(json.dumps(asdict(action)))
 
     def end(self) -> None:
         self._write(_ENDED)
@@ -75,19 +75,19 @@ class Journal:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Journal]:
-    """For this process alone; ConfigurationError if the folder is somebody else's, or a demo is at work in it."""
+def open_journal(folder: Path) -> Iterator[Journal]:
+    """For this process alone; ConfigurationError if the folder is not a demo's, or a demo runs in it."""
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()) and not (folder / NAME).exists():
-        raise ConfigurationError(f"{folder} is not empty and not of an earlier demo: name another with --folder")
+        raise ConfigurationError(f"{folder} is not empty and not from an earlier demo: name another with --folder")
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / NAME).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigurationError(f"a demo is at work in {folder}: end it, or name another with --folder") from None
-        book = Journal(folder, file)
+            raise ConfigurationError(f"a demo is running in {folder}: end it, or name another with --folder") from None
+        journal = Journal(folder, file)
         try:
-            yield book
+            yield journal
         finally:
-            book.end()
+            journal.end()

@@ -1,4 +1,4 @@
-"""What a demo that was cut off left behind, as the database tells it before anything goes on."""
+"""What a demo that was cut off left behind, read from the database before anything continues."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from monitor.checking.check_limits import CheckLimits
-from monitor.cli.demo.script import clock, what
+from monitor.cli.demo.script import subject_of, time_of_day
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.incidents.history_queries import PastEvent, Wanted, events
@@ -20,8 +20,8 @@ from monitor.store.database import open_database
 _MANY = 1000
 
 
-async def tell_remains(settings: Settings, console: Console) -> None:
-    """Of events, of notices by how far they are, and when what was under way is taken up again."""
+async def show_recovery(settings: Settings, console: Console) -> None:
+    """Events, notices by their status, and when the interrupted checks are repeated."""
     db = await open_database(settings.database)
     try:
         async with db.reading() as conn:
@@ -31,27 +31,28 @@ async def tell_remains(settings: Settings, console: Console) -> None:
             pending = await list_notices(conn, [Status.PENDING], None, _MANY)
     finally:
         await db.close()
-    console.print("\n[bold]An earlier demo was cut off here.[/] It goes on; --anew begins again. What it left:")
-    for line in [*_of_events(past, causes), f"{len(sent)} notices sent", *_of_pending(pending, utc_now())]:
+    console.print("\n[bold]An earlier demo was cut off here.[/] It continues; --anew starts over. It left:")
+    for line in [*_event_lines(past, causes), f"{len(sent)} notices sent", *_pending_lines(pending, utc_now())]:
         console.print(f"   {line}")
     seconds = CheckLimits.of(settings).lease.total_seconds()
-    console.print(f"   [dim]Whoever was being checked is looked at again within {seconds:.0f} s: no longer can a check")
-    console.print("   [dim]of then be under way.")
+    console.print(f"   [dim]Interrupted checks are repeated within {seconds:.0f} s, when none of them can still be")
+    console.print("   [dim]running.")
 
 
-def _of_events(past: Sequence[PastEvent], causes: Sequence[PendingCause]) -> Iterator[str]:
-    untold = {cause.event_id for cause in causes if cause.held_in is None}
-    yield f"{len(past)} drift events, {len(untold)} of them still to be told"
+def _event_lines(past: Sequence[PastEvent], causes: Sequence[PendingCause]) -> Iterator[str]:
+    not_notified = {cause.event_id for cause in causes if cause.held_in is None}
+    yield f"{len(past)} drift events, {len(not_notified)} of them not in a notice yet"
     if past:
         latest = max(past, key=lambda event: event.at)
-        yield f"   the last at {clock(latest.at)}: {latest.kind} {escape(latest.tenant_name)}, {escape(what(latest))}"
+        when, tenant = time_of_day(latest.at), escape(latest.tenant_name)
+        yield f"   the last at {when}: {latest.kind} {tenant}, {escape(subject_of(latest))}"
 
 
-def _of_pending(pending: Sequence[ListedNotice], now: datetime) -> Iterator[str]:
+def _pending_lines(pending: Sequence[ListedNotice], now: datetime) -> Iterator[str]:
     for notice in reversed(pending):
         subject = escape(notice.subject)
         if notice.attempts and notice.next_attempt_at is not None and notice.next_attempt_at > now:
-            yield f"1 notice that was being sent, and perhaps arrived: {subject}"
-            yield f"   it is sent again at {clock(notice.next_attempt_at)}, with the same Message-ID"
+            yield f"1 notice that was being sent, and may have arrived: {subject}"
+            yield f"   it is sent again at {time_of_day(notice.next_attempt_at)}, with the same Message-ID"
         else:
             yield f"1 notice that waits to be sent: {subject}"

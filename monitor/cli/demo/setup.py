@@ -1,4 +1,4 @@
-"""The stage of the demo: a folder with settings, tenants, keys and tokens, and a sandbox with telling customers."""
+"""What the demo needs: a folder with settings, tenants, keys and tokens, and a sandbox with instructive customers."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import yaml
 
 from checks.credential import CredentialKind
 from checks.manifest import load
-from monitor.cli.demo.journal import Act, Journal, Verb
+from monitor.cli.demo.journal import AdminAction, Journal, Verb
 from monitor.errors import ConfigurationError
 from monitor.sandbox.greenhouse.settings import Retirement
 from monitor.sandbox.sandbox import CLIENT_LABEL, Sandbox
@@ -31,21 +31,21 @@ SETTINGS = {
     "tenants_reload": "5s",
     "stop_timeout": "5s",
 }
-"""All that tells the demo from a deployment; docs/settings.md says what a deployment has instead."""
+"""Everything that differs from a deployment; docs/settings.md has the defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One tenant of the demo, and how its key or client in the sandbox stands when the curtain rises.
+    """One tenant of the demo, and the initial state of its key or client in the sandbox.
 
-    `plus` and `minus` are endpoints of a key, scopes of a client; `role` is that of the user whom its token acts for.
+    `plus` and `minus` are endpoints of a key or scopes of a client; `role` is that of the user its token acts for.
     """
 
     id: str
     name: str
     csm: str
-    story: str
-    holds: str = "gem"
+    situation: str
+    ticked: str = "gem"
     plus: tuple[str, ...] = ()
     minus: tuple[str, ...] = ()
     dead: bool = False
@@ -61,25 +61,25 @@ TENANTS = (
     Customer("acme", "Acme Corp", "Dana Reyes", "healthy"),
     Customer("globex", "Globex", "Lee Chan", "will lose one"),
     Customer("initech", "Initech", "Dana Reyes", "will lose three"),
-    Customer("hooli", "Hooli", "Ola Nordmann", "lacked one at first sight", minus=("GET /v1/scorecards",)),
+    Customer("hooli", "Hooli", "Ola Nordmann", "lacked one from the start", minus=("GET /v1/scorecards",)),
     Customer("umbrella", "Umbrella", "Lee Chan", "its key was revoked", dead=True),
     Customer("stark", "Stark", "Dana Reyes", "EEOC without the feature", plus=EEOC),
-    Customer("wayne", "Wayne", "Lee Chan", "holds more than it should", plus=("GET /v1/jobs/{id}/hiring_team",)),
-    Customer("tyrell", "Tyrell", "Ola Nordmann", "holds all: undecidable", holds="all"),
+    Customer("wayne", "Wayne", "Lee Chan", "has more than it should", plus=("GET /v1/jobs/{id}/hiring_team",)),
+    Customer("tyrell", "Tyrell", "Ola Nordmann", "has all: undecidable", ticked="all"),
     Customer("weyland", "Weyland", "Ola Nordmann", "its v1 key was retired", retired=True),
     Customer("cyberdyne", "Cyberdyne", "Dana Reyes", "lacked two scopes", kind=V3, minus=TWO_SCOPES),
-    Customer("oscorp", "Oscorp", "Lee Chan", "its token: Job Admin's", kind=V3, role="Job Admin"),
+    Customer("oscorp", "Oscorp", "Lee Chan", "its token: a Job Admin's", kind=V3, role="Job Admin"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSetup:
-    book: Journal
+    journal: Journal
     sandbox: Sandbox
 
     @property
     def folder(self) -> Path:
-        return self.book.folder
+        return self.journal.folder
 
     @property
     def config(self) -> Path:
@@ -103,99 +103,99 @@ class DemoSetup:
             "database_url": f"sqlite:///{self.database}",
             "smtp_url": f"mailbox:{self.mail}",
         }
-        # JSON's strings and numbers are TOML's too.
+        # Strings and numbers are written the same in JSON and in TOML.
         self.config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()), "utf-8")
 
     def do(self, verb: Verb, tenant_id: str, *labels: str) -> None:
-        """Once in the life of a demo, however often it is cut off."""
-        act = Act(verb, tenant_id, labels)
-        if act not in self.book.acts:
-            self.book.add(act)
-            self._carry_out(act)
+        """Once per demo, however often it is cut off."""
+        action = AdminAction(verb, tenant_id, labels)
+        if action not in self.journal.actions:
+            self.journal.add(action)
+            self._carry_out(action)
 
-    def catch_up(self) -> None:
-        """Bring the sandbox to where the book ends."""
-        for act in self.book.acts:
-            self._carry_out(act)
+    def replay(self) -> None:
+        """Repeat the journal's actions on a new sandbox: it keeps its state in memory only."""
+        for action in self.journal.actions:
+            self._carry_out(action)
 
-    def _carry_out(self, act: Act) -> None:
-        key = self.sandbox.key(act.tenant)
-        change = key.revoke if act.verb is Verb.UNTICK else key.grant
-        change(*map(_endpoint, act.labels))
+    def _carry_out(self, action: AdminAction) -> None:
+        key = self.sandbox.key(action.tenant)
+        change = key.untick if action.verb is Verb.UNTICK else key.tick
+        change(*map(_endpoint, action.labels))
 
 
-def set_up(book: Journal) -> DemoSetup:
-    """Keys, tokens and tenants in the book's folder, and a sandbox that stands where the book ends.
+def set_up(journal: Journal) -> DemoSetup:
+    """Keys, tokens and tenants in the journal's folder, and a sandbox in which its actions are carried out.
 
-    Requests without a key are answered as if the API were gone: else no key would be taken for retired.
+    Requests without a key are answered as if the API were gone: otherwise no key would count as retired.
     """
-    stage = DemoSetup(book, Sandbox())
-    (stage.folder / "keys").mkdir(mode=0o700, exist_ok=True)
-    stage.sandbox.change(None, limit=100_000, retired=Retirement.GONE_JSON)
+    setup = DemoSetup(journal, Sandbox())
+    (setup.folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    # The limit is out of the way: several checks a minute are not what the demo is about.
+    setup.sandbox.change(None, limit=100_000, retired=Retirement.GONE_JSON)
     for customer in TENANTS:
-        _enter(stage, customer)
-    rows = [_row(stage, customer) for customer in TENANTS]
+        _add_customer(setup, customer)
+    rows = [_row(setup, customer) for customer in TENANTS]
     text = yaml.safe_dump({"tenants": rows}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
-    (stage.folder / "tenants.yaml").write_text(text, encoding="utf-8")
-    stage.catch_up()
-    return stage
+    (setup.folder / "tenants.yaml").write_text(text, encoding="utf-8")
+    setup.replay()
+    return setup
 
 
-def _enter(stage: DemoSetup, customer: Customer) -> None:
-    """An account with its key or client, and what the service is to know of it in files that only we can read."""
-    stage.sandbox.add_account(customer.id, **({} if customer.retired else {"retired": None}))
-    held = _client(stage.sandbox, customer) if customer.kind is V3 else _key(stage.sandbox, customer)
-    for file, text in zip(_files(stage, customer).values(), held, strict=True):
+def _add_customer(setup: DemoSetup, customer: Customer) -> None:
+    """An account with its key or client, and the secrets that the service needs in files that only we can read."""
+    setup.sandbox.add_account(customer.id, **({} if customer.retired else {"retired": None}))
+    secrets = _client(setup.sandbox, customer) if customer.kind is V3 else _key(setup.sandbox, customer)
+    for file, text in zip(_files(setup, customer).values(), secrets, strict=True):
         file.touch(mode=0o600)
         file.write_text(text + "\n", encoding="ascii")
 
 
 def _key(sandbox: Sandbox, customer: Customer) -> tuple[str]:
-    key = sandbox.add_key(customer.id, customer.holds, label=LABEL)
-    key.grant(*customer.plus)
-    key.revoke(*customer.minus)
-    if customer.dead:
-        key.kill()
+    key = sandbox.add_key(customer.id, customer.ticked, label=LABEL)
+    key.tick(*customer.plus)
+    key.untick(*customer.minus)
+    key.dead = customer.dead
     return (key.text,)
 
 
 def _client(sandbox: Sandbox, customer: Customer) -> tuple[str, str, str]:
-    """Nobody renews the token, as an integration does every hour: it lives for longer than any demo."""
-    client = sandbox.add_client(customer.id, customer.holds, role=customer.role, ttl=A_YEAR)
-    client.grant_scope(*customer.plus)
-    client.revoke_scope(*customer.minus)
+    """Nothing renews the token here, as an integration does every hour: it lives longer than any demo."""
+    client = sandbox.add_client(customer.id, customer.ticked, role=customer.role, ttl=A_YEAR)
+    client.tick(*customer.plus)
+    client.untick(*customer.minus)
     return client.client_id, client.secret, client.issue()
 
 
-def _files(stage: DemoSetup, customer: Customer) -> dict[str, Path]:
+def _files(setup: DemoSetup, customer: Customer) -> dict[str, Path]:
     """By the field of the tenants file that refers to it: `keys/acme`, `keys/oscorp.token`."""
-    keys = stage.folder / "keys"
+    keys = setup.folder / "keys"
     if customer.kind is V3:
         return {field: keys / f"{customer.id}.{field}" for field in ("client_id", "client_secret", "token")}
     return {"key": keys / customer.id}
 
 
-def _row(stage: DemoSetup, customer: Customer) -> dict[str, object]:
+def _row(setup: DemoSetup, customer: Customer) -> dict[str, object]:
     address = customer.csm.lower().replace(" ", ".") + "@vendor.example"
     return {
         "id": customer.id,
         "name": customer.name,
         "csm": {"name": customer.csm, "email": address},
-        "credential": dict(_credential(stage, customer)),
+        "credential": dict(_credential(setup, customer)),
     }
 
 
-def _credential(stage: DemoSetup, customer: Customer) -> Iterator[tuple[str, object]]:
+def _credential(setup: DemoSetup, customer: Customer) -> Iterator[tuple[str, object]]:
     yield "kind", customer.kind.value
     yield "label", CLIENT_LABEL if customer.kind is V3 else LABEL
-    for field, file in _files(stage, customer).items():
+    for field, file in _files(setup, customer).items():
         yield field, f"file:{file}"
     if customer.kind is V3:
-        yield "organization", stage.sandbox.account(customer.id).organization_id
+        yield "organization", setup.sandbox.account(customer.id).organization_id
 
 
 def _endpoint(label: str) -> str:
     endpoint = load("gem").permission(label).endpoint
     if endpoint is None:
-        raise ConfigurationError(f"{label} has no endpoint that could be unticked in the sandbox")
+        raise ConfigurationError(f"{label} has no endpoint that can be unticked in the sandbox")
     return endpoint

@@ -1,4 +1,4 @@
-"""`sandbox weather|fault|mails`: trouble in a sandbox that runs, and the mails that it took."""
+"""`sandbox weather|fault|mails`: faults of a running sandbox, and the mails that it accepted."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,20 +13,20 @@ from monitor.sandbox.faults.mail import OF_CONNECTION
 
 WEATHER_EXAMPLE = "Example: harvest-monitor sandbox weather blocked --account acme --for 90s"
 MAILS_EXAMPLE = "Example: harvest-monitor sandbox mails --recipient dana@vendor.example --json"
-Url = typer.Option("http://127.0.0.1:8765", help="Where the sandbox is.")
+Url = typer.Option("http://127.0.0.1:8765", help="The sandbox's address.")
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
-Accounts = typer.Option(None, "--account", help="For this account of Greenhouse; may be repeated. All if left out.")
-Recipients = typer.Option(None, "--recipient", help="For mails to this address; may be repeated. All if left out.")
-For = typer.Option(None, "--for", help="How long, such as 90s or 5m; until cleared if left out.")
-Share = typer.Option(None, help="The part of the requests or mails that is hit, drawn by lot; 0.5 is half.")
-Times = typer.Option(None, help="How many are hit before it ends.")
-Details = typer.Argument(None, help="What the table in docs/sandbox.md names, such as seconds=2 or prefix=/v1/jobs.")
+Accounts = typer.Option(None, "--account", help="Only for this Greenhouse account; can be repeated. Default: all.")
+Recipients = typer.Option(None, "--recipient", help="Only for mails to this address; can be repeated. Default: all.")
+For = typer.Option(None, "--for", help="How long, such as 90s or 5m. Default: until cleared.")
+Share = typer.Option(None, help="The share of requests or mails that is hit, chosen at random; 0.5 is half.")
+Times = typer.Option(None, help="How many requests or mails are hit before it ends.")
+Details = typer.Argument(None, help="As in the tables of docs/sandbox.md, such as seconds=2 or prefix=/v1/jobs.")
 
-fault_app = typer.Typer(help="Single faults of a sandbox that runs, of which weathers are made.", no_args_is_help=True)
+fault_app = typer.Typer(help="Add, list and end single faults in a running sandbox.", no_args_is_help=True)
 
 
-def weather(
-    name: str | None = typer.Argument(None, help="Which; clear ends it. Lists what there is if left out."),
+def activate_preset(
+    name: str | None = typer.Argument(None, help="Its name; clear ends it. Lists all if left out."),
     account: list[str] | None = Accounts,
     recipient: list[str] | None = Recipients,
     duration: str | None = For,
@@ -34,13 +34,13 @@ def weather(
     url: str = Url,
     as_json: bool = AsJson,
 ) -> None:
-    """Call up trouble by its name in a sandbox that runs: at Greenhouse, or at the mail server."""
+    """Simulate a common failure by its name in a running sandbox: of Greenhouse, or of the mail server."""
     remote = Remote(url)
     if name is None:
-        return _list_weathers(remote, as_json)
-    asked = {"name": name, "lasts": _lasts(duration), "share": share}
-    for each in whom(account, recipient):
-        remote.tell("/weather", asked | each)
+        return _list_presets(remote, as_json)
+    preset = {"name": name, "lasts": _lasts(duration), "share": share}
+    for target in targets(account, recipient):
+        remote.post("/weather", preset | target)
     _show(remote, as_json)
 
 
@@ -57,9 +57,9 @@ def add(
 ) -> None:
     """Add a fault of Greenhouse's side."""
     remote = Remote(url)
-    asked = _pairs(details) | {"kind": kind, "lasts": _lasts(duration), "share": share, "times": times}
-    for each in whom(account, None):
-        remote.tell("/faults", asked | each)
+    fault = _pairs(details) | {"kind": kind, "lasts": _lasts(duration), "share": share, "times": times}
+    for target in targets(account, None):
+        remote.post("/faults", fault | target)
     _show(remote, as_json)
 
 
@@ -78,52 +78,52 @@ def add_mail(
 ) -> None:
     """Add a fault of the mail server."""
     remote = Remote(url)
-    asked = _pairs(details) | {"kind": kind, "lasts": _lasts(duration), "share": share, "times": times}
-    for each in whom(None, recipient):
-        remote.tell("/mail-faults", asked | each)
+    fault = _pairs(details) | {"kind": kind, "lasts": _lasts(duration), "share": share, "times": times}
+    for target in targets(None, recipient):
+        remote.post("/mail-faults", fault | target)
     _show(remote, as_json)
 
 
 @fault_app.command("list", epilog="Example: harvest-monitor sandbox fault list --json")
 def list_(url: str = Url, as_json: bool = AsJson) -> None:
-    """What is in force, whom it hit so far, and when it ends."""
+    """List the active faults, how often each was hit, and when it ends."""
     _show(Remote(url), as_json)
 
 
 @fault_app.command(epilog="Example: harvest-monitor sandbox fault clear --account acme")
 def clear(
-    number: int | None = typer.Argument(None, help="Only this one, as `list` shows it."),
-    account: str | None = typer.Option(None, help="Only those for this account."),
-    recipient: str | None = typer.Option(None, help="Only those for mails to this address."),
+    number: int | None = typer.Argument(None, help="Only the fault with this number, as `list` shows it."),
+    account: str | None = typer.Option(None, help="Only faults for this account."),
+    recipient: str | None = typer.Option(None, help="Only faults for mails to this address."),
     url: str = Url,
     as_json: bool = AsJson,
 ) -> None:
-    """End faults, and the weather that they came with; all of them, or some."""
+    """End all faults or some, including those of a weather."""
     remote = Remote(url)
-    remote.tell("/faults/clear", {"number": number, "account": account, "recipient": recipient})
+    remote.post("/faults/clear", {"number": number, "account": account, "recipient": recipient})
     _show(remote, as_json)
 
 
 def mails(
-    number: int | None = typer.Argument(None, help="Show the text of this one."),
+    number: int | None = typer.Argument(None, help="Show the text of the mail with this number."),
     recipient: str | None = typer.Option(None, help="Only mails to this address."),
     url: str = Url,
     as_json: bool = AsJson,
 ) -> None:
-    """The mails that a sandbox took, the oldest first."""
+    """List the mails that a sandbox accepted, oldest first."""
     remote = Remote(url)
     if number is not None:
-        mail = remote.ask(f"/mails/{number}")
+        mail = remote.get(f"/mails/{number}")
         print_json(mail) if as_json else typer.echo(mail["text"])
         return
-    found = remote.ask("/mails" if recipient is None else f"/mails?{urlencode({'recipient': recipient})}")
+    found = remote.get("/mails" if recipient is None else f"/mails?{urlencode({'recipient': recipient})}")
     if as_json:
         print_json(found)
         return
     print_table(
         ["NUMBER", "AT", "TO", "SUBJECT"],
         [(str(m["number"]), m["at"], ", ".join(m["recipients"]), m["subject"]) for m in found["mails"]],
-        empty="no mail came",
+        empty="no mails",
     )
 
 
@@ -139,14 +139,14 @@ def _lasts(duration: str | None) -> float | None:
     return None if duration is None else seconds_of(duration)
 
 
-def whom(accounts: list[str] | None, recipients: list[str] | None) -> Iterable[dict[str, str]]:
-    """Whom a switch is for, one after another; once for all where nobody is named."""
+def targets(accounts: list[str] | None, recipients: list[str] | None) -> Iterable[dict[str, str]]:
+    """One call's fields for each account and recipient; one empty set, which means all, if none is named."""
     named = [{"account": name} for name in accounts or ()] + [{"recipient": name} for name in recipients or ()]
     return named or [{}]
 
 
 def _pairs(details: list[str] | None) -> dict[str, str]:
-    """`seconds=2` and the like, as the sandbox takes them."""
+    """`seconds=2` and the like, as fields of a fault."""
     pairs = [detail.partition("=") for detail in details or ()]
     for name, equals, _ in pairs:
         if not equals:
@@ -154,18 +154,18 @@ def _pairs(details: list[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _list_weathers(remote: Remote, as_json: bool) -> None:
-    weathers = remote.ask("/trouble")["weathers"]
+def _list_presets(remote: Remote, as_json: bool) -> None:
+    presets = remote.get("/trouble")["weathers"]
     if as_json:
-        print_json({"weathers": weathers})
+        print_json({"weathers": presets})
         return
-    print_table(["WEATHER", "MEANS"], [(each["name"], each["meaning"]) for each in weathers], empty="")
+    print_table(["WEATHER", "MEANS"], [(each["name"], each["meaning"]) for each in presets], empty="")
 
 
 def _show(remote: Remote, as_json: bool) -> None:
-    """What is in force on both sides."""
-    trouble = remote.ask("/trouble")
-    greenhouse, mail = trouble["faults"], trouble["mail"]["faults"]
+    """The active faults of both sides."""
+    state = remote.get("/trouble")
+    greenhouse, mail = state["faults"], state["mail"]["faults"]
     if as_json:
         print_json({"faults": greenhouse, "mail_faults": mail})
         return
@@ -179,14 +179,14 @@ def _show(remote: Remote, as_json: bool) -> None:
                 side,
                 each["weather"] or "",
                 _described(each),
-                one or "all",
+                target or "all",
                 str(each["hits"]),
                 "" if each["times"] is None else str(each["times"]),
                 "" if each["ends_in"] is None else f"{each['ends_in']:g} s",
             )
-            for side, one, each in rows
+            for side, target, each in rows
         ],
-        empty="nothing is wrong",
+        empty="no active faults",
     )
 
 

@@ -1,1 +1,1 @@
-"""How the sandbox is steered from outside: its API, its page, its client."""
+"""How the sandbox is controlled from outside: its JSON API, its page, its client."""

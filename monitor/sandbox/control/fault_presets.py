@@ -1,4 +1,7 @@
-"""Weathers: faults with a name, to be called up as a whole for one or for all, for a while or until it is clear."""
+"""Fault presets: faults with a name, for one account or recipient or for all, for a time or until cleared.
+
+Commands, URLs and JSON call a preset a weather.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from monitor.errors import ConfigurationError
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.faults.mail import MailFault
-from monitor.sandbox.greenhouse.settings import in_words
+from monitor.sandbox.greenhouse.settings import summary
 from monitor.sandbox.sandbox import Sandbox
 
 CLEAR = "clear"
@@ -19,32 +22,30 @@ _SIDES: dict[str, type[Fault] | type[MailFault]] = {"greenhouse": Fault, "mail":
 
 @dataclass(frozen=True, slots=True)
 class FaultPreset:
-    """One kind of trouble, as a reader would tell it, and the fault that makes it."""
+    """A name, what it means for a reader, and the fault that it activates."""
 
     name: str
     meaning: str
     fault: Fault | MailFault
 
     @property
-    def is_of_mail(self) -> bool:
+    def is_for_mail(self) -> bool:
         return isinstance(self.fault, MailFault)
 
 
 @cache
 def presets() -> dict[str, FaultPreset]:
-    """Every weather by its name; those of the mail server begin with `mail-`."""
-    content = yaml.safe_load(
-        resources.files("monitor.sandbox.control").joinpath("fault_presets.yaml").read_text("utf-8")
-    )
+    """All presets by name; those of the mail server begin with `mail-`."""
+    file = resources.files("monitor.sandbox.control").joinpath("fault_presets.yaml")
     return {
         name: FaultPreset(name, row["meaning"], _SIDES[side].model_validate(row["fault"]))
-        for side, rows in content.items()
+        for side, rows in yaml.safe_load(file.read_text("utf-8")).items()
         for name, row in rows.items()
     }
 
 
 class PresetRequest(BaseModel):
-    """A weather to turn to: for one account or recipient or for all, for so many seconds or until another comes."""
+    """A preset to activate: for one account or recipient or for all, for so many seconds or until replaced."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,38 +61,38 @@ class PresetRequest(BaseModel):
             raise ValueError(f"there is no weather {self.name!r}: use one of {', '.join(presets())}, or {CLEAR}")
         if self.account is not None and self.recipient is not None:
             raise ValueError("name an account of Greenhouse or a recipient of mail, not both")
-        if self.name != CLEAR and self.account is not None and presets()[self.name].is_of_mail:
-            raise ValueError(f"{self.name} is the mail server's: name a recipient, not an account")
-        if self.name != CLEAR and self.recipient is not None and not presets()[self.name].is_of_mail:
-            raise ValueError(f"{self.name} is Greenhouse's: name an account, not a recipient")
+        if self.name != CLEAR and self.account is not None and presets()[self.name].is_for_mail:
+            raise ValueError(f"{self.name} is for the mail server: name a recipient, not an account")
+        if self.name != CLEAR and self.recipient is not None and not presets()[self.name].is_for_mail:
+            raise ValueError(f"{self.name} is for Greenhouse: name an account, not a recipient")
         return self
 
     def fault(self) -> Fault | MailFault:
-        """The weather's fault, as it was asked for. Raises ConfigurationError."""
+        """The preset's fault with the request's own terms. Raises ConfigurationError."""
         fault = presets()[self.name].fault
-        asked = self.model_dump(exclude={"name"}, exclude_none=True)
+        terms = self.model_dump(exclude={"name"}, exclude_none=True)
         try:
-            return type(fault).model_validate(fault.model_dump() | asked)
+            return type(fault).model_validate(fault.model_dump() | terms)
         except ValidationError as problem:
-            raise ConfigurationError(f"weather {self.name}: {in_words(problem)}") from None
+            raise ConfigurationError(f"weather {self.name}: {summary(problem)}") from None
 
 
-def turn(sandbox: Sandbox, wanted: PresetRequest) -> None:
-    """Let one weather follow another for the same account or recipient, or for all. Raises ConfigurationError.
+def activate(sandbox: Sandbox, wanted: PresetRequest) -> None:
+    """Replace the preset that is active for the same account or recipient, or for all. Raises ConfigurationError.
 
-    `clear` ends every weather, or those for one. Faults that came with no weather stay.
+    `clear` ends every preset, or those for one account or recipient. Faults that belong to no preset stay.
     """
-    office = sandbox.post_office
+    mail_faults = sandbox.mailbox.faults
     if wanted.name == CLEAR:
         if wanted.recipient is None:
-            sandbox.faults.clear_weather(wanted.account)
+            sandbox.faults.clear_presets(wanted.account)
         if wanted.account is None:
-            office.faults.clear_weather(wanted.recipient)
+            mail_faults.clear_presets(wanted.recipient)
         return
     fault = wanted.fault()
     if isinstance(fault, MailFault):
-        office.faults.turn(fault, wanted.name)
+        mail_faults.add_preset(fault, wanted.name)
         return
     if fault.account is not None:
         sandbox.account(fault.account)
-    sandbox.faults.turn(fault, wanted.name)
+    sandbox.faults.add_preset(fault, wanted.name)

@@ -1,4 +1,4 @@
-"""Throws the switches of a sandbox that runs in another process of this machine, and speaks to nobody else."""
+"""Controls a sandbox that runs in another process on this machine; it connects to no other machine."""
 
 import json
 from collections.abc import Mapping
@@ -8,43 +8,43 @@ from urllib.parse import SplitResult, urlsplit
 
 from checks.origin import is_loopback
 from monitor.errors import ConfigurationError
-from monitor.sandbox.app import CONTROL_PATH
+from monitor.sandbox.control.requests import CONTROL_PATH
 
 _TIMEOUT = 10  # seconds
 _JSON = {"Content-Type": "application/json"}
 
 
 class Remote:
-    """The control of the sandbox at `url`, as that command says it. ConfigurationError unless it is on loopback."""
+    """The control API of the sandbox at `url`, as `sandbox` prints it. ConfigurationError if it is not on loopback."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.removesuffix("/").removesuffix(CONTROL_PATH.decode())
+        self._url = url.removesuffix("/").removesuffix(CONTROL_PATH)
         parts = _split(self._url)
         if parts is None or parts.scheme != "http" or parts.path or not is_loopback(parts.hostname or ""):
-            raise ConfigurationError("a sandbox is at an address of this machine, such as http://127.0.0.1:8765")
+            raise ConfigurationError("a sandbox has an address on this machine, such as http://127.0.0.1:8765")
         self._host, self._port = parts.hostname or "", parts.port or 80
 
-    def ask(self, path: str) -> Any:
+    def get(self, path: str) -> Any:
         return self._call("GET", path, None)
 
-    def tell(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Throw a switch; what is None is left out."""
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Fields that are None are left out."""
         return self._call("POST", path, {name: value for name, value in body.items() if value is not None})
 
     def _call(self, method: str, path: str, body: object) -> Any:
-        """Raises ConfigurationError with the sandbox's own words where it refuses, or with what is there instead."""
+        """Raises ConfigurationError with the sandbox's error message, or if no sandbox answers."""
         connection = HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
         try:
             connection.connect()
-            if not is_loopback(connection.sock.getpeername()[0]):  # a name can lead anywhere, even `localhost`
-                raise ConfigurationError(f"{self._host} is not on this machine here: name it by its address")
-            connection.request(method, CONTROL_PATH.decode() + path, None if body is None else json.dumps(body), _JSON)
+            if not is_loopback(connection.sock.getpeername()[0]):  # a name can resolve to anything, even `localhost`
+                raise ConfigurationError(f"{self._host} is not on this machine: use the address instead of the name")
+            connection.request(method, CONTROL_PATH + path, None if body is None else json.dumps(body), _JSON)
             response = connection.getresponse()
             content = json.loads(response.read())
         except (OSError, HTTPException, ValueError) as problem:
             raise ConfigurationError(
-                f"no sandbox answers at {self._url} ({problem}): start one with `harvest-monitor sandbox`, or say "
-                "with --url where it is"
+                f"no sandbox answers at {self._url} ({problem}): start one with `harvest-monitor sandbox`, or give "
+                "its address with --url"
             ) from None
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""How the control of a sandbox reads a call and answers it, and whom it answers at all."""
+"""How the control API reads a request and answers it, and which clients it refuses."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
@@ -13,22 +13,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from checks.origin import is_loopback
 from monitor.errors import ConfigurationError
-from monitor.sandbox.greenhouse.request_log import Change, LoggedRequest
-from monitor.sandbox.greenhouse.settings import in_words
+from monitor.sandbox.greenhouse.request_log import LoggedChange, LoggedRequest
+from monitor.sandbox.greenhouse.settings import summary
+
+CONTROL_PATH = "/_sandbox"
 
 
 class Body(BaseModel):
-    """What a POST carries; anything that is not asked for is refused."""
+    """The body of a POST; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
-Handlers = dict[str, Callable[[Request], Awaitable[Response]]]
+Handler = Callable[[Request], Awaitable[Response]]
+Handlers = dict[str, Handler]
+"""By path, without `CONTROL_PATH`."""
 
 
 class LoopbackOnly:
-    """Turns away clients from other machines, and other names for this one (a web page's DNS can point anywhere)."""
+    """Refuses clients on other machines, and other names for this one (a web page's DNS can point anywhere)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,7 +41,7 @@ class LoopbackOnly:
         request = Request(scope)
         client = request.client.host if request.client else ""
         if not (is_loopback(client) and is_loopback(request.url.hostname or "")):
-            refusal = error(403, "the control answers only to this machine, under a loopback address or localhost")
+            refusal = error(403, "the control API answers only this machine, under a loopback address or localhost")
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -49,15 +53,14 @@ async def read(request: Request, model: type[BodyT]) -> BodyT:
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as problem:
-        raise ConfigurationError(f"the body does not fit: {in_words(problem)}") from None
+        raise ConfigurationError(f"invalid body: {summary(problem)}") from None
 
 
-def dated(rows: Iterable[LoggedRequest | Change]) -> list[dict[str, Any]]:
-    return [asdict(row) | {"at": moment(row.at)} for row in rows]
+def with_dates(rows: Iterable[LoggedRequest | LoggedChange]) -> list[dict[str, Any]]:
+    return [asdict(row) | {"at": iso_time(row.at)} for row in rows]
 
 
-def moment(at: float) -> str:
-    """Epoch seconds as people read them."""
+def iso_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 

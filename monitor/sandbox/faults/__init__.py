@@ -1,1 +1,1 @@
-"""The faults the sandbox can play."""
+"""Faults that the sandbox can simulate."""

@@ -1,4 +1,4 @@
-"""Faults in force: how long each lasts, and which of those that it fits it hits."""
+"""Active faults: how long each lasts, and which of the requests or mails that match it are hit."""
 
 import math
 from collections import Counter
@@ -11,65 +11,67 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FaultTerms(BaseModel):
-    """What all faults have in common: when they end by themselves, and how many they spare."""
+    """What all faults have in common: when they end by themselves, and what share they hit."""
 
     model_config = ConfigDict(extra="forbid")
 
     times: Annotated[int, Field(ge=1)] | None = None
-    """How many it hits before it ends; without it, all until it is cleared."""
+    """How many it hits before it ends; if None, all until it is cleared."""
     lasts: Annotated[float, Field(gt=0, le=86_400)] | None = None
     """Seconds until it ends by itself."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """The part of those it fits that it hits, drawn by lot; the same `seed` draws the same lots."""
+    """The share of matches that it hits, chosen at random; the same `seed` chooses the same ones."""
     seed: int = 0
 
     @property
-    def whom(self) -> str | None:
-        """Whom it is for; None if it is for all."""
+    def only_for(self) -> str | None:
+        """The account or recipient that it is limited to; None if it is for all."""
         raise NotImplementedError
 
-    def has_enough_of(self, hits: int) -> bool:
-        """It spares whoever it hit so often."""
+    def spares_after(self, hits: int) -> bool:
+        """Whether it leaves an account or recipient alone after that many hits."""
         return False
 
 
-SpellT = TypeVar("SpellT", bound=FaultTerms)
+FaultT = TypeVar("FaultT", bound=FaultTerms)
 
 
 @dataclass(eq=False, slots=True)
-class ActiveFault(Generic[SpellT]):
-    """A fault that holds: the weather it came with, when it ends, and whom it hit so far."""
+class ActiveFault(Generic[FaultT]):
+    """A fault that is active: the preset it belongs to, when it ends, and what it has hit so far."""
 
     number: int
-    fault: SpellT
-    weather: str | None
+    fault: FaultT
+    preset: str | None
     ends_at: float
-    lots: Random
+    random: Random
     hits: int = 0
-    hits_of: Counter[str] = field(default_factory=Counter)
+    hits_by_name: Counter[str] = field(default_factory=Counter)
 
-    def meets(self, whom: str) -> bool:
-        """Whether it hits one that it fits; that is then counted."""
-        if self.fault.has_enough_of(self.hits_of[whom]) or self.lots.random() >= self.fault.share:
+    def strikes(self, name: str) -> bool:
+        """Whether it hits a match from this account or for this recipient; if so, the hit is counted."""
+        if self.fault.spares_after(self.hits_by_name[name]) or self.random.random() >= self.fault.share:
             return False
         self.hits += 1
-        self.hits_of[whom] += 1
+        self.hits_by_name[name] += 1
         return True
 
     def shown(self, now: float) -> dict[str, Any]:
-        """As the control shows it; `times` are those that are left, `ends_in` is in seconds."""
-        shown = self.fault.model_dump(mode="json")
+        """As the control API shows it; `times` is how many are left, `ends_in` is in seconds."""
         left = None if self.fault.times is None else self.fault.times - self.hits
         ends_in = None if self.ends_at == math.inf else round(max(self.ends_at - now, 0.0), 1)
-        return (
-            {"number": self.number}
-            | shown
-            | {"times": left, "weather": self.weather, "hits": self.hits, "ends_in": ends_in}
-        )
+        return {
+            "number": self.number,
+            **self.fault.model_dump(mode="json"),
+            "times": left,
+            "weather": self.preset,
+            "hits": self.hits,
+            "ends_in": ends_in,
+        }
 
 
-class ActiveFaults(Generic[SpellT]):
-    """The faults in force; the first that fits is the one that hits, those for one before those for all.
+class ActiveFaults(Generic[FaultT]):
+    """The active faults. The first match hits; faults for one account or recipient come before those for all.
 
     `clock` gives epoch seconds, `numbers` the number of each new fault.
     """
@@ -77,42 +79,43 @@ class ActiveFaults(Generic[SpellT]):
     def __init__(self, clock: Callable[[], float], numbers: Iterator[int]) -> None:
         self._clock = clock
         self._numbers = numbers
-        self._standing: list[ActiveFault[SpellT]] = []
+        self._faults: list[ActiveFault[FaultT]] = []
 
-    def add(self, fault: SpellT, weather: str | None = None) -> None:
+    def add(self, fault: FaultT, preset: str | None = None) -> None:
         ends_at = self._clock() + (math.inf if fault.lasts is None else fault.lasts)
-        lots = Random(fault.seed)  # noqa: S311  # lots of a rehearsal, to be drawn again the same way
-        self._standing.append(ActiveFault(next(self._numbers), fault, weather, ends_at, lots))
-        self._standing.sort(key=lambda each: each.fault.whom is None)
+        random = Random(fault.seed)  # noqa: S311  # a rehearsal must be repeatable
+        self._faults.append(ActiveFault(next(self._numbers), fault, preset, ends_at, random))
+        # A stable sort: among equals the one added first still hits first.
+        self._faults.sort(key=lambda each: each.fault.only_for is None)
 
-    def turn(self, fault: SpellT, weather: str) -> None:
-        """Put in force what a weather brings, in place of the weather before for the same."""
-        self._end(lambda each: each.weather is not None and each.fault.whom == fault.whom)
-        self.add(fault, weather)
+    def add_preset(self, fault: FaultT, preset: str) -> None:
+        """Activate a preset's fault in place of the preset before for the same account, recipient or all."""
+        self._end(lambda each: each.preset is not None and each.fault.only_for == fault.only_for)
+        self.add(fault, preset)
 
-    def clear(self, whom: str | None = None) -> None:
-        """End the faults for one, or all there are."""
-        self._end(lambda each: whom in (None, each.fault.whom))
+    def clear(self, only_for: str | None = None) -> None:
+        """End the faults for one account or recipient, or all faults."""
+        self._end(lambda each: only_for in (None, each.fault.only_for))
 
     def clear_one(self, number: int) -> None:
         self._end(lambda each: each.number == number)
 
-    def clear_weather(self, whom: str | None = None) -> None:
-        """End the weather for one, or all there is; faults that came with none stay."""
-        self._end(lambda each: each.weather is not None and whom in (None, each.fault.whom))
+    def clear_presets(self, only_for: str | None = None) -> None:
+        """As `clear`, but faults that belong to no preset stay."""
+        self._end(lambda each: each.preset is not None and only_for in (None, each.fault.only_for))
 
-    def in_force(self) -> list[ActiveFault[SpellT]]:
+    def active(self) -> list[ActiveFault[FaultT]]:
         now = self._clock()
         self._end(lambda each: now >= each.ends_at or each.hits == each.fault.times)
-        return list(self._standing)
+        return list(self._faults)
 
     def shown(self) -> list[dict[str, Any]]:
         now = self._clock()
-        return [each.shown(now) for each in self.in_force()]
+        return [each.shown(now) for each in self.active()]
 
-    def _end(self, ends: Callable[[ActiveFault[SpellT]], bool]) -> None:
-        self._standing = [each for each in self._standing if not ends(each)]
+    def draw(self, matches: Callable[[FaultT], bool], name: str) -> FaultT | None:
+        """The fault that hits this request or mail, which is from the account or for the recipient `name`."""
+        return next((each.fault for each in self.active() if matches(each.fault) and each.strikes(name)), None)
 
-    def draw(self, fits: Callable[[SpellT], bool], whom: str) -> SpellT | None:
-        """The fault that hits what these fit, and that comes from or goes to `whom`."""
-        return next((each.fault for each in self.in_force() if fits(each.fault) and each.meets(whom)), None)
+    def _end(self, ends: Callable[[ActiveFault[FaultT]], bool]) -> None:
+        self._faults = [each for each in self._faults if not ends(each)]

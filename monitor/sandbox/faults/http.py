@@ -1,8 +1,8 @@
-"""What can go wrong on purpose: which requests a fault hits, and what it does to their answers.
+"""Faults of Greenhouse's side: which requests they hit, and what they do to the answers.
 
-A fault either stands in for Greenhouse (a status, wrong JSON, a redirect: the request is not handled, so it changes
-nothing) or spoils what Greenhouse sends (slow, cut, reset: the request was handled, and what it would have changed is
-in the ledger, as on a network that fails on the way back).
+A fault either replaces the answer (a status, wrong JSON, a redirect: the request is not handled, so it changes nothing)
+or spoils it (slow, cut, reset: the request was handled, and what it would have changed is in the request log, as on a
+network that fails on the way back).
 """
 
 from enum import StrEnum
@@ -16,21 +16,21 @@ from monitor.sandbox.greenhouse.responses import Header, Reply, message, page, r
 
 class FaultKind(StrEnum):
     STATUS = "status"  # any status, e.g. a 503 with an HTML page
-    WRONG_JSON = "wrong_json"  # 200 with `text` as JSON: null, a string, or nothing JSON knows
+    WRONG_JSON = "wrong_json"  # 200 with `text` as JSON: null, a string, or something that is not JSON
     HTML = "html"  # 200 with a page
     REDIRECT = "redirect"  # `status` (302) to `location`
-    RATE_LIMITED = "rate_limited"  # 429, with or without the headers that tell when to come back
+    RATE_LIMITED = "rate_limited"  # 429, with or without the headers that say when to retry
     HUGE = "huge"  # 200, a JSON array of `size` bytes
-    GZIP_BOMB = "gzip_bomb"  # 200, gzip that unfolds to `size` bytes
+    GZIP_BOMB = "gzip_bomb"  # 200, gzip that decompresses to `size` bytes
     SET_COOKIE = "set_cookie"  # the right answer, and a cookie
     SLOW = "slow"  # the right answer after `seconds`
     DRIP = "drip"  # the right answer, one byte every `seconds`
     TRUNCATED = "truncated"  # half of the right answer, then the connection closes
-    RESET = "reset"  # the connection closes with no answer
+    RESET = "reset"  # the connection closes without an answer
     TIMEOUT = "timeout"  # no answer for as long as the client waits
 
 
-_INSTEAD = frozenset(
+_REPLACING = frozenset(
     {
         FaultKind.STATUS,
         FaultKind.WRONG_JSON,
@@ -44,7 +44,7 @@ _INSTEAD = frozenset(
 
 
 class Fault(FaultTerms):
-    """One fault. It hits every request unless `account`, `method` or `prefix` (of the path) narrow it."""
+    """One fault. It matches every request unless `account`, `method` or `prefix` (of the path) narrow it."""
 
     kind: FaultKind
     account: str | None = None
@@ -62,28 +62,28 @@ class Fault(FaultTerms):
     @classmethod
     def _has_a_body(cls, status: int | None) -> int | None:
         if status in (204, 205, 304):
-            raise ValueError(f"an answer with {status} has no body, and a fault's answer has one")
+            raise ValueError(f"an answer with {status} has no body, but a fault's answer has one")
         return status
 
     @property
-    def whom(self) -> str | None:
+    def only_for(self) -> str | None:
         return self.account
 
     @property
-    def stands_in(self) -> bool:
-        """The request is not handled."""
-        return self.kind in _INSTEAD
+    def replaces_answer(self) -> bool:
+        """If so, the request is not handled."""
+        return self.kind in _REPLACING
 
     @property
-    def silent(self) -> bool:
+    def hides_status(self) -> bool:
         """No status reaches the client."""
         return self.kind in (FaultKind.RESET, FaultKind.TIMEOUT)
 
-    def hits(self, account: str | None, method: str, path: str) -> bool:
+    def matches(self, account: str | None, method: str, path: str) -> bool:
         return self.account in (None, account) and self.method in (None, method) and path.startswith(self.prefix)
 
     def reply(self, now: float) -> Reply:
-        """The answer of a fault that stands in for Greenhouse; HUGE and GZIP_BOMB get their bodies on the way out."""
+        """The answer of a fault that replaces Greenhouse's; HUGE and GZIP_BOMB get their bodies on the way out."""
         match self.kind:
             case FaultKind.STATUS:
                 status = self.status or 503
@@ -106,8 +106,8 @@ class Fault(FaultTerms):
 
 
 class HttpFaults(ActiveFaults[Fault]):
-    """The faults of Greenhouse's side."""
+    """The active faults of Greenhouse's side."""
 
     def take(self, account: str | None, method: str, path: str) -> Fault | None:
-        """The fault that this request meets."""
-        return self.draw(lambda fault: fault.hits(account, method, path), account or "")
+        """The fault that hits this request."""
+        return self.draw(lambda fault: fault.matches(account, method, path), account or "")

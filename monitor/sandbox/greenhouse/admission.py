@@ -1,8 +1,8 @@
-"""What Greenhouse checks before it looks at what is asked for: network, retirement, rate limit, key."""
+"""What Greenhouse checks before it looks at the request itself: network, retirement, rate limit, key."""
 
 from typing import NamedTuple
 
-from monitor.sandbox.greenhouse.accounts import Key
+from monitor.sandbox.greenhouse.keys import Key
 from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, Take, refused_headers
 from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
 from monitor.sandbox.greenhouse.request_log import AnswerReason
@@ -13,7 +13,7 @@ _GONE = "Harvest API v1 and v2 are no longer available"
 
 
 class Caller(NamedTuple):
-    """Who asks: a key of an account, or a stranger with none, under the settings that hold for them."""
+    """Who sends a request to v1: a key of an account, or a stranger; with the settings and the window that apply."""
 
     authorization: Authorization
     key: Key | None
@@ -30,7 +30,7 @@ class Caller(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """An answer, why it was given, and the change it stands for, e.g. "would have rejected application 7"."""
+    """An answer, its reason, and the change it stands for, e.g. "would have rejected application 7"."""
 
     reply: Reply
     reason: AnswerReason
@@ -38,7 +38,7 @@ class Decision(NamedTuple):
 
 
 def edge_refusal(request: SandboxRequest, settings: SandboxSettings) -> Decision | None:
-    """What the network in front of the API refuses; such an answer knows no rate limit.
+    """What the network in front of the API refuses; such an answer has no rate limit headers.
 
     That a GET with a body gets 403 is documented (2025-08-13); that it comes from the edge, as HTML, is assumed. How a
     caller from a wrong address is refused is not documented at all.

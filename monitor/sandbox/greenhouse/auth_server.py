@@ -1,7 +1,7 @@
 """Greenhouse's auth server for Harvest v3: `POST /token` and `POST /introspect`.
 
-It stands beside the API here; Greenhouse has it on a host of its own. Its refusals were measured without a credential
-on 2026-08-11 (w6w Greenhouse app, README and auth/token.ts); `errorId` is made up.
+Here it shares the API's port; Greenhouse has it on a separate host. Its refusals were measured without a credential on
+2026-08-11 (w6w Greenhouse app, README and auth/token.ts); `errorId` is made up.
 """
 
 import re
@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from monitor.sandbox.clients import Client, IssuedToken, Tokens
 from monitor.sandbox.greenhouse.admission import Decision, blocked
+from monitor.sandbox.greenhouse.clients import Client, IssuedToken, Tokens
 from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, retry_after
 from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
 from monitor.sandbox.greenhouse.request_log import AnswerReason
@@ -34,12 +34,12 @@ Form = dict[str, str]
 
 
 class Applicant(NamedTuple):
-    """Who speaks to the auth server: the client with this id, or a stranger; `opens` if the secret is the client's."""
+    """Who sends a request to the auth server: the client with this id, or a stranger."""
 
     authorization: Authorization
     client_id: str
     client: Client | None
-    opens: bool
+    secret_fits: bool
     settings: SandboxSettings
     window: RateLimitWindow
 
@@ -53,7 +53,7 @@ class Applicant(NamedTuple):
 
 
 def decide(request: SandboxRequest, applicant: Applicant, tokens: Tokens, now: float) -> Decision:
-    """The answer to one request. What another method gets is assumed."""
+    """The answer to one request. The answer to other methods is assumed."""
     if applicant.settings.blocked:
         return blocked()
     if request.method != "POST":
@@ -64,7 +64,7 @@ def decide(request: SandboxRequest, applicant: Applicant, tokens: Tokens, now: f
 
 
 def _token(request: SandboxRequest, applicant: Applicant, now: float) -> Decision:
-    """Token requests have a window of their own (rate limit guide); the 429's body is assumed."""
+    """Token requests have a separate window (rate limit guide); the 429's body is assumed."""
     take = applicant.window.take_of(now, applicant.settings.token_limit)
     if not take.allowed:
         return Decision(
@@ -76,14 +76,14 @@ def _token(request: SandboxRequest, applicant: Applicant, now: float) -> Decisio
 
 
 def _unauthorized(applicant: Applicant, now: float) -> Decision | None:
-    """Only the absent header is on record; a malformed one is taken to be the same."""
+    """Only an absent header is recorded; a malformed one is assumed to get the same."""
     if applicant.authorization is Authorization.BASIC:
         return None
     return Decision(_with_error_id(401, "Unauthorized", now), AnswerReason.NO_CLIENT)
 
 
 def _grant_type_refusal(form: Form) -> Decision | None:
-    """It comes before the client: measured with no valid credential in existence."""
+    """It is checked before the client: measured without a valid credential."""
     grant_type = form.get("grant_type", "")
     if not grant_type:
         return Decision(message(400, _NO_GRANT_TYPE), AnswerReason.BAD_GRANT)
@@ -94,29 +94,29 @@ def _grant_type_refusal(form: Form) -> Decision | None:
 
 
 def _client(applicant: Applicant, now: float) -> Client | Decision:
-    """The live client, or the refusal. Greenhouse echoes an id that is malformed. A disabled client's is assumed."""
+    """The live client, or the refusal. Greenhouse echoes a malformed id. A disabled client's refusal is assumed."""
     client = applicant.client
     if client is None and not _ID_SUFFIX.search(applicant.client_id):
         text = f"client_id={applicant.client_id} does not contain a valid client ID suffix"
         return Decision(_with_error_id(400, text, now), AnswerReason.MALFORMED_CLIENT)
     if client is None:
         return _oauth_error(401, "invalid_client", AnswerReason.UNKNOWN_CLIENT)
-    if not applicant.opens:
+    if not applicant.secret_fits:
         return _oauth_error(401, "invalid_client", AnswerReason.WRONG_SECRET)
     return _oauth_error(401, "invalid_client", AnswerReason.DEAD_CLIENT) if client.dead else client
 
 
 def _grant(form: Form, client: Client, settings: SandboxSettings, now: float) -> Decision:
-    """Codes and refresh tokens are never given out here, so none is valid.
+    """Codes and refresh tokens are never issued here, so none is valid.
 
     Partners have no client credentials grant (Greenhouse's read and write guides). For a client without scopes the text
-    is on record (MeltanoLabs/tap-greenhouse), its status is not. A `sub` that is no number is refused by assumption.
+    is recorded (MeltanoLabs/tap-greenhouse), its status is not. A `sub` that is no number is refused by assumption.
     """
     if form["grant_type"] != "client_credentials":
         return _oauth_error(400, "invalid_grant", AnswerReason.BAD_GRANT)
     if client.grant == "partner":
         return _oauth_error(400, "unauthorized_client", AnswerReason.BAD_GRANT)
-    if not client.scopes:
+    if not client.ticked:
         return Decision(_with_error_id(400, _NO_SCOPES, now), AnswerReason.NO_SCOPES)
     sub = form.get("sub", "")
     if sub and not (sub.isascii() and sub.isdigit()):
@@ -128,19 +128,19 @@ def _grant(form: Form, client: Client, settings: SandboxSettings, now: float) ->
 
 def _expiry(token: IssuedToken, client: Client, settings: SandboxSettings) -> dict[str, Any]:
     moment = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    told: dict[str, dict[str, Any]] = {
+    shapes: dict[str, dict[str, Any]] = {
         "expires_at": {"expires_at": moment},
         "expires_in": {"expires_in": client.ttl},
         "both": {"expires_in": client.ttl, "expires_at": moment},
         "none": {},
     }
-    return told[settings.expiry]
+    return shapes[settings.expiry]
 
 
 def _introspection(form: Form, applicant: Applicant, tokens: Tokens, now: float) -> Decision:
-    """For the client that was issued the token. Its refusals are taken to be those of `/token`.
+    """For the client that the token was issued to. Refusals are assumed to be those of `/token`.
 
-    That a token of another client, or one that is dead, is inactive and nothing more, is RFC 7662's and assumed here.
+    That another client's token or a dead one is answered with `active: false` alone is from RFC 7662, assumed here.
     """
     client = _unauthorized(applicant, now) or _client(applicant, now)
     if not isinstance(client, Client):
@@ -162,13 +162,13 @@ def _facts(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
 
 def _scope(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
     names = sorted(token.issued_with if settings.stale_scopes else token.scopes)
-    told: dict[str, dict[str, Any]] = {
+    shapes: dict[str, dict[str, Any]] = {
         "string": {"scope": " ".join(names)},
         "list": {"scope": names},
         "odd_spacing": {"scope": "  " + " \n".join(names) + "\t"},
         "absent": {},
     }
-    return told[settings.introspected_scope]
+    return shapes[settings.introspected_scope]
 
 
 def _claims(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
@@ -177,8 +177,8 @@ def _claims(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
         "organization": {"id": account.organization_id, "name": account.organization_name},
         "user_role": token.role,
     }
-    told: dict[str, dict[str, Any]] = {"nested": {CLAIMS: claims}, "flat": claims, "absent": {}}
-    return told[settings.introspected_claims]
+    shapes: dict[str, dict[str, Any]] = {"nested": {CLAIMS: claims}, "flat": claims, "absent": {}}
+    return shapes[settings.introspected_claims]
 
 
 def _form(request: SandboxRequest) -> Form:

@@ -1,4 +1,4 @@
-"""What Harvest offers, read from `endpoints.yaml`, and which of it a method and path mean."""
+"""The endpoints of Harvest v1 and v2, read from `endpoints.yaml`, and the one that a method and path mean."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ import yaml
 
 from monitor.errors import ConfigurationError
 
-# A placeholder names a record of the collection before it in the path; these two are spelled otherwise there.
+# A placeholder names a record of the collection before it in the path; these two are spelled differently there.
 _SPELLED = {"custom_field": "custom_fields", "candidate": "tags"}
 _GRANT_WORDS = ("all", "none", "gem", "gem+eeoc")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint; the columns are explained at the head of `endpoints.yaml`.
+    """One endpoint; the columns are explained at the top of `endpoints.yaml`.
 
-    `refers` pairs each placeholder of the path with the collection its record is in; `collection` is what a GET reads.
+    `refers` pairs each placeholder of the path with the collection of its record; `collection` is what a GET reads.
     """
 
     name: str
@@ -59,7 +59,7 @@ def endpoints() -> dict[str, Endpoint]:
 
 
 def cells() -> list[str]:
-    """Every cell there is, as `class/service`, e.g. `by-id/applications`."""
+    """All cells, as `class/service`, e.g. `by-id/applications`."""
     return list(dict.fromkeys(endpoint.cell for endpoint in endpoints().values()))
 
 
@@ -104,13 +104,13 @@ def _segments(path: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Node:
-    """One step of a path: what may follow it, and the endpoints that end here, by method."""
+    """One segment of a path: what may follow it, and the endpoints that end here, by method."""
 
     literals: dict[str, "_Node"] = field(default_factory=dict)
     placeholder: "_Node | None" = None
     methods: dict[str, Endpoint] = field(default_factory=dict)
 
-    def grow(self, segment: str) -> "_Node":
+    def child(self, segment: str) -> "_Node":
         if segment[0] != "{":
             return self.literals.setdefault(segment, _Node())
         self.placeholder = self.placeholder or _Node()
@@ -120,8 +120,8 @@ class _Node:
 class Routes:
     """Finds the endpoint of a request in one walk along its path, whatever the number of endpoints.
 
-    A doubled or trailing slash means nothing: the documentation itself writes `/v2/users/`, and a user's report of
-    2018 (issue 214 of Greenhouse's documentation) shows `/v1/prospects/` served.
+    Doubled and trailing slashes are ignored: the documentation itself writes `/v2/users/`, and a user's report of 2018
+    (issue 214 of Greenhouse's documentation) shows `/v1/prospects/` served.
     """
 
     def __init__(self, known: Iterable[Endpoint]) -> None:
@@ -129,11 +129,11 @@ class Routes:
         for endpoint in known:
             node = self._root
             for segment in _segments(endpoint.path):
-                node = node.grow(segment)
+                node = node.child(segment)
             node.methods[endpoint.method] = endpoint
 
     def find(self, method: str, path: str) -> tuple[Endpoint, tuple[str, ...]] | None:
-        """The endpoint and what stands in its placeholders; a literal segment wins over a placeholder."""
+        """The endpoint and the values of its placeholders; a literal segment wins over a placeholder."""
         return _walk(self._root, method, _segments(path), ())
 
 
@@ -152,13 +152,13 @@ def routes() -> Routes:
     return Routes(endpoints().values())
 
 
-def granted(words: str | Iterable[str]) -> frozenset[str]:
-    """The endpoints that a word (`all`, `none`, `gem`, `gem+eeoc`) or a list of names grants.
+def endpoint_names(words: str | Iterable[str]) -> frozenset[str]:
+    """The endpoints that a word (`all`, `none`, `gem`, `gem+eeoc`) or a list of names stands for.
 
-    Raises ConfigurationError on a word or a name that Harvest does not have, with the nearest ones it has.
+    Raises ConfigurationError for an unknown word or name, with the nearest known ones.
     """
     if isinstance(words, str):
-        return _granted_by_word(words)
+        return _names_by_word(words)
     names = list(words)
     unknown = [name for name in names if name not in endpoints()]
     if unknown:
@@ -168,10 +168,10 @@ def granted(words: str | Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _granted_by_word(word: str) -> frozenset[str]:
+def _names_by_word(word: str) -> frozenset[str]:
     if word not in _GRANT_WORDS:
         known = ", ".join(_GRANT_WORDS)
-        raise ConfigurationError(f"grants can not be {word!r}: use one of {known}, or a list of endpoints")
+        raise ConfigurationError(f"grants cannot be {word!r}: use one of {known}, or a list of endpoints")
     return frozenset(name for name, endpoint in endpoints().items() if _in_word(endpoint, word))
 
 

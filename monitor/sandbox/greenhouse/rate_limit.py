@@ -1,6 +1,7 @@
-"""The rate limits: so many requests in each fixed window of ten seconds, on v3 of thirty."""
+"""The rate limits: a number of requests in each fixed window of ten seconds, on v3 of thirty."""
 
 import math
+from collections import OrderedDict
 from typing import NamedTuple
 
 from monitor.sandbox.greenhouse.responses import Header
@@ -9,6 +10,7 @@ from monitor.sandbox.greenhouse.settings import SandboxSettings
 WINDOW_SECONDS = 10
 V3_SECONDS = 30
 TOKEN_SECONDS = 60
+_STRANGERS_KEPT = 1000
 
 
 class Take(NamedTuple):
@@ -20,7 +22,7 @@ class Take(NamedTuple):
 
 
 class RateLimitWindow:
-    """What has been used of the present window. The customer's own integration takes its share at the start of each."""
+    """What is used of the current window. The customer's own integration takes its share at the start of each."""
 
     def __init__(self, seconds: int = WINDOW_SECONDS) -> None:
         self._seconds = seconds
@@ -41,8 +43,29 @@ class RateLimitWindow:
         return Take(left > 0, max(left - 1, 0), (number + 1) * self._seconds)
 
 
+class StrangerWindows:
+    """One window for each unknown key, client id or token, by guess; the oldest ones are dropped.
+
+    Refused calls count against a limit, too: a recorded 401 has the headers.
+    """
+
+    def __init__(self) -> None:
+        self._windows: OrderedDict[tuple[int, str], RateLimitWindow] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def of(self, text: str, seconds: int = WINDOW_SECONDS) -> RateLimitWindow:
+        window = self._windows.get((seconds, text))
+        if window is None:
+            window = self._windows[seconds, text] = RateLimitWindow(seconds)
+            if len(self._windows) > _STRANGERS_KEPT:
+                self._windows.popitem(last=False)
+        return window
+
+
 def served_headers(take: Take, settings: SandboxSettings) -> tuple[Header, ...]:
-    """The headers of every answer that is not a 429."""
+    """The headers of every answer except a 429."""
     if not settings.limit_headers:
         return ()
     limit, remaining = str(settings.limit).encode(), str(take.remaining).encode()
@@ -50,17 +73,17 @@ def served_headers(take: Take, settings: SandboxSettings) -> tuple[Header, ...]:
 
 
 def refused_headers(reset_at: int, now: float) -> tuple[Header, ...]:
-    """The headers of a 429: when the window ends, and in how many seconds that is."""
+    """The headers of a 429: when the window ends, and how many seconds that is from now."""
     return (b"X-RateLimit-Reset", str(reset_at).encode()), retry_after(reset_at, now)
 
 
 def v3_headers(take: Take, settings: SandboxSettings) -> tuple[Header, ...]:
-    """The headers of every answer of v3, whatever it is (rate limit guide of Harvest v3)."""
+    """The headers of every answer of v3, whatever its status (rate limit guide of Harvest v3)."""
     if not settings.limit_headers:
         return ()
-    told = (settings.v3_limit, take.remaining, take.reset_at)
     names = (b"X-RateLimit-Limit", b"X-RateLimit-Remaining", b"X-RateLimit-Reset")
-    return tuple((name, str(value).encode()) for name, value in zip(names, told, strict=True))
+    values = (settings.v3_limit, take.remaining, take.reset_at)
+    return tuple((name, str(value).encode()) for name, value in zip(names, values, strict=True))
 
 
 def retry_after(reset_at: int, now: float) -> Header:

@@ -1,7 +1,7 @@
 """The made-up records of one account: a handful per collection, with ids that no other account has.
 
-Their personal data is invented. A marker, where one is set, stands in every person's name, address and note, so that a
-search for it afterwards shows whether any of it was kept.
+Their personal data is invented. A marker, if one is set, is in every person's name, address and note, so that a search
+for it afterwards shows whether any of it was kept.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,8 +18,8 @@ Record = dict[str, Any]
 RECORDS = 5
 _ACCOUNT_STRIDE = 10_000
 _COLLECTION_STRIDE = 100
-_V3_FIRST = 5_000  # behind the collections of v1
-_FIRST_ID = 10_000_000_000  # recorded ids reach eleven digits; 0 and small numbers are nobody's
+_V3_FIRST = 5_000  # after the collections of v1
+_FIRST_ID = 10_000_000_000  # recorded ids reach eleven digits; no record has 0 or a small number
 _COLLECTIONS = (
     "answer_options", "answers", "applications", "approval_flows", "approver_groups", "candidates",
     "close_reasons", "custom_field_options", "custom_fields", "custom_locations", "degrees", "departments",
@@ -35,13 +35,13 @@ _PEOPLE = (
     ("Marisol", "Rivera"), ("Tobias", "Okafor"), ("Ingrid", "Halvorsen"), ("Kenji", "Moriwaki"), ("Amara", "Diallo"),
 )  # fmt: skip
 
-# Answers that are one object made of several lists.
+# Answers that are one object with several lists in it.
 _MADE_OF: Mapping[str, Mapping[str, str]] = {
     "activity_feed": {"notes": "notes", "emails": "notes", "activities": "notes"},
     "hiring_team": {"hiring_managers": "users", "recruiters": "users", "coordinators": "users", "sourcers": "users"},
 }
 
-# The last record of these is there but not visible (403, recorded 2017); the last user may act for nobody.
+# The last record of these exists but is not visible (403, recorded 2017); nobody may write on behalf of the last user.
 _PRIVATE = frozenset({"applications", "candidates"})
 
 
@@ -56,14 +56,14 @@ class Person:
 
 def _person(number: int, marker: str) -> Person:
     first, last = _PEOPLE[(number - 1) % len(_PEOPLE)]
-    mark = f" {marker}" if marker else ""
+    suffix = f" {marker}" if marker else ""
     local = ".".join(part for part in (first.lower(), last.lower(), marker) if part)
     return Person(
         first=first,
-        last=last + mark,
+        last=last + suffix,
         email=f"{local}@example.com",
-        phone=f"+1 555 01{number:02d}{mark}",
-        note=f"{first} asked for a call on Friday; prefers the evening.{mark}",
+        phone=f"+1 555 01{number:02d}{suffix}",
+        note=f"{first} asked for a call on Friday; prefers the evening.{suffix}",
     )
 
 
@@ -167,7 +167,7 @@ def _v3_number(resource: str) -> int:
 
 
 class Records:
-    """What one account holds. Collections are made when first asked for, the same each time."""
+    """The records of one account. A collection is generated at its first use, the same each time."""
 
     def __init__(self, account_number: int, marker: str) -> None:
         self._account_number = account_number
@@ -182,7 +182,7 @@ class Records:
         return [record for record in self._collection(collection).values() if not self.is_private(collection, record)]
 
     def find(self, placeholder: str, collection: str, key: str) -> Record | None:
-        """What stands in a placeholder of a path: a record's id, a tracking link's token, or a type of custom field."""
+        """The record that a placeholder's value names: an id, a tracking link's token, or a type of custom field."""
         if placeholder == "field_type":
             return {"id": 0} if key in _FIELD_TYPES else None
         return self._collection(collection).get(key)
@@ -195,7 +195,7 @@ class Records:
         return bool(user["site_admin"])
 
     def page(self, endpoint: Endpoint, query: Mapping[str, str]) -> list[Record]:
-        """What a list answers to a query. A parameter its documentation does not name is ignored."""
+        """What a list answers to a query. Undocumented parameters are ignored."""
         asked = {name: value for name, value in query.items() if name in endpoint.query}
         found = [record for record in self.visible(endpoint.collection) if _matches(record, asked)]
         size = _whole_number(asked.get("per_page"), default=100, most=500)
@@ -203,14 +203,14 @@ class Records:
         return found[start : start + size]
 
     def single(self, endpoint: Endpoint, found: list[Record]) -> Record:
-        """What a GET answers that gives one object; `found` are the records its path names, in order."""
+        """What a GET of one object answers; `found` holds the records that its path names, in order."""
         if endpoint.collection in _MADE_OF:
             return {part: self.visible(of) for part, of in _MADE_OF[endpoint.collection].items()}
         names_it = endpoint.refers[-1][1] == endpoint.collection
         return found[-1] if names_it else self.visible(endpoint.collection)[0]
 
     def of_v3(self, resource: str) -> Record:
-        """The one record of a list of v3. Its fields are ours: nobody here reads more of it than that it is there."""
+        """The one record of a v3 list. Its fields are invented: only that it exists matters here."""
         person = _person(1, self._marker)
         return {
             "id": _FIRST_ID + self._account_number * _ACCOUNT_STRIDE + _V3_FIRST + _v3_number(resource),
@@ -255,7 +255,7 @@ def _matches(record: Record, asked: Mapping[str, str]) -> bool:
 
 
 def _in_time(record: Record, name: str, value: str) -> bool:
-    """Whether the record is on the asked side of a `created_after` and its like; a value that is no date is ignored."""
+    """Whether the record is on the right side of a `created_after` or similar; a value that is no date is ignored."""
     field, _, side = name.rpartition("_")
     moment, limit = _moment(record.get(f"{field}_at")), _moment(value)
     if side not in ("after", "before") or moment is None or limit is None:

@@ -1,4 +1,4 @@
-"""A request as it reached the sandbox, and the key, client or token it presents."""
+"""A request as it reached the sandbox, and the key, client or token that it presents."""
 
 import base64
 import binascii
@@ -26,26 +26,26 @@ class SandboxRequest(NamedTuple):
 
 
 class Authorization(StrEnum):
-    """What the Authorization header looked like; its text is never kept."""
+    """The kind of the Authorization header; its text is never kept."""
 
     NONE = "none"
     BASIC = "basic"
     MALFORMED = "malformed"  # Basic, but not base64 of `key:` (answered with 400, issue 444 of the documentation)
     BEARER = "bearer"
-    OTHER = "other"  # another scheme; taken for no key, by assumption
+    OTHER = "other"  # another scheme; treated as no key, by assumption
 
 
 _SCHEMES = {"basic": Authorization.BASIC, "bearer": Authorization.BEARER}
 
 
 def presented_key(request: SandboxRequest) -> tuple[Authorization, str]:
-    """What kind of authorization a request carries, and the key in it, or an empty string."""
+    """The kind of authorization, and the key in it or an empty string."""
     kind, key, _ = presented_client(request)
     return kind, key
 
 
 def presented_client(request: SandboxRequest) -> tuple[Authorization, str, str]:
-    """What kind of authorization a request carries, and user and password in it, or empty strings."""
+    """The kind of authorization, and user and password in it or empty strings."""
     kind, credentials = _authorization(request)
     if kind is not Authorization.BASIC:
         return kind, "", ""
@@ -57,7 +57,7 @@ def presented_client(request: SandboxRequest) -> tuple[Authorization, str, str]:
 
 
 def presented_token(request: SandboxRequest) -> tuple[Authorization, str]:
-    """What kind of authorization a request carries, and the token in it, or an empty string."""
+    """The kind of authorization, and the token in it or an empty string."""
     kind, credentials = _authorization(request)
     return kind, credentials if kind is Authorization.BEARER else ""
 
@@ -71,8 +71,5 @@ def _authorization(request: SandboxRequest) -> tuple[Authorization, str]:
 
 
 def basic(key: str, password: str = "") -> str:
-    """The Authorization header that presents this key, as the documentation asks for it: no password.
-
-    A client of v3 has one, its secret.
-    """
+    """The Authorization header for this key. A key has no password, as documented; a v3 client has one, its secret."""
     return "Basic " + base64.b64encode(f"{key}:{password}".encode()).decode("ascii")

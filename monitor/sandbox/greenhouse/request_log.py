@@ -1,4 +1,4 @@
-"""What the sandbox was asked and what it would have changed: the evidence that nobody was harmed."""
+"""What the sandbox was asked and what Greenhouse would have changed: the evidence that nobody was harmed."""
 
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class AnswerReason(StrEnum):
-    """Why a request was answered as it was."""
+    """Why a request got its answer."""
 
     FAULT = "fault"
     GET_WITH_BODY = "get_with_body"
@@ -36,7 +36,7 @@ class AnswerReason(StrEnum):
     BAD_GRANT = "bad_grant"
     NO_SCOPES = "no_scopes"
     ISSUED = "issued"
-    INACTIVE_TOKEN = "inactive_token"  # noqa: S105  # nor here
+    INACTIVE_TOKEN = "inactive_token"  # noqa: S105
     NO_TOKEN = "no_token"  # noqa: S105
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105
     DEAD_TOKEN = "dead_token"  # noqa: S105
@@ -47,10 +47,10 @@ class AnswerReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """One request. Of headers that may hold secrets only the presence is kept; no body is kept at all.
+    """One request. Of headers that may hold secrets only their presence is kept; bodies are not kept at all.
 
-    `status` is None where no status was sent. `account` and `key` (the label of the key or the client) are None for a
-    key, a client or a token that is nobody's.
+    `status` is None if no status was sent. `account` and `key` (the label of the key or client) are None for an unknown
+    key, client or token.
     """
 
     number: int
@@ -72,8 +72,8 @@ class LoggedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One change that Greenhouse would have made; `request` is the number of the entry that asked for it."""
+class LoggedChange:
+    """One change that Greenhouse would have made; `request` is the number of the request that asked for it."""
 
     request: int
     at: float
@@ -84,11 +84,11 @@ class Change:
 
 
 class RequestLog:
-    """The last entries and changes, and counts of all there ever were (until cleared)."""
+    """The last requests and changes, and counts of all since the last clear."""
 
     def __init__(self, size: int) -> None:
         self._entries: deque[LoggedRequest] = deque(maxlen=size)
-        self._changes: deque[Change] = deque(maxlen=size)
+        self._changes: deque[LoggedChange] = deque(maxlen=size)
         self.clear()
 
     def clear(self) -> None:
@@ -103,7 +103,7 @@ class RequestLog:
     def next_number(self) -> int:
         return self.request_count + 1
 
-    def write(self, entry: LoggedRequest, change: Change | None) -> None:
+    def write(self, entry: LoggedRequest, change: LoggedChange | None) -> None:
         self._entries.append(entry)
         self.request_count += 1
         self.by_account[entry.account] += 1
@@ -113,14 +113,14 @@ class RequestLog:
             self.change_count += 1
 
     def entries(self, account: str | None = None, *, after: int = 0) -> list[LoggedRequest]:
-        """The entries still held, oldest first: of one account or of all, with a number greater than `after`."""
+        """The entries still kept, oldest first: of one account or of all, with a number greater than `after`."""
         return [e for e in self._entries if e.number > after and account in (None, e.account)]
 
-    def changes(self, account: str | None = None) -> list[Change]:
-        """The changes still held, oldest first. `change_count` counts also those that are no longer held."""
+    def changes(self, account: str | None = None) -> list[LoggedChange]:
+        """The changes still kept, oldest first. `change_count` also counts those that are no longer kept."""
         return [c for c in self._changes if account in (None, c.account)]
 
     @property
     def forgotten(self) -> int:
-        """How many entries no longer fit and are only counted."""
+        """How many entries were dropped and are only counted."""
         return self.request_count - len(self._entries)

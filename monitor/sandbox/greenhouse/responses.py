@@ -1,4 +1,4 @@
-"""What goes back over the wire, and the texts on record it is made of."""
+"""What goes back over the wire, and the recorded texts in it."""
 
 import json
 from typing import NamedTuple
@@ -37,16 +37,16 @@ def message(status: int, text: str) -> Reply:
 
 
 def errors(status: int, *problems: dict[str, str]) -> Reply:
-    """The other shape on record: {"errors": [{"message": "...", "field": "..."}]}."""
+    """The other recorded shape: {"errors": [{"message": "...", "field": "..."}]}."""
     return document(status, {"errors": list(problems)})
 
 
 def page(status: int, title: str) -> Reply:
-    """HTML, as a content delivery network answers in front of the API."""
+    """HTML, as from a content delivery network in front of the API."""
     text = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
     return Reply(status, text.encode(), _HTML)
 
 
 def redirect(status: int, location: str) -> Reply:
-    """`location` is printable ASCII; settings and faults see to it."""
+    """`location` must be printable ASCII; settings and faults validate it."""
     return page(status, "Moved").adding((b"Location", location.encode("ascii")))

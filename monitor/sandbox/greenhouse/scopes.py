@@ -1,4 +1,4 @@
-"""Which scopes of Harvest v3 a word or a list ticks, and which of them a method and path ask for."""
+"""The scopes of Harvest v3: those that a word or a list stands for, and the one that a request needs."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -15,13 +15,13 @@ _WRITES = frozenset(_VERBS)
 _CRUD = frozenset({"list", "show", "create", "update", "destroy"})
 
 
-def ticked(words: str | Iterable[str]) -> frozenset[str]:
-    """The scopes that a word (`all`, `none`, `gem`, `gem+eeoc`) or a list of names ticks.
+def scope_names(words: str | Iterable[str]) -> frozenset[str]:
+    """The scopes that a word (`all`, `none`, `gem`, `gem+eeoc`) or a list of names stands for.
 
-    Raises ConfigurationError on a word or a name that Harvest does not have, with the nearest ones it has.
+    Raises ConfigurationError for an unknown word or name, with the nearest known ones.
     """
     if isinstance(words, str):
-        return _ticked_by_word(words)
+        return _names_by_word(words)
     names = frozenset(words)
     for name in sorted(names - known().keys()):
         near = get_close_matches(name, known(), n=3, cutoff=0.5)
@@ -30,29 +30,29 @@ def ticked(words: str | Iterable[str]) -> frozenset[str]:
     return names
 
 
-def _ticked_by_word(word: str) -> frozenset[str]:
+def _names_by_word(word: str) -> frozenset[str]:
     match word:
         case "all":
             return frozenset(known())
         case "none":
             return frozenset()
         case "gem":
-            return _gems(())
+            return _required_by_gem(())
         case "gem+eeoc":
-            return _gems(("eeoc",))
-    raise ConfigurationError(f"scopes can not be {word!r}: use one of {', '.join(_WORDS)}, or a list of scopes")
+            return _required_by_gem(("eeoc",))
+    raise ConfigurationError(f"scopes cannot be {word!r}: use one of {', '.join(_WORDS)}, or a list of scopes")
 
 
 @cache
-def _gems(features: tuple[str, ...]) -> frozenset[str]:
+def _required_by_gem(features: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name for permission in load("gem").applying_to(features) for name in permission.scopes)
 
 
-def asked_for(method: str, path: str) -> Scope | None:
-    """The scope that a request under `/v3` takes; None if there is nothing at this path.
+def scope_for(method: str, path: str) -> Scope | None:
+    """The scope that a request under `/v3` needs; None if there is nothing at this path.
 
-    Lists are the documented ones. Writes go by rule, which may allow more paths than Harvest has: a create at the
-    list's path, an update or a destroy at a record's, any other scope at a path that ends in its name.
+    Lists are the documented ones. Writes follow a rule, which may allow more paths than Harvest has: a create at the
+    list's path, an update or a destroy at a record's path, any other scope at a path that ends in its name.
     """
     match path.split("/")[2:]:
         case [resource] if method == "GET":

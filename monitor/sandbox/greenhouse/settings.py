@@ -1,4 +1,4 @@
-"""How Greenhouse behaves towards one account: everything that is not on record, or was seen both ways, is a switch."""
+"""How Greenhouse behaves towards one account: whatever is not recorded, or was recorded both ways, is a setting."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -10,7 +10,7 @@ from monitor.sandbox.greenhouse.endpoints import cells, endpoints
 
 
 class Order(StrEnum):
-    """Which check comes first; never documented, and nobody has recorded it."""
+    """Which check comes first; neither documented nor recorded."""
 
     PERMISSION_FIRST = "permission_first"
     LOOKUP_FIRST = "lookup_first"
@@ -18,7 +18,7 @@ class Order(StrEnum):
 
 
 class Retirement(StrEnum):
-    """How a retired API might answer; no answer after 31 August 2026 is on record, so all of these are guesses."""
+    """How a retired API might answer; no answer after 31 August 2026 is recorded, so all of these are guesses."""
 
     NOT_FOUND_HTML = "404-html"
     NOT_FOUND_JSON = "404-json"
@@ -30,34 +30,34 @@ class Retirement(StrEnum):
 
 
 class SandboxSettings(BaseModel):
-    """One account's switches. Assigning checks the value; `orders` is replaced as a whole, not changed in place."""
+    """One account's settings. Assigned values are validated; replace `orders` as a whole, do not change it in place."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     order: Order = Order.PERMISSION_FIRST
     orders: dict[str, Order] = Field(default_factory=dict)
-    """Exceptions to `order`, by cell (`by-id/applications`) or by endpoint; an endpoint's own wins over its cell's."""
+    """Exceptions to `order`, by cell (`by-id/applications`) or by endpoint; the endpoint's wins over its cell's."""
     denial_status: Literal[401, 403] = 403
     denial_shape: Literal["message", "errors"] = "message"
     not_found_shape: Literal["message", "errors"] = "message"
     validation_shape: Literal["recorded", "documented"] = "recorded"
     on_behalf_of: Literal["every_write", "documented", "off"] = "every_write"
-    """Which writes need the header: all, only those with it in a table of headers, or none."""
+    """Which writes need the header: all, only those whose documentation lists it in a table of headers, or none."""
     unknown_user: Literal[404, 403] = 404
     nested_without_parent: Literal["not_found", "empty_list"] = "not_found"
     limit: Annotated[int, Field(ge=1)] = 50
     limit_headers: bool = True
     other_traffic: Annotated[int, Field(ge=0)] = 0
-    """Requests that the customer's own integration makes in every window; they come out of the same limit."""
+    """Requests that the customer's own integration sends in every window; they count against the same limit."""
     v3_limit: Annotated[int, Field(ge=1)] = 75
     token_limit: Annotated[int, Field(ge=1)] = 1000
-    """Requests for tokens that one client may make in sixty seconds."""
+    """Token requests that one client may send in sixty seconds."""
     expiry: Literal["expires_at", "expires_in", "both", "none"] = "expires_at"
-    """How a new token's end is told: integrations read `expires_at`, the documentation has `expires_in`."""
+    """How a new token states its expiry: integrations read `expires_at`, the documentation has `expires_in`."""
     introspected_scope: Literal["string", "list", "absent", "odd_spacing"] = "string"
     introspected_claims: Literal["nested", "flat", "absent"] = "nested"
     stale_scopes: bool = False
-    """Introspection goes on listing scopes that were taken from the client since the token was issued."""
+    """Introspection keeps listing scopes that the client has lost since the token was issued."""
     non_admin_lists: Literal["forbidden", "empty"] = "forbidden"
     talent_matching: bool = False
     blocked: bool = False
@@ -76,18 +76,18 @@ class SandboxSettings(BaseModel):
         return self.orders.get(endpoint) or self.orders.get(cell) or self.order
 
     def changed(self, **changes: object) -> "SandboxSettings":
-        """These settings with some of them changed. Raises pydantic's ValidationError, and then nothing has changed."""
+        """A copy with some settings changed. Raises pydantic's ValidationError."""
         return SandboxSettings.model_validate(self.model_dump() | changes)
 
 
 def mistakes(problem: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Each thing that does not fit: where it stands, and one line of words without the value that was given."""
+    """Each mistake: its place, and one line of text without the value that was given."""
     for error in problem.errors():
-        words = "is not known here" if error["type"] == "extra_forbidden" else error["msg"]
+        text = "is not known here" if error["type"] == "extra_forbidden" else error["msg"]
         place = ".".join(map(str, error["loc"]))
-        said = words.removeprefix("Value error, ")
-        yield error["loc"], f"{place}: {said}" if place else said
+        text = text.removeprefix("Value error, ")
+        yield error["loc"], f"{place}: {text}" if place else text
 
 
-def in_words(problem: ValidationError) -> str:
-    return "; ".join(words for _, words in mistakes(problem))
+def summary(problem: ValidationError) -> str:
+    return "; ".join(text for _, text in mistakes(problem))

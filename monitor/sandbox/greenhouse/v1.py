@@ -1,13 +1,15 @@
-"""What Greenhouse does with a request of a live key: five checks in an order that is switchable, then the answer."""
+"""Greenhouse's Harvest v1 and v2: admission, then five checks in an order that can be set, then the answer."""
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from monitor.sandbox.greenhouse.accounts import Account, Key
-from monitor.sandbox.greenhouse.admission import Decision
+from monitor.sandbox.greenhouse.accounts import Account
+from monitor.sandbox.greenhouse.admission import Caller, Decision, admit, edge_refusal, limit_refusal
 from monitor.sandbox.greenhouse.endpoints import Endpoint, routes
+from monitor.sandbox.greenhouse.keys import Key
+from monitor.sandbox.greenhouse.rate_limit import served_headers
 from monitor.sandbox.greenhouse.records import Record
 from monitor.sandbox.greenhouse.request import SandboxRequest
 from monitor.sandbox.greenhouse.request_log import AnswerReason
@@ -29,7 +31,7 @@ _UNREJECT = "POST /v1/applications/{id}/unreject"
 
 @dataclass(slots=True)
 class Call:
-    """One request to one endpoint. `found` are the records that its path names, as far as they were looked up."""
+    """One request to one endpoint. `found` holds the records that its path names, as far as they were looked up."""
 
     request: SandboxRequest
     key: Key
@@ -42,7 +44,7 @@ class Call:
         return self.key.account
 
     def named(self) -> Iterator[tuple[str, str, str]]:
-        """Each placeholder of the path with its collection and what stands there."""
+        """Each placeholder of the path, with its collection and its value."""
         for (placeholder, collection), value in zip(self.endpoint.refers, self.values, strict=True):
             yield placeholder, collection, value
 
@@ -50,8 +52,22 @@ class Call:
 Check = Callable[[Call, Any], Decision | None]
 
 
-def handle(request: SandboxRequest, key: Key) -> Decision:
-    """The answer to a live key. A path that is not known gets 404 by assumption: no recording shows one."""
+def decide(request: SandboxRequest, caller: Caller, now: float) -> Decision:
+    """The answer to one request, with the rate limit in its headers unless the network in front refuses it."""
+    refusal = edge_refusal(request, caller.settings)
+    if refusal is not None:
+        return refusal
+    take = caller.window.take(now, caller.settings)
+    refusal = limit_refusal(take, now, caller.settings)
+    if refusal is not None:
+        return refusal
+    admitted = admit(caller)
+    decision = _answer(request, admitted) if isinstance(admitted, Key) else admitted
+    return decision._replace(reply=decision.reply.adding(*served_headers(take, caller.settings)))
+
+
+def _answer(request: SandboxRequest, key: Key) -> Decision:
+    """The answer to a live key. An unknown path gets 404 by assumption: no recording shows one."""
     route = routes().find(request.method, request.path)
     if route is None:
         return _not_found(key.account, AnswerReason.NO_ROUTE)
@@ -120,14 +136,13 @@ def _may_be_parentless(call: Call) -> bool:
 def _payload(call: Call, content: Any) -> Decision | None:
     if not call.endpoint.writes:
         return None
-    hollow = isinstance(content, dict) and any(not _is_filled(content, name) for name in call.endpoint.objects)
-    if isinstance(content, dict) and not hollow:
+    if isinstance(content, dict) and all(_is_filled_object(content, name) for name in call.endpoint.objects):
         return None
     return Decision(message(400, BAD_PAYLOAD), AnswerReason.BAD_PAYLOAD)
 
 
-def _is_filled(content: dict[str, Any], name: str) -> bool:
-    """Whether a parameter that must be an object is one with something in it; one that is absent is another's case."""
+def _is_filled_object(content: dict[str, Any], name: str) -> bool:
+    """False for a parameter that must be a filled object and is not; an absent one is left to the check of fields."""
     return name not in content or (isinstance(content[name], dict) and bool(content[name]))
 
 
@@ -181,9 +196,9 @@ def _read(call: Call) -> Decision:
 
 
 def _change(call: Call) -> Decision:
-    """The answer to a write that would have acted. Its body is assumed: an id, as every documented sample has."""
-    words = {placeholder: value for placeholder, _, value in call.named()}
-    change = "would have " + call.endpoint.does.format(**words)
+    """The answer to a write that would have acted. Its body is assumed: an id, as in every documented sample."""
+    values = {placeholder: value for placeholder, _, value in call.named()}
+    change = "would have " + call.endpoint.does.format(**values)
     identity = call.found[-1]["id"] if call.found else call.account.records.ids("candidates")[0]
     return Decision(
         document(201 if call.endpoint.method == "POST" else 200, {"id": identity}), AnswerReason.CHANGED, change
@@ -198,7 +213,7 @@ def _not_found(account: Account, reason: AnswerReason) -> Decision:
 
 
 def _content(request: SandboxRequest) -> Any:
-    """The parsed body of a write; no body is an empty object, as it is a complete request for some endpoints."""
+    """The parsed body of a write. No body counts as an empty object: for some endpoints that is a complete request."""
     if not request.body.strip():
         return {}
     try:

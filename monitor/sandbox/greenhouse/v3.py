@@ -1,20 +1,20 @@
-"""Greenhouse's Harvest v3: lists under `/v3`, for whoever brings a token; and the writes, which change nothing here."""
+"""Greenhouse's Harvest v3: lists under `/v3` for requests with a token, and the writes, which change nothing here."""
 
 from typing import NamedTuple
 
 from checks.catalogue.scopes import Scope
-from monitor.sandbox.clients import IssuedToken
 from monitor.sandbox.greenhouse.admission import Decision, blocked
+from monitor.sandbox.greenhouse.clients import IssuedToken
 from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, retry_after, v3_headers
 from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
 from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.responses import NOT_FOUND, UNDECODABLE, Reply, document, message
-from monitor.sandbox.greenhouse.scopes import ROOT, asked_for
+from monitor.sandbox.greenhouse.scopes import ROOT, scope_for
 from monitor.sandbox.greenhouse.settings import SandboxSettings
 
 
 class Bearer(NamedTuple):
-    """Who brings a token: its client, or a stranger with none that is known."""
+    """Who sends a request to v3: the client of a known token, or a stranger."""
 
     authorization: Authorization
     token: IssuedToken | None
@@ -35,7 +35,7 @@ def is_v3(path: str) -> bool:
 
 
 def decide(request: SandboxRequest, bearer: Bearer, now: float) -> Decision:
-    """The answer to one request, with the rate limit in its headers, as every answer of v3 has it."""
+    """The answer to one request, with the rate limit in its headers, as in every answer of v3."""
     if bearer.settings.blocked:
         return blocked()
     take = bearer.window.take_of(now, bearer.settings.v3_limit, bearer.settings.other_traffic)
@@ -48,8 +48,8 @@ def decide(request: SandboxRequest, bearer: Bearer, now: float) -> Decision:
 
 
 def _answer(request: SandboxRequest, bearer: Bearer, now: float) -> Decision:
-    """The path comes before the token: measured on 2026-08-11 (w6w Greenhouse app, README), other than on v1."""
-    scope = asked_for(request.method, request.path)
+    """The path is checked before the token: measured on 2026-08-11 (w6w Greenhouse app, README); unlike v1."""
+    scope = scope_for(request.method, request.path)
     if scope is None:
         return Decision(message(404, NOT_FOUND), AnswerReason.NO_ROUTE)
     token = bearer.token
@@ -61,19 +61,19 @@ def _answer(request: SandboxRequest, bearer: Bearer, now: float) -> Decision:
 
 
 def _unauthorized(bearer: Bearer) -> Decision:
-    """The answer to no token was measured; that to one that does not decode is taken to be the same, and that to a dead
-    one is on record as a 401 without its body.
+    """The answer to no token was measured. An undecodable one is assumed to get the same; for a dead one a 401 is
+    recorded, without its body.
     """
     if bearer.token is not None:
         return Decision(message(401, "Unauthorized"), AnswerReason.DEAD_TOKEN)
     reply = document(401, {"message": "Unauthorized", "errors": [UNDECODABLE]})
-    known = bearer.authorization is Authorization.BEARER
-    return Decision(reply, AnswerReason.UNKNOWN_TOKEN if known else AnswerReason.NO_TOKEN)
+    has_token = bearer.authorization is Authorization.BEARER
+    return Decision(reply, AnswerReason.UNKNOWN_TOKEN if has_token else AnswerReason.NO_TOKEN)
 
 
 def _list(scope: Scope, token: IssuedToken, settings: SandboxSettings) -> Decision:
-    """Lists are for Site Admins; who is none is refused, or gets nothing: the documentation can be read both ways."""
-    if not _has_what_it_needs(scope, token, settings):
+    """Lists are for Site Admins. Others are refused, or get an empty list: the documentation can be read both ways."""
+    if not _is_available(scope, token, settings):
         return _forbidden(AnswerReason.NOT_FOR_THIS_ACCOUNT)
     if token.is_site_admin:
         return Decision(_records(scope, token), AnswerReason.SERVED)
@@ -82,8 +82,8 @@ def _list(scope: Scope, token: IssuedToken, settings: SandboxSettings) -> Decisi
     return _forbidden(AnswerReason.NOT_SITE_ADMIN)
 
 
-def _has_what_it_needs(scope: Scope, token: IssuedToken, settings: SandboxSettings) -> bool:
-    """Two lists take more than the scope: webhooks a partner's client, opt-outs the product Talent Matching."""
+def _is_available(scope: Scope, token: IssuedToken, settings: SandboxSettings) -> bool:
+    """Two lists need more than the scope: webhooks a partner's client, opt-outs the product Talent Matching."""
     if scope.needs is None:
         return True
     return token.client.grant == "partner" if scope.resource == "webhooks" else settings.talent_matching
@@ -94,11 +94,11 @@ def _records(scope: Scope, token: IssuedToken) -> Reply:
 
 
 def _change(request: SandboxRequest, scope: Scope) -> Decision:
-    """A write that would have acted: with the scope, whatever its record and body. What is answered is assumed."""
+    """A write with its scope counts as a change, whatever its record and body. Its answer is assumed."""
     change = f"would have used {scope.name} on {request.path}"
     return Decision(document(201 if request.method == "POST" else 200, {}), AnswerReason.CHANGED, change)
 
 
 def _forbidden(reason: AnswerReason) -> Decision:
-    """403 is documented for each operation as "Forbidden"; nobody has recorded the body, so this one is assumed."""
+    """403 is documented for each operation as "Forbidden"; no body is recorded, so this one is assumed."""
     return Decision(message(403, "Forbidden"), reason)

@@ -1,1 +1,1 @@
-"""The imitation of a mail server, and its mailbox."""
+"""An imitation of a mail server, and its mailbox."""

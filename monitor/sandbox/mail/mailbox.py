@@ -1,4 +1,4 @@
-"""The mail side of a sandbox: what was delivered, and the faults that deliveries meet."""
+"""The mail side of a sandbox: the mails that were delivered, and the faults that deliveries meet."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -7,7 +7,7 @@ from monitor.sandbox.mail.inbox import Mails
 
 
 class Mailbox:
-    """Keeps the mails and the switches; `address` is where mail is taken, for as long as somebody takes it."""
+    """Mails and mail faults; `address` is where mail is accepted, None while no mail server runs."""
 
     def __init__(self, clock: Callable[[], float], numbers: Iterator[int]) -> None:
         self.faults = MailFaults(clock, numbers)
@@ -15,10 +15,10 @@ class Mailbox:
         self.address: str | None = None
         self._clock = clock
 
-    def take(self, sender: str, recipients: Sequence[str], *, encrypted: bool, raw: bytes) -> None:
-        self.mails.take(self._clock(), sender, recipients, encrypted=encrypted, raw=raw)
+    def accept(self, sender: str, recipients: Sequence[str], *, encrypted: bool, raw: bytes) -> None:
+        self.mails.add(self._clock(), sender, recipients, encrypted=encrypted, raw=raw)
 
     def reset(self) -> None:
-        """Forget all mails and end all faults."""
+        """Delete all mails and end all faults."""
         self.mails.clear()
         self.faults.clear()

@@ -1,7 +1,7 @@
-"""The sandbox's mail server: it takes every mail, passes none on, and fails as it is told to.
+"""The sandbox's mail server: it accepts every mail, passes none on, and fails on demand.
 
-Its faults are asked for at each step of a delivery, so a switch holds from the next step on, also of a delivery under
-way.
+It looks up the active faults at each step of a delivery, so a switch takes effect with the next step, even in the
+middle of a delivery.
 """
 
 import asyncio
@@ -19,32 +19,32 @@ from monitor.errors import ConfigurationError
 from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
 from monitor.sandbox.mail.mailbox import Mailbox
 
-_LOOKS_EVERY = 0.1  # seconds; how long it takes to follow when the port is to be closed or opened
+_POLL_SECONDS = 0.1  # how long it takes to close or open the port after a switch
 _CLOSING = "421"
 NAME = "harvest-monitor-sandbox"
 
 
 @asynccontextmanager
-async def delivering(office: Mailbox, host: str, port: int, certificate: Path | None = None) -> AsyncIterator[str]:
-    """Take mails for as long as the context lasts; gives the address, such as `127.0.0.1:8766`.
+async def delivering(mailbox: Mailbox, host: str, port: int, certificate: Path | None = None) -> AsyncIterator[str]:
+    """Accept mails for as long as the context lasts; gives the address, such as `127.0.0.1:8766`.
 
-    Port 0 takes a free one. STARTTLS is offered with a certificate, a PEM file that holds its key as well.
-    ConfigurationError if it does not, or if the address can not be listened on.
+    Port 0 picks a free one. STARTTLS is offered with a certificate, a PEM file that also holds its key.
+    ConfigurationError if the file does not, or if the address cannot be listened on.
     """
-    door = _Door(office, host, port, None if certificate is None else _tls(certificate))
+    listener = _Listener(mailbox, host, port, None if certificate is None else _tls(certificate))
     try:
-        await door.open()
+        await listener.open()
     except (OSError, OverflowError) as problem:
-        raise ConfigurationError(f"can not take mails on {host} port {port} ({problem}): choose another") from None
-    keeper = asyncio.create_task(door.keep())
+        raise ConfigurationError(f"cannot accept mails on {host} port {port} ({problem}): choose another") from None
+    watcher = asyncio.create_task(listener.follow_faults())
     try:
-        office.address = f"{host}:{door.port}"
-        yield office.address
+        mailbox.address = f"{host}:{listener.port}"
+        yield mailbox.address
     finally:
-        office.address = None
-        keeper.cancel()
-        door.close()
-        await door.hang_up()
+        mailbox.address = None
+        watcher.cancel()
+        listener.close()
+        await listener.hang_up()
 
 
 def _tls(certificate: Path) -> ssl.SSLContext:
@@ -52,24 +52,24 @@ def _tls(certificate: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate)
     except OSError as problem:
-        raise ConfigurationError(f"{certificate} is no PEM file with a certificate and its key: {problem}") from None
+        raise ConfigurationError(f"{certificate} is not a PEM file with a certificate and its key: {problem}") from None
     return context
 
 
-class _Door:
-    """The port; closed while nobody is to listen on it."""
+class _Listener:
+    """The port; closed while the fault `refused` is active."""
 
-    def __init__(self, office: Mailbox, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, mailbox: Mailbox, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         self.port = port
-        self._office = office
+        self._mailbox = mailbox
         self._host = host
         self._tls = tls
         self._server: asyncio.Server | None = None
-        self._inside: WeakSet[SMTP | _Rebuff] = WeakSet()
+        self._clients: WeakSet[SMTP | _FaultyGreeting] = WeakSet()
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._answer, self._host, self.port)
+        self._server = await loop.create_server(self._new_client, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
@@ -78,42 +78,42 @@ class _Door:
             self._server = None
 
     async def hang_up(self) -> None:
-        while there := [client.transport for client in self._inside if client.transport is not None]:
-            for transport in there:
+        while open_ones := [client.transport for client in self._clients if client.transport is not None]:
+            for transport in open_ones:
                 cast(Transport, transport).abort()
             await asyncio.sleep(0)
 
-    async def keep(self) -> None:
+    async def follow_faults(self) -> None:
         while True:
-            await asyncio.sleep(_LOOKS_EVERY)
-            if self._office.faults.stands(MailFaultKind.REFUSED):
+            await asyncio.sleep(_POLL_SECONDS)
+            if self._mailbox.faults.includes(MailFaultKind.REFUSED):
                 self.close()
             elif self._server is None:
-                with suppress(OSError):  # somebody else took the port meanwhile: the next look tries again
+                with suppress(OSError):  # another program took the port meanwhile: retry at the next poll
                     await self.open()
 
-    def _answer(self) -> asyncio.BaseProtocol:
-        client = self._receive()
-        self._inside.add(client)
+    def _new_client(self) -> asyncio.BaseProtocol:
+        client = self._protocol()
+        self._clients.add(client)
         return client
 
-    def _receive(self) -> "SMTP | _Rebuff":
-        fault = self._office.faults.take(MailStep.CONNECT)
+    def _protocol(self) -> "SMTP | _FaultyGreeting":
+        fault = self._mailbox.faults.take(MailStep.CONNECT)
         if fault is not None:
-            return _Rebuff(fault)
-        without_tls = self._office.faults.stands(MailFaultKind.NO_STARTTLS)
+            return _FaultyGreeting(fault)
+        without_tls = self._mailbox.faults.includes(MailFaultKind.NO_STARTTLS)
         return SMTP(
-            _Counter(self._office),
+            _Handler(self._mailbox),
             hostname=NAME,
             ident="takes every mail and passes none on",
             tls_context=None if without_tls else self._tls,
-            authenticator=_let_in,
+            authenticator=_accept_login,
             auth_require_tls=False,
         )
 
 
-class _Rebuff(asyncio.Protocol):
-    """Meets a client at the door with a fault."""
+class _FaultyGreeting(asyncio.Protocol):
+    """Answers a new connection with a fault."""
 
     def __init__(self, fault: MailFault) -> None:
         self.transport: BaseTransport | None = None
@@ -130,49 +130,50 @@ class _Rebuff(asyncio.Protocol):
         self.transport = None
 
 
-def _let_in(*_: Any) -> AuthResult:
-    """Every login is right, and none is kept."""
+def _accept_login(*_: Any) -> AuthResult:
+    """Every user and password is accepted, and neither is kept."""
     return AuthResult(success=True)
 
 
-class _Counter:
-    """Serves one client, step by step; the names of its methods are aiosmtpd's."""
+class _Handler:
+    """Serves one client, step by step; its methods have the names that aiosmtpd calls."""
 
-    def __init__(self, office: Mailbox) -> None:
-        self._office = office
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
 
     async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, words: list[str]) -> Any:
-        return await self._instead(MailStep.LOGIN, server) or MISSING
+        return await self._fault_answer(MailStep.LOGIN, server) or MISSING
 
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         envelope.mail_from = address
-        return await self._instead(MailStep.MAIL, server) or "250 OK"
+        return await self._fault_answer(MailStep.MAIL, server) or "250 OK"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        fault = await self._instead(MailStep.RCPT, server, [address])
+        fault = await self._fault_answer(MailStep.RCPT, server, [address])
         if fault is None:
             envelope.rcpt_tos.append(address)
         return fault or "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         recipients = envelope.rcpt_tos
-        if fault := await self._instead(MailStep.DATA, server, recipients):
+        if fault := await self._fault_answer(MailStep.DATA, server, recipients):
             return fault
         assert isinstance(envelope.original_content, bytes)
         encrypted = session.ssl is not None
-        self._office.take(envelope.mail_from or "", recipients, encrypted=encrypted, raw=envelope.original_content)
-        return await self._instead(MailStep.TAKEN, server, recipients) or "250 OK: taken, and passed on to nobody"
+        self._mailbox.accept(envelope.mail_from or "", recipients, encrypted=encrypted, raw=envelope.original_content)
+        fault = await self._fault_answer(MailStep.TAKEN, server, recipients)
+        return fault or "250 OK: taken, and passed on to nobody"
 
     async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        return await self._instead(MailStep.QUIT, server) or "221 Bye"
+        return await self._fault_answer(MailStep.QUIT, server) or "221 Bye"
 
-    async def _instead(self, step: MailStep, server: SMTP, recipients: Sequence[str] = ()) -> str | None:
-        """What a fault answers in place of yes; None if it lets the step go on."""
-        fault = self._office.faults.take(step, recipients)
+    async def _fault_answer(self, step: MailStep, server: SMTP, recipients: Sequence[str] = ()) -> str | None:
+        """What a fault answers at this step; None if the step continues as normal."""
+        fault = self._mailbox.faults.take(step, recipients)
         if fault is None:
             return None
         transport = cast(Transport, server.transport)

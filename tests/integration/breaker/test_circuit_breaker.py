@@ -56,7 +56,7 @@ class Stand:
 
     @property
     def sent(self) -> int:
-        return self.here.sandbox.ledger.next_number
+        return self.here.sandbox.request_log.next_number
 
     def fault(self, **details: Any) -> None:
         self.here.sandbox.add_fault(Fault.model_validate(details))

@@ -24,7 +24,7 @@ from monitor.checking.write_halt import LocalWriteHalt
 from monitor.drift.suspicion import Suspicion
 from monitor.errors import ConfigurationError, StoreError
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import running
+from monitor.sandbox.server.run import running
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
 from tests.installation import LIMITS, Unobserved
@@ -300,20 +300,20 @@ async def test_a_key_replaced_in_its_file_while_a_check_waits_is_checked_as_it_i
     sandbox = Sandbox()
     sandbox.add_account("acme", limit=1_000_000)
     key = sandbox.add_key("acme", "gem")
-    key.revoke("GET /v1/offers")
+    key.untick("GET /v1/offers")
     (tmp_path / "key").write_text(key.text)
 
     def replaced() -> None:
         new = sandbox.rotate("acme")
-        new.grant("GET /v1/offers")
-        new.revoke("GET /v1/jobs")
+        new.tick("GET /v1/offers")
+        new.untick("GET /v1/jobs")
         (tmp_path / "key").write_text(new.text)
 
     result = await against_sandbox(tmp_path, sandbox, replaced)
     report = result.checked.report
     assert [finding.endpoint for finding in report.missing] == ["GET /v1/jobs"]
     assert report.state is CredentialState.OK
-    assert report.requests == sandbox.ledger.request_count
+    assert report.requests == sandbox.request_log.request_count
 
 
 async def test_a_key_killed_while_a_check_waits_is_told_invalid(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ async def test_a_key_killed_while_a_check_waits_is_told_invalid(tmp_path: Path) 
     sandbox = Sandbox()
     sandbox.add_account("acme", limit=1_000_000)
     key = sandbox.add_key("acme", "gem")
-    key.revoke("GET /v1/offers")
+    key.untick("GET /v1/offers")
     (tmp_path / "key").write_text(key.text)
     result = await against_sandbox(tmp_path, sandbox, key.kill)
     assert (result.checked.report.state, missing(result)) == (CredentialState.INVALID, [])

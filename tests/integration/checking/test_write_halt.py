@@ -235,7 +235,7 @@ def accept(here: Installation, account: str) -> None:
 
 
 def writes_sent(here: Installation, account: str) -> list[str]:
-    return [f"{e.method} {e.target}" for e in here.sandbox.ledger.entries(account) if e.method != "GET"]
+    return [f"{e.method} {e.target}" for e in here.sandbox.request_log.entries(account) if e.method != "GET"]
 
 
 async def test_a_2xx_in_a_check_leaves_one_halt_and_one_notice_to_the_operator(

@@ -76,7 +76,7 @@ def cost(grants: str, permitted: WriteProbes) -> int:
     customer = asker(grants)
     check(customer, CheckRequest(GEM), permitted)
     assert customer.changes() == []
-    return len(customer.sandbox.ledger.entries())
+    return len(customer.sandbox.request_log.entries())
 
 
 @pytest.mark.parametrize("permitted", list(WriteProbes))

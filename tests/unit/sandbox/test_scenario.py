@@ -1,4 +1,4 @@
-"""Scenario files, and the page of documentation that shows one."""
+"""Scenario files, and the documentation page that shows one."""
 
 import re
 import textwrap
@@ -11,7 +11,7 @@ from monitor.errors import ConfigurationError
 from monitor.sandbox.control.api import Control
 from monitor.sandbox.faults.http import FaultKind
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.scopes import scope_names
 from monitor.sandbox.greenhouse.settings import Order, Retirement, SandboxSettings
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
@@ -36,42 +36,43 @@ def read(tmp_path: Path, text: str) -> Sandbox:
     return read_scenario(path)
 
 
-def test_the_documented_scenario_is_what_it_says(tmp_path: Path) -> None:
-    """The example of the documentation gives the accounts, keys, settings and faults that it shows."""
+def test_the_documented_scenario_works(tmp_path: Path) -> None:
+    """The documented example gives the accounts, keys, settings and faults that it shows."""
     sandbox = read(tmp_path, EXAMPLE)
     assert list(sandbox.accounts) == ["acme", "globex", "initech", "hooli", "umbrella"]
     acme, globex = sandbox.key("acme"), sandbox.key("globex", "Gem Harvest API Key")
-    assert (acme.text, len(acme.grants), acme.account.settings.limit) == ("sandbox-acme-1", 62, 50)
-    assert (globex.text, len(globex.grants)) == ("globex-key", 64)
-    assert "GET /v1/candidates" not in globex.grants
+    assert (acme.text, len(acme.ticked), acme.account.settings.limit) == ("sandbox-acme-1", 62, 50)
+    assert (globex.text, len(globex.ticked)) == ("globex-key", 64)
+    assert "GET /v1/candidates" not in globex.ticked
     assert (globex.account.settings.order, globex.account.settings.denial_status) == (Order.LOOKUP_FIRST, 401)
     assert globex.account.settings.order_for("GET /v1/users/{id}", "by-id/rest") is Order.PERMISSION_LAST
-    assert [(key.dead, len(key.grants)) for key in sandbox.account("initech").keys.values()] == [
+    assert [(key.dead, len(key.ticked)) for key in sandbox.keys.of(sandbox.account("initech"))] == [
         (True, 144),
         (False, 2),
     ]
     hooli, umbrella = sandbox.account("hooli"), sandbox.account("umbrella")
-    assert (len(hooli.keys), len(umbrella.keys)) == (0, 1)
-    assert (hooli.client().client_id, hooli.client().role) == ("sandbox-hooli-client-1", "Job Admin")
-    assert ticked("gem") - hooli.client().scopes == {"harvest:jobs:list"}
-    gem, partner = umbrella.clients.values()
-    assert (gem.client_id, gem.secret, gem.ttl, len(gem.scopes)) == ("umbrella-1", "umbrella-secret", 600, 38)
-    assert (partner.grant, partner.mint_revokes, partner.dead, len(partner.scopes)) == ("partner", True, True, 163)
-    faults = [each.fault for each in sandbox.faults.in_force()]
+    assert (len(sandbox.keys.of(hooli)), len(sandbox.keys.of(umbrella))) == (0, 1)
+    client = sandbox.client("hooli")
+    assert (client.client_id, client.role) == ("sandbox-hooli-client-1", "Job Admin")
+    assert scope_names("gem") - client.ticked == {"harvest:jobs:list"}
+    gem, partner = sandbox.clients.of(umbrella)
+    assert (gem.client_id, gem.secret, gem.ttl, len(gem.ticked)) == ("umbrella-1", "umbrella-secret", 600, 38)
+    assert (partner.grant, partner.mint_revokes, partner.dead, len(partner.ticked)) == ("partner", True, True, 163)
+    faults = [each.fault for each in sandbox.faults.active()]
     assert [(fault.kind, fault.account) for fault in faults] == [("slow", "acme"), ("status", None)]
     assert "canary-7f3a" in str(sandbox.account("acme").records.visible("candidates"))
 
 
-def test_the_least_scenario(tmp_path: Path) -> None:
-    """An account needs a name and nothing else: it then has one key with every permission."""
+def test_the_smallest_scenario(tmp_path: Path) -> None:
+    """An account needs only a name: it then has one key with every permission."""
     sandbox = read(tmp_path, "accounts: [{name: acme}]\n")
-    assert len(sandbox.key("acme").grants) == 144
+    assert len(sandbox.key("acme").ticked) == 144
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "line", "words"),
     [
-        ("grants: gem}", "grants: gems}", 4, "grants can not be 'gems': use one of all, none, gem, gem+eeoc"),
+        ("grants: gem}", "grants: gems}", 4, "grants cannot be 'gems': use one of all, none, gem, gem+eeoc"),
         ("GET /v1/candidates", "GET /v1/candidate", 6, "did you mean GET /v1/candidates"),
         ("name: globex", "name: acme", 6, "already an account acme"),
         ("denial_status", "denial", 6, "settings of account globex: denial: is not known here"),
@@ -82,9 +83,9 @@ def test_the_least_scenario(tmp_path: Path) -> None:
         ("account: acme,", "account: acne,", 27, "there is no account 'acne'"),
         ("status: 502", "status: 1", 28, "faults.1.status: Input should be greater"),
         ("harvest:jobs:list", "harvest:job:list", 19, "did you mean harvest:jobs:list"),
-        ("scopes: all", "scopes: everything", 21, "scopes can not be 'everything'"),
+        ("scopes: all", "scopes: everything", 21, "scopes cannot be 'everything'"),
         ("grant: partner", "grant: password", 25, "accounts.4.clients.1.grant: Input should be 'custom' or 'partner'"),
-        ("client_id: umbrella-1", "client_id: a:b", 21, "the id of the client of account umbrella can not be sent"),
+        ("client_id: umbrella-1", "client_id: a:b", 21, "the id of the client of account umbrella cannot be sent"),
         ("label: Partner", "label: Gem", 21, "already has a client 'Gem'"),
         ("    clients:\n", "    client: {}\n    clients:\n", 21, "give either client or clients"),
         ("label: New", "label: Old", 15, "already has a key 'Old'"),
@@ -93,7 +94,7 @@ def test_the_least_scenario(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, right: str, wrong: str, line: int, words: str) -> None:
-    """What does not fit is refused with file, line and words."""
+    """It is refused with file, line and reason."""
     assert right in EXAMPLE
     with pytest.raises(ConfigurationError) as refusal:
         read(tmp_path, EXAMPLE.replace(right, wrong, 1))
@@ -104,45 +105,45 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, right: str, wrong: str
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "is empty or no mapping"),
-        ("- acme\n", "is empty or no mapping"),
+        ("", "is empty or not a mapping"),
+        ("- acme\n", "is empty or not a mapping"),
         ("accounts: []\n", "accounts: List should have at least 1 item"),
         ("accounts: [\n", "is not YAML"),
         ("accounts: !!python/object/apply:os.getcwd []\n", "is not YAML"),
     ],
 )
-def test_what_is_no_scenario_is_refused(tmp_path: Path, text: str, words: str) -> None:
-    """Empty files, other shapes, broken YAML and YAML that would run code are errors in words."""
+def test_a_file_that_is_no_scenario_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    """Empty files, other shapes, broken YAML, and YAML that would run code."""
     with pytest.raises(ConfigurationError, match=words):
         read(tmp_path, text)
 
 
 def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
-    """A file that is not there or is no text is refused by its name."""
+    """A file that does not exist or is not text is refused by its name."""
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\xff")
     for name in ("nowhere.yaml", "binary.yaml"):
-        with pytest.raises(ConfigurationError, match=f"{name} can not be read"):
+        with pytest.raises(ConfigurationError, match=f"{name} cannot be read"):
             read_scenario(tmp_path / name)
 
 
-def test_the_documentation_names_every_switch() -> None:
-    """Settings, faults, orders, ways to retire and reasons stand in the documentation, and no others do."""
+def test_the_documentation_names_every_setting() -> None:
+    """Settings, faults, orders, ways to retire and reasons are in the documentation, and no others."""
     assert rows("Settings of an account") == list(SandboxSettings.model_fields)
     assert set(rows("Faults")) == {kind.value for kind in FaultKind}
     assert rows("How a request goes") == [order.value for order in Order]
     retired = next(line for line in section("Settings of an account").splitlines() if line.startswith("| `retired` |"))
     assert re.findall(r"`([0-9a-z-]+)`", retired)[1:] == [each.value for each in Retirement]
-    reasons = section("Ledger").partition("the reason:")[2].partition(". No key")[0]
+    reasons = section("Request log").partition("the reason:")[2].partition("\n\n")[0]
     assert re.findall(r"`([a-z_]+)`", reasons) == [reason.value for reason in AnswerReason]
 
 
 def test_the_documentation_names_every_call() -> None:
-    """The table of the control has each of its calls, and no others."""
-    told = set(re.findall(r"`(GET|POST) (/[a-z/{}-]*)", section("Control over HTTP")))
+    """The table of the control API has each of its calls, and no others."""
+    documented = set(re.findall(r"`(GET|POST) (/[a-z/{}-]*)", section("Control over HTTP")))
     served = {
         (method, route.path.removeprefix("/_sandbox"))
         for route in Control(Sandbox()).routes()
         if isinstance(route, Route) and route.methods
         for method in route.methods - {"HEAD"}
     }
-    assert told == served - {("GET", ""), ("GET", "/")}
+    assert documented == served - {("GET", ""), ("GET", "/")}

@@ -1,4 +1,4 @@
-"""The sandbox's switches over real HTTP: the JSON API, the page, and who may use them."""
+"""The sandbox's control over real HTTP: the JSON API, the page, and who may use them."""
 
 import asyncio
 import json
@@ -10,10 +10,10 @@ from urllib.error import HTTPError
 import pytest
 from starlette.types import Message
 
-from monitor.sandbox.app import application
 from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import running
+from monitor.sandbox.server.app import application
+from monitor.sandbox.server.run import running
 
 JSON = {"Content-Type": "application/json"}
 
@@ -38,7 +38,7 @@ def fetch(url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, s
 
 
 async def control(url: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """One call of the control: a POST where there is a body."""
+    """One call of the control API: a POST if there is a body."""
     data = None if body is None else json.dumps(body).encode()
     status, _, content = await asyncio.to_thread(fetch, f"{url}/_sandbox{path}", data, JSON if data else {})
     return status, json.loads(content)
@@ -50,33 +50,33 @@ async def greenhouse(url: str, target: str, key: str = "the-key") -> int:
 
 
 async def test_a_permission_can_be_unticked_and_ticked(sandbox: Sandbox) -> None:
-    """Revoke and grant hold from the next request on."""
+    """Both take effect with the next request."""
     which = {"account": "acme", "endpoints": ["GET /v1/jobs"]}
     async with running(sandbox) as url:
-        told = [await greenhouse(url, "/v1/jobs")]
+        statuses = [await greenhouse(url, "/v1/jobs")]
         assert (await control(url, "/revoke", which))[1]["keys"][0]["granted"] == 61
-        told.append(await greenhouse(url, "/v1/jobs"))
+        statuses.append(await greenhouse(url, "/v1/jobs"))
         assert (await control(url, "/grant", which))[0] == 200
-        told.append(await greenhouse(url, "/v1/jobs"))
+        statuses.append(await greenhouse(url, "/v1/jobs"))
         assert (await control(url, "/grants", {"account": "acme", "grants": "none"}))[1]["keys"][0]["granted"] == 0
-        told.append(await greenhouse(url, "/v1/users"))
-    assert told == [200, 403, 200, 403]
+        statuses.append(await greenhouse(url, "/v1/users"))
+    assert statuses == [200, 403, 200, 403]
 
 
-async def test_a_key_can_die_live_and_rotate(sandbox: Sandbox) -> None:
+async def test_a_key_can_be_killed_enabled_and_rotated(sandbox: Sandbox) -> None:
     """Kill, enable and rotate, by the account's name."""
     async with running(sandbox) as url:
         await control(url, "/kill", {"account": "acme"})
-        told = [await greenhouse(url, "/v1/jobs")]
+        statuses = [await greenhouse(url, "/v1/jobs")]
         await control(url, "/enable", {"account": "acme", "key": "Harvest API Key"})
-        told.append(await greenhouse(url, "/v1/jobs"))
+        statuses.append(await greenhouse(url, "/v1/jobs"))
         _, rotated = await control(url, "/rotate", {"account": "acme"})
-        told += [await greenhouse(url, "/v1/jobs"), await greenhouse(url, "/v1/jobs", rotated["text"])]
-    assert told == [401, 200, 401, 200]
+        statuses += [await greenhouse(url, "/v1/jobs"), await greenhouse(url, "/v1/jobs", rotated["text"])]
+    assert statuses == [401, 200, 401, 200]
 
 
 async def test_settings_of_one_and_of_all(sandbox: Sandbox) -> None:
-    """Order, denial, block and retirement are settings; null for the account means everybody."""
+    """Order, denial, block and retirement are settings; null for the account means all."""
     async with running(sandbox) as url:
         for account, settings, target, status in (
             ("acme", {"orders": {"by-id/rest": "lookup_first"}}, "/v1/approval_flows/0", 404),
@@ -91,7 +91,7 @@ async def test_settings_of_one_and_of_all(sandbox: Sandbox) -> None:
 
 
 async def test_accounts_keys_and_faults_can_be_added(sandbox: Sandbox) -> None:
-    """A new account gets a key, a fault hits it, and the end of the faults is the end of that."""
+    """A new account gets a key, and a fault hits it until all faults are cleared."""
     async with running(sandbox) as url:
         assert (await control(url, "/accounts", {"name": "globex", "settings": {"limit": 20}}))[0] == 201
         status, key = await control(url, "/keys", {"account": "globex", "grants": ["GET /v1/users"]})
@@ -106,11 +106,11 @@ async def test_accounts_keys_and_faults_can_be_added(sandbox: Sandbox) -> None:
         assert await greenhouse(url, "/v1/users", key["text"]) == 200
 
 
-async def test_a_weather_can_be_called_up_and_cleared(sandbox: Sandbox) -> None:
-    """It holds from the next request on, is shown with whom it hit, and is gone when it is cleared."""
+async def test_a_preset_can_be_activated_and_cleared(sandbox: Sandbox) -> None:
+    """It takes effect with the next request, is shown with its hits, and is gone once cleared."""
     async with running(sandbox) as url:
-        asked = {"name": "maintenance", "account": "acme", "lasts": 60}
-        assert (await control(url, "/weather", asked))[0] == 200
+        preset = {"name": "maintenance", "account": "acme", "lasts": 60}
+        assert (await control(url, "/weather", preset))[0] == 200
         assert await greenhouse(url, "/v1/jobs") == 503
         _, trouble = await control(url, "/trouble")
         (fault,) = trouble["faults"]
@@ -121,7 +121,7 @@ async def test_a_weather_can_be_called_up_and_cleared(sandbox: Sandbox) -> None:
 
 
 async def test_faults_can_be_ended_one_by_one(sandbox: Sandbox) -> None:
-    """By number, which both sides share; by account or reader; or all of both sides at once."""
+    """By number, which both sides share; by account or recipient; or all of both sides at once."""
     sandbox.add_account("globex")
     async with running(sandbox) as url:
 
@@ -139,22 +139,22 @@ async def test_faults_can_be_ended_one_by_one(sandbox: Sandbox) -> None:
         assert await left({}) == []
 
 
-async def test_what_was_asked_can_be_read(sandbox: Sandbox) -> None:
-    """State, account, ledger and changes show what happened; the control itself leaves no trace in them."""
+async def test_the_request_log_can_be_read(sandbox: Sandbox) -> None:
+    """State, account, request log and changes show what happened; calls of the control API are not in them."""
     sandbox.change("acme", on_behalf_of="off")
     application = sandbox.account("acme").records.ids("applications")[0]
     async with running(sandbox) as url:
         await greenhouse(url, "/v1/jobs")
         reject = f"{url}/v1/applications/{application}/reject"
         await asyncio.to_thread(fetch, reject, b"{}", {"Authorization": basic("the-key")} | JSON)
-        _, ledger = await control(url, "/ledger?account=acme&after=1&limit=1")
+        _, log = await control(url, "/ledger?account=acme&after=1&limit=1")
         _, changes = await control(url, "/changes")
         _, account = await control(url, "/accounts/acme")
         _, state = await control(url, "/state")
         _, known = await control(url, "/endpoints")
-    assert [(each["number"], each["method"], each["status"]) for each in ledger["entries"]] == [(2, "POST", 201)]
-    assert ledger["requests"] == state["requests"] == 2
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", ledger["entries"][0]["at"])
+    assert [(each["number"], each["method"], each["status"]) for each in log["entries"]] == [(2, "POST", 201)]
+    assert log["requests"] == state["requests"] == 2
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", log["entries"][0]["at"])
     assert [each["text"] for each in changes["changes"]] == [f"would have rejected application {application}"]
     assert (changes["count"], state["changes"], state["by_status"]) == (1, 1, {"200": 1, "201": 1})
     assert account["settings"]["on_behalf_of"] == "off"
@@ -163,12 +163,12 @@ async def test_what_was_asked_can_be_read(sandbox: Sandbox) -> None:
 
 
 async def test_the_control_is_not_rate_limited(sandbox: Sandbox) -> None:
-    """More calls of the control than any limit allows are answered, and counted nowhere."""
+    """More calls than any limit allows are answered, and counted nowhere."""
     sandbox.change(None, limit=1, blocked=True)
     async with running(sandbox) as url:
         assert {(await control(url, "/state"))[0] for _ in range(30)} == {200}
         assert (await control(url, "/reset", {}))[0] == 200
-    assert sandbox.ledger.request_count == 0
+    assert sandbox.request_log.request_count == 0
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ async def test_the_control_is_not_rate_limited(sandbox: Sandbox) -> None:
         ("/kill", {"key": "other"}, 400, "account acme has no key 'other'"),
         ("/rotate", {}, 400, "account: Field required"),
         ("/kill", {"acount": "acme"}, 400, "acount: is not known here"),
-        ("/kill", [], 400, "the body does not fit"),
+        ("/kill", [], 400, "invalid body"),
         ("/grant", {"account": "acme", "endpoints": ["GET /v1/job"]}, 400, "did you mean GET /v1/jobs"),
         ("/settings", {"account": None, "settings": {"retired": "402"}}, 400, "retired: Input should be"),
         ("/faults/clear", {"account": "acme", "number": 1}, 400, "or nothing to end all"),
         ("/weather", {"name": "hail"}, 400, "there is no weather 'hail'"),
         ("/weather", {"name": "blocked", "account": "umbrella"}, 400, "there is no account 'umbrella'"),
-        ("/mail-faults", {"kind": "refused", "times": 1}, 400, "the body does not fit: refused is for all mails"),
+        ("/mail-faults", {"kind": "refused", "times": 1}, 400, "invalid body: refused is for all mails"),
         ("/mails/7", None, 404, "there is no such mail"),
         ("/faults", {"kind": "earthquake"}, 400, "kind: Input should be"),
         ("/faults", {"kind": "status", "status": 304}, 400, "has no body"),
@@ -196,8 +196,10 @@ async def test_the_control_is_not_rate_limited(sandbox: Sandbox) -> None:
         ("/kill", None, 405, "Method Not Allowed"),
     ],
 )
-async def test_a_mistake_is_said_in_one_shape(sandbox: Sandbox, path: str, body: Any, status: int, words: str) -> None:
-    """Whatever is wrong is answered with {"error": ...} in words."""
+async def test_mistakes_are_answered_in_one_shape(
+    sandbox: Sandbox, path: str, body: Any, status: int, words: str
+) -> None:
+    """Whatever is wrong, the answer is {"error": ...} with the reason."""
     async with running(sandbox) as url:
         refused, content = await control(url, path, body)
     assert refused == status
@@ -206,8 +208,8 @@ async def test_a_mistake_is_said_in_one_shape(sandbox: Sandbox, path: str, body:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-async def test_only_json_throws_a_switch(sandbox: Sandbox, kind: str) -> None:
-    """A POST that a foreign web page could send without asking is refused."""
+async def test_only_json_is_accepted(sandbox: Sandbox, kind: str) -> None:
+    """A POST that another web page could send without a preflight is refused."""
     async with running(sandbox) as url:
         body = b'{"account":"acme"}'
         status, _, _ = await asyncio.to_thread(fetch, f"{url}/_sandbox/kill", body, {"Content-Type": kind})
@@ -227,7 +229,7 @@ async def test_only_json_throws_a_switch(sandbox: Sandbox, kind: str) -> None:
     ],
 )
 async def test_only_this_machine_is_answered(sandbox: Sandbox, client: str, host: str, status: int) -> None:
-    """The control asks where the connection is from and under which name; Greenhouse's side does not."""
+    """The control API checks the client's address and the Host header; Greenhouse's side does not."""
     for path, expected in (("/_sandbox/state", status), ("/v1/jobs", 401)):
         scope = {
             "type": "http",
@@ -254,14 +256,14 @@ async def test_only_this_machine_is_answered(sandbox: Sandbox, client: str, host
 
 
 async def test_forwarded_addresses_are_not_believed(sandbox: Sandbox) -> None:
-    """Who the client is, only the connection says, not a header."""
+    """Only the connection says who the client is, not a header."""
     async with running(sandbox) as url:
         forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
         assert (await asyncio.to_thread(fetch, f"{url}/_sandbox/state", None, forwarded))[0] == 200
 
 
-async def test_the_page_is_whole_in_itself(sandbox: Sandbox) -> None:
-    """The page loads nothing from anywhere, calls only paths the control has, and puts no text in as HTML."""
+async def test_the_page_is_self_contained(sandbox: Sandbox) -> None:
+    """The page loads nothing, calls only paths that the control API has, and inserts no text as HTML."""
     async with running(sandbox) as url:
         status, kind, content = await asyncio.to_thread(fetch, f"{url}/_sandbox", None, {})
         text = content.decode()

@@ -1,4 +1,4 @@
-"""The sandbox's v3 over the wire: from a client's secret to a list, its control, and its commands."""
+"""The sandbox's v3 over real HTTP: from a client's secret to a list, its control API, and its commands."""
 
 import json
 import stat
@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from monitor import cli
-from monitor.sandbox.clients import Client
+from monitor.sandbox.greenhouse.clients import Client
 from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
 from tests.neighbour import neighbour
@@ -64,7 +64,7 @@ def command(url: str, *arguments: str) -> int:
 
 
 def test_a_secret_leads_to_a_list(sandbox: Sandbox, client: Client, url: str) -> None:
-    """Token, introspection and list on one port; without the token nothing, and nothing is changed."""
+    """Token, introspection and list on one port; nothing without the token, and nothing is changed."""
     status, minted = posted(f"{url}/token", client, grant_type="client_credentials")
     assert (status, minted["token_type"]) == (200, "Bearer")
     token = minted["access_token"]
@@ -75,11 +75,11 @@ def test_a_secret_leads_to_a_list(sandbox: Sandbox, client: Client, url: str) ->
     assert (status, len(jobs)) == (200, 1)
     assert fetch(f"{url}/v3/eeoc?per_page=1", f"Bearer {token}") == (403, {"message": "Forbidden"})
     assert fetch(f"{url}/v3/jobs", None)[0] == 401
-    assert sandbox.ledger.changes() == []
+    assert sandbox.request_log.changes() == []
 
 
-def test_clients_are_seen_and_switched_by_the_control(sandbox: Sandbox, url: str) -> None:
-    """Added, shown with their secrets, ticked, given a role, rotated, killed; and tokens issued and revoked."""
+def test_clients_are_shown_and_changed_by_the_control_api(sandbox: Sandbox, url: str) -> None:
+    """Add, show with secret, tick, set a role, rotate, kill, enable; issue and revoke tokens."""
     status, added = control(url, "/clients", {"account": "acme", "scopes": [JOBS], "label": "Mine"})
     assert (status, added["client_id"], added["ticked"]) == (201, "sandbox-acme-client-1", 1)
     _, state = control(url, "/state")
@@ -103,11 +103,11 @@ def test_clients_are_seen_and_switched_by_the_control(sandbox: Sandbox, url: str
         assert fetch(f"{url}/v3/jobs", f"Bearer {token}")[0] == expected, path
     assert control(url, "/clients/role", {"account": "acme", "client": "Mine", "role": "Basic"})[1]["role"] == "Basic"
     assert sandbox.client("acme").secret == "sandbox-acme-secret-2"
-    assert control(url, "/accounts/acme")[1]["clients"][0]["scopes"] == sorted(sandbox.client("acme").scopes)
+    assert control(url, "/accounts/acme")[1]["clients"][0]["scopes"] == sorted(sandbox.client("acme").ticked)
 
 
-def test_the_scopes_are_told_with_their_titles(url: str) -> None:
-    """All there are, as Greenhouse's screen has them, and which of them are Gem's."""
+def test_the_scopes_are_listed_with_their_titles(url: str) -> None:
+    """All, as on Greenhouse's screen, and which of them are Gem's."""
     _, scopes = control(url, "/scopes")
     assert len(scopes) == 163
     assert {"name": JOBS, "group": "Jobs", "title": "List jobs", "gem": True, "eeoc": False} in scopes
@@ -128,16 +128,16 @@ def test_the_scopes_are_told_with_their_titles(url: str) -> None:
     ],
 )
 def test_a_mistake_is_said_in_words(client: Client, url: str, path: str, body: Any, words: str) -> None:
-    """And nothing is switched by it."""
+    """It changes nothing."""
     status, content = control(url, path, body)
     assert status == 400
     assert words in content["error"]
-    assert (client.dead, len(client.scopes)) == (False, 37)
+    assert (client.dead, len(client.ticked)) == (False, 37)
 
 
-def test_no_token_for_whom_greenhouse_would_give_none(client: Client, url: str) -> None:
+def test_no_token_where_greenhouse_would_issue_none(client: Client, url: str) -> None:
     """A client that is disabled, or has no scope."""
-    client.scopes = frozenset()
+    client.ticked = frozenset()
     assert "has no scope" in control(url, "/clients/token", {"account": "acme"})[1]["error"]
     client.kill()
     assert "is disabled" in control(url, "/clients/token", {"account": "acme"})[1]["error"]
@@ -146,22 +146,22 @@ def test_no_token_for_whom_greenhouse_would_give_none(client: Client, url: str) 
 def test_scopes_are_unticked_and_ticked_by_command(
     sandbox: Sandbox, client: Client, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Names of scopes are for the client, others for the key, also in one command."""
+    """Names of scopes go to the client, others to the key, even in one command."""
     key = sandbox.add_key("acme")
     assert command(url, "untick", JOBS, "GET /v1/jobs", "--account", "acme") == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[1:]]
     assert rows == [["acme", "Harvest API Key", "live", "143"], ["acme", "Gem", "live", "36"]]
-    assert JOBS not in client.scopes
-    assert "GET /v1/jobs" not in key.grants
+    assert JOBS not in client.ticked
+    assert "GET /v1/jobs" not in key.ticked
     assert command(url, "tick", JOBS, "--label", "Gem", "--account", "acme") == 0
-    assert JOBS in client.scopes
-    assert "GET /v1/jobs" not in key.grants
+    assert JOBS in client.ticked
+    assert "GET /v1/jobs" not in key.ticked
     assert command(url, "untick", "harvest:job:list") == 2
     assert "did you mean harvest:jobs:list" in capsys.readouterr().err
 
 
 def test_clients_are_killed_by_command(sandbox: Sandbox, client: Client, url: str) -> None:
-    """By label, or where the account has no key, by the account alone, or with everybody else's."""
+    """By label; by the account alone if it has no key; or all at once."""
     assert command(url, "kill", "--account", "acme") == 0
     assert client.dead
     assert command(url, "enable") == 0
@@ -174,10 +174,10 @@ def test_clients_are_killed_by_command(sandbox: Sandbox, client: Client, url: st
     assert command(url, "enable", "--key", "Harvest API Key", "--label", "Gem") == 2
 
 
-def test_a_token_is_printed_or_written_for_its_owner_alone(
+def test_a_token_is_printed_or_written_for_its_owner_only(
     client: Client, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file is closed to others, also where it was open to them before, and holds the token and nothing else."""
+    """Others cannot read the file, even if they could before, and it has the token and nothing else."""
     assert command(url, "token", "--account", "acme") == 0
     printed = capsys.readouterr().out.strip()
     assert fetch(f"{url}/v3/jobs", f"Bearer {printed}")[0] == 200
@@ -191,4 +191,4 @@ def test_a_token_is_printed_or_written_for_its_owner_alone(
         assert fetch(f"{url}/v3/jobs", f"Bearer {text}")[0] == 200
         assert text not in capsys.readouterr().err
     assert command(url, "token", "--account", "acme", "--output", str(tmp_path / "no" / "where")) == 2
-    assert "can not be written" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The sandbox's mail server, delivered to by SMTP: what it takes, and how it fails."""
+"""The sandbox's mail server over SMTP: what it accepts, and how it fails."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import aiosmtplib
 import pytest
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.control.fault_presets import PresetRequest, presets, turn
+from monitor.sandbox.control.fault_presets import PresetRequest, activate, presets
 from monitor.sandbox.faults.mail import MailFault
 from monitor.sandbox.mail.mailbox import Mailbox
 from monitor.sandbox.mail.server import delivering
@@ -30,7 +30,7 @@ def sandbox() -> Sandbox:
 
 @pytest.fixture
 async def port(sandbox: Sandbox) -> AsyncIterator[int]:
-    async with delivering(sandbox.post_office, "127.0.0.1", 0) as address:
+    async with delivering(sandbox.mailbox, "127.0.0.1", 0) as address:
         yield int(address.rpartition(":")[2])
 
 
@@ -45,14 +45,14 @@ def certificate(tmp_path: Path) -> Path:
 def a_mail(recipient: str = "dana@vendor.example") -> EmailMessage:
     mail = EmailMessage()
     mail["From"], mail["To"] = "monitor@vendor.example", recipient
-    mail["Subject"] = "“Offers” can not be read"
+    mail["Subject"] = "“Offers” cannot be read"
     mail.set_content(".\nHello Dana\n")
     mail.add_alternative("<p>Hello Dana</p>\n", subtype="html")
     return mail
 
 
 async def delivered(port: int, recipient: str = "dana@vendor.example", *, patience: float = 10, **options: Any) -> str:
-    """`yes`, or what was met instead: a code, `silence` for longer than the patience, or the name of an error."""
+    """`yes`, or what happened instead: a code, `silence` for longer than the patience, or the name of an error."""
     client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, timeout=patience, **{"start_tls": False, **options})
     mail = a_mail(recipient)
     try:
@@ -73,29 +73,29 @@ async def delivered(port: int, recipient: str = "dana@vendor.example", *, patien
     return "yes"
 
 
-async def test_a_mail_is_taken_and_shown(sandbox: Sandbox, port: int) -> None:
-    """Sender, readers, subject, both forms and the time are kept; the control lists it and shows it by its number."""
+async def test_a_mail_is_accepted_and_shown(sandbox: Sandbox, port: int) -> None:
+    """Sender, recipients, subject, both parts and the time are kept, until a reset."""
     assert await delivered(port) == "yes"
-    (mail,) = sandbox.post_office.mails.to()
+    (mail,) = sandbox.mailbox.mails.to()
     assert (mail.number, mail.sender, mail.recipients) == (1, "monitor@vendor.example", ("dana@vendor.example",))
-    assert (mail.message["Subject"], mail.at, mail.encrypted) == ("“Offers” can not be read", 1_700_000_000.0, False)
+    assert (mail.message["Subject"], mail.at, mail.encrypted) == ("“Offers” cannot be read", 1_700_000_000.0, False)
     assert (mail.part("plain"), mail.part("html")) == (".\nHello Dana\n", "<p>Hello Dana</p>\n")
     sandbox.reset()
-    assert (sandbox.post_office.mails.to(), sandbox.post_office.mails.count) == ([], 0)
+    assert (sandbox.mailbox.mails.to(), sandbox.mailbox.mails.count) == ([], 0)
 
 
-async def test_mails_are_found_by_reader_and_number(sandbox: Sandbox, port: int) -> None:
-    """Those to one address, those after a number, the oldest first."""
+async def test_mails_are_found_by_recipient_and_number(sandbox: Sandbox, port: int) -> None:
+    """Those to one address, or those after a number, oldest first."""
     for reader in ("dana@vendor.example", "lee@vendor.example", "dana@vendor.example"):
         await delivered(port, reader)
-    mails = sandbox.post_office.mails
+    mails = sandbox.mailbox.mails
     assert [mail.number for mail in mails.to("dana@vendor.example")] == [1, 3]
     assert [mail.number for mail in mails.to(after=1)] == [2, 3]
     assert [mails.mail(number) is not None for number in (0, 3, 4)] == [False, True, False]
 
 
-WEATHERS = {
-    # what a delivery meets first, what it meets at the second try, and how many mails were taken then
+PRESETS = {
+    # what happens at the first try, what happens at the second, and how many mails were accepted then
     "mail-silent": ("silence", "silence", 0),
     "mail-slow": ("silence", "silence", 0),
     "mail-closing": ("421", "421", 0),
@@ -109,38 +109,38 @@ WEATHERS = {
 }
 
 
-def test_every_weather_of_the_mail_server_is_tried() -> None:
-    """The next test leaves none out."""
-    assert WEATHERS.keys() == {each.name for each in presets().values() if each.is_of_mail}
+def test_every_preset_of_the_mail_server_is_tried() -> None:
+    """The next test omits none."""
+    assert PRESETS.keys() == {each.name for each in presets().values() if each.is_for_mail}
 
 
-@pytest.mark.parametrize("name", WEATHERS)
+@pytest.mark.parametrize("name", PRESETS)
 async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: Path) -> None:
-    """Each weather as a client sees it, with a login over an encrypted connection; and clear, mails are taken again."""
-    first, second, taken = WEATHERS[name]
+    """Each preset as a client sees it, with a login over TLS; once it is cleared, mails are accepted again."""
+    first, second, taken = PRESETS[name]
     secured = {
         "start_tls": True,
         "cert_bundle": str(CERTIFICATES / "localhost.pem"),
         "username": "monitor",
         "password": "any",
     }
-    async with delivering(sandbox.post_office, "127.0.0.1", 0, certificate) as address:
+    async with delivering(sandbox.mailbox, "127.0.0.1", 0, certificate) as address:
         port = int(address.rpartition(":")[2])
-        turn(sandbox, PresetRequest(name=name))
+        activate(sandbox, PresetRequest(name=name))
         await asyncio.sleep(0.2 if name == "mail-refused" else 0)
         patience = 0.1 if first == "silence" else 10
         assert [await delivered(port, patience=patience, **secured) for _ in range(2)] == [first, second]
-        assert sandbox.post_office.mails.count == taken
-        turn(sandbox, PresetRequest(name="clear"))
+        assert sandbox.mailbox.mails.count == taken
+        activate(sandbox, PresetRequest(name="clear"))
         await asyncio.sleep(0.2 if name == "mail-refused" else 0)
         assert await delivered(port, **secured) == "yes"
-        assert sandbox.post_office.mails.to()[-1].encrypted
+        assert sandbox.mailbox.mails.to()[-1].encrypted
 
 
-async def test_a_weather_for_one_reader_spares_the_others(sandbox: Sandbox, port: int) -> None:
-    """Greylisting counts each reader's tries by themselves; a rejected reader is alone with it."""
-    turn(sandbox, PresetRequest(name="mail-rejecting", recipient="gone@vendor.example"))
-    turn(sandbox, PresetRequest(name="mail-greylisting"))
+async def test_a_preset_for_one_recipient_spares_the_others(sandbox: Sandbox, port: int) -> None:
+    """Greylisting counts the tries of each recipient separately; only the rejected recipient is rejected."""
+    activate(sandbox, PresetRequest(name="mail-rejecting", recipient="gone@vendor.example"))
+    activate(sandbox, PresetRequest(name="mail-greylisting"))
     met = [await delivered(port, f"{who}@vendor.example") for who in ("dana", "lee", "gone", "dana", "lee", "gone")]
     assert met == ["450", "450", "550", "yes", "yes", "550"]
 
@@ -160,36 +160,36 @@ async def test_a_weather_for_one_reader_spares_the_others(sandbox: Sandbox, port
 async def test_a_fault_is_met_at_its_step(
     sandbox: Sandbox, port: int, fault: dict[str, Any], met: str, taken: int
 ) -> None:
-    """From the greeting to the farewell; and once it has had its time, mails are taken."""
-    sandbox.post_office.faults.add(MailFault.model_validate(fault | {"times": 1}))
+    """From the greeting to QUIT; afterwards mails are accepted."""
+    sandbox.mailbox.faults.add(MailFault.model_validate(fault | {"times": 1}))
     assert await delivered(port, patience=0.5 if met == "silence" else 10) == met
-    assert sandbox.post_office.mails.count == taken
+    assert sandbox.mailbox.mails.count == taken
     assert await delivered(port) == "yes"
 
 
 async def test_it_says_what_it_is_and_leaves_no_trace(
     sandbox: Sandbox, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The greeting tells that nothing is passed on; nothing louder than a note is logged, whatever a client does."""
+    """The greeting says that nothing is passed on; whatever a client does, there is no warning in the log."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     assert await reader.readline() == b"220 harvest-monitor-sandbox takes every mail and passes none on\r\n"
     writer.close()
     for client in ("silent", "slow"):
-        turn(sandbox, PresetRequest(name=f"mail-{client}"))
+        activate(sandbox, PresetRequest(name=f"mail-{client}"))
         await delivered(port, patience=0.1)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_port_that_is_taken_and_a_wrong_certificate_are_named(sandbox: Sandbox, port: int) -> None:
-    """Both end the command with words and not with a trace."""
-    with pytest.raises(ConfigurationError, match=f"can not take mails on 127.0.0.1 port {port}"):
+    """Both are errors with a message, not a traceback."""
+    with pytest.raises(ConfigurationError, match=f"cannot accept mails on 127.0.0.1 port {port}"):
         async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", port):
             pass
-    with pytest.raises(ConfigurationError, match=r"pem is no PEM file with a certificate and its key"):
+    with pytest.raises(ConfigurationError, match=r"pem is not a PEM file with a certificate and its key"):
         async with delivering(Mailbox(Clock(), iter(())), "127.0.0.1", 0, CERTIFICATES / "localhost.pem"):
             pass
 
 
-async def test_the_control_shows_where_mail_is_taken(sandbox: Sandbox, port: int) -> None:
-    """The address while somebody listens, and none afterwards."""
-    assert sandbox.post_office.address == f"127.0.0.1:{port}"
+async def test_the_address_is_known_while_mail_is_accepted(sandbox: Sandbox, port: int) -> None:
+    """The mailbox has the mail server's address while it runs."""
+    assert sandbox.mailbox.address == f"127.0.0.1:{port}"

@@ -7,92 +7,92 @@ import pytest
 
 from checks.credential import Token
 from checks.v3.token_answers import expiry_of
-from monitor.cli.demo.journal import NAME, Act, Verb, opened
+from monitor.cli.demo.journal import NAME, AdminAction, Verb, open_journal
 from monitor.cli.demo.setup import set_up
 from monitor.errors import ConfigurationError
 
-UNTICKED = Act(Verb.UNTICK, "globex", ("GET: List offers",))
+UNTICKED = AdminAction(Verb.UNTICK, "globex", ("GET: List offers",))
 OFFERS = "GET /v1/offers"
 
 
-def _cut_off(folder: Path, *acts: Act) -> None:
-    """As a demo leaves the folder that was killed after these acts."""
-    with opened(folder) as book:
-        book.begin_anew()
-        for act in acts:
-            book.add(act)
+def _cut_off(folder: Path, *actions: AdminAction) -> None:
+    """The folder of a demo that was killed after these actions."""
+    with open_journal(folder) as journal:
+        journal.restart()
+        for action in actions:
+            journal.add(action)
         left = (folder / NAME).read_text()
     (folder / NAME).write_text(left)
 
 
-def test_what_was_done_before_the_plug_was_pulled_is_done_again_on_the_new_stage(tmp_path: Path) -> None:
-    """The sandbox lives in memory: Globex lacks what its admin had unticked, and has what was ticked since."""
+def test_actions_before_a_kill_are_repeated_in_the_new_sandbox(tmp_path: Path) -> None:
+    """The sandbox forgets them: Globex lacks what its admin had unticked, and has what was ticked since."""
     _cut_off(tmp_path, UNTICKED)
-    with opened(tmp_path) as book:
-        assert book.is_cut_off
-        assert OFFERS not in set_up(book).sandbox.key("globex").grants
-    _cut_off(tmp_path, UNTICKED, Act(Verb.TICK, "globex", ("GET: List offers",)))
-    with opened(tmp_path) as book:
-        assert OFFERS in set_up(book).sandbox.key("globex").grants
+    with open_journal(tmp_path) as journal:
+        assert journal.is_cut_off
+        assert OFFERS not in set_up(journal).sandbox.key("globex").ticked
+    _cut_off(tmp_path, UNTICKED, AdminAction(Verb.TICK, "globex", ("GET: List offers",)))
+    with open_journal(tmp_path) as journal:
+        assert OFFERS in set_up(journal).sandbox.key("globex").ticked
 
 
-def test_the_story_told_again_does_nothing_twice(tmp_path: Path) -> None:
-    """What was ticked again stays so: else it would be lost a second time."""
-    _cut_off(tmp_path, UNTICKED, Act(Verb.TICK, "globex", ("GET: List offers",)))
-    with opened(tmp_path) as book:
-        stage = set_up(book)
-        stage.do(Verb.UNTICK, "globex", "GET: List offers")
-        assert OFFERS in stage.sandbox.key("globex").grants
-        stage.do(Verb.UNTICK, "initech", "GET: List Candidates")
-        assert "GET /v1/candidates" not in stage.sandbox.key("initech").grants
-        assert len(book.acts) == 3
+def test_the_script_repeats_no_action(tmp_path: Path) -> None:
+    """What was ticked again stays ticked: otherwise it would be lost a second time."""
+    _cut_off(tmp_path, UNTICKED, AdminAction(Verb.TICK, "globex", ("GET: List offers",)))
+    with open_journal(tmp_path) as journal:
+        setup = set_up(journal)
+        setup.do(Verb.UNTICK, "globex", "GET: List offers")
+        assert OFFERS in setup.sandbox.key("globex").ticked
+        setup.do(Verb.UNTICK, "initech", "GET: List Candidates")
+        assert "GET /v1/candidates" not in setup.sandbox.key("initech").ticked
+        assert len(journal.actions) == 3
 
 
-def test_a_line_that_was_being_written_says_nothing(tmp_path: Path) -> None:
-    """It was not done yet."""
+def test_an_incomplete_line_is_ignored(tmp_path: Path) -> None:
+    """Its action was not carried out yet."""
     _cut_off(tmp_path)
     with (tmp_path / NAME).open("a") as file:
         file.write('{"verb": "unti')
-    with opened(tmp_path) as book:
-        assert (book.is_cut_off, book.acts) == (True, [])
-        book.add(UNTICKED)
+    with open_journal(tmp_path) as journal:
+        assert (journal.is_cut_off, journal.actions) == (True, [])
+        journal.add(UNTICKED)
         assert (tmp_path / NAME).read_text().splitlines()[1:] == [json.dumps(asdict(UNTICKED))]
 
 
 def test_a_demo_that_ended_is_over(tmp_path: Path) -> None:
-    """The next one begins anew, in an empty folder."""
-    with opened(tmp_path / "demo") as book:
-        book.begin_anew()
-        (book.folder / "mail").mkdir()
-        (book.folder / "mail" / "a.eml").touch()
-        (book.folder / "service.log").touch()
-    with opened(tmp_path / "demo") as book:
-        assert not book.is_cut_off
-        book.begin_anew()
-        assert [path.name for path in book.folder.iterdir()] == [NAME]
+    """The next one starts over, in an empty folder."""
+    with open_journal(tmp_path / "demo") as journal:
+        journal.restart()
+        (journal.folder / "mail").mkdir()
+        (journal.folder / "mail" / "a.eml").touch()
+        (journal.folder / "service.log").touch()
+    with open_journal(tmp_path / "demo") as journal:
+        assert not journal.is_cut_off
+        journal.restart()
+        assert [path.name for path in journal.folder.iterdir()] == [NAME]
 
 
 def test_a_folder_has_one_demo_at_a_time(tmp_path: Path) -> None:
-    """Nothing is done to the one at work."""
-    with opened(tmp_path), pytest.raises(ConfigurationError, match="a demo is at work in"):
-        with opened(tmp_path):
+    """The running one is left alone."""
+    with open_journal(tmp_path), pytest.raises(ConfigurationError, match="a demo is running in"):
+        with open_journal(tmp_path):
             pass
 
 
 def test_no_demo_outlives_its_tokens(tmp_path: Path) -> None:
-    """Keys and tokens are in files for their owner alone; a token lasts for months."""
-    with opened(tmp_path) as book:
-        sandbox = set_up(book).sandbox
+    """Keys and tokens are in files that only their owner can read; a token lasts for months."""
+    with open_journal(tmp_path) as journal:
+        sandbox = set_up(journal).sandbox
     held = list((tmp_path / "keys").iterdir())
     assert {file.stat().st_mode & 0o777 for file in held} == {0o600}
     tokens = [Token(file.read_text().strip()) for file in held if file.suffix == ".token"]
-    assert len(tokens) == len(sandbox.clients(None)) == 2
+    assert len(tokens) == len(sandbox.select(sandbox.clients, None)) == 2
     in_half_a_year = datetime.now(UTC) + timedelta(days=180)
     assert all(ends is not None and ends > in_half_a_year for ends in map(expiry_of, tokens))
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(ConfigurationError, match="is not empty and not of an earlier demo"), opened(tmp_path):
+    with pytest.raises(ConfigurationError, match="is not empty and not from an earlier demo"), open_journal(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

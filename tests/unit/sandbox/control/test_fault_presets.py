@@ -1,4 +1,4 @@
-"""Weathers of the sandbox: what they bring, for whom, and what is left when they go."""
+"""Fault presets of the sandbox: what they activate, for which account or recipient, and what stays when they end."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.control.fault_presets import PresetRequest, presets, turn
+from monitor.sandbox.control.fault_presets import PresetRequest, activate, presets
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
 from monitor.sandbox.sandbox import Sandbox
@@ -16,10 +16,10 @@ from tests.sandbox_asking import Clock, asker
 DOCUMENTATION = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
 
 
-def in_force(sandbox: Sandbox) -> list[tuple[str | None, str | None]]:
-    """The weather and whom it is for, of everything that is in force on both sides."""
-    boards = (sandbox.faults, sandbox.post_office.faults)
-    return [(each.weather, each.fault.whom) for board in boards for each in board.in_force()]
+def active(sandbox: Sandbox) -> list[tuple[str | None, str | None]]:
+    """The preset of each active fault on both sides, and the account or recipient it is limited to."""
+    sides = (sandbox.faults, sandbox.mailbox.faults)
+    return [(each.preset, each.fault.only_for) for side in sides for each in side.active()]
 
 
 @pytest.fixture
@@ -34,22 +34,22 @@ def sandbox() -> Sandbox:
     ("name", "status"),
     [("rate-limited", 429), ("blocked", 403), ("maintenance", 503), ("retired", 404), ("down", None), ("silent", None)],
 )
-def test_a_weather_is_met_by_whoever_it_is_for(name: str, status: int | None) -> None:
-    """One account has it and the other has not; without a name everybody has, strangers too."""
+def test_a_preset_hits_one_account_or_everybody(name: str, status: int | None) -> None:
+    """One account gets it and the other does not; without a name everybody gets it, strangers too."""
     ask = asker()
     ask.sandbox.add_account("globex")
-    turn(ask.sandbox, PresetRequest(name=name, account="globex"))
+    activate(ask.sandbox, PresetRequest(name=name, account="globex"))
     ask.ask("GET /v1/jobs")
     assert ask.last().status == 200
-    turn(ask.sandbox, PresetRequest(name=name))
+    activate(ask.sandbox, PresetRequest(name=name))
     for key in (ask.key.text, "nobody's"):
         ask.key.text = key
         ask.ask("GET /v1/jobs")
         assert ask.last().status == status
 
 
-def test_one_weather_follows_another_for_the_same(sandbox: Sandbox) -> None:
-    """It takes the place of the one before for the same account, recipient or all, and of no other."""
+def test_a_preset_replaces_the_one_before(sandbox: Sandbox) -> None:
+    """For the same account, recipient or all, and for no other."""
     for wanted in (
         PresetRequest(name="blocked"),
         PresetRequest(name="slow", account="acme"),
@@ -58,8 +58,8 @@ def test_one_weather_follows_another_for_the_same(sandbox: Sandbox) -> None:
         PresetRequest(name="flaky"),
         PresetRequest(name="mail-rejecting", recipient="dana@vendor.example"),
     ):
-        turn(sandbox, wanted)
-    assert in_force(sandbox) == [
+        activate(sandbox, wanted)
+    assert active(sandbox) == [
         ("down", "acme"),
         ("flaky", None),
         ("mail-rejecting", "dana@vendor.example"),
@@ -75,21 +75,21 @@ def test_one_weather_follows_another_for_the_same(sandbox: Sandbox) -> None:
         (PresetRequest(name="clear", recipient="dana@vendor.example"), ["down", "flaky", None, "mail-slow", None]),
     ],
 )
-def test_clear_ends_weather_and_no_single_fault(sandbox: Sandbox, clear: PresetRequest, left: list[str | None]) -> None:
-    """All weather, or that of one account or recipient; faults that came without a weather stay."""
+def test_clear_ends_presets_and_no_single_fault(sandbox: Sandbox, clear: PresetRequest, left: list[str | None]) -> None:
+    """All presets, or those for one account or recipient; faults that belong to no preset stay."""
     for name, whom in (("down", {"account": "acme"}), ("flaky", {}), ("mail-slow", {})):
-        turn(sandbox, PresetRequest(name=name, **whom))
-    turn(sandbox, PresetRequest(name="mail-rejecting", recipient="dana@vendor.example"))
+        activate(sandbox, PresetRequest(name=name, **whom))
+    activate(sandbox, PresetRequest(name="mail-rejecting", recipient="dana@vendor.example"))
     sandbox.add_fault(Fault(kind=FaultKind.HTML))
-    sandbox.post_office.faults.add(MailFault(kind=MailFaultKind.ANSWER))
-    turn(sandbox, clear)
-    assert [weather for weather, _ in in_force(sandbox)] == left
+    sandbox.mailbox.faults.add(MailFault(kind=MailFaultKind.ANSWER))
+    activate(sandbox, clear)
+    assert [preset for preset, _ in active(sandbox)] == left
 
 
-def test_a_weather_lasts_and_hits_as_it_is_told(sandbox: Sandbox) -> None:
-    """Its seconds and its share are those of the call; the weather itself stays as it is for the next one."""
-    turn(sandbox, PresetRequest(name="blocked", lasts=90, share=0.5))
-    ((each),) = sandbox.faults.in_force()
+def test_a_request_sets_time_and_share_of_a_preset(sandbox: Sandbox) -> None:
+    """For this activation only; the preset itself does not change."""
+    activate(sandbox, PresetRequest(name="blocked", lasts=90, share=0.5))
+    ((each),) = sandbox.faults.active()
     assert (each.fault.lasts, each.fault.share, each.fault.status) == (90, 0.5, 403)
     assert presets()["blocked"].fault.lasts is None
 
@@ -98,13 +98,13 @@ def test_a_weather_lasts_and_hits_as_it_is_told(sandbox: Sandbox) -> None:
     ("wanted", "words"),
     [
         ({"name": "hail"}, "there is no weather 'hail': use one of rate-limited, blocked"),
-        ({"name": "blocked", "recipient": "a@b.example"}, "blocked is Greenhouse's: name an account"),
-        ({"name": "mail-slow", "account": "acme"}, "mail-slow is the mail server's: name a recipient"),
+        ({"name": "blocked", "recipient": "a@b.example"}, "blocked is for Greenhouse: name an account"),
+        ({"name": "mail-slow", "account": "acme"}, "mail-slow is for the mail server: name a recipient"),
         ({"name": "clear", "account": "acme", "recipient": "a@b.example"}, "not both"),
     ],
 )
-def test_a_weather_that_can_not_be_is_refused(wanted: dict[str, str], words: str) -> None:
-    """An unknown name, and a name for the wrong side, in words."""
+def test_an_impossible_preset_request_is_refused(wanted: dict[str, str], words: str) -> None:
+    """An unknown name, or a name for the wrong side; the message says what to do."""
     with pytest.raises(ValidationError, match=re.escape(words)):
         PresetRequest.model_validate(wanted)
 
@@ -117,13 +117,13 @@ def test_a_weather_that_can_not_be_is_refused(wanted: dict[str, str], words: str
         (PresetRequest(name="mail-refused", share=0.5), "refused is for all mails"),
     ],
 )
-def test_nothing_turns_where_a_weather_can_not_be_had(sandbox: Sandbox, wanted: PresetRequest, words: str) -> None:
-    """What was in force before stays so."""
-    turn(sandbox, PresetRequest(name="slow"))
-    turn(sandbox, PresetRequest(name="mail-slow"))
+def test_a_refused_preset_changes_nothing(sandbox: Sandbox, wanted: PresetRequest, words: str) -> None:
+    """The faults that were active before stay active."""
+    activate(sandbox, PresetRequest(name="slow"))
+    activate(sandbox, PresetRequest(name="mail-slow"))
     with pytest.raises(ConfigurationError, match=re.escape(words)):
-        turn(sandbox, wanted)
-    assert in_force(sandbox) == [("slow", None), ("mail-slow", None)]
+        activate(sandbox, wanted)
+    assert active(sandbox) == [("slow", None), ("mail-slow", None)]
 
 
 @pytest.mark.parametrize(
@@ -135,19 +135,19 @@ def test_nothing_turns_where_a_weather_can_not_be_had(sandbox: Sandbox, wanted: 
         ({"kind": "answer", "step": "login", "tries": 1}, "at login no recipient is known yet"),
         ({"kind": "answer", "text": "450 no\r\nMAIL FROM:<a@b>"}, "text"),
         ({"kind": "answer", "text": "nonsense"}, "text"),
-        ({"kind": "slow", "step": "connect"}, "a greeting is not slow"),
+        ({"kind": "slow", "step": "connect"}, "a greeting cannot be slow"),
     ],
 )
-def test_a_mail_fault_that_can_not_be_is_refused(fault: dict[str, str], words: str) -> None:
-    """What no server could do, or could not do for one reader, is an error and not something else."""
+def test_an_impossible_mail_fault_is_refused(fault: dict[str, str], words: str) -> None:
+    """What no server could do, or could not do for one recipient, is an error."""
     with pytest.raises(ValidationError, match=words):
         MailFault.model_validate(fault)
 
 
-def test_the_documentation_names_every_weather_and_mail_fault() -> None:
-    """Each with what it means, as the page says it, and no others; kinds and steps likewise."""
-    told = dict(re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \|$", DOCUMENTATION, re.M))
-    assert told == {each.name: each.meaning for each in presets().values()}
+def test_the_documentation_names_every_preset_and_mail_fault() -> None:
+    """Each with its meaning as in the file, and no others; so with kinds and steps."""
+    documented = dict(re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \|$", DOCUMENTATION, re.M))
+    assert documented == {each.name: each.meaning for each in presets().values()}
     table = DOCUMENTATION.partition("## Mail faults\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `([a-z_]+)` \|", table, re.M) == [kind.value for kind in MailFaultKind]
     steps = table.partition("Steps:")[2].partition(".")[0]

@@ -19,7 +19,7 @@ from tests.sandbox_asking import Clock, asker, header
         (Fault(kind=FaultKind.STATUS, method="POST"), False),
     ],
 )
-def test_a_fault_hits_whom_it_names(fault: Fault, hit: bool) -> None:
+def test_a_fault_hits_only_what_it_names(fault: Fault, hit: bool) -> None:
     """Account, method and path narrow a fault."""
     ask = asker()
     ask.sandbox.add_account("globex")
@@ -28,16 +28,16 @@ def test_a_fault_hits_whom_it_names(fault: Fault, hit: bool) -> None:
 
 
 def test_a_fault_ends_after_its_times() -> None:
-    """So many requests are hit and no more; the one that was set later comes next."""
+    """It hits that many requests and no more; the fault that was added after it comes next."""
     ask = asker()
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=500, times=2))
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=502, times=1))
     assert [ask.ask("GET /v1/jobs").status for _ in range(4)] == [500, 500, 502, 200]
-    assert ask.sandbox.faults.in_force() == []
+    assert ask.sandbox.faults.active() == []
 
 
 def test_a_fault_ends_by_itself() -> None:
-    """After its seconds it hits nobody any more; until then it tells how many are left."""
+    """After its seconds it hits nothing; until then it shows how many are left."""
     clock = Clock()
     ask = asker(clock=clock)
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, lasts=30))
@@ -50,8 +50,8 @@ def test_a_fault_ends_by_itself() -> None:
     assert ask.sandbox.faults.shown() == []
 
 
-def test_a_fault_hits_a_share_drawn_by_lot() -> None:
-    """About so many of the requests are hit, others with another seed, the same ones with the same seed."""
+def test_a_fault_hits_a_random_share() -> None:
+    """About that share of the requests is hit: others with another seed, the same ones with the same seed."""
 
     def hit(seed: int) -> list[bool]:
         ask = asker()
@@ -62,8 +62,8 @@ def test_a_fault_hits_a_share_drawn_by_lot() -> None:
     assert hit(1) == hit(1) != hit(2)
 
 
-def test_what_a_fault_spares_the_next_one_may_hit() -> None:
-    """A share is drawn for each fault by itself, and those that miss do not use up their times."""
+def test_a_request_spared_by_one_fault_may_be_hit_by_the_next() -> None:
+    """Each fault chooses its own share, and a fault that misses does not use up its times."""
     ask = asker()
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=500, share=0.5, times=5))
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, status=502))
@@ -72,8 +72,8 @@ def test_what_a_fault_spares_the_next_one_may_hit() -> None:
     assert statuses.index(502) < 9
 
 
-def test_what_is_for_one_account_goes_before_what_is_for_all() -> None:
-    """However late it is added; for the others all stays as it was."""
+def test_faults_for_one_account_come_before_those_for_all() -> None:
+    """However late they are added; nothing changes for other accounts."""
     ask = asker()
     ask.sandbox.add_account("globex")
     other = ask.sandbox.add_key("globex")
@@ -89,19 +89,19 @@ def test_what_is_for_one_account_goes_before_what_is_for_all() -> None:
 
 
 def test_clearing_ends_the_faults_of_one_or_of_all() -> None:
-    """One ends by its number, those of one account by its name; without a name all do."""
+    """One fault by its number, those for one account by its name; without a name all."""
     ask = asker()
     for account in ("acme", None, "acme", None):
         ask.sandbox.add_fault(Fault(kind=FaultKind.HTML, account=account))
     ask.sandbox.faults.clear_one(2)
     ask.sandbox.faults.clear("acme")
-    assert [each.fault.account for each in ask.sandbox.faults.in_force()] == [None]
+    assert [each.fault.account for each in ask.sandbox.faults.active()] == [None]
     ask.sandbox.faults.clear()
-    assert ask.sandbox.faults.in_force() == []
+    assert ask.sandbox.faults.active() == []
 
 
-def test_a_fault_that_stands_in_changes_nothing() -> None:
-    """A write that met a 503 was not handled; one whose answer was lost on the way back was."""
+def test_a_fault_that_replaces_the_answer_changes_nothing() -> None:
+    """A write that got a 503 was not handled; a write whose answer was lost on the way back was."""
     ask = asker(on_behalf_of="off")
     complete = {"first_name": "a", "last_name": "b"}
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, times=1))
@@ -128,7 +128,7 @@ def test_a_fault_that_stands_in_changes_nothing() -> None:
     ],
 )
 def test_what_a_fault_answers(fault: Fault, status: int, body: bytes) -> None:
-    """Each kind that stands in for Greenhouse has its own answer."""
+    """Each kind that replaces the answer has its own."""
     ask = asker()
     ask.sandbox.add_fault(fault)
     reply = ask.ask("GET /v1/jobs")
@@ -136,7 +136,7 @@ def test_what_a_fault_answers(fault: Fault, status: int, body: bytes) -> None:
 
 
 def test_headers_of_faults() -> None:
-    """A redirect says where to, a 429 when to come back unless told not to; a cookie rides on the right answer."""
+    """A redirect has its target, a 429 when to retry unless set otherwise, and the right answer a cookie."""
     ask = asker()
     for fault in (
         Fault(kind=FaultKind.REDIRECT, times=1, location="http://other.example/x"),

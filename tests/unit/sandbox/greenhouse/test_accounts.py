@@ -1,4 +1,4 @@
-"""Accounts and keys of the sandbox: who may ask, and what a change of settings holds for."""
+"""Accounts and keys of the sandbox: which requests are served, and what a change of settings applies to."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from monitor.sandbox.greenhouse.request_log import AnswerReason
 from tests.sandbox_asking import UNLIMITED, asker
 
 
-def test_a_dead_key_lives_again() -> None:
+def test_a_dead_key_can_be_enabled_again() -> None:
     """A killed key answers like an unknown one until it is enabled."""
     ask = asker()
     ask.key.kill()
@@ -19,7 +19,7 @@ def test_a_dead_key_lives_again() -> None:
     assert ask.ask("GET /v1/jobs").status == 200
 
 
-def test_a_rotated_key_is_another_and_never_comes_back() -> None:
+def test_a_rotated_key_never_works_again() -> None:
     """Rotation gives a text that no key had before, with the same grants; old texts stay refused."""
     ask, seen = asker("gem"), []
     for _ in range(5):
@@ -33,7 +33,7 @@ def test_a_rotated_key_is_another_and_never_comes_back() -> None:
 
 
 def test_keys_of_one_account_are_told_apart() -> None:
-    """Two keys of an account have grants of their own; with two, a key must be named."""
+    """Two keys of an account have separate grants; with two, a key must be named."""
     ask = asker("gem")
     second = ask.sandbox.add_key("acme", ["GET /v1/eeoc"], label="Other")
     assert ask.ask("GET /v1/eeoc").status == 403
@@ -55,12 +55,12 @@ def test_accounts_do_not_see_each_other() -> None:
     ("action", "words"),
     [
         (lambda sandbox: sandbox.add_account("acme"), "already an account acme"),
-        (lambda sandbox: sandbox.add_account("a b"), "can not name an account"),
+        (lambda sandbox: sandbox.add_account("a b"), "cannot name an account"),
         (lambda sandbox: sandbox.add_account("b", limt=1), "limt: is not known here"),
         (lambda sandbox: sandbox.add_key("acme"), "already has a key"),
         (lambda sandbox: sandbox.add_key("acme", label="2", text="sandbox-acme-1"), "already that of another"),
-        (lambda sandbox: sandbox.add_key("acme", label="2", text="a:b"), "can not be sent"),
-        (lambda sandbox: sandbox.add_key("acme", label="2", text=""), "can not be sent"),
+        (lambda sandbox: sandbox.add_key("acme", label="2", text="a:b"), "cannot be sent"),
+        (lambda sandbox: sandbox.add_key("acme", label="2", text=""), "cannot be sent"),
         (lambda sandbox: sandbox.account("globex"), "there are: acme"),
         (lambda sandbox: sandbox.change("acme", limit=0), "limit: Input should be greater"),
         (lambda sandbox: sandbox.change(None, orders={"x": "lookup_first"}), "neither a cell"),
@@ -68,18 +68,18 @@ def test_accounts_do_not_see_each_other() -> None:
     ],
 )
 def test_a_mistake_is_named_and_changes_nothing(action: object, words: str) -> None:
-    """What can not be done is refused in words, and the sandbox answers as before."""
+    """The message says what is wrong, and the sandbox answers as before."""
     ask = asker()
     with pytest.raises(ConfigurationError, match=words):
         action(ask.sandbox)  # type: ignore[operator]
     assert list(ask.sandbox.accounts) == ["acme"]
-    assert len(ask.account.keys) == 1
+    assert len(ask.sandbox.keys.of(ask.account)) == 1
     assert ask.account.settings.limit == UNLIMITED
     assert ask.ask("GET /v1/jobs").status == 200
 
 
-def test_a_change_for_one_holds_for_one() -> None:
-    """Blocking one account leaves the others and the strangers alone."""
+def test_a_change_for_one_account_leaves_the_others_alone() -> None:
+    """Blocking one account blocks neither other accounts nor strangers."""
     ask = asker()
     other = ask.sandbox.add_key(ask.sandbox.add_account("globex").name)
     ask.sandbox.change("acme", blocked=True)
@@ -90,14 +90,14 @@ def test_a_change_for_one_holds_for_one() -> None:
     )
 
 
-def test_a_change_for_all_holds_for_strangers_and_newcomers() -> None:
-    """Retirement for all is also what the anonymous request and a later account meet; it can be taken back."""
+def test_a_change_for_all_includes_strangers_and_later_accounts() -> None:
+    """Retirement for all also applies to the anonymous request and to a later account; it can be undone."""
     ask = asker()
     ask.sandbox.change(None, retired="404-html")
     ask.sandbox.add_account("later")
     later = ask.sandbox.add_key("later")
     requests = [{}, {"authorization": basic(ask.key.text)}, {"authorization": basic(later.text)}]
     assert {ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", each)).reply.status for each in requests} == {404}
-    assert {entry.reason for entry in ask.sandbox.ledger.entries()} == {AnswerReason.RETIRED}
+    assert {entry.reason for entry in ask.sandbox.request_log.entries()} == {AnswerReason.RETIRED}
     ask.sandbox.change(None, retired=None)
     assert ask.ask("GET /v1/jobs").status == 200

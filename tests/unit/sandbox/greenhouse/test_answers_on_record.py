@@ -1,4 +1,4 @@
-"""The sandbox is held to the answers on record, each with where it is on record."""
+"""The sandbox's answers compared with recorded ones, each with its source."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ REJECTED = 4  # the fourth application is rejected and so has no offer; the fift
 
 
 def filled(text: str, ask: Asker) -> str:
-    """The text with its {words} replaced by ids of records that are there."""
+    """The text with its {words} replaced by ids of existing records."""
     records = ask.account.records
     applications, users = records.ids("applications"), records.ids("users")
     words = {
@@ -41,8 +41,8 @@ def authorization(kind: str, ask: Asker) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("row", RECORD, ids=[row["situation"] for row in RECORD])
-def test_the_answer_is_the_one_on_record(row: dict[str, Any]) -> None:
-    """In each situation the sandbox answers with the status and the body that are on record."""
+def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
+    """In each situation the sandbox answers with the recorded status and body."""
     ask = asker(row.get("grants", "all"), **row.get("settings", {}))
     kind = row.get("key", "live")
     if kind == "dead":
@@ -61,15 +61,15 @@ def test_the_answer_is_the_one_on_record(row: dict[str, Any]) -> None:
     assert ask.changes() == []
 
 
-def test_every_situation_says_where_it_is_from() -> None:
-    """Each row of the fixture has one of the known marks and a source, and no situation stands twice."""
+def test_every_situation_names_its_source() -> None:
+    """Each row of the fixture has one of the known marks and a source, and no situation is there twice."""
     assert {row["provenance"] for row in RECORD} == {"R", "T", "D", "?"}
     assert all(row["source"] for row in RECORD)
     assert len({row["situation"] for row in RECORD}) == len(RECORD) >= 38
 
 
 def test_the_permission_text_is_always_the_same() -> None:
-    """A refusal for want of a permission carries the one quoted text, with either status and in either shape."""
+    """A refusal for a missing permission has the one quoted text, with either status and in either shape."""
     for status in (401, 403):
         for shape in ("message", "errors"):
             reply = asker("none", denial_status=status, denial_shape=shape).ask("GET /v1/jobs")
@@ -78,14 +78,14 @@ def test_the_permission_text_is_always_the_same() -> None:
 
 
 def test_a_refused_key_still_counts_against_a_limit() -> None:
-    """A 401 for an unknown key carries the rate limit headers, as recorded in 2020."""
+    """A 401 for an unknown key has the rate limit headers, as recorded in 2020."""
     ask = asker()
     reply = ask.sandbox.handle(SandboxRequest("GET", "/v1/candidates", {"authorization": basic("nobody")})).reply
     assert (header(reply, "X-RateLimit-Limit"), header(reply, "X-RateLimit-Remaining")) == ("50", "49")
 
 
 def test_a_429_leaves_out_limit_and_remaining() -> None:
-    """Over the limit come X-RateLimit-Reset and Retry-After alone."""
+    """Over the limit there are only X-RateLimit-Reset and Retry-After."""
     ask = asker(limit=1)
     ask.ask("GET /v1/jobs")
     reply = ask.ask("GET /v1/jobs")

@@ -1,4 +1,4 @@
-"""The sandbox's auth server: what is on record, tokens, introspection, and the life of a client."""
+"""The sandbox's auth server: recorded answers, tokens, introspection, and the life of a client."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.auth_server import CLAIMS
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.scopes import scope_names
 from tests.paths import FIXTURES
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import CREDENTIALS, FORM, V3Asker, v3_asker
@@ -43,8 +43,8 @@ def token(kind: str, ask: V3Asker) -> str | None:
 
 
 @pytest.mark.parametrize("row", RECORD, ids=[row["situation"] for row in RECORD])
-def test_the_answer_is_the_one_on_record(row: dict[str, Any]) -> None:
-    """In each situation the sandbox answers with the status and the body that are on record."""
+def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
+    """In each situation the sandbox answers with the recorded status and body."""
     ask = v3_asker(**{"scopes": "all"} | row.get("client", {}))
     ask.sandbox.change("acme", **row.get("settings", {}))
     text = token(row.get("token", "none"), ask)
@@ -63,15 +63,15 @@ def test_the_answer_is_the_one_on_record(row: dict[str, Any]) -> None:
     assert ask.changes() == []
 
 
-def test_every_situation_says_where_it_is_from() -> None:
-    """Each row of the fixture has one of the known marks and a source, and no situation stands twice."""
+def test_every_situation_names_its_source() -> None:
+    """Each row of the fixture has one of the known marks and a source, and no situation is there twice."""
     assert {row["provenance"] for row in RECORD} == {"R", "D", "C", "?"}
     assert all(row["source"] for row in RECORD)
     assert len({row["situation"] for row in RECORD}) == len(RECORD) >= 20
 
 
-def test_a_token_is_shaped_like_greenhouses() -> None:
-    """It has three parts as a JWT has, names its user and its end, and is unlike every other."""
+def test_a_token_has_the_shape_of_greenhouses_tokens() -> None:
+    """It has the three parts of a JWT, names its user and its expiry, and no two are the same."""
     ask = v3_asker()
     first, second = ask.mint(), ask.mint()
     assert (first["token_type"], first["access_token"] != second["access_token"]) == ("Bearer", True)
@@ -83,7 +83,7 @@ def test_a_token_is_shaped_like_greenhouses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expiry", "told"),
+    ("expiry", "fields"),
     [
         ("expires_at", {"expires_at"}),
         ("expires_in", {"expires_in"}),
@@ -91,20 +91,20 @@ def test_a_token_is_shaped_like_greenhouses() -> None:
         ("none", set()),
     ],
 )
-def test_the_end_of_a_token_is_told_in_each_way(expiry: str, told: set[str]) -> None:
-    """As integrations read it, as the documentation has it, both, or not at all."""
+def test_a_token_states_its_expiry_in_each_way(expiry: str, fields: set[str]) -> None:
+    """As integrations read it, as documented, both, or not at all."""
     ask = v3_asker(ttl=600)
     ask.sandbox.change("acme", expiry=expiry)
     answer = ask.mint()
-    assert answer.keys() - {"token_type", "access_token"} == told
-    if "expires_in" in told:
+    assert answer.keys() - {"token_type", "access_token"} == fields
+    if "expires_in" in fields:
         assert answer["expires_in"] == 600
-    if "expires_at" in told:
+    if "expires_at" in fields:
         assert datetime.fromisoformat(answer["expires_at"]).timestamp() == ask.clock.now + 600
 
 
 def test_a_live_token_is_introspected() -> None:
-    """Its client, user, end, scopes, organization and role, under the names that integrations read."""
+    """Its client, user, expiry, scopes, organization and role, under the names that integrations read."""
     ask = v3_asker([USERS, JOBS])
     facts = ask.introspect(ask.client.issue())
     assert facts == {
@@ -130,7 +130,7 @@ def test_a_live_token_is_introspected() -> None:
 def test_a_token_acts_for_a_user_or_for_a_service_user(
     client: dict[str, Any], form: dict[str, str], sub: str, role: str | None
 ) -> None:
-    """The user that is asked for, the client's own, or the service user, who has no role."""
+    """The requested user, the client's own, or the service user, who has no role."""
     ask = v3_asker(**client)
     facts = ask.introspect(ask.mint(**form)["access_token"])
     assert (facts["sub"], facts[CLAIMS]["user_role"]) == (sub, role)
@@ -164,8 +164,8 @@ def test_an_introspection_has_other_shapes(settings: dict[str, str], found: dict
     } == (found)
 
 
-def test_only_its_own_client_may_ask_about_a_token() -> None:
-    """To another client of the same account it is no live token."""
+def test_only_its_own_client_can_introspect_a_token() -> None:
+    """For another client of the same account it is inactive."""
     ask = v3_asker()
     text = ask.client.issue()
     ask.client = ask.sandbox.add_client("acme", label="Other")
@@ -174,28 +174,28 @@ def test_only_its_own_client_may_ask_about_a_token() -> None:
 
 
 def test_scopes_go_at_once_and_come_with_the_next_token() -> None:
-    """What is unticked is gone from live tokens; what is ticked is not in them, but in the next."""
+    """An unticked scope is gone from live tokens; a ticked one is only in the next token."""
     ask = v3_asker([JOBS])
     old = ask.client.issue()
-    ask.client.grant_scope(USERS)
+    ask.client.tick(USERS)
     assert ask.introspect(old)["scope"] == JOBS
     assert ask.introspect(ask.client.issue())["scope"] == f"{JOBS} {USERS}"
-    ask.client.revoke_scope(JOBS)
+    ask.client.untick(JOBS)
     assert ask.introspect(old)["scope"] == ""
 
 
 def test_introspection_can_be_stale() -> None:
-    """If so set, it goes on listing what was taken away, while the API refuses it."""
+    """If set so, it keeps listing lost scopes, while the API refuses them."""
     ask = v3_asker([JOBS])
     ask.sandbox.change("acme", stale_scopes=True)
     old = ask.client.issue()
-    ask.client.revoke_scope(JOBS)
+    ask.client.untick(JOBS)
     assert ask.introspect(old)["scope"] == JOBS
     assert ask.ask("GET /v3/jobs", old).status == 403
 
 
 def test_a_disabled_client_is_refused_until_it_is_enabled() -> None:
-    """No token for it, no introspection, and its tokens open nothing; enabled, they open again what they did."""
+    """It gets no token and no introspection, and its tokens open nothing; enabled again, they work as before."""
     ask = v3_asker()
     text = ask.client.issue()
     ask.client.kill()
@@ -218,16 +218,16 @@ def test_an_old_secret_works_until_it_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(("mint_revokes", "active"), [(False, True), (True, False)])
-def test_a_new_token_may_kill_the_one_before(mint_revokes: bool, active: bool) -> None:
-    """Nobody knows whether it does; so it is a switch."""
+def test_a_new_token_may_revoke_the_one_before(mint_revokes: bool, active: bool) -> None:
+    """Greenhouse does not document whether it does, so it can be set."""
     ask = v3_asker(mint_revokes=mint_revokes)
     held = ask.client.issue()
     assert ask.introspect(ask.mint()["access_token"])["active"] is True
     assert ask.introspect(held)["active"] is active
 
 
-def test_a_token_ends_with_its_time() -> None:
-    """One second before the end it lives."""
+def test_a_token_expires() -> None:
+    """One second before, it is still active."""
     ask = v3_asker(ttl=60)
     text = ask.client.issue()
     ask.clock.now += 59
@@ -237,7 +237,7 @@ def test_a_token_ends_with_its_time() -> None:
 
 
 def test_dead_tokens_are_forgotten_and_live_ones_are_not() -> None:
-    """A client that gets a token every minute for a day has no more of them than it can use."""
+    """After a token every minute for a day, only about the live ones are kept."""
     ask = v3_asker()
     texts = []
     for _ in range(24 * 60):
@@ -247,8 +247,8 @@ def test_dead_tokens_are_forgotten_and_live_ones_are_not() -> None:
     assert sum(ask.client.tokens.find(text) is not None for text in texts) < 200
 
 
-def test_token_requests_have_a_limit_of_their_own() -> None:
-    """Over it comes 429 with when to come back; introspection and the API are not counted with them."""
+def test_token_requests_have_a_separate_limit() -> None:
+    """Over it the answer is 429 with when to retry; introspection and the API do not count against it."""
     ask = v3_asker(clock=Clock(1_700_000_040.0))  # a window begins at 1,700,000,040
     ask.sandbox.change("acme", token_limit=2)
     assert [ask.post("/token", CREDENTIALS).status for _ in range(3)] == [200, 200, 429]
@@ -262,8 +262,8 @@ def test_token_requests_have_a_limit_of_their_own() -> None:
     assert ask.post("/token", CREDENTIALS).status == 200
 
 
-def test_what_is_no_form_has_no_grant_type() -> None:
-    """JSON is not read, and neither is a body that does not say what it is."""
+def test_a_body_that_is_no_form_has_no_grant_type() -> None:
+    """JSON is not read, and neither is a body without a content type."""
     ask = v3_asker()
     for kind, body in (("application/json", b'{"grant_type":"client_credentials"}'), ("", b"grant_type=x")):
         headers = {"authorization": basic(ask.client.client_id, ask.client.secret), "content-type": kind}
@@ -272,7 +272,7 @@ def test_what_is_no_form_has_no_grant_type() -> None:
 
 
 @pytest.mark.parametrize("authorization", [None, "Basic not-base64!", "Bearer x", "Digest x"])
-def test_without_a_client_nothing_is_said_about_a_token(authorization: str | None) -> None:
+def test_without_a_client_introspection_is_refused(authorization: str | None) -> None:
     """Introspection is for clients."""
     ask = v3_asker()
     assert ask.post("/introspect", {"token": ask.client.issue()}, authorization).status == 401
@@ -280,7 +280,7 @@ def test_without_a_client_nothing_is_said_about_a_token(authorization: str | Non
 
 
 def test_an_introspection_of_nothing_is_refused() -> None:
-    """And so is a GET."""
+    """So is a GET."""
     ask = v3_asker()
     assert ask.post("/introspect", {}).status == 400
     assert ask.sandbox.handle(SandboxRequest("GET", "/introspect", {})).reply.status == 404
@@ -288,7 +288,7 @@ def test_an_introspection_of_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("path", ["/token", "/introspect"])
 def test_faults_hit_the_auth_server(path: str) -> None:
-    """For the account of the client, by method and path; the fault stands in, and no token is issued."""
+    """For the account of the client, by method and path; the fault replaces the answer, and no token is issued."""
     ask = v3_asker()
     ask.sandbox.add_account("globex")
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="globex", status=500))
@@ -299,16 +299,16 @@ def test_faults_hit_the_auth_server(path: str) -> None:
     assert ask.post(path, CREDENTIALS | {"token": "x"}).status == 200
 
 
-def test_a_blocked_address_is_turned_away() -> None:
-    """By a page, as on v1."""
+def test_a_blocked_address_is_refused() -> None:
+    """With an HTML page, as on v1."""
     ask = v3_asker()
     ask.sandbox.change("acme", blocked=True)
     assert ask.post("/token", CREDENTIALS).content_type.startswith(b"text/html")
     assert ask.last().reason is AnswerReason.BLOCKED
 
 
-def test_the_ledger_holds_no_id_no_secret_and_no_token() -> None:
-    """Whatever is sent to the auth server or the API, in whichever place, leaves none of them behind."""
+def test_the_request_log_has_no_id_no_secret_and_no_token() -> None:
+    """Wherever they are in a request to the auth server or the API, none of them is kept."""
     ask = v3_asker()
     text = ask.client.issue()
     ask.mint()
@@ -317,10 +317,10 @@ def test_the_ledger_holds_no_id_no_secret_and_no_token() -> None:
     ask.post(f"/introspect?token={text}&client_id={ask.client.client_id}", {})
     ask.post("/token", CREDENTIALS, basic("sandbox-acme-client-9", "a-secret"))
     ask.post("/token", CREDENTIALS, basic("a-malformed-id", "a-secret"))
-    kept = repr(ask.sandbox.ledger.entries())
+    kept = repr(ask.sandbox.request_log.entries())
     for secret in (ask.client.client_id, ask.client.secret, text, "client-9", "a-malformed-id", "a-secret"):
         assert secret not in kept
-    entries = ask.sandbox.ledger.entries()
+    entries = ask.sandbox.request_log.entries()
     assert [(entry.key, entry.authorization, entry.target) for entry in entries[:3]] == [
         ("Gem", "basic", "/token"),
         ("Gem", "basic", "/introspect"),
@@ -330,40 +330,40 @@ def test_the_ledger_holds_no_id_no_secret_and_no_token() -> None:
 
 @pytest.mark.parametrize(("word", "count"), [("all", 163), ("none", 0), ("gem", 37), ("gem+eeoc", 38)])
 def test_words_tick_scopes(word: str, count: int) -> None:
-    """All there are, none, those that Gem's manifest derives, and those with the one of its optional pair."""
-    assert len(ticked(word)) == count
-    assert ticked(word) <= known().keys()
+    """All, none, those derived in Gem's manifest, and those with the one of its optional pair."""
+    assert len(scope_names(word)) == count
+    assert scope_names(word) <= known().keys()
 
 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"label": "2", "scopes": "gems"}, "scopes can not be 'gems': use one of all"),
+        ({"label": "2", "scopes": "gems"}, "scopes cannot be 'gems': use one of all"),
         ({"label": "2", "scopes": ["harvest:job:list"]}, "no scope 'harvest:job:list'; did you mean harvest:jobs:list"),
         ({}, "already has a client 'Gem'"),
         ({"label": "2", "client_id": "sandbox-acme-client-1"}, "is already that of another client"),
-        ({"label": "2", "client_id": "a:b"}, "the id of the client of account acme can not be sent"),
-        ({"label": "2", "secret": ""}, "the secret of the client of account acme can not be sent"),
+        ({"label": "2", "client_id": "a:b"}, "the id of the client of account acme cannot be sent"),
+        ({"label": "2", "secret": ""}, "the secret of the client of account acme cannot be sent"),
     ],
 )
-def test_a_client_that_can_not_be_is_refused(asked: dict[str, Any], words: str) -> None:
-    """In words, and nothing is added."""
+def test_an_impossible_client_is_refused(asked: dict[str, Any], words: str) -> None:
+    """The message says why, and nothing is added."""
     ask = v3_asker()
     with pytest.raises(ConfigurationError, match=words):
         ask.sandbox.add_client("acme", **asked)
-    assert list(ask.account.clients) == ["Gem"]
+    assert [client.label for client in ask.sandbox.clients.of(ask.account)] == ["Gem"]
     assert ask.post("/token", CREDENTIALS).status == 200
 
 
-def test_a_scope_that_is_new_to_us_can_be_held() -> None:
-    """Greenhouse adds scopes; a client may have one that this release does not know."""
+def test_a_client_can_have_an_unknown_scope() -> None:
+    """Greenhouse adds scopes, which this release does not know."""
     ask = v3_asker("none")
-    ask.client.scopes = frozenset({"harvest:new_things:list"})
+    ask.client.ticked = frozenset({"harvest:new_things:list"})
     assert ask.introspect(ask.client.issue())["scope"] == "harvest:new_things:list"
 
 
-def test_forms_say_what_they_are() -> None:
-    """A charset behind the content type does no harm."""
+def test_a_form_may_name_its_charset() -> None:
+    """After its content type."""
     ask = v3_asker()
     headers = {
         "authorization": basic(ask.client.client_id, ask.client.secret),

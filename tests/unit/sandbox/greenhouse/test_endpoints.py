@@ -1,4 +1,4 @@
-"""The sandbox knows every documented endpoint, and finds the one a request means."""
+"""The sandbox knows every documented endpoint, and finds the one that a request means."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import ConfigurationError
-from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints, granted, routes
+from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoint_names, endpoints, routes
 from monitor.sandbox.greenhouse.records import Records
 from tests.paths import FIXTURES
 from tests.sandbox_asking import zeroed
@@ -24,8 +24,8 @@ def named(endpoint: Endpoint) -> str:
     return endpoint.name
 
 
-def test_it_has_what_is_documented_and_what_was() -> None:
-    """The 138 documented endpoints are there, the writes of former documentations too, and nothing else."""
+def test_it_has_the_documented_endpoints_and_former_writes() -> None:
+    """The 138 documented endpoints, the writes of earlier documentation, and nothing else."""
     assert len(DOCUMENTED) == 138
     assert set(endpoints()) == set(DOCUMENTED) | FORMER_WRITES
     assert {endpoint.name for endpoint in ALL if endpoint.standing == "former"} == FORMER_WRITES
@@ -33,11 +33,11 @@ def test_it_has_what_is_documented_and_what_was() -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_it_says_what_the_documentation_says(name: str) -> None:
+def test_it_agrees_with_the_documentation(name: str) -> None:
     """Title, required body parameters and On-Behalf-Of are those of the documentation."""
     endpoint, facts = endpoints()[name], DOCUMENTED[name]
     assert endpoint.title == facts["title"]
-    nested = name == "POST /v1/jobs/{job_id}/openings"  # its second required parameter stands inside the first
+    nested = name == "POST /v1/jobs/{job_id}/openings"  # its second required parameter is inside the first
     assert len(endpoint.needs) == facts["required_body"] - nested
     where = {"headers table": "table", "curl example only": "sample", "not mentioned": None}[facts["on_behalf_of"]]
     assert endpoint.on_behalf_of == (where if endpoint.writes else None)
@@ -45,14 +45,14 @@ def test_it_says_what_the_documentation_says(name: str) -> None:
 
 @pytest.mark.parametrize("endpoint", WRITES, ids=named)
 def test_every_write_says_what_it_does(endpoint: Endpoint) -> None:
-    """The words for a write's change name exactly what stands in its path."""
+    """The text of a write's change names every placeholder of its path."""
     assert endpoint.does
     words = {placeholder: f"<{placeholder}>" for placeholder, _ in endpoint.refers}
     assert all(word in endpoint.does.format(**words) for word in words.values())
 
 
 def test_every_collection_has_records() -> None:
-    """Whatever a path names or a GET reads is there to be found."""
+    """There are records for whatever a path names or a GET reads."""
     records = Records(1, "")
     for endpoint in ALL:
         assert all(records.visible(collection) for _, collection in endpoint.refers)
@@ -73,7 +73,7 @@ def test_the_cells_are_thirteen() -> None:
 
 @pytest.mark.parametrize("endpoint", ALL, ids=named)
 def test_a_request_finds_its_endpoint(endpoint: Endpoint) -> None:
-    """The path with anything in its placeholders leads to the endpoint, with or without a slash at its end."""
+    """The path with any values in its placeholders leads to the endpoint, with or without a slash at its end."""
     method, path = zeroed(endpoint).split(" ")
     for target in (path, path + "/"):
         found = routes().find(method, target)
@@ -96,14 +96,14 @@ def test_a_request_finds_its_endpoint(endpoint: Endpoint) -> None:
         "{} /v1/candidates",  # not to be taken for the routes' own mark
     ],
 )
-def test_what_harvest_does_not_have_is_not_found(request_line: str) -> None:
-    """An unknown path or method leads nowhere."""
+def test_unknown_requests_find_no_endpoint(request_line: str) -> None:
+    """An unknown path, or a method that a path does not have."""
     method, path = request_line.split(" ")
     assert routes().find(method, path) is None
 
 
 def test_a_literal_wins_over_a_placeholder() -> None:
-    """`/v1/candidates/merge` is the merge, not a candidate called merge; an encoded slash does not part a segment."""
+    """`/v1/candidates/merge` is the merge, not a candidate called merge; an encoded slash does not split a segment."""
     merge, former = routes().find("PUT", "/v1/candidates/merge"), routes().find("PATCH", "/v1/users/permission_level")
     assert merge is not None
     assert merge[0].name == "PUT /v1/candidates/merge"
@@ -113,18 +113,18 @@ def test_a_literal_wins_over_a_placeholder() -> None:
 
 
 @given(st.sampled_from(["GET", "POST", "PUT", "*", "", "x"]), st.text(max_size=80))
-def test_no_path_is_too_odd(method: str, path: str) -> None:
-    """Any path at all leads to an endpoint of that method or to none."""
+def test_any_path_can_be_looked_up(method: str, path: str) -> None:
+    """Every path leads to an endpoint of that method, or to none."""
     found = routes().find(method, path)
     assert found is None or found[0].method == method
 
 
 def test_the_words_for_grants() -> None:
-    """`gem` is the 62 required endpoints of its setup guide, `gem+eeoc` two more; `all` and `none` say it all."""
-    assert len(granted("all")) == 144
-    assert granted("none") == frozenset()
-    assert len(granted("gem")) == 62
-    assert granted("gem+eeoc") - granted("gem") == {"GET /v1/eeoc", "GET /v1/applications/{id}/eeoc"}
+    """`gem` is the 62 required endpoints of its setup guide, `gem+eeoc` two more; `all` and `none` are as they say."""
+    assert len(endpoint_names("all")) == 144
+    assert endpoint_names("none") == frozenset()
+    assert len(endpoint_names("gem")) == 62
+    assert endpoint_names("gem+eeoc") - endpoint_names("gem") == {"GET /v1/eeoc", "GET /v1/applications/{id}/eeoc"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_words_for_grants() -> None:
     [("gems", "gem, gem+eeoc"), (["GET /v1/candidate"], "did you mean GET /v1/candidates"), (["nonsense"], "METHOD")],
 )
 def test_a_wrong_grant_is_named(words: str | list[str], hint: str) -> None:
-    """A grant that Harvest does not have is refused with what would do."""
+    """An unknown grant is refused with a hint at valid ones."""
     with pytest.raises(ConfigurationError, match="'") as refusal:
-        granted(words)
+        endpoint_names(words)
     assert hint in str(refusal.value)

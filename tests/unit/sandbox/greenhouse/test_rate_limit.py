@@ -11,12 +11,12 @@ from monitor.sandbox.sandbox import Sandbox
 from tests.sandbox_asking import Clock, asker, header
 
 
-def test_the_window_counts_down_and_starts_anew() -> None:
-    """Remaining falls to 0, the next request gets 429 with when to come back, and the next window is full."""
+def test_the_window_counts_down_and_starts_again() -> None:
+    """Remaining falls to 0, the next request gets 429 with when to retry, and the next window is full."""
     clock = Clock(1_700_000_003.5)
     ask = asker(clock=clock, limit=3)
-    told = [header(ask.ask("GET /v1/jobs"), "X-RateLimit-Remaining") for _ in range(3)]
-    assert told == ["2", "1", "0"]
+    remaining = [header(ask.ask("GET /v1/jobs"), "X-RateLimit-Remaining") for _ in range(3)]
+    assert remaining == ["2", "1", "0"]
     refused = ask.ask("GET /v1/jobs")
     assert (refused.status, ask.last().reason) == (429, AnswerReason.RATE_LIMITED)
     assert (header(refused, "X-RateLimit-Reset"), header(refused, "Retry-After")) == ("1700000010", "7")
@@ -25,7 +25,7 @@ def test_the_window_counts_down_and_starts_anew() -> None:
 
 
 def test_other_traffic_takes_its_share() -> None:
-    """The customer's own requests come out of the same limit, in every window."""
+    """The customer's own requests count against the same limit, in every window."""
     clock = Clock()
     ask = asker(clock=clock, limit=50, other_traffic=48)
     for _ in range(2):
@@ -34,14 +34,14 @@ def test_other_traffic_takes_its_share() -> None:
 
 
 def test_the_headers_can_be_left_out() -> None:
-    """Without rate headers neither an answer nor a 429 says anything about the limit."""
+    """Then neither an answer nor a 429 states the limit."""
     ask = asker(limit=1, limit_headers=False)
     names = [name for _ in range(2) for name, _ in ask.ask("GET /v1/jobs").headers]
     assert names == [b"X-Request-Id"] * 2
 
 
 def test_keys_of_an_account_share_the_window() -> None:
-    """The limit is the account's."""
+    """The limit is per account."""
     ask = asker(limit=2)
     ask.ask("GET /v1/jobs")
     ask.key = ask.sandbox.add_key("acme", label="Other")
@@ -50,7 +50,7 @@ def test_keys_of_an_account_share_the_window() -> None:
 
 @given(st.lists(st.floats(0, 100), max_size=80).map(sorted), st.integers(1, 20), st.integers(0, 25))
 def test_no_window_lets_through_more_than_the_limit(times: list[float], limit: int, other: int) -> None:
-    """In every ten seconds at most limit less other traffic pass, and one is refused only when they have."""
+    """In each window at most the limit minus other traffic passes, and none is refused before that."""
     window, settings, passed = RateLimitWindow(), SandboxSettings(limit=limit, other_traffic=other), dict[int, int]()
     for now in times:
         take = window.take(now, settings)

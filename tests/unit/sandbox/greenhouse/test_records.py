@@ -25,7 +25,7 @@ from tests.sandbox_asking import asker, content
     ],
 )
 def test_a_list_honours_what_its_documentation_names(query: str, count: int) -> None:
-    """Page size and dates count where they are documented; anything else is ignored."""
+    """Page size and dates apply where they are documented; anything else is ignored."""
     assert len(content(asker().ask(f"GET /v1/candidates?{query}"))) == count
 
 
@@ -39,22 +39,22 @@ def test_eeoc_knows_the_date_of_submission(name: str) -> None:
     "name",
     ["candidates", "applications", "users", "offers", "scorecards", "scheduled_interviews", "eeoc", "jobs"],
 )
-def test_the_marker_stands_in_what_is_personal(name: str) -> None:
-    """A marker set for the sandbox is found in every answer with personal data, and nowhere without one."""
+def test_the_marker_is_in_all_personal_data(name: str) -> None:
+    """A marker set for the sandbox is in every answer with personal data; without one there is none."""
     assert b"canary-7f3a" in asker(marker="canary-7f3a").ask(f"GET /v1/{name}").body
     assert b"canary" not in asker().ask(f"GET /v1/{name}").body
 
 
 def test_an_activity_feed_is_personal() -> None:
-    """Notes and addresses of the activity feed carry the marker too."""
+    """Notes and addresses of the activity feed have the marker, too."""
     ask = asker(marker="canary-7f3a")
     candidate = ask.account.records.ids("candidates")[0]
     feed = ask.ask(f"GET /v1/candidates/{candidate}/activity_feed")
     assert feed.body.count(b"canary-7f3a") >= 3
 
 
-def test_ids_are_nobody_elses() -> None:
-    """No id stands twice, neither within an account nor between accounts."""
+def test_ids_are_unique() -> None:
+    """Within an account and between accounts."""
     sandbox = Sandbox()
     collections = {each.collection for each in endpoints().values() if not each.writes} - {
         "activity_feed",

@@ -1,4 +1,4 @@
-"""The sandbox's ledger: exact, bounded, and without a secret."""
+"""The sandbox's request log: exact, bounded, and without a secret."""
 
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
@@ -8,7 +8,7 @@ from tests.sandbox_asking import UNLIMITED, Clock, asker, header
 
 
 def test_an_entry_says_what_was_sent_and_no_secret() -> None:
-    """Headers that may hold secrets leave their presence behind, bodies their length, and the key its label."""
+    """Of headers that may hold secrets only their presence is kept, of bodies the length, of the key its label."""
     ask = asker(clock=Clock(1_700_000_000.0))
     sent = {"on-behalf-of": "9182736455", "cookie": "secret-cookie=1", "host": "example", "user-agent": "test/1"}
     ask.ask("POST /v1/departments?x=1", {"name": "secret-name"}, sent)
@@ -22,36 +22,36 @@ def test_an_entry_says_what_was_sent_and_no_secret() -> None:
         assert secret not in repr(entry)
 
 
-def test_it_counts_what_it_forgets() -> None:
-    """Entries and changes are bounded; their counts are exact all the same."""
-    sandbox = Sandbox(clock=Clock(), ledger_size=10)
+def test_it_counts_what_it_drops() -> None:
+    """Entries and changes are bounded; their counts are exact nevertheless."""
+    sandbox = Sandbox(clock=Clock(), request_log_size=10)
     sandbox.add_account("acme", limit=UNLIMITED, on_behalf_of="off")
     key = sandbox.add_key("acme")
     for number in range(25):
         headers = {"authorization": basic(key.text)} if number % 5 else {}
         sandbox.handle(SandboxRequest("POST", "/v1/prospects", headers, b'{"first_name":"a","last_name":"b"}'))
-    ledger = sandbox.ledger
-    assert (ledger.request_count, ledger.forgotten, ledger.change_count) == (25, 15, 20)
-    assert [entry.number for entry in ledger.entries()] == list(range(16, 26))
-    assert len(ledger.changes()) == 10
-    assert ledger.by_account == {"acme": 20, None: 5}
-    assert ledger.by_status == {201: 20, 401: 5}
-    assert [entry.number for entry in ledger.entries("acme", after=22)] == [23, 24, 25]
+    log = sandbox.request_log
+    assert (log.request_count, log.forgotten, log.change_count) == (25, 15, 20)
+    assert [entry.number for entry in log.entries()] == list(range(16, 26))
+    assert len(log.changes()) == 10
+    assert log.by_account == {"acme": 20, None: 5}
+    assert log.by_status == {201: 20, 401: 5}
+    assert [entry.number for entry in log.entries("acme", after=22)] == [23, 24, 25]
 
 
 def test_reset_empties_it() -> None:
-    """After a reset nothing is counted and no fault is in force; keys and settings stand."""
+    """After a reset nothing is counted and no fault is active; keys and settings stay."""
     ask = asker("gem", denial_status=401)
     ask.sandbox.add_fault(Fault(kind=FaultKind.HTML))
     ask.ask("GET /v1/jobs")
     ask.sandbox.reset()
-    assert ask.sandbox.ledger.request_count == 0
+    assert ask.sandbox.request_log.request_count == 0
     assert ask.ask("GET /v1/eeoc").status == 401
     assert ask.last().number == 1
 
 
 def test_every_answer_has_the_number_of_its_entry() -> None:
-    """X-Request-Id leads from an answer to the ledger."""
+    """X-Request-Id leads from an answer to its entry."""
     ask = asker()
-    told = [header(ask.ask(line), "X-Request-Id") for line in ("GET /v1/jobs", "GET /v1/jobs/0", "PUT /nowhere")]
-    assert told == ["sandbox-1", "sandbox-2", "sandbox-3"]
+    numbers = [header(ask.ask(line), "X-Request-Id") for line in ("GET /v1/jobs", "GET /v1/jobs/0", "PUT /nowhere")]
+    assert numbers == ["sandbox-1", "sandbox-2", "sandbox-3"]

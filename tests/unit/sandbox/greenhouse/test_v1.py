@@ -1,4 +1,4 @@
-"""What the sandbox does with a live key: the order of its checks, and what would change anything."""
+"""v1 of the sandbox with a live key: the order of its checks, and which requests count as changes."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def named(endpoint: Endpoint) -> str:
 
 @pytest.mark.parametrize("endpoint", ALL, ids=named)
 def test_permission_first_refuses_before_anything_else(endpoint: Endpoint) -> None:
-    """With the permission checked first, a key without it hears so whatever else is wrong."""
+    """With the permission checked first, a key without it gets that refusal whatever else is wrong."""
     ask = asker("none", order="permission_first")
     assert ask.ask(zeroed(endpoint)).status == DENIED
     assert ask.last().reason is AnswerReason.NO_PERMISSION
@@ -30,7 +30,7 @@ def test_permission_first_refuses_before_anything_else(endpoint: Endpoint) -> No
 @pytest.mark.parametrize("order", ["lookup_first", "permission_last"])
 @pytest.mark.parametrize("endpoint", WITH_ID, ids=named)
 def test_another_order_hides_a_missing_permission(endpoint: Endpoint, order: str) -> None:
-    """With the lookup first, a key without the permission hears 404 where there is no such record."""
+    """With the lookup first, a key without the permission gets 404 if there is no such record."""
     ask = asker("none", order=order)
     assert ask.ask(zeroed(endpoint)).status == NOT_FOUND
     assert content(ask.ask(zeroed(endpoint))) == {"message": "Resource not found"}
@@ -39,7 +39,7 @@ def test_another_order_hides_a_missing_permission(endpoint: Endpoint, order: str
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("endpoint", ALL, ids=named)
 def test_no_order_serves_a_key_without_the_permission(endpoint: Endpoint, order: str) -> None:
-    """A request with everything else in order is refused for the permission alone, in every order."""
+    """A request that is otherwise complete is refused for the missing permission, in every order."""
     ask = asker("none", order=order)
     line, body = ask.complete(endpoint)
     reply = ask.write(line, body) if endpoint.writes else ask.ask(line)
@@ -49,7 +49,7 @@ def test_no_order_serves_a_key_without_the_permission(endpoint: Endpoint, order:
 
 @pytest.mark.parametrize("cell", cells())
 def test_the_order_can_be_set_for_one_cell(cell: str) -> None:
-    """An exception for a cell holds for it and for no other."""
+    """An exception for a cell applies to it and to no other."""
     ask = asker("none", orders={cell: "lookup_first"})
     for endpoint in WITH_ID:
         wanted = NOT_FOUND if endpoint.cell == cell else DENIED
@@ -65,13 +65,13 @@ def test_an_endpoint_can_have_an_order_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", ["POST /v1/candidates", "POST /v1/prospects", "PUT /v1/candidates/merge"])
 def test_a_write_without_id_in_each_order(name: str) -> None:
-    """Where no record is looked up, what comes before the permission is On-Behalf-Of, and at the end the fields."""
-    told = {
+    """Without a record to look up, On-Behalf-Of may come before the permission, and in the last order the fields."""
+    statuses = {
         (order, needed): asker("none", order=order, on_behalf_of=needed).ask(name, {}).status
         for order in ORDERS
         for needed in ("every_write", "off")
     }
-    assert told == {
+    assert statuses == {
         ("permission_first", "every_write"): DENIED,
         ("permission_first", "off"): DENIED,
         ("lookup_first", "every_write"): NOT_FOUND,
@@ -83,11 +83,11 @@ def test_a_write_without_id_in_each_order(name: str) -> None:
 
 @pytest.mark.parametrize("endpoint", WRITES, ids=named)
 def test_a_complete_write_is_a_change(endpoint: Endpoint) -> None:
-    """Every write, those nobody should send included, is recorded as a change once it passes all guards."""
+    """Every write that passes all guards is logged as a change, even those that nobody should send."""
     ask = asker()
     line, body = ask.complete(endpoint)
     assert ask.write(line, body).status in (200, 201)
-    (change,) = ask.sandbox.ledger.changes()
+    (change,) = ask.sandbox.request_log.changes()
     assert (change.account, change.method, change.request) == ("acme", endpoint.method, 1)
     assert change.text.startswith("would have ")
     assert ask.last().reason is AnswerReason.CHANGED
@@ -95,7 +95,7 @@ def test_a_complete_write_is_a_change(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("endpoint", [each for each in WRITES if each.refers], ids=named)
 def test_a_write_to_id_0_is_no_change(endpoint: Endpoint) -> None:
-    """No record has the id 0: even with every permission, user and field in order such a write changes nothing."""
+    """No record has the id 0: such a write changes nothing, even if it is otherwise complete."""
     for needed in ("every_write", "off"):
         ask = asker(on_behalf_of=needed)
         _, body = ask.complete(endpoint)
@@ -106,7 +106,7 @@ def test_a_write_to_id_0_is_no_change(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("endpoint", WRITES, ids=named)
 def test_a_write_without_on_behalf_of_is_no_change(endpoint: Endpoint) -> None:
-    """Complete but for On-Behalf-Of a write answers 404; with the guard off it would act, and says so."""
+    """A write without On-Behalf-Of answers 404; with the guard off it would act, and is logged."""
     guarded, open_ = asker(), asker(on_behalf_of="off")
     assert guarded.ask(*guarded.complete(endpoint)).status == NOT_FOUND
     assert guarded.changes() == []
@@ -116,7 +116,7 @@ def test_a_write_without_on_behalf_of_is_no_change(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("endpoint", [each for each in WRITES if each.needs], ids=named)
 def test_a_write_without_its_fields_is_no_change(endpoint: Endpoint) -> None:
-    """An empty object is answered with 422 and every missing field, in the documented order."""
+    """An empty object gets 422 with every missing field, in the documented order."""
     ask = asker()
     line, _ = ask.complete(endpoint)
     reply = ask.write(line, {})
@@ -126,14 +126,14 @@ def test_a_write_without_its_fields_is_no_change(endpoint: Endpoint) -> None:
 
 
 def test_only_documented_headers_can_be_required() -> None:
-    """Set to `documented`, On-Behalf-Of is asked for where a table of headers has it and nowhere else."""
+    """With `documented`, On-Behalf-Of is only required where a table of headers has it."""
     ask = asker(on_behalf_of="documented")
     assert ask.ask("POST /v1/tags/candidate", {"name": "x"}).status == 201
     assert ask.ask("POST /v1/departments", {"name": "x"}).status == NOT_FOUND
 
 
 def test_an_empty_rejection_rejects() -> None:
-    """POST reject on a real application is complete without a body: the ledger says whom it would have hit."""
+    """POST reject on a real application is complete without a body: the log names the application."""
     ask = asker()
     application = ask.account.records.ids("applications")[0]
     assert ask.write(f"POST /v1/applications/{application}/reject").status == 201
@@ -153,32 +153,32 @@ def test_a_prospect_needs_no_job(body: dict[str, Any], status: int) -> None:
 
 @pytest.mark.parametrize("body", ["[]", "null", '"text"', "{", "\xff", "[" * 100_000])
 def test_a_body_that_is_no_object_is_refused(body: str) -> None:
-    """Whatever is not a JSON object is an invalid payload, however odd."""
+    """Anything but a JSON object is an invalid payload."""
     ask = asker()
     assert ask.write("POST /v1/departments", body).status == 400
     assert ask.changes() == []
 
 
-def test_revocation_holds_from_the_next_request() -> None:
-    """An unticked permission is refused at once, a ticked one served at once, and nothing else moves."""
+def test_unticking_takes_effect_with_the_next_request() -> None:
+    """An unticked permission is refused at once, a ticked one is served at once, and nothing else changes."""
     ask = asker("gem")
     statuses = [ask.ask("GET /v1/candidates").status]
-    ask.key.revoke("GET /v1/candidates")
+    ask.key.untick("GET /v1/candidates")
     statuses += [ask.ask("GET /v1/candidates").status, ask.ask("GET /v1/jobs").status]
-    ask.key.grant("GET /v1/candidates")
+    ask.key.tick("GET /v1/candidates")
     statuses += [ask.ask("GET /v1/candidates").status]
     assert statuses == [200, DENIED, 200, 200]
 
 
 def test_destroy_openings_v1_brings_v2() -> None:
-    """Who holds the v1 permission has the v2 one, as documented; not the other way round."""
+    """A key with the v1 permission has the v2 one, as documented; not the other way round."""
     line, body = asker().complete(endpoints()["DELETE /v2/jobs/{job_id}/openings"])
     assert asker(["DELETE /v1/jobs/{job_id}/openings"]).write(line, body).status == 200
     assert asker(["DELETE /v2/jobs/{job_id}/openings"]).write(line.replace("v2", "v1"), body).status == DENIED
 
 
 def test_a_nested_list_may_be_empty_where_there_is_no_parent() -> None:
-    """Set so, a nested list under id 0 answers [] to who may see it, and never to who may not."""
+    """If set so, a nested list under id 0 answers [] to a key with the permission, and never to one without."""
     for order in ORDERS:
         settings = {"nested_without_parent": "empty_list", "order": order}
         assert asker(**settings).ask("GET /v1/jobs/0/stages").body == b"[]"
@@ -187,8 +187,8 @@ def test_a_nested_list_may_be_empty_where_there_is_no_parent() -> None:
 
 
 @pytest.mark.parametrize("endpoint", [each for each in ALL if not each.writes], ids=named)
-def test_a_real_id_is_served(endpoint: Endpoint) -> None:
-    """Every GET answers 200 with JSON for records that are there: an array for a list, else what is documented."""
+def test_an_existing_id_is_served(endpoint: Endpoint) -> None:
+    """Every GET answers 200 with JSON for existing records: an array for a list, otherwise an object."""
     ask = asker()
     reply = ask.ask(ask.complete(endpoint)[0])
     assert reply.status == 200
@@ -198,7 +198,7 @@ def test_a_real_id_is_served(endpoint: Endpoint) -> None:
 
 
 def test_a_private_record_is_not_listed() -> None:
-    """What answers 403 by its id does not stand in the list."""
+    """A record that answers 403 by its id is not in the list."""
     ask = asker()
     listed = [record["id"] for record in content(ask.ask("GET /v1/candidates"))]
     assert ask.ask(f"GET /v1/candidates/{listed[-1] + 1}").status == 403

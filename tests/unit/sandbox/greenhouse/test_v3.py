@@ -1,4 +1,4 @@
-"""The sandbox's lists and writes under `/v3`: who may, how often, and what is left in the ledger."""
+"""The sandbox's lists and writes under `/v3`: permissions, limits, and what is logged."""
 
 import json
 
@@ -8,7 +8,7 @@ from checks.catalogue.scopes import Scope, known
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from monitor.sandbox.greenhouse.scopes import asked_for
+from monitor.sandbox.greenhouse.scopes import scope_for
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import v3_asker
 
@@ -18,7 +18,7 @@ WRITES = [name for name, each in known().items() if not each.is_read]
 
 @pytest.mark.parametrize("scope", LISTS, ids=[each.name for each in LISTS])
 def test_each_list_is_served_with_its_scope_and_refused_without(scope: Scope) -> None:
-    """With this scope alone the list has a record, with all others it is forbidden."""
+    """With only this scope the list has a record; with all others it is forbidden."""
     grant = "partner" if scope.resource == "webhooks" else "custom"
     ask = v3_asker([scope.name], grant=grant, marker="canary-7f3a")
     ask.sandbox.change("acme", talent_matching=True)
@@ -26,21 +26,21 @@ def test_each_list_is_served_with_its_scope_and_refused_without(scope: Scope) ->
     (record,) = content(reply)
     assert reply.status == 200
     assert "canary-7f3a" in json.dumps(record)
-    ask.client.scopes = frozenset(known()) - {scope.name}
+    ask.client.ticked = frozenset(known()) - {scope.name}
     assert ask.ask(f"GET {scope.list}", ask.client.issue()).status == 403
     assert ask.last().reason is AnswerReason.NO_SCOPE
 
 
 @pytest.mark.parametrize("resource", ["webhooks", "ai_opt_out_statuses"])
-def test_two_lists_take_more_than_their_scope(resource: str) -> None:
-    """One is for partners' clients, one for accounts with a product; others are refused who have the scope."""
+def test_two_lists_need_more_than_their_scope(resource: str) -> None:
+    """One is for partners' clients, one for accounts with a product; others are refused even with the scope."""
     ask = v3_asker()
     assert ask.ask(f"GET /v3/{resource}", ask.client.issue()).status == 403
     assert ask.last().reason is AnswerReason.NOT_FOR_THIS_ACCOUNT
 
 
-def test_what_an_account_holds_is_its_own() -> None:
-    """The same list has another record in each account, and no two lists of one account have the same."""
+def test_records_of_accounts_are_separate() -> None:
+    """The same list has a different record in each account, and so has each list of one account."""
     ask = v3_asker()
     other = ask.sandbox.add_client(ask.sandbox.add_account("globex").name)
     first, second = (content(ask.ask("GET /v3/jobs", each.issue()))[0]["id"] for each in (ask.client, other))
@@ -51,13 +51,13 @@ def test_what_an_account_holds_is_its_own() -> None:
 
 @pytest.mark.parametrize("role", ["Site Admin", "site_admin", None])
 def test_a_site_admin_sees_lists(role: str | None) -> None:
-    """However the role is spelled; and so does a service user."""
+    """However the role is spelled; so does a service user."""
     ask = v3_asker(role=role)
     assert ask.ask("GET /v3/jobs", ask.client.issue()).status == 200
 
 
 def test_a_user_who_loses_the_role_sees_nothing_from_then_on() -> None:
-    """Also with the token that was issued before."""
+    """Even with a token issued before."""
     ask = v3_asker(sub="77")
     text = ask.client.issue()
     assert ask.ask("GET /v3/jobs", text).status == 200
@@ -82,7 +82,7 @@ def test_a_user_who_loses_the_role_sees_nothing_from_then_on() -> None:
         "POST /v3/jobs/7/8/9",
     ],
 )
-def test_a_path_that_is_none_is_not_found_before_the_token_is_looked_at(line: str) -> None:
+def test_an_unknown_path_is_404_before_the_token_is_checked(line: str) -> None:
     """With or without a token."""
     ask = v3_asker()
     for text in (None, ask.client.issue()):
@@ -103,43 +103,43 @@ def line_of(name: str) -> str:
 
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_with_its_scope_is_a_change(name: str) -> None:
-    """It stands in the ledger; without the scope, or without a token, nothing does."""
+    """It is logged as one; without the scope or without a token nothing is."""
     ask = v3_asker([name])
     line = line_of(name)
     assert ask.ask(line, None).status == 401
     assert ask.ask(line, ask.client.issue(), b"{}").status in (200, 201)
     assert ask.changes() == [f"would have used {name} on {line.split(' ')[1]}"]
-    ask.client.revoke_scope(name)
+    ask.client.untick(name)
     assert ask.ask(line, ask.client.issue(), b"{}").status == 403
     assert len(ask.changes()) == 1
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_write_may_come_by_another_method(method: str) -> None:
-    """Which method a scope's own path takes is not in its name: each that writes counts as a change."""
-    assert asked_for(method, "/v3/approval_flows/7/replace_approver_groups") is not None
-    assert asked_for("POST", "/v3/candidates/merge") is not None
-    assert asked_for("GET", "/v3/candidates/merge") is None
+def test_a_write_may_use_another_method(method: str) -> None:
+    """A scope's name does not say which method its path takes, so every writing method counts as a change."""
+    assert scope_for(method, "/v3/approval_flows/7/replace_approver_groups") is not None
+    assert scope_for("POST", "/v3/candidates/merge") is not None
+    assert scope_for("GET", "/v3/candidates/merge") is None
 
 
-def test_every_answer_tells_the_limit() -> None:
-    """Also a 401, a 404 and a 429, which says besides when to come back; the window is of thirty seconds."""
+def test_every_answer_states_the_limit() -> None:
+    """Also a 401, a 404, and a 429, which adds when to retry; the window is thirty seconds long."""
     ask = v3_asker(clock=Clock(1_700_000_012.5))
     ask.sandbox.change(None, v3_limit=2)
     text = ask.client.issue()
-    told = [ask.ask(line, text) for line in ("GET /v3/jobs", "GET /v3/nothing", "GET /v3/jobs")]
-    assert [reply.status for reply in told] == [200, 404, 429]
-    assert [header(reply, "X-RateLimit-Remaining") for reply in told] == ["1", "0", "0"]
-    assert {header(reply, "X-RateLimit-Limit") for reply in told} == {"2"}
-    assert {header(reply, "X-RateLimit-Reset") for reply in told} == {"1700000040"}
-    assert [header(reply, "Retry-After") for reply in told] == [None, None, "28"]
+    replies = [ask.ask(line, text) for line in ("GET /v3/jobs", "GET /v3/nothing", "GET /v3/jobs")]
+    assert [reply.status for reply in replies] == [200, 404, 429]
+    assert [header(reply, "X-RateLimit-Remaining") for reply in replies] == ["1", "0", "0"]
+    assert {header(reply, "X-RateLimit-Limit") for reply in replies} == {"2"}
+    assert {header(reply, "X-RateLimit-Reset") for reply in replies} == {"1700000040"}
+    assert [header(reply, "Retry-After") for reply in replies] == [None, None, "28"]
     assert header(ask.ask("GET /v3/jobs", None), "X-RateLimit-Remaining") == "1"
     ask.clock.now += 28
     assert ask.ask("GET /v3/jobs", text).status == 200
 
 
-def test_the_limits_of_v1_and_v3_and_of_partners_are_apart() -> None:
-    """Each of an account's three kinds of integration has a window of its own."""
+def test_the_limits_of_v1_and_v3_and_of_partners_are_separate() -> None:
+    """Each of an account's three kinds of integration has a separate window."""
     ask = v3_asker()
     ask.sandbox.change("acme", limit=1, v3_limit=1)
     key = ask.sandbox.add_key("acme")
@@ -152,14 +152,14 @@ def test_the_limits_of_v1_and_v3_and_of_partners_are_apart() -> None:
 
 
 def test_other_traffic_takes_its_share() -> None:
-    """The customer's own requests come out of the limit of v3 as well."""
+    """The customer's own requests count against the limit of v3, too."""
     ask = v3_asker()
     ask.sandbox.change("acme", v3_limit=75, other_traffic=70)
     assert header(ask.ask("GET /v3/jobs", ask.client.issue()), "X-RateLimit-Remaining") == "4"
 
 
 def test_the_headers_can_be_left_out() -> None:
-    """Then nothing is told but when to come back after a 429."""
+    """Then only Retry-After is left, with a 429."""
     ask = v3_asker()
     ask.sandbox.change("acme", v3_limit=1, limit_headers=False)
     text = ask.client.issue()
@@ -168,7 +168,7 @@ def test_the_headers_can_be_left_out() -> None:
 
 
 def test_keys_and_tokens_open_only_their_own_version() -> None:
-    """A key is no token, a token no key, and a client opens neither by itself."""
+    """A key is no token, a token is no key, and a client by itself opens neither version."""
     ask = v3_asker()
     key, token = ask.sandbox.add_key("acme"), ask.client.issue()
     client = basic(ask.client.client_id, ask.client.secret)
@@ -181,7 +181,7 @@ def test_keys_and_tokens_open_only_their_own_version() -> None:
 
 
 def test_faults_hit_v3() -> None:
-    """For the account of the token, on the paths they are for; one that stands in changes nothing."""
+    """For the account of the token, on their paths; one that replaces the answer changes nothing."""
     ask = v3_asker()
     ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="acme", prefix="/v3/jobs", status=503))
     text = ask.client.issue()
@@ -194,7 +194,7 @@ def test_faults_hit_v3() -> None:
 
 
 def test_the_retirement_of_v1_leaves_v3_alone() -> None:
-    """And an address that is blocked is turned away by a page."""
+    """But a blocked address is refused with an HTML page."""
     ask = v3_asker()
     ask.sandbox.change(None, retired="404-html")
     assert ask.ask("GET /v3/jobs", ask.client.issue()).status == 200

@@ -1,26 +1,24 @@
-"""The v3 clients of the imitated Greenhouse's customers, and the access tokens that were issued to them."""
+"""The v3 clients of the imitated Greenhouse's customers, and the access tokens issued to them."""
 
 import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import ClassVar
 
+from monitor.sandbox.greenhouse.accounts import ClientGrant
+from monitor.sandbox.greenhouse.credentials import SandboxCredential, require_sendable
 from monitor.sandbox.greenhouse.rate_limit import TOKEN_SECONDS, RateLimitWindow
-from monitor.sandbox.greenhouse.scopes import ticked
+from monitor.sandbox.greenhouse.scopes import scope_names
 
-if TYPE_CHECKING:
-    from monitor.sandbox.greenhouse.accounts import Account
-
-Grant = Literal["custom", "partner"]
-SITE_ADMIN = "Site Admin"  # how introspection spells it is not on record
-_DEAD_KEPT = 50
+SITE_ADMIN = "Site Admin"  # how introspection spells it is not documented
+_DEAD_TOKENS_KEPT = 50
 
 
 @dataclass(eq=False, slots=True)
 class IssuedToken:
-    """An access token: for whom it acts, and the scopes that its client had when it was issued."""
+    """An access token: the user it acts for, and the scopes that its client had when it was issued."""
 
     client: "Client"
     text: str
@@ -36,10 +34,10 @@ class IssuedToken:
     def scopes(self) -> frozenset[str]:
         """What it may do now.
 
-        A scope that is taken from the client is gone at once, one that is added comes with the next token
+        A scope that the client loses is gone at once; one that it gains comes with the next token
         (harvestdocs.greenhouse.io/docs/handling-scope-changes, for partners; assumed for customers' own clients).
         """
-        return self.issued_with & self.client.scopes
+        return self.issued_with & self.client.ticked
 
     @property
     def role(self) -> str | None:
@@ -52,7 +50,7 @@ class IssuedToken:
 
 
 class Tokens:
-    """Every token there is, by its text."""
+    """All tokens, by their text."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -66,60 +64,52 @@ class Tokens:
         issued_at = int(self._clock() if now is None else now)
         expires_at = issued_at + client.ttl
         self._count += 1
-        text = _text(client, sub, issued_at, expires_at, self._count)
-        token = self._tokens[text] = IssuedToken(client, text, sub, client.scopes, expires_at)
+        text = _jwt(client, sub, issued_at, expires_at, self._count)
+        token = self._tokens[text] = IssuedToken(client, text, sub, client.ticked, expires_at)
         return token
 
     def forget(self, token: IssuedToken) -> None:
         self._tokens.pop(token.text, None)
 
 
-@dataclass(eq=False, slots=True)
-class Client:
-    """One client: what is ticked for it, and whether it lives. Changes hold from the next request on.
+@dataclass(eq=False, kw_only=True)
+class Client(SandboxCredential):
+    """One client; scopes are ticked for it.
 
-    `scopes` can be set to anything, also to scopes that Harvest does not have. `sub` is the user it acts for if a token
-    request names none; without one, it is a service user of its own. `role` is that user's.
+    `sub` is the user it acts for if a token request names none; without one, it acts for its own service user. `role`
+    is that user's role.
     """
 
-    account: "Account"
-    label: str
+    noun: ClassVar[str] = "client"
+    identity_noun: ClassVar[str] = "id of the client"
+
     client_id: str
     secret: str
-    scopes: frozenset[str]
     service_user: str
     tokens: Tokens
-    grant: Grant = "custom"
+    grant: ClientGrant = "custom"
     role: str | None = None
     sub: str | None = None
     ttl: int = 3600
     mint_revokes: bool = False
-    dead: bool = False
     token_window: RateLimitWindow = field(default_factory=lambda: RateLimitWindow(TOKEN_SECONDS))
     _old_secrets: set[str] = field(default_factory=set)
     _issued: list[IssuedToken] = field(default_factory=list)
 
-    def grant_scope(self, *names: str) -> None:
-        """Tick scopes, e.g. `harvest:jobs:list`."""
-        self.scopes |= ticked(names)
+    def __post_init__(self) -> None:
+        require_sendable(self, self.client_id, "id of the client")
+        require_sendable(self, self.secret, "secret of the client")
 
-    def revoke_scope(self, *names: str) -> None:
-        """Untick scopes."""
-        self.scopes -= ticked(names)
+    @property
+    def identity(self) -> str:
+        return self.client_id
 
-    def grant_only(self, words: str | Iterable[str]) -> None:
-        """Tick exactly these: `all`, `none`, `gem`, `gem+eeoc` or a list of scopes."""
-        self.scopes = ticked(words)
-
-    def kill(self) -> None:
-        """Disable it: it gets no token, and those it has open nothing."""
-        self.dead = True
-
-    def enable(self) -> None:
-        self.dead = False
+    @staticmethod
+    def expand(words: str | Iterable[str]) -> frozenset[str]:
+        return scope_names(words)
 
     def rotate_secret(self) -> str:
-        """Give it a new secret; the old ones go on working until `drop_old_secrets` (up to a week, as documented)."""
+        """Give it a new secret; old ones keep working until `drop_old_secrets` (up to a week, as documented)."""
         self._old_secrets.add(self.secret)
         self.secret = self.account.new_secret()
         return self.secret
@@ -127,11 +117,11 @@ class Client:
     def drop_old_secrets(self) -> None:
         self._old_secrets.clear()
 
-    def opens_with(self, secret: str) -> bool:
+    def accepts(self, secret: str) -> bool:
         return secret == self.secret or secret in self._old_secrets
 
     def issue(self, now: float | None = None, *, sub: str | None = None) -> str:
-        """The text of a new access token, as whoever holds the client's tokens would have it."""
+        """The text of a new access token."""
         return self.new_token(now, sub).text
 
     def new_token(self, now: float | None = None, sub: str | None = None) -> IssuedToken:
@@ -139,19 +129,19 @@ class Client:
             self.revoke_tokens()
         token = self.tokens.add(self, sub or self._acting_user(), now)
         self._issued.append(token)
-        self._forget_the_dead(token.expires_at - self.ttl)
+        self._forget_dead_tokens(token.expires_at - self.ttl)
         return token
 
     def revoke_tokens(self) -> None:
-        """Kill the tokens that it has."""
+        """Revoke all tokens issued to it."""
         for token in self._issued:
             token.revoked = True
 
     def _acting_user(self) -> str:
         return self.sub or (self.service_user if self.role is None else f"{self.service_user}1")
 
-    def _forget_the_dead(self, now: float) -> None:
-        if len(self._issued) <= _DEAD_KEPT:
+    def _forget_dead_tokens(self, now: float) -> None:
+        if len(self._issued) <= _DEAD_TOKENS_KEPT:
             return
         dead = [token for token in self._issued if token.revoked or now >= token.expires_at]
         for token in dead:
@@ -159,12 +149,12 @@ class Client:
         self._issued = [token for token in self._issued if token not in dead]
 
 
-def _text(client: Client, sub: str, issued_at: int, expires_at: int, number: int) -> str:
-    """Shaped as a JWT with the claims that Greenhouse's have (`silo` as in its published example); nobody signed it."""
+def _jwt(client: Client, sub: str, issued_at: int, expires_at: int, number: int) -> str:
+    """Shaped as a JWT with the claims that Greenhouse's have (`silo` as in its published example), but not signed."""
     claims = {"sub": sub, "iat": issued_at, "exp": expires_at, "silo": "sandbox"}
-    head, body = (_part(json.dumps(each).encode()) for each in ({"alg": "RS256", "typ": "JWT"}, claims))
-    seal = hashlib.shake_256(f"{client.client_id} {number}".encode()).digest(256)
-    return f"{head}.{body}.{_part(seal)}"
+    header, payload = (_part(json.dumps(each).encode()) for each in ({"alg": "RS256", "typ": "JWT"}, claims))
+    signature = hashlib.shake_256(f"{client.client_id} {number}".encode()).digest(256)
+    return f"{header}.{payload}.{_part(signature)}"
 
 
 def _part(content: bytes) -> str:

@@ -14,7 +14,7 @@ from monitor.errors import ConfigurationError
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
-from monitor.sandbox.server import Place, running, serve
+from monitor.sandbox.server.run import Place, running, serve
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -70,7 +70,7 @@ def unchunked(body: bytes) -> bytes:
 
 
 async def test_one_connection_serves_many_requests(sandbox: Sandbox) -> None:
-    """Answers are JSON with a length and rate headers, and the connection is kept for the next request."""
+    """Answers are JSON with a length and rate limit headers, and the connection stays open for the next request."""
     async with running(sandbox) as url, connected(url) as (reader, writer):
         for expected in ("999999", "999998"):
             writer.write(sent("GET /v1/jobs?per_page=1"))
@@ -82,7 +82,7 @@ async def test_one_connection_serves_many_requests(sandbox: Sandbox) -> None:
 
 
 async def test_bodies_arrive_whole_and_chunked(sandbox: Sandbox) -> None:
-    """A body counts with its length or in chunks; a GET with one is refused by a page."""
+    """A body may have a length or come in chunks; a GET with a body is refused with an HTML page."""
     user = sandbox.account("acme").records.ids("users")[0]
     behalf = f"On-Behalf-Of: {user}"
     async with running(sandbox) as url, connected(url) as (reader, writer):
@@ -94,12 +94,12 @@ async def test_bodies_arrive_whole_and_chunked(sandbox: Sandbox) -> None:
         writer.write(sent("GET /v1/departments", body=b"{}"))
         status, headers, _ = await answer(reader)
     assert (status, headers["content-type"]) == (403, "text/html; charset=utf-8")
-    assert [entry.body_length for entry in sandbox.ledger.entries()] == [12, 12, 2]
-    assert sandbox.ledger.change_count == 2
+    assert [entry.body_length for entry in sandbox.request_log.entries()] == [12, 12, 2]
+    assert sandbox.request_log.change_count == 2
 
 
-async def test_half_a_request_never_was(sandbox: Sandbox) -> None:
-    """Who hangs up in the middle of a body has asked nothing."""
+async def test_half_a_request_is_not_handled(sandbox: Sandbox) -> None:
+    """A client that hangs up in the middle of a body is not in the request log."""
     async with running(sandbox) as url:
         async with connected(url) as (_, writer):
             writer.write(sent("POST /v1/departments", "Content-Length: 100") + b'{"name":')
@@ -107,12 +107,12 @@ async def test_half_a_request_never_was(sandbox: Sandbox) -> None:
         async with connected(url) as (reader, writer):
             writer.write(sent("GET /v1/jobs"))
             await answer(reader)
-    assert [entry.method for entry in sandbox.ledger.entries()] == ["GET"]
+    assert [entry.method for entry in sandbox.request_log.entries()] == ["GET"]
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "BREW"])
-async def test_a_method_nobody_documented_is_not_found(sandbox: Sandbox, method: str) -> None:
-    """Other methods meet 404 after the key was looked at, and the connection lives on."""
+async def test_an_undocumented_method_is_not_found(sandbox: Sandbox, method: str) -> None:
+    """Other methods get 404 after the key was checked, and the connection stays open."""
     async with running(sandbox) as url, connected(url) as (reader, writer):
         writer.write(sent(f"{method} /v1/jobs"))
         head = await reader.readuntil(b"\r\n\r\n")
@@ -123,7 +123,7 @@ async def test_a_method_nobody_documented_is_not_found(sandbox: Sandbox, method:
         assert (await answer(reader))[0] == 200
 
 
-async def test_the_ledger_counts_many_at_once(sandbox: Sandbox) -> None:
+async def test_the_request_log_counts_concurrent_requests(sandbox: Sandbox) -> None:
     """Twenty connections with fifty requests each are a thousand entries, in one order."""
 
     async def ask_fifty(url: str) -> None:
@@ -134,22 +134,22 @@ async def test_the_ledger_counts_many_at_once(sandbox: Sandbox) -> None:
 
     async with running(sandbox) as url:
         await asyncio.gather(*(ask_fifty(url) for _ in range(20)))
-    assert [entry.number for entry in sandbox.ledger.entries()] == list(range(1, 1001))
-    assert sandbox.ledger.by_status == {404: 1000}
+    assert [entry.number for entry in sandbox.request_log.entries()] == list(range(1, 1001))
+    assert sandbox.request_log.by_status == {404: 1000}
 
 
 async def test_a_reset_closes_without_an_answer(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    """No byte comes back, and the ledger has the request without a status."""
+    """No byte comes back, and the request is logged without a status."""
     sandbox.add_fault(Fault(kind=FaultKind.RESET))
     async with running(sandbox) as url, connected(url) as (reader, writer):
         writer.write(sent("GET /v1/jobs"))
         assert await rest(reader) == b""
-    assert [(entry.status, entry.fault) for entry in sandbox.ledger.entries()] == [(None, "reset")]
+    assert [(entry.status, entry.fault) for entry in sandbox.request_log.entries()] == [(None, "reset")]
     assert caplog.records == []
 
 
 async def test_a_truncated_answer_ends_early(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    """The promised length is that of the right answer, and half of it comes."""
+    """The Content-Length is that of the right answer, and half of it arrives."""
     sandbox.add_fault(Fault(kind=FaultKind.TRUNCATED))
     async with running(sandbox) as url, connected(url) as (reader, writer):
         writer.write(sent("GET /v1/jobs"))
@@ -162,7 +162,7 @@ async def test_a_truncated_answer_ends_early(sandbox: Sandbox, caplog: pytest.Lo
     assert caplog.records == []
 
 
-async def test_a_timeout_says_nothing(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_timeout_sends_nothing(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     """The connection stays open and silent until the sandbox stops, and stopping does not wait for the client."""
     sandbox.add_fault(Fault(kind=FaultKind.TIMEOUT))
     async with AsyncExitStack() as clients:
@@ -172,12 +172,12 @@ async def test_a_timeout_says_nothing(sandbox: Sandbox, caplog: pytest.LogCaptur
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(reader.read(1), 0.1)
         assert await rest(reader) == b""
-    assert [entry.status for entry in sandbox.ledger.entries()] == [None]
+    assert [entry.status for entry in sandbox.request_log.entries()] == [None]
     assert caplog.records == []
 
 
 async def test_slow_and_drip_take_their_time(sandbox: Sandbox) -> None:
-    """A slow answer comes late and whole; a dripping one byte by byte."""
+    """A slow answer arrives late and complete, a dripping one byte by byte."""
     sandbox.add_fault(Fault(kind=FaultKind.SLOW, seconds=0.1, times=1))
     sandbox.add_fault(Fault(kind=FaultKind.DRIP, seconds=0.01, times=1))
     async with running(sandbox) as url, connected(url) as (reader, writer):
@@ -193,7 +193,7 @@ async def test_slow_and_drip_take_their_time(sandbox: Sandbox) -> None:
 
 
 async def test_huge_and_gzip_bomb_have_their_size(sandbox: Sandbox) -> None:
-    """A huge answer is that many bytes of JSON; a bomb is small and unfolds to as many."""
+    """A huge answer is that many bytes of JSON; a bomb is small and decompresses to as many."""
     size = 300_000
     for kind in (FaultKind.HUGE, FaultKind.GZIP_BOMB):
         sandbox.add_fault(Fault(kind=kind, size=size, times=1))
@@ -210,8 +210,8 @@ async def test_huge_and_gzip_bomb_have_their_size(sandbox: Sandbox) -> None:
         assert json.loads(unfolded) == []
 
 
-async def test_a_client_that_leaves_ends_its_fault(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    """Hanging up on a drip, a slow or a huge answer leaves nothing behind and nobody else waiting."""
+async def test_a_client_that_disconnects_ends_its_fault(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    """Hanging up on a drip, a slow or a huge answer leaves nothing behind and makes nobody else wait."""
     for kind in (FaultKind.DRIP, FaultKind.SLOW, FaultKind.HUGE):
         sandbox.add_fault(Fault(kind=kind, seconds=60, size=2**24, times=1))
     async with running(sandbox) as url:
@@ -223,20 +223,20 @@ async def test_a_client_that_leaves_ends_its_fault(sandbox: Sandbox, caplog: pyt
         async with connected(url) as (reader, writer):
             writer.write(sent("GET /v1/jobs"))
             assert (await answer(reader))[0] == 200
-    assert sandbox.ledger.request_count == 4
+    assert sandbox.request_log.request_count == 4
     assert caplog.records == []
 
 
 async def test_it_serves_until_cancelled(sandbox: Sandbox) -> None:
-    """`serve` tells its address once it listens, and leaves the port free when it is cancelled."""
-    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(sandbox, Place("127.0.0.1", 0, 0), told.set_result))
-    url = await asyncio.wait_for(told, 5)
+    """`serve` reports its address once it listens, and frees the port when it is cancelled."""
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(sandbox, Place("127.0.0.1", 0, 0), ready.set_result))
+    url = await asyncio.wait_for(ready, 5)
     async with connected(url) as (reader, writer):
         writer.write(sent("GET /v1/jobs"))
         assert (await answer(reader))[0] == 200
-        with pytest.raises(ConfigurationError, match=f"can not listen on 127.0.0.1 port {url.rpartition(':')[2]}"):
-            await serve(sandbox, Place("127.0.0.1", int(url.rpartition(":")[2]), 0), told.set_result)
+        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1 port {url.rpartition(':')[2]}"):
+            await serve(sandbox, Place("127.0.0.1", int(url.rpartition(":")[2]), 0), ready.set_result)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -245,7 +245,7 @@ async def test_it_serves_until_cancelled(sandbox: Sandbox) -> None:
 
 
 async def test_two_sandboxes_run_side_by_side(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    """Each has a port and a ledger of its own, and neither writes to the log."""
+    """Each has a separate port and request log, and neither writes to the program's log."""
     caplog.set_level(logging.DEBUG)
     other = Sandbox()
     async with running(sandbox) as first, running(other) as second:
@@ -254,5 +254,5 @@ async def test_two_sandboxes_run_side_by_side(sandbox: Sandbox, caplog: pytest.L
             async with connected(url) as (reader, writer):
                 writer.write(sent("GET /v1/jobs"))
                 await answer(reader)
-    assert [sandbox.ledger.by_status, other.ledger.by_status] == [{200: 1}, {401: 1}]
+    assert [sandbox.request_log.by_status, other.request_log.by_status] == [{200: 1}, {401: 1}]
     assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []

@@ -1,6 +1,6 @@
-"""Serves an ASGI application on a port of our own event loop, by uvicorn's HTTP protocol.
+"""Serves an ASGI application in the running event loop, with uvicorn's HTTP protocol.
 
-uvicorn's own server is not used: it installs signal handlers, ends the process when a port is taken, and takes 0.2 s to
+uvicorn's own server is not used: it installs signal handlers, ends the process when a port is taken, and needs 0.2 s to
 stop.
 """
 
@@ -21,7 +21,7 @@ Application = Any
 
 
 class _Protocol(H11Protocol):
-    """Puts the connection's transport into the state of every request, for whoever must reach it."""
+    """Puts the connection's transport into the state of every request: faults close it in the middle of an answer."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -30,9 +30,9 @@ class _Protocol(H11Protocol):
 
 @asynccontextmanager
 async def listening(application: Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve for as long as the context lasts; gives the base URL. Port 0 takes a free one.
+    """Serve for as long as the context lasts; gives the base URL. Port 0 picks a free one.
 
-    ConfigurationError if the address can not be listened on.
+    ConfigurationError if the address cannot be listened on.
     """
     state = ServerState()
     config = _config(application)
@@ -42,17 +42,17 @@ async def listening(application: Application, host: str, port: int) -> AsyncIter
             lambda: _Protocol(config=config, server_state=state, app_state={}), host, port, backlog=2048
         )
     except (OSError, OverflowError) as problem:
-        raise ConfigurationError(f"can not listen on {host} port {port} ({problem}): choose another") from None
+        raise ConfigurationError(f"cannot listen on {host} port {port} ({problem}): choose another") from None
     try:
         yield _url(host, listener.sockets[0].getsockname()[1])
     finally:
-        await _accepted()
+        await _accept_pending()
         listener.close()
         await _hang_up(state)
 
 
 def _config(application: Application) -> Config:
-    """No proxy headers: who the client is, the connection alone tells."""
+    """Proxy headers are ignored: only the connection says who the client is."""
     config = Config(
         application,
         http=_Protocol,
@@ -70,14 +70,14 @@ def _config(application: Application) -> Config:
     return config
 
 
-async def _accepted() -> None:
-    """Let connections in that came by now: asyncio never closes one whose listener is closed while it is accepted."""
+async def _accept_pending() -> None:
+    """Accept pending connections: asyncio never closes one whose listener is closed while it is being accepted."""
     for _ in range(3):
         await asyncio.sleep(0)
 
 
 async def _hang_up(state: ServerState) -> None:
-    """Drop every connection; requests that wait on theirs notice and end by themselves."""
+    """Abort every connection; requests that wait on one notice and end by themselves."""
     for connection in list(state.connections):
         connection.transport.abort()
     while state.tasks:

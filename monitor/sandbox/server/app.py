@@ -1,23 +1,24 @@
-"""The ASGI application: control under `/_sandbox`, and Greenhouse everywhere else."""
+"""The ASGI application: the control API under `/_sandbox`, and Greenhouse everywhere else."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.sandbox.control.api import control
+from monitor.sandbox.control.requests import CONTROL_PATH
 from monitor.sandbox.greenhouse.request import SandboxRequest
-from monitor.sandbox.responder import deliver
 from monitor.sandbox.sandbox import Sandbox
+from monitor.sandbox.server.responder import deliver
 
-CONTROL_PATH = b"/_sandbox"
-_BODY_KEPT = 1024 * 1024  # a longer body is cut, and so is no JSON
+_CONTROL = CONTROL_PATH.encode("ascii")
+_BODY_KEPT = 1024 * 1024  # a longer body is cut, so it is not JSON any more
 
 
 def application(sandbox: Sandbox) -> ASGIApp:
-    """One Greenhouse on one port. Starlette serves the control only: its routing would halve the rate of the rest."""
+    """One Greenhouse on one port. Starlette serves only the control API: its routing would halve the rate elsewhere."""
     control_app = control(sandbox)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         path: bytes = scope["raw_path"]
-        if path == CONTROL_PATH or path.startswith(CONTROL_PATH + b"/"):
+        if path == _CONTROL or path.startswith(_CONTROL + b"/"):
             await control_app(scope, receive, send)
             return
         body = await _body(receive)
@@ -36,7 +37,7 @@ def _request(scope: Scope, body: bytes) -> SandboxRequest:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None if the client hung up before it was sent: such a request never was."""
+    """The whole body, or None if the client hung up before it was complete: such a request is not handled."""
     body = b""
     more = True
     while more:

@@ -1,7 +1,7 @@
-"""Sends an outcome over the wire, whole or spoilt by its fault.
+"""Sends an answer over the wire, whole or spoilt by its fault.
 
-Closing a connection in the middle of an answer is not something ASGI can say; the server passes the connection's
-transport along in the scope's state for that.
+ASGI cannot close a connection in the middle of an answer, so the server passes the connection's transport along in the
+scope's state.
 """
 
 import asyncio
@@ -18,23 +18,23 @@ from monitor.sandbox.sandbox import SandboxAnswer
 _CHUNK = 64 * 1024
 
 
-async def deliver(outcome: SandboxAnswer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send what Greenhouse would, as its fault lets it; returns at once when the client goes away."""
-    reply, fault = outcome
+async def deliver(answer: SandboxAnswer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the answer as its fault allows; returns at once if the client disconnects."""
+    reply, fault = answer
     if fault is None:
         await _whole(reply, send)
         return
     transport: Transport = scope["state"]["transport"]
     match fault.kind:
         case FaultKind.TIMEOUT:
-            await _gone(receive)
+            await _disconnected(receive)
         case FaultKind.RESET:
             transport.abort()
-            await _gone(receive)
+            await _disconnected(receive)
         case FaultKind.TRUNCATED:
             await _half(reply, send)
             transport.close()
-            await _gone(receive)
+            await _disconnected(receive)
         case FaultKind.SLOW:
             await _pause(receive, fault.seconds)
             await _whole(reply, send)
@@ -82,23 +82,23 @@ async def _start(reply: Reply, length: int | None, send: Send) -> None:
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until the client has hung up, or the server has hung up on it."""
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the client or the server has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _pause(receive: Receive, seconds: float) -> bool:
-    """Wait that long; true if the client went away meanwhile."""
+    """Wait that long; true if the client disconnected meanwhile."""
     try:
-        await asyncio.wait_for(_gone(receive), seconds)
+        await asyncio.wait_for(_disconnected(receive), seconds)
     except TimeoutError:
         return False
     return True
 
 
 def _padding(size: int) -> Iterator[bytes]:
-    """A JSON array of just that many bytes, all white space but the brackets."""
+    """A JSON array of exactly that many bytes, white space between two brackets."""
     yield b"["
     for start in range(0, size - 2, _CHUNK):
         yield b" " * min(_CHUNK, size - 2 - start)

@@ -1,4 +1,4 @@
-"""Serves a sandbox: Greenhouse's side on one port, its mail server on another."""
+"""Runs a sandbox: Greenhouse's side on one port, its mail server on another."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.sandbox.app import application
-from monitor.sandbox.http_server import listening
 from monitor.sandbox.mail.server import delivering
 from monitor.sandbox.sandbox import Sandbox
+from monitor.sandbox.server.app import application
+from monitor.sandbox.server.http_server import listening
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sandbox listens; port 0 takes a free one. STARTTLS is offered with `mail_certificate`, a PEM file."""
+    """Where a sandbox listens; port 0 picks a free one. STARTTLS is offered with `mail_certificate`, a PEM file."""
 
     host: str
     port: int
@@ -23,10 +23,10 @@ class Place:
 
 
 async def serve(sandbox: Sandbox, place: Place, ready: Callable[[str], None]) -> None:
-    """Serve until cancelled. `ready` is told the base URL once requests and mails are taken."""
+    """Serve until cancelled. `ready` gets the base URL once requests and mails are accepted."""
     async with (
         listening(application(sandbox), place.host, place.port) as url,
-        delivering(sandbox.post_office, place.host, place.mail_port, place.mail_certificate),
+        delivering(sandbox.mailbox, place.host, place.mail_port, place.mail_certificate),
     ):
         ready(url)
         await asyncio.Event().wait()

@@ -1,0 +1,1 @@
+"""Serves a sandbox over HTTP, and its mail server beside it."""
