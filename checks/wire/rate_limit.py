@@ -49,7 +49,9 @@ def rate_limit(headers: Mapping[str, str], now: datetime, window_seconds: float 
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.strip().isascii() and text.strip().isdigit() and len(text) < 12 else None
+    # int() takes fewer blanks off than strip() does: it must see what was found to be digits.
+    digits = (text or "").strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 12 else None
 
 
 def _until(text: str | None, now: datetime) -> float | None:

@@ -33,7 +33,7 @@ MEASURE = f"""
 def page() -> str:
     """The email's own HTML below a header like that of a mail program."""
     cause = a_cause(EventKind.LOST, "GET: List offers", "globex", csm_name="Lee Chan")
-    email = Renderer().render(composed(cause).drafts[0].letter)
+    email = Renderer().render(composed(cause).drafts[0].message)
     header = HEADER.format(subject=escape(email.subject), reader="Lee Chan")
     return BODY.sub(lambda body: body[0] + header, email.html)
 

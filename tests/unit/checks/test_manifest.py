@@ -348,7 +348,7 @@ def test_load_knows_names_and_paths(tmp_path: Path) -> None:
     assert load(str(path)).digest == parse(LUMEN, "x").digest
     with pytest.raises(ManifestError, match=r"'gme': it is no file, and none of the built-in ones \(gem\)"):
         load("gme")
-    with pytest.raises(ManifestError, match="can not be read"):
+    with pytest.raises(ManifestError, match="cannot be read"):
         load(str(tmp_path))
     path.write_bytes(b"name: \xff")
     with pytest.raises(ManifestError, match=r"own\.yaml:1: is not UTF-8"):
@@ -410,7 +410,7 @@ def test_a_digest_stays_where_the_meaning_does(change: Callable[[str], str]) -> 
 
 
 def test_a_digest_is_the_same_in_every_release() -> None:
-    """Digests are stored: the way they are made can not change without every tenant's manifest seeming new."""
+    """Digests are stored: the way they are made cannot change without every tenant's manifest seeming new."""
     assert parse(LUMEN, "x").digest == "60ab5d281917"
 
 
@@ -454,7 +454,7 @@ def test_a_digest_changes_with_every_field_of_a_permission(field: str) -> None:
 
 
 def test_every_field_of_a_permission_is_compared() -> None:
-    """The table above has a row for each field, so a new field can not be forgotten in digest or comparison."""
+    """The table above has a row for each field, so a new field cannot be forgotten in digest or comparison."""
     assert list(OTHER_VALUES) == list(asdict(GEM.permissions[0]))
 
 

@@ -157,11 +157,11 @@ def test_a_part_keeps_its_places() -> None:
         ("a: {b: &x [1]}\n", "file.yaml:1: a.b: an anchor (`&`) is not supported; write"),
         ("a:\n  - *x\n", "file.yaml:2: a[0]: an alias (`*`) is not supported; write"),
         ("a: !!python/object/apply:os.system [id]\n", "file.yaml:1: a: a tag (`!`) is not supported; write"),
-        ("? [a, b]\n: 1\n", "file.yaml:1: a list or mapping stands where a field's name belongs; write"),
+        ("? [a, b]\n: 1\n", "file.yaml:1: a list or mapping is where a field's name belongs; write"),
     ],
 )
 def test_what_is_no_document_is_refused_by_line(text: str | bytes, message: str) -> None:
-    """A text that can not be read as one mapping says where and why, and what to do."""
+    """A text that cannot be read as one mapping says where and why, and what to do."""
     assert refusal(text).startswith(message)
 
 
@@ -184,7 +184,7 @@ def test_a_bomb_does_not_go_off(text: str, message: str) -> None:
 
 
 def test_twice_the_same_field_is_told_with_both_lines() -> None:
-    """Every field that stands twice in one mapping is told, and what stands first is kept."""
+    """Every field that occurs twice in one mapping is told, and what stands first is kept."""
     found = document("a: 1\nb:\n  c: 1\n  c: {d: 2}\na: 3\n")
 
     assert found.data == {"a": "1", "b": {"c": "1"}}
@@ -295,7 +295,7 @@ def test_a_part_answers_for_itself_only() -> None:
     found = document("tenants:\n  - {id: a, id: b}\n  - {id: c}\n  - {id: []}\n")
 
     assert found.part("tenants", 1).fit(Tenant).id == "c"
-    for index, message in ((0, "tenants[0].id: stands twice"), (2, "tenants[2].id: must be a text")):
+    for index, message in ((0, "tenants[0].id: occurs twice"), (2, "tenants[2].id: must be a text")):
         with pytest.raises(DocumentError) as caught:
             found.part("tenants", index).fit(Tenant)
         assert len(caught.value.problems) == 1
@@ -382,9 +382,9 @@ def test_read_takes_a_file(tmp_path: Path) -> None:
     path.write_text("a: [", encoding="utf-8")
     with pytest.raises(DocumentError, match=r"tenants\.yaml:2: is not YAML"):
         read(path)
-    with pytest.raises(DocumentError, match=r"absent\.yaml: can not be read \(No such file or directory\); check"):
+    with pytest.raises(DocumentError, match=r"absent\.yaml: cannot be read \(No such file or directory\); check"):
         read(tmp_path / "absent.yaml")
-    with pytest.raises(DocumentError, match=r"can not be read \(Is a directory\); check"):
+    with pytest.raises(DocumentError, match=r"cannot be read \(Is a directory\); check"):
         read(tmp_path)
 
 

@@ -39,9 +39,9 @@ def test_a_picture_has_the_text_and_loads_nothing(scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", THEMES)
 def test_the_committed_picture_shows_todays_demo(scheme: str) -> None:
-    """Every customer of the demo is in it with its story; if this fails, run `make pictures`."""
+    """Every customer of the demo is in it with its situation; if this fails, run `make pictures`."""
     drawn = (IMAGES / f"demo-{scheme}.svg").read_text("utf-8")
     shown = text_of(drawn)
-    assert [each.id for each in TENANTS if each.name not in shown or each.story not in shown] == []
+    assert [each.id for each in TENANTS if each.name not in shown or each.situation not in shown] == []
     assert not re.search(r"url\((?!#)|@font-face|href", drawn)
     assert len(drawn) < 100_000

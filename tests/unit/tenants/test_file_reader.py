@@ -121,7 +121,7 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ({"csm": "{name: Dana}"}, "csm.email: is missing"),
         ({"csm": "{name: Dana, email: dana.vendor.example}"}, "csm.email: must be an email address, with an @"),
         ({"csm": '{name: Dana, email: "dana@v.example\\nBcc: x@y"}'}, "csm.email: .*without a line break"),
-        ({"csm": "{name: Dana, email: dana@v.example, email: lee@v.example}"}, "email: stands twice"),
+        ({"csm": "{name: Dana, email: dana@v.example, email: lee@v.example}"}, "email: occurs twice"),
         ({"features": "eeoc"}, "features: must be a list"),
         ({"features": "[{eeoc: true}]"}, r"features\[0\]: must be a text"),
         ({"write_probes": "on"}, "write_probes: must be 'off', 'safe' or 'all'"),
@@ -219,7 +219,7 @@ def test_an_incomplete_client_is_refused(tmp_path: Path, credential: str, said: 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "can not be read"),
+        (None, "cannot be read"),
         ("", "is empty"),
         ("# nothing yet\n", "is empty"),
         ("tenants: [", "is not YAML"),
@@ -229,7 +229,7 @@ def test_an_incomplete_client_is_refused(tmp_path: Path, credential: str, said: 
         ("tenants: {acme: 1}\n", "tenants: must be a list of one tenant or more"),
         ("tenant: []\n", "tenants: must be a list"),
         ("defaults: {}\ntenants: [{id: a}]\n", ":1: defaults: is not a field of this file"),
-        ("tenants: [{id: a}]\ntenants: [{id: b}]\n", ":2: tenants: stands twice"),
+        ("tenants: [{id: a}]\ntenants: [{id: b}]\n", ":2: tenants: occurs twice"),
         ("tenants: [{id: a, name: \xff}]".encode("latin-1"), "is not UTF-8"),
         (f"tenants: {KEY}", "must be a list"),
         (f"tenants: *{KEY}", "not supported"),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from checks.wire.rate_limit import LONGEST_WAIT_SECONDS, V1_WINDOW_SECONDS, RateLimiter, rate_limit
@@ -72,6 +72,7 @@ def test_a_429_is_obeyed_as_it_asks(headers: dict[str, str], seconds: float) -> 
         st.text(max_size=14),
     )
 )
+@example({"retry-after": "0\x1f"})
 def test_no_header_makes_us_wait_for_ever_or_fail(headers: dict[str, str]) -> None:
     """Whatever the headers hold, a wait is between nothing and two minutes."""
     limit = rate_limit(headers, NOW)
