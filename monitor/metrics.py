@@ -25,7 +25,7 @@ from checks.answer import Answer
 from checks.catalogue.endpoints import Entry
 from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Outcome, Verdict
-from monitor.breaker.machine import TURNS, State, Transition
+from monitor.breaker.machine import TRANSITIONS, State, Transition
 from monitor.config.retention import KeepRule
 from monitor.errors import FailureScope
 
@@ -147,7 +147,7 @@ class Metrics:
         for reason in ("rate_limited", "reserve"):
             self._waits.labels(reason)
             self._waited.labels(reason)
-        for state, turned_for in TURNS:
+        for state, turned_for in TRANSITIONS:
             self._turns.labels(state, turned_for)
 
     def checked(self, kind: str, report: CheckReport) -> None:

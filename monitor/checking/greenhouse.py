@@ -22,7 +22,7 @@ from checks.wire.client import ConnectionSettings, HarvestClient, TokenClient
 from checks.wire.rate_limit import RateLimiter
 from checks.wire.sender import PacedSender, PacedTokenSender, RequestObserver
 from monitor.breaker.circuit_breaker import CircuitBreaker
-from monitor.breaker.machine import Limits, Ticket
+from monitor.breaker.machine import Limits, TrackedCheck
 from monitor.clock import elapsed, utc_now
 from monitor.config.settings import Settings
 from monitor.version import user_agent
@@ -69,7 +69,7 @@ class Greenhouse:
         self._clock = clock
         self._total = RateLimiter(manners.total_requests_per_second, clock)
         self._breaker = breaker or CircuitBreaker(Limits.of(60), clock=clock)
-        self._breaker.governs(self._total, manners.total_requests_per_second)
+        self._breaker.control_rate(self._total.change, manners.total_requests_per_second)
         self._anonymous = _OncePerInterval(self._ask_without_key, manners.interval_seconds, clock)
 
     async def check(
@@ -81,7 +81,7 @@ class Greenhouse:
         guard: WriteGuard,
     ) -> CheckReport:
         """One look at one credential; what Greenhouse answers, or fails to, is in the report and never raised."""
-        with self._breaker.watching(tenant_id) as ticket:
+        with self._breaker.track(tenant_id) as ticket:
             match credential:
                 case OAuthClient():
                     return await self._check_client(credential, question, ticket)
@@ -89,7 +89,7 @@ class Greenhouse:
                     return await self._check_key(credential, question, permitted, guard, ticket)
 
     async def _check_key(
-        self, secret: Secret, question: CheckRequest, permitted: WriteProbes, guard: WriteGuard, ticket: Ticket
+        self, secret: Secret, question: CheckRequest, permitted: WriteProbes, guard: WriteGuard, ticket: TrackedCheck
     ) -> CheckReport:
         means = Means(
             guard=guard,
@@ -97,7 +97,7 @@ class Greenhouse:
             now=self._now,
             clock=self._clock,
             deadline_seconds=self._manners.deadline_seconds,
-            stop=partial(self._breaker.stops, ticket),
+            stop=partial(self._breaker.must_stop, ticket),
         )
         async with self._wire.line() as line:
             inquiry = PacedSender(
@@ -110,8 +110,8 @@ class Greenhouse:
             )
             return await harvest_key.check(inquiry, question, catalogue(), means)
 
-    async def _check_client(self, client: OAuthClient, question: CheckRequest, ticket: Ticket) -> CheckReport:
-        time = Time(self._now, self._clock, self._manners.deadline_seconds, partial(self._breaker.stops, ticket))
+    async def _check_client(self, client: OAuthClient, question: CheckRequest, ticket: TrackedCheck) -> CheckReport:
+        time = Time(self._now, self._clock, self._manners.deadline_seconds, partial(self._breaker.must_stop, ticket))
         hearing = self._hearing(ticket)
         observer = hearing if client.needs_introspection else _HearingLists(hearing)
         async with self._token_wire.line() as line:
@@ -123,7 +123,7 @@ class Greenhouse:
         """A new one for each look at a credential."""
         return RateLimiter(self._manners.requests_per_second, self._clock)
 
-    def _hearing(self, ticket: Ticket) -> "_Hearing":
+    def _hearing(self, ticket: TrackedCheck) -> "_Hearing":
         return _Hearing(self._observer, self._breaker, ticket)
 
     async def _ask_without_key(self) -> Answer:
@@ -183,11 +183,11 @@ class _Hearing:
 
     observer: RequestObserver
     breaker: CircuitBreaker
-    ticket: Ticket
+    ticket: TrackedCheck
 
     def request(self, entry: Entry, answer: Answer) -> None:
         self.observer.request(entry, answer)
-        self.breaker.heard(self.ticket, answer)
+        self.breaker.record(self.ticket, answer)
 
     def waited(self, reason: str, seconds: float) -> None:
         self.observer.waited(reason, seconds)

@@ -48,7 +48,7 @@ class PauseNotices:
     def turned(self, turn: Transition) -> None:
         now = self._now()
         if turn.after is State.PAUSED and self._pause is None:
-            self._pause = _Pause(turn.seen, now - timedelta(seconds=turn.at - turn.seen.since), now)
+            self._pause = _Pause(turn.trouble, now - timedelta(seconds=turn.at - turn.trouble.since), now)
             self._untold, self._not_before = self._pause, now
         elif turn.after is State.CLOSED and self._pause is not None:
             if now - self._pause.at >= self._long:
@@ -93,11 +93,11 @@ class PauseNotices:
             )
 
     def _pause_letter(self, pause: _Pause) -> PauseMessage:
-        in_order = sorted(pause.seen.troubled.items(), key=lambda item: -item[1])
+        in_order = sorted(pause.seen.by_sign.items(), key=lambda item: -item[1])
         return PauseMessage(
             troubles=tuple((sign.value, number) for sign, number in in_order),
             in_trouble=pause.seen.in_trouble,
-            heard=pause.seen.heard,
+            heard=pause.seen.tenants,
             since=moment(pause.since),
             at=moment(pause.at),
             first=duration(timedelta(seconds=self._limits.first_pause)),
