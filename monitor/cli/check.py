@@ -116,8 +116,8 @@ def _paused(turns: Iterable[Transition]) -> list[CheckError]:
         CheckError(
             None,
             f"nothing more was sent, because {turn.trouble.in_trouble} of the last {turn.trouble.tenants} tenants "
-            f"were in trouble ({', '.join(f'{number} {sign}' for sign, number in turn.trouble.by_sign.items())}): see whether "
-            "Greenhouse has an incident, and whether this machine's address may ask; then run `check` again",
+            f"were in trouble ({', '.join(f'{number} {sign}' for sign, number in turn.trouble.by_sign.items())}): see "
+            "whether Greenhouse has an incident, and whether this machine's address may ask; then run `check` again",
             ExitStatus.UNDECIDED,
         )
         for turn in turns
