@@ -19,7 +19,7 @@ from monitor.tenants import fingerprint_key_queries as stored
 _BYTES = 32
 _BY_HAND = "openssl rand -hex 32"
 _PUT_BACK = (
-    "put the right one back from your backup. Should it be lost, `harvest-monitor db accept-key` goes on without it: "
+    "put the right one back from your backup. Should it be lost, `harvest-monitor db accept-key` goes on without it; "
     "every credential then looks replaced, once"
 )
 

@@ -1,4 +1,4 @@
-"""A look at an installation before and beside `serve`: it changes nothing, and sends nothing to Greenhouse."""
+"""Examines an installation before or beside `serve`: changes nothing, and sends nothing to Greenhouse."""
 
 import os
 import stat
@@ -24,54 +24,53 @@ from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.scope_acceptance_queries import is_accepted
 from monitor.tenants.targets import CheckTarget, CheckTargets, draw_up
 from monitor.upkeep import doctor_findings
-from monitor.upkeep.doctor_findings import Area, DoctorFinding, told
+from monitor.upkeep.finding import DoctorArea, HealthFinding
 
 _URL = "HARVEST_MONITOR_DATABASE_URL"
 
 
 @dataclass(slots=True)
-class Diagnosis:
-    """`not_run` counts commands that were left alone, `credentials` what there is, by kind and way."""
+class DoctorReport:
+    """`credentials` counts them by kind; `commands_not_run` counts `command:` references that were skipped."""
 
-    findings: list[DoctorFinding] = field(default_factory=list)
+    findings: list[HealthFinding] = field(default_factory=list)
     credentials: dict[str, int] = field(default_factory=dict)
-    not_run: int = 0
+    commands_not_run: int = 0
 
 
 class Doctor:
-    """`run_commands` has the commands of the tenants file run, as a check would."""
+    """With `run_commands`, the commands of the tenants file are run, as a check would."""
 
     def __init__(self, settings: Settings, now: datetime, *, run_commands: bool) -> None:
         self._settings = settings
         self._now = now
         self._run_commands = run_commands
-        self._keyring = CredentialLoader(b"", settings.command_timeout.total_seconds())
-        self._seen = Diagnosis()
+        self._loader = CredentialLoader(b"", settings.command_timeout.total_seconds())
+        self._report = DoctorReport()
 
-    async def look(self) -> Diagnosis:
-        self._seen.findings += doctor_findings.of_settings(self._settings)
-        roster = self._roster()
-        self._seen.findings += [
-            finding async for finding in self._database(doctor_findings.derived(roster) if roster else [])
-        ]
-        if roster is not None:
-            self._seen.credentials = doctor_findings.counted(roster)
-            self._seen.findings += doctor_findings.of_tenants(roster)
-            self._seen.findings += [*doctor_findings.of_keys(roster, self._now), *doctor_findings.of_clients(roster)]
-            for watched in roster.watched.values():
-                self._seen.findings += [finding async for finding in self._references(watched)]
-        return self._seen
+    async def run(self) -> DoctorReport:
+        report = self._report
+        report.findings += doctor_findings.of_settings(self._settings)
+        targets = self._targets()
+        derived = doctor_findings.derived(targets) if targets else []
+        report.findings += [finding async for finding in self._database(derived)]
+        if targets is not None:
+            report.credentials = doctor_findings.counted(targets)
+            report.findings += doctor_findings.of_tenants(targets)
+            report.findings += [*doctor_findings.of_keys(targets, self._now), *doctor_findings.of_clients(targets)]
+            for target in targets.watched.values():
+                report.findings += [finding async for finding in self._references(target)]
+        return report
 
-    async def _database(self, derived: list[Manifest]) -> AsyncIterator[DoctorFinding]:
-        """Also which of these manifests nobody has accepted; where there are no tables yet, that is not asked."""
+    async def _database(self, derived: list[Manifest]) -> AsyncIterator[HealthFinding]:
+        """Also finds which of the derived manifests nobody has accepted, if there are tables to ask."""
         url = self._settings.database
         path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         if path is not None and not path.exists():
             if not os.access(path.parent, os.W_OK):
-                problem = f"the folder {path.parent} for the database does not exist or can not be written"
-                yield DoctorFinding(
-                    Area.DATABASE, problem, f"let the service's user write there, or name another {_URL}"
-                )
+                problem = f"the folder {path.parent} for the database does not exist or is not writable"
+                next_step = f"let the service's user write there, or name another in {_URL}"
+                yield HealthFinding(DoctorArea.DATABASE, problem, next_step)
             return
         db = database_as_it_is(url)
         try:
@@ -82,46 +81,47 @@ class Doctor:
                 for finding in doctor_findings.of_derived(new):
                     yield finding
         except (StoreError, ConfigurationError) as problem:
-            yield told(Area.DATABASE, str(problem))
+            yield HealthFinding.of_error(DoctorArea.DATABASE, str(problem))
         finally:
             await db.close()
 
     async def _is_current(self, db: Database) -> bool:
-        """False for one that a start brings up to date; StoreError for one that it can not."""
+        """False if the next start will migrate it; StoreError if a start cannot."""
         try:
             async with db.reading() as conn:
                 standing = await conn.run_sync(migrations.standing)
         except (SQLAlchemyError, OSError) as error:
-            problem = f"the database {db.name} can not be looked at ({type(error).__name__})"
-            raise StoreError(f"{problem}: see that {_URL} names one that can be read") from None
+            problem = f"the database {db.name} cannot be read ({type(error).__name__})"
+            raise StoreError(f"{problem}: set {_URL} to one that can be read") from None
         if db.is_sqlite and standing in (Standing.EMPTY, Standing.BEHIND):
             return False
         db.refuse_unless_current(standing)
         return True
 
-    def _roster(self) -> CheckTargets | None:
+    def _targets(self) -> CheckTargets | None:
         try:
-            shelf = ManifestRegistry(load(self._settings.manifest))
+            registry = ManifestRegistry(load(self._settings.manifest))
         except ManifestError as problem:
-            self._seen.findings.append(told(Area.MANIFEST, str(problem)))
+            self._report.findings.append(HealthFinding.of_error(DoctorArea.MANIFEST, str(problem)))
             return None
         try:
-            return draw_up(file.read(self._settings.tenants), shelf, self._settings.write_probes)
+            return draw_up(file.read(self._settings.tenants), registry, self._settings.write_probes)
         except ConfigurationError as problem:
-            self._seen.findings.append(told(Area.TENANTS, str(problem)))
+            self._report.findings.append(HealthFinding.of_error(DoctorArea.TENANTS, str(problem)))
             return None
 
-    async def _references(self, watched: CheckTarget) -> AsyncIterator[DoctorFinding]:
-        for name, (reference, kind) in references(watched.credential).items():
+    async def _references(self, target: CheckTarget) -> AsyncIterator[HealthFinding]:
+        for name, (reference, kind) in references(target.credential).items():
             if reference.startswith("command:") and not self._run_commands:
-                self._seen.not_run += 1
+                self._report.commands_not_run += 1
                 continue
-            for problem in [*_readable_by_all(reference), *await self._problems(watched, name, reference, kind)]:
-                yield told(Area.CREDENTIALS, f"{name}: {problem}", watched.tenant.id, watched.credential.label)
+            for problem in [*_readable_by_all(reference), *await self._problems(target, name, reference, kind)]:
+                whose = (target.tenant.id, target.credential.label)
+                yield HealthFinding.of_error(DoctorArea.CREDENTIALS, f"{name}: {problem}", *whose)
 
-    async def _problems(self, watched: CheckTarget, name: str, reference: str, kind: type[Secret]) -> list[str]:
+    async def _problems(self, target: CheckTarget, name: str, reference: str, kind: type[Secret]) -> list[str]:
         try:
-            secret = await self._keyring.fetch(watched.tenant.id, reference, kind)
+            secret = await self._loader.fetch(target.tenant.id, reference, kind)
             _sendable(name, secret)
         except (ConfigurationError, CredentialError) as problem:
             return [str(problem)]

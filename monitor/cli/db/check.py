@@ -16,20 +16,20 @@ from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.store.database import database_as_it_is
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
-from monitor.upkeep.finding import DatabaseFinding, Part
+from monitor.upkeep.finding import DatabasePart, HealthFinding
 from monitor.upkeep.growth import total_after
 
 EXAMPLE = "Example: harvest-monitor db check --quick"
 _SHOWN = 20
 _YEAR = 365
 _LOOKING_AT = {
-    Part.FILE: "reading every page",
-    Part.TABLES: "comparing the tables",
-    Part.REFERENCES: "following references",
-    Part.RECORDS: "comparing records",
-    Part.KEY: "comparing the key",
-    Part.UPKEEP: "looking for what is old",
-    Part.SPACE: "measuring the tables",
+    DatabasePart.FILE: "reading every page",
+    DatabasePart.TABLES: "comparing the tables",
+    DatabasePart.REFERENCES: "following references",
+    DatabasePart.RECORDS: "comparing records",
+    DatabasePart.KEY: "comparing the key",
+    DatabasePart.UPKEEP: "looking for what is old",
+    DatabasePart.SPACE: "measuring the tables",
 }
 
 
@@ -55,7 +55,7 @@ async def _look(quick: bool) -> DatabaseReport:
     db = database_as_it_is(settings.database)
     try:
         with _Progress() as progress:
-            return await DatabaseCheck(db, settings, utc_now(), quick=quick, began=progress.began).run()
+            return await DatabaseCheck(db, settings, utc_now(), quick=quick, started=progress.began).run()
     finally:
         await db.close()
 
@@ -67,7 +67,7 @@ class _Progress:
         console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._line = self._bar.add_task("opening", total=len(Part))
+        self._line = self._bar.add_task("opening", total=len(DatabasePart))
 
     def __enter__(self) -> "_Progress":
         self._bar.start()
@@ -76,17 +76,19 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def began(self, part: Part) -> None:
-        self._bar.update(self._line, description=_LOOKING_AT[part], completed=list(Part).index(part))
+    def began(self, part: DatabasePart) -> None:
+        self._bar.update(self._line, description=_LOOKING_AT[part], completed=list(DatabasePart).index(part))
 
 
 def _show(seen: DatabaseReport) -> None:
-    looked = "" if Part.RECORDS in seen.left_out else f", last look at a tenant {moment(seen.last_look) or 'never'}"
+    looked = (
+        "" if DatabasePart.RECORDS in seen.skipped else f", last look at a tenant {moment(seen.last_check) or 'never'}"
+    )
     typer.echo(f"{seen.database}: tables {seen.revision}{looked}")
-    print_table(["PART", "FOUND"], [(part, _verdict(seen, part)) for part in Part], empty="")
+    print_table(["PART", "FOUND"], [(part, _verdict(seen, part)) for part in DatabasePart], empty="")
     if seen.findings:
         typer.echo("")
-        shown = [finding for part in Part for finding in seen.of(part)[:_SHOWN]]
+        shown = [finding for part in DatabasePart for finding in seen.of(part)[:_SHOWN]]
         print_table(["PART", "TENANT", "FOUND", "NEXT STEP"], map(_line, shown), empty="")
         if len(shown) < len(seen.findings):
             tell(f"… and {len(seen.findings) - len(shown)} more, which --json shows")
@@ -95,14 +97,14 @@ def _show(seen: DatabaseReport) -> None:
         _show_sizes(seen)
 
 
-def _verdict(seen: DatabaseReport, part: Part) -> str:
-    if part in seen.left_out:
-        return f"not looked at: {seen.left_out[part]}"
+def _verdict(seen: DatabaseReport, part: DatabasePart) -> str:
+    if part in seen.skipped:
+        return f"not looked at: {seen.skipped[part]}"
     found = len(seen.of(part))
     return "sound" if not found else "1 finding" if found == 1 else f"{found} findings"
 
 
-def _line(finding: DatabaseFinding) -> Sequence[str]:
+def _line(finding: HealthFinding) -> Sequence[str]:
     return (finding.part, finding.tenant or "", finding.message, finding.next_step)
 
 
@@ -134,10 +136,10 @@ def _space(seen: DatabaseReport) -> Iterable[Sequence[str]]:
     if seen.size is None:
         return
     yield "in use", _size(seen.size.used)
-    if seen.room is not None:
+    if seen.disk_free is not None:
         yield "free within the file", _size(seen.size.free)
         yield "log beside the file", _size(seen.size.wal)
-        yield "free on the disk", _size(seen.room)
+        yield "free on the disk", _size(seen.disk_free)
 
 
 def _size(count: float | None) -> str:
@@ -157,9 +159,11 @@ def _document(seen: DatabaseReport) -> dict[str, Any]:
         "sound": seen.sound,
         "revision": seen.revision,
         "newest_revision": seen.newest,
-        "last_look": seen.last_look,
-        "parts": [{"part": p, "findings": len(seen.of(p)), "left_out": seen.left_out.get(p)} for p in Part],
-        "findings": [asdict(finding) for finding in seen.findings],
+        "last_look": seen.last_check,
+        "parts": [{"part": p, "findings": len(seen.of(p)), "left_out": seen.skipped.get(p)} for p in DatabasePart],
+        "findings": [
+            {"part": f.part, "tenant": f.tenant, "message": f.message, "next_step": f.next_step} for f in seen.findings
+        ],
         "ages": [asdict(age) for age in seen.ages],
         "tables": [
             {
@@ -172,5 +176,5 @@ def _document(seen: DatabaseReport) -> dict[str, Any]:
             }
             for table in seen.tables
         ],
-        "space": None if seen.size is None else {**asdict(seen.size), "room": seen.room},
+        "space": None if seen.size is None else {**asdict(seen.size), "room": seen.disk_free},
     }

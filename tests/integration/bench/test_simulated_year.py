@@ -26,7 +26,9 @@ async def test_simulated_days_leave_what_real_ones_do(tmp_path: Path) -> None:
     year = await simulate(_url(tmp_path / "few"), 2, 6, Customers(losses_a_year=150, days_to_mend=1))
     few = {table.name: await rows(year.db, table) for table in (CHECK, DRIFT_EVENT, INCIDENT, CAUSE, NOTICE, SWEEP)}
     settings = Settings(database_url=f"sqlite:///{tmp_path / 'few'}")
-    assert (await DatabaseCheck(year.db, settings, year.now, quick=False, began=lambda part: None).run()).findings == []
+    assert (
+        await DatabaseCheck(year.db, settings, year.now, quick=False, started=lambda part: None).run()
+    ).findings == []
     await year.db.close()
     assert sum(not check["partial"] for check in few["check_summary"]) in range(2 * 6 * 6 - 2, 2 * 6 * 6 + 3)
     assert {event["kind"] for event in few["drift_event"]} == {"lost", "regained"}

@@ -52,7 +52,7 @@ QUESTIONS: dict[str, Question] = {
     "days of a tenant": lambda conn: check_days_queries.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
     **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in KeepRule},
     **{
-        f"let go by {rule}": (lambda conn, rule=rule: pruning_queries.let_go(conn, rule, OLD[rule], 250))
+        f"pruned by {rule}": (lambda conn, rule=rule: pruning_queries.prune(conn, rule, OLD[rule], 250))
         for rule in KeepRule
     },
 }
