@@ -17,7 +17,7 @@ from monitor.checking.check_job import CheckJob
 from monitor.checking.dispatcher import Dispatcher
 from monitor.checking.greenhouse import hold, longest_look, open_greenhouse, places
 from monitor.checking.write_halt import WriteStop
-from monitor.clock import Jumps, elapsed, utc_now
+from monitor.clock import ClockJumps, elapsed, utc_now
 from monitor.config.retention import Keep
 from monitor.config.settings import Settings
 from monitor.drift import DriftPolicy
@@ -148,15 +148,15 @@ async def assembled(settings: Settings) -> AsyncIterator[Service]:
         key = await noted_key(db, settings, utc_now())
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
-        metrics.count_tasks(asyncio.get_running_loop())
+        metrics.count_asyncio_tasks(asyncio.get_running_loop())
         policy = DriftPolicy(settings.confirm_after, settings.interval)
         watched = tenant_sync(settings, db, metrics)
         await _first_load(watched, db)
         notice_policy = NoticePolicy.of(settings)
-        renderer = Renderer(metrics.fell_back)
+        renderer = Renderer(metrics.notice_fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, notice_policy, renderer, limits, utc_now)
-        breaker = CircuitBreaker(limits, [metrics.breaker_turned, pauses.turned])
+        breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.turned])
         greenhouse = open_greenhouse(settings, metrics, breaker)
         write_stop = WriteStop(db, notice_policy, renderer, utc_now)
         sweeper = CheckJob(
@@ -211,8 +211,8 @@ async def _first_load(tenant_sync: TenantSync, db: Database) -> None:
 
 def _clockwork(service: Service) -> PeriodicTasks:
     beats, told = _beats(service), service.metrics
-    told.expect_beats(beats)
-    return PeriodicTasks(beats, Jumps(utc_now, elapsed), told.clock_jumped, told.beat_failed)
+    told.expect_tasks(beats)
+    return PeriodicTasks(beats, ClockJumps(utc_now, elapsed), told.clock_jumped, told.task_failed)
 
 
 def _beats(service: Service) -> dict[str, PeriodicTask]:

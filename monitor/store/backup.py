@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import column, select, table
 
-from monitor.atomic_file import whole_file
+from monitor.atomic_file import atomic_file
 from monitor.errors import StoreError
 from monitor.store.migrations import VERSION_TABLE, Standing, of_revision
 
@@ -40,7 +40,7 @@ def back_up(source: Path, target: Path, *, overwrite: bool) -> Copied:
     The copy is one file, readable for its owner alone, and has its name only once it was read through and found whole.
     """
     _insist_on_two(source, target)
-    with _told(target), whole_file(target, overwrite=overwrite) as copy:
+    with _told(target), atomic_file(target, overwrite=overwrite) as copy:
         with closing(_existing(source)) as conn, closing(_opened(copy)) as taken:
             conn.backup(taken)  # all pages in one step: in several, each write in between would begin it anew
             taken.execute("PRAGMA journal_mode = DELETE")
@@ -57,7 +57,7 @@ def restore(copy: Path, target: Path, who: str, now: datetime) -> Restored:
     _insist_on_two(copy, target)
     _proved(copy)
     _insist_on_rest(target)
-    with _told(target), whole_file(target, overwrite=True) as placed:
+    with _told(target), atomic_file(target, overwrite=True) as placed:
         with closing(_existing(copy)) as conn, closing(_opened(placed)) as taken:
             conn.backup(taken)
             held = _hold(taken, copy, who, now)

@@ -48,10 +48,9 @@ async def growth(conn: AsyncConnection, keep: Keep, now: datetime) -> list[Growt
     for size in await sizes.of_tables(conn):
         rate = None if a_day is None else a_day.get(size.name, 0.0)
         first = DAY_ROW_BYTES if size.name == CHECK_DAY.name else 0.0
-        growths.append(Growth(size.name, size.rows, size.bytes, rate, kept_days.get(size.name), first))
-    return [
-        part for one in growths for part in (await _split_texts(conn, one, keep) if one.name == NOTICE.name else [one])
-    ]
+        one = Growth(size.name, size.rows, size.bytes, rate, kept_days.get(size.name), first)
+        growths += await _split_texts(conn, one, keep) if one.name == NOTICE.name else [one]
+    return growths
 
 
 async def _rows_a_day(conn: AsyncConnection, now: datetime) -> dict[str, float] | None:

@@ -135,11 +135,11 @@ def test_metrics_show_the_state_and_count_the_transitions() -> None:
     """One state is 1 at any time; every possible transition is exported from the start."""
     metrics = Metrics("test")
     assert value(metrics, "breaker_state", state="closed") == 1
-    Stand(metrics.breaker_turned).paused()
+    Stand(metrics.breaker_changed).paused()
     assert [value(metrics, "breaker_state", state=state) for state in State] == [0, 0, 1, 0]
     assert value(metrics, "breaker_turns_total", state="paused", reason="rate_limited") == 1
     assert value(metrics, "breaker_turns_total", state="closed", reason="calm") == 0
     for state, reason in TRANSITIONS:
-        metrics.breaker_turned(Transition(0, State.CLOSED, state, reason, RecentTrouble()))
+        metrics.breaker_changed(Transition(0, State.CLOSED, state, reason, RecentTrouble()))
     assert {reason for _, reason in TRANSITIONS} == set(BreakerReason)
     assert {BreakerReason(sign) for sign in Sign} <= set(BreakerReason)
