@@ -25,7 +25,7 @@ def test_every_fault_of_the_matrix_has_its_row_with_as_many_runs() -> None:
 def test_the_page_owns_up_to_every_loss() -> None:
     """Nothing was lost, and no event doubled; were it otherwise, the sentence above the table would be wrong."""
     assert {(row[3], row[4]) for row in table()} == {("0", "0")}
-    assert "Nothing was lost and no event written twice" in PAGE
+    assert "Nothing was lost and no event recorded twice" in PAGE
 
 
 def test_at_least_a_hundred_of_the_runs_are_kills() -> None:
