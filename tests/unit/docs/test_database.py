@@ -1,4 +1,4 @@
-"""docs/database.md and the tables say the same."""
+"""docs/database.md agrees with the tables."""
 
 import re
 
@@ -10,14 +10,14 @@ TEXT = (ROOT / "docs" / "database.md").read_text("utf-8")
 
 
 def test_every_table_has_its_rule() -> None:
-    """What is kept how long is told of each table once, and of no table that is not there."""
-    told = [
+    """The page says once for each table how long its rows are kept, and names no other table."""
+    documented = [
         name for names in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", TEXT, re.M) for name in re.findall(r"\w+", names)
     ]
-    assert sorted(told) == sorted(METADATA.tables)
+    assert sorted(documented) == sorted(METADATA.tables)
 
 
-def test_what_no_setting_changes_is_told_in_days() -> None:
-    """The two spans that are no settings are those of the code."""
+def test_fixed_durations_are_those_of_the_code() -> None:
+    """The two durations that no setting changes are documented in days."""
     rules = dict(re.findall(r"^\| `(\w+)` \|.*\| after (\d+) days \|$", TEXT, re.M))
     assert rules == {"refusal": str(REMEMBERED_FOR.days), "sweep": str(SWEEPS_FOR.days)}
