@@ -1,4 +1,4 @@
-"""The full table of requests of one check, and what Greenhouse's imitation answers to each."""
+"""The full table of requests of one check, with the sandbox's answer to each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from tests.sandbox_asking import Asker, asker
 
 
 class Exchange(NamedTuple):
-    """One request of the table, and status and body of its answer."""
+    """One request of the table, with status and body of its answer."""
 
     entry: Entry
     status: int
@@ -24,7 +24,7 @@ class Exchange(NamedTuple):
 
 
 async def full_table() -> Sequence[Exchange]:
-    """In the order of a check with every write probe, of a key that holds just what Gem's manifest asks for."""
+    """In the order of a check with every write probe, for a key with exactly the permissions of Gem's manifest."""
     inquiry = _InProcess(asker("gem"))
     means = Means(
         guard=_Writes(),
@@ -41,7 +41,7 @@ async def full_table() -> Sequence[Exchange]:
 
 @dataclass
 class _InProcess:
-    """Puts the questions to a sandbox without a network, and keeps the answers."""
+    """Sends requests to a sandbox without a network, and keeps the answers."""
 
     asker: Asker
     exchanges: list[Exchange] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The simulated service that sizes and query plans are measured on: small enough to be run with the tests."""
+"""The simulated service for measuring sizes and query plans, small enough to run with the tests."""
 
 import sqlite3
 from contextlib import closing
@@ -20,10 +20,8 @@ def _url(file: Path) -> URL:
 
 
 async def test_simulated_days_leave_what_real_ones_do(tmp_path: Path) -> None:
-    """Six checks a day and tenant, confirmations, incidents with their end, mails, and nothing that is not in order;
-    and copies of it stand for many.
-    """
-    year = await simulate(_url(tmp_path / "few"), 2, 6, Customers(losses_a_year=150, days_to_mend=1))
+    """Six checks a day for each tenant, confirmations, incidents that end, emails, no findings; copies are sound."""
+    year = await simulate(_url(tmp_path / "few"), 2, 6, Customers(losses_a_year=150, days_to_restore=1))
     few = {table.name: await rows(year.db, table) for table in (CHECK, DRIFT_EVENT, INCIDENT, CAUSE, NOTICE, SWEEP)}
     settings = Settings(database_url=f"sqlite:///{tmp_path / 'few'}")
     assert (
