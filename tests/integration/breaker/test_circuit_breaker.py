@@ -46,7 +46,7 @@ FAULTS = [
 
 
 @dataclass
-class Stand:
+class BreakerInstallation:
     """`skipped` are the seconds by which the breaker's clock is ahead."""
 
     here: Installation
@@ -78,7 +78,9 @@ class Stand:
 
 
 @asynccontextmanager
-async def stand(database: Database, folder: Path, limits: Limits = LIMITS) -> AsyncIterator[Stand]:
+async def breaker_installation(
+    database: Database, folder: Path, limits: Limits = LIMITS
+) -> AsyncIterator[BreakerInstallation]:
     transitions: list[Transition] = []
     skipped: list[float] = []
     breaker = CircuitBreaker(limits, [transitions.append], clock=lambda: elapsed() + sum(skipped))
@@ -89,7 +91,7 @@ async def stand(database: Database, folder: Path, limits: Limits = LIMITS) -> As
             key = {"kind": "harvest-key", "label": LABEL, "key": f"file:{folder / tenant}"}
             here.customer(tenant, credential=key | {"manifest": str(folder / "small.yaml")})
         await here.sync()
-        yield Stand(here, breaker, transitions, skipped)
+        yield BreakerInstallation(here, breaker, transitions, skipped)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=["429", "html 403", "reset"])
@@ -97,7 +99,7 @@ async def test_trouble_for_all_causes_a_pause_and_changes_nothing(
     sqlite: Database, tmp_path: Path, fault: dict[str, Any]
 ) -> None:
     """Everybody was well; a sweep meets trouble, and none of it is recorded; afterwards all is as before."""
-    async with stand(sqlite, tmp_path) as it:
+    async with breaker_installation(sqlite, tmp_path) as it:
         await it.here.check_due()
         before = await it.credentials()
         assert {row["last_outcome"] for row in before} == {"compliant"}
@@ -123,7 +125,7 @@ async def test_trouble_for_all_causes_a_pause_and_changes_nothing(
 
 async def test_a_new_installation_that_is_blocked_records_nothing(sqlite: Database, tmp_path: Path) -> None:
     """The very first checks are refused with an HTML page: tenants whose check was cut short stay new."""
-    async with stand(sqlite, tmp_path) as it:
+    async with breaker_installation(sqlite, tmp_path) as it:
         it.fault(kind="status", status=403)
         await it.until(State.PAUSED)
         cut_short = [row for row in await it.credentials() if row["last_checked_at"] is None]
@@ -134,7 +136,7 @@ async def test_a_new_installation_that_is_blocked_records_nothing(sqlite: Databa
 
 async def test_after_a_pause_one_request_goes_ahead(sqlite: Database, tmp_path: Path) -> None:
     """However many checks begin, each pause ends with a single request."""
-    async with stand(sqlite, tmp_path, replace(LIMITS, first_pause=500, longest_pause=500)) as it:
+    async with breaker_installation(sqlite, tmp_path, replace(LIMITS, first_pause=500, longest_pause=500)) as it:
         it.fault(kind="status", status=403)
         await it.until(State.PAUSED)
         for _ in range(3):
@@ -150,7 +152,7 @@ async def test_after_a_pause_one_request_goes_ahead(sqlite: Database, tmp_path: 
 @pytest.mark.parametrize("fault", FAULTS, ids=["429", "html 403", "reset"])
 async def test_one_tenants_trouble_is_its_own(sqlite: Database, tmp_path: Path, fault: dict[str, Any]) -> None:
     """The breaker does nothing, the others are checked, and the state of that one is found out."""
-    async with stand(sqlite, tmp_path) as it:
+    async with breaker_installation(sqlite, tmp_path) as it:
         it.fault(**fault, account="t03", **({"times": 2} if fault["kind"] == "rate_limited" else {}))
         await it.here.check_due()
         await it.here.confirm()

@@ -18,7 +18,7 @@ LIMITS = Limits.of(60)
 GOOD, BAD = Answer(AnswerKind.JSON, 200), Answer(AnswerKind.RATE_LIMITED, 429)
 
 
-class Stand:
+class BreakerRig:
     """A breaker with a clock of its own, and the transitions it made."""
 
     def __init__(self, *listeners: Callable[[Transition], None]) -> None:
@@ -35,19 +35,19 @@ class Stand:
             self.breaker.record(check, answer)
             return True
 
-    def slow(self) -> "Stand":
+    def slow(self) -> "BreakerRig":
         for n in range(MANY):
             self.check(f"t{n}", BAD)
         assert self.breaker.state is State.SLOW
         return self
 
-    def paused(self) -> "Stand":
+    def paused(self) -> "BreakerRig":
         self.slow()
         self.seconds += LIMITS.slow_before_pause
         assert self.breaker.state is State.PAUSED
         return self
 
-    def probing(self) -> "Stand":
+    def probing(self) -> "BreakerRig":
         self.paused()
         self.seconds += LIMITS.first_pause
         assert self.breaker.state is State.PROBING
@@ -56,29 +56,29 @@ class Stand:
 
 def test_while_closed_all_checks_may_begin() -> None:
     """As many as there are free slots."""
-    breaker = Stand().breaker
+    breaker = BreakerRig().breaker
     assert [breaker.capacity(free, 50 - free) for free in (50, 7, 0)] == [50, 7, 0]
 
 
 def test_while_slow_a_share_may_begin() -> None:
     """A quarter of all slots, counting those in use; at least one if there are few."""
-    breaker = Stand().slow().breaker
+    breaker = BreakerRig().slow().breaker
     assert [breaker.capacity(50 - running, running) for running in (0, 10, 12, 50)] == [12, 2, 0, -38]
     assert breaker.capacity(SLOW_CONCURRENCY_DIVISOR - 1, 0) == 1
 
 
 def test_while_paused_none_may_begin_and_while_probing_one() -> None:
     """However many slots are free."""
-    stand = Stand()
-    assert stand.paused().breaker.capacity(50, 0) == 0
-    assert not stand.check("t9", GOOD)
-    stand.seconds += LIMITS.first_pause
-    assert [stand.breaker.capacity(free, 50 - free) for free in (50, 1, 0)] == [1, 1, 0]
+    rig = BreakerRig()
+    assert rig.paused().breaker.capacity(50, 0) == 0
+    assert not rig.check("t9", GOOD)
+    rig.seconds += LIMITS.first_pause
+    assert [rig.breaker.capacity(free, 50 - free) for free in (50, 1, 0)] == [1, 1, 0]
 
 
-async def _gap(limiter: RateLimiter, stand: Stand) -> float:
+async def _gap(limiter: RateLimiter, rig: BreakerRig) -> float:
     """The seconds from one request to the next."""
-    stand.seconds += 1000
+    rig.seconds += 1000
     await limiter.turn()
     return round(await limiter.turn(), 6)
 
@@ -88,32 +88,32 @@ async def _gap(limiter: RateLimiter, stand: Stand) -> float:
 )
 async def test_it_slows_all_requests_down_and_restores_their_rate(normal: float, slowed: float) -> None:
     """While slow, at most five a second, or fewer if so set; a paused check must not wait in line before it ends."""
-    stand = Stand()
+    rig = BreakerRig()
 
     async def no_sleep(seconds: float) -> None: ...
 
-    limiter = RateLimiter(normal, lambda: stand.seconds, no_sleep)
-    stand.breaker.control_rate(limiter.change, normal)
-    assert await _gap(limiter, stand) == (1 / normal if normal else 0)
-    stand.slow()
-    assert await _gap(limiter, stand) == 1 / slowed
-    assert stand.breaker.state is State.PAUSED
-    assert await _gap(limiter, stand) == 0
-    assert stand.breaker.state is State.PROBING
-    assert await _gap(limiter, stand) == 1 / slowed
-    stand.check("t9", GOOD)
+    limiter = RateLimiter(normal, lambda: rig.seconds, no_sleep)
+    rig.breaker.control_rate(limiter.change, normal)
+    assert await _gap(limiter, rig) == (1 / normal if normal else 0)
+    rig.slow()
+    assert await _gap(limiter, rig) == 1 / slowed
+    assert rig.breaker.state is State.PAUSED
+    assert await _gap(limiter, rig) == 0
+    assert rig.breaker.state is State.PROBING
+    assert await _gap(limiter, rig) == 1 / slowed
+    rig.check("t9", GOOD)
     for n in range(int(LIMITS.slow_after_pause)):
-        stand.check(f"t{n}", GOOD)
-        stand.seconds += 1
-    assert stand.breaker.state is State.CLOSED
-    assert await _gap(limiter, stand) == (1 / normal if normal else 0)
+        rig.check(f"t{n}", GOOD)
+        rig.seconds += 1
+    assert rig.breaker.state is State.CLOSED
+    assert await _gap(limiter, rig) == (1 / normal if normal else 0)
 
 
 def test_every_transition_is_published_and_logged() -> None:
     """In order; a pause is logged as an error, the others as warnings."""
     with capture_logs() as logs:
-        stand = Stand().probing()
-    assert [transition.after for transition in stand.transitions] == [State.SLOW, State.PAUSED, State.PROBING]
+        rig = BreakerRig().probing()
+    assert [transition.after for transition in rig.transitions] == [State.SLOW, State.PAUSED, State.PROBING]
     assert [line["log_level"] for line in logs] == ["warning", "error", "warning"]
     assert logs[1] == logs[1] | {
         "event": "breaker_turned", "before": "slow", "state": "paused", "reason": "rate_limited", "tenants": 5,
@@ -135,7 +135,7 @@ def test_metrics_show_the_state_and_count_the_transitions() -> None:
     """One state is 1 at any time; every possible transition is exported from the start."""
     metrics = Metrics("test")
     assert value(metrics, "breaker_state", state="closed") == 1
-    Stand(metrics.breaker_changed).paused()
+    BreakerRig(metrics.breaker_changed).paused()
     assert [value(metrics, "breaker_state", state=state) for state in State] == [0, 0, 1, 0]
     assert value(metrics, "breaker_turns_total", state="paused", reason="rate_limited") == 1
     assert value(metrics, "breaker_turns_total", state="closed", reason="calm") == 0

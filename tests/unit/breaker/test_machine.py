@@ -22,7 +22,7 @@ TROUBLES = [LIMITED, BLOCKED, UNREACHABLE]
 
 
 @dataclass
-class Bench:
+class MachineRig:
     """A breaker and its clock. Each check is one request long; a failure is retried, as the client does."""
 
     limits: Limits = LIMITS
@@ -58,13 +58,13 @@ class Bench:
             self.check(f"t{n}", sign)
             self.now += every
 
-    def paused(self) -> "Bench":
+    def paused(self) -> "MachineRig":
         """Every tenant has been in trouble for long enough."""
         self.checks(LATEST, BLOCKED)
         assert self.state is State.PAUSED
         return self
 
-    def probing(self) -> "Bench":
+    def probing(self) -> "MachineRig":
         self.now += self.pauses[-1]
         assert self.state is State.PROBING
         return self
@@ -73,28 +73,28 @@ class Bench:
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_it_slows_pauses_probes_resumes_and_closes(trouble: Sign) -> None:
     """The whole cycle, for every kind of trouble; each transition has its reason."""
-    bench = Bench()
-    bench.checks(MANY, trouble)
-    assert bench.state is State.SLOW
-    bench.now += LIMITS.slow_before_pause
-    assert bench.state is State.PAUSED
-    bench.probing().check("t7", SERVED)
-    bench.checks(int(LIMITS.slow_after_pause), SERVED)
-    assert bench.machine.state is State.SLOW
-    bench.check("t7", SERVED)
-    assert bench.state is State.CLOSED
-    assert [transition.reason for transition in bench.machine.transitions] == [
+    rig = MachineRig()
+    rig.checks(MANY, trouble)
+    assert rig.state is State.SLOW
+    rig.now += LIMITS.slow_before_pause
+    assert rig.state is State.PAUSED
+    rig.probing().check("t7", SERVED)
+    rig.checks(int(LIMITS.slow_after_pause), SERVED)
+    assert rig.machine.state is State.SLOW
+    rig.check("t7", SERVED)
+    assert rig.state is State.CLOSED
+    assert [transition.reason for transition in rig.machine.transitions] == [
         trouble.value, trouble.value, BreakerReason.WAITED, BreakerReason.SERVED, BreakerReason.CALM
     ]  # fmt: skip
 
 
 def test_a_transition_carries_what_led_to_it() -> None:
     """How many of how many tenants met which trouble, and since when."""
-    bench = Bench()
-    bench.checks(7, SERVED)
-    bench.checks(4, BLOCKED, first=10)
-    bench.checks(3, LIMITED, first=20)
-    transition = bench.machine.transitions[0]
+    rig = MachineRig()
+    rig.checks(7, SERVED)
+    rig.checks(4, BLOCKED, first=10)
+    rig.checks(3, LIMITED, first=20)
+    transition = rig.machine.transitions[0]
     trouble = transition.trouble
     assert (trouble.tenants, trouble.by_sign, trouble.since) == (14, {BLOCKED: 4, LIMITED: 3}, 7.0)
     assert transition.reason == "blocked"
@@ -104,36 +104,36 @@ def test_a_transition_carries_what_led_to_it() -> None:
 @given(st.lists(st.tuples(st.integers(1, MANY - 1), st.sampled_from(Sign), st.floats(0, 1000))))
 def test_fewer_than_many_tenants_never_trip_it(steps: list[tuple[int, Sign, float]]) -> None:
     """Whatever four tenants meet, and for however long."""
-    bench = Bench()
+    rig = MachineRig()
     for tenant, sign, seconds in steps:
-        assert bench.check(f"t{tenant}", sign)
-        bench.now += seconds
-    assert bench.machine.transitions == []
+        assert rig.check(f"t{tenant}", sign)
+        rig.now += seconds
+    assert rig.machine.transitions == []
 
 
 @settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.floats(0, 5)), max_size=200))
 def test_one_tenants_trouble_never_trips_it(steps: list[tuple[int, bool, float]]) -> None:
     """One tenant is rate-limited again and again while others are served: its own problem."""
-    bench = Bench()
+    rig = MachineRig()
     for tenant, in_trouble, seconds in steps:
-        assert bench.check("acme" if in_trouble else f"t{tenant}", LIMITED if in_trouble else SERVED)
-        bench.now += seconds
-    assert bench.state is State.CLOSED
+        assert rig.check("acme" if in_trouble else f"t{tenant}", LIMITED if in_trouble else SERVED)
+        rig.now += seconds
+    assert rig.state is State.CLOSED
 
 
 def test_less_than_half_of_many_never_trip_it() -> None:
     """Of twenty tenants, nine are blocked permanently and eleven are served."""
-    bench = Bench()
+    rig = MachineRig()
     for _ in range(30):
-        bench.checks(11, SERVED)
-        bench.checks(9, BLOCKED, first=11)
-    assert bench.machine.transitions == []
+        rig.checks(11, SERVED)
+        rig.checks(9, BLOCKED, first=11)
+    assert rig.machine.transitions == []
 
 
 def test_the_threshold_grows_with_the_number_of_tenants_up_to_a_bound() -> None:
     """Five of six tenants; of thousands, half of the most recent twenty."""
-    small, large = Bench(), Bench()
+    small, large = MachineRig(), MachineRig()
     small.checks(1, SERVED)
     small.checks(4, UNREACHABLE, first=1)
     assert small.state is State.CLOSED
@@ -149,180 +149,180 @@ def test_the_threshold_grows_with_the_number_of_tenants_up_to_a_bound() -> None:
 
 def test_old_trouble_does_not_count() -> None:
     """Four tenants in trouble, and a fifth a quarter of an hour later."""
-    bench = Bench()
-    bench.checks(4, UNREACHABLE)
-    bench.now += LIMITS.forget_after
-    bench.checks(4, UNREACHABLE, first=4)
-    assert bench.state is State.CLOSED
+    rig = MachineRig()
+    rig.checks(4, UNREACHABLE)
+    rig.now += LIMITS.forget_after
+    rig.checks(4, UNREACHABLE, first=4)
+    assert rig.state is State.CLOSED
 
 
 def test_while_some_are_served_it_does_not_pause() -> None:
     """Most are in trouble, but every third answer is good: it slows down and no more."""
-    bench = Bench()
+    rig = MachineRig()
     for n in range(300):
-        bench.check(f"t{n % 12}", SERVED if n % 3 == 0 else LIMITED)
-        bench.now += 1
-    assert {transition.after for transition in bench.machine.transitions} == {State.SLOW}
+        rig.check(f"t{n % 12}", SERVED if n % 3 == 0 else LIMITED)
+        rig.now += 1
+    assert {transition.after for transition in rig.machine.transitions} == {State.SLOW}
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.parametrize("at_once", [5, 12, 50, 300])
 def test_trouble_of_all_is_noticed_however_many_are_checked_at_once(trouble: Sign, at_once: int) -> None:
     """Each check meets it in turn, then each a second time: two rounds are enough."""
-    bench = Bench()
-    under_way = [bench.machine.begin(f"t{n}", bench.now) for n in range(at_once)]
+    rig = MachineRig()
+    under_way = [rig.machine.begin(f"t{n}", rig.now) for n in range(at_once)]
     for check in under_way * 2:
-        bench.machine.record(check, trouble, bench.now)
-        bench.now += 1 / at_once
-    assert bench.state is State.SLOW
-    assert bench.machine.transitions[0].trouble.since <= 1
+        rig.machine.record(check, trouble, rig.now)
+        rig.now += 1 / at_once
+    assert rig.state is State.SLOW
+    assert rig.machine.transitions[0].trouble.since <= 1
 
 
 def test_scattered_failures_are_no_outage() -> None:
     """A third of all requests fail by chance, for all tenants: most retries work."""
-    bench, chance = Bench(), Random(1)
-    open_checks = [bench.machine.begin(f"t{n}", bench.now) for n in range(50)]
+    rig, chance = MachineRig(), Random(1)
+    open_checks = [rig.machine.begin(f"t{n}", rig.now) for n in range(50)]
     for _ in range(200):
         for check in open_checks:
-            bench.machine.record(check, UNREACHABLE if chance.random() < 1 / 3 else SERVED, bench.now)
-        bench.now += 0.5
-    assert bench.machine.transitions == []
+            rig.machine.record(check, UNREACHABLE if chance.random() < 1 / 3 else SERVED, rig.now)
+        rig.now += 0.5
+    assert rig.machine.transitions == []
 
 
 @pytest.mark.parametrize("trouble", [LIMITED, BLOCKED])
 def test_a_rate_limit_and_a_block_count_at_once(trouble: Sign) -> None:
     """One such answer for each tenant is enough."""
-    bench = Bench()
+    rig = MachineRig()
     for n in range(MANY):
-        bench.machine.record(bench.machine.begin(f"t{n}", 0), trouble, 0)
-    assert bench.state is State.SLOW
+        rig.machine.record(rig.machine.begin(f"t{n}", 0), trouble, 0)
+    assert rig.state is State.SLOW
 
 
 def test_a_moments_trouble_causes_no_pause() -> None:
     """Nobody can be reached for a second: it is slow for a while, and does not pause."""
-    bench = Bench()
-    bench.checks(50, UNREACHABLE, every=0)
-    assert bench.state is State.SLOW
-    bench.now += 0.5
+    rig = MachineRig()
+    rig.checks(50, UNREACHABLE, every=0)
+    assert rig.state is State.SLOW
+    rig.now += 0.5
     for _ in range(int(LIMITS.calm_for) + 1):
-        bench.checks(50, SERVED, every=0)
-        bench.now += 1
-    assert [transition.after for transition in bench.machine.transitions] == [State.SLOW, State.CLOSED]
+        rig.checks(50, SERVED, every=0)
+        rig.now += 1
+    assert [transition.after for transition in rig.machine.transitions] == [State.SLOW, State.CLOSED]
 
 
 def test_tenants_that_stay_in_trouble_while_others_are_served_stop_counting() -> None:
     """Eight of ten are blocked permanently: they slow it down once, then their checks go on."""
-    bench = Bench()
+    rig = MachineRig()
     for _ in range(int(LIMITS.calm_for) + 1):
-        if bench.now < 1:
-            bench.checks(8, BLOCKED, every=0)
-        bench.checks(2, SERVED, every=0, first=8)
-        bench.now += 1
-    assert bench.state is State.CLOSED
+        if rig.now < 1:
+            rig.checks(8, BLOCKED, every=0)
+        rig.checks(2, SERVED, every=0, first=8)
+        rig.now += 1
+    assert rig.state is State.CLOSED
     for _ in range(100):
-        assert all(bench.check(f"t{n}", BLOCKED) for n in range(8))
-        bench.now += 10
-    assert bench.state is State.CLOSED
+        assert all(rig.check(f"t{n}", BLOCKED) for n in range(8))
+        rig.now += 10
+    assert rig.state is State.CLOSED
 
 
 def test_tenants_in_trouble_before_a_pause_are_checked_after_it() -> None:
     """Another was served meanwhile, so those that still are not have their own problem, and cause no second pause."""
-    bench = Bench().paused().probing()
-    bench.check("t50", SERVED)
+    rig = MachineRig().paused().probing()
+    rig.check("t50", SERVED)
     for _ in range(3):
-        assert all(bench.check(f"t{n}", BLOCKED) for n in range(10))
-        bench.now += LIMITS.slow_before_pause
-    assert (bench.state, len(bench.pauses)) == (State.SLOW, 1)
+        assert all(rig.check(f"t{n}", BLOCKED) for n in range(10))
+        rig.now += LIMITS.slow_before_pause
+    assert (rig.state, len(rig.pauses)) == (State.SLOW, 1)
 
 
 def test_tenants_that_were_served_again_count_again() -> None:
     """After an outage the same tenants trip it a second time."""
-    bench = Bench().paused().probing()
-    bench.check("t0", SERVED)
-    bench.checks(int(LIMITS.slow_after_pause), SERVED)
-    assert bench.state is State.CLOSED
-    bench.checks(LATEST, BLOCKED)
-    assert bench.state is State.PAUSED
+    rig = MachineRig().paused().probing()
+    rig.check("t0", SERVED)
+    rig.checks(int(LIMITS.slow_after_pause), SERVED)
+    assert rig.state is State.CLOSED
+    rig.checks(LATEST, BLOCKED)
+    assert rig.state is State.PAUSED
 
 
 def test_pauses_double_up_to_a_bound_and_start_over_once_all_was_well() -> None:
     """A minute, two, four, eight, fifteen, fifteen; and a minute again in the next outage."""
-    bench = Bench().paused()
+    rig = MachineRig().paused()
     for _ in range(5):
-        bench.probing().check("t1", UNREACHABLE)
-    assert bench.pauses == [60, 120, 240, 480, 900, 900]
-    bench.probing().check("t1", SERVED)
-    bench.checks(int(LIMITS.slow_after_pause), SERVED)
-    bench.paused()
-    assert bench.pauses[-1] == 60
+        rig.probing().check("t1", UNREACHABLE)
+    assert rig.pauses == [60, 120, 240, 480, 900, 900]
+    rig.probing().check("t1", SERVED)
+    rig.checks(int(LIMITS.slow_after_pause), SERVED)
+    rig.paused()
+    assert rig.pauses[-1] == 60
 
 
 def test_a_relapse_pauses_longer() -> None:
     """The check sent ahead was served by luck; others are in trouble, so it pauses for twice as long."""
-    bench = Bench().paused().probing()
-    bench.check("t50", SERVED)
-    bench.checks(20, UNREACHABLE, first=100)
-    assert bench.pauses == [60, 120]
+    rig = MachineRig().paused().probing()
+    rig.check("t50", SERVED)
+    rig.checks(20, UNREACHABLE, first=100)
+    assert rig.pauses == [60, 120]
 
 
 def test_a_check_under_way_ends_with_the_pause_even_if_it_sleeps_through_it() -> None:
     """It sends nothing during the pause, nor while another goes ahead, nor when all is well again."""
-    bench = Bench()
-    sleeper = bench.machine.begin("sleeper", bench.now)
-    bench.paused()
+    rig = MachineRig()
+    sleeper = rig.machine.begin("sleeper", rig.now)
+    rig.paused()
     states = []
-    for step in (lambda: None, bench.probing, lambda: bench.check("t1", SERVED)):
+    for step in (lambda: None, rig.probing, lambda: rig.check("t1", SERVED)):
         step()
-        assert not bench.machine.may_send(sleeper, bench.now)
-        states.append(bench.state)
+        assert not rig.machine.may_send(sleeper, rig.now)
+        states.append(rig.state)
     assert states == [State.PAUSED, State.PROBING, State.SLOW]
 
 
 def test_a_late_answer_ends_no_pause() -> None:
     """The answer to a check that began before the pause does not count."""
-    bench = Bench()
-    late = bench.machine.begin("late", bench.now)
-    bench.paused().probing()
-    bench.machine.record(late, SERVED, bench.now)
-    assert bench.state is State.PROBING
+    rig = MachineRig()
+    late = rig.machine.begin("late", rig.now)
+    rig.paused().probing()
+    rig.machine.record(late, SERVED, rig.now)
+    assert rig.state is State.PROBING
 
 
 def test_one_check_goes_ahead_and_makes_way_if_it_got_no_answer() -> None:
     """A second one waits; if the first could not send anything (no key), the next takes its place."""
-    bench = Bench().paused().probing()
-    first, second = bench.machine.begin("a", bench.now), bench.machine.begin("b", bench.now)
-    assert (bench.machine.may_send(first, bench.now), bench.machine.may_send(second, bench.now)) == (True, False)
-    bench.machine.end(first, bench.now)
-    assert bench.state is State.PROBING
-    assert bench.check("c", SERVED)
-    assert bench.state is State.SLOW
+    rig = MachineRig().paused().probing()
+    first, second = rig.machine.begin("a", rig.now), rig.machine.begin("b", rig.now)
+    assert (rig.machine.may_send(first, rig.now), rig.machine.may_send(second, rig.now)) == (True, False)
+    rig.machine.end(first, rig.now)
+    assert rig.state is State.PROBING
+    assert rig.check("c", SERVED)
+    assert rig.state is State.SLOW
 
 
 def test_answers_that_say_nothing_do_not_end_a_pause() -> None:
     """The check sent ahead gets redirects and HTML pages: after it, there is another pause."""
-    bench = Bench().paused().probing()
-    bench.check("a", None)
-    assert (bench.state, bench.machine.transitions[-1].reason) == (State.PAUSED, BreakerReason.NOT_SERVED)
+    rig = MachineRig().paused().probing()
+    rig.check("a", None)
+    assert (rig.state, rig.machine.transitions[-1].reason) == (State.PAUSED, BreakerReason.NOT_SERVED)
 
 
 def test_silence_closes_it() -> None:
     """Slow, and then nothing is due for long: old trouble is forgotten."""
-    bench = Bench()
-    bench.checks(4, LIMITED)
-    bench.check("t8", SERVED)
-    bench.check("t9", LIMITED)
-    assert bench.state is State.SLOW
-    bench.now += LIMITS.forget_after
-    assert (bench.state, bench.machine.transitions[-1].reason) == (State.CLOSED, BreakerReason.SILENCE)
-    bench.checks(MANY, LIMITED)
-    assert bench.state is State.SLOW
+    rig = MachineRig()
+    rig.checks(4, LIMITED)
+    rig.check("t8", SERVED)
+    rig.check("t9", LIMITED)
+    assert rig.state is State.SLOW
+    rig.now += LIMITS.forget_after
+    assert (rig.state, rig.machine.transitions[-1].reason) == (State.CLOSED, BreakerReason.SILENCE)
+    rig.checks(MANY, LIMITED)
+    assert rig.state is State.SLOW
 
 
 def test_for_a_command_a_pause_never_ends() -> None:
     """A command checks once and does not wait."""
-    bench = Bench(LIMITS.for_good()).paused()
-    bench.now += 1e9
-    assert bench.state is State.PAUSED
+    rig = MachineRig(LIMITS.for_good()).paused()
+    rig.now += 1e9
+    assert rig.state is State.PAUSED
 
 
 def test_its_times_follow_the_confirming_check() -> None:
@@ -336,8 +336,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now, self.bench = 0.0, Bench(jitter=0.7)
-        self.machine = self.bench.machine
+        self.now, self.rig = 0.0, MachineRig(jitter=0.7)
+        self.machine = self.rig.machine
         self.open: list[TrackedCheck] = []
         self.sent_ahead: list[TrackedCheck] = []
 
@@ -357,7 +357,7 @@ class AnyOrder(RuleBasedStateMachine):
     def asks(self, which: int, sign: Sign | None) -> None:
         check = self.open[which % len(self.open)]
         if not self.machine.may_send(check, self.now):
-            assert self.machine.state is not State.CLOSED or check.period < len(self.bench.pauses)
+            assert self.machine.state is not State.CLOSED or check.period < len(self.rig.pauses)
             return
         assert self.machine.state is not State.PAUSED
         if self.machine.state is State.PROBING:
@@ -384,7 +384,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def pauses_are_bounded(self) -> None:
-        for seconds in self.bench.pauses:
+        for seconds in self.rig.pauses:
             assert LIMITS.first_pause <= seconds <= LIMITS.longest_pause * (1 + JITTER)
 
     @invariant()
@@ -461,7 +461,7 @@ def test_the_docs_have_the_numbers_of_the_code() -> None:
 
 def test_a_pause_has_a_bound_for_any_jitter() -> None:
     """The longest one grows by a fifth at most."""
-    bench = Bench(jitter=1.0).paused()
+    rig = MachineRig(jitter=1.0).paused()
     for _ in range(30):
-        bench.probing().check("t1", BLOCKED)
-    assert math.isclose(max(bench.pauses), LIMITS.longest_pause * 1.2)
+        rig.probing().check("t1", BLOCKED)
+    assert math.isclose(max(rig.pauses), LIMITS.longest_pause * 1.2)
