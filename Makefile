@@ -1,10 +1,10 @@
-# Every target sets up what it needs first, in .venv. On a fresh machine python3.11 and make are enough.
+# Every target first sets up what it needs, in .venv. On a fresh machine python3.11 and make are enough.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 ARGS ?=
-# The container engine: docker, or podman, which leaves out the health check unless told to write docker's format.
+# The container engine: docker, or podman, which drops the health check unless it writes docker's format.
 ENGINE ?= docker
 export BUILDAH_FORMAT := docker
 
@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# A quarter of an hour: the table in docs/reliability.md.
+# Takes a quarter of an hour; prints the table in docs/reliability.md.
 faults: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.faults $(ARGS)
 

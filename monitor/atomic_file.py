@@ -1,4 +1,4 @@
-"""A file that gets its name when it is whole and on disk: nobody ever reads half of it."""
+"""Files that appear under their name only when complete and on disk: nobody ever reads half of one."""
 
 import os
 import tempfile
@@ -8,39 +8,39 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Gives an empty file beside `path` to fill, readable for its owner alone; afterwards it is `path`.
+def atomic_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yields an empty file beside `path` to fill, readable only by its owner; on exit it becomes `path`.
 
-    FileExistsError where the name is taken and may not be overwritten: of two makers at once, one wins. Whatever goes
-    wrong, nothing is left behind.
+    FileExistsError if `path` exists and must not be overwritten; of two processes at once, one wins. On any error
+    nothing is left behind.
     """
     if not overwrite and path.exists():
         raise FileExistsError(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     os.close(handle)
-    filled = Path(name)
+    temporary = Path(name)
     try:
-        yield filled
-        _sync(filled)
+        yield temporary
+        _sync(temporary)
         if overwrite:
-            filled.replace(path)
+            temporary.replace(path)
         else:
-            _take_name(filled, path)
-        with suppress(OSError):  # some network drives can not sync a folder
+            _take_name(temporary, path)
+        with suppress(OSError):  # some network drives cannot sync a folder
             _sync(path.parent)
     finally:
-        filled.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _take_name(filled: Path, path: Path) -> None:
+def _take_name(temporary: Path, path: Path) -> None:
     try:
-        path.hardlink_to(filled)
+        path.hardlink_to(temporary)
     except FileExistsError:
         raise
-    except OSError:  # a drive without hard links: what comes into being in this very moment would be overwritten
+    except OSError:  # a drive without hard links: a file created at this very moment would be overwritten
         if path.exists():
             raise FileExistsError(path) from None
-        filled.replace(path)
+        temporary.replace(path)
 
 
 def _sync(path: Path) -> None:

@@ -1,11 +1,11 @@
-"""The service's branches of the tree of errors.
+"""The service's branches of the error tree.
 
 HarvestMonitorError (checks.errors)
 ├── ConfigurationError     a setting, the tenants file or a reference is wrong; nothing was sent
-│   └── UnresolvedReference    a secret's reference can not be resolved
-│       └── SourceFailed           the command behind it hung or failed, and may work the next time
+│   └── UnresolvedReference    a secret's reference cannot be resolved
+│       └── SourceFailed           the command behind it hung or failed; it may work next time
 ├── StoreError             the database is missing, too old, too new or not reachable
-└── DeliveryError          a mail was not taken; it says what is to blame, and whether trying again can help
+└── DeliveryError          a mail was not accepted; says what is to blame, and whether a retry can help
 """
 
 from enum import StrEnum
@@ -18,19 +18,19 @@ class ConfigurationError(HarvestMonitorError):
 
 
 class UnresolvedReference(ConfigurationError):
-    """A secret's reference can not be resolved; the text names the reference, never what it points to."""
+    """A secret's reference cannot be resolved; the text names the reference, never what it points to."""
 
 
 class SourceFailed(UnresolvedReference):
-    """A command that gives a secret hung or failed; the next look may find it working."""
+    """A command that supplies a secret hung or failed; it may work at the next check."""
 
 
 class StoreError(HarvestMonitorError):
-    """The database can not be used as it is."""
+    """The database cannot be used as it is."""
 
 
 class FailureScope(StrEnum):
-    """Whom a failed delivery concerns: every mail, one reader, one mail; or one of these, and nobody can tell which."""
+    """What a failed delivery is due to, and so affects: all mail, one recipient, one mail; or we cannot tell which."""
 
     SERVER = "server"
     ADDRESS = "address"
@@ -39,7 +39,7 @@ class FailureScope(StrEnum):
 
 
 class DeliveryError(HarvestMonitorError):
-    """A mail was not taken. `permanent` says that trying again can not help."""
+    """A mail was not accepted. `permanent`: a retry cannot help."""
 
     def __init__(self, message: str, blame: FailureScope, *, permanent: bool = False) -> None:
         super().__init__(message)

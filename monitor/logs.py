@@ -1,6 +1,6 @@
 """Logs: one chain for structlog and for the libraries' standard logging, with redaction at both ends.
 
-Events are verbs in snake_case with fields beside them. JSON into a pipe or file, colour on a terminal.
+Events are verbs in snake_case, with fields. JSON into a pipe or file, colour on a terminal.
 """
 
 import logging
@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitor.redaction import redactor
 
-# They tell of every request, statement or tick, with addresses and values in it.
+# They log every request, statement or tick, with addresses and values.
 _QUIET = ("alembic", "httpx", "httpcore", "aiohttp", "sqlalchemy", "aiosqlite", "uvicorn.access")
 _KEPT = ("exc_info", "_record", "_from_structlog")  # structlog's own, still needed as objects further down the chain
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -40,7 +40,7 @@ class LogLevel(StrEnum):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Says that a line was lost without the standard library's dump of it, which would pass redaction by."""
+    """Reports a lost line without the standard library's dump of it, which would bypass redaction."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         problem = sys.exc_info()[0]
@@ -49,7 +49,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def configure(level: LogLevel, log_format: LogFormat, stream: TextIO) -> None:
-    """Send everything that is logged in this process to `stream`; calling it again replaces what was set before."""
+    """Send everything logged in this process to `stream`; a second call replaces the first."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*_gather(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -64,7 +64,7 @@ def configure(level: LogLevel, log_format: LogFormat, stream: TextIO) -> None:
     root.setLevel(number)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It warns of every turn that comes while the one before is under way, as with a queue of mails to a slow server.
+    # It warns about every run skipped because the previous one is not done, as with a queue of mails to a slow server.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
@@ -131,7 +131,7 @@ def _error_of(
 
 
 def _escape(event: EventDict) -> EventDict:
-    """Line breaks and other control characters made visible, so that no value can forge a line or drive a terminal."""
+    """Make control characters visible, so that no value can forge a line or control a terminal."""
     trace = event.pop("exception", None)
     escaped = {name: _visible(value, _CONTROL) if isinstance(value, str) else value for name, value in event.items()}
     if trace is not None:

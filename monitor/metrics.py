@@ -1,6 +1,6 @@
-"""What Prometheus reads. Counters are this process's own; gauges show the last snapshot of the database.
+"""What Prometheus scrapes: counters of this process, and gauges from the latest snapshot of the database.
 
-No label names a tenant or a permission: those are for `history`.
+No label names a tenant or a permission; `history` has those.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from checks.answer import Answer
 from checks.catalogue.entry import Entry
 from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Outcome, Verdict
-from monitor.breaker.machine import TURNS, State, Transition
+from monitor.breaker.machine import TRANSITIONS, State, Transition
 from monitor.config.retention import KeepRule
 from monitor.errors import FailureScope
 
@@ -33,18 +33,18 @@ PREFIX = "harvest_monitor"
 # A check of 78 requests at 2 a second takes 39 seconds; five minutes is the deadline.
 _BUCKETS = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)
 
-_WAITING = {"pending": 0, "held": 0, "failed": 0}  # notices, by what is still to come of them
+_UNFINISHED = {"pending": 0, "held": 0, "failed": 0}  # notices neither sent nor dropped, by status
 
-# A second series beside every counter and histogram, for when it began; nothing here asks for it.
+# Without this, every counter and histogram gets a second series with the time it was created.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The gauges' values as the database had them at `taken_at`; ages in seconds.
+    """The gauges' values in the database at `taken_at`; ages in seconds.
 
     `tenants` counts by credential state, `credentials` by kind and state, `outbox_notices` by status; `database_bytes`
-    are those of `used`, `free` and `wal`.
+    has the keys `used`, `free` and `wal`.
     """
 
     taken_at: datetime
@@ -62,93 +62,98 @@ class Snapshot:
 
 
 class Metrics:
-    """The metrics of one process, on a registry of its own; it is the observer of the client's requests, too."""
+    """The metrics of one process, on a registry of its own. Also observes the requests to Greenhouse."""
 
     def __init__(self, version: str) -> None:
         self._registry = CollectorRegistry()
         self._snapshot = _SnapshotCollector()
         self._registry.register(self._snapshot)
         ProcessCollector(namespace=PREFIX, registry=self._registry)
-        self._counters()
-        self._own_gauges()
-        self._gauge_of_build(version)
-        self._begin_at_zero()
+        self._add_counters()
+        self._add_process_gauges()
+        self._add_build_info(version)
+        self._start_at_zero()
 
-    def _counters(self) -> None:
+    def _add_counters(self) -> None:
         registry = self._registry
         self._checks = _counter(registry, "checks", "Checks by outcome", "outcome", "kind")
         self._verdicts = _counter(registry, "verdicts", "Verdicts on permissions", "verdict")
         self._requests = _counter(registry, "requests", "Requests sent to Greenhouse", "class", "status")
         self._waits = _counter(registry, "rate_limit_waits", "Pauses for Greenhouse's rate limit", "reason")
-        self._waited = _counter(registry, "rate_limit_wait_seconds", "Time in those pauses", "reason")
-        self._fenced = _counter(registry, "fenced", "Checks whose result was not written, overtaken or slept through")
-        self._paused = _counter(registry, "checks_paused", "Checks ended because many tenants were in trouble at once")
-        self._turns = _counter(registry, "breaker_turns", "Turns of the breaker into a state", "state", "reason")
-        self._jumps = _counter(registry, "clock_jumps", "Times the clock was set under the running service")
-        self._beats = _counter(registry, "beats_failed", "Turns of a part of the service that failed", "beat")
+        self._wait_seconds = _counter(registry, "rate_limit_wait_seconds", "Time in those pauses", "reason")
+        self._fenced = _counter(registry, "fenced", "Checks not recorded: another took over, or the process slept")
+        self._paused = _counter(registry, "checks_paused", "Checks ended early because many tenants were in trouble")
+        self._breaker_changes = _counter(registry, "breaker_turns", "Changes of the breaker's state", "state", "reason")
+        self._jumps = _counter(registry, "clock_jumps", "Times the clock was set while the service ran")
+        self._task_failures = _counter(registry, "beats_failed", "Failed runs of a periodic task", "beat")
         self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
-        self._sent = _counter(registry, "notices_sent", "Notices the mail server took")
-        self._failed = _counter(registry, "notices_failed", "Attempts to send a notice that failed", "reason")
-        self._fallback = _counter(registry, "notices_fallback", "Notices sent as fallback text, for want of a template")
-        self._pruned = _counter(registry, "pruned_rows", "Rows that were old and let go", "rule")
-        self._reloads = _counter(registry, "tenants_file_reloads", "Times a changed tenants file was read", "result")
-        self._refused = Gauge(
-            "tenants_file_refused", "1 while the tenants file is not used as it is", namespace=PREFIX, registry=registry
+        self._notices_sent = _counter(registry, "notices_sent", "Notices accepted by the mail server")
+        self._notices_failed = _counter(registry, "notices_failed", "Failed attempts to send a notice", "reason")
+        self._notices_fallback = _counter(
+            registry, "notices_fallback", "Notices in the fallback text, as their template failed"
         )
-        self._mail_server = Gauge(
-            "mail_server_paused", "1 while the mail server is left alone", namespace=PREFIX, registry=registry
+        self._pruned = _counter(registry, "pruned_rows", "Old rows that were pruned", "rule")
+        self._reloads = _counter(registry, "tenants_file_reloads", "Times a changed tenants file was read", "result")
+        self._file_refused = Gauge(
+            "tenants_file_refused", "1 while the current tenants file is refused", namespace=PREFIX, registry=registry
+        )
+        self._mail_server_paused = Gauge(
+            "mail_server_paused",
+            "1 while no mail is sent because the server failed",
+            namespace=PREFIX,
+            registry=registry,
         )
         self._duration = Histogram(
             "check_duration_seconds",
-            "Time one check took",
+            "Duration of a check",
             namespace=PREFIX,
             buckets=_BUCKETS,
             registry=registry,
         )
 
-    def _own_gauges(self) -> None:
+    def _add_process_gauges(self) -> None:
         self._database_trouble = Gauge(
             "database_trouble",
-            "1 while checks pause because the database takes no writes",
+            "1 while checks pause because the database accepts no writes",
             namespace=PREFIX,
             registry=self._registry,
         )
-        text = "1 for the state the breaker is in"
+        text = "1 for the breaker's current state"
         self._breaker = Gauge("breaker_state", text, ["state"], namespace=PREFIX, registry=self._registry)
         self._show_breaker(State.CLOSED)
 
-    def _gauge_of_build(self, version: str) -> None:
+    def _add_build_info(self, version: str) -> None:
         build = Gauge("build_info", "1, with the version", ["version"], namespace=PREFIX, registry=self._registry)
         build.labels(version).set(1)
 
-    def count_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Export how many tasks this loop has, at each scrape."""
-        text = "Things the process is doing or waiting for at once"
+    def count_asyncio_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Export how many tasks this event loop has, counted at each scrape."""
+        text = "asyncio tasks of the process"
         tasks = Gauge("tasks", text, namespace=PREFIX, registry=self._registry)
         tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
     def set_interval(self, interval: timedelta) -> None:
-        """Export the setting, so that a rule on sweeps needs no number of its own."""
-        text = "Time from one check of a credential to its next, as set"
+        """Export the setting, so that alert rules can refer to it."""
+        text = "Time between two checks of a credential, as configured"
         Gauge("interval_seconds", text, namespace=PREFIX, registry=self._registry).set(interval.total_seconds())
 
-    def _begin_at_zero(self) -> None:
-        """So that the first of a kind is an increase that a query can see, and not a series that appears at 1."""
+    def _start_at_zero(self) -> None:
+        """Otherwise the first event is a new series at 1, which `increase` does not count."""
         for outcome in Outcome:
             self._checks.labels(outcome, CredentialKind.HARVEST_KEY)
         for verdict in Verdict:
             self._verdicts.labels(verdict)
         for result in ("loaded", "refused"):
             self._reloads.labels(result)
-        for blame in FailureScope:
-            self._failed.labels(blame)
+        for scope in FailureScope:
+            self._notices_failed.labels(scope)
         for rule in KeepRule:
             self._pruned.labels(rule)
-        for reason in ("rate_limited", "reserve"):
-            self._waits.labels(reason)
-            self._waited.labels(reason)
-        for state, turned_for in TURNS:
-            self._turns.labels(state, turned_for)
+        for wait in ("rate_limited", "reserve"):
+            self._waits.labels(wait)
+            self._wait_seconds.labels(wait)
+        for state, reason in TRANSITIONS:
+            self._breaker_changes.labels(state, reason)
 
     def checked(self, kind: str, report: CheckReport) -> None:
         self._alarms.inc(len(report.alarms))
@@ -166,44 +171,44 @@ class Metrics:
 
     def waited(self, reason: str, seconds: float) -> None:
         self._waits.labels(reason).inc()
-        self._waited.labels(reason).inc(seconds)
+        self._wait_seconds.labels(reason).inc(seconds)
 
     def fenced(self) -> None:
         self._fenced.inc()
 
-    def breaker_turned(self, turn: Transition) -> None:
-        self._turns.labels(turn.after, turn.reason).inc()
-        self._show_breaker(turn.after)
+    def breaker_changed(self, transition: Transition) -> None:
+        self._breaker_changes.labels(transition.after, transition.reason).inc()
+        self._show_breaker(transition.after)
 
-    def _show_breaker(self, present: State) -> None:
+    def _show_breaker(self, current: State) -> None:
         for state in State:
-            self._breaker.labels(state).set(state is present)
+            self._breaker.labels(state).set(state is current)
 
     def clock_jumped(self) -> None:
         self._jumps.inc()
 
-    def expect_beats(self, names: Iterable[str]) -> None:
-        """So that the first failure of each is an increase, too."""
+    def expect_tasks(self, names: Iterable[str]) -> None:
+        """Start the failures of each periodic task at zero."""
         for name in names:
-            self._beats.labels(name)
+            self._task_failures.labels(name)
 
-    def beat_failed(self, beat: str) -> None:
-        self._beats.labels(beat).inc()
+    def task_failed(self, name: str) -> None:
+        self._task_failures.labels(name).inc()
 
     def database_trouble(self, present: bool) -> None:
         self._database_trouble.set(present)
 
     def notice_sent(self) -> None:
-        self._sent.inc()
+        self._notices_sent.inc()
 
     def notice_failed(self, blame: str) -> None:
-        self._failed.labels(blame).inc()
+        self._notices_failed.labels(blame).inc()
 
-    def fell_back(self) -> None:
-        self._fallback.inc()
+    def notice_fell_back(self) -> None:
+        self._notices_fallback.inc()
 
     def mail_server_paused(self, paused: bool) -> None:
-        self._mail_server.set(paused)
+        self._mail_server_paused.set(paused)
 
     def pruned(self, rows: Mapping[KeepRule, int]) -> None:
         for rule, number in rows.items():
@@ -211,17 +216,17 @@ class Metrics:
 
     def tenants_file_loaded(self) -> None:
         self._reloads.labels("loaded").inc()
-        self._refused.set(0)
+        self._file_refused.set(0)
 
     def tenants_file_refused(self) -> None:
         self._reloads.labels("refused").inc()
-        self._refused.set(1)
+        self._file_refused.set(1)
 
     def show(self, snapshot: Snapshot) -> None:
         self._snapshot.latest = snapshot
 
     def render(self) -> tuple[bytes, str]:
-        """The text to answer a scrape with, and its content type."""
+        """The answer to a scrape, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
@@ -230,7 +235,7 @@ def _counter(registry: CollectorRegistry, name: str, text: str, *labels: str) ->
 
 
 class _SnapshotCollector(Collector):
-    """Gauges of the last snapshot, all of one moment. Before the first there are none, which is truer than zeros."""
+    """Gauges of the latest snapshot. Before the first one there are none: zeros would be false."""
 
     def __init__(self) -> None:
         self.latest: Snapshot | None = None
@@ -240,15 +245,15 @@ class _SnapshotCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         if self.latest is not None:
-            yield from _labelled(self.latest)
-            yield from _plain(self.latest)
+            yield from _with_labels(self.latest)
+            yield from _without_labels(self.latest)
 
 
-def _labelled(snapshot: Snapshot) -> Iterator[Metric]:
+def _with_labels(snapshot: Snapshot) -> Iterator[Metric]:
     states = {str(state): 0 for state in CredentialState}
     kinds = {(kind.value, state): 0 for kind in CredentialKind for state in states}
     tenants = {(state,): count for state, count in {**states, **snapshot.tenants}.items()}
-    outbox = {(status,): count for status, count in {**_WAITING, **snapshot.outbox_notices}.items()}
+    outbox = {(status,): count for status, count in {**_UNFINISHED, **snapshot.outbox_notices}.items()}
     credentials = {**kinds, **snapshot.credentials}
     yield _gauge("tenants", "Tenants by the worst state of their credentials", tenants.items(), "state")
     yield _gauge("credentials", "Credentials by kind and state", credentials.items(), "kind", "state")
@@ -257,8 +262,8 @@ def _labelled(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge("outbox_notices", "Notices in the outbox by status", outbox.items(), "status")
 
 
-def _plain(snapshot: Snapshot) -> Iterator[Metric]:
-    yield _single("suspects", "Losses seen once and not yet confirmed", snapshot.suspects)
+def _without_labels(snapshot: Snapshot) -> Iterator[Metric]:
+    yield _single("suspects", "Losses not yet confirmed", snapshot.suspects)
     yield _single("incidents_open", "Open incidents", snapshot.incidents_open)
     yield _single("outbox_oldest_age_seconds", "Age of the oldest pending notice", snapshot.outbox_oldest_age_seconds)
     yield _single("write_halt", "1 while write probes are stopped", int(snapshot.write_halt))
@@ -268,7 +273,7 @@ def _plain(snapshot: Snapshot) -> Iterator[Metric]:
         yield _single("first_sweep_timestamp_seconds", "When the first sweep began", snapshot.first_sweep.timestamp())
     if snapshot.last_completed_sweep is not None:
         completed = snapshot.last_completed_sweep.timestamp()
-        yield _single("last_completed_sweep_timestamp_seconds", "When the last whole sweep ended", completed)
+        yield _single("last_completed_sweep_timestamp_seconds", "When the last complete sweep ended", completed)
 
 
 def _single(name: str, text: str, value: float) -> Metric:

@@ -1,6 +1,6 @@
-"""Takes secrets out of what is about to be written down, by name of the field, by shape, and by what is known.
+"""Masks secrets in anything about to be written: by the name of the field, by shape, and by known value.
 
-Shapes and names catch what nobody thought of; known values catch what has no shape.
+Names and shapes catch secrets nobody registered; known values catch secrets without a shape.
 """
 
 import base64
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from checks.credential import Secret
 
 MASK = "***"
-_PREFIX = 4  # characters by which a known value is looked up; a shorter secret is not learned
+_PREFIX = 4  # known values are indexed by so many characters; a shorter secret is not learned
 _DEEPEST = 6
 _SENSITIVE_NAMES = frozenset({"key", "smtp_url", "database_url", "http_proxy", "dsn"})
 _SENSITIVE_ENDINGS = ("_key", "apikey", "token", "secret", "password", "passphrase", "authorization", "cookie")
@@ -28,27 +28,27 @@ _SHAPES = (
 
 
 def is_sensitive(name: str) -> bool:
-    """A field of this name holds a secret, whatever its value looks like."""
+    """Whether a field of this name holds a secret, whatever its value looks like."""
     plain = name.casefold().replace("-", "_")
     return plain in _SENSITIVE_NAMES or plain.endswith(_SENSITIVE_ENDINGS)
 
 
 def has_known_shape(text: str) -> bool:
-    """It is masked wherever it stands in clear, without having been learned: a JSON web token."""
+    """Whether it is masked without having been learned: a JSON web token."""
     return bool(_JWT.fullmatch(text))
 
 
 class Redactor:
-    """Knows the secrets last revealed, up to `capacity`; a text is searched at the same cost however many those are."""
+    """Knows the secrets revealed last, up to `capacity`. Searching a text costs the same however many they are."""
 
     def __init__(self, capacity: int = 20_000) -> None:
         self._capacity = capacity
         self._known: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._spellings: Counter[str] = Counter()
-        self._lengths: dict[str, Counter[int]] = {}  # by prefix: how long the spellings are that begin so
+        self._lengths: dict[str, Counter[int]] = {}  # by prefix: the lengths of the spellings that begin with it
 
     def learn(self, secret: Secret | str) -> None:
-        """From now on this value is masked wherever it stands, also base64-encoded, %-encoded or escaped."""
+        """From now on mask this value everywhere, also base64-encoded, %-encoded or escaped."""
         text = secret.reveal() if isinstance(secret, Secret) else secret
         if text in self._known:
             self._known.move_to_end(text)
@@ -67,7 +67,7 @@ class Redactor:
         return hidden
 
     def fields(self, fields: Mapping[str, object]) -> dict[str, object]:
-        """The fields as plain values that JSON can hold, without secrets."""
+        """The fields as plain JSON values, without secrets."""
         return self._mapping(fields, depth=0)
 
     def _mapping(self, fields: Mapping[Any, object], depth: int) -> dict[str, object]:

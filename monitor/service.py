@@ -18,7 +18,7 @@ from monitor.checking.check_job import CheckJob
 from monitor.checking.check_limits import CheckLimits, concurrency
 from monitor.checking.dispatcher import Dispatcher
 from monitor.checking.write_halt import SharedWriteHalt
-from monitor.clock import Jumps, elapsed, utc_now
+from monitor.clock import ClockJumps, elapsed, utc_now
 from monitor.config.retention import Keep
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
@@ -147,13 +147,13 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         fingerprint_key = await registered_key(db, settings, utc_now())
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
-        metrics.count_tasks(asyncio.get_running_loop())
+        metrics.count_asyncio_tasks(asyncio.get_running_loop())
         tenant_sync = assembly.tenant_sync(db, metrics)
         await _first_load(tenant_sync, db)
-        renderer = Renderer(metrics.fell_back)
+        renderer = Renderer(metrics.notice_fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
-        breaker = CircuitBreaker(limits, [metrics.breaker_turned, pauses.changed])
+        breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])
         write_halt = assembly.write_halt(db, renderer)
         check_job = CheckJob(
             assembly.recorded_check(db),
@@ -208,8 +208,8 @@ async def _first_load(tenant_sync: TenantSync, db: Database) -> None:
 
 def _periodic_tasks(service: MonitorService) -> PeriodicTasks:
     tasks, metrics = _tasks_of(service), service.metrics
-    metrics.expect_beats(tasks)
-    return PeriodicTasks(tasks, Jumps(utc_now, elapsed), metrics.clock_jumped, metrics.beat_failed)
+    metrics.expect_tasks(tasks)
+    return PeriodicTasks(tasks, ClockJumps(utc_now, elapsed), metrics.clock_jumped, metrics.task_failed)
 
 
 def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:

@@ -1,4 +1,4 @@
-"""Which release this is, as metrics, logs and the User-Agent tell it."""
+"""The version of this release, as shown in metrics, logs and the User-Agent."""
 
 from importlib.metadata import version
 
@@ -6,5 +6,5 @@ VERSION = version("harvest-monitor")
 
 
 def user_agent(contact: str | None) -> str:
-    """What Greenhouse sees of us; the contact is the operator's, so that a question finds somebody."""
+    """What Greenhouse sees of us; `contact` is the operator's, for questions."""
     return f"harvest-monitor/{VERSION}" if contact is None else f"harvest-monitor/{VERSION} (+{contact})"

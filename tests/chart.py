@@ -1,4 +1,4 @@
-"""The chart as Helm's own engine renders it, and how Kubernetes' API server and Pod Security judge the result."""
+"""Renders the chart with Helm's own engine, and judges it as Kubernetes' API server and Pod Security do."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,8 +14,7 @@ import yaml
 
 CHART = Path(__file__).parents[1] / "helm" / "harvest-monitor"
 OLDEST, NEWEST = "1.25", kubernetes_validate.latest_version()
-CUSTOM_KINDS = {"ServiceMonitor", "PrometheusRule"}  # no schemas of them exist offline
-SET_BY_NOBODY = ("privileged", "procMount", "seLinuxOptions", "appArmorProfile")
+CUSTOM_KINDS = {"ServiceMonitor", "PrometheusRule"}  # their schemas are not available offline
 SAFE_VOLUMES = {
     *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret")
 }
@@ -103,11 +102,11 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         "extraVolumes": [{"name": "tenants", "persistentVolumeClaim": {"claimName": "tenants"}}],
         "extraVolumeMounts": [{"name": "tenants", "mountPath": "/srv/tenants"}],
     },
-    "an operator that gives the user": {
+    "a cluster that assigns the user": {
         **MINIMAL,
         "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
     },
-    "things that are there": {
+    "existing objects": {
         **MINIMAL,
         "persistence": {"existingClaim": "our-claim"},
         "serviceAccount": {"name": "our-account"},
@@ -121,7 +120,7 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
 
 
 def texts(values: Values, name: str = "ours") -> dict[str, str]:
-    """What each template gives, by the name of its file; HelmError with a message if the values are refused."""
+    """The rendered text of each template, by file name; HelmError with a message if the values are refused."""
     with helm_python.Chart.load(CHART) as chart:
         rendered = chart.render(dict(values), name=name, namespace="monitoring")
     return {path.split("/templates/")[1]: text for path, text in rendered.items()}
@@ -155,7 +154,7 @@ def container(values: Values) -> Manifest:
 
 
 def environment(values: Values) -> dict[str, str]:
-    """The variables whose value stands in the pod."""
+    """The environment variables with a literal value in the pod."""
     return {variable["name"]: variable["value"] for variable in container(values)["env"] if "value" in variable}
 
 
@@ -167,12 +166,12 @@ def refusal(values: Values) -> str:
 
 
 def validate(manifest: Manifest, version: str) -> None:
-    """kubernetes_validate.ValidationError where that Kubernetes' API would refuse it, or drop a field of it."""
+    """kubernetes_validate.ValidationError if the API of that Kubernetes would refuse it, or drop a field of it."""
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def not_restricted(spec: Manifest) -> Iterator[str]:
-    """Each field of a pod's spec that Pod Security's level "restricted" (v1.37), or the "baseline" in it, forbids.
+    """Each field of a pod's spec that Pod Security's level "restricted" (v1.37), which includes "baseline", forbids.
 
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """

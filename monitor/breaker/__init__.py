@@ -1,1 +1,1 @@
-"""The breaker: when many tenants meet the same kind of trouble at once, this process goes easy on Greenhouse."""
+"""The circuit breaker: when many tenants meet the same trouble at once, this process sends less, or nothing."""

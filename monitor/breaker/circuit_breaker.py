@@ -1,4 +1,4 @@
-"""The breaker of this process: every check asks it, every answer is told to it, and its turns are told to others."""
+"""The breaker of this process: it learns from every answer, and decides whether checks may begin and send."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -8,50 +8,50 @@ from random import SystemRandom
 import structlog
 
 from checks.answer import Answer
-from checks.wire.rate_limit import RateLimiter
-from monitor.breaker.machine import Limits, Machine, State, Ticket, Transition
+from monitor.breaker.machine import Limits, Machine, State, TrackedCheck, Transition
 from monitor.breaker.signs import sign_of
 from monitor.clock import elapsed
 
 log = structlog.get_logger()
 
-SLOW_REQUESTS_PER_SECOND = 5.0  # in all; less where the setting is lower
-SLOW_PLACES_ONE_IN = 4
+SLOW_REQUESTS_PER_SECOND = 5.0  # in total; less where the setting is lower
+SLOW_CONCURRENCY_DIVISOR = 4  # while slow, a quarter of the usual checks at once
 
-Told = Callable[[Transition], None]
-_any_share = SystemRandom().random
+Listener = Callable[[Transition], None]
+SetRate = Callable[[float], None]
+_random_share = SystemRandom().random
 
 
 class CircuitBreaker:
-    """`told` hears of every turn; `clock` counts seconds, also while the machine sleeps."""
+    """Every transition is passed to the `listeners`. `clock` counts seconds, also while the machine sleeps."""
 
     def __init__(
         self,
         limits: Limits,
-        told: Sequence[Told] = (),
+        listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = elapsed,
-        jitter: Callable[[], float] = _any_share,
+        jitter: Callable[[], float] = _random_share,
     ) -> None:
         self._machine = Machine(limits, jitter)
-        self._told = told
+        self._listeners = listeners
         self._clock = clock
-        self._paces: list[tuple[RateLimiter, float]] = []
+        self._rates: list[tuple[SetRate, float]] = []
 
-    def governs(self, pace: RateLimiter, per_second: float) -> None:
-        """Slow this pace of all requests down with the checks; `per_second` is its own (0: no limit)."""
-        self._paces.append((pace, per_second))
+    def control_rate(self, set_rate: SetRate, per_second: float) -> None:
+        """Lower this rate of requests while slow; `per_second` is the normal one (0: no limit)."""
+        self._rates.append((set_rate, per_second))
 
     @property
     def state(self) -> State:
-        self._machine.look(self._clock())
-        self._pass_on()
+        self._machine.advance(self._clock())
+        self._publish()
         return self._machine.state
 
-    def room(self, free: int, running: int) -> int:
-        """How many more checks may begin, of so many that there are places for while so many run."""
+    def capacity(self, free: int, running: int) -> int:
+        """How many more checks may begin, given free slots and running checks; below 0 if too many are running."""
         match self.state:
             case State.SLOW:
-                return min(free, max((free + running) // SLOW_PLACES_ONE_IN, 1) - running)
+                return min(free, max((free + running) // SLOW_CONCURRENCY_DIVISOR, 1) - running)
             case State.PAUSED:
                 return 0
             case State.PROBING:
@@ -59,53 +59,53 @@ class CircuitBreaker:
         return free
 
     @contextmanager
-    def watching(self, tenant_id: str) -> Iterator[Ticket]:
-        """One check of one tenant, from its first request to its last."""
-        ticket = self._machine.begin(tenant_id, self._clock())
-        self._pass_on()
+    def track(self, tenant_id: str) -> Iterator[TrackedCheck]:
+        """Wrap one check of one tenant, from its first request to its last."""
+        check = self._machine.begin(tenant_id, self._clock())
+        self._publish()
         try:
-            yield ticket
+            yield check
         finally:
-            self._machine.end(ticket, self._clock())
-            self._pass_on()
+            self._machine.end(check, self._clock())
+            self._publish()
 
-    def stops(self, ticket: Ticket) -> bool:
-        """Whether the check is to send nothing more."""
-        goes_on = self._machine.may_send(ticket, self._clock())
-        self._pass_on()
-        return not goes_on
+    def must_stop(self, check: TrackedCheck) -> bool:
+        """Whether the check must send nothing more."""
+        may_send = self._machine.may_send(check, self._clock())
+        self._publish()
+        return not may_send
 
-    def heard(self, ticket: Ticket, answer: Answer) -> None:
-        self._machine.hear(ticket, sign_of(answer, ticket.served), self._clock())
-        self._pass_on()
+    def record(self, check: TrackedCheck, answer: Answer) -> None:
+        self._machine.record(check, sign_of(answer, check.served), self._clock())
+        self._publish()
 
-    def _pass_on(self) -> None:
+    def _publish(self) -> None:
         while self._machine.transitions:
-            turn = self._machine.transitions.pop(0)
-            self._set_paces(turn.after)
-            _log(turn)
-            for told in self._told:
-                told(turn)
+            transition = self._machine.transitions.pop(0)
+            self._set_rates(transition.after)
+            _log(transition)
+            for listener in self._listeners:
+                listener(transition)
 
-    def _set_paces(self, state: State) -> None:
-        for pace, own in self._paces:
+    def _set_rates(self, state: State) -> None:
+        for set_rate, normal in self._rates:
             match state:
                 case State.CLOSED:
-                    pace.set_rate(own)
+                    set_rate(normal)
                 case State.PAUSED:
-                    pace.set_rate(0)  # nothing is sent: checks that wait for their turn are to end soon
+                    set_rate(0)  # nothing is sent: checks waiting in line must see that, and end, soon
                 case _:
-                    pace.set_rate(min(own or SLOW_REQUESTS_PER_SECOND, SLOW_REQUESTS_PER_SECOND))
+                    set_rate(min(normal or SLOW_REQUESTS_PER_SECOND, SLOW_REQUESTS_PER_SECOND))
 
 
-def _log(turn: Transition) -> None:
-    write = log.error if turn.after is State.PAUSED else log.warning
+def _log(transition: Transition) -> None:
+    write = log.error if transition.after is State.PAUSED else log.warning
     write(
         "breaker_turned",
-        before=turn.before.value,
-        state=turn.after.value,
-        reason=turn.reason.value,
-        tenants=turn.seen.heard,
-        in_trouble={sign.value: number for sign, number in turn.seen.troubled.items()},
-        pause_seconds=round(turn.pause_seconds, 1) if math.isfinite(turn.pause_seconds) else None,
+        before=transition.before.value,
+        state=transition.after.value,
+        reason=transition.reason.value,
+        tenants=transition.trouble.tenants,
+        in_trouble={sign.value: number for sign, number in transition.trouble.by_sign.items()},
+        pause_seconds=round(transition.pause_seconds, 1) if math.isfinite(transition.pause_seconds) else None,
     )

@@ -1,4 +1,4 @@
-"""What the tenants heard from last have met: pure."""
+"""What the tenants checked most recently have met: pure."""
 
 import math
 from collections import Counter
@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from monitor.breaker.signs import Sign
 
-MANY = 5  # tenants; what fewer meet is their own
-LATEST = 20  # tenants heard from last; half of them in trouble is much
+MANY = 5  # tenants in trouble; with fewer, each has a problem of its own
+LATEST = 20  # tenants remembered; the breaker acts when half of them are in trouble
 
 
 class TenantTrouble(NamedTuple):
-    """What was heard of a tenant: `in_trouble` only where it is no chance, and `since` when. Seconds of one clock."""
+    """The latest sign of one tenant, seen at `at` and, without interruption, `since`; both are seconds of one clock.
+
+    `in_trouble` is false for a single failure, which may be chance.
+    """
 
     sign: Sign
     in_trouble: bool
@@ -23,52 +26,52 @@ class TenantTrouble(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecentTrouble:
-    """So many of `heard` tenants were in each trouble, the first of them `since` then."""
+    """Of so many `tenants`, how many were in trouble by each sign; the first of them `since` then."""
 
-    heard: int = 0
-    troubled: Mapping[Sign, int] = field(default_factory=dict)
+    tenants: int = 0
+    by_sign: Mapping[Sign, int] = field(default_factory=dict)
     since: float = math.inf
 
     @property
     def many(self) -> bool:
-        return self.in_trouble >= max(MANY, self.heard / 2)
+        return self.in_trouble >= max(MANY, self.tenants / 2)
 
     @property
     def in_trouble(self) -> int:
-        return sum(self.troubled.values())
+        return sum(self.by_sign.values())
 
     @property
     def main_trouble(self) -> Sign | None:
-        return max(self.troubled, key=lambda sign: self.troubled[sign], default=None)
+        return max(self.by_sign, key=lambda sign: self.by_sign[sign], default=None)
 
 
 class RecentTenants:
-    """What was heard last of each of the tenants heard from last; those `apart` are in trouble of their own."""
+    """The latest sign of each recent tenant, leaving out those known to have a problem of their own."""
 
     def __init__(self) -> None:
         self._latest: dict[str, TenantTrouble] = {}
-        self._apart: set[str] = set()
+        self._excluded: set[str] = set()
 
-    def hear(self, tenant: str, heard: TenantTrouble) -> None:
-        if heard.sign is Sign.SERVED:
-            self._apart.discard(tenant)
-        elif tenant in self._apart:
+    def record(self, tenant: str, latest: TenantTrouble) -> None:
+        if latest.sign is Sign.SERVED:
+            self._excluded.discard(tenant)
+        elif tenant in self._excluded:
             return
         self._latest.pop(tenant, None)
-        self._latest[tenant] = heard
+        self._latest[tenant] = latest
         if len(self._latest) > LATEST:
             del self._latest[next(iter(self._latest))]
 
-    def seen(self, after: float = -math.inf) -> RecentTrouble:
-        """What was heard after a moment."""
-        heard = [one for one in self._latest.values() if one.at > after]
-        troubled = [one for one in heard if one.in_trouble]
+    def trouble(self, after: float = -math.inf) -> RecentTrouble:
+        """What was recorded after a moment."""
+        recent = [one for one in self._latest.values() if one.at > after]
+        troubled = [one for one in recent if one.in_trouble]
         since = min((one.since for one in troubled), default=math.inf)
-        return RecentTrouble(len(heard), Counter(one.sign for one in troubled), since)
+        return RecentTrouble(len(recent), Counter(one.sign for one in troubled), since)
 
     @property
-    def all_in_trouble(self) -> bool:
-        """The last tenants heard from, as many as are many, were all in trouble."""
+    def last_all_in_trouble(self) -> bool:
+        """The last MANY tenants were all in trouble."""
         last = list(self._latest.values())[-MANY:]
         return len(last) == MANY and all(one.in_trouble for one in last)
 
@@ -79,7 +82,7 @@ class RecentTenants:
         for tenant in [tenant for tenant, one in self._latest.items() if one.at <= before]:
             del self._latest[tenant]
 
-    def set_apart(self) -> None:
-        """Others were served: whoever is still in trouble is in one of their own. Begin anew."""
-        self._apart |= {tenant for tenant, one in self._latest.items() if one.in_trouble}
+    def exclude_troubled(self) -> None:
+        """Others were served, so every tenant still in trouble has a problem of its own. Start again without them."""
+        self._excluded |= {tenant for tenant, one in self._latest.items() if one.in_trouble}
         self._latest.clear()

@@ -1,4 +1,4 @@
-"""What one answer says of Greenhouse itself, apart from what it says of a credential: pure."""
+"""What one answer says about Greenhouse itself, whatever it says about the credential: pure."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from checks.answer import Answer, AnswerKind
 
 
 class Sign(StrEnum):
-    """`served` shows that Greenhouse works and lets us in; the others are trouble that many may share."""
+    """`served`: Greenhouse works and lets us in. The others are trouble that many tenants may share."""
 
     SERVED = "served"
     RATE_LIMITED = "rate_limited"
@@ -23,10 +23,10 @@ _TROUBLE = {
 
 
 def sign_of(answer: Answer, served: bool) -> Sign | None:
-    """None where an answer tells nothing of the kind. `served` is whether this check has been served before.
+    """None if the answer says nothing about Greenhouse. `served`: this check has been served before.
 
-    A refusal in unknown words stands for a block if it is a page, or if nothing was served yet: one endpoint that
-    refuses in new words, while others answer, is no barrier before Greenhouse.
+    A refusal in unknown words means blocked if it is an HTML page, or if nothing was served yet. One endpoint that
+    refuses in new words while others answer is no block.
     """
     if answer.kind is AnswerKind.UNKNOWN_REFUSAL:
         return Sign.BLOCKED if answer.html or not served else None

@@ -68,7 +68,7 @@ class Dispatcher:
     @property
     def _room(self) -> int:
         engine, breaker = self.engine, self._breaker
-        room = breaker.room(engine.free, engine.running)
+        room = breaker.capacity(engine.free, engine.running)
         if breaker.state is State.PROBING and self._probes.is_under_way(engine.busy):
             return 0
         if self._paused_until is None:

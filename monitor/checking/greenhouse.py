@@ -27,7 +27,7 @@ from checks.wire.request_pacing import RequestObserver, RequestPacing
 from checks.wire.token_client import TokenClient
 from checks.wire.token_sender import PacedTokenSender
 from monitor.breaker.circuit_breaker import CircuitBreaker
-from monitor.breaker.machine import Limits, Ticket
+from monitor.breaker.machine import Limits, TrackedCheck
 from monitor.clock import elapsed, utc_now
 
 
@@ -69,7 +69,7 @@ class Greenhouse:
         self._clock = clock
         self._total = RateLimiter(limits.total_requests_per_second, clock)
         self._breaker = breaker or CircuitBreaker(Limits.of(60), clock=clock)
-        self._breaker.governs(self._total, limits.total_requests_per_second)
+        self._breaker.control_rate(self._total.set_rate, limits.total_requests_per_second)
         self._anonymous = _OncePerInterval(self._send_without_key, limits.interval_seconds, clock)
 
     async def check(
@@ -81,36 +81,36 @@ class Greenhouse:
         guard: WriteGuard,
     ) -> CheckReport:
         """One check of one credential; what Greenhouse answers, or fails to, is in the report and never raised."""
-        with self._breaker.watching(tenant_id) as ticket:
+        with self._breaker.track(tenant_id) as tracked:
             match credential:
                 case OAuthClient():
-                    return await self._check_client(credential, request, ticket)
+                    return await self._check_client(credential, request, tracked)
                 case Secret():
-                    return await self._check_key(credential, request, permitted, guard, ticket)
+                    return await self._check_key(credential, request, permitted, guard, tracked)
 
     async def _check_key(
-        self, secret: Secret, request: CheckRequest, permitted: WriteProbes, guard: WriteGuard, ticket: Ticket
+        self, secret: Secret, request: CheckRequest, permitted: WriteProbes, guard: WriteGuard, tracked: TrackedCheck
     ) -> CheckReport:
-        pacing = self._pacing(_BreakerObserver(self._observer, self._breaker, ticket))
+        pacing = self._pacing(_BreakerObserver(self._observer, self._breaker, tracked))
         async with self._key_client.session() as session:
             sender = PacedKeySender(session, secret, pacing, permitted)
-            context = self._context(ticket)
+            context = self._context(tracked)
             return await KeyCheckRun(sender, request, catalogue(), guard, self._anonymous.answer, context).report()
 
-    async def _check_client(self, client: OAuthClient, request: CheckRequest, ticket: Ticket) -> CheckReport:
-        observer = _BreakerObserver(self._observer, self._breaker, ticket)
+    async def _check_client(self, client: OAuthClient, request: CheckRequest, tracked: TrackedCheck) -> CheckReport:
+        observer = _BreakerObserver(self._observer, self._breaker, tracked)
         pacing = self._pacing(observer if client.needs_introspection else _ListsObserver(observer))
         async with self._token_client.session() as session:
             sender = PacedTokenSender(session, client, pacing)
-            return await TokenCheckRun(sender, client, request, self._context(ticket)).report()
+            return await TokenCheckRun(sender, client, request, self._context(tracked)).report()
 
     def _pacing(self, observer: RequestObserver) -> RequestPacing:
         """Each check of a credential has a rate of its own."""
         return RequestPacing(RateLimiter(self._limits.requests_per_second, self._clock), self._total, observer)
 
-    def _context(self, ticket: Ticket) -> CheckContext:
+    def _context(self, tracked: TrackedCheck) -> CheckContext:
         return CheckContext(
-            self._now, self._clock, self._limits.deadline_seconds, stop=partial(self._breaker.stops, ticket)
+            self._now, self._clock, self._limits.deadline_seconds, stop=partial(self._breaker.must_stop, tracked)
         )
 
     async def _send_without_key(self) -> Answer:
@@ -128,11 +128,11 @@ class _BreakerObserver:
 
     observer: RequestObserver
     breaker: CircuitBreaker
-    ticket: Ticket
+    tracked: TrackedCheck
 
     def request(self, entry: Entry, answer: Answer) -> None:
         self.observer.request(entry, answer)
-        self.breaker.heard(self.ticket, answer)
+        self.breaker.record(self.tracked, answer)
 
     def waited(self, reason: str, seconds: float) -> None:
         self.observer.waited(reason, seconds)

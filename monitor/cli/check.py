@@ -109,12 +109,12 @@ def _paused(transitions: Iterable[Transition]) -> list[CheckError]:
     return [
         CheckError(
             None,
-            f"nothing more was sent, because {seen.in_trouble} of the last {seen.heard} tenants were in trouble "
-            f"({', '.join(f'{number} {sign}' for sign, number in seen.troubled.items())}): see whether Greenhouse has "
-            "an incident, and whether this machine's address may ask; then run `check` again",
+            f"nothing more was sent, because {trouble.in_trouble} of the last {trouble.tenants} tenants were in "
+            f"trouble ({', '.join(f'{number} {sign}' for sign, number in trouble.by_sign.items())}): see whether "
+            "Greenhouse has an incident, and whether this machine's address may ask; then run `check` again",
             ExitStatus.UNDECIDED,
         )
-        for seen in (transition.seen for transition in transitions if transition.after is State.PAUSED)
+        for trouble in (transition.trouble for transition in transitions if transition.after is State.PAUSED)
     ]
 
 

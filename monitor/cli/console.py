@@ -1,4 +1,4 @@
-"""How commands speak: results on stdout, everything else on stderr, colour only where somebody looks."""
+"""How commands print: results on stdout, everything else on stderr, colour only on a terminal."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ def complain(message: str) -> None:
 
 
 def tell(message: str) -> None:
-    """Something beside the result: progress, a hint."""
+    """Anything but the result, such as progress or a hint, on stderr."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(escape(message))
 
 
@@ -31,7 +31,7 @@ def _plain(value: object) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """A table on a terminal, lines with tabs between the fields in a pipe; `empty` is said where there are no rows."""
+    """A table on a terminal, tab-separated lines in a pipe; without rows, `empty` goes to stderr."""
     rows = list(rows)
     if not rows:
         tell(empty)

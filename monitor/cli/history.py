@@ -21,17 +21,17 @@ EXAMPLE = "Example: harvest-monitor history --tenant acme --since 7d"
 
 
 def command(
-    tenant: str | None = typer.Option(None, help="Of one tenant, by its id."),
+    tenant: str | None = typer.Option(None, help="Only this tenant, by id."),
     since: str | None = typer.Option(
-        None, help="From this moment on: 2026-11-01, 2026-11-01T08:00, or 7d for the last week."
+        None, help="From this time on: 2026-11-01, 2026-11-01T08:00, or 7d for the last week."
     ),
-    permission: str | None = typer.Option(None, help="Of one permission, by its id or its label."),
-    kind: EventKind | None = typer.Option(None, help="Of one kind."),
-    limit: int | None = typer.Option(None, min=1, help="The latest so many."),
+    permission: str | None = typer.Option(None, help="Only this permission, by id or label."),
+    kind: EventKind | None = typer.Option(None, help="Only this kind."),
+    limit: int | None = typer.Option(None, min=1, help="Maximum number; keeps the newest."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
-    as_csv: bool = typer.Option(False, "--csv", help="Print CSV with a line of names."),
+    as_csv: bool = typer.Option(False, "--csv", help="Print CSV with a header line."),
 ) -> None:
-    """What turned, for whom, and between which two looks; the oldest first."""
+    """What changed, for whom, and between which two checks; oldest first."""
     if as_json and as_csv:
         raise ConfigurationError("--json and --csv: choose one of them")
     wanted = Wanted(
@@ -55,19 +55,19 @@ def command(
         print_table(
             ["AT", "TENANT", "KIND", "WHAT", "WINDOW"],
             [(moment(e.at), e.tenant_id, e.kind, _what(e), _window(e)) for e in found],
-            empty="nothing was recorded that fits",
+            empty="no matching events",
         )
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """A date or moment (UTC unless it says otherwise), or a duration back from now."""
+    """A date or time (UTC unless it says otherwise), or a duration back from now."""
     try:
         if re.fullmatch(r"[0-9.]+ ?[smhd]", text):
             return now - parse_duration(text)
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(
-            "--since: write a date such as 2026-11-01, a moment, or a duration such as 7d"
+            "--since: write a date such as 2026-11-01, a time such as 2026-11-01T08:00, or a duration such as 7d"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -92,6 +92,6 @@ def _print_csv(found: Sequence[PastEvent]) -> None:
 
 
 def _inert(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula: names come from a file other people may write."""
+    """A cell that no spreadsheet takes for a formula: names come from a file that others may write."""
     text = "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

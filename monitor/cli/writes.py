@@ -19,18 +19,18 @@ app = typer.Typer(help="See whether write probes are halted, and lift the halt."
 
 @app.command(epilog="Example: harvest-monitor writes status")
 def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON document.")) -> int:
-    """Every halt of write probes, the latest first; exit status 1 while one stands."""
+    """Every halt of write probes, newest first; exit status 1 while one is in force."""
 
     async def ask(db: Database, _: Settings) -> Sequence[Row[Any]]:
         async with db.reading() as conn:
             return await write_halt_queries.halts(conn)
 
     found = with_database(ask)
-    standing = any(halt.lifted_at is None for halt in found)
+    in_force = any(halt.lifted_at is None for halt in found)
     if as_json:
-        print_json({"halted": standing, "halts": [dict(halt._mapping) for halt in found]})
+        print_json({"halted": in_force, "halts": [dict(halt._mapping) for halt in found]})
     else:
-        typer.echo("write probes are halted" if standing else "write probes are not halted")
+        typer.echo("write probes are halted" if in_force else "write probes are not halted")
         print_table(
             ["AT", "TENANT", "STOPS", "ENDPOINT", "ANSWERED", "REQUEST ID", "RECORD ID", "LIFTED"],
             [
@@ -46,14 +46,14 @@ def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON do
                 )
                 for h in found
             ],
-            empty="there never was a halt",
+            empty="no halt was ever recorded",
         )
-    return ExitStatus.TROUBLE if standing else ExitStatus.COMPLIANT
+    return ExitStatus.TROUBLE if in_force else ExitStatus.COMPLIANT
 
 
 @app.command(epilog="Example: harvest-monitor writes resume --reason 'Greenhouse ticket 4711: nothing was changed'")
-def resume(reason: str = typer.Option(..., help="What was found out; kept with your name.")) -> None:
-    """Let write probes be sent again. Look at the record named in the halt first."""
+def resume(reason: str = typer.Option(..., help="What you found out; recorded with your name.")) -> None:
+    """Allow write probes again. Examine the record named in the halt first."""
 
     async def act(db: Database, _: Settings) -> int:
         async with db.writing() as conn:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import column, select, table
 
-from monitor.atomic_file import whole_file
+from monitor.atomic_file import atomic_file
 from monitor.errors import StoreError
 from monitor.store.migrations import VERSION_TABLE, SchemaState, state_of_revision
 
@@ -40,7 +40,7 @@ def back_up(source: Path, target: Path, *, overwrite: bool) -> Copied:
     The copy is one file that only its owner can read. It gets its name only after it was read back and checked.
     """
     _require_different_files(source, target)
-    with _as_store_errors(target), whole_file(target, overwrite=overwrite) as copy:
+    with _as_store_errors(target), atomic_file(target, overwrite=overwrite) as copy:
         with closing(_open_existing(source)) as conn, closing(_open(copy)) as target_conn:
             conn.backup(target_conn)  # all pages in one step: otherwise each write in between would restart the copy
             target_conn.execute("PRAGMA journal_mode = DELETE")
@@ -57,7 +57,7 @@ def restore_backup(copy: Path, target: Path, who: str, now: datetime) -> Restore
     _require_different_files(copy, target)
     _checked_revision(copy)
     _require_not_in_use(target)
-    with _as_store_errors(target), whole_file(target, overwrite=True) as placed:
+    with _as_store_errors(target), atomic_file(target, overwrite=True) as placed:
         with closing(_open_existing(copy)) as conn, closing(_open(placed)) as target_conn:
             conn.backup(target_conn)
             held = _hold_pending_notices(target_conn, copy, who, now)

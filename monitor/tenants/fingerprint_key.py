@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from monitor.atomic_file import whole_file
+from monitor.atomic_file import atomic_file
 from monitor.config.settings import INSTALLATION_KEY_NEEDED, Settings
 from monitor.errors import ConfigurationError
 from monitor.store.database import Database
@@ -92,7 +92,7 @@ def key_path(settings: Settings) -> Path:
 
 
 def _make(path: Path) -> None:
-    with suppress(FileExistsError), whole_file(path, overwrite=False) as file:
+    with suppress(FileExistsError), atomic_file(path, overwrite=False) as file:
         file.write_text(secrets.token_hex(_BYTES) + "\n", "ascii")
 
 

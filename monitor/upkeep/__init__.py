@@ -1,1 +1,1 @@
-"""The health of an installation: doctor, integrity, pruning, gauges."""
+"""Keeping an installation healthy: `doctor`, the database check, pruning, and the numbers behind the gauges."""

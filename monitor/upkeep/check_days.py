@@ -1,4 +1,4 @@
-"""The checks of one credential on one day, in one row: pure."""
+"""All checks of one credential on one day, summed up in one row: pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from checks.credential import CredentialState
 class Day:
     """One day (UTC) of one credential.
 
-    `drifted`, `undecided` and `failed` are how many of the `checks` ended so; the rest were compliant. `state` is the
-    worst that was seen. The four counts of permissions are of full looks that were answered, and None on a day without
-    one. `seconds` adds up the checks' durations, each rounded.
+    `drifted`, `undecided` and `failed` count the `checks` with that outcome; the rest were compliant. `state` is the
+    worst of the day. The four counts of permissions come from full checks that were answered, and are None on a day
+    without one. `seconds` adds up the checks' durations, each rounded.
     """
 
     day: date
@@ -35,13 +35,13 @@ class Day:
         return (self.day, self.credential_id)
 
 
-def together(days: Iterable[Day]) -> list[Day]:
-    """One row for each credential and day, whatever the order and the portions they come in; sorted by their key."""
-    added: dict[tuple[date, int], Day] = {}
+def merged(days: Iterable[Day]) -> list[Day]:
+    """One row for each credential and day, sorted by key, whatever the order and the batches they come in."""
+    by_key: dict[tuple[date, int], Day] = {}
     for day in days:
-        there = added.get(day.key)
-        added[day.key] = day if there is None else _sum(there, day)
-    return [added[key] for key in sorted(added)]
+        present = by_key.get(day.key)
+        by_key[day.key] = day if present is None else _sum(present, day)
+    return [by_key[key] for key in sorted(by_key)]
 
 
 def _sum(one: Day, other: Day) -> Day:

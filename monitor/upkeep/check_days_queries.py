@@ -1,4 +1,4 @@
-"""Checks older than what is kept one by one, rolled up into one row for each credential and day."""
+"""Old checks, rolled up into one row for each credential and day."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -12,61 +12,61 @@ from checks.credential import CredentialState
 from checks.report import PAUSED, Outcome
 from monitor.store.statements import upsert
 from monitor.store.tables import CHECK, CHECK_DAY, CREDENTIAL, DRIFT_EVENT
-from monitor.upkeep.check_days import Day, together
+from monitor.upkeep.check_days import Day, merged
 
 _DAY = timedelta(days=1)
-_OF_A_CHECK = CHECK.c[
+_CHECK_COLUMNS = CHECK.c[
     "id", "credential_id", "started_at", "outcome", "state", "detail", "partial",
     "granted", "missing", "undecided", "excess", "requests", "duration_seconds",
 ]  # fmt: skip
 
 
 async def roll_up(conn: AsyncConnection, before: datetime, limit: int) -> int:
-    """Add up to so many of the oldest checks that began before a moment to their days, and delete them; how many.
+    """Add the oldest checks that began before a moment, at most `limit`, to their days, and delete them.
 
-    In the caller's transaction, so that it is both or neither. Nobody else may roll up meanwhile.
+    Returns how many. In the caller's transaction, so it does both or neither; nobody else may roll up meanwhile.
     """
-    oldest = select(*_OF_A_CHECK).where(CHECK.c.started_at < before).order_by(CHECK.c.started_at).limit(limit)
+    oldest = select(*_CHECK_COLUMNS).where(CHECK.c.started_at < before).order_by(CHECK.c.started_at).limit(limit)
     found = (await conn.execute(oldest)).all()
     if found:
-        days = [_of_check(row) for row in found]
-        there = await _there(conn, days)
-        await upsert(conn, CHECK_DAY, [asdict(day) for day in together([*there, *days])])
+        days = [_from_check(row) for row in found]
+        stored = await _stored(conn, days)
+        await upsert(conn, CHECK_DAY, [asdict(day) for day in merged([*stored, *days])])
         await _delete(conn, [row.id for row in found])
     return len(found)
 
 
-async def to_roll_up(conn: AsyncConnection, before: datetime) -> int:
+async def count_old(conn: AsyncConnection, before: datetime) -> int:
     return int((await conn.execute(select(func.count()).where(CHECK.c.started_at < before))).scalar_one())
 
 
 async def of_tenant(conn: AsyncConnection, tenant_id: str, first: date, last: date) -> dict[str, list[Day]]:
-    """By credential, its days from the first to the last on which it was checked, rolled up or not yet, in their order.
+    """By credential label, the days on which it was checked between `first` and `last`, in order, rolled up or not.
 
-    Removed credentials and tenants, too; empty for a tenant that never was.
+    Includes removed credentials and tenants; empty for a tenant that never existed.
     """
     ours = select(CREDENTIAL.c.id, CREDENTIAL.c.label).where(CREDENTIAL.c.tenant_id == tenant_id)
     labels = {row.id: row.label for row in await conn.execute(ours.order_by(CREDENTIAL.c.label))}
     c, wanted = CHECK.c, _days(first, last)
-    rolled = await conn.execute(
+    rolled_up = await conn.execute(
         select(CHECK_DAY).where(CHECK_DAY.c.day.in_(wanted), CHECK_DAY.c.credential_id.in_(labels))
     )
     begin, end = _midnight(first), _midnight(last) + _DAY
-    kept = await conn.execute(
-        select(*_OF_A_CHECK).where(c.credential_id.in_(labels), c.started_at >= begin, c.started_at < end)
+    not_yet = await conn.execute(
+        select(*_CHECK_COLUMNS).where(c.credential_id.in_(labels), c.started_at >= begin, c.started_at < end)
     )
-    days = together([*map(_of_row, rolled), *map(_of_check, kept)])
+    days = merged([*map(_from_row, rolled_up), *map(_from_check, not_yet)])
     return {label: [day for day in days if day.credential_id == id_] for id_, label in labels.items()}
 
 
-async def _there(conn: AsyncConnection, days: Sequence[Day]) -> list[Day]:
-    """The rows that these are added to."""
+async def _stored(conn: AsyncConnection, days: Sequence[Day]) -> list[Day]:
+    """The rows these will be added to."""
     c = CHECK_DAY.c
     credentials, keys = {day.credential_id for day in days}, {day.key for day in days}
     found = await conn.execute(
         select(CHECK_DAY).where(c.day.in_({day.day for day in days}), c.credential_id.in_(credentials))
     )
-    return [day for day in map(_of_row, found) if day.key in keys]
+    return [day for day in map(_from_row, found) if day.key in keys]
 
 
 async def _delete(conn: AsyncConnection, checks: Sequence[int]) -> None:
@@ -75,12 +75,12 @@ async def _delete(conn: AsyncConnection, checks: Sequence[int]) -> None:
     await conn.execute(delete(CHECK).where(CHECK.c.id.in_(checks)))
 
 
-def _of_row(row: Row[Any]) -> Day:
+def _from_row(row: Row[Any]) -> Day:
     values = {field.name: row._mapping[field.name] for field in fields(Day)}
     return Day(**{**values, "state": CredentialState(row.state)})
 
 
-def _of_check(row: Row[Any]) -> Day:
+def _from_check(row: Row[Any]) -> Day:
     state = CredentialState(row.state)
     full = state is CredentialState.OK and row.detail != PAUSED and not row.partial
     return Day(

@@ -1,4 +1,4 @@
-"""What must hold between the records of a sound database, and where it does not."""
+"""What must hold between the records of a sound database, and where it does not hold."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -29,15 +29,17 @@ from monitor.store.tables import (
     PERMISSION_STATE,
     TENANT,
 )
-from monitor.upkeep.finding import DatabaseFinding, Part
+from monitor.upkeep.finding import DatabasePart, HealthFinding
 
-_REPORT = "a service of this release does not write this: see who else writes into the database, and please report it"
-_ANEW = (
-    "take the tenant out of the tenants file, or put it there, and undo that again, each time with "
-    f"`harvest-monitor tenants sync`; {_REPORT}"
+_REPORT = (
+    "a service of this release does not write this: find out what else writes to the database, and please report it"
 )
-_PLANS = ("next_due", "next_attempt_at")
-_WORDS: dict[tuple[Table, str], type[StrEnum]] = {
+_RESYNC = (
+    "remove the tenant from the tenants file, or add it if it is missing, and run `harvest-monitor tenants sync`; then "
+    f"undo that and run it again; {_REPORT}"
+)
+_MAY_BE_FUTURE = ("next_due", "next_attempt_at")
+_VALUES: dict[tuple[Table, str], type[StrEnum]] = {
     (CREDENTIAL, "kind"): CredentialKind,
     (CREDENTIAL, "state"): CredentialState,
     (CREDENTIAL, "suspect_state"): CredentialState,
@@ -53,62 +55,65 @@ _WORDS: dict[tuple[Table, str], type[StrEnum]] = {
 }
 
 
-async def last_look(conn: AsyncConnection, now: datetime) -> datetime | None:
-    """When a credential was last looked at, but for what a wrong clock put ahead of now: the last sign of life."""
-    looked = CREDENTIAL.c.last_checked_at
-    found: datetime | None = (await conn.execute(select(func.max(looked)).where(looked <= now))).scalar_one()
+async def last_check(conn: AsyncConnection, now: datetime) -> datetime | None:
+    """When any credential was last checked: the service's last sign of life. Ignores dates a wrong clock put ahead."""
+    checked = CREDENTIAL.c.last_checked_at
+    found: datetime | None = (await conn.execute(select(func.max(checked)).where(checked <= now))).scalar_one()
     return found
 
 
-async def of_records(conn: AsyncConnection, now: datetime, told_within: timedelta) -> list[DatabaseFinding]:
-    """In one reading transaction, so that nothing is seen half done.
+async def of_records(conn: AsyncConnection, now: datetime, notified_within: timedelta) -> list[HealthFinding]:
+    """In one reading transaction, so nothing is seen half done.
 
-    `told_within` is how long a cause may wait for its notice while the service runs.
+    `notified_within` is how long a cause may wait for its notice while the service runs.
     """
     return [
         *await _values(conn),
         *await _incidents(conn),
         *await _counts(conn),
-        *await _plans(conn),
-        *await _mixed_up(conn),
-        *await _untold(conn, now, told_within),
+        *await _schedule(conn),
+        *await _cross_tenant(conn),
+        *await _late_causes(conn, now, notified_within),
         *await _notices(conn),
-        *await _ahead(conn, now),
+        *await _future_dates(conn, now),
     ]
 
 
-async def _values(conn: AsyncConnection) -> list[DatabaseFinding]:
+async def _values(conn: AsyncConnection) -> list[HealthFinding]:
     findings = []
-    for (table, name), words in _WORDS.items():
+    for (table, name), known in _VALUES.items():
         column = table.c[name]
-        unknown = select(column, func.count()).where(column.is_not(None), column.not_in(list(words))).group_by(column)
+        unknown = select(column, func.count()).where(column.is_not(None), column.not_in(list(known))).group_by(column)
         for value, count in await conn.execute(unknown):
             message = f"{count} rows of {table.name} have the {name} {value!r}, which this release does not know"
-            findings.append(_found(None, message, "use the release that wrote it, or restore a backup"))
+            findings.append(_finding(None, message, "use the release that wrote it, or restore a backup"))
     return findings
 
 
-async def _incidents(conn: AsyncConnection) -> list[DatabaseFinding]:
+async def _incidents(conn: AsyncConnection) -> list[HealthFinding]:
     """Every tenant in trouble has an open incident, and no other tenant has one."""
     found = await troubles(conn)
     is_open = INCIDENT.c.resolved_at.is_(None)
     with_incident = set((await conn.execute(select(INCIDENT.c.tenant_id).where(is_open))).scalars())
-    back = await _back_and_not_looked_at(conn)
+    unchecked = await _returned_unchecked(conn)
     findings = []
     for tenant in sorted(with_incident.union(found)):
         trouble = found.get(tenant, Trouble())
         match incident_step(tenant in with_incident, trouble):
-            case Step.OPEN if tenant not in back:
+            case Step.OPEN if tenant not in unchecked:
                 what = f"in trouble ({trouble.missing} missing, {trouble.failing} credentials failing)"
-                findings.append(_found(tenant, f"{what}, and no incident is open", _look_again(tenant)))
+                findings.append(_finding(tenant, f"{what}, and no incident is open", _check_again(tenant)))
             case Step.RESOLVE:
-                next_step = _look_again(tenant) if tenant in found else _ANEW
-                findings.append(_found(tenant, "an incident is open, and there is no trouble", next_step))
+                next_step = _check_again(tenant) if tenant in found else _RESYNC
+                findings.append(_finding(tenant, "an incident is open, but nothing is wrong", next_step))
     return findings
 
 
-async def _back_and_not_looked_at(conn: AsyncConnection) -> set[str]:
-    """Tenants whose trouble went with its credential, which is back since: the next look opens the incident again."""
+async def _returned_unchecked(conn: AsyncConnection) -> set[str]:
+    """Tenants whose incident ended when their credential was removed, and which is back and not checked yet.
+
+    The next check opens the incident again.
+    """
     c = CREDENTIAL.c
     ended = select(INCIDENT.c.tenant_id, func.max(INCIDENT.c.resolved_at).label("at")).group_by(INCIDENT.c.tenant_id)
     last = ended.subquery()
@@ -117,36 +122,38 @@ async def _back_and_not_looked_at(conn: AsyncConnection) -> set[str]:
     return set((await conn.execute(back.where(troubled, c.last_checked_at <= last.c.at))).scalars())
 
 
-async def _counts(conn: AsyncConnection) -> list[DatabaseFinding]:
+async def _counts(conn: AsyncConnection) -> list[HealthFinding]:
     return [
-        _found(
+        _finding(
             wrong.tenant_id,
-            f"{wrong.label}: counted {wrong.stored} {wrong.count}, and its rows come to {wrong.counted}",
-            _look_again(wrong.tenant_id),
+            f"{wrong.label}: {wrong.count} is stored as {wrong.stored}, but the rows add up to {wrong.counted}",
+            _check_again(wrong.tenant_id),
         )
         for wrong in await known_queries.miscounts(conn)
     ]
 
 
-async def _plans(conn: AsyncConnection) -> list[DatabaseFinding]:
-    """Who is watched has a next look, unless the tenants file gives nothing to look with; who is not has none."""
+async def _schedule(conn: AsyncConnection) -> list[HealthFinding]:
+    """An active credential has a next check, unless its row in the tenants file is unusable; a removed one has none."""
     c, t = CREDENTIAL.c, TENANT.c
     gone = or_(c.removed_at.is_not(None), t.removed_at.is_not(None))
     forgotten = and_(~gone, c.next_due.is_(None), t.problem.is_(None))
     wrong = or_(forgotten, and_(gone, c.next_due.is_not(None)))
     listed = select(c.tenant_id, c.label, c.next_due).join(TENANT, t.id == c.tenant_id).where(wrong)
     return [
-        _found(
+        _finding(
             tenant,
-            f"{label}: no next look is planned" if due is None else f"{label}: was removed, and would still be checked",
-            _ANEW,
+            f"{label}: no next check is scheduled"
+            if due is None
+            else f"{label}: removed, but a next check is scheduled",
+            _RESYNC,
         )
         for tenant, label, due in await conn.execute(listed.order_by(c.tenant_id, c.label))
     ]
 
 
-async def _mixed_up(conn: AsyncConnection) -> list[DatabaseFinding]:
-    """What belongs together is of one tenant: nobody may ever read of another customer."""
+async def _cross_tenant(conn: AsyncConnection) -> list[HealthFinding]:
+    """Rows that belong together belong to one tenant: nobody may ever read about another customer."""
     of_csm = and_(NOTICE.c.audience == Audience.CSM, func.coalesce(NOTICE.c.tenant_id, "") != CAUSE.c.tenant_id)
     pairs = [
         (CHECK, CREDENTIAL, CHECK.c.credential_id, CHECK.c.tenant_id != CREDENTIAL.c.tenant_id),
@@ -159,63 +166,63 @@ async def _mixed_up(conn: AsyncConnection) -> list[DatabaseFinding]:
     for table, other, reference, differs in pairs:
         mixed = select(table.c.tenant_id, func.count()).join(other, other.c.id == reference).where(differs)
         for tenant, count in await conn.execute(mixed.group_by(table.c.tenant_id).order_by(table.c.tenant_id)):
-            message = f"{count} rows of {table.name} are of another tenant than their {other.name}"
-            findings.append(_found(tenant, message, f"hold mail back (HARVEST_MONITOR_NOTICES=off); {_REPORT}"))
+            message = f"{count} rows of {table.name} belong to another tenant than their {other.name}"
+            findings.append(_finding(tenant, message, f"stop all notices (HARVEST_MONITOR_NOTICES=off); {_REPORT}"))
     return findings
 
 
-async def _untold(conn: AsyncConnection, now: datetime, told_within: timedelta) -> list[DatabaseFinding]:
-    """No cause waits for longer than it should while credentials are looked at, so that the service is there."""
-    alive = await last_look(conn, now)
+async def _late_causes(conn: AsyncConnection, now: datetime, notified_within: timedelta) -> list[HealthFinding]:
+    """Causes that wait too long for their notice although credentials are checked, so the service is running."""
+    alive = await last_check(conn, now)
     if alive is None:
         return []
     c = CAUSE.c
     late = select(c.tenant_id, func.count(), func.min(c.created_at)).where(
-        c.settled_at.is_(None), c.created_at < alive - told_within
+        c.settled_at.is_(None), c.created_at < alive - notified_within
     )
     return [
-        _found(
+        _finding(
             tenant,
-            f"{count} causes wait to be told since {since:%Y-%m-%d %H:%M}Z, and checks went on",
-            "see that `harvest-monitor serve` runs, and what its log says of notices; it tells what waits",
+            f"{count} causes have been waiting for a notice since {since:%Y-%m-%d %H:%M}Z, although checks went on",
+            "check that `harvest-monitor serve` is running, and what its log says about notices; it sends what waits",
         )
         for tenant, count, since in await conn.execute(late.group_by(c.tenant_id).order_by(c.tenant_id))
     ]
 
 
-async def _notices(conn: AsyncConnection) -> list[DatabaseFinding]:
-    """What waits to be sent has a moment for it and a text, and a CSM's is about one tenant, but for retired keys."""
+async def _notices(conn: AsyncConnection) -> list[HealthFinding]:
+    """A notice to be sent has a time and a text; one to a CSM is about one tenant, except about retired keys."""
     c = NOTICE.c
-    never = c.next_attempt_at.is_(None) & (c.status == Status.PENDING)
-    empty = (c.text == "") & c.status.in_([Status.PENDING, Status.HELD, Status.FAILED])
-    nobodys = c.tenant_id.is_(None) & (c.audience == Audience.CSM) & ~c.why.startswith(WHY)
+    no_time = c.next_attempt_at.is_(None) & (c.status == Status.PENDING)
+    no_text = (c.text == "") & c.status.in_([Status.PENDING, Status.HELD, Status.FAILED])
+    no_tenant = c.tenant_id.is_(None) & (c.audience == Audience.CSM) & ~c.why.startswith(WHY)
     return [
-        *await _wrong_notices(conn, never, "waits, and would never be sent"),
-        *await _wrong_notices(conn, empty, "is to be sent, and has no text"),
-        *await _wrong_notices(conn, nobodys, "is for a CSM, and about no tenant"),
+        *await _wrong_notices(conn, no_time, "is pending, but would never be sent"),
+        *await _wrong_notices(conn, no_text, "is to be sent, but has no text"),
+        *await _wrong_notices(conn, no_tenant, "is for a CSM, but about no tenant"),
     ]
 
 
-async def _wrong_notices(conn: AsyncConnection, which: ColumnElement[bool], wrong: str) -> Iterable[DatabaseFinding]:
-    next_step = "tell its reader yourself: `harvest-monitor history` has what it was about"
+async def _wrong_notices(conn: AsyncConnection, which: ColumnElement[bool], wrong: str) -> Iterable[HealthFinding]:
+    next_step = "inform its recipient yourself: `harvest-monitor history` shows what it was about"
     listed = select(NOTICE.c.tenant_id, NOTICE.c.id).where(which).order_by(NOTICE.c.id)
-    return [_found(tenant, f"notice {number} {wrong}", next_step) for tenant, number in await conn.execute(listed)]
+    return [_finding(tenant, f"notice {number} {wrong}", next_step) for tenant, number in await conn.execute(listed)]
 
 
-async def _ahead(conn: AsyncConnection, now: datetime) -> list[DatabaseFinding]:
-    """No fact is dated ahead of now."""
+async def _future_dates(conn: AsyncConnection, now: datetime) -> list[HealthFinding]:
+    """No fact is dated in the future."""
     tables, until = [], now
     for table in METADATA.sorted_tables:
-        facts = [c for c in table.columns if isinstance(c.type, UTCDateTime) and c.name not in _PLANS]
+        facts = [c for c in table.columns if isinstance(c.type, UTCDateTime) and c.name not in _MAY_BE_FUTURE]
         latest = [moment for moment in await _latest(conn, facts) if moment > now + AHEAD]
         if latest:
             tables.append(table.name)
             until = max(until, *latest)
     if not tables:
         return []
-    message = f"rows are dated ahead of now, up to {until:%Y-%m-%d %H:%M}Z ({', '.join(tables)})"
-    next_step = "see that this machine's clock and the service's are right; until then the rows count as new, no more"
-    return [_found(None, message, next_step)]
+    message = f"rows are dated in the future, up to {until:%Y-%m-%d %H:%M}Z ({', '.join(tables)})"
+    next_step = "correct this machine's clock or the service's; until their date has come, the rows merely count as new"
+    return [_finding(None, message, next_step)]
 
 
 async def _latest(conn: AsyncConnection, columns: list[Column[datetime]]) -> list[datetime]:
@@ -225,9 +232,9 @@ async def _latest(conn: AsyncConnection, columns: list[Column[datetime]]) -> lis
     return [moment for moment in latest if moment is not None]
 
 
-def _look_again(tenant: str) -> str:
-    return f"the next check puts it right (`harvest-monitor check {tenant} --record`); {_REPORT}"
+def _check_again(tenant: str) -> str:
+    return f"the next check corrects it (`harvest-monitor check {tenant} --record`); {_REPORT}"
 
 
-def _found(tenant: str | None, message: str, next_step: str) -> DatabaseFinding:
-    return DatabaseFinding(Part.RECORDS, tenant, message, next_step)
+def _finding(tenant: str | None, message: str, next_step: str) -> HealthFinding:
+    return HealthFinding(DatabasePart.RECORDS, message, next_step, tenant)

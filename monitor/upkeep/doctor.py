@@ -1,4 +1,4 @@
-"""A look at an installation before and beside `serve`: it changes nothing, and sends nothing to Greenhouse."""
+"""Examines an installation before or beside `serve`: changes nothing, and sends nothing to Greenhouse."""
 
 import os
 import stat
@@ -11,67 +11,66 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from checks.credential import OAuthClient, Secret, Token, basic_authorization, client_authorization
 from checks.errors import CredentialError, ManifestError
-from checks.manifest import Manifest, load
+from checks.manifest import Manifest
+from monitor.assembly import Assembly
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.store import migrations
 from monitor.store.database import Database, database_as_it_is
 from monitor.store.migrations import SchemaState
-from monitor.tenants.credential_loader import CredentialLoader, references
-from monitor.tenants.file_reader import read_tenants_file
+from monitor.tenants.credential_loader import references
 from monitor.tenants.fingerprint_key import existing_key
-from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.scope_acceptance_queries import is_accepted
-from monitor.tenants.targets import CheckTarget, CheckTargets, build_targets
+from monitor.tenants.targets import CheckTarget, CheckTargets
 from monitor.upkeep import doctor_findings
-from monitor.upkeep.doctor_findings import Area, DoctorFinding, told
+from monitor.upkeep.finding import DoctorArea, HealthFinding
 
 _URL = "HARVEST_MONITOR_DATABASE_URL"
 
 
 @dataclass(slots=True)
-class Diagnosis:
-    """`not_run` counts commands that were left alone, `credentials` what there is, by kind and way."""
+class DoctorReport:
+    """`credentials` counts them by kind; `commands_not_run` counts `command:` references that were skipped."""
 
-    findings: list[DoctorFinding] = field(default_factory=list)
+    findings: list[HealthFinding] = field(default_factory=list)
     credentials: dict[str, int] = field(default_factory=dict)
-    not_run: int = 0
+    commands_not_run: int = 0
 
 
 class Doctor:
-    """`run_commands` has the commands of the tenants file run, as a check would."""
+    """With `run_commands`, the commands of the tenants file are run, as a check would."""
 
     def __init__(self, settings: Settings, now: datetime, *, run_commands: bool) -> None:
         self._settings = settings
         self._now = now
         self._run_commands = run_commands
-        self._loader = CredentialLoader(b"", settings.command_timeout.total_seconds())
-        self._seen = Diagnosis()
+        self._assembly = Assembly(settings)
+        self._loader = self._assembly.loader(b"")
+        self._report = DoctorReport()
 
-    async def look(self) -> Diagnosis:
-        self._seen.findings += doctor_findings.of_settings(self._settings)
+    async def run(self) -> DoctorReport:
+        report = self._report
+        report.findings += doctor_findings.of_settings(self._settings)
         targets = self._targets()
-        self._seen.findings += [
-            finding async for finding in self._database(doctor_findings.derived(targets) if targets else [])
-        ]
+        derived = doctor_findings.derived(targets) if targets else []
+        report.findings += [finding async for finding in self._database(derived)]
         if targets is not None:
-            self._seen.credentials = doctor_findings.counted(targets)
-            self._seen.findings += doctor_findings.of_tenants(targets)
-            self._seen.findings += [*doctor_findings.of_keys(targets, self._now), *doctor_findings.of_clients(targets)]
+            report.credentials = doctor_findings.counted(targets)
+            report.findings += doctor_findings.of_tenants(targets)
+            report.findings += [*doctor_findings.of_keys(targets, self._now), *doctor_findings.of_clients(targets)]
             for target in targets.all:
-                self._seen.findings += [finding async for finding in self._references(target)]
-        return self._seen
+                report.findings += [finding async for finding in self._references(target)]
+        return report
 
-    async def _database(self, derived: list[Manifest]) -> AsyncIterator[DoctorFinding]:
-        """Also which of these manifests nobody has accepted; where there are no tables yet, that is not asked."""
+    async def _database(self, derived: list[Manifest]) -> AsyncIterator[HealthFinding]:
+        """Also finds which of the derived manifests nobody has accepted, if there are tables to ask."""
         url = self._settings.database
         path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         if path is not None and not path.exists():
             if not os.access(path.parent, os.W_OK):
-                problem = f"the folder {path.parent} for the database does not exist or can not be written"
-                yield DoctorFinding(
-                    Area.DATABASE, problem, f"let the service's user write there, or name another {_URL}"
-                )
+                problem = f"the folder {path.parent} for the database does not exist or is not writable"
+                next_step = f"let the service's user write there, or name another in {_URL}"
+                yield HealthFinding(DoctorArea.DATABASE, problem, next_step)
             return
         db = database_as_it_is(url)
         try:
@@ -82,18 +81,18 @@ class Doctor:
                 for finding in doctor_findings.of_derived(new):
                     yield finding
         except (StoreError, ConfigurationError) as problem:
-            yield told(Area.DATABASE, str(problem))
+            yield HealthFinding.of_error(DoctorArea.DATABASE, str(problem))
         finally:
             await db.close()
 
     async def _is_current(self, db: Database) -> bool:
-        """False for one that a start brings up to date; StoreError for one that it can not."""
+        """False if the next start will migrate it; StoreError if a start cannot."""
         try:
             async with db.reading() as conn:
                 state = await conn.run_sync(migrations.schema_state)
         except (SQLAlchemyError, OSError) as error:
-            problem = f"the database {db.name} can not be looked at ({type(error).__name__})"
-            raise StoreError(f"{problem}: see that {_URL} names one that can be read") from None
+            problem = f"the database {db.name} cannot be read ({type(error).__name__})"
+            raise StoreError(f"{problem}: set {_URL} to one that can be read") from None
         if db.is_sqlite and state in (SchemaState.EMPTY, SchemaState.BEHIND):
             return False
         db.refuse_unless_current(state)
@@ -101,23 +100,24 @@ class Doctor:
 
     def _targets(self) -> CheckTargets | None:
         try:
-            registry = ManifestRegistry(load(self._settings.manifest))
+            registry = self._assembly.registry()
         except ManifestError as problem:
-            self._seen.findings.append(told(Area.MANIFEST, str(problem)))
+            self._report.findings.append(HealthFinding.of_error(DoctorArea.MANIFEST, str(problem)))
             return None
         try:
-            return build_targets(read_tenants_file(self._settings.tenants), registry, self._settings.write_probes)
+            return self._assembly.targets(registry)
         except ConfigurationError as problem:
-            self._seen.findings.append(told(Area.TENANTS, str(problem)))
+            self._report.findings.append(HealthFinding.of_error(DoctorArea.TENANTS, str(problem)))
             return None
 
-    async def _references(self, target: CheckTarget) -> AsyncIterator[DoctorFinding]:
+    async def _references(self, target: CheckTarget) -> AsyncIterator[HealthFinding]:
         for name, (reference, kind) in references(target.credential).items():
             if reference.startswith("command:") and not self._run_commands:
-                self._seen.not_run += 1
+                self._report.commands_not_run += 1
                 continue
             for problem in [*_readable_by_all(reference), *await self._problems(target, name, reference, kind)]:
-                yield told(Area.CREDENTIALS, f"{name}: {problem}", target.tenant.id, target.credential.label)
+                whose = (target.tenant.id, target.credential.label)
+                yield HealthFinding.of_error(DoctorArea.CREDENTIALS, f"{name}: {problem}", *whose)
 
     async def _problems(self, target: CheckTarget, name: str, reference: str, kind: type[Secret]) -> list[str]:
         try:

@@ -1,11 +1,21 @@
-"""What `db check` looks at, and what it finds that should not be: pure."""
+"""What `doctor` and `db check` examine, and what they report: pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Part(StrEnum):
-    """In the order in which they are looked at."""
+class DoctorArea(StrEnum):
+    """What `doctor` examines, in this order."""
+
+    SETTINGS = "settings"
+    DATABASE = "database"
+    MANIFEST = "manifest"
+    TENANTS = "tenants"
+    CREDENTIALS = "credentials"
+
+
+class DatabasePart(StrEnum):
+    """What `db check` examines, in this order."""
 
     FILE = "file"
     TABLES = "tables"
@@ -17,10 +27,19 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseFinding:
-    """Something that must not be, and what to do. `tenant` is whom it concerns, if it is one alone."""
+class HealthFinding:
+    """Something wrong, or worth attention, and the next step; tenant and credential if it concerns only one."""
 
-    part: Part
-    tenant: str | None
+    part: DoctorArea | DatabasePart
     message: str
     next_step: str
+    tenant: str | None = None
+    credential: str | None = None
+
+    @classmethod
+    def of_error(
+        cls, part: DoctorArea | DatabasePart, text: str, tenant: str | None = None, credential: str | None = None
+    ) -> "HealthFinding":
+        """From the text of one of our own errors, which says after its last colon what to do."""
+        message, colon, next_step = text.rpartition(": ")
+        return cls(part, message if colon else text, next_step if colon else "", tenant, credential)

@@ -1,4 +1,4 @@
-"""The numbers of all tenants together, for the gauges."""
+"""Counts over all tenants, for the gauges."""
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from monitor.store.tables import CREDENTIAL, INCIDENT, NOTICE, TENANT, WRITE_HAL
 
 _STATES = list(CredentialState)
 _SEVERITY = case({state.value: state.severity for state in _STATES}, value=CREDENTIAL.c.state)
-_WATCHED = CREDENTIAL.c.removed_at.is_(None)
+_ACTIVE = CREDENTIAL.c.removed_at.is_(None)
 
 
 async def snapshot(conn: AsyncConnection, now: datetime, grace: timedelta) -> Snapshot:
@@ -42,13 +42,13 @@ async def _one(conn: AsyncConnection, statement: Select[Any]) -> Any:
 
 
 async def _tenants(conn: AsyncConnection) -> dict[str, int]:
-    """By the worst state of their credentials; a row without a usable credential is misconfigured."""
+    """By the worst state of their credentials; a tenant whose row is unusable and has none is misconfigured."""
     without = case(
         (TENANT.c.problem.is_(None), CredentialState.OK.severity), else_=CredentialState.MISCONFIGURED.severity
     )
     worst = (
         select(func.coalesce(func.max(_SEVERITY), without).label("severity"))
-        .join_from(TENANT, CREDENTIAL, (CREDENTIAL.c.tenant_id == TENANT.c.id) & _WATCHED, isouter=True)
+        .join_from(TENANT, CREDENTIAL, (CREDENTIAL.c.tenant_id == TENANT.c.id) & _ACTIVE, isouter=True)
         .where(TENANT.c.removed_at.is_(None))
         .group_by(TENANT.c.id, TENANT.c.problem)
         .subquery()
@@ -59,13 +59,13 @@ async def _tenants(conn: AsyncConnection) -> dict[str, int]:
 
 async def _credentials(conn: AsyncConnection) -> dict[tuple[str, str], int]:
     kind, state = CREDENTIAL.c.kind, CREDENTIAL.c.state
-    counted = select(kind, state, func.count().label("number")).where(_WATCHED).group_by(kind, state)
+    counted = select(kind, state, func.count().label("number")).where(_ACTIVE).group_by(kind, state)
     return {(row.kind, row.state): row.number for row in await conn.execute(counted)}
 
 
 async def _suspects(conn: AsyncConnection) -> int:
     permissions = func.coalesce(func.sum(CREDENTIAL.c.suspects), 0)
-    found: int = await _one(conn, select(permissions + func.count(CREDENTIAL.c.suspect_state)).where(_WATCHED))
+    found: int = await _one(conn, select(permissions + func.count(CREDENTIAL.c.suspect_state)).where(_ACTIVE))
     return found
 
 

@@ -1,24 +1,24 @@
-"""What the database comes to in so many days, if the days to come are like the last ones: pure."""
+"""How large the database will be after some days, if it grows as it did lately: pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 WINDOW = timedelta(days=30)
-"""What came in so long is taken for the rate; in less where the database is younger."""
+"""The growth rate is measured over this time, or over the database's age if it is younger."""
 
 YOUNGEST = timedelta(days=1)
-"""Of a database that is younger nothing is said."""
+"""No forecast for a younger database."""
 
 DAY_ROW_BYTES = 42.0
-"""Of a row of check_day, for as long as there is none: as measured over a simulated year (docs/database.md)."""
+"""Size of a row of check_day while there is none; measured over a simulated year (docs/database.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One table, or the part of it that goes: `kept_days` is for how long, None for good.
+    """One table, or the part of it that is pruned: `kept_days` says after how long, None means never.
 
-    `bytes` is None where the database can not tell, `rows_a_day` where it is too young.
+    `bytes` is None if the database cannot tell, `rows_a_day` if it is too young.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Growth:
         return self.rows_a_day * (self.bytes / self.rows if self.rows else self.bytes_of_first_row)
 
     def bytes_after(self, days: float) -> float | None:
-        """What goes after a while comes to no more than comes in in that while."""
+        """What is pruned grows no larger than what is added within its `kept_days`."""
         daily = self.bytes_a_day if days else 0.0
         if daily is None or self.bytes is None:
             return None
@@ -44,6 +44,6 @@ class Growth:
 
 
 def total_after(growths: Sequence[Growth], days: float) -> float | None:
-    """Of all tables together; None where one of them can not be told."""
+    """Of all tables together; None if one of them is unknown."""
     each = [growth.bytes_after(days) for growth in growths]
     return None if None in each else sum(filter(None, each))

@@ -1,4 +1,4 @@
-"""How fast the database grows: what came in lately, table by table."""
+"""How fast the database grows: the rows added lately, table by table."""
 
 from datetime import datetime, timedelta
 
@@ -34,39 +34,40 @@ _DATED: dict[Table, ColumnElement[datetime]] = {
     WRITE_HALT: WRITE_HALT.c.at,
     OPERATOR_ACTION: OPERATOR_ACTION.c.at,
 }
-"""The tables that grow with time; the others grow with the tenants, and are taken to stay as they are."""
+"""The tables that grow with time. The others grow with the number of tenants, and are assumed to stay as they are."""
 
 
 async def growth(conn: AsyncConnection, keep: Keep, now: datetime) -> list[Growth]:
-    """Every table, and the texts of notices apart from the rest of their table; all is read, so this takes a while.
+    """Every table, with the texts of notices apart from the rest of theirs. Reads everything, so it takes a while.
 
-    `now` is the last sign of a service: what came in before it tells how much does.
+    `now` is the service's last sign of life: the rate is measured up to then.
     """
-    kept = {CHECK.name: keep.checks / _DAY, SWEEP.name: SWEEPS_FOR / _DAY}
+    kept_days = {CHECK.name: keep.checks / _DAY, SWEEP.name: SWEEPS_FOR / _DAY}
     a_day = await _rows_a_day(conn, now)
-    found = []
+    growths = []
     for size in await sizes.of_tables(conn):
         rate = None if a_day is None else a_day.get(size.name, 0.0)
         first = DAY_ROW_BYTES if size.name == CHECK_DAY.name else 0.0
-        found.append(Growth(size.name, size.rows, size.bytes, rate, kept.get(size.name), first))
-    return [part for one in found for part in (await _halves(conn, one, keep) if one.name == NOTICE.name else [one])]
+        one = Growth(size.name, size.rows, size.bytes, rate, kept_days.get(size.name), first)
+        growths += await _split_texts(conn, one, keep) if one.name == NOTICE.name else [one]
+    return growths
 
 
 async def _rows_a_day(conn: AsyncConnection, now: datetime) -> dict[str, float] | None:
-    """Lately; None where there was no time to tell."""
+    """By table, lately; None for a database that is too young."""
     first = (await conn.execute(select(func.min(TENANT.c.created_at)))).scalar_one()
     if first is None or now - first < YOUNGEST:
         return None
     since = max(first, now - WINDOW)
-    came = {}
+    rates = {}
     for table, moment in _DATED.items():
-        lately = select(func.count()).where(moment >= since, moment <= now)
-        came[table.name] = (await conn.execute(lately)).scalar_one() / ((now - since) / _DAY)
-    return {**came, CHECK_DAY.name: float(await claim_queries.count_checked(conn))}
+        added = select(func.count()).where(moment >= since, moment <= now)
+        rates[table.name] = (await conn.execute(added)).scalar_one() / ((now - since) / _DAY)
+    return {**rates, CHECK_DAY.name: float(await claim_queries.count_checked(conn))}
 
 
-async def _halves(conn: AsyncConnection, notices: Growth, keep: Keep) -> list[Growth]:
-    """The texts, which go after a while, and the rest, which does not."""
+async def _split_texts(conn: AsyncConnection, notices: Growth, keep: Keep) -> list[Growth]:
+    """The texts of notices, which are pruned, apart from the rest, which is not."""
     length = func.length(cast(NOTICE.c.text, LargeBinary)) + func.length(cast(NOTICE.c.html, LargeBinary))
     statement = select(func.count(), func.coalesce(func.sum(length), 0)).where(NOTICE.c.text != "")
     rows, in_texts = (await conn.execute(statement)).one()

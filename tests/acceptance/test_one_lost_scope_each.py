@@ -11,7 +11,7 @@ from checks.catalogue.scopes import known as known_scopes
 from checks.catalogue.scopes import scope
 from checks.manifest import Permission, load
 from checks.report import Verdict
-from checks.v3.check import ROLE_ID
+from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind, Known
 from monitor.incidents import known_queries
 from monitor.incidents.history_queries import Wanted, events

@@ -1,11 +1,11 @@
 """Every figure of docs/performance.md.
 
-    make bench                      all of it: half an hour on two cores that do nothing else
+    make bench                      everything: half an hour on two idle cores
     make bench ARGS=--quick         small sizes, to see that it works; its figures mean nothing
     make bench ARGS=pipeline        one part
-    make bench ARGS=--markdown      the tables as docs/performance.md has them; --json: one document
+    make bench ARGS=--markdown      the tables of docs/performance.md; --json: one document
 
-The exit status is 0 unless something broke: a figure that misses its aim is a figure.
+The exit status is 0 unless something fails; a figure that misses its aim is no failure.
 """
 
 import argparse
@@ -30,14 +30,14 @@ from tests.bench.figures import Part, document, markdown, plain
 from tests.bench.machine import Cores, described
 from tests.bench.server import Addresses, fast_server
 from tests.bench.sizes import FULL, QUICK, Sizes
-from tests.bench.vendor import Vendor
+from tests.bench.vendor import BenchVendor
 
 PARTS = ("pipeline", "oauth", "growth", "neighbour", "year", "tenants-file")
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Each measurement has a process of its own, on one core; what answers it is on another."""
+    """Each measurement runs in its own process on one core; the server that answers is on another."""
 
     cores: Cores
     server: Addresses
@@ -54,7 +54,7 @@ class Bench:
             "tenants-file": partial(tenants_file.measure, self.sizes),
         }
         for name in names:
-            _tell(name)
+            _progress(name)
             if name == "growth":
                 yield from self._grow()
             else:
@@ -64,11 +64,11 @@ class Bench:
     def _grow(self) -> Iterator[Part]:
         grown = {}
         for tenants in self.sizes.growth:
-            _tell(f"growth: {tenants:,} tenants")
-            vendor = Vendor.of(self.folder / f"vendor-{tenants}", tenants)
+            _progress(f"growth: {tenants:,} tenants")
+            vendor = BenchVendor.of(self.folder / f"vendor-{tenants}", tenants)
             grown[tenants] = _apart(self.cores.measured, growth.grow, self.server.clear, len(self.table), vendor)
         yield growth.growth(grown)
-        _tell("growth: serve")
+        _progress("growth: serve")
         yield growth.pace(self.server.encrypted, vendor, self.sizes)
 
 
@@ -80,7 +80,7 @@ def _apart(cores: frozenset[int], measure: Callable[..., Any], *arguments: Any) 
 
 
 def bench(names: Sequence[str], sizes: Sizes) -> Iterator[Part]:
-    """Each part as it is done."""
+    """Each part as soon as it is done."""
     table = asyncio.run(full_table())
     cores = Cores.apart() if sizes.apart else Cores.shared()
     with ExitStack() as opened:
@@ -90,33 +90,34 @@ def bench(names: Sequence[str], sizes: Sizes) -> Iterator[Part]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    given = _arguments(arguments)
+    options = _arguments(arguments)
     date, machine = datetime.now(UTC).date().isoformat(), described()
-    parts = bench(given.parts or PARTS, QUICK if given.quick else FULL)
-    if given.json:
-        print(json.dumps(document(parts, date=date, machine=machine, quick=given.quick), indent=2, ensure_ascii=False))
+    parts = bench(options.parts or PARTS, QUICK if options.quick else FULL)
+    if options.json:
+        shown = document(parts, date=date, machine=machine, quick=options.quick)
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
         return
     print(f"{date}: {machine}", flush=True)
     for part in parts:
-        print(f"\n{markdown(part) if given.markdown else plain(part)}", flush=True)
+        print(f"\n{markdown(part) if options.markdown else plain(part)}", flush=True)
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one or more of {', '.join(PARTS)}; all if none")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one or more of {', '.join(PARTS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="small sizes, ten seconds")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON document on standard output")
     shown.add_argument("--markdown", action="store_true", help="the tables of docs/performance.md")
-    given = parser.parse_args(arguments)
-    if unknown := set(given.parts) - set(PARTS):
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    return given
+    return options
 
 
-def _tell(what: str) -> None:
+def _progress(what: str) -> None:
     print(f"{datetime.now():%H:%M:%S} {what}", file=sys.stderr, flush=True)
 
 

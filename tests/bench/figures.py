@@ -1,4 +1,4 @@
-"""Figures, what was aimed at, and how they are shown: to people, as Markdown for the docs, as JSON."""
+"""Figures with their aims, and three ways to print them: for people, as Markdown for the docs, as JSON."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`aim` is a bound that the value should keep, from above (`under`) or from below."""
+    """`aim` is the bound the value should keep: an upper one if `under`, else a lower one."""
 
     what: str
     value: float
@@ -24,8 +24,8 @@ class Figure:
 
     @property
     def cells(self) -> tuple[str, str, str, str]:
-        aim = "" if self.aim is None else f"{'<' if self.under else '≥'} {_said(self.aim, self.unit)}"
-        return self.what, _said(self.value, self.unit), aim, {None: "", True: "met", False: "missed"}[self.met]
+        aim = "" if self.aim is None else f"{'<' if self.under else '≥'} {_formatted(self.aim, self.unit)}"
+        return self.what, _formatted(self.value, self.unit), aim, {None: "", True: "met", False: "missed"}[self.met]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one measurement gave, with what must be known to read it; `name` is what the command calls it."""
+    """The result of one measurement, with notes needed to read it; `name` is its name on the command line."""
 
     name: str
     title: str
@@ -42,7 +42,7 @@ class Part:
     notes: Sequence[str] = ()
 
 
-def _said(value: float, unit: str) -> str:
+def _formatted(value: float, unit: str) -> str:
     number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{number} {unit}".strip()
 
@@ -55,7 +55,7 @@ def plain(part: Part) -> str:
 
 
 def markdown(part: Part) -> str:
-    """The table as docs/performance.md has it, with the command that makes it."""
+    """The table for docs/performance.md, with the command that makes it."""
     rows = [f"| {' | '.join(row)} |" for row in _rows(part)]
     table = ["| | | aim | |", "|---|---|---|---|", *rows, ""] if rows else []
     notes = [textwrap.fill(note, 120) for note in part.notes]
@@ -67,7 +67,7 @@ def _rows(part: Part) -> list[tuple[str, str, str, str]]:
 
 
 def document(parts: Iterable[Part], **about: object) -> dict[str, Any]:
-    """What the whole bench gave, for programs."""
+    """All results, for programs."""
     shown = [
         {
             "name": part.name,

@@ -1,7 +1,7 @@
-"""A few simulated tenants made many: a database of everybody's size in a minute, for sizes and query plans.
+"""Multiplies a few simulated tenants: a database of full size in a minute, for sizes and query plans.
 
-Every row is copied so many times under ids of its own, in the order in which the rows came to be, so that the copies
-lie in the file as the rows of so many tenants would.
+Every row is copied many times under new ids, in the order in which the rows were created, so that the copies lie in the
+file as the rows of so many real tenants would.
 """
 
 import sqlite3
@@ -11,11 +11,11 @@ from sqlalchemy import Column, Integer, Table
 
 from monitor.store.tables import METADATA, OPERATOR_ACTION, SWEEP, TENANT, WRITE_HALT
 
-_OF_THE_WHOLE = (SWEEP, OPERATOR_ACTION, WRITE_HALT)
+_NOT_PER_TENANT = (SWEEP, OPERATOR_ACTION, WRITE_HALT)
 
 
 def multiply(few: Path, many: Path, copies: int) -> None:
-    """`many` has the tables already, and nothing in them."""
+    """`many` must have the tables, without rows."""
     conn = sqlite3.connect(many, isolation_level=None)
     conn.execute("PRAGMA synchronous = OFF")
     conn.execute("ATTACH ? AS few", (str(few),))
@@ -32,7 +32,7 @@ def multiply(few: Path, many: Path, copies: int) -> None:
 
 def _copied(table: Table, copies: int) -> str:
     names = ", ".join(column.name for column in table.columns)
-    if table in _OF_THE_WHOLE:
+    if table in _NOT_PER_TENANT:
         return f"INSERT INTO main.{table.name} ({names}) SELECT {names} FROM few.{table.name}"
     values = ", ".join(_value(column, copies) for column in table.columns)
     order = ", ".join(f"t.{column.name}" for column in table.primary_key)
@@ -43,7 +43,7 @@ def _copied(table: Table, copies: int) -> str:
 
 
 def _value(column: Column[object], copies: int) -> str:
-    """What tells one copy from another is its ids; a number stays in the order of the row it comes from."""
+    """Copies differ in their ids only; new numbers keep the order of the original rows."""
     target = next((key.column.table for key in column.foreign_keys), column.table)
     is_id = bool(column.foreign_keys) or (column.primary_key and column.name == "id")
     if is_id and isinstance(column.type, Integer):

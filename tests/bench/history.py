@@ -1,4 +1,4 @@
-"""What the database does and holds over a year: a few tenants simulated, and scaled to everybody."""
+"""What a year costs the database in time and space: a few simulated tenants, scaled to all."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from tests.bench.load import logging_to
 from tests.bench.sizes import Sizes
 from tests.bench.year import simulate
 
-EVERYBODY = 10_000
+ALL_TENANTS = 10_000
 
 
 def measure(sizes: Sizes, folder: Path) -> Part:
@@ -31,10 +31,12 @@ async def _measure(tenants: int, days: int, folder: Path) -> Part:
         "year",
         f"{tenants} tenants for {days} days, {year.checks:,} checks: store, mails and pruning, no requests",
         [
-            Figure("by the clock for each check, the wait for the disk included", seconds / year.checks * 1000, "ms"),
+            Figure("elapsed time for each check, including waits for the disk", seconds / year.checks * 1000, "ms"),
             Figure("processor time for each check", cpu_seconds / year.checks * 1000, "ms"),
             Figure("size afterwards for each tenant", whole.used / tenants / 1000, "kB"),
-            Figure(f"size afterwards, scaled to {EVERYBODY:,} tenants", whole.used / tenants * EVERYBODY / 1e9, "GB"),
+            Figure(
+                f"size afterwards, scaled to {ALL_TENANTS:,} tenants", whole.used / tenants * ALL_TENANTS / 1e9, "GB"
+            ),
         ],
         [
             f"Scaled from {tenants} tenants, so an estimate: tables of a few tenants fill their pages less well. "

@@ -1,4 +1,4 @@
-"""What is asked of a server that costs little: checks by the service's own sweeper, or bare clients' requests."""
+"""Load for a fast server: checks made by the service's own job, or requests of bare clients."""
 
 import asyncio
 import time
@@ -15,24 +15,24 @@ from sqlalchemy import func, select, update
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.logs import LogFormat, LogLevel, configure
-from monitor.service import Service, assembled
+from monitor.service import MonitorService, assembled
 from monitor.store.tables import CHECK, CREDENTIAL
 from tests.bench.answers import Exchange
 
-AT_ONCE = 50
+CONCURRENCY = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
-    """So many tenants and requests: seconds by the clock, and of this process's processor time."""
+class Timing:
+    """For so many tenants and requests: elapsed seconds, and processor time of this process."""
 
     tenants: int = 0
     requests: int = 0
     seconds: float = 0
     cpu_seconds: float = 0
 
-    def __add__(self, other: "Took") -> "Took":
-        return Took(
+    def __add__(self, other: "Timing") -> "Timing":
+        return Timing(
             self.tenants + other.tenants,
             self.requests + other.requests,
             self.seconds + other.seconds,
@@ -45,25 +45,25 @@ class Took:
 
     @property
     def cpu_milliseconds_each(self) -> float:
-        """For one tenant."""
+        """For each tenant."""
         return self.cpu_seconds / self.tenants * 1000
 
 
-async def timed(act: Callable[[int], Awaitable[None]], whom: Sequence[int]) -> Took:
-    """`act` on each, `AT_ONCE` at a time."""
-    waiting = iter(whom)
+async def timed(act: Callable[[int], Awaitable[None]], numbers: Sequence[int]) -> Timing:
+    """Calls `act` for each number, `CONCURRENCY` at a time."""
+    waiting = iter(numbers)
 
     async def work() -> None:
         for one in waiting:
             await act(one)
 
     began, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-    return Took(len(whom), 0, time.perf_counter() - began, time.process_time() - cpu)
+    await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+    return Timing(len(numbers), 0, time.perf_counter() - began, time.process_time() - cpu)
 
 
-async def bare(address: str, table: Sequence[Exchange], tenants: int, transport: httpx.AsyncBaseTransport) -> Took:
-    """An httpx client with connections that stay open, and nothing else: no gate, no verdicts, no database."""
+async def bare(address: str, table: Sequence[Exchange], tenants: int, transport: httpx.AsyncBaseTransport) -> Timing:
+    """A plain httpx client with open connections: no gate, no verdicts, no database."""
     statuses = [exchange.status for exchange in table]
     async with httpx.AsyncClient(transport=transport) as client:
 
@@ -80,15 +80,15 @@ async def bare(address: str, table: Sequence[Exchange], tenants: int, transport:
 
 @asynccontextmanager
 async def fast_transport() -> AsyncIterator[httpx.AsyncBaseTransport]:
-    """The engine under httpx that the product uses."""
+    """The transport under httpx that the product uses."""
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
     async with session:
         yield AiohttpTransport(client=session)
 
 
 @asynccontextmanager
-async def service(settings: Settings, log: Path) -> AsyncIterator[Service]:
-    """What `serve` is made of, with its log; nothing of it turns by itself."""
+async def service(settings: Settings, log: Path) -> AsyncIterator[MonitorService]:
+    """The parts of `serve`, with its log; nothing runs by itself."""
     with logging_to(log):
         async with assembled(settings) as made:
             yield made
@@ -101,15 +101,15 @@ def logging_to(file: Path) -> Iterator[None]:
         yield
 
 
-async def sweep(service: Service, credential_ids: range, requests_each: int) -> Took:
-    """Each of these checked once, by the sweeper of `serve`; every request of the table was sent."""
+async def sweep(service: MonitorService, credential_ids: range, requests_each: int) -> Timing:
+    """Check each of these once, as `serve` does, and verify that every request of the table was sent."""
     ours = CREDENTIAL.c.id.between(credential_ids[0], credential_ids[-1])
     async with service.db.writing() as conn:
         await conn.execute(update(CREDENTIAL).where(ours).values(next_due=utc_now()))
         newest = (await conn.execute(select(func.coalesce(func.max(CHECK.c.id), 0)))).scalar_one()
-    took = await timed(service.check_job.check, credential_ids)
-    whole = (CHECK.c.outcome == "compliant") & (CHECK.c.requests == requests_each)
+    timing = await timed(service.check_job.check, credential_ids)
+    complete = (CHECK.c.outcome == "compliant") & (CHECK.c.requests == requests_each)
     async with service.db.reading() as conn:
-        count = select(func.count()).select_from(CHECK).where(CHECK.c.id > newest, whole)
-        assert (await conn.execute(count)).scalar_one() == len(credential_ids), "not every check was whole"
-    return replace(took, requests=len(credential_ids) * requests_each)
+        count = select(func.count()).select_from(CHECK).where(CHECK.c.id > newest, complete)
+        assert (await conn.execute(count)).scalar_one() == len(credential_ids), "not every check was complete"
+    return replace(timing, requests=len(credential_ids) * requests_each)

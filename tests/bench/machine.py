@@ -1,4 +1,4 @@
-"""The machine a measurement runs on: which core is whose, what a process used, and how the machine is called."""
+"""The machine a measurement runs on: its cores, what a process used, and a description."""
 
 import os
 import platform
@@ -12,32 +12,32 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Those for what is measured, and those for what answers it."""
+    """The cores for what is measured, and those for the server that answers."""
 
     measured: frozenset[int]
     other: frozenset[int]
 
     @classmethod
     def apart(cls) -> "Cores":
-        """One for each; the same one where there is no other."""
+        """One core for each; the same one if there is only one."""
         usable = sorted(os.sched_getaffinity(0))
         return cls(frozenset(usable[:1]), frozenset(usable[-1:]))
 
     @classmethod
     def shared(cls) -> "Cores":
-        """All for both, so that small sizes are soon done on a busy machine."""
+        """All cores for both, so that small sizes finish soon on a busy machine."""
         usable = frozenset(os.sched_getaffinity(0))
         return cls(usable, usable)
 
 
 def cpu_seconds(pid: int | str = "self") -> float:
-    """What a process has used so far, user and system, all its threads."""
+    """Processor time of a process so far, user and system, all threads."""
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
 
 def peak_megabytes(pid: int | str = "self") -> float:
-    """The most memory a process has held at once (resident, in units of a million bytes)."""
+    """Peak resident memory of a process, in millions of bytes."""
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text("ascii"), re.M)
     assert found is not None
     return int(found[1]) * 1024 / 1e6

@@ -1,4 +1,4 @@
-"""Debian's prometheus-blackbox-exporter doing as many probes of the same server: one GET each, and no verdict."""
+"""For comparison: Debian's prometheus-blackbox-exporter probing the same server, one GET each and no verdict."""
 
 import asyncio
 import json
@@ -26,10 +26,10 @@ _LISTENS_WITHIN_SECONDS = 10
 
 
 def measure(address: str, table: Sequence[Exchange], sizes: Sizes, cores: Cores, folder: Path) -> Part:
-    title = f"Beside us: {PACKAGE}, {sizes.probes:,} probes of the same server"
+    title = f"For comparison: {PACKAGE}, {sizes.probes:,} probes of the same server"
     program = shutil.which(PACKAGE)
     if program is None:
-        return Part("neighbour", title, [], [f"Left out: {PACKAGE} is not installed (`apt-get install {PACKAGE}`)."])
+        return Part("neighbour", title, [], [f"Skipped: {PACKAGE} is not installed (`apt-get install {PACKAGE}`)."])
     gets = [e.entry.target for e in table if e.entry.method == "GET" and e.status == 200]
     os.sched_setaffinity(0, cores.other)
     with _exporter(program, folder, cores.measured) as (exporter, pid):
@@ -45,22 +45,22 @@ async def _measure(title: str, exporter: str, pid: int, targets: Sequence[str], 
                 assert b"\nprobe_success 1\n" in await answer.read()
 
         before = cpu_seconds(pid)
-        took = await timed(probe, range(probes))
+        timing = await timed(probe, range(probes))
         cpu = cpu_seconds(pid) - before
     return Part(
         "neighbour",
         title,
         [
-            Figure("probes a second", probes / took.seconds, "/s"),
+            Figure("probes a second", probes / timing.seconds, "/s"),
             Figure("processor time for each probe", cpu / probes * 1e6, "µs"),
         ],
-        ["One GET on a connection of its own for each, answered with metrics; nothing is judged, stored or guarded."],
+        ["Each probe is one GET on its own connection, answered with metrics; nothing is judged, stored or guarded."],
     )
 
 
 @contextmanager
 def _exporter(program: str, folder: Path, cores: frozenset[int]) -> Iterator[tuple[str, int]]:
-    """Its address and process, on these cores."""
+    """Run it on these cores; yields its address and process id."""
     configuration = folder / "blackbox.json"
     configuration.write_text(json.dumps({"modules": {"json": _PROBE}}), "utf-8")
     with socket.socket() as taken:

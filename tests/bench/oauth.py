@@ -1,4 +1,4 @@
-"""Checks of Harvest v3 a second, beside bare introspections in the same minutes; and everybody's sweep."""
+"""Harvest v3 checks a second, compared with bare introspections in the same minutes; and a sweep of all tenants."""
 
 import asyncio
 from collections import defaultdict
@@ -11,11 +11,11 @@ from monitor.config.settings import Settings
 from monitor.sandbox.greenhouse.scopes import scope_names
 from tests.bench.answers import Exchange
 from tests.bench.figures import Figure, Part
-from tests.bench.load import AT_ONCE, Took, bare, fast_transport, service, sweep
+from tests.bench.load import CONCURRENCY, Timing, bare, fast_transport, service, sweep
 from tests.bench.pipeline import FIRST, LATER, profile
 from tests.bench.sampler import sampling
 from tests.bench.sizes import Sizes
-from tests.bench.vendor import Vendor
+from tests.bench.vendor import BenchVendor
 from tests.sandbox_v3_asking import V3Asker, v3_asker
 
 BARE, BOTH = "bare introspections", "introspection and list, bare"
@@ -31,23 +31,23 @@ _ROW = """\
 
 
 def partner() -> V3Asker:
-    """The one client of a partner: every customer's token is its own, and the answers about all of them are alike."""
+    """The single client of a partner: each customer has its own token, and all answers are alike."""
     return v3_asker("gem", grant="partner")
 
 
 def exchanges(ours: V3Asker) -> Sequence[Exchange]:
-    """Introspection of a token that carries just what Gem needs; then the lists that it may read."""
+    """Introspection of a token with exactly the scopes Gem needs; then the lists that it may read."""
     form = {"token": ours.client.issue(), "token_type_hint": "access_token"}
-    told = ours.post("/introspect", form)
-    asked = replace(INTROSPECT, body=f"token={form['token']}&token_type_hint=access_token".encode())
+    answer = ours.post("/introspect", form)
+    entry = replace(INTROSPECT, body=f"token={form['token']}&token_type_hint=access_token".encode())
     entries = [entry for name, entry in lists().items() if name in scope_names("gem")]
     listed = [ours.ask(f"GET {entry.target}", form["token"]) for entry in entries]
-    read = [Exchange(entry, answer.status, answer.body) for entry, answer in zip(entries, listed, strict=True)]
-    return [Exchange(asked, told.status, told.body), *read]
+    read = [Exchange(list_, reply.status, reply.body) for list_, reply in zip(entries, listed, strict=True)]
+    return [Exchange(entry, answer.status, answer.body), *read]
 
 
-def vendor(folder: Path, tenants: int, ours: V3Asker) -> Vendor:
-    """As `Vendor.of`, with a token for each tenant and one client for all."""
+def vendor(folder: Path, tenants: int, ours: V3Asker) -> BenchVendor:
+    """As `BenchVendor.of`, with a token for each tenant and one client for all."""
     tokens = folder / "tokens"
     tokens.mkdir(parents=True)
     given = {"client-id": ours.client.client_id, "client-secret": ours.client.secret}
@@ -63,50 +63,55 @@ def vendor(folder: Path, tenants: int, ours: V3Asker) -> Vendor:
         for number in range(tenants)
     ]
     (folder / "tenants.yaml").write_text("tenants:\n" + "".join(rows), "utf-8")
-    return Vendor(folder, tenants)
+    return BenchVendor(folder, tenants)
 
 
 def measure(address: str, sizes: Sizes, folder: Path) -> Part:
-    """In blocks that take turns, as `pipeline` does; then everybody, twice."""
+    """In alternating blocks, as in `pipeline`; then all tenants, twice."""
     return asyncio.run(_measure(address, partner(), sizes, folder))
 
 
 async def _measure(address: str, ours: V3Asker, sizes: Sizes, folder: Path) -> Part:
     table = exchanges(ours)[:REQUESTS_EACH]
     some = vendor(folder / "some", sizes.pipeline, ours)
-    took: dict[str, Took] = defaultdict(Took)
+    timings: dict[str, Timing] = defaultdict(Timing)
     async with service(_settings(some, address), folder / "log") as few:
         for first in range(1, sizes.pipeline, sizes.block):
             block = range(first, first + sizes.block)
             async with fast_transport() as transport:
-                took[BARE] += await bare(address, table[:1], len(block) * REQUESTS_EACH, transport)
+                timings[BARE] += await bare(address, table[:1], len(block) * REQUESTS_EACH, transport)
             async with fast_transport() as transport:
-                took[BOTH] += await bare(address, table, len(block), transport)
-            took[FIRST] += await sweep(few, block, REQUESTS_EACH)
-            took[LATER] += await sweep(few, block, REQUESTS_EACH)
+                timings[BOTH] += await bare(address, table, len(block), transport)
+            timings[FIRST] += await sweep(few, block, REQUESTS_EACH)
+            timings[LATER] += await sweep(few, block, REQUESTS_EACH)
         with sampling() as samples:
             sampled = await sweep(few, range(1, sizes.profile + 1), REQUESTS_EACH)
-    everybody = vendor(folder / "everybody", sizes.rows, ours)
-    async with service(_settings(everybody, address), folder / "log") as many:
+    all_tenants = vendor(folder / "all", sizes.rows, ours)
+    async with service(_settings(all_tenants, address), folder / "log") as many:
         swept = [await sweep(many, range(1, sizes.rows + 1), REQUESTS_EACH) for _ in range(2)]
     return Part(
         "oauth",
-        f"Harvest v3: {sizes.pipeline:,} tenants, {REQUESTS_EACH} requests each, {AT_ONCE} at once, politeness off",
-        [*_rates(took), *_costs(took), *profile(samples.seconds, sampled.tenants, "a v3 check"), *_everybody(swept)],
+        f"Harvest v3: {sizes.pipeline:,} tenants, {REQUESTS_EACH} requests each, {CONCURRENCY} at once, politeness off",
+        [
+            *_rates(timings),
+            *_costs(timings),
+            *profile(samples.seconds, sampled.tenants, "a v3 check"),
+            *_all_tenants(swept),
+        ],
         [
             "A check is an introspection, one list, and two transactions. Bare introspections use the engine that the "
-            "product uses, with connections kept open; a check opens a connection of its own."
+            "product uses, with connections kept open; each check opens its own connection."
         ],
     )
 
 
-def _settings(of: Vendor, address: str) -> Settings:
+def _settings(of: BenchVendor, address: str) -> Settings:
     return of.loaded(harvest_url=address, auth_url=address)
 
 
-def _rates(took: Mapping[str, Took]) -> list[Figure]:
-    introspections, both = took[BARE].requests / took[BARE].seconds, took[BOTH].tenants / took[BOTH].seconds
-    checks = {name: took[name].tenants / took[name].seconds for name in (FIRST, LATER)}
+def _rates(timings: Mapping[str, Timing]) -> list[Figure]:
+    introspections, both = timings[BARE].requests / timings[BARE].seconds, timings[BOTH].tenants / timings[BOTH].seconds
+    checks = {name: timings[name].tenants / timings[name].seconds for name in (FIRST, LATER)}
     return [
         Figure(f"{BARE} a second", introspections, "/s"),
         Figure(f"{BOTH}, a second", both, "/s"),
@@ -119,8 +124,8 @@ def _rates(took: Mapping[str, Took]) -> list[Figure]:
     ]
 
 
-def _costs(took: Mapping[str, Took]) -> list[Figure]:
-    cost = {name: each.cpu_milliseconds_each for name, each in took.items()}
+def _costs(timings: Mapping[str, Timing]) -> list[Figure]:
+    cost = {name: each.cpu_milliseconds_each for name, each in timings.items()}
     return [
         Figure("processor time for each bare introspection", cost[BARE], "ms"),
         *(Figure(f"processor time for each v3 check: {name}", cost[name], "ms") for name in (FIRST, LATER)),
@@ -128,8 +133,8 @@ def _costs(took: Mapping[str, Took]) -> list[Figure]:
     ]
 
 
-def _everybody(swept: Sequence[Took]) -> list[Figure]:
+def _all_tenants(swept: Sequence[Timing]) -> list[Figure]:
     return [
-        Figure(f"{took.tenants:,} v3 tenants: {name}", took.seconds, "s")
-        for name, took in zip((FIRST, LATER), swept, strict=True)
+        Figure(f"{timing.tenants:,} v3 tenants: {name}", timing.seconds, "s")
+        for name, timing in zip((FIRST, LATER), swept, strict=True)
     ]

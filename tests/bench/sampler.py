@@ -1,7 +1,7 @@
-"""Where the processor's time goes: the event loop's stack, looked at a thousand times a second of it.
+"""Where processor time goes: samples the event loop's stack every millisecond of it.
 
-Each look weighs what the loop's own thread has used since the last one, so a pause, or another thread's work, weighs
-nothing. Time in C counts for the Python function that called it.
+Each sample is weighted with the time the loop's own thread has used since the last one, so pauses and the work of other
+threads do not count. Time in C counts for the Python function that called it.
 """
 
 import signal
@@ -13,11 +13,11 @@ from types import FrameType
 
 EVERY_SECONDS = 0.001
 
-_OF_THE_WIRE = ("wire/", "answer.py", "v1/gate.py", "v3/gate.py", "v3/token_answers.py")
+_WIRE = ("wire/", "answer.py", "v1/gate.py", "v3/gate.py", "v3/token_answers.py")
 _LAYERS = (
     ("httpx, aiohttp", ("/httpx/", "/httpx_aiohttp/", "/aiohttp/", "/yarl/", "/multidict/")),
-    ("client, gate, answers", tuple(f"/checks/{part}" for part in _OF_THE_WIRE)),
-    ("questions and verdicts", ("/checks/",)),
+    ("client, gate, answers", tuple(f"/checks/{part}" for part in _WIRE)),
+    ("requests and verdicts", ("/checks/",)),
     ("logs", ("/structlog/", "/logging/", "/monitor/logs.py", "/monitor/redaction.py")),
     ("metrics", ("/prometheus_client/", "/monitor/metrics.py")),
     ("breaker", ("/monitor/breaker/",)),
@@ -32,7 +32,7 @@ REST = "the rest"
 
 
 class Samples:
-    """Seconds of processor time by layer."""
+    """Seconds of processor time, by layer."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = dict.fromkeys((*(layer for layer, _ in _LAYERS), REST, SQLITE), 0.0)
@@ -46,7 +46,7 @@ class Samples:
 
 @contextmanager
 def sampling() -> Iterator[Samples]:
-    """For the main thread, where an event loop runs; what other threads use is the database's."""
+    """Samples the main thread, where the event loop runs; what other threads use counts for the database."""
     samples = Samples()
     began = time.process_time() - time.thread_time()
     before = signal.signal(signal.SIGPROF, samples.take)
@@ -60,7 +60,7 @@ def sampling() -> Iterator[Samples]:
 
 
 def layer_of(frame: FrameType | None) -> str:
-    """That of the innermost function which belongs to one; the standard library counts for whoever called it."""
+    """The layer of the innermost function that has one; the standard library counts for its caller."""
     while frame is not None:
         layer = _layer_of_file(frame.f_code.co_filename)
         if layer is not None:

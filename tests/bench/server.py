@@ -1,8 +1,8 @@
-"""A server that costs little: for every request of the full table one answer, written out beforehand.
+"""A fast server: one prepared answer for every request of the full table.
 
     python -m tests.bench.server < answers.json
 
-It tells its ports, for http and for https, and ends with its standard input.
+Prints its ports, for http and for https, and ends when its standard input is closed.
 """
 
 import asyncio
@@ -34,26 +34,26 @@ class Addresses(NamedTuple):
 
 @contextmanager
 def fast_server(table: Sequence[Exchange], cores: frozenset[int]) -> Iterator[Addresses]:
-    """On these cores, for as long as the context lasts. Whatever is not in the table is answered 500."""
-    written = {f"{e.entry.method} {e.entry.target}": _written(e).decode("latin-1") for e in table}
+    """Run it on these cores while the context lasts. Any request that is not in the table gets 500."""
+    answers = {f"{e.entry.method} {e.entry.target}": _prepared(e).decode("latin-1") for e in table}
     command = [sys.executable, "-m", "tests.bench.server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         os.sched_setaffinity(process.pid, cores)
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(written) + "\n")
+        process.stdin.write(json.dumps(answers) + "\n")
         process.stdin.flush()
         clear, encrypted = process.stdout.readline().split()
         yield Addresses(f"http://127.0.0.1:{clear}", f"https://localhost:{encrypted}")
         process.stdin.close()
 
 
-def _written(exchange: Exchange) -> bytes:
+def _prepared(exchange: Exchange) -> bytes:
     return _HEAD.format(status=exchange.status, length=len(exchange.body)).encode() + exchange.body
 
 
 class _Connection(asyncio.Protocol):
-    """One request after the other; a client that sends the next before it has its answer gets none."""
+    """One request after the other; pipelined requests are not supported."""
 
     def __init__(self, answers: Mapping[bytes, bytes]) -> None:
         self._answers = answers

@@ -1,11 +1,11 @@
-"""How much is measured: the real figures, or a small form that shows in seconds that everything works."""
+"""How much is measured: full size, or a small one that shows in seconds that everything works."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """`apart`: what is measured has a core of its own. `serve` is watched with the largest of `growth`."""
+    """`apart`: what is measured has its own core. `serve` is observed with the largest number of `growth`."""
 
     pipeline: int
     block: int

@@ -1,4 +1,4 @@
-"""How long a tenants file of everybody takes to be loaded, and how many rows a change of one row costs."""
+"""How long it takes to load a tenants file of full size, and how many database rows one changed row costs."""
 
 import asyncio
 import time
@@ -17,27 +17,27 @@ from monitor.store.database import open_database
 from tests.bench.figures import Figure, Part
 from tests.bench.load import logging_to
 from tests.bench.sizes import Sizes
-from tests.bench.vendor import Vendor
+from tests.bench.vendor import BenchVendor
 
 MOST_SECONDS = 2
 
 
 def measure(sizes: Sizes, folder: Path) -> Part:
     with logging_to(folder / "log"):
-        return asyncio.run(_measure(Vendor.of(folder / "vendor", sizes.rows)))
+        return asyncio.run(_measure(BenchVendor.of(folder / "vendor", sizes.rows)))
 
 
-async def _measure(vendor: Vendor) -> Part:
+async def _measure(vendor: BenchVendor) -> Part:
     settings = vendor.loaded()
     db = await open_database(settings.database)
-    watched = Assembly(settings).tenant_sync(db, Metrics("bench"))
+    sync = Assembly(settings).tenant_sync(db, Metrics("bench"))
     seconds, rows = [], []
     text = vendor.tenants_file.read_text("utf-8")
     for content in (text, text, text.replace("Customer 00001 Inc.", "Other")):
         vendor.tenants_file.write_text(content, "utf-8")
         with _counted() as written:
             began = time.perf_counter()
-            await watched.load(utc_now())
+            await sync.load(utc_now())
             seconds.append(time.perf_counter() - began)
         rows.append(sum(written))
     await db.close()
@@ -56,7 +56,7 @@ async def _measure(vendor: Vendor) -> Part:
 
 @contextmanager
 def _counted() -> Iterator[list[int]]:
-    """Rows that statements touch, on whatever connection."""
+    """Counts of rows changed by statements, on any connection."""
     written: list[int] = []
 
     def count(_: Any, cursor: Any, statement: str, *__: Any) -> None:

@@ -1,4 +1,4 @@
-"""A vendor of any size: a tenants file, a key for each tenant, and the settings with which all of them are checked."""
+"""A vendor of any size: a tenants file, a key for each tenant, and the settings for checking them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,13 @@ _ROW = """\
 
 
 @dataclass(frozen=True, slots=True)
-class Vendor:
+class BenchVendor:
     folder: Path
     tenants: int
 
     @classmethod
-    def of(cls, folder: Path, tenants: int) -> "Vendor":
-        """The files written out; every key is another."""
+    def of(cls, folder: Path, tenants: int) -> "BenchVendor":
+        """Write the files, with a different key for each tenant."""
         folder.mkdir(parents=True)
         keys = folder / "keys"
         keys.mkdir()
@@ -44,7 +44,7 @@ class Vendor:
         return self.folder / "harvest-monitor.sqlite3"
 
     def settings(self, **others: object) -> dict[str, object]:
-        """Politeness off, every write probe allowed, nobody written to; `others` hold over these."""
+        """No rate limit, every write probe allowed, no notices; `others` take precedence."""
         return {
             "tenants": str(self.tenants_file),
             "database_url": f"sqlite:///{self.database}",
@@ -60,5 +60,5 @@ class Vendor:
 
 
 def key_of(number: int) -> str:
-    """A key in the shape of Greenhouse's."""
+    """A key that looks like one of Greenhouse's."""
     return f"{number:032x}-{number % 10}"

@@ -1,8 +1,8 @@
-"""A year of a vendor's service in a few minutes: the real store, composer, outbox and pruner under a clock of its own.
+"""A year of a vendor's service in a few minutes: the real store, composer, outbox and pruner with a simulated clock.
 
     .venv/bin/python -m tests.bench.year --tenants 20 --days 365
 
-Greenhouse is left out: what a check found is made up here, from customers who untick permissions at an assumed rate.
+There is no Greenhouse: results of checks are made up here, for customers who untick permissions at an assumed rate.
 """
 
 import argparse
@@ -53,23 +53,23 @@ NOTICES = NoticePolicy(
 
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """How customers behave, each: losses a year, how many permissions go at once, and days until they are back."""
+    """How each customer behaves: losses a year, permissions lost at once, and days until they are restored."""
 
     losses_a_year: float = 6
     permissions_at_once: int = 3
-    days_to_mend: float = 5
+    days_to_restore: float = 5
 
 
 @dataclass
 class Year:
-    """Tenants whose credentials lose permissions and get them back; `run` lets days go by."""
+    """Tenants whose credentials lose permissions and get them back; `run` lets days pass."""
 
     db: Database
     customers: Customers
     random: random.Random
     manifest: Manifest = field(default_factory=lambda: load("gem"))
     now: datetime = BEGIN
-    lacking: dict[int, dict[str, datetime]] = field(default_factory=dict)
+    missing: dict[int, dict[str, datetime]] = field(default_factory=dict)
     checks: int = 0
 
     async def begin(self, tenants: int) -> None:
@@ -77,29 +77,31 @@ class Year:
         await sync(self.db, *(a_tenant(name, reference=f"file:/run/keys/{name}") for name in names), now=self.now)
 
     async def run(self, days: float) -> None:
-        """Every credential checked when it is due; the rest of what `serve` does each interval, pruning each day."""
+        """Check every credential when it is due, do the rest of `serve`'s work each interval, and prune each day."""
         end = self.now + days * DAY
         async with self.db.reading() as conn:
             found = await claim_queries.due(conn, self.now, 1_000_000)
         due = [(self.now, credential_id) for credential_id in [*found.pressing, *found.ordinary]]
         heapq.heapify(due)
         composer = Composer(self.db, NOTICES, Renderer())
-        courier = MailSender(_Taken(), NOTICES.mail_from, Metrics("bench"), jitter=lambda: 0.5, now=lambda: self.now)
-        outbox = Outbox(self.db, courier, lambda: self.now)
+        sender = MailSender(
+            _AcceptingTransport(), NOTICES.mail_from, Metrics("bench"), jitter=lambda: 0.5, now=lambda: self.now
+        )
+        outbox = Outbox(self.db, sender, lambda: self.now)
         pruner = Pruner(self.db, KEEP, rest_seconds=0)
-        beat, day = self.now + POLICY.interval, self.now
+        next_interval, next_day = self.now + POLICY.interval, self.now
         while due and due[0][0] < end:
-            while beat <= due[0][0]:
-                self.now = beat
-                await self._beat(composer, outbox)
-                beat += POLICY.interval
-            if day <= due[0][0]:
-                await pruner.run_once(day)
-                day += DAY
+            while next_interval <= due[0][0]:
+                self.now = next_interval
+                await self._each_interval(composer, outbox)
+                next_interval += POLICY.interval
+            if next_day <= due[0][0]:
+                await pruner.run_once(next_day)
+                next_day += DAY
             self.now, credential_id = heapq.heappop(due)
             heapq.heappush(due, (await self._check(credential_id), credential_id))
 
-    async def _beat(self, composer: Composer, outbox: Outbox) -> None:
+    async def _each_interval(self, composer: Composer, outbox: Outbox) -> None:
         async with self.db.writing() as conn:
             await sweep_queries.keep(conn, self.now, POLICY.interval)
         if await composer.run_once(self.now):
@@ -114,26 +116,26 @@ class Year:
         assert claim is not None
         fingerprint = f"{credential_id:016x}"
         only = claim.suspicion.only(fingerprint, self.manifest.digest)
-        report = self._report(self._lacking(credential_id), only)
+        report = self._report(self._missing(credential_id), only)
         recorded = await record(self.db, claim, report, fingerprint, self.now, POLICY)
         assert recorded is not None
         self.checks += 1
         return recorded.next_due
 
-    def _lacking(self, credential_id: int) -> Mapping[str, datetime]:
-        """What the customer has unticked by now: forgotten once it was mended, and perhaps something new."""
-        lacking = self.lacking.setdefault(credential_id, {})
-        for permission, until in list(lacking.items()):
+    def _missing(self, credential_id: int) -> Mapping[str, datetime]:
+        """What the customer has unticked by now: without what was restored, and perhaps with something new."""
+        missing = self.missing.setdefault(credential_id, {})
+        for permission, until in list(missing.items()):
             if until <= self.now:
-                del lacking[permission]
+                del missing[permission]
         if self.random.random() < self.customers.losses_a_year / 365 / (DAY / POLICY.interval):
-            mended = self.now + self.random.expovariate(1 / self.customers.days_to_mend) * DAY
+            restored = self.now + self.random.expovariate(1 / self.customers.days_to_restore) * DAY
             required = [p.id for p in self.manifest.permissions if p.feature is None and p.endpoint]
-            lacking.update(dict.fromkeys(self.random.sample(required, self.customers.permissions_at_once), mended))
-        return lacking
+            missing.update(dict.fromkeys(self.random.sample(required, self.customers.permissions_at_once), restored))
+        return missing
 
-    def _report(self, lacking: Mapping[str, datetime], only: frozenset[str] | None) -> CheckReport:
-        findings = tuple(self._findings(lacking, only))
+    def _report(self, missing: Mapping[str, datetime], only: frozenset[str] | None) -> CheckReport:
+        findings = tuple(self._findings(missing, only))
         return CheckReport(
             manifest_name=self.manifest.name,
             manifest_version=self.manifest.version,
@@ -148,12 +150,12 @@ class Year:
             partial=only is not None,
         )
 
-    def _findings(self, lacking: Mapping[str, datetime], only: frozenset[str] | None) -> Iterable[Finding]:
+    def _findings(self, missing: Mapping[str, datetime], only: frozenset[str] | None) -> Iterable[Finding]:
         for permission in self.manifest.permissions:
             if permission.feature is None and (only is None or permission.id in only):
-                missing = permission.id in lacking
-                verdict = Verdict.MISSING if missing else Verdict.GRANTED if permission.endpoint else _NO_ENDPOINT
-                reason = "refused_by_permission" if missing else ""
+                is_missing = permission.id in missing
+                verdict = Verdict.MISSING if is_missing else Verdict.GRANTED if permission.endpoint else _NO_ENDPOINT
+                reason = "refused_by_permission" if is_missing else ""
                 named = (permission.id, permission.group, permission.label)
                 yield Finding(*named, verdict, "V3", reason, permission.endpoint, permission.mapping)
 
@@ -161,8 +163,8 @@ class Year:
 _NO_ENDPOINT = Verdict.NOT_CHECKABLE
 
 
-class _Taken:
-    """A mail server that takes every mail."""
+class _AcceptingTransport:
+    """A mail server that accepts every mail."""
 
     longest = timedelta(minutes=1)
 
@@ -171,7 +173,7 @@ class _Taken:
 
 
 async def simulate(url: URL, tenants: int, days: float, customers: Customers | None = None, seed: int = 1) -> Year:
-    """A new database after so many days of so many tenants; the caller closes it."""
+    """A new database after so many days of so many tenants; the caller must close it."""
     year = Year(await open_database(url), customers or Customers(), random.Random(seed))
     await year.begin(tenants)
     await year.run(days)
@@ -203,8 +205,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tenants", type=int, default=20)
     parser.add_argument("--days", type=float, default=365)
-    parser.add_argument("--folder", type=Path, help="where the database is left; a passing folder if not given")
-    given = parser.parse_args()
+    parser.add_argument("--folder", type=Path, help="where the database is written; a temporary folder by default")
+    options = parser.parse_args()
     configure(LogLevel.WARNING, LogFormat.AUTO, sys.stderr)
-    with tempfile.TemporaryDirectory() as passing:
-        asyncio.run(_main(given.tenants, given.days, given.folder or Path(passing)))
+    with tempfile.TemporaryDirectory() as temporary:
+        asyncio.run(_main(options.tenants, options.days, options.folder or Path(temporary)))

@@ -1,5 +1,5 @@
-"""Faults at random moments of a whole service at work, and what became of everything that was due.
+"""Injects faults into a running service at random moments, and compares what it recorded with what it should have.
 
-`python -m tests.faults` runs the matrix of docs/reliability.md. Every run is seeded; what the customers of the sandbox
-do is known, so what must stand in the database and in the mail at the end is known, too.
+`python -m tests.faults` runs the matrix of docs/reliability.md. Every run is seeded. The script knows what the
+sandbox's customers do, and so what must be in the database and in the mail at the end.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: exit status 1 if anything was lost, doubled that must not be, or otherwise wrong."""
+"""`python -m tests.faults`: exit status 1 if anything was lost, wrongly doubled, or otherwise wrong."""
 
 import argparse
 import os
@@ -9,19 +9,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.matrix import ROWS, portions, run, table
+from tests.faults.matrix import ROWS, batches, run, table
 
 
 def main() -> int:
-    asked = _arguments()
-    seed = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
-    todo = portions([row for row in ROWS if row.name in (asked.rows or row.name)], seed, asked.most)
+    options = _arguments()
+    seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
+    todo = batches([row for row in ROWS if row.name in (options.rows or row.name)], seed, options.most)
     say(f"seed {seed}; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     folder = Path(tempfile.mkdtemp(prefix="harvest-monitor-faults-"))
-    results = run(todo, asked.at_once, folder, say)
+    results = run(todo, options.at_once, folder, say)
     say(table(results))
     if any(result.findings.fatal for of_one in results.values() for result in of_one):
-        say(f"what is left of it is in {folder}")
+        say(f"the remains are in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
@@ -35,9 +35,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     names = [row.name for row in ROWS]
     parser.add_argument("--rows", nargs="+", choices=names, help="only these faults")
-    parser.add_argument("--most", type=int, help="at most so many of each fault (default: the long form)")
-    parser.add_argument("--at-once", type=int, default=3, help="runs side by side")
-    parser.add_argument("--seed", type=int, help="the dice of an earlier run")
+    parser.add_argument("--most", type=int, help="maximum number of each fault (default: the long form)")
+    parser.add_argument("--at-once", type=int, default=3, help="number of runs in parallel")
+    parser.add_argument("--seed", type=int, help="the seed of an earlier run")
     return parser.parse_args()
 
 

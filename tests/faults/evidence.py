@@ -1,4 +1,4 @@
-"""What a database and a mail server hold after faults, and what of it should not be so."""
+"""What a database and a mail server contain after faults, and what is wrong with it."""
 
 import asyncio
 import shutil
@@ -17,19 +17,19 @@ from sqlalchemy import Row, select
 from monitor.config import addresses
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, INCIDENT, NOTICE
-from tests.faults.post import Mail, told
-from tests.faults.script import Turner, csm_of
+from tests.faults.mail_server import Mail, received
+from tests.faults.script import ChangingCustomer, csm_of
 from tests.faults.world import World
 
-_BEGINS = {"regained": ("lost", "found"), "recovered": ("credential_failed",)}
+_ENDS = {"regained": ("lost", "found"), "recovered": ("credential_failed",)}
 _WORDS = {"lost": "missing", "regained": "is back", "credential_failed": "no longer works", "recovered": "works again"}
 
 
 @dataclass
 class Findings:
-    """What was turned, lost (an event, a mail, a check that never came), doubled, and otherwise not as it must be."""
+    """What customers changed, and what was lost (an event or a mail), doubled, or otherwise wrong."""
 
-    turns: int = 0
+    changes: int = 0
     events_lost: list[str] = field(default_factory=list)
     mails_lost: list[str] = field(default_factory=list)
     events_doubled: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: "Findings") -> None:
-        self.turns += other.turns
+        self.changes += other.changes
         self.events_lost += other.events_lost
         self.mails_lost += other.mails_lost
         self.events_doubled += other.events_doubled
@@ -75,7 +75,7 @@ async def _read(url: str) -> Stored:
 
 
 async def settled(url: str) -> bool:
-    """Nothing waits to be told or to be sent."""
+    """Nothing waits for a notice or to be sent."""
     stored = await _read(url)
     return all(cause.settled_at for cause in stored.causes) and all(n.status != "pending" for n in stored.notices)
 
@@ -89,9 +89,9 @@ def damage(database: Path) -> list[str]:
 
 
 def after_a_kill(world: World) -> list[str]:
-    """What is wrong with what a killed service left behind, seen in a copy: the next start finds it as it was."""
+    """What is wrong with what a killed service left behind. Inspects a copy, so the next start finds it unchanged."""
     if world.sqlite is None:
-        return _plans(world, asyncio.run(_read(world.database_url)))
+        return _due_dates(world, asyncio.run(_read(world.database_url)))
     if not world.sqlite.exists():
         return []
     copy = world.vendor.folder / "after-a-kill.sqlite3"
@@ -101,18 +101,18 @@ def after_a_kill(world: World) -> list[str]:
             shutil.copy(left, f"{copy}{suffix}")
     if wrong := damage(copy):
         return wrong
-    return _plans(world, asyncio.run(_read(f"sqlite:///{copy}"))) if _has_tables(copy) else []
+    return _due_dates(world, asyncio.run(_read(f"sqlite:///{copy}"))) if _has_tables(copy) else []
 
 
 def _has_tables(database: Path) -> bool:
-    """All of them, or none: a first start was killed before they were there."""
+    """Whether there are tables at all: a first start may be killed before it creates them."""
     with closing(sqlite3.connect(database)) as conn:
         found = {name for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     return found != set()
 
 
-def _plans(world: World, stored: Stored) -> list[str]:
-    """Every credential is due within an interval, or within its hold if it was being checked."""
+def _due_dates(world: World, stored: Stored) -> list[str]:
+    """Every credential is due within an interval, or within its lease if it was being checked."""
     latest = datetime.now(UTC) + max(world.interval, world.lease)
     return [
         f"{each.tenant_id} would be checked at {each.next_due}"
@@ -122,9 +122,9 @@ def _plans(world: World, stored: Stored) -> list[str]:
 
 
 def at_the_end(world: World) -> Findings:
-    """Everything was put right and told, and the service was stopped."""
-    turners = [customer for customer in world.script.customers if isinstance(customer, Turner)]
-    found = judge(turners, asyncio.run(_read(world.database_url)), world.post.mails())
+    """What is wrong after everything was restored and notified, and the service stopped."""
+    changing = [customer for customer in world.script.customers if isinstance(customer, ChangingCustomer)]
+    found = judge(changing, asyncio.run(_read(world.database_url)), world.mail_server.mails())
     if world.vendor.sandbox.request_log.change_count:
         found.wrong.append("something was changed at Greenhouse")
     if world.sqlite is not None:
@@ -132,43 +132,43 @@ def at_the_end(world: World) -> Findings:
     return found
 
 
-def judge(turners: Iterable[Turner], stored: Stored, mails: list[Mail]) -> Findings:
-    """What customers did, against what was written down and sent."""
+def judge(customers: Iterable[ChangingCustomer], stored: Stored, mails: list[Mail]) -> Findings:
+    """Compares what customers did with what was recorded and sent."""
     found = Findings()
-    for turner in turners:
-        _turns(turner, stored, found)
-        _mails(turner, told(mails, csm_of(turner.tenant_id)), found)
+    for customer in customers:
+        _events(customer, stored, found)
+        _mails(customer, received(mails, csm_of(customer.tenant_id)), found)
     found.wrong += _sequences(stored.events)
     found.wrong += _credentials(stored)
     found.wrong += _outbox(stored, mails, found)
     return found
 
 
-def _turns(customer: Turner, stored: Stored, found: Findings) -> None:
-    events = [event.kind for event in stored.events if event.tenant_id == customer.tenant_id and _counts(event)]
-    found.turns += len(customer.turns)
-    lost, doubled = Counter(customer.turns) - Counter(events), Counter(events) - Counter(customer.turns)
+def _events(customer: ChangingCustomer, stored: Stored, found: Findings) -> None:
+    events = [event.kind for event in stored.events if event.tenant_id == customer.tenant_id and _by_customer(event)]
+    found.changes += len(customer.changes)
+    lost, doubled = Counter(customer.changes) - Counter(events), Counter(events) - Counter(customer.changes)
     found.events_lost += [f"{customer.tenant_id}: no event {kind}" for kind in lost.elements()]
     found.events_doubled += [f"{customer.tenant_id}: one event {kind} too many" for kind in doubled.elements()]
-    if events != customer.turns and not lost and not doubled:
+    if events != customer.changes and not lost and not doubled:
         found.wrong.append(f"{customer.tenant_id}: events out of order")
 
 
-def _counts(event: Row[Any]) -> bool:
-    """An outage of Greenhouse is nothing a customer did."""
+def _by_customer(event: Row[Any]) -> bool:
+    """False for an outage of Greenhouse, which no customer caused."""
     return event.permission_id is not None or event.state == "invalid"
 
 
-def _mails(customer: Turner, got: list[Mail], found: Findings) -> None:
-    for turn, mail in zip(customer.turns, got, strict=False):
-        if _WORDS[turn] not in mail.subject:
-            found.wrong.append(f"{customer.tenant_id}: {turn} was told as {mail.subject!r}")
-    found.mails_lost += [f"{customer.tenant_id}: {turn} was not told" for turn in customer.turns[len(got) :]]
-    found.wrong += [f"{customer.tenant_id}: told of nothing by {m.subject!r}" for m in got[len(customer.turns) :]]
+def _mails(customer: ChangingCustomer, got: list[Mail], found: Findings) -> None:
+    for change, mail in zip(customer.changes, got, strict=False):
+        if _WORDS[change] not in mail.subject:
+            found.wrong.append(f"{customer.tenant_id}: {change} was reported as {mail.subject!r}")
+    found.mails_lost += [f"{customer.tenant_id}: {change} was not reported" for change in customer.changes[len(got) :]]
+    found.wrong += [f"{customer.tenant_id}: no change for {m.subject!r}" for m in got[len(customer.changes) :]]
 
 
 def _sequences(events: Iterable[Row[Any]]) -> list[str]:
-    """What was lost comes back before it is lost again, and nothing comes back that was not gone."""
+    """What was lost is regained before it is lost again, and only what was lost is regained."""
     subjects: dict[tuple[int, str | None], list[Row[Any]]] = {}
     for event in events:
         subjects.setdefault((event.credential_id, event.permission_id), []).append(event)
@@ -182,30 +182,30 @@ def _sequences(events: Iterable[Row[Any]]) -> list[str]:
 
 
 def _may_follow(before: Row[Any] | None, after: Row[Any]) -> bool:
-    if after.kind in _BEGINS:
-        return before is not None and before.kind in _BEGINS[after.kind]
-    if before is None or before.kind in _BEGINS:
+    if after.kind in _ENDS:
+        return before is not None and before.kind in _ENDS[after.kind]
+    if before is None or before.kind in _ENDS:
         return True
     return after.kind == "credential_failed" and after.state != before.state
 
 
 def _credentials(stored: Stored) -> list[str]:
-    wrong = [f"{incident.tenant_id}: its incident is open, and nothing is wrong" for incident in stored.open_incidents]
+    wrong = [f"{incident.tenant_id}: its incident is open, but nothing is wrong" for incident in stored.open_incidents]
     for each in stored.credentials:
         if (each.state, each.suspect_state, each.missing, each.suspects) != ("ok", None, 0, 0):
-            wrong.append(f"{each.tenant_id}: in doubt, and nothing is wrong")
+            wrong.append(f"{each.tenant_id}: its state is not ok, but nothing is wrong")
     return wrong
 
 
 def _outbox(stored: Stored, mails: list[Mail], found: Findings) -> list[str]:
-    """Every notice is a mail and every mail a notice; what is settled was told or came to nothing."""
+    """Every notice was mailed and every mail has a notice; every cause is settled."""
     times = Counter(mail.message_id for mail in mails)
     found.mails_doubled += sum(times.values()) - len(times)
     known = {notice.message_id for notice in stored.notices}
-    wrong = [f"a mail of no notice: {message_id}" for message_id in times.keys() - known]
+    wrong = [f"a mail without a notice: {message_id}" for message_id in times.keys() - known]
     for notice in stored.notices:
         if notice.status != "sent":
             wrong.append(f"notice {notice.id} is {notice.status}")
         elif notice.message_id not in times:
-            found.mails_lost.append(f"notice {notice.id} is marked as sent, and was not")
+            found.mails_lost.append(f"notice {notice.id} is marked as sent, but was not")
     return wrong + [f"cause {cause.id} is not settled" for cause in stored.causes if cause.settled_at is None]

@@ -1,4 +1,4 @@
-"""The rows of the matrix, run side by side, and the table they make."""
+"""The rows of the matrix, run in parallel, and the resulting table."""
 
 import multiprocessing
 import statistics
@@ -17,13 +17,13 @@ Run = Callable[[int, str, Path], Result]
 
 @dataclass(frozen=True)
 class Row:
-    """`long` strikes in the long form, in portions that run side by side."""
+    """`long` strikes in the long form, in batches that run in parallel."""
 
     name: str
     title: str
     run: Run
     long: int
-    portion: int
+    batch: int
 
 
 ROWS = [
@@ -36,65 +36,65 @@ ROWS = [
     Row("freeze", "frozen past its deadline", partial(at_work, strikes.freeze), 10, 10),
     Row("lock", "database locked by another program", partial(at_work, strikes.lock), 10, 10),
     Row("disk", "disk full", on_a_small_disk, 8, 8),
-    Row("post", "mail server away", partial(at_work, strikes.close_post), 10, 10),
-    Row("outage", "Greenhouse down for all", partial(at_work, strikes.outage, key_turners=0), 10, 10),
+    Row("post", "mail server away", partial(at_work, strikes.stop_mail_server), 10, 10),
+    Row("outage", "Greenhouse down for all", partial(at_work, strikes.outage, key_changing=0), 10, 10),
 ]
 
 
 @dataclass(frozen=True)
-class Portion:
+class Batch:
     row: Row
     number: int
     seed: str
 
 
-def portions(rows: Iterable[Row], seed: int, most: int | None) -> list[Portion]:
-    """`most` strikes of each row, or as many as its long form has."""
+def batches(rows: Iterable[Row], seed: int, most: int | None) -> list[Batch]:
+    """At most `most` strikes of each row, by default as many as in the long form."""
     found = []
     for row in rows:
         left = row.long if most is None else min(most, row.long)
-        for start in range(0, left, row.portion):
-            found.append(Portion(row, min(row.portion, left - start), f"{seed}/{row.name}/{start}"))
-    return sorted(found, key=lambda portion: -portion.number)
+        for start in range(0, left, row.batch):
+            found.append(Batch(row, min(row.batch, left - start), f"{seed}/{row.name}/{start}"))
+    return sorted(found, key=lambda batch: -batch.number)
 
 
-def run(todo: list[Portion], at_once: int, folder: Path, say: Callable[[str], None]) -> dict[str, list[Result]]:
-    """By row; a portion that could not be run at all is told, and counts as wrong."""
+def run(todo: list[Batch], at_once: int, folder: Path, say: Callable[[str], None]) -> dict[str, list[Result]]:
+    """Results by row; a batch that could not be run is reported, and counts as wrong."""
     results: dict[str, list[Result]] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(at_once, mp_context=context) as pool:
-        under_way = {pool.submit(_timed, portion, folder): portion for portion in todo}
+        under_way = {pool.submit(_timed, batch, folder): batch for batch in todo}
         for done in as_completed(under_way):
-            portion = under_way[done]
+            batch = under_way[done]
             try:
                 result, seconds = done.result()
             except Exception as problem:
                 result, seconds = Result(), 0.0
                 result.findings.wrong.append(f"{type(problem).__name__}: {problem}")
-            results.setdefault(portion.row.name, []).append(result)
-            say(_told(portion, result, seconds))
+            results.setdefault(batch.row.name, []).append(result)
+            say(_summary(batch, result, seconds))
     return results
 
 
-def _timed(portion: Portion, folder: Path) -> tuple[Result, float]:
+def _timed(batch: Batch, folder: Path) -> tuple[Result, float]:
     began = time.monotonic()
-    result = portion.row.run(portion.number, portion.seed, folder / portion.seed.replace("/", "-"))
+    result = batch.row.run(batch.number, batch.seed, folder / batch.seed.replace("/", "-"))
     return result, time.monotonic() - began
 
 
-def _told(portion: Portion, result: Result, seconds: float) -> str:
+def _summary(batch: Batch, result: Result, seconds: float) -> str:
     found = result.findings
     lines = [
-        f"{portion.seed}: {result.strikes} faults, {result.struck_busy} of them in a check; {found.turns} turns, "
+        f"{batch.seed}: {result.strikes} faults, {result.kills_in_checks} of them in a check; {found.changes} changes, "
         f"{len(found.events_lost) + len(found.mails_lost)} lost, {found.mails_doubled} mails doubled; {seconds:.0f} s"
     ]
     return "\n".join(lines + [f"    {line}" for line in found.fatal])
 
 
 def table(results: dict[str, list[Result]]) -> str:
-    """In Markdown."""
+    """As a Markdown table."""
     lines = [
-        "| fault | runs | turns | lost | events doubled | mails doubled | time to recover |",
+        "| fault | runs | changes | lost | events doubled | mails doubled | time to recover |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in ROWS:
@@ -103,7 +103,7 @@ def table(results: dict[str, list[Result]]) -> str:
             cells = [
                 row.title,
                 sum(result.strikes for result in theirs),
-                sum(each.turns for each in found),
+                sum(each.changes for each in found),
                 sum(len(each.events_lost) + len(each.mails_lost) for each in found),
                 sum(len(each.events_doubled) for each in found),
                 sum(each.mails_doubled for each in found),

@@ -1,4 +1,4 @@
-"""One run: a world, so many strikes of one fault, and the findings."""
+"""One run: a world, some strikes of one fault, and the findings."""
 
 import asyncio
 import random
@@ -16,32 +16,32 @@ from tests.faults import evidence
 from tests.faults.evidence import Findings
 from tests.faults.script import LIMIT_SECONDS
 from tests.faults.strikes import FillDisk, Strike
-from tests.faults.world import KEY_TURNERS, World, world
+from tests.faults.world import KEY_CHANGING, World, world
 from tests.postgres import running_postgres
 
 
 @dataclass
 class Result:
-    """`struck_busy` are strikes in the middle of a check; `seconds` are times to recover, where they were taken."""
+    """`kills_in_checks` counts kills in the middle of a check; `seconds` are times to recover, if measured."""
 
     strikes: int = 0
-    struck_busy: int = 0
+    kills_in_checks: int = 0
     seconds: list[float] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
 
 
-def at_work(strike: Strike, number: int, seed: str, folder: Path, key_turners: int = KEY_TURNERS) -> Result:
-    """So many strikes at a service at work on a SQLite file."""
-    return in_turn(repeat(strike, number), seed, folder, key_turners)
+def at_work(strike: Strike, number: int, seed: str, folder: Path, key_changing: int = KEY_CHANGING) -> Result:
+    """Some strikes at a service at work on a SQLite file."""
+    return in_turn(repeat(strike, number), seed, folder, key_changing)
 
 
 def in_turn(
-    strikes: Iterable[Strike], seed: str, folder: Path, key_turners: int = KEY_TURNERS, **settings: object
+    strikes: Iterable[Strike], seed: str, folder: Path, key_changing: int = KEY_CHANGING, **settings: object
 ) -> Result:
-    """One strike after the other, as they come."""
+    """One strike after the other."""
     with world(folder, seed) as here:
         here.settings |= settings
-        return _struck(here, strikes, key_turners)
+        return _run(here, strikes, key_changing)
 
 
 def on_postgres(strike: Strike, number: int, seed: str, folder: Path) -> Result:
@@ -50,15 +50,15 @@ def on_postgres(strike: Strike, number: int, seed: str, folder: Path) -> Result:
         with world(folder, seed, address) as here:
             here.settings["installation_key"] = folder / "harvest-monitor.key"
             assert here.command("db", "upgrade").returncode == 0
-            return _struck(here, repeat(strike, number), KEY_TURNERS)
+            return _run(here, repeat(strike, number), KEY_CHANGING)
 
 
 def on_a_small_disk(number: int, seed: str, folder: Path) -> Result:
-    """NoDisk where this user may not mount one."""
+    """NoDisk if this user may not mount one."""
     folder.mkdir(parents=True)
     with small_disk(folder / "disk") as disk:
         with world(folder / "world", seed, f"sqlite:///{disk.folder / 'monitor.sqlite3'}") as here:
-            return _struck(here, repeat(FillDisk(disk), number), KEY_TURNERS)
+            return _run(here, repeat(FillDisk(disk), number), KEY_CHANGING)
 
 
 def at_the_first_start(number: int, seed: str, folder: Path) -> Result:
@@ -66,7 +66,7 @@ def at_the_first_start(number: int, seed: str, folder: Path) -> Result:
     result, rng = Result(), random.Random(seed)
     for attempt in range(number):
         with world(folder / str(attempt), seed) as here:
-            here.people(0)
+            here.add_customers(0)
             here.start()
             time.sleep(rng.uniform(0, 3))
             here.kill()
@@ -74,13 +74,13 @@ def at_the_first_start(number: int, seed: str, folder: Path) -> Result:
             here.start()
             result.seconds.append(here.recover())
             result.strikes += 1
-            result.findings.add(_judged(here))
+            result.findings.add(_findings(here))
     return result
 
 
-def _struck(here: World, strikes: Iterable[Strike], key_turners: int) -> Result:
+def _run(here: World, strikes: Iterable[Strike], key_changing: int) -> Result:
     result = Result()
-    here.people(key_turners)
+    here.add_customers(key_changing)
     here.start()
     try:
         here.recover()
@@ -93,19 +93,19 @@ def _struck(here: World, strikes: Iterable[Strike], key_turners: int) -> Result:
         here.recover()
     except AssertionError as problem:
         result.findings.wrong.append(f"strike {result.strikes}: {problem or 'it did not come in time'}")
-    result.struck_busy = here.struck_busy
-    result.findings.add(_judged(here))
+    result.kills_in_checks = here.kills_in_checks
+    result.findings.add(_findings(here))
     return result
 
 
-def _judged(here: World) -> Findings:
-    """What is to be found once everything has come to rest, or could have."""
+def _findings(here: World) -> Findings:
+    """What is found once everything is settled, or has had the time to settle."""
     here.script.stop()
     wrong = []
     try:
         until(lambda: asyncio.run(evidence.settled(here.database_url)), LIMIT_SECONDS)
     except AssertionError:
-        wrong.append("something was never told")
+        wrong.append("a notice was never sent")
     for service in here.alive:
         if service.stop() != 0:
             wrong.append("it did not stop cleanly")

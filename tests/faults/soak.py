@@ -1,6 +1,6 @@
-"""`python -m tests.faults.soak`: hours of one process in minutes, trouble coming and going, and what of it has grown.
+"""`python -m tests.faults.soak`: hours of one process in minutes, with faults coming and going; nothing may grow.
 
-Only settings are compressed. Samples are taken when a trouble is over; exit status 1 if anything grows or is lost.
+Only settings are compressed. Samples are taken after each fault; exit status 1 if anything grows or is lost.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from tests.faults.world import World
 SAMPLES, BETWEEN_SECONDS = 16, 0.25
 WARM_UP = 3  # samples: caches fill, and the allocator finds its size
 MOST_MORE = {"memory": 1.05, "handles": 1.0, "tasks": 1.0}
-"""The last third of the samples may have so much of what the first third had."""
+"""The last third of the samples may have this multiple of the first third."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Of one calm moment: bytes, open files and connections, tasks; each as low as it gets between checks."""
+    """A calm moment: bytes, open files and connections, tasks, each at its lowest between checks."""
 
     checks: float
     memory: float
@@ -36,8 +36,8 @@ class Sample:
     tasks: float
 
 
-class Look:
-    """A strike that hurts nobody: it takes a sample of a service that has recovered."""
+class ResourceSampler:
+    """A strike without a fault: it samples a service that has recovered."""
 
     def __init__(self, say: Callable[[Sample], None] = lambda _: None) -> None:
         self.samples: list[Sample] = []
@@ -49,7 +49,7 @@ class Look:
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
-    """What the last third has more of than the first, once it was warm."""
+    """What the last third has more of than the first, after the warm-up."""
     warm = samples[WARM_UP:]
     third = max(1, len(warm) // 3)
     found = []
@@ -84,14 +84,14 @@ def _exported(here: World) -> dict[str, float]:
     return found
 
 
-def _for(minutes: float, look: Look) -> Iterator[Strike]:
+def _for(minutes: float, sampler: ResourceSampler) -> Iterator[Strike]:
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
-        yield look
-        yield from (strikes.outage, strikes.close_post, strikes.lock, strikes.slow_tenant)
+        yield sampler
+        yield from (strikes.outage, strikes.stop_mail_server, strikes.lock, strikes.slow_tenant)
 
 
-def _tell(sample: Sample) -> None:
+def _print(sample: Sample) -> None:
     shown = f"{sample.checks:9.0f} {sample.memory / 1e6:9.1f} {sample.handles:8.0f} {sample.tasks:6.0f}"
     print(f"{time.strftime('%H:%M:%S')} {shown}", flush=True)
 
@@ -99,12 +99,12 @@ def _tell(sample: Sample) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     print(f"{'':8} {'checks':>9} {'MB':>9} {'handles':>8} {'tasks':>6}")
-    look = Look(_tell)
+    sampler = ResourceSampler(_print)
     with tempfile.TemporaryDirectory() as folder:
-        result = in_turn(_for(asked.minutes, look), "soak", Path(folder) / "soak", key_turners=0)
-    problems = [*grown(look.samples), *result.findings.fatal]
+        result = in_turn(_for(options.minutes, sampler), "soak", Path(folder) / "soak", key_changing=0)
+    problems = [*grown(sampler.samples), *result.findings.fatal]
     print("\n".join(problems) or "nothing has grown, nothing was lost")
     return 1 if problems else 0
 

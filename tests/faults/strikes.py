@@ -1,6 +1,6 @@
-"""The faults. Each strikes a running world once, at a moment drawn from its dice, and leaves a service at work.
+"""The faults. Each strikes a running world once, at a random moment, and leaves a service at work.
 
-A strike returns the seconds until everybody had been looked at anew, or None where it did not wait for that.
+A strike returns the seconds until every tenant had been checked again, or None if it did not wait for that.
 """
 
 import random
@@ -19,33 +19,33 @@ from tests.faults.world import World
 Strike = Callable[[World, random.Random], float | None]
 
 LONGEST_LIFE_SECONDS = 5.0
-PATIENCE = 0.3  # of the strikes wait for the recovery; after the others the next one comes soon
+WAIT_SHARE = 0.3  # so many strikes wait for the recovery; after the others the next one comes soon
 
 
 def kill(world: World, rng: random.Random) -> float | None:
-    """kill -9 at any moment, also while it starts."""
+    """kill -9 at any moment, even during the start."""
     time.sleep(rng.uniform(0, LONGEST_LIFE_SECONDS))
-    _put_down(world)
+    _kill(world)
     world.start()
     return _perhaps_recover(world, rng)
 
 
 def kill_while_mailing(world: World, rng: random.Random) -> float | None:
-    """A mail server that is slow, and sometimes hangs up once it has taken a mail; kill -9 while a mail is with it."""
-    sink = world.post.sink
+    """A slow mail server, which sometimes hangs up after accepting a mail; kill -9 while it handles a mail."""
+    sink = world.mail_server.sink
     sink.seconds, sink.drop_at = rng.uniform(0, 0.6), rng.choice(["", "", "TAKEN"])
     asked, end = len(sink.asked), time.monotonic() + 2 * LONGEST_LIFE_SECONDS
     while len(sink.asked) == asked and time.monotonic() < end:
         time.sleep(0.01)
     time.sleep(rng.uniform(0, 1.2 * sink.seconds))
-    _put_down(world)
+    _kill(world)
     sink.seconds, sink.drop_at = 0, ""
     world.start()
     return _perhaps_recover(world, rng)
 
 
 def terminate(world: World, rng: random.Random) -> float | None:
-    """SIGTERM, and a start."""
+    """SIGTERM, then a new start."""
     time.sleep(rng.uniform(0, LONGEST_LIFE_SECONDS))
     until(lambda: world.service.logged("serving"))
     assert world.service.stop(signal.SIGTERM) == 0
@@ -55,7 +55,7 @@ def terminate(world: World, rng: random.Random) -> float | None:
 
 
 def freeze(world: World, rng: random.Random) -> float | None:
-    """SIGSTOP for longer than a check may take; another service takes over meanwhile, or nobody does."""
+    """SIGSTOP for longer than a check may take; meanwhile another service takes over, or none does."""
     until(lambda: world.service.logged("serving"))
     time.sleep(rng.uniform(0, LONGEST_LIFE_SECONDS))
     frozen = world.service
@@ -71,7 +71,7 @@ def freeze(world: World, rng: random.Random) -> float | None:
 
 
 def kill_one_of_two(world: World, rng: random.Random) -> float | None:
-    """Two services on one database, and kill -9 for one of them."""
+    """Two services on one database; kill -9 of one of them."""
     while len(world.alive) < 2:
         world.start()
     time.sleep(rng.uniform(0, LONGEST_LIFE_SECONDS))
@@ -83,7 +83,7 @@ def kill_one_of_two(world: World, rng: random.Random) -> float | None:
 
 
 def lock(world: World, rng: random.Random) -> float | None:
-    """Another program holds the database's lock, once in a while for longer than we wait for it."""
+    """Another program locks the database, sometimes for longer than we wait for it."""
     time.sleep(rng.uniform(0, LONGEST_LIFE_SECONDS))
     seconds = 35.0 if rng.random() < 0.2 else rng.uniform(0.5, 6)
     assert world.sqlite is not None
@@ -95,7 +95,7 @@ def lock(world: World, rng: random.Random) -> float | None:
 
 
 class FillDisk:
-    """The disk of the database is full, until there is room again."""
+    """The disk of the database is full for a while."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
@@ -110,20 +110,20 @@ class FillDisk:
         return world.recover()
 
 
-def close_post(world: World, rng: random.Random) -> float | None:
-    """The mail server is away, and comes back."""
+def stop_mail_server(world: World, rng: random.Random) -> float | None:
+    """The mail server is down, and comes back."""
     time.sleep(rng.uniform(0, LONGEST_LIFE_SECONDS))
-    world.post.close()
+    world.mail_server.stop()
     time.sleep(rng.uniform(2, 8))
     began = time.monotonic()
-    sent = len(world.post.mails())
-    world.post.open()
-    until(lambda: len(world.post.mails()) > sent)
+    sent = len(world.mail_server.mails())
+    world.mail_server.start()
+    until(lambda: len(world.mail_server.mails()) > sent)
     return time.monotonic() - began
 
 
 def outage(world: World, rng: random.Random) -> float | None:
-    """Greenhouse hangs up on everybody, refuses everybody with a page, or fails."""
+    """Greenhouse hangs up on everybody, refuses everybody with an HTML page, or fails."""
     time.sleep(rng.uniform(0, LONGEST_LIFE_SECONDS))
     trouble = rng.choice([{"kind": "reset"}, {"kind": "status", "status": 403}, {"kind": "status", "status": 503}])
     world.vendor.sandbox.add_fault(Fault.model_validate(trouble))
@@ -133,7 +133,7 @@ def outage(world: World, rng: random.Random) -> float | None:
 
 
 def slow_tenant(world: World, rng: random.Random) -> float | None:
-    """One customer's Greenhouse answers nothing for a while."""
+    """Greenhouse does not answer for one customer for a while."""
     slow = Fault.model_validate({"kind": "timeout", "account": rng.choice(world.tenants)})
     world.vendor.sandbox.add_fault(slow)
     time.sleep(rng.uniform(4, 8))
@@ -141,8 +141,8 @@ def slow_tenant(world: World, rng: random.Random) -> float | None:
     return world.recover()
 
 
-def _put_down(world: World) -> None:
-    world.struck_busy += world.is_busy()
+def _kill(world: World) -> None:
+    world.kills_in_checks += world.is_busy()
     world.kill()
     _inspect(world)
 
@@ -153,4 +153,4 @@ def _inspect(world: World) -> None:
 
 
 def _perhaps_recover(world: World, rng: random.Random) -> float | None:
-    return world.recover() if rng.random() < PATIENCE else None
+    return world.recover() if rng.random() < WAIT_SHARE else None

@@ -1,4 +1,4 @@
-"""One service at work beside a sandbox, a mail server and customers who turn things; faults strike it."""
+"""A service at work, with a sandbox, a mail server and customers who make changes; the faults are injected here."""
 
 import random
 import time
@@ -15,8 +15,8 @@ from monitor.config.settings import Settings
 from monitor.sandbox.greenhouse.endpoints import endpoints
 from monitor.sandbox.sandbox import Sandbox
 from tests.command import Serving, run, until
-from tests.faults.post import PostOffice
-from tests.faults.script import LIMIT_SECONDS, Flicker, Script, Turner
+from tests.faults.mail_server import FaultyMailServer
+from tests.faults.script import LIMIT_SECONDS, ChangingCustomer, FlickeringCustomer, Script
 from tests.neighbour import neighbour
 from tests.vendor import Vendor
 
@@ -29,41 +29,41 @@ COMPRESSED = {
     "smtp_timeout": "5s",
     "concurrency": 4,
 }
-"""All that tells a fault run from a deployment. One check after the other gets through within its deadline."""
+"""The only difference between a fault run and a deployment. Checks one after the other still meet their deadline."""
 
-TURNERS, KEY_TURNERS, FLICKERS = 10, 2, 2
+CHANGING, KEY_CHANGING, FLICKERING = 10, 2, 2  # customers, by what they do
 
 
 class World:
-    """`database_url` is the service's; every service that was ever started is in `services`, the last one last.
+    """`database_url` is the service's. `services` has every service ever started, in order.
 
-    `struck_busy` counts the kills that fell into a check.
+    `kills_in_checks` counts the kills in the middle of a check.
     """
 
-    def __init__(self, vendor: Vendor, post: PostOffice, rng: random.Random, database_url: str) -> None:
+    def __init__(self, vendor: Vendor, mail_server: FaultyMailServer, rng: random.Random, database_url: str) -> None:
         self.vendor = vendor
-        self.post = post
+        self.mail_server = mail_server
         self.rng = rng
         self.database_url = database_url
         self.services: list[Serving] = []
-        self.struck_busy = 0
-        self.settings: dict[str, object] = {**COMPRESSED, "database_url": database_url, "smtp_url": post.url}
-        self.script = Script([], post)
+        self.kills_in_checks = 0
+        self.settings: dict[str, object] = {**COMPRESSED, "database_url": database_url, "smtp_url": mail_server.url}
+        self.script = Script([], mail_server)
         self._processes = ExitStack()
 
-    def people(self, key_turners: int = KEY_TURNERS) -> None:
-        """Tenants who each turn something of their own: the brake is for what many turn alike."""
-        lists = _turnable()
+    def add_customers(self, key_changing: int = KEY_CHANGING) -> None:
+        """Tenants who each change something different: the brake is for what many change alike."""
+        lists = _losable_endpoints()
         self.rng.shuffle(lists)
-        for number in range(TURNERS + key_turners + FLICKERS):
+        for number in range(CHANGING + key_changing + FLICKERING):
             tenant_id = f"t{number:02}"
             self.vendor.customer(tenant_id)
             key, own = self.vendor.sandbox.key(tenant_id), random.Random(self.rng.random())
-            endpoint = None if TURNERS <= number < TURNERS + key_turners else lists[number]
-            if number < TURNERS + key_turners:
-                self.script.customers.append(Turner(tenant_id, key, endpoint, own))
+            endpoint = None if CHANGING <= number < CHANGING + key_changing else lists[number]
+            if number < CHANGING + key_changing:
+                self.script.customers.append(ChangingCustomer(tenant_id, key, endpoint, own))
             else:
-                self.script.customers.append(Flicker(tenant_id, key, lists[number], own))
+                self.script.customers.append(FlickeringCustomer(tenant_id, key, lists[number], own))
 
     @property
     def service(self) -> Serving:
@@ -103,7 +103,7 @@ class World:
         return run(self.vendor.folder, *arguments, **{**self.vendor.settings, **self.settings})
 
     def kill(self) -> None:
-        """kill -9, and the process is gone."""
+        """kill -9, and wait until the process is gone."""
         self.service.process.kill()
         self.service.process.wait()
 
@@ -111,41 +111,41 @@ class World:
         self.script.stop()
         self._processes.close()
 
-    def looked_at_since(self, moment: datetime) -> set[str]:
-        """Tenants that have been looked at, as the services' logs tell."""
+    def checked_since(self, moment: datetime) -> set[str]:
+        """Tenants that were checked, according to the services' logs."""
         lines = [line for service in self.services[-4:] for line in service.logged("checked")]
         return {line["tenant"] for line in lines if datetime.fromisoformat(line["timestamp"]) > moment}
 
     def recover(self) -> float:
-        """Seconds until everybody has been looked at anew; AssertionError if somebody never is."""
+        """Seconds until every tenant has been checked again; AssertionError if one never is."""
         since, began = datetime.now(UTC), time.monotonic()
-        until(lambda: self.looked_at_since(since) >= set(self.tenants), LIMIT_SECONDS)
+        until(lambda: self.checked_since(since) >= set(self.tenants), LIMIT_SECONDS)
         return time.monotonic() - began
 
     def is_busy(self) -> bool:
-        """A request has reached Greenhouse just now: a check is under way."""
+        """Whether a check is under way: a request has reached Greenhouse just now."""
         entries = self.vendor.sandbox.request_log.entries(after=self.vendor.sandbox.request_log.request_count - 1)
         return bool(entries) and time.time() - entries[-1].at < 0.1
 
 
 @contextmanager
 def world(folder: Path, seed: str, database_url: str | None = None) -> Iterator[World]:
-    """Nothing is started yet but the neighbours."""
+    """Only sandbox and mail server run; no service is started yet."""
     folder.mkdir(parents=True)
-    sandbox, post = Sandbox(request_log_size=1000), PostOffice()
-    post.open()
+    sandbox, mail_server = Sandbox(request_log_size=1000), FaultyMailServer()
+    mail_server.start()
     with neighbour(sandbox) as url:
         address = database_url or f"sqlite:///{folder / 'harvest-monitor.sqlite3'}"
-        made = World(Vendor(folder, sandbox, url), post, random.Random(seed), address)
+        made = World(Vendor(folder, sandbox, url), mail_server, random.Random(seed), address)
         try:
             yield made
         finally:
             made.close()
-            post.leave()
+            mail_server.release_port()
 
 
-def _turnable() -> list[str]:
-    """Endpoints that can be lost alone: read ones that one permission asks for, and that come with no other grant."""
+def _losable_endpoints() -> list[str]:
+    """Endpoints that can be lost alone: reads of exactly one permission, which come with no other grant."""
     asked = [permission.endpoint for permission in load("gem").permissions if permission.feature is None]
     bundled = {name for each in endpoints().values() if each.comes_with for name in (each.name, each.comes_with)}
     return [

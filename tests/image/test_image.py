@@ -1,7 +1,7 @@
 """The image, built and run by a container engine: `make image-test`. Not part of `make test`, since it takes minutes.
 
-ENGINE is the engine's command (docker, podman), IMAGE_ARGS what it needs to build, such as
-`--build-arg PYTHON_IMAGE=…`, and PIP_CONF the pip.conf of the builder.
+ENGINE is the engine's command (docker, podman), IMAGE_ARGS are arguments for the build, such as
+`--build-arg PYTHON_IMAGE=…`, and PIP_CONF is the pip.conf of the builder.
 """
 
 import gzip
@@ -29,7 +29,7 @@ ENGINE = shlex.split(os.environ.get("ENGINE", "docker"))
 CANARY = f"canary-{uuid.uuid4().hex}"
 BUILD_SECONDS = 900
 PORT = 19808
-CLOSED = ["--read-only", *(["--read-only-tmpfs=false"] if "podman" in ENGINE[0] else [])]  # podman leaves /tmp open
+CLOSED = ["--read-only", *(["--read-only-tmpfs=false"] if "podman" in ENGINE[0] else [])]  # podman leaves /tmp writable
 HARDENED = [*CLOSED, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host"]
 TENANTS = """
 tenants:
@@ -47,7 +47,7 @@ def engine(*arguments: str, seconds: float = 120, check: bool = True) -> subproc
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Built with a pip.conf that holds a canary, as a real one may hold a password."""
+    """Built with a pip.conf that contains a canary, as a real one may contain a password."""
     if shutil.which(ENGINE[0]) is None:
         pytest.fail(f"{ENGINE[0]} is not installed: name a container engine, as in make image-test ENGINE=podman")
     given = os.environ.get("PIP_CONF")
@@ -63,7 +63,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def settings(image: str) -> dict[str, Any]:
     (found,) = json.loads(engine("inspect", "--type", "image", image).stdout)
-    # podman keeps the health check beside the rest, docker within it
+    # podman has the health check next to Config, docker within it
     return {"Healthcheck": found.get("Healthcheck"), **found["Config"]}
 
 
@@ -87,7 +87,7 @@ class Container:
 
 @pytest.fixture(scope="module")
 def service(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """`serve` with nothing but its volume to write to, no privilege, and Greenhouse imitated next door."""
+    """`serve` with only its volume writable, without privileges, and with the sandbox as Greenhouse."""
     folder = tmp_path_factory.mktemp("etc")
     for name in ("keys", "tenants"):
         (folder / name).mkdir()
@@ -114,8 +114,8 @@ def service(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
             engine("volume", "rm", "--force", name)
 
 
-def test_it_says_which_release_it_holds(image: str, settings: dict[str, Any]) -> None:
-    """By its command, under a read-only root and without any privilege, and by its label."""
+def test_it_states_its_version(image: str, settings: dict[str, Any]) -> None:
+    """By its command, with a read-only root and without any privilege, and by its label."""
     assert engine("run", "--rm", *HARDENED, image, "--version").stdout == f"harvest-monitor {VERSION}\n"
     assert settings["Labels"]["org.opencontainers.image.version"] == VERSION
 
@@ -125,8 +125,8 @@ def unpacked(file: IO[bytes] | None) -> bytes:
     return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
-def test_no_layer_holds_what_pip_was_told(image: str, settings: dict[str, Any], tmp_path: Path) -> None:
-    """The builder's pip.conf, which may hold a password, is in no file and in no history of the image."""
+def test_no_layer_contains_the_build_secret(image: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    """The builder's pip.conf, which may contain a password, is in no file and no history of the image."""
     archive = tmp_path / "image.tar"
     engine("save", "--output", str(archive), image, seconds=BUILD_SECONDS)
     with tarfile.open(archive) as opened:
@@ -137,7 +137,7 @@ def test_no_layer_holds_what_pip_was_told(image: str, settings: dict[str, Any], 
 
 
 def test_nothing_is_left_that_installs_or_raises_privileges(image: str) -> None:
-    """No pip, no compiler, no file that runs as another user, and of the environment's commands only our own."""
+    """No pip, no compiler, no setuid file, and of the installed commands only our own."""
     program = (
         "import os, shutil, stat, importlib.util as u\n"
         "print([c for c in ('pip', 'pip3', 'gcc', 'cc', 'uvicorn', 'alembic') if shutil.which(c)])\n"
@@ -147,12 +147,12 @@ def test_nothing_is_left_that_installs_or_raises_privileges(image: str) -> None:
         "print(raised)"
     )
     python = "/opt/harvest-monitor/bin/python"
-    told = engine("run", "--rm", *HARDENED, "--user", "0", "--entrypoint", python, image, "-c", program)
-    assert told.stdout == "[]\n[]\n[]\n"
+    found = engine("run", "--rm", *HARDENED, "--user", "0", "--entrypoint", python, image, "-c", program)
+    assert found.stdout == "[]\n[]\n[]\n"
 
 
-def test_it_serves_without_privileges_and_with_one_folder_to_write_to(service: Container) -> None:
-    """A check is made and recorded; the process is no root, has no capability and can gain none; the rest is closed."""
+def test_it_serves_without_privileges_and_with_one_writable_folder(service: Container) -> None:
+    """A check is made and recorded; the process is not root, and neither has capabilities nor can gain any."""
     state = until(lambda: tenants_state(service))
     assert state == "ok", service.log
     status = dict(
@@ -177,16 +177,16 @@ def tenants_state(service: Container) -> str | None:
     return str(found[0]["state"]) if found and found[0]["state"] != "unreachable" else None
 
 
-def test_the_health_check_asks_the_service(service: Container, settings: dict[str, Any]) -> None:
-    """The command of the image passes while the service answers, and fails on a port where nobody does."""
+def test_the_health_check_requests_the_service(service: Container, settings: dict[str, Any]) -> None:
+    """The image's command passes while the service answers, and fails on a port where nothing does."""
     kind, *command = settings["Healthcheck"]["Test"]
     assert kind == "CMD"
     assert service.run(*command).returncode == 0
     assert service.run(*command, check=False, HARVEST_MONITOR_LISTEN="127.0.0.1:1").returncode != 0
 
 
-def test_it_ends_when_told_to(service: Container) -> None:
-    """SIGTERM to the first process of the container ends it by itself: whoever is killed has another exit status."""
+def test_it_stops_cleanly(service: Container) -> None:
+    """On SIGTERM the container's first process ends by itself: a killed one has another exit status."""
     engine("stop", "--time", "60", service.name)
     assert service.state()["ExitCode"] == 0, service.log
     assert '"event": "stopped"' in service.log

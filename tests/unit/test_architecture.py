@@ -1,4 +1,4 @@
-"""Who may reach the network, and who may know whom: held by reading every module's imports."""
+"""Which modules may reach the network, and which may import which: every module's imports are read."""
 
 import ast
 import subprocess
@@ -16,8 +16,8 @@ OPENS_CONNECTIONS = {
 ALLOWED = {
     "checks/wire/connection.py": {"aiohttp", "httpx", "httpx_aiohttp", "ssl"},
     "monitor/notices/delivery/transport.py": {"aiosmtplib"},  # to the operator's mail server
-    "monitor/sandbox/mail/server.py": {"ssl"},  # a server's certificate; it connects to nobody
-    "monitor/sandbox/control/remote.py": {"http.client"},  # to a sandbox on this machine, and to no other
+    "monitor/sandbox/mail/server.py": {"ssl"},  # a server's certificate; it opens no connection
+    "monitor/sandbox/control/remote.py": {"http.client"},  # only to a sandbox on this machine
 }
 OPENING_CALLS = {
     "open_connection",
@@ -48,13 +48,13 @@ def network_parts(tree: ast.Module) -> set[str]:
 
 
 def test_only_the_client_can_open_a_connection_to_greenhouse() -> None:
-    """No other module imports anything that connects, but for the mail transport's own library."""
+    """No module but those listed imports anything that can open a connection."""
     found = {name: parts for name, tree in modules() if (parts := network_parts(tree))}
     assert found == ALLOWED
 
 
-def test_nobody_connects_by_way_of_the_event_loop() -> None:
-    """No module calls one of asyncio's own ways to open a connection, or imports a module by a computed name."""
+def test_no_module_opens_a_connection_through_the_event_loop() -> None:
+    """Nor imports a module by a computed name."""
     calls = []
     for name, tree in modules():
         for node in ast.walk(tree):
@@ -68,7 +68,7 @@ def test_nobody_connects_by_way_of_the_event_loop() -> None:
     assert calls == []
 
 
-def test_the_house_has_no_forbidden_arrows() -> None:
+def test_no_package_imports_what_it_must_not() -> None:
     """import-linter's contracts are kept: checks knows nothing of the service, the core does no I/O."""
     lint = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([str(lint)], cwd=ROOT, capture_output=True, text=True, timeout=120)

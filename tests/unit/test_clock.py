@@ -1,11 +1,11 @@
-"""The time of day against the seconds that go by."""
+"""The time of day, compared with the seconds that pass."""
 
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.clock import Jumps, elapsed, utc_now
+from monitor.clock import ClockJumps, elapsed, utc_now
 from tests.reports import T0
 
 
@@ -22,10 +22,10 @@ class Machine:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e6, 1e6)), max_size=10))
-def test_a_jump_is_what_the_time_of_day_moved_beyond_the_seconds_gone_by(steps: list[tuple[float, float]]) -> None:
-    """However long it was since the last question, and whichever way the clock was set; each jump is told once."""
+def test_a_jump_is_what_the_time_of_day_moved_beyond_the_seconds_passed(steps: list[tuple[float, float]]) -> None:
+    """However long since the last call, and whichever way the clock was set; each jump is reported once."""
     machine = Machine()
-    jumps = Jumps(lambda: machine.now, lambda: machine.seconds)
+    jumps = ClockJumps(lambda: machine.now, lambda: machine.seconds)
     for passed, jump in steps:
         machine.passes(passed)
         machine.now += timedelta(seconds=jump)
@@ -34,6 +34,6 @@ def test_a_jump_is_what_the_time_of_day_moved_beyond_the_seconds_gone_by(steps: 
 
 
 def test_both_clocks_of_this_machine_go_on() -> None:
-    """An aware moment in UTC, and seconds that never go back."""
+    """An aware time in UTC, and seconds that never go back."""
     assert utc_now().utcoffset() == timedelta(0)
     assert elapsed() <= elapsed()

@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """What is configured here must not reach other tests."""
+    """What is configured here must not affect other tests."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -45,7 +45,7 @@ def fail_with(text: str) -> None:
 
 
 def test_a_pipe_gets_json(stream: io.StringIO) -> None:
-    """One line is one JSON object with event, level, time in UTC and the fields."""
+    """Each line is one JSON object with event, level, time in UTC and the fields."""
     configure(LogLevel.INFO, LogFormat.AUTO, stream)
 
     structlog.get_logger("monitor.checking.check_job").info("finished_sweep", tenants=65, slot=3)
@@ -63,7 +63,7 @@ def test_a_pipe_gets_json(stream: io.StringIO) -> None:
 
 
 def test_a_terminal_gets_colour() -> None:
-    """On a terminal a line is for reading, in colour; told `json`, it is JSON there too."""
+    """On a terminal a line is readable, in colour; with `json` it is JSON there, too."""
     terminal = Terminal()
     configure(LogLevel.INFO, LogFormat.AUTO, terminal)
     structlog.get_logger().info("finished_sweep", tenants=65)
@@ -76,7 +76,7 @@ def test_a_terminal_gets_colour() -> None:
 
 
 def test_console_without_a_terminal_has_no_colour(stream: io.StringIO) -> None:
-    """Told `console`, a file gets the same line without a terminal's codes."""
+    """With `console`, a file gets the same line without terminal codes."""
     configure(LogLevel.INFO, LogFormat.CONSOLE, stream)
 
     structlog.get_logger().info("finished_sweep", tenants=65)
@@ -86,7 +86,7 @@ def test_console_without_a_terminal_has_no_colour(stream: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("log_format", [LogFormat.JSON, LogFormat.CONSOLE])
-def test_no_way_into_the_log_lets_a_secret_through(stream: io.StringIO, log_format: LogFormat) -> None:
+def test_no_secret_reaches_the_log_by_any_way(stream: io.StringIO, log_format: LogFormat) -> None:
     """Event, field, bound and context values, nested values, exceptions, other libraries' lines: all are redacted."""
     configure(LogLevel.DEBUG, log_format, stream)
     log = structlog.get_logger().bind(bound=f"x{KEY}")
@@ -112,7 +112,7 @@ def test_no_way_into_the_log_lets_a_secret_through(stream: io.StringIO, log_form
 
 
 def test_a_traceback_is_text_without_secrets() -> None:
-    """The text of an exception, its causes and notes comes without secrets, for whoever prints it."""
+    """The text of an exception with its causes and notes can be printed: it contains no secrets."""
     redactor.learn(KEY)
     try:
         try:
@@ -127,8 +127,8 @@ def test_a_traceback_is_text_without_secrets() -> None:
     assert KEY not in shown
 
 
-def test_no_value_forges_a_line_of_the_console(stream: io.StringIO) -> None:
-    """Line breaks and a terminal's codes in values are shown as escapes; only a traceback has lines, all indented."""
+def test_no_value_can_forge_a_console_line(stream: io.StringIO) -> None:
+    """Line breaks and terminal codes in values are escaped; only a traceback has several lines, all indented."""
     configure(LogLevel.INFO, LogFormat.CONSOLE, stream)
     forged = "x\n2026-11-23T00:00:00Z [info] granted_everything \x1b[2J\r\u2028y"
 
@@ -146,8 +146,8 @@ def test_no_value_forges_a_line_of_the_console(stream: io.StringIO) -> None:
     assert "\\n2026-11-23T00:00:00Z [info] granted_everything \\x1b[2J\\r\\u2028y" in written
 
 
-def test_no_value_forges_a_line_of_json(stream: io.StringIO) -> None:
-    """In JSON a line break stays inside its string: one event is one line."""
+def test_no_value_can_forge_a_json_line(stream: io.StringIO) -> None:
+    """A line break stays inside its string: one event is one line."""
     configure(LogLevel.INFO, LogFormat.JSON, stream)
 
     structlog.get_logger().info("read_row", name='Acme\n{"event": "forged"}')
@@ -156,21 +156,20 @@ def test_no_value_forges_a_line_of_json(stream: io.StringIO) -> None:
 
 
 def test_levels(stream: io.StringIO) -> None:
-    """Below the level nothing is written, ours or others'; the libraries tell of warnings only, at any level, and the
-    scheduler of errors."""
+    """Nothing below the level is written. At any level, the noisy libraries log only warnings, the scheduler errors."""
     configure(LogLevel.DEBUG, LogFormat.JSON, stream)
     libraries = ("httpx", "aiohttp.client", "sqlalchemy.engine.Engine", "apscheduler.scheduler")
     for name in (*libraries, "other"):
-        logging.getLogger(name).info("told")
+        logging.getLogger(name).info("logged")
         logging.getLogger(name).warning("warned")
-    assert [line["logger"] for line in lines(stream) if line["event"] == "told"] == ["other"]
+    assert [line["logger"] for line in lines(stream) if line["event"] == "logged"] == ["other"]
     warned = [line["logger"] for line in lines(stream) if line["event"] == "warned"]
     assert warned == [*libraries[:3], "other"]
 
     stream.truncate(0)
     configure(LogLevel.WARNING, LogFormat.JSON, stream)
-    structlog.get_logger().info("told")
-    logging.getLogger("other").info("told")
+    structlog.get_logger().info("logged")
+    logging.getLogger("other").info("logged")
     assert stream.getvalue() == ""
 
 
@@ -185,8 +184,8 @@ def test_configuring_again_replaces(stream: io.StringIO) -> None:
     assert len(lines(stream)) == 2
 
 
-def test_a_line_that_can_not_be_written_shows_nothing(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
-    """A library's broken log call is told as a lost line, without its arguments and without breaking the caller."""
+def test_a_line_that_cannot_be_formatted_shows_nothing(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    """A library's broken log call is reported as a lost line, without its arguments; the caller goes on."""
     configure(LogLevel.INFO, LogFormat.JSON, stream)
 
     logging.getLogger("library").warning("%d things", KEY)

@@ -17,6 +17,9 @@ from monitor.metrics import Metrics, Snapshot
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs" / "metrics.md"
+LABELS = {
+    "outcome", "kind", "verdict", "class", "status", "reason", "result", "state", "version", "part", "rule", "beat",
+}  # fmt: skip
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SNAPSHOT = Snapshot(
     taken_at=NOW,
@@ -64,13 +67,13 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 @pytest.fixture
 def metrics() -> Iterator[Metrics]:
-    """With one of everything, so that every series there can be is there."""
+    """With one of everything, so that every series exists."""
     metrics = Metrics("0.1.0")
     metrics.request(catalogue().entry("GET /v1/jobs"), Answer(AnswerKind.JSON, 200))
     metrics.set_interval(timedelta(hours=4))
     loop = asyncio.new_event_loop()
-    metrics.count_tasks(loop)
-    metrics.expect_beats(["tick", "prune"])
+    metrics.count_asyncio_tasks(loop)
+    metrics.expect_tasks(["tick", "prune"])
     metrics.show(SNAPSHOT)
     yield metrics
     loop.close()
@@ -92,7 +95,7 @@ def exported(metrics: Metrics) -> dict[str, tuple[str, set[str]]]:
 
 
 def test_docs_and_code_name_the_same_metrics(metrics: Metrics) -> None:
-    """docs/metrics.md has every metric with its type and labels, and none besides; its queries use no other."""
+    """docs/metrics.md has every metric with its type and labels, and no others; its queries use only those."""
     assert documented() == exported(metrics)
 
     asked = re.findall(
@@ -103,33 +106,18 @@ def test_docs_and_code_name_the_same_metrics(metrics: Metrics) -> None:
 
 
 def test_names_follow_prometheus(metrics: Metrics) -> None:
-    """Counters end in _total and nothing else does; times are in seconds; every metric has help; labels are few."""
+    """Only counters end in _total; times are in seconds; every metric has help; labels are few."""
     for name, (kind, labels) in exported(metrics).items():
         assert re.fullmatch(r"harvest_monitor_[a-z]+(_[a-z]+)*", name)
         assert name.endswith("_total") == (kind == "counter"), name
         assert not re.search(r"_(ms|millis|milliseconds|minutes|hours|count|sum|bucket|created)(_|$)", name)
         assert re.search(r"duration|age|timestamp|wait(_|$)", name) is None or "_seconds" in name, name
-        assert labels <= {
-            *(
-                "outcome",
-                "kind",
-                "verdict",
-                "class",
-                "status",
-                "reason",
-                "result",
-                "state",
-                "version",
-                "part",
-                "rule",
-                "beat",
-            )
-        }
+        assert labels <= LABELS, name
     assert all(family.documentation for family in families(metrics).values())
 
 
 def test_a_check_is_counted(metrics: Metrics) -> None:
-    """A check counts by outcome and kind, with its verdicts, its duration and its alarms."""
+    """By outcome and kind, with its verdicts, its duration and its alarms."""
     findings = (finding(Verdict.GRANTED), finding(Verdict.GRANTED), finding(Verdict.MISSING))
 
     metrics.checked("harvest-key", report(findings=findings, duration_seconds=39.0, alarms=(alarm(),)))
@@ -145,7 +133,7 @@ def test_a_check_is_counted(metrics: Metrics) -> None:
 
 
 def test_requests_and_waits_are_counted(metrics: Metrics) -> None:
-    """The client's observer counts requests by class and status, `none` where no answer came, and its pauses."""
+    """Requests count by class and status (`none` if no answer came), pauses by reason."""
     observer: RequestObserver = metrics
 
     observer.request(catalogue().entry("PATCH /v1/applications/{id}"), Answer(AnswerKind.PERMISSION, 403))
@@ -160,13 +148,13 @@ def test_requests_and_waits_are_counted(metrics: Metrics) -> None:
 
 
 def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
-    """Each of these has a counter that begins at 0 and goes up by one."""
+    """Each of these has a counter that starts at 0 and goes up by one."""
     for name, labels, count in [
         ("fenced_total", {}, metrics.fenced),
-        ("beats_failed_total", {"beat": "tick"}, lambda: metrics.beat_failed("tick")),
+        ("beats_failed_total", {"beat": "tick"}, lambda: metrics.task_failed("tick")),
         ("notices_sent_total", {}, metrics.notice_sent),
         ("notices_failed_total", {"reason": "server"}, lambda: metrics.notice_failed(FailureScope.SERVER)),
-        ("notices_fallback_total", {}, metrics.fell_back),
+        ("notices_fallback_total", {}, metrics.notice_fell_back),
         ("mail_server_paused", {}, lambda: metrics.mail_server_paused(True)),
         ("tenants_file_reloads_total", {"result": "loaded"}, metrics.tenants_file_loaded),
         ("tenants_file_reloads_total", {"result": "refused"}, metrics.tenants_file_refused),
@@ -177,14 +165,14 @@ def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
 
 
 def test_gauges_show_the_last_snapshot(metrics: Metrics) -> None:
-    """A snapshot replaces the one before as a whole: what it no longer counts is 0, not what it was."""
+    """A snapshot replaces the one before as a whole: what it no longer counts becomes 0."""
     assert value(metrics, "tenants", state="invalid") == 2
     assert value(metrics, "write_halt") == 1
     assert value(metrics, "last_completed_sweep_timestamp_seconds") == NOW.timestamp()
     assert value(metrics, "outbox_oldest_age_seconds") == 90.5
     assert value(metrics, "database_bytes", part="free") == 8192
     assert value(metrics, "credentials", kind="harvest-key", state="invalid") == 2
-    assert value(metrics, "credentials", kind="harvest-oauth", state="ok") == 0  # there before the first of its kind
+    assert value(metrics, "credentials", kind="harvest-oauth", state="ok") == 0  # exists before the first of its kind
 
     metrics.show(
         Snapshot(NOW, {"ok": 62}, {}, 0, 0, {}, 0.0, None, write_halt=False, checks_overdue=0, first_sweep=None)
@@ -198,13 +186,13 @@ def test_gauges_show_the_last_snapshot(metrics: Metrics) -> None:
 
 
 def test_the_interval_is_exported(metrics: Metrics) -> None:
-    """In seconds, whatever it was written in; a process that checks nothing has none."""
+    """In seconds, whatever unit was configured; a process that checks nothing does not export it."""
     assert value(metrics, "interval_seconds") == 4 * 3600
     assert "harvest_monitor_interval_seconds" not in families(Metrics("0.1.0"))
 
 
 def test_a_refused_tenants_file_shows_until_one_is_loaded(metrics: Metrics) -> None:
-    """Told once, but shown for as long as it stands."""
+    """Logged once, but shown for as long as it lasts."""
     assert value(metrics, "tenants_file_refused") == 0
     metrics.tenants_file_refused()
     assert value(metrics, "tenants_file_refused") == 1
@@ -213,7 +201,7 @@ def test_a_refused_tenants_file_shows_until_one_is_loaded(metrics: Metrics) -> N
 
 
 def test_before_the_first_snapshot_there_are_no_such_gauges() -> None:
-    """A process that has not read the database yet claims nothing about it."""
+    """A process that has not read the database yet says nothing about it."""
     names = set(families(Metrics("0.1.0")))
 
     assert names & {"harvest_monitor_tenants", "harvest_monitor_suspects", "harvest_monitor_write_halt"} == set()
@@ -221,7 +209,7 @@ def test_before_the_first_snapshot_there_are_no_such_gauges() -> None:
 
 
 def test_two_processes_share_nothing() -> None:
-    """The registry is the object's own, so that nothing of the library's global one is exported or touched."""
+    """Each object has its own registry; the library's global one is neither exported nor touched."""
     one, other = Metrics("1"), Metrics("2")
     one.fenced()
 
@@ -236,7 +224,7 @@ def test_the_content_type_is_that_of_the_text_format(metrics: Metrics) -> None:
 
 
 def test_a_paused_check_is_counted_as_such_and_as_nothing_else(metrics: Metrics) -> None:
-    """It is no check done: neither an outcome nor a verdict; an alarm it heard is one."""
+    """It counts neither as an outcome nor as a verdict; an alarm in it still counts."""
     metrics.checked("harvest-key", report(detail="paused", findings=(finding(Verdict.UNDECIDED),), alarms=(alarm(),)))
     assert value(metrics, "checks_paused_total") == 1
     assert value(metrics, "write_alarms_total") == 1
@@ -245,10 +233,10 @@ def test_a_paused_check_is_counted_as_such_and_as_nothing_else(metrics: Metrics)
     assert value(metrics, "check_duration_seconds_count") == 0
 
 
-async def test_tasks_are_counted_at_each_scrape() -> None:
-    """One more while it goes on, and gone again."""
+async def test_asyncio_tasks_are_counted_at_each_scrape() -> None:
+    """One more while it runs, and one fewer afterwards."""
     metrics = Metrics("0.1.0")
-    metrics.count_tasks(asyncio.get_running_loop())
+    metrics.count_asyncio_tasks(asyncio.get_running_loop())
     before = value(metrics, "tasks")
     more = asyncio.create_task(asyncio.sleep(60))
     assert value(metrics, "tasks") == before + 1

@@ -1,4 +1,4 @@
-"""The beats of the service, turned by a real scheduler."""
+"""Periodic tasks, run by a real scheduler."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from monitor.clock import Jumps
+from monitor.clock import ClockJumps
 from monitor.errors import StoreError
 from monitor.periodic import PeriodicTask, PeriodicTasks
 from tests.reports import T0
@@ -24,64 +24,65 @@ async def until(found: Callable[[], Any]) -> None:
 
 
 @asynccontextmanager
-async def turning(**beats: PeriodicTask) -> AsyncIterator[list[str]]:
+async def running(**tasks: PeriodicTask) -> AsyncIterator[list[str]]:
+    """The names of tasks that failed, once for each failure."""
     failed: list[str] = []
-    clockwork = PeriodicTasks(beats, Jumps(lambda: T0, lambda: 0.0), lambda: None, failed.append)
-    clockwork.start(*beats)
+    periodic = PeriodicTasks(tasks, ClockJumps(lambda: T0, lambda: 0.0), lambda: None, failed.append)
+    periodic.start(*tasks)
     yield failed
-    await clockwork.stop(1)
+    await periodic.stop(1)
 
 
-async def test_trouble_with_the_database_is_told_once_and_so_is_its_end() -> None:
-    """A database that is away for hours fills no log, though each turn counts; another reason is told anew."""
-    said = ["no room", "no room", "no room", "locked", "locked"]
-    turns = []
+async def test_a_database_problem_is_logged_once_and_so_is_its_end() -> None:
+    """Hours without the database do not fill the log, though each failure counts; another problem is logged again."""
+    problems = ["no room", "no room", "no room", "locked", "locked"]
+    runs = []
 
-    async def beat() -> None:
-        turns.append(1)
-        if said:
-            raise StoreError(said.pop(0))
+    async def run() -> None:
+        runs.append(1)
+        if problems:
+            raise StoreError(problems.pop(0))
 
     with capture_logs() as logged:
-        async with turning(tick=PeriodicTask(beat, OFTEN)) as failed:
-            await until(lambda: len(turns) > 6)
-    told = [(line["event"], line.get("problem")) for line in logged]
-    assert told == [("beat_failed", "no room"), ("beat_failed", "locked"), ("beat_recovered", None)]
+        async with running(tick=PeriodicTask(run, OFTEN)) as failed:
+            await until(lambda: len(runs) > 6)
+    events = [(line["event"], line.get("problem")) for line in logged]
+    assert events == [("beat_failed", "no room"), ("beat_failed", "locked"), ("beat_recovered", None)]
     assert failed == ["tick"] * 5
 
 
-async def test_a_beat_that_breaks_is_told_every_time_and_turns_again() -> None:
-    """A mistake of ours is no trouble of the database: each is told, with its traceback."""
-    turns = []
+async def test_a_task_that_crashes_is_logged_every_time_and_runs_again() -> None:
+    """A bug is no database problem: each crash is logged with its traceback."""
+    runs = []
 
-    async def beat() -> None:
-        turns.append(1)
+    async def run() -> None:
+        runs.append(1)
         raise RuntimeError("broken")
 
     with capture_logs() as logged:
-        async with turning(tick=PeriodicTask(beat, OFTEN)) as failed:
-            await until(lambda: len(turns) >= 3)
-    assert [line["event"] for line in logged] == ["beat_failed"] * len(turns)
-    assert failed == ["tick"] * len(turns)
+        async with running(tick=PeriodicTask(run, OFTEN)) as failed:
+            await until(lambda: len(runs) >= 3)
+    assert [line["event"] for line in logged] == ["beat_failed"] * len(runs)
+    assert failed == ["tick"] * len(runs)
 
 
-async def test_a_clock_that_was_set_starts_every_beat_anew() -> None:
-    """Whichever way: a beat that waits for tomorrow comes at once, and the jump is counted."""
-    turns: list[int] = []
+async def test_setting_the_clock_runs_every_task_at_once() -> None:
+    """Forward or back: a task that waits for tomorrow runs now, and the jump is counted."""
+    runs: list[int] = []
     jumped: list[int] = []
     now = [T0]
 
-    async def beat() -> None:
-        turns.append(1)
+    async def run() -> None:
+        runs.append(1)
 
-    jumps = Jumps(lambda: now[0], lambda: 0.0)
-    clockwork = PeriodicTasks({"daily": PeriodicTask(beat, A_DAY)}, jumps, lambda: jumped.append(1), lambda _: None)
+    clock = ClockJumps(lambda: now[0], lambda: 0.0)
+    periodic = PeriodicTasks({"daily": PeriodicTask(run, A_DAY)}, clock, lambda: jumped.append(1), lambda _: None)
     with capture_logs() as logged:
-        clockwork.start()
+        periodic.start()
         for moved in (-A_DAY, A_DAY):
             now[0] += moved
-            before = len(turns)
-            await until(lambda before=before: len(turns) > before)
-        await clockwork.stop(1)
-    assert (len(turns), len(jumped)) == (2, 2)
+            before = len(runs)
+            await until(lambda before=before: len(runs) > before)
+        await periodic.stop(1)
+    assert (len(runs), len(jumped)) == (2, 2)
     assert [line["seconds"] for line in logged if line["event"] == "clock_jumped"] == [-86400, 86400]

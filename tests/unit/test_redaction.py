@@ -30,7 +30,7 @@ ODD = "pa'ss\"w\\ord/9"  # spelled differently in JSON, in repr and in a URL
 )
 @pytest.mark.parametrize("secret", [KEY, ODD, "hunter22"])
 def test_a_known_secret_is_masked_however_it_is_spelled(spelled: Callable[[str], str], secret: str) -> None:
-    """Plain, quoted, escaped, %-encoded, in base64 or twice: nothing of a known secret is left."""
+    """Plain, quoted, escaped, %-encoded, in base64 or twice: nothing of a known secret remains."""
     redactor = Redactor()
     redactor.learn(Secret(secret))
 
@@ -47,7 +47,7 @@ def test_a_known_secret_is_masked_however_it_is_spelled(spelled: Callable[[str],
 )
 @example("aaaa", "aaa", "a")
 def test_no_text_keeps_a_known_secret(secret: str, before: str, after: str) -> None:
-    """Wherever a known secret stands in a text, also overlapping itself, the masked text does not hold it."""
+    """Wherever a known secret is in a text, even overlapping itself, the masked text does not contain it."""
     redactor = Redactor()
     redactor.learn(secret)
 
@@ -60,14 +60,14 @@ def test_no_text_keeps_a_known_secret(secret: str, before: str, after: str) -> N
         ("Authorization: Basic YWJjZGVmZ2g6", "Authorization: Basic ***"),
         ("bearer eyJhbGciOi.J9-_x~", "bearer ***"),
         ("https://user:pass@host/x?y", "https://***@host/x?y"),
-        ("smtp://u:p/w#d@mail.example", "smtp://***@mail.example"),  # badly encoded, and a password all the same
+        ("smtp://u:p/w#d@mail.example", "smtp://***@mail.example"),  # badly encoded, but still a password
         (f"key {KEY}.", "key ***."),
         ("Invalid Basic Auth credentials", "Invalid Basic Auth credentials"),  # Greenhouse's own words
         ("https://harvest.greenhouse.io/v1/jobs", "https://harvest.greenhouse.io/v1/jobs"),
         ("digest 5a1f0c3e9b7d2468ace013579bdf2468", "digest 5a1f0c3e9b7d2468ace013579bdf2468"),
     ],
 )
-def test_shapes_of_secrets_are_masked_unknown(text: str, shown: str) -> None:
+def test_unknown_secrets_are_masked_by_shape(text: str, shown: str) -> None:
     """Headers, passwords in addresses and Harvest keys are masked by their shape; ordinary text stays as it is."""
     assert Redactor().text(text) == shown
 
@@ -80,14 +80,14 @@ def test_shapes_of_secrets_are_masked_unknown(text: str, shown: str) -> None:
     ],
 )
 def test_fields_of_these_names_are_masked(name: str) -> None:
-    """A field whose name says that it holds a secret is masked whatever is in it, at any depth."""
+    """A field whose name says it holds a secret is masked, whatever its value, at any depth."""
     fields = Redactor().fields({"outer": [{name: "abc"}], name: {"inner": 1}})
 
     assert fields == {"outer": [{name: MASK}], name: MASK}
 
 
-def test_fields_that_help_are_left() -> None:
-    """What on-call needs is left as it is; what JSON has no word for becomes text."""
+def test_other_fields_stay() -> None:
+    """What on-call needs stays as it is; values that JSON cannot express become text."""
     now = datetime(2026, 11, 23, tzinfo=UTC)
     fields = {"tenant": "acme", "credential": "Gem", "count": 3, "ratio": 0.5, "none": None, "at": now, "raw": b"x"}
 
@@ -95,7 +95,7 @@ def test_fields_that_help_are_left() -> None:
 
 
 def test_nothing_breaks_on_odd_values() -> None:
-    """A value that contains itself, or that can't be shown, costs its place in the line and no more."""
+    """A value that contains itself, or that cannot be shown, is replaced; the rest of the line is kept."""
 
     class Broken:
         def __str__(self) -> str:
@@ -111,7 +111,7 @@ def test_nothing_breaks_on_odd_values() -> None:
 
 
 def test_the_oldest_secret_is_forgotten() -> None:
-    """Only so many are known; one that is used again counts as new, and a forgotten one leaves nothing behind."""
+    """At most `capacity` are known; one used again counts as new, and a forgotten one leaves nothing behind."""
     redactor = Redactor(capacity=2)
     for secret in ("first-one", "second-one", "first-one", "third-one"):
         redactor.learn(secret)
@@ -123,7 +123,7 @@ def test_the_oldest_secret_is_forgotten() -> None:
 
 
 def test_of_two_secrets_the_longer_is_masked() -> None:
-    """Where one secret begins another, the end of the longer is not left over."""
+    """If one secret is the beginning of another, nothing of the longer one remains."""
     redactor = Redactor()
     for secret in ("hunter2", "hunter2-longer", "hunter2-"):
         redactor.learn(secret)
@@ -131,7 +131,7 @@ def test_of_two_secrets_the_longer_is_masked() -> None:
     assert redactor.text("hunter2-longer hunter2") == "*** ***"
 
 
-def test_a_secret_too_short_is_not_learned() -> None:
+def test_a_very_short_secret_is_not_learned() -> None:
     """Three characters would mask half of every line."""
     redactor = Redactor()
     redactor.learn("inf")

@@ -1,4 +1,4 @@
-{{/* Settings in the pod itself: a changed one is a changed pod, so that no checksum is needed to restart it. */}}
+{{/* Settings are part of the pod itself: changing one changes the pod, so no checksum is needed to restart it. */}}
 {{- define "harvest-monitor.environment" -}}
 - name: HARVEST_MONITOR_DATABASE_URL
   value: sqlite:////var/lib/harvest-monitor/harvest-monitor.sqlite3
@@ -17,7 +17,7 @@
 {{- end }}
 {{- end }}
 
-{{/* YAML makes false of `off`; numbers of values are floating, and large ones would be written 1e+06. */}}
+{{/* YAML reads `off` as false; numbers in values are floats, and large ones would be printed as 1e+06. */}}
 {{- define "harvest-monitor.text" -}}
 {{- if kindIs "bool" . }}{{ ternary "on" "off" . }}
 {{- else if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}

@@ -1,4 +1,4 @@
-{{/* What the schema can not refuse, or only in words that help nobody; told all at once, and without any value. */}}
+{{/* Mistakes that the schema cannot refuse, or only with an unhelpful message. Reported all at once, without any value. */}}
 {{- define "harvest-monitor.refusals" -}}
 {{- $problems := list
       (include "harvest-monitor.imageProblem" .)
@@ -12,7 +12,7 @@
 
 {{- define "harvest-monitor.imageProblem" -}}
 {{- if not .Values.image.repository }}
-image.repository is not set: build the image, push it to a registry of yours, and name it
+image.repository is not set: build the image, push it to your registry, and set its name
 {{- end }}
 {{- end }}
 
@@ -22,7 +22,7 @@ image.repository is not set: build the image, push it to a registry of yours, an
 {{- if get $.Values.tenants $source }}{{ $given = append $given (printf "tenants.%s" $source) }}{{ end }}
 {{- end }}
 {{- if not $given }}
-nobody to check: set one of tenants.inline, tenants.existingConfigMap, tenants.existingSecret and tenants.path
+no tenants to check: set one of tenants.inline, tenants.existingConfigMap, tenants.existingSecret and tenants.path
 {{- else if gt (len $given) 1 }}
 {{ join " and " $given }} are set: only one of them can hold the tenants
 {{- end }}
@@ -32,7 +32,7 @@ nobody to check: set one of tenants.inline, tenants.existingConfigMap, tenants.e
 {{- with .Values.tenants.inline }}
 {{- $rows := get (fromYaml .) "tenants" }}
 {{- if not (kindIs "slice" $rows) }}
-tenants.inline holds no list `tenants:`; it is the text of a tenants file: --set-file tenants.inline=tenants.yaml
+tenants.inline contains no list `tenants:`; it must be the text of a tenants file: --set-file tenants.inline=tenants.yaml
 {{- else }}
 {{- range $row := $rows }}
 {{- if kindIs "map" $row }}
@@ -42,7 +42,7 @@ tenants.inline holds no list `tenants:`; it is the text of a tenants file: --set
 {{- if kindIs "map" . }}
 {{- range $field, $reference := pick . "key" "token" "client_id" "client_secret" }}
 {{- if not (regexMatch "^((env|file|command|sealed):|mint$)" (toString $reference)) }}
-tenants.inline: {{ get $row "id" }}: {{ $field }} is no reference and may be a secret, so it is not shown: put it into a Secret, name that in existingSecret, and write file:/etc/harvest-monitor/keys/NAME
+tenants.inline: {{ get $row "id" }}: {{ $field }} is not a reference and may be a secret, so it is not shown: put it into a Secret, set existingSecret to its name, and write file:/etc/harvest-monitor/keys/NAME
 {{- end }}
 {{- end }}
 {{- end }}
@@ -56,7 +56,7 @@ tenants.inline: {{ get $row "id" }}: {{ $field }} is no reference and may be a s
 {{- define "harvest-monitor.addressProblems" -}}
 {{- range $setting, $address := pick .Values.settings "smtp_url" "http_proxy" }}
 {{- if and (contains "@" $address) (not (regexMatch "^(env|file):" $address)) }}
-settings.{{ $setting }} may hold a password, so it is not shown: put the address into a Secret, name that in existingSecret, and write file:/etc/harvest-monitor/keys/NAME
+settings.{{ $setting }} may contain a password, so it is not shown: put the address into a Secret, set existingSecret to its name, and write file:/etc/harvest-monitor/keys/NAME
 {{- end }}
 {{- end }}
 {{- end }}
@@ -64,7 +64,7 @@ settings.{{ $setting }} may hold a password, so it is not shown: put the address
 {{- define "harvest-monitor.variableProblems" -}}
 {{- range .Values.extraEnv }}
 {{- if hasPrefix "HARVEST_MONITOR_" .name }}
-extraEnv: {{ .name }}: this beginning is for settings, which stand under settings
+extraEnv: {{ .name }}: names with this prefix are settings: write it under settings
 {{- end }}
 {{- end }}
 {{- end }}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from monitor.atomic_file import whole_file
+from monitor.atomic_file import atomic_file
 from monitor.cli.console import print_json, tell
 from monitor.cli.database import who
 from monitor.clock import utc_now
@@ -72,7 +72,7 @@ def _sqlite(settings: Settings, on_postgres: str, file: Path) -> Path:
 
 def _copy_key(key: Path, target: Path, overwrite: bool) -> Path:
     try:
-        with whole_file(target, overwrite=overwrite) as copied:
+        with atomic_file(target, overwrite=overwrite) as copied:
             shutil.copyfile(key, copied)
     except FileExistsError:
         raise ConfigurationError(f"{target} already exists: name another file, or add --overwrite") from None

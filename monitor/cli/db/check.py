@@ -16,20 +16,20 @@ from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.store.database import database_as_it_is
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
-from monitor.upkeep.finding import DatabaseFinding, Part
+from monitor.upkeep.finding import DatabasePart, HealthFinding
 from monitor.upkeep.growth import total_after
 
 EXAMPLE = "Example: harvest-monitor db check --quick"
 _SHOWN = 20
 _YEAR = 365
 _DESCRIPTIONS = {
-    Part.FILE: "reading every page",
-    Part.TABLES: "comparing the tables",
-    Part.REFERENCES: "following references",
-    Part.RECORDS: "comparing records",
-    Part.KEY: "comparing the key",
-    Part.UPKEEP: "looking for expired data",
-    Part.SPACE: "measuring the tables",
+    DatabasePart.FILE: "reading every page",
+    DatabasePart.TABLES: "comparing the tables",
+    DatabasePart.REFERENCES: "following references",
+    DatabasePart.RECORDS: "comparing records",
+    DatabasePart.KEY: "comparing the key",
+    DatabasePart.UPKEEP: "looking for expired data",
+    DatabasePart.SPACE: "measuring the tables",
 }
 
 
@@ -55,7 +55,7 @@ async def _check(quick: bool) -> DatabaseReport:
     db = database_as_it_is(settings.database)
     try:
         with _Progress() as progress:
-            return await DatabaseCheck(db, settings, utc_now(), quick=quick, began=progress.began).run()
+            return await DatabaseCheck(db, settings, utc_now(), quick=quick, started=progress.began).run()
     finally:
         await db.close()
 
@@ -67,7 +67,7 @@ class _Progress:
         console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._line = self._bar.add_task("opening", total=len(Part))
+        self._line = self._bar.add_task("opening", total=len(DatabasePart))
 
     def __enter__(self) -> "_Progress":
         self._bar.start()
@@ -76,17 +76,21 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def began(self, part: Part) -> None:
-        self._bar.update(self._line, description=_DESCRIPTIONS[part], completed=list(Part).index(part))
+    def began(self, part: DatabasePart) -> None:
+        self._bar.update(self._line, description=_DESCRIPTIONS[part], completed=list(DatabasePart).index(part))
 
 
 def _show(report: DatabaseReport) -> None:
-    last = "" if Part.RECORDS in report.left_out else f", last check of a tenant {moment(report.last_look) or 'never'}"
+    last = (
+        ""
+        if DatabasePart.RECORDS in report.skipped
+        else f", last check of a tenant {moment(report.last_check) or 'never'}"
+    )
     typer.echo(f"{report.database}: tables {report.revision}{last}")
-    print_table(["PART", "FOUND"], [(part, _verdict(report, part)) for part in Part], empty="")
+    print_table(["PART", "FOUND"], [(part, _verdict(report, part)) for part in DatabasePart], empty="")
     if report.findings:
         typer.echo("")
-        shown = [finding for part in Part for finding in report.of(part)[:_SHOWN]]
+        shown = [finding for part in DatabasePart for finding in report.of(part)[:_SHOWN]]
         print_table(["PART", "TENANT", "FOUND", "NEXT STEP"], map(_line, shown), empty="")
         if len(shown) < len(report.findings):
             tell(f"… and {len(report.findings) - len(shown)} more, shown by --json")
@@ -95,14 +99,14 @@ def _show(report: DatabaseReport) -> None:
         _show_sizes(report)
 
 
-def _verdict(report: DatabaseReport, part: Part) -> str:
-    if part in report.left_out:
-        return f"not checked: {report.left_out[part]}"
+def _verdict(report: DatabaseReport, part: DatabasePart) -> str:
+    if part in report.skipped:
+        return f"not checked: {report.skipped[part]}"
     found = len(report.of(part))
     return "sound" if not found else "1 finding" if found == 1 else f"{found} findings"
 
 
-def _line(finding: DatabaseFinding) -> Sequence[str]:
+def _line(finding: HealthFinding) -> Sequence[str]:
     return (finding.part, finding.tenant or "", finding.message, finding.next_step)
 
 
@@ -134,10 +138,10 @@ def _space(report: DatabaseReport) -> Iterable[Sequence[str]]:
     if report.size is None:
         return
     yield "in use", _size(report.size.used)
-    if report.room is not None:
+    if report.disk_free is not None:
         yield "free within the file", _size(report.size.free)
         yield "log beside the file", _size(report.size.wal)
-        yield "free on the disk", _size(report.room)
+        yield "free on the disk", _size(report.disk_free)
 
 
 def _size(count: float | None) -> str:
@@ -157,9 +161,12 @@ def _document(report: DatabaseReport) -> dict[str, Any]:
         "sound": report.sound,
         "revision": report.revision,
         "newest_revision": report.newest,
-        "last_look": report.last_look,
-        "parts": [{"part": p, "findings": len(report.of(p)), "left_out": report.left_out.get(p)} for p in Part],
-        "findings": [asdict(finding) for finding in report.findings],
+        "last_look": report.last_check,
+        "parts": [{"part": p, "findings": len(report.of(p)), "left_out": report.skipped.get(p)} for p in DatabasePart],
+        "findings": [
+            {"part": f.part, "tenant": f.tenant, "message": f.message, "next_step": f.next_step}
+            for f in report.findings
+        ],
         "ages": [asdict(age) for age in report.ages],
         "tables": [
             {
@@ -172,5 +179,5 @@ def _document(report: DatabaseReport) -> dict[str, Any]:
             }
             for table in report.tables
         ],
-        "space": None if report.size is None else {**asdict(report.size), "room": report.room},
+        "space": None if report.size is None else {**asdict(report.size), "room": report.disk_free},
     }

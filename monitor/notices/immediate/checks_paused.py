@@ -50,8 +50,8 @@ class PauseNotices:
     def changed(self, transition: Transition) -> None:
         now = self._now()
         if transition.after is State.PAUSED and self._pause is None:
-            trouble = timedelta(seconds=transition.at - transition.seen.since)
-            self._pause = _Pause(transition.seen, now - trouble, now)
+            trouble = timedelta(seconds=transition.at - transition.trouble.since)
+            self._pause = _Pause(transition.trouble, now - trouble, now)
             self._unreported, self._not_before = self._pause, now
         elif transition.after is State.CLOSED and self._pause is not None:
             if now - self._pause.at >= self._long:
@@ -96,11 +96,11 @@ class PauseNotices:
             )
 
     def _pause_message(self, pause: _Pause) -> PauseMessage:
-        in_order = sorted(pause.seen.troubled.items(), key=lambda item: -item[1])
+        in_order = sorted(pause.seen.by_sign.items(), key=lambda item: -item[1])
         return PauseMessage(
             troubles=tuple((sign.value, number) for sign, number in in_order),
             in_trouble=pause.seen.in_trouble,
-            checked=pause.seen.heard,
+            checked=pause.seen.tenants,
             since=moment(pause.since),
             paused_at=moment(pause.at),
             first_pause=duration(timedelta(seconds=self._limits.first_pause)),

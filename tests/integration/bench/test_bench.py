@@ -1,4 +1,4 @@
-"""`make bench`, in the small form: every figure is there; what they are is never a test."""
+"""`make bench` in the small form: every figure exists; its value is never tested."""
 
 import json
 import re
@@ -18,7 +18,7 @@ NEIGHBOUR = "neighbour"
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
-    """What `--quick --json` prints."""
+    """The output of `--quick --json`."""
     command = [sys.executable, "-m", "tests.bench", "--quick", "--json"]
     environment = {**bare_environment(ROOT, {}), "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
@@ -32,7 +32,7 @@ def without_numbers(text: str) -> str:
 
 
 def test_every_part_gives_figures(shown: dict[str, Any]) -> None:
-    """Each is a number, more than nothing where something was surely done; the neighbour may not be installed."""
+    """Each is a number, above zero where something was surely done; the exporter may not be installed."""
     assert list(dict.fromkeys(part["name"] for part in shown["parts"])) == list(PARTS)
     for part in shown["parts"]:
         assert part["figures"] or (part["name"] == NEIGHBOUR and "not installed" in part["notes"][0])
@@ -44,7 +44,7 @@ def test_every_part_gives_figures(shown: dict[str, Any]) -> None:
 
 
 def test_the_page_has_every_figure(shown: dict[str, Any]) -> None:
-    """docs/performance.md has the rows that the bench prints, and the command of each part; numbers aside."""
+    """docs/performance.md has the rows that the bench prints, apart from numbers, and the command of each part."""
     rows = {without_numbers(row) for row in re.findall(r"^\| (.+?) \| .* \|$", DOCS, re.M)}
     for part in shown["parts"]:
         assert f"`make bench ARGS={part['name']}`" in DOCS

@@ -1,4 +1,4 @@
-"""The simulated service that sizes and query plans are measured on: small enough to be run with the tests."""
+"""The simulated service for measuring sizes and query plans, small enough to run with the tests."""
 
 import sqlite3
 from contextlib import closing
@@ -20,13 +20,13 @@ def _url(file: Path) -> URL:
 
 
 async def test_simulated_days_leave_what_real_ones_do(tmp_path: Path) -> None:
-    """Six checks a day and tenant, confirmations, incidents with their end, mails, and nothing that is not in order;
-    and copies of it stand for many.
-    """
-    year = await simulate(_url(tmp_path / "few"), 2, 6, Customers(losses_a_year=150, days_to_mend=1))
+    """Six checks a day for each tenant, confirmations, incidents that end, emails, no findings; copies are sound."""
+    year = await simulate(_url(tmp_path / "few"), 2, 6, Customers(losses_a_year=150, days_to_restore=1))
     few = {table.name: await rows(year.db, table) for table in (CHECK, DRIFT_EVENT, INCIDENT, CAUSE, NOTICE, SWEEP)}
     settings = Settings(database_url=f"sqlite:///{tmp_path / 'few'}")
-    assert (await DatabaseCheck(year.db, settings, year.now, quick=False, began=lambda part: None).run()).findings == []
+    assert (
+        await DatabaseCheck(year.db, settings, year.now, quick=False, started=lambda part: None).run()
+    ).findings == []
     await year.db.close()
     assert sum(not check["partial"] for check in few["check_summary"]) in range(2 * 6 * 6 - 2, 2 * 6 * 6 + 3)
     assert {event["kind"] for event in few["drift_event"]} == {"lost", "regained"}

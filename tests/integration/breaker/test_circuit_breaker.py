@@ -1,4 +1,4 @@
-"""Greenhouse in trouble for everybody, at the real wire: what is sent, what is recorded, and what comes back."""
+"""Greenhouse in trouble for everybody, over a real connection: what is sent, what is recorded, and how it recovers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ SMALL = {
     ],
 }
 LIMITS = Limits(
-    forgets_after=60, slow_before_pause=0.1, calm_for=0.2, slow_after_pause=0.3, first_pause=0.2, longest_pause=0.8
+    forget_after=60, slow_before_pause=0.1, calm_for=0.2, slow_after_pause=0.3, first_pause=0.2, longest_pause=0.8
 )
 IMPATIENT = ConnectionSettings(connect_timeout=2, read_timeout=0.3, request_timeout=0.5)
 FAULTS = [
@@ -46,12 +46,12 @@ FAULTS = [
 
 
 @dataclass
-class Stand:
-    """`skipped` are seconds that the breaker's clock is ahead."""
+class BreakerInstallation:
+    """`skipped` are the seconds by which the breaker's clock is ahead."""
 
     here: Installation
     breaker: CircuitBreaker
-    turns: list[Transition]
+    transitions: list[Transition]
     skipped: list[float]
 
     @property
@@ -62,10 +62,10 @@ class Stand:
         self.here.sandbox.add_fault(Fault.model_validate(details))
 
     async def until(self, state: State) -> None:
-        """Check what is due, minute by minute, until the breaker has turned to that state."""
-        turns = len(self.turns)
+        """Check what is due, minute by minute, until the breaker changes to that state."""
+        before = len(self.transitions)
         async with asyncio.timeout(30):
-            while state not in (turn.after for turn in self.turns[turns:]):
+            while state not in (transition.after for transition in self.transitions[before:]):
                 self.here.clock.forward(minutes=1)
                 await self.here.check_due()
                 await asyncio.sleep(0.02)
@@ -78,10 +78,12 @@ class Stand:
 
 
 @asynccontextmanager
-async def stand(database: Database, folder: Path, limits: Limits = LIMITS) -> AsyncIterator[Stand]:
-    turns: list[Transition] = []
+async def breaker_installation(
+    database: Database, folder: Path, limits: Limits = LIMITS
+) -> AsyncIterator[BreakerInstallation]:
+    transitions: list[Transition] = []
     skipped: list[float] = []
-    breaker = CircuitBreaker(limits, [turns.append], clock=lambda: elapsed() + sum(skipped))
+    breaker = CircuitBreaker(limits, [transitions.append], clock=lambda: elapsed() + sum(skipped))
     async with installation(database, folder, writes=WriteProbes.OFF, connection=IMPATIENT, breaker=breaker) as here:
         (folder / "small.yaml").write_text(yaml.safe_dump(SMALL), "utf-8")
         for number in range(TENANTS):
@@ -89,15 +91,15 @@ async def stand(database: Database, folder: Path, limits: Limits = LIMITS) -> As
             key = {"kind": "harvest-key", "label": LABEL, "key": f"file:{folder / tenant}"}
             here.customer(tenant, credential=key | {"manifest": str(folder / "small.yaml")})
         await here.sync()
-        yield Stand(here, breaker, turns, skipped)
+        yield BreakerInstallation(here, breaker, transitions, skipped)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=["429", "html 403", "reset"])
-async def test_trouble_for_all_pauses_changes_nothing_and_passes(
+async def test_trouble_for_all_causes_a_pause_and_changes_nothing(
     sqlite: Database, tmp_path: Path, fault: dict[str, Any]
 ) -> None:
-    """Everybody was well; a sweep meets trouble, and nothing is recorded of it; then all is as it was before."""
-    async with stand(sqlite, tmp_path) as it:
+    """Everybody was well; a sweep meets trouble, and none of it is recorded; afterwards all is as before."""
+    async with breaker_installation(sqlite, tmp_path) as it:
         await it.here.check_due()
         before = await it.credentials()
         assert {row["last_outcome"] for row in before} == {"compliant"}
@@ -121,9 +123,9 @@ async def test_trouble_for_all_pauses_changes_nothing_and_passes(
         assert await rows(it.here.db, DRIFT_EVENT) == []
 
 
-async def test_a_new_installation_behind_a_barrier_makes_nothing_of_it(sqlite: Database, tmp_path: Path) -> None:
-    """The first looks ever are refused with a page: who was not looked at to the end stays as new."""
-    async with stand(sqlite, tmp_path) as it:
+async def test_a_new_installation_that_is_blocked_records_nothing(sqlite: Database, tmp_path: Path) -> None:
+    """The very first checks are refused with an HTML page: tenants whose check was cut short stay new."""
+    async with breaker_installation(sqlite, tmp_path) as it:
         it.fault(kind="status", status=403)
         await it.until(State.PAUSED)
         cut_short = [row for row in await it.credentials() if row["last_checked_at"] is None]
@@ -132,9 +134,9 @@ async def test_a_new_installation_behind_a_barrier_makes_nothing_of_it(sqlite: D
         assert await rows(it.here.db, DRIFT_EVENT) == []
 
 
-async def test_in_a_pause_one_request_goes_ahead_at_a_time(sqlite: Database, tmp_path: Path) -> None:
-    """However many checks are begun, each pause ends with one request."""
-    async with stand(sqlite, tmp_path, replace(LIMITS, first_pause=500, longest_pause=500)) as it:
+async def test_after_a_pause_one_request_goes_ahead(sqlite: Database, tmp_path: Path) -> None:
+    """However many checks begin, each pause ends with a single request."""
+    async with breaker_installation(sqlite, tmp_path, replace(LIMITS, first_pause=500, longest_pause=500)) as it:
         it.fault(kind="status", status=403)
         await it.until(State.PAUSED)
         for _ in range(3):
@@ -149,12 +151,12 @@ async def test_in_a_pause_one_request_goes_ahead_at_a_time(sqlite: Database, tmp
 
 @pytest.mark.parametrize("fault", FAULTS, ids=["429", "html 403", "reset"])
 async def test_one_tenants_trouble_is_its_own(sqlite: Database, tmp_path: Path, fault: dict[str, Any]) -> None:
-    """The breaker does not stir, the others are checked, and the state of the one is found out."""
-    async with stand(sqlite, tmp_path) as it:
+    """The breaker does nothing, the others are checked, and the state of that one is found out."""
+    async with breaker_installation(sqlite, tmp_path) as it:
         it.fault(**fault, account="t03", **({"times": 2} if fault["kind"] == "rate_limited" else {}))
         await it.here.check_due()
         await it.here.confirm()
-        assert it.turns == []
+        assert it.transitions == []
         states = {row["tenant_id"]: row["state"] for row in await it.credentials()}
         assert {tenant for tenant, state in states.items() if state != "ok"} <= {"t03"}
         assert states["t03"] == {"rate_limited": "ok", "status": "blocked", "reset": "unreachable"}[fault["kind"]]

@@ -9,8 +9,8 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from checks.answer import Answer, AnswerKind
-from monitor.breaker.circuit_breaker import SLOW_PLACES_ONE_IN, CircuitBreaker
-from monitor.breaker.machine import Limits, State, Ticket
+from monitor.breaker.circuit_breaker import SLOW_CONCURRENCY_DIVISOR, CircuitBreaker
+from monitor.breaker.machine import Limits, State, TrackedCheck
 from monitor.breaker.recent_tenants import MANY
 from monitor.checking import claim_queries
 from monitor.checking.dispatcher import TRY_AGAIN_SECONDS, Dispatcher
@@ -36,7 +36,7 @@ class Stand:
         self.breaker = CircuitBreaker(self.limits, clock=lambda: self.seconds, jitter=lambda: 0.0)
         self.answer: Answer | None = Answer(AnswerKind.JSON, 200)
         self.hangs = False
-        self.tickets: list[Ticket] = []
+        self.tickets: list[TrackedCheck] = []
         self.dispatcher = Dispatcher(
             database,
             self.check,
@@ -51,12 +51,12 @@ class Stand:
         self.begun.append(credential_id)
         if self.trouble is not None:
             raise self.trouble
-        with self.breaker.watching(str(credential_id)) as ticket:
+        with self.breaker.track(str(credential_id)) as ticket:
             self.tickets.append(ticket)
             if self.hangs:
                 await asyncio.Event().wait()
             if self.answer is not None:
-                self.breaker.heard(ticket, self.answer)
+                self.breaker.record(ticket, self.answer)
         if self.breaker.state is State.PAUSED:
             return
         async with self.database.writing() as conn:
@@ -79,8 +79,8 @@ class Stand:
 
     def trip(self) -> None:
         for number in range(MANY):
-            with self.breaker.watching(f"other{number}") as ticket:
-                self.breaker.heard(ticket, Answer(AnswerKind.RATE_LIMITED, 429))
+            with self.breaker.track(f"other{number}") as ticket:
+                self.breaker.record(ticket, Answer(AnswerKind.RATE_LIMITED, 429))
 
     def pause(self) -> None:
         self.trip()
@@ -159,7 +159,7 @@ async def test_a_breaker_that_is_slow_lets_a_quarter_begin(sqlite: Database) -> 
     async with stand(sqlite, watched=300, looked_at=False) as it:
         it.trip()
         it.hangs = True
-        assert await it.begin() == 1000 // SLOW_PLACES_ONE_IN
+        assert await it.begin() == 1000 // SLOW_CONCURRENCY_DIVISOR
         await it.dispatcher.engine.stop(0)
 
 
@@ -171,7 +171,7 @@ async def test_nothing_begins_in_a_pause_and_one_after_it(sqlite: Database) -> N
         it.seconds += it.limits.longest_pause
         it.hangs = True
         assert [await it.begin(), await it.begin()] == [1, 0]
-        it.breaker.heard(it.tickets[0], Answer(AnswerKind.JSON, 200))
+        it.breaker.record(it.tickets[0], Answer(AnswerKind.JSON, 200))
         assert it.breaker.state is State.SLOW
         assert await it.begin() == 9
         await it.dispatcher.engine.stop(0)

@@ -1,4 +1,4 @@
-"""The alert rules: each fires when it should, keeps still when it should, and tells what to do."""
+"""The alert rules: each fires when it should, stays quiet when it should, and says what to do."""
 
 import re
 from collections.abc import Iterator
@@ -26,48 +26,48 @@ ALERTS: list[dict[str, Any]] = [
 each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 
 
-def test_promtool_finds_no_fault_with_the_rules(promtool: Promtool) -> None:
-    """Syntax, types and templates, and no rule twice."""
+def test_promtool_accepts_the_rules(promtool: Promtool) -> None:
+    """Syntax, types and templates; no rule occurs twice."""
     promtool.check("check", "rules", RULES)
 
 
-def test_promtool_finds_no_fault_with_what_is_exported(promtool: Promtool, metrics: Metrics) -> None:  # noqa: F811
-    """Names, units and help texts are as Prometheus wants them."""
+def test_promtool_accepts_the_exported_metrics(promtool: Promtool, metrics: Metrics) -> None:  # noqa: F811
+    """Names, units and help texts follow Prometheus' rules."""
     promtool.check("check", "metrics", text=metrics.render()[0].decode())
 
 
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: path.name.removesuffix(".test.yaml"))
-def test_the_rules_do_as_the_cases_say(promtool: Promtool, cases: Path) -> None:
-    """Cases of one theme: series of a story, and which alerts fire when, with their texts."""
+def test_the_rules_behave_as_the_cases_say(promtool: Promtool, cases: Path) -> None:
+    """Cases of one subject: series, and which alerts they make fire when, with their texts."""
     promtool.check("test", "rules", cases)
 
 
 def verdicts() -> Iterator[tuple[str, bool]]:
-    """Each alert that a case looks at, and whether it is to fire there."""
+    """Each alert that a case tests, and whether it must fire there."""
     for path in CASES:
         for case in yaml.safe_load(path.read_text("utf-8"))["tests"]:
             yield from ((test["alertname"], bool(test["exp_alerts"])) for test in case.get("alert_rule_test", []))
 
 
 def test_every_alert_has_a_case_that_fires_and_one_that_does_not() -> None:
-    """And no case looks at an alert that is not there, which would be quiet for ever."""
+    """And no case tests an alert that does not exist, which would always be quiet."""
     names = {alert["alert"] for alert in ALERTS}
     assert names == {name for name, fires in verdicts() if fires} == {name for name, fires in verdicts() if not fires}
 
 
 @each_alert
-def test_a_rule_asks_for_what_is_exported(alert: dict[str, Any], metrics: Metrics) -> None:  # noqa: F811
-    """A metric, label or value that nothing exports would keep the rule quiet for ever."""
+def test_a_rule_queries_what_is_exported(alert: dict[str, Any], metrics: Metrics) -> None:  # noqa: F811
+    """A metric, label or value that nothing exports would keep the rule quiet forever."""
     assert "harvest_monitor_" in alert["expr"]
     assert list(not_exported(alert["expr"], exported(metrics.render()[0].decode()))) == []
 
 
 @each_alert
 def test_a_rule_keeps_installations_apart_and_outlives_replicas_and_restarts(alert: dict[str, Any]) -> None:
-    """State is the highest that any process shows, counts are increases added up, both by namespace and job."""
-    asked = re.sub(r"absent\(last_over_time\(.*?\)\)", "", alert["expr"])
-    names = re.findall(r"harvest_monitor_\w+", asked)
-    aggregated = re.findall(r"(\w+) by \(namespace, job[, \w]*\) \(\s*(?:(\w+)\()?(harvest_monitor_\w+)", asked)
+    """State is the maximum over processes, counts are sums of increases, both by namespace and job."""
+    expr = re.sub(r"absent\(last_over_time\(.*?\)\)", "", alert["expr"])
+    names = re.findall(r"harvest_monitor_\w+", expr)
+    aggregated = re.findall(r"(\w+) by \(namespace, job[, \w]*\) \(\s*(?:(\w+)\()?(harvest_monitor_\w+)", expr)
     assert [name for _, _, name in aggregated] == names
     for aggregate, function, name in aggregated:
         if name.endswith("_total"):
@@ -76,15 +76,15 @@ def test_a_rule_keeps_installations_apart_and_outlives_replicas_and_restarts(ale
             assert (aggregate, function) in {("max", ""), *OF_EACH_PROCESS.get(name, ())}
 
 
-# A process is counted by what it exports of itself, and its starts are changes of when it began.
+# Processes are counted by their own build info, and restarts by changes of their start time.
 OF_EACH_PROCESS = {
     "harvest_monitor_build_info": {("count", ""), ("count", "last_over_time")},
     "harvest_monitor_process_start_time_seconds": {("sum", "changes")},
 }
 
 
-def test_what_nothing_exports_is_found(metrics: Metrics) -> None:  # noqa: F811
-    """The test before this one finds a wrong name, and a wrong value in either kind of match."""
+def test_what_nothing_exports_would_be_found(metrics: Metrics) -> None:  # noqa: F811
+    """The tests above find a wrong name, and a wrong value in either kind of match."""
     expression = (
         'harvest_monitor_tenant > harvest_monitor_tenants{job="x", state=~"ok|gone"} + harvest_monitor_suspects'
     )
@@ -93,8 +93,8 @@ def test_what_nothing_exports_is_found(metrics: Metrics) -> None:  # noqa: F811
 
 
 @each_alert
-def test_an_alert_tells_what_happened_and_what_to_do(alert: dict[str, Any]) -> None:
-    """It fits a pager's line, and whatever it names (commands, settings, log lines, the runbook) is there."""
+def test_an_alert_says_what_happened_and_what_to_do(alert: dict[str, Any]) -> None:
+    """It fits on a pager's line, and whatever it names (commands, settings, log events, the runbook) exists."""
     assert re.fullmatch(r"HarvestMonitor[A-Z][A-Za-z]+", alert["alert"])
     assert set(alert["labels"]) == {"severity"}
     assert alert["labels"]["severity"] in {"page", "ticket"}
@@ -111,7 +111,7 @@ def test_an_alert_tells_what_happened_and_what_to_do(alert: dict[str, Any]) -> N
 
 @each_alert
 def test_the_commands_of_an_alert_parse(alert: dict[str, Any]) -> None:
-    """What the engineer is told to type at three in the morning is taken by the real command."""
+    """The real command accepts what the engineer is told to type at three in the morning."""
     for line in re.findall(r"`([^`]+)`", alert["annotations"]["description"]):
         (arguments,) = command_lines(line)
         command, rest = command_of(arguments)
@@ -119,7 +119,7 @@ def test_the_commands_of_an_alert_parse(alert: dict[str, Any]) -> None:
 
 
 def test_docs_and_rules_name_the_same_alerts() -> None:
-    """docs/alerts.md has every alert with its severity, how long it waits, and its part of the page; none besides."""
+    """docs/alerts.md has every alert with its severity, how long it waits, and its section; and no others."""
     rows = re.findall(r"^\| \[`(\w+)`\]\((#[\w-]+)\) \| (\w+) \| .+ \| (.+) \|$", DOCS.read_text("utf-8"), re.M)
     assert [
         (alert["alert"], alert["annotations"]["runbook"].removeprefix("docs/alerts.md"), alert["labels"]["severity"],

@@ -1,4 +1,4 @@
-"""The chart, rendered by Helm's own engine: what Kubernetes takes, Pod Security allows, and operators rely on."""
+"""The chart, rendered by Helm's own engine: Kubernetes accepts it, Pod Security allows it, operators rely on it."""
 
 import json
 import tomllib
@@ -45,8 +45,8 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @everywhere
-def test_helm_finds_nothing_to_mend(values: dict[str, Any]) -> None:
-    """Helm's strict lint has no warning and no error; an icon, which it recommends, would be loaded from somewhere."""
+def test_helm_lint_passes(values: dict[str, Any]) -> None:
+    """Strictly, without warnings. The icon that Helm recommends would have to be loaded from some server."""
     report = helm_python.lint(CHART, values, strict=True)
     assert report["errors"] == []
     assert [message["error"] for message in report["messages"]] == ["icon is recommended"]
@@ -54,8 +54,8 @@ def test_helm_finds_nothing_to_mend(values: dict[str, Any]) -> None:
 
 @everywhere
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_kubernetes_takes_every_manifest(values: dict[str, Any], version: str) -> None:
-    """The oldest release that the chart names and the newest one known know every field of every manifest."""
+def test_kubernetes_accepts_every_manifest(values: dict[str, Any], version: str) -> None:
+    """The oldest supported release and the newest one know every field of every manifest."""
     with helm_python.Chart.load(CHART) as chart:
         assert chart.metadata["kubeVersion"] == f">={OLDEST}.0-0"
     found = [manifest for manifest in manifests(values) if manifest["kind"] not in CUSTOM_KINDS]
@@ -64,8 +64,8 @@ def test_kubernetes_takes_every_manifest(values: dict[str, Any], version: str) -
         validate(manifest, version)
 
 
-def test_a_wrong_field_would_be_seen() -> None:
-    """The schemas reach into containers, so that the test above can fail."""
+def test_a_wrong_field_would_be_noticed() -> None:
+    """The schemas reach into containers, so the test above can fail."""
     deployment = one("Deployment", MINIMAL)
     deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"]["readOnlyRootFs"] = True
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -74,7 +74,7 @@ def test_a_wrong_field_would_be_seen() -> None:
 
 @everywhere
 def test_the_pod_is_restricted(values: dict[str, Any]) -> None:
-    """Field by field the pod is within Pod Security's "restricted", and beyond it: read-only, and without a token."""
+    """Every field meets Pod Security's "restricted", and more: read-only, and without a token."""
     spec = pod(values)["spec"]
     assert list(not_restricted(spec)) == []
     assert container(values)["securityContext"]["readOnlyRootFilesystem"] is True
@@ -102,8 +102,8 @@ def test_the_pod_is_restricted(values: dict[str, Any]) -> None:
         ("hostPort", ("containers", 0, "ports", 0), 9808),
     ],
 )
-def test_a_field_that_is_not_restricted_would_be_seen(field: str, path: tuple[Any, ...], value: object) -> None:
-    """Each rule of the standard that the test above holds finds the pod that breaks it."""
+def test_an_unrestricted_field_would_be_noticed(field: str, path: tuple[Any, ...], value: object) -> None:
+    """Each rule of the standard in the test above detects a pod that breaks it."""
     spec = pod(EVERYTHING)["spec"]
     place = spec
     for step in path:
@@ -113,10 +113,10 @@ def test_a_field_that_is_not_restricted_would_be_seen(field: str, path: tuple[An
 
 
 @everywhere
-def test_the_environment_makes_the_settings(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every variable of the pod is a setting of the service, and what it makes is what the values say."""
+def test_the_environment_gives_the_settings(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable of the pod is a setting of the service, with the value that was given."""
     variables = {name: value for name, value in environment(values).items() if name.startswith(PREFIX)}
-    variables.pop(f"{PREFIX}SMTP_URL", None)  # a file of the pod
+    variables.pop(f"{PREFIX}SMTP_URL", None)  # refers to a file in the pod
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     settings = settings_module.load()
@@ -130,25 +130,25 @@ def test_the_environment_makes_the_settings(values: dict[str, Any], monkeypatch:
 
 
 @pytest.mark.parametrize("listen_host", ["0.0.0.0", "[::]"])
-def test_it_listens_where_the_kubelet_and_prometheus_ask(listen_host: str) -> None:
-    """A pod is asked by its own address, so it listens on all of them, of the family that the cluster has."""
+def test_it_listens_where_the_kubelet_and_prometheus_connect(listen_host: str) -> None:
+    """They connect to the pod's own address, so it listens on all addresses of the cluster's family."""
     assert environment({**MINIMAL, "listenHost": listen_host})[f"{PREFIX}LISTEN"] == f"{listen_host}:9808"
 
 
 @everywhere
-def test_it_is_told_to_stop_before_it_is_killed(values: dict[str, Any]) -> None:
-    """Running checks and the service's own last resort end before Kubernetes kills the pod."""
+def test_it_can_stop_before_it_is_killed(values: dict[str, Any]) -> None:
+    """Running checks, and the service's own forced exit, end before Kubernetes kills the pod."""
     stop = int(environment(values)[f"{PREFIX}STOP_TIMEOUT"])
     assert stop == values.get("stopTimeoutSeconds", 20)
     assert pod(values)["spec"]["terminationGracePeriodSeconds"] >= stop + GRACE_SECONDS + 5
 
 
 def test_a_busy_process_is_never_killed() -> None:
-    """Only ten minutes without any answer end a process, at the start as later; a database that is gone ends none."""
+    """Only ten minutes without any answer end a process, at the start and later; a missing database never does."""
     probes = {kind: container(MINIMAL)[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness")}
-    asked = {kind: probe["httpGet"] for kind, probe in probes.items()}
-    assert asked["startup"] == asked["liveness"] == {"path": "/healthz", "port": "http"}
-    assert asked["readiness"] == {"path": "/readyz", "port": "http"}
+    requests = {kind: probe["httpGet"] for kind, probe in probes.items()}
+    assert requests["startup"] == requests["liveness"] == {"path": "/healthz", "port": "http"}
+    assert requests["readiness"] == {"path": "/readyz", "port": "http"}
     for kind in ("startup", "liveness"):
         assert probes[kind]["periodSeconds"] * probes[kind]["failureThreshold"] >= 600
     assert probes["liveness"]["timeoutSeconds"] >= 30
@@ -156,19 +156,19 @@ def test_a_busy_process_is_never_killed() -> None:
     assert one("Deployment", MINIMAL)["spec"]["progressDeadlineSeconds"] > 600
 
 
-def test_a_pod_in_maintenance_serves_nothing_and_is_left_alone() -> None:
-    """It has the volume and the settings, waits for commands, and no probe ends it; whoever installs it is told."""
+def test_a_pod_in_maintenance_serves_nothing_and_keeps_running() -> None:
+    """It has the volume and the settings and waits for commands; no probe ends it, and the notes say so."""
     values = COMBINATIONS["maintenance"]
     assert container(values)["command"] == ["sleep", "infinity"]
     assert not {"args", "startupProbe", "livenessProbe", "readinessProbe"} & container(values).keys()
     assert environment(values) == environment(MINIMAL)
-    assert "NOBODY IS CHECKED" in texts(values)["NOTES.txt"]
+    assert "NO TENANT IS CHECKED" in texts(values)["NOTES.txt"]
     assert container(MINIMAL)["args"] == ["serve"]
 
 
 @everywhere
 def test_never_two_pods_on_one_database(values: dict[str, Any]) -> None:
-    """One replica, replaced only when it is gone, and a volume that one node has at a time."""
+    """One replica, replaced only after it is gone, and a volume that one node mounts at a time."""
     spec = one("Deployment", values)["spec"]
     assert spec["replicas"] == 1
     assert spec["strategy"] == {"type": "Recreate"}
@@ -177,7 +177,7 @@ def test_never_two_pods_on_one_database(values: dict[str, Any]) -> None:
 
 
 def test_the_claim_outlives_the_release() -> None:
-    """The history stays when the release is uninstalled, unless told otherwise, and an existing claim is taken."""
+    """The history is kept when the release is uninstalled, unless configured otherwise; an existing claim is used."""
     claim = one("PersistentVolumeClaim", EVERYTHING)
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep", "backup": "daily"}
     assert claim["spec"]["storageClassName"] == "fast"
@@ -185,9 +185,9 @@ def test_the_claim_outlives_the_release() -> None:
     assert "annotations" not in bare["metadata"]
     assert bare["spec"]["storageClassName"] == ""
     assert "storageClassName" not in one("PersistentVolumeClaim", MINIMAL)["spec"]
-    there = COMBINATIONS["things that are there"]
-    assert "PersistentVolumeClaim" not in {manifest["kind"] for manifest in manifests(there)}
-    assert volume(there, "data") == {"persistentVolumeClaim": {"claimName": "our-claim"}}
+    existing = COMBINATIONS["existing objects"]
+    assert "PersistentVolumeClaim" not in {manifest["kind"] for manifest in manifests(existing)}
+    assert volume(existing, "data") == {"persistentVolumeClaim": {"claimName": "our-claim"}}
 
 
 def volume(values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def mounts(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_keys_come_from_an_existing_secret() -> None:
-    """As files that follow the Secret and only the service's group may read, or as variables; never from a value."""
+    """As files that follow the Secret and only the service's group can read, or as variables; never from a value."""
     assert volume(EVERYTHING, "keys") == {"secret": {"secretName": "keys", "defaultMode": 0o440}}
     assert mounts(EVERYTHING)["keys"] == {"name": "keys", "mountPath": "/etc/harvest-monitor/keys", "readOnly": True}
     assert container(EVERYTHING)["envFrom"] == [{"secretRef": {"name": "more-keys"}}]
@@ -210,7 +210,7 @@ def test_keys_come_from_an_existing_secret() -> None:
 
 @everywhere
 def test_the_chart_makes_no_secret(values: dict[str, Any]) -> None:
-    """No rendered manifest is a Secret: what is secret is made by the operator's own means."""
+    """No rendered manifest is a Secret: operators create secrets by their own means."""
     assert "Secret" not in {manifest["kind"] for manifest in manifests(values)}
 
 
@@ -234,28 +234,28 @@ def test_a_changed_tenants_file_reaches_the_pod(case: str, source: dict[str, Any
     assert environment(values)[f"{PREFIX}TENANTS"] == f"/etc/harvest-monitor/{path}"
 
 
-def test_tenants_may_come_from_a_volume_of_ones_own() -> None:
-    """For a file that is too large for a ConfigMap: the path is used as it is, and nothing is mounted for it."""
+def test_tenants_may_come_from_the_operators_own_volume() -> None:
+    """For a file too large for a ConfigMap: the path is used as it is, and nothing is mounted for it."""
     values = COMBINATIONS["tenants on a volume"]
     assert environment(values)[f"{PREFIX}TENANTS"] == "/srv/tenants/tenants.yaml"
     assert mounts(values)["tenants"] == {"name": "tenants", "mountPath": "/srv/tenants"}
 
 
 def test_inline_tenants_are_kept_letter_for_letter() -> None:
-    """`off` stays off and a date a date: the text of the value is the file, comments and all."""
+    """`off` stays off and a date stays a date: the value becomes the file, including comments."""
     assert one("ConfigMap", COMBINATIONS["tenants inline"])["data"] == {"tenants.yaml": TENANTS}
 
 
 def test_a_changed_setting_restarts_the_pod_and_changed_tenants_do_not() -> None:
-    """What is read at the start is part of the pod; what is read again while it runs is not, and has no checksum."""
+    """What is read at the start is part of the pod; what is reloaded while it runs is not, and has no checksum."""
     more = TENANTS + "  - {id: globex, name: Globex}\n"
     before = pod({**MINIMAL, "tenants": {"inline": TENANTS}})
     assert pod({**MINIMAL, "tenants": {"inline": more}}) == before
     assert pod({**MINIMAL, "tenants": {"inline": TENANTS}, "settings": {"interval": "2h"}}) != before
 
 
-def test_the_service_leads_to_the_pod() -> None:
-    """Its selector is the pod's and the deployment's, and it goes on when the pod is not ready, for its metrics."""
+def test_the_service_selects_the_pod() -> None:
+    """Its selector is that of the pod and the deployment, and it serves the metrics of a pod that is not ready."""
     for values in (MINIMAL, EVERYTHING):
         service, labels = one("Service", values)["spec"], pod(values)["metadata"]["labels"]
         assert service["selector"].items() <= labels.items()
@@ -265,8 +265,8 @@ def test_the_service_leads_to_the_pod() -> None:
         assert service["publishNotReadyAddresses"] is True
 
 
-def test_prometheus_is_led_to_the_service() -> None:
-    """The ServiceMonitor's selector finds the Service and its port by name; it is not there unless asked for."""
+def test_prometheus_finds_the_service() -> None:
+    """The ServiceMonitor's selector finds the Service and its port by name; it exists only if enabled."""
     monitor, service = one("ServiceMonitor", EVERYTHING), one("Service", EVERYTHING)
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert monitor["spec"]["endpoints"] == [
@@ -277,7 +277,7 @@ def test_prometheus_is_led_to_the_service() -> None:
 
 
 def test_alert_rules_and_dashboard_are_those_of_the_chart() -> None:
-    """The files that promtool and Grafana are given are what the cluster gets, `{{ }}` of theirs and all."""
+    """The cluster gets the files that promtool and Grafana get, including their `{{ }}`."""
     rules = one("PrometheusRule", EVERYTHING)
     assert rules["spec"] == yaml.safe_load((CHART / "alerts" / "harvest-monitor.rules.yaml").read_text("utf-8"))
     (dashboard,) = [
@@ -289,7 +289,7 @@ def test_alert_rules_and_dashboard_are_those_of_the_chart() -> None:
 
 
 def test_the_network_policy_lets_through_what_is_needed() -> None:
-    """Names, Greenhouse, mail and what was added; in, the metrics' port, from those who were named."""
+    """Out: DNS, Greenhouse, mail and what was added. In: the metrics' port, from the sources listed."""
     spec = one("NetworkPolicy", EVERYTHING)["spec"]
     assert spec["podSelector"]["matchLabels"].items() <= pod(EVERYTHING)["metadata"]["labels"].items()
     assert spec["policyTypes"] == ["Ingress", "Egress"]
@@ -311,7 +311,7 @@ def ports_out(policy: dict[str, Any]) -> list[list[int]]:
 
 @pytest.mark.parametrize("name", ["harvest-monitor", "a" * 53, "harvest-monitor-" + "b" * 37])
 def test_names_fit_whatever_the_release_is_called(name: str) -> None:
-    """No name or label is longer than Kubernetes takes, with the longest name that Helm gives a release."""
+    """No name or label is longer than Kubernetes allows, even with the longest release name Helm allows."""
     for manifest in manifests({**EVERYTHING, "fullnameOverride": ""}, name):
         assert len(manifest["metadata"]["name"]) <= 63
         assert all(len(value) <= 63 for value in manifest["metadata"]["labels"].values())
@@ -320,7 +320,7 @@ def test_names_fit_whatever_the_release_is_called(name: str) -> None:
 
 
 def test_chart_and_service_have_one_version() -> None:
-    """Chart, application and the image that is taken by default are the release of pyproject.toml."""
+    """Chart, application and default image have the version of pyproject.toml."""
     release = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     with helm_python.Chart.load(CHART) as chart:
         assert chart.metadata["version"] == chart.metadata["appVersion"] == release
@@ -331,8 +331,8 @@ def test_chart_and_service_have_one_version() -> None:
     assert container(tagged)["image"] == "registry.example/harvest-monitor:2026-11-24"
 
 
-def test_what_is_packaged_renders_the_same(tmp_path: Path) -> None:
-    """The archive holds all that the chart needs, alerts and dashboard too."""
+def test_the_packaged_chart_renders_the_same(tmp_path: Path) -> None:
+    """The archive contains everything the chart needs, including alerts and dashboard."""
     archive = helm_python.package(CHART, destination=tmp_path)
     with helm_python.Chart.load(archive) as chart:
         packed = chart.render(EVERYTHING, name="ours", namespace="monitoring")
@@ -340,10 +340,10 @@ def test_what_is_packaged_renders_the_same(tmp_path: Path) -> None:
 
 
 def test_the_notes_say_what_to_do_next() -> None:
-    """Commands with the names of this release, what to back up, and that nobody is written to as long as that is so."""
+    """Commands with the names of this release, what to back up, and that no emails are sent, as long as that is so."""
     bare, full = texts(MINIMAL)["NOTES.txt"], texts(EVERYTHING)["NOTES.txt"]
     assert "kubectl --namespace monitoring exec deploy/ours-harvest-monitor -- harvest-monitor tenants list" in bare
-    assert "Nobody is written to yet" in bare
-    assert "Nobody is written to yet" not in full
+    assert "No emails are sent yet" in bare
+    assert "No emails are sent yet" not in full
     assert "port-forward service/permissions 9808:80\n" in full
-    assert "the volume claim permissions: it holds the database and the installation's key" in full
+    assert "the volume claim permissions: it contains the database and the installation's key" in full

@@ -1,4 +1,4 @@
-"""The Grafana dashboard: nothing on it that Grafana does not know, and no query that can not be answered."""
+"""The Grafana dashboard: Grafana knows everything in it, and every query can be answered."""
 
 import itertools
 import json
@@ -24,12 +24,12 @@ DASHBOARD: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 WIDTH = 24
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-# Written by Grafana itself for variables and for annotations from Prometheus, and not in its schema.
+# Written by Grafana itself for variables and for annotations from Prometheus, but not in its schema.
 BEYOND_THE_SCHEMA = {"definition", "step", "titleFormat", "textFormat"}
 
 
 def expressions() -> Iterator[str]:
-    """Every query, with what Grafana puts in for its variables."""
+    """Every query, with values in place of Grafana's variables."""
     queries = [target["expr"] for panel in PANELS for target in panel["targets"]]
     for query in [*queries, *(note["expr"] for note in DASHBOARD["annotations"]["list"])]:
         filled = query.replace("$__rate_interval", "5m").replace("$namespace", ".*").replace("$job", "harvest-monitor")
@@ -37,22 +37,22 @@ def expressions() -> Iterator[str]:
         yield filled
 
 
-def test_promtool_finds_no_fault_with_a_query(promtool: Promtool, tmp_path: Path) -> None:
-    """Each as a recording rule."""
+def test_promtool_accepts_every_query(promtool: Promtool, tmp_path: Path) -> None:
+    """Each is checked as a recording rule."""
     rules = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(expressions())]
     assert len(rules) > 20
     (tmp_path / "panels.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), "utf-8")
     promtool.check("check", "rules", tmp_path / "panels.yaml")
 
 
-def test_a_query_asks_for_what_is_exported(metrics: Metrics) -> None:  # noqa: F811
+def test_a_query_uses_what_is_exported(metrics: Metrics) -> None:  # noqa: F811
     """A metric, label or value that nothing exports would be an empty panel."""
     series = exported(metrics.render()[0].decode())
     assert [missing for query in expressions() for missing in not_exported(query, series)] == []
 
 
-def test_every_query_is_of_the_installation_chosen() -> None:
-    """Numbers of two installations are not mixed."""
+def test_every_query_selects_one_installation() -> None:
+    """Numbers of two installations are never mixed."""
     for query in expressions():
         for selector in re.findall(r"(?:harvest_monitor_\w+|ALERTS)(\{[^}]*\})?", query):
             assert re.search(r'namespace=~"\.\*", job=~?"harvest-monitor', selector), query
@@ -66,7 +66,7 @@ def test_grafana_knows_every_key() -> None:
 
 
 def lost(wanted: Any, kept: Any, path: str = "") -> Iterator[str]:
-    """Where the second has not what the first has."""
+    """The paths at which the second differs from the first."""
     if isinstance(wanted, dict) and isinstance(kept, dict):
         for key, value in wanted.items():
             yield from lost(value, kept.get(key), f"{path}.{key}")
@@ -77,8 +77,8 @@ def lost(wanted: Any, kept: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def test_panels_lie_side_by_side() -> None:
-    """None over another, none beyond the edge, no gap above one, and each below the row it belongs to."""
+def test_panels_do_not_overlap() -> None:
+    """None exceeds the width or has a gap above it, and each is below the row it belongs to."""
     taken: dict[tuple[int, int], int] = {}
     for panel in DASHBOARD["panels"]:
         grid = panel["gridPos"]
@@ -94,7 +94,7 @@ def test_panels_lie_side_by_side() -> None:
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
 def test_a_panel_explains_itself(panel: dict[str, Any]) -> None:
-    """It has a title and a description, takes its numbers from the chosen Prometheus, and tells its queries apart."""
+    """It has a title and a description, uses the selected Prometheus, and its queries have different ids."""
     assert panel["title"]
     assert panel["description"].endswith(".")
     assert panel["datasource"] == DATASOURCE
@@ -104,8 +104,8 @@ def test_a_panel_explains_itself(panel: dict[str, Any]) -> None:
     assert refs
 
 
-def test_ids_are_unique_and_none_is_of_a_grafana() -> None:
-    """It can be imported anywhere: no number of its own, no data source by its id in somebody's Grafana."""
+def test_ids_are_unique_and_belong_to_no_grafana() -> None:
+    """It can be imported anywhere: it has no number of its own and no data source of a particular Grafana."""
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(ids) == len(set(ids))
     assert DASHBOARD.get("id") is None

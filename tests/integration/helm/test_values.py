@@ -1,4 +1,4 @@
-"""The chart's values: what is refused and in which words, and that schema, settings and docs agree."""
+"""The chart's values: which are refused and with what message; schema, settings and docs agree."""
 
 import re
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from tests.chart import CHART, COMBINATIONS, MINIMAL, environment, refusal, text
 
 DOCS = CHART.parents[1] / "docs" / "kubernetes.md"
 CANARY = "canary4711"
-BY_THE_CHART = {"database_url", "listen", "tenants", "stop_timeout"}
-"""Settings that other values decide: the volume, the port, the tenants' source, the grace period."""
+SET_BY_THE_CHART = {"database_url", "listen", "tenants", "stop_timeout"}
+"""Settings that follow from other values: the volume, the port, the tenants' source, the grace period."""
 MAIL = {"smtp_url": "env:SMTP", "mail_from": "a@vendor.example", "operator_mail": "b@vendor.example"}
 
 
@@ -49,35 +49,39 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"extraVolumes": [{"name": "x", "hostPath": {"path": "/"}}]}, "additional properties 'hostPath' not allowed"),
     ({"extraEnv": [{"name": "TZ"}]}, "at '/extraEnv/0': missing property 'value'"),
     ({"extraEnv": [{"name": "HARVEST_MONITOR_INTERVAL", "value": "1h"}]},
-     "extraEnv: HARVEST_MONITOR_INTERVAL: this beginning is for settings, which stand under settings"),
+     "extraEnv: HARVEST_MONITOR_INTERVAL: names with this prefix are settings: write it under settings"),
     ({"existingSecret": "a/b"}, "at '/existingSecret': 'a/b' does not match pattern"),
     ({"image": {"repository": ""}}, "image.repository is not set: build the image"),
     ({"image": {"repository": "r", "digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
-    ({"tenants": {}}, "nobody to check: set one of tenants.inline, tenants.existingConfigMap, tenants.existingSecret"),
+    ({"tenants": {}},
+     "no tenants to check: set one of tenants.inline, tenants.existingConfigMap, tenants.existingSecret"),
     ({"tenants": {"existingSecret": "a", "path": "/b"}},
      "tenants.existingSecret and tenants.path are set: only one of them can hold the tenants"),
-    ({"tenants": {"inline": "- id: acme"}}, "tenants.inline holds no list `tenants:`"),
-    ({"tenants": {"inline": "tenants: ["}}, "tenants.inline holds no list `tenants:`"),
+    ({"tenants": {"inline": "- id: acme"}}, "tenants.inline contains no list `tenants:`"),
+    ({"tenants": {"inline": "tenants: ["}}, "tenants.inline contains no list `tenants:`"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("values", "said"), REFUSED, ids=lambda part: str(part)[:60])
-def test_a_wrong_value_is_refused_with_its_place(values: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("values", "message"), REFUSED, ids=lambda part: str(part)[:60])
+def test_a_wrong_value_is_refused_with_its_path(values: dict[str, Any], message: str) -> None:
     """Helm renders nothing, and says where the mistake is."""
-    assert said in refusal({**MINIMAL, **values})
+    assert message in refusal({**MINIMAL, **values})
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         *(
-            ({"settings": {**MAIL, "smtp_url": address}}, "settings.smtp_url may hold a password")
+            ({"settings": {**MAIL, "smtp_url": address}}, "settings.smtp_url may contain a password")
             for address in (f"smtp://monitor:{CANARY}@mail.example:587", f"smtps://{CANARY}@mail.example")
         ),
         ({"settings": {"smtp_url": f"smtp://u:{CANARY}@h"}}, "missing properties 'mail_from', 'operator_mail'"),
-        ({"settings": {"http_proxy": f"http://u:{CANARY}@proxy:3128"}}, "settings.http_proxy may hold a password"),
+        ({"settings": {"http_proxy": f"http://u:{CANARY}@proxy:3128"}}, "settings.http_proxy may contain a password"),
         *(
-            ({"tenants": {"inline": f"tenants: [{{id: acme, {credential}}}]"}}, f"tenants.inline: acme: {field} is no")
+            (
+                {"tenants": {"inline": f"tenants: [{{id: acme, {credential}}}]"}},
+                f"tenants.inline: acme: {field} is not a reference",
+            )
             for credential, field in (
                 (f"credential: {{key: {CANARY}}}", "key"),
                 (f"credential: {{key: 'ENV:{CANARY}'}}", "key"),
@@ -88,33 +92,33 @@ def test_a_wrong_value_is_refused_with_its_place(values: dict[str, Any], said: s
         ),
     ],
 )
-def test_a_secret_among_the_values_is_refused_and_not_shown(values: dict[str, Any], said: str) -> None:
-    """Values end in files, histories and the release's own record; a secret in them is refused without a word of it."""
-    told = refusal({**MINIMAL, **values})
-    assert said in told
-    assert CANARY not in told
+def test_a_secret_among_the_values_is_refused_and_not_shown(values: dict[str, Any], message: str) -> None:
+    """Values end up in files, histories and the release's record, so a secret in them is refused and not repeated."""
+    refused = refusal({**MINIMAL, **values})
+    assert message in refused
+    assert CANARY not in refused
 
 
 @pytest.mark.parametrize("row", ["5", "{id: acme, credential: x}", "{id: acme, credentials: [x]}", "{}"])
 def test_a_bad_row_is_left_to_the_service(row: str) -> None:
-    """A row with a mistake spoils only itself, in the service; the chart is no second reader of tenants files."""
+    """A row with a mistake affects only itself, in the service; the chart does not validate tenants files."""
     assert texts({**MINIMAL, "tenants": {"inline": f"tenants: [{row}]"}})
 
 
-def test_everything_wrong_is_told_at_once() -> None:
-    """Whoever begins with no values at all reads the whole list of what is needed."""
-    told = refusal({})
-    assert "image.repository is not set" in told
-    assert "nobody to check" in told
+def test_all_mistakes_are_reported_at_once() -> None:
+    """With no values at all, the message lists everything that is needed."""
+    refused = refusal({})
+    assert "image.repository is not set" in refused
+    assert "no tenants to check" in refused
 
 
 def test_the_schema_knows_every_setting_and_no_other() -> None:
-    """A new setting of the service stands in values.schema.json, or here as one that another value decides."""
-    assert {*schema()["properties"]["settings"]["properties"], *BY_THE_CHART} == set(Settings.model_fields)
+    """Each setting of the service is in values.schema.json, or above as one that follows from other values."""
+    assert {*schema()["properties"]["settings"]["properties"], *SET_BY_THE_CHART} == set(Settings.model_fields)
 
 
-def test_the_schema_asks_for_mail_settings_just_when_the_service_does() -> None:
-    """What would stop the service at its start, with the old pod gone already, is refused before."""
+def test_the_schema_requires_mail_settings_exactly_when_the_service_does() -> None:
+    """What would prevent the service from starting, with the old pod already gone, is refused before."""
     for notices in (None, *NoticesMode):
         for left_out in (*MAIL, None, "all"):
             given = {name: value for name, value in MAIL.items() if left_out not in (name, "all")}
@@ -128,7 +132,7 @@ def test_the_schema_asks_for_mail_settings_just_when_the_service_does() -> None:
 
 @pytest.mark.parametrize("written", ["90", "90s", "1.5h", "15m", "4 h", "1d", 90, 0.5, 31_622_400])
 def test_durations_mean_what_they_mean_in_the_settings(written: str | float) -> None:
-    """Text or number, large or broken: what reaches the pod is the same time."""
+    """Text or number, large or fractional: the same duration reaches the pod."""
     variables = environment({**MINIMAL, "settings": {"interval": written}})
     assert parse_duration(variables["HARVEST_MONITOR_INTERVAL"]) == parse_duration(written)
     assert parse_duration(variables["HARVEST_MONITOR_INTERVAL"]) > timedelta(0)
@@ -136,13 +140,13 @@ def test_durations_mean_what_they_mean_in_the_settings(written: str | float) -> 
 
 @pytest.mark.parametrize("setting", ["write_probes", "notices"])
 def test_off_is_off(setting: str) -> None:
-    """Helm reads `off` without quotes as false; the service is told off."""
+    """Helm reads `off` without quotes as false; the service gets `off`."""
     values = {**MINIMAL, **helm_python.values_from_yaml(f"settings: {{{setting}: off}}")}
     assert environment(values)[f"HARVEST_MONITOR_{setting.upper()}"] == "off"
 
 
 def objects(part: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of the schema that names its properties."""
+    """Every object of the schema that lists its properties."""
     if isinstance(part, dict):
         if "properties" in part and part.get("type") == "object":
             yield path, part
@@ -151,7 +155,7 @@ def objects(part: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_the_schema_is_strict() -> None:
-    """No object of ours takes a property that it does not name, and the default values name them all."""
+    """No object of ours accepts an unlisted property, and values.yaml has all of them."""
     found = dict(objects(schema()))
     assert len(found) > 15
     assert [path for path, part in found.items() if part.get("additionalProperties") is not False] == []
@@ -163,7 +167,7 @@ def test_the_schema_is_strict() -> None:
 
 
 def documented() -> dict[str, Any]:
-    """The default of each value that docs/kubernetes.md has a row for."""
+    """The default of each value with a row in docs/kubernetes.md."""
     rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \|.* \|$", DOCS.read_text("utf-8"), re.M)
     return {name: yaml.safe_load(default) for name, default in rows}
 
@@ -177,15 +181,15 @@ def leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:
 
 
 def test_docs_have_every_value_with_its_default() -> None:
-    """Each row's default is that of values.yaml, and each value has its row, or the one of the group it stands in."""
+    """Each row's default is that of values.yaml; each value has a row, or its group has one."""
     rows = documented()
     for name, default in rows.items():
         value: Any = defaults()
         for step in name.split("."):
             value = value[step]
         assert value == default, name
-    untold = [leaf for leaf in leaves(defaults()) if not any(f"{leaf}.".startswith(f"{row}.") for row in rows)]
-    assert untold == []
+    undocumented = [leaf for leaf in leaves(defaults()) if not any(f"{leaf}.".startswith(f"{row}.") for row in rows)]
+    assert undocumented == []
 
 
 def examples() -> list[dict[str, Any]]:
@@ -203,11 +207,11 @@ def test_the_values_that_docs_show_render() -> None:
 
 @pytest.mark.parametrize("values", COMBINATIONS.values(), ids=list(COMBINATIONS))
 def test_the_schema_passes_what_the_tests_render(values: dict[str, Any]) -> None:
-    """The combinations are within the schema, so that none of them shows what nobody can have."""
+    """The combinations satisfy the schema, so none of them tests what no user can have."""
     with helm_python.Chart.load(CHART) as chart:
         chart.validate_schema(values)
 
 
-def test_values_file_is_short_and_says_where_to_read_on() -> None:
-    """Whoever opens values.yaml is led to the page that says what each value is for."""
+def test_the_values_file_refers_to_the_docs() -> None:
+    """values.yaml names the page that explains each value."""
     assert "docs/kubernetes.md" in Path(CHART / "values.yaml").read_text("utf-8")

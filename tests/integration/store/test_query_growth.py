@@ -37,7 +37,7 @@ QUESTIONS: dict[str, Question] = {
     "bring credentials back": lambda conn: claim_queries.bring_back(conn, YEARS_LATER, POLICY.interval, MINUTE),
     "snapshot": lambda conn: snapshot(conn, YEARS_LATER, MINUTE),
     "keep sweeps": lambda conn: sweep_queries.keep(conn, YEARS_LATER, POLICY.interval),
-    "may write": write_halt_queries.standing,
+    "may write": write_halt_queries.in_force,
     "pending causes": cause_queries.pending_causes,
     "still missing": cause_queries.still_missing,
     "active tenants": cause_queries.active_tenants,
@@ -53,7 +53,7 @@ QUESTIONS: dict[str, Question] = {
     "days of a tenant": lambda conn: check_days_queries.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
     **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in KeepRule},
     **{
-        f"let go by {rule}": (lambda conn, rule=rule: pruning_queries.let_go(conn, rule, OLD[rule], 250))
+        f"pruned by {rule}": (lambda conn, rule=rule: pruning_queries.prune(conn, rule, OLD[rule], 250))
         for rule in KeepRule
     },
 }

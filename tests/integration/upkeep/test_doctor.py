@@ -1,4 +1,4 @@
-"""`doctor`: everything that it is to find is found, named and led to a next step; nothing is changed, nothing shown."""
+"""`doctor` finds every fault and names it with a next step. It changes nothing and shows no secret."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ def jwt(expires_at: int) -> str:
 
 @dataclass
 class Place:
-    """An installation without a fault: a v3 tenant with a token that it holds, mail, and links."""
+    """A healthy installation: a v3 tenant with a held token, mail, and links."""
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
@@ -89,8 +89,8 @@ class Place:
         self.rows.clear()
         self.tenant("acme", **credential)
 
-    def look(self, *arguments: str) -> tuple[int, dict[str, Any]]:
-        """Exit status and document; whatever the finding, no secret stands in it or beside it."""
+    def doctor(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """Exit status and JSON document; whatever is found, the output contains no secret."""
         self.capsys.readouterr()
         status = cli.run(["doctor", "--json", *arguments])
         said = self.capsys.readouterr()
@@ -115,36 +115,36 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return Place(tmp_path, monkeypatch, capsys)
 
 
-def test_an_installation_without_a_fault_is_left_as_it_is(place: Place) -> None:
-    """Nothing is found, no file is made, and none is touched."""
+def test_a_healthy_installation_is_left_as_it_is(place: Place) -> None:
+    """Nothing is found; no file is created or touched."""
     before = {path: path.stat().st_mtime_ns for path in place.folder.rglob("*")}
-    assert place.look() == (
+    assert place.doctor() == (
         0,
         {"findings": [], "credentials": {"harvest-oauth, custom": 1}, "commands_not_run": 0},
     )
     assert {path: path.stat().st_mtime_ns for path in place.folder.rglob("*")} == before
 
 
-def test_a_database_that_is_there_is_looked_at_and_not_changed(place: Place, migrated: bytes) -> None:
-    """One of this release is no finding, nor is an empty file, which a start fills."""
+def test_an_existing_database_is_examined_and_not_changed(place: Place, migrated: bytes) -> None:
+    """A database of this release is no finding, nor is an empty file, which the next start fills."""
     place.set("manifest", str(published(place.folder)))
     for content in (migrated, b""):
         (place.folder / "store.sqlite3").write_bytes(content)
-        assert place.look()[0] == 0
+        assert place.doctor()[0] == 0
         assert (place.folder / "store.sqlite3").read_bytes() == content
 
 
 def test_derived_scopes_that_nobody_has_accepted_are_found(place: Place, migrated: bytes) -> None:
-    """Until `manifest accept-v3`; and not where no credential of v3 is asked about by them."""
+    """Until `manifest accept-v3`; and only if a v3 credential is checked against them."""
     (place.folder / "store.sqlite3").write_bytes(migrated)
-    status, document = place.look()
+    status, document = place.doctor()
     assert status == 1
     (finding,) = document["findings"]
     assert (finding["area"], finding["tenant"]) == ("manifest", None)
     assert "nobody has accepted them" in finding["message"]
     assert "manifest accept-v3" in finding["next_step"]
     assert cli.run(["manifest", "accept-v3", "--reason", "read"]) == 0
-    assert place.look()[0] == 0
+    assert place.doctor()[0] == 0
 
 
 def postgres_out_of_reach(place: Place) -> None:
@@ -164,13 +164,13 @@ def foreign_database(place: Place) -> None:
     conn.close()
 
 
-Spoil = Callable[[Place], object]
-# What is spoilt · area · what is said · the next step · whether it is this tenant's.
-FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
+Break = Callable[[Place], object]
+# How to break it · area · part of the message · part of the next step · whether it concerns the tenant.
+FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
     "mail not configured": (
         lambda p: [p.set(name, None) for name in ("smtp_url", "mail_from", "operator_mail", "public_url")],
         "settings",
-        "no email will be sent",
+        "nobody will be written to",
         "set it together with",
         False,
     ),
@@ -184,7 +184,7 @@ FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
         False,
     ),
     "a damaged database": (damage, "database", "not a database", "restore a backup", False),
-    "a Postgres that is not there": (postgres_out_of_reach, "database", "cannot be used", "can be reached", False),
+    "a Postgres that is not there": (postgres_out_of_reach, "database", "can not be used", "can be reached", False),
     "another program's database": (
         foreign_database,
         "database",
@@ -223,11 +223,11 @@ FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
         True,
     ),
     "an empty token": (lambda p: p.keep("token", ""), "credentials", "the token is empty", "store the token", True),
-    "a token that ran out": (
+    "an expired token": (
         lambda p: p.keep("token", jwt(1_700_000_000)),
         "credentials",
-        "the token ran out at 2023-11-14 22:13Z",
-        "mend what feeds it",
+        "the token expired at 2023-11-14 22:13Z",
+        "repair what supplies it",
         True,
     ),
     "a secret outside ASCII": (
@@ -244,7 +244,13 @@ FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
         "store the client id",
         True,
     ),
-    "minting": (lambda p: p.only(**p.client(token="mint")), "credentials", "not on record", "hold a token", True),
+    "minting": (
+        lambda p: p.only(**p.client(token="mint")),
+        "credentials",
+        "does not document",
+        "use a held token",
+        True,
+    ),
     "a partner's client without organization": (
         lambda p: p.only(**{k: v for k, v in p.client(grant="partner").items() if k != "organization"}),
         "credentials",
@@ -264,10 +270,10 @@ FOUND: dict[str, tuple[Spoil, str, str, str, bool]] = {
 
 @pytest.mark.parametrize("name", FOUND)
 def test_what_is_wrong_is_found_with_a_next_step(name: str, place: Place) -> None:
-    """That and nothing else, and whose it is; the exit status says that there is something to look at."""
-    spoil, area, message, next_step, of_the_tenant = FOUND[name]
-    spoil(place)
-    status, document = place.look()
+    """That and nothing else, with the tenant it concerns; the exit status says there is a finding."""
+    break_it, area, message, next_step, of_the_tenant = FOUND[name]
+    break_it(place)
+    status, document = place.doctor()
     assert status == 1
     (finding,) = document["findings"]
     assert finding["area"] == area
@@ -276,7 +282,7 @@ def test_what_is_wrong_is_found_with_a_next_step(name: str, place: Place) -> Non
     assert finding["tenant"] == ("acme" if of_the_tenant else None)
 
 
-def test_settings_that_can_not_be_read_are_no_look(place: Place) -> None:
+def test_wrong_settings_are_an_error(place: Place) -> None:
     """Exit status 2, and the message names the variable."""
     place.set("interval", "soon")
     assert cli.run(["doctor"]) == 2
@@ -286,17 +292,17 @@ def test_settings_that_can_not_be_read_are_no_look(place: Place) -> None:
 
 
 def test_commands_are_run_only_when_asked(place: Place) -> None:
-    """Left alone they are counted; run, they are judged as a check would, and what they print is not shown."""
+    """Commands not run are counted; those run are judged as in a check, and their output is not shown."""
     place.only(**place.client(token=place.command(f"touch {place.folder}/ran; echo {SECRET} >&2; exit 3")))
-    status, document = place.look()
+    status, document = place.doctor()
     assert (status, document["commands_not_run"], (place.folder / "ran").exists()) == (0, 1, False)
-    status, document = place.look("--run-commands")
+    status, document = place.doctor("--run-commands")
     assert (status, document["commands_not_run"], (place.folder / "ran").exists()) == (1, 0, True)
     assert "ended with status 3" in document["findings"][0]["message"]
 
 
 def test_people_get_a_table_with_every_next_step(place: Place) -> None:
-    """Area, whose, what and what to do; how many credentials of which kind; and what was not looked at."""
+    """Area, tenant, finding and next step; how many credentials of which kind; and which commands were not run."""
     place.tenant("globex", **place.client(token="mint"))
     place.tenant("initech", **place.client(token=place.command("true")))
     assert cli.run(["doctor"]) == 1
@@ -304,13 +310,13 @@ def test_people_get_a_table_with_every_next_step(place: Place) -> None:
     header, row = (line.split("\t") for line in said.out.splitlines())
     assert header == ["AREA", "TENANT", "CREDENTIAL", "FOUND", "NEXT STEP"]
     assert row[:3] == ["credentials", "globex", "Gem"]
-    assert row[4].startswith("hold a token where you can")
+    assert row[4].startswith("use a held token where you can")
     assert "3 × harvest-oauth, custom; 1 × harvest-oauth, minting" in said.err
-    assert "1 commands that give secrets were not run" in said.err
+    assert "1 commands that supply secrets were not run" in said.err
 
 
 def test_keys_of_v1_are_no_finding_while_v1_lives(place: Place) -> None:
-    """Up to 31 August 2026; from then on each tenant counts once, and one with a v3 credential beside is told apart."""
+    """Up to 31 August 2026. From then on each tenant counts once; those without a v3 credential are counted apart."""
     key = {"kind": "harvest-key", "label": "Key", "key": "env:KEY"}
     place.only(**key)
     place.rows.append({"id": "globex", "name": "G", "credentials": [key, place.client()]})

@@ -1,4 +1,4 @@
-"""Letting go of what is old, on SQLite and on Postgres: what goes, what stays, and what comes of being cut short."""
+"""Pruning, on SQLite and on Postgres: what is deleted, what stays, and what happens if it is interrupted."""
 
 import asyncio
 from dataclasses import replace
@@ -26,25 +26,25 @@ LATER = T0 + 40 * DAY
 GOOD, BAD = {"jobs": "g", "offers": "g"}, {"jobs": "g", "offers": "m"}
 
 
-def pruner(database: Database, portion: int = 100) -> Pruner:
-    return Pruner(database, KEEP, portion, rest_seconds=0)
+def pruner(database: Database, batch: int = 100) -> Pruner:
+    return Pruner(database, KEEP, batch, rest_seconds=0)
 
 
-async def look(database: Database, report: CheckReport, at: datetime, credential_id: int = 1) -> None:
+async def checked(database: Database, report: CheckReport, at: datetime, credential_id: int = 1) -> None:
     await check(database, replace(report, started_at=at), at, credential_id=credential_id)
 
 
 async def two_days(database: Database) -> None:
-    """Two tenants; the first one loses a permission on the first day, its key fails on the second."""
+    """Two tenants. The first one loses a permission on the first day; on the second its key fails."""
     await sync(database, a_tenant("acme"), a_tenant("globex"))
     for hours in (0, 4, 8):
-        await look(database, served(GOOD), T0 + hours * HOUR, 2)
-    await look(database, served(GOOD), T0)
-    await look(database, served(BAD), T0 + 4 * HOUR)
-    await look(database, served({"offers": "m"}, partial=True), T0 + 4 * HOUR + MINUTE)
-    await look(database, served(BAD), T0 + 15 * HOUR + 59 * MINUTE)
-    await look(database, failed(CredentialState.BLOCKED), T0 + 16 * HOUR)
-    await look(database, failed(CredentialState.BLOCKED), T0 + 17 * HOUR)
+        await checked(database, served(GOOD), T0 + hours * HOUR, 2)
+    await checked(database, served(GOOD), T0)
+    await checked(database, served(BAD), T0 + 4 * HOUR)
+    await checked(database, served({"offers": "m"}, partial=True), T0 + 4 * HOUR + MINUTE)
+    await checked(database, served(BAD), T0 + 15 * HOUR + 59 * MINUTE)
+    await checked(database, failed(CredentialState.BLOCKED), T0 + 16 * HOUR)
+    await checked(database, failed(CredentialState.BLOCKED), T0 + 17 * HOUR)
 
 
 ROLLED_UP = [
@@ -76,7 +76,7 @@ async def days_of(database: Database, tenant_id: str) -> list[Day]:
 
 
 async def put(database: Database, **columns: Any) -> None:
-    """A notice with this in it."""
+    """A notice with these values."""
     plain = {
         "tenant_id": "acme", "audience": "csm", "status": "sent", "why": "lost:offers", "recipient": "dana@v.example",
         "subject": "Acme", "text": "words", "html": "<p>words", "created_at": T0, "attempts": 1, "sent_at": T0,
@@ -89,21 +89,21 @@ async def put(database: Database, **columns: Any) -> None:
 # Checks, by day.
 
 
-@pytest.mark.parametrize("portion", [2, 100])
-async def test_old_checks_are_rolled_up_by_day(database: Database, portion: int) -> None:
-    """Each credential and day (UTC) gets one row with exactly its checks, whatever the portions; their own rows go."""
+@pytest.mark.parametrize("batch", [2, 100])
+async def test_old_checks_are_rolled_up_by_day(database: Database, batch: int) -> None:
+    """Each credential and day (UTC) gets one row for exactly its checks, whatever the batches; their own rows go."""
     await two_days(database)
-    assert (await pruner(database, portion).run_once(LATER))[KeepRule.CHECKS] == 9
+    assert (await pruner(database, batch).run_once(LATER))[KeepRule.CHECKS] == 9
     assert await rows(database, CHECK) == []
     assert await all_days(database) == ROLLED_UP
 
 
 async def test_a_paused_check_says_nothing_of_its_days_permissions(database: Database) -> None:
-    """It is counted as undecided; what the other checks of the day found stands."""
+    """It counts as undecided; what the other checks of the day found stays."""
     await sync(database, a_tenant("acme"))
-    await look(database, served(GOOD), T0)
-    await look(database, paused(GOOD), T0 + HOUR)
-    await look(database, paused(GOOD), T0 + DAY)
+    await checked(database, served(GOOD), T0)
+    await checked(database, paused(GOOD), T0 + HOUR)
+    await checked(database, paused(GOOD), T0 + DAY)
     counts = [
         (day.checks, day.undecided, day.least_granted, day.most_undecided) for day in await days_of(database, "acme")
     ]
@@ -111,7 +111,7 @@ async def test_a_paused_check_says_nothing_of_its_days_permissions(database: Dat
 
 
 async def test_days_are_kept_whole(database: Database) -> None:
-    """A day is rolled up when the last moment of it is old, so that no day is half of both."""
+    """A day is rolled up once its last moment is old, so that no day is split."""
     await two_days(database)
     still_needed = datetime(2026, 11, 24, 23, 59, tzinfo=T0.tzinfo) + KEEP.checks
     await pruner(database).run_once(still_needed)
@@ -120,7 +120,7 @@ async def test_days_are_kept_whole(database: Database) -> None:
 
 
 async def test_a_credentials_days_read_the_same_before_and_after(database: Database) -> None:
-    """Whoever asks how a tenant fared gets the same answer whether its checks were rolled up, or some, or none."""
+    """A tenant's days read the same whether all, some or none of its checks were rolled up."""
     await two_days(database)
     before = await days_of(database, "acme")
     assert before == [ROLLED_UP[0], ROLLED_UP[2]]
@@ -131,23 +131,23 @@ async def test_a_credentials_days_read_the_same_before_and_after(database: Datab
     assert await days_of(database, "acme") == before
 
 
-async def cut_short(database: Database, before: datetime, portion: int) -> None:
+async def interrupted(database: Database, before: datetime, batch: int) -> None:
     async with database.writing() as conn:
-        await pruning_queries.let_go(conn, KeepRule.CHECKS, before, portion)
+        await pruning_queries.prune(conn, KeepRule.CHECKS, before, batch)
         raise ZeroDivisionError
 
 
-async def test_what_is_cut_short_is_taken_up_again(database: Database) -> None:
-    """A portion that fails leaves nothing behind, and the next run does the rest: nothing is counted twice."""
+async def test_an_interrupted_run_is_completed_by_the_next(database: Database) -> None:
+    """A batch that fails leaves nothing behind, and the next run does the rest: nothing is counted twice."""
     await two_days(database)
     before = KEEP.before(LATER)[KeepRule.CHECKS]
-    for portion in (2, 3):
+    for batch in (2, 3):
         async with database.writing() as conn:
-            assert await pruning_queries.let_go(conn, KeepRule.CHECKS, before, portion) == portion
-        there = await everything(database)
+            assert await pruning_queries.prune(conn, KeepRule.CHECKS, before, batch) == batch
+        stored = await everything(database)
         with pytest.raises(ZeroDivisionError):
-            await cut_short(database, before, portion)
-        assert await everything(database) == there
+            await interrupted(database, before, batch)
+        assert await everything(database) == stored
     await pruner(database).run_once(LATER)
     assert await all_days(database) == ROLLED_UP
 
@@ -161,16 +161,16 @@ async def test_processes_that_prune_at_once_count_once(workers: list[Database]) 
 
 
 async def test_a_check_that_comes_late_joins_its_day(database: Database) -> None:
-    """After the clock was set back, a check of a day that was rolled up already is added to it."""
+    """After the clock was set back, a check of a day already rolled up is added to it."""
     await two_days(database)
     await pruner(database).run_once(LATER)
-    await look(database, served(GOOD), T0 + 12 * HOUR, 2)
+    await checked(database, served(GOOD), T0 + 12 * HOUR, 2)
     await pruner(database).run_once(LATER)
     assert (await all_days(database))[1] == replace(ROLLED_UP[1], checks=4, requests=8, seconds=8)
 
 
-async def test_a_pruner_that_is_stopped_begins_no_further_portion(database: Database) -> None:
-    """A service that stops does not wait for a long backlog; what is left is found at the next start."""
+async def test_a_stopped_pruner_begins_no_further_batch(database: Database) -> None:
+    """A stopping service does not wait for a long backlog; the next start finds the rest."""
     await two_days(database)
     stopped = pruner(database)
     stopped.stop()
@@ -178,11 +178,11 @@ async def test_a_pruner_that_is_stopped_begins_no_further_portion(database: Data
     assert len(await rows(database, CHECK)) == 9
 
 
-# Events and all that is kept for good.
+# Events, and everything else that is kept for good.
 
 
 async def test_events_outlive_their_checks(database: Database) -> None:
-    """An event stays word for word; only its reference to a check's row ends with that row."""
+    """An event stays word for word; only its reference to the check's row ends with that row."""
     await two_days(database)
     before = await rows(database, DRIFT_EVENT)
     assert {event["kind"] for event in before} == {"lost", "credential_failed"}
@@ -192,8 +192,8 @@ async def test_events_outlive_their_checks(database: Database) -> None:
     assert [event | {"check_id": None} for event in after] == [event | {"check_id": None} for event in before]
 
 
-async def test_nothing_else_ever_goes(database: Database) -> None:
-    """Ten years later: events, incidents, causes, states, tenants and notices but for their text, all as they were."""
+async def test_nothing_else_is_ever_deleted(database: Database) -> None:
+    """Ten years later events, incidents, causes, states, tenants, and notices except their text, are as they were."""
     await two_days(database)
     await put(database)
     await sync(database, a_tenant("acme"), now=LATER)  # globex was removed
@@ -213,7 +213,7 @@ async def test_nothing_else_ever_goes(database: Database) -> None:
 
 
 async def test_a_notice_loses_its_text_long_after_it_was_sent(database: Database) -> None:
-    """To whom, when and why stays; the words go once nobody can send them any more."""
+    """To whom, when and why stays; the text goes once the notice can no longer be sent."""
     await sync(database, a_tenant("acme"))
     await put(database)
     await put(database, status="dropped", sent_at=None)
@@ -227,11 +227,11 @@ async def test_a_notice_loses_its_text_long_after_it_was_sent(database: Database
     assert await rows(database, NOTICE) == [*emptied, *before[2:]]
 
 
-async def test_refusals_go_when_they_prove_nothing_any_more(database: Database) -> None:
-    """A refusal that no check would count as a control is deleted, and no other."""
+async def test_refusals_go_when_they_no_longer_prove_anything(database: Database) -> None:
+    """Only a refusal that no check would count as a control is deleted."""
     await sync(database, a_tenant("acme"))
-    await look(database, served({"jobs": "m", "offers": "g"}), T0)
-    await look(database, served({"jobs": "g", "offers": "m"}), T0 + 10 * DAY)
+    await checked(database, served({"jobs": "m", "offers": "g"}), T0)
+    await checked(database, served({"jobs": "g", "offers": "m"}), T0 + 10 * DAY)
     now = T0 + REMEMBERED_FOR + HOUR
 
     async def remembered() -> frozenset[str]:
@@ -247,7 +247,7 @@ async def test_refusals_go_when_they_prove_nothing_any_more(database: Database) 
 
 
 async def test_sweeps_go_after_a_year(database: Database) -> None:
-    """What is asked of them, when the last whole one ended, stays known."""
+    """When the last complete one ended stays known."""
     for at in (T0, T0 + 100 * DAY, T0 + 200 * DAY):
         async with database.writing() as conn:
             await sweep_queries.keep(conn, at, POLICY.interval)
@@ -257,11 +257,11 @@ async def test_sweeps_go_after_a_year(database: Database) -> None:
         assert await sweep_queries.last_completed(conn, T0 + 200 * DAY) == T0 + 200 * DAY
 
 
-# Counting, and doing it twice.
+# Counting, and pruning twice.
 
 
 async def test_what_is_counted_is_what_goes_and_goes_once(database: Database) -> None:
-    """A count changes nothing and says what a run does; a second run finds nothing left."""
+    """A count changes nothing and predicts what a run does; a second run finds nothing left."""
     await two_days(database)
     await put(database)
     now = T0 + 2 * SWEEPS_FOR

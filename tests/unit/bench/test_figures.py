@@ -1,4 +1,4 @@
-"""How the bench shows its figures."""
+"""How the bench prints its figures."""
 
 import sys
 from types import FrameType
@@ -13,15 +13,15 @@ from tests.paths import ROOT
 PART = Part("speed", "How fast", [Figure("wheels", 4), Figure("speed", 1234.5, "km/h", 2000)], ["Downhill."])
 
 
-def test_an_aim_is_a_bound_from_above_or_from_below() -> None:
-    """A value on the bound meets one from below alone; without an aim there is nothing to meet."""
+def test_an_aim_is_an_upper_or_a_lower_bound() -> None:
+    """A value equal to the aim meets only a lower bound; without an aim there is nothing to meet."""
     assert [Figure("x", value, aim=2).met for value in (1.9, 2)] == [True, False]
     assert [Figure("x", value, aim=2, under=False).met for value in (1.9, 2)] == [False, True]
     assert Figure("x", 2).met is None
 
 
 def test_each_form_has_every_figure() -> None:
-    """People, the docs and programs read the same; the docs name the command."""
+    """For people, docs and programs; the docs name the command."""
     (line,) = [line for line in plain(PART).splitlines() if "speed" in line]
     assert line.split() == ["speed", "1,234", "km/h", "<", "2,000", "km/h", "met"]
     assert "`make bench ARGS=speed`" in markdown(PART)
@@ -32,7 +32,7 @@ def test_each_form_has_every_figure() -> None:
 
 
 def frame_in(file: str) -> FrameType:
-    """That of a function in this file, called from here."""
+    """The frame of a function in this file, called from here."""
     names: dict[str, Any] = {"take": sys._getframe}
     exec(compile("def function():\n    return take()\nframe = function()", file, "exec"), names)
     found: FrameType = names["frame"]
@@ -43,17 +43,17 @@ def frame_in(file: str) -> FrameType:
     ("file", "layer"),
     [
         (f"{ROOT}/checks/v1/gate.py", "client, gate, answers"),
-        (f"{ROOT}/checks/v1/verdicts.py", "questions and verdicts"),
-        (f"{ROOT}/monitor/incidents/known_queries.py", "SQLAlchemy and the store"),
+        (f"{ROOT}/checks/v1/verdicts.py", "requests and verdicts"),
+        (f"{ROOT}/monitor/incidents/standing_queries.py", "SQLAlchemy and the store"),
         ("/somewhere/checks/monitor/.venv/lib/python3.11/site-packages/httpx/_models.py", "httpx, aiohttp"),
     ],
 )
-def test_processor_time_counts_for_a_part_of_the_house(file: str, layer: str) -> None:
+def test_processor_time_counts_for_a_layer(file: str, layer: str) -> None:
     """By the file of the innermost function that belongs to one."""
     assert layer_of(frame_in(file)) == layer
 
 
-def test_the_standard_library_counts_for_whoever_calls_it() -> None:
-    """Where nobody of the house did, for the rest."""
+def test_the_standard_library_counts_for_its_caller() -> None:
+    """Without a caller in any layer, it counts for the rest."""
     assert layer_of(None) == REST
     assert layer_of(frame_in("/usr/lib/python3.11/json/decoder.py")) == layer_of(sys._getframe())

@@ -1,4 +1,4 @@
-"""The command lines in the docs are ones that the real command takes."""
+"""The real command accepts every command line in the docs."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ OPERATORS = set("|&;<>")
 
 
 def code(page: Path) -> Iterator[str]:
-    """Each line of a block of code, and each piece of code within the text."""
+    """Each line of a code block, and each piece of code in the text."""
     fenced = False
     for line in re.sub(r" \\\n *", " ", page.read_text("utf-8")).splitlines():
         if line.startswith("```"):
@@ -32,7 +32,7 @@ def code(page: Path) -> Iterator[str]:
 
 
 def command_lines(text: str) -> Iterator[tuple[str, ...]]:
-    """The arguments of each call of harvest-monitor in a line of shell, or behind ExecStart=."""
+    """The arguments of each call of harvest-monitor in a shell line, or after ExecStart=."""
     if "harvest-monitor " not in text:
         return
     lexer = shlex.shlex(text.removeprefix("ExecStart="), posix=True, punctuation_chars="".join(OPERATORS))
@@ -42,14 +42,14 @@ def command_lines(text: str) -> Iterator[tuple[str, ...]]:
         if not OPERATORS.issuperset(token):
             call.append(token)
             continue
-        name, *arguments = without_introduction(call) or [""]
+        name, *arguments = without_prefix(call) or [""]
         if Path(name).name == "harvest-monitor" and arguments:
             yield tuple(arguments)
         call = []
 
 
-def without_introduction(call: list[str]) -> list[str]:
-    """Prompt, sudo with its options, and variables taken off."""
+def without_prefix(call: list[str]) -> list[str]:
+    """Without prompt, sudo and its options, and variables."""
     words = iter(enumerate(call))
     for index, word in words:
         if word == "-u":
@@ -63,20 +63,20 @@ SHOWN = [(page, arguments) for page in PAGES for text in code(page) for argument
 
 
 def command_of(arguments: tuple[str, ...]) -> tuple[Any, list[str]]:
-    """The command that these arguments lead to, and those that are left for it."""
+    """The command that these arguments select, and the arguments left for it."""
     command: Any = typer.main.get_command(app)
     rest = list(arguments)
     while hasattr(command, "commands"):
         if command.invoke_without_command and (not rest or rest[0].startswith("-")):
             break
-        assert rest, "a group of commands, and none of them named"
+        assert rest, "a group of commands without a command"
         assert rest[0] in command.commands, f"there is no command {rest[0]!r}"
         command = command.commands[rest.pop(0)]
     return command, rest
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every command of the tree that does something, by its name."""
+    """Every command that does something, by name."""
     children = getattr(command, "commands", {})
     if not children or command.invoke_without_command:
         yield " ".join(path)
@@ -91,13 +91,13 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
         ("$ A=b harvest-monitor check --json | jq .", [("check", "--json")]),
         ("sudo -u harvest-monitor --preserve-env=A harvest-monitor check acme  # one", [("check", "acme")]),
         ("ExecStart=/opt/harvest-monitor/bin/harvest-monitor serve", [("serve",)]),
-        ("sudo ln -s /opt/harvest-monitor/bin/harvest-monitor /usr/local/bin/", []),  # a path, no call
+        ("sudo ln -s /opt/harvest-monitor/bin/harvest-monitor /usr/local/bin/", []),  # a path, not a call
         ("User=harvest-monitor ", []),
         ("harvest-monitor demo && harvest-monitor serve", [("demo",), ("serve",)]),
     ],
 )
 def test_calls_are_found_in_shell(text: str, found: list[tuple[str, ...]]) -> None:
-    """What the tests take for a call in the docs is what a shell would call."""
+    """A call found in the docs is what a shell would call."""
     assert list(command_lines(text)) == found
 
 
@@ -105,29 +105,28 @@ def test_calls_are_found_in_shell(text: str, found: list[tuple[str, ...]]) -> No
     ("page", "arguments"), SHOWN, ids=[f"{page.name}: {' '.join(arguments)}" for page, arguments in SHOWN]
 )
 def test_every_command_line_in_the_docs_parses(page: Path, arguments: tuple[str, ...]) -> None:
-    """The command exists and takes these options and values."""
+    """The command exists and accepts these options and values."""
     command, rest = command_of(arguments)
     assert command.make_context(command.name, rest).command is command
 
 
-def test_the_main_pages_show_command_lines() -> None:
-    """The test above finds command lines where most readers look for them."""
-    shown = {page for page, _ in SHOWN}
-    assert {ROOT / "README.md", COMMANDS, COMMANDS.with_name("deploy.md"), COMMANDS.with_name("v3.md")} <= shown
+def test_readme_and_commands_show_command_lines() -> None:
+    """The test above finds the command lines it is meant for."""
+    assert {page for page, _ in SHOWN} >= {ROOT / "README.md", COMMANDS}
 
 
 def test_every_command_has_a_row_with_an_example_of_itself() -> None:
-    """docs/commands.md has each command of the tree, and no other."""
+    """docs/commands.md has every command, and no other."""
     rows = re.findall(r"^\| `([a-z0-9 -]+)` \| .+ \| `harvest-monitor ([^`]+)` \|$", COMMANDS.read_text("utf-8"), re.M)
     assert sorted(name for name, _ in rows) == sorted(leaves(typer.main.get_command(app)))
     for name, example in rows:
         assert f"{example} ".startswith(f"{name} ")
 
 
-def test_exit_statuses_are_told_in_their_order() -> None:
-    """docs/commands.md has each exit status of `check`, the one that outranks first."""
-    told = [int(number) for number in re.findall(r"^\| (\d+) \| ", COMMANDS.read_text("utf-8"), re.M)]
-    assert sorted(told) == sorted(ExitStatus)
-    for higher, lower in pairwise(told):
+def test_exit_statuses_are_documented_in_order() -> None:
+    """docs/commands.md has each exit status of `check`, the highest-ranking first."""
+    documented = [int(number) for number in re.findall(r"^\| (\d+) \| ", COMMANDS.read_text("utf-8"), re.M)]
+    assert sorted(documented) == sorted(ExitStatus)
+    for higher, lower in pairwise(documented):
         errors = [CheckError(None, "", ExitStatus(lower)), CheckError(None, "", ExitStatus(higher))]
         assert exit_status([], errors) == higher

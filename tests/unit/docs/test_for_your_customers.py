@@ -1,4 +1,4 @@
-"""docs/for-your-customers.md tells a customer's admin of every request there is, and how we treat their Greenhouse."""
+"""docs/for-your-customers.md lists every possible request, and how we treat a customer's Greenhouse."""
 
 import re
 
@@ -24,7 +24,7 @@ SENT = {
 
 
 def row(entry: Entry) -> tuple[str, ...]:
-    """What the page must say of a request, cell by cell."""
+    """What the page must say about a request, cell by cell."""
     request = f"`{entry.method} {entry.target}`"
     about = LABELS.get(entry.endpoint, entry.title) if entry.role is not Role.ANONYMOUS else "whether the API is there"
     sent = SENT[entry.role, entry.needs]
@@ -45,35 +45,35 @@ def section(heading: str) -> str:
     return PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
-def told() -> list[tuple[str, ...]]:
+def documented() -> list[tuple[str, ...]]:
     """The rows of the page that begin with a request line."""
     lines = [line for line in section("Every request").splitlines() if re.match(r"\| `[A-Z]+ /", line)]
     return [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines]
 
 
-def test_every_catalogued_request_is_told_and_no_other() -> None:
-    """The tables have each request of the catalogue once, with body, purpose, guards and when it is sent."""
-    assert sorted(told()) == sorted(map(row, CATALOGUE.all_entries()))
+def test_the_page_lists_exactly_the_catalogued_requests() -> None:
+    """Each once, with body, purpose, guards and when it is sent."""
+    assert sorted(documented()) == sorted(map(row, CATALOGUE.all_entries()))
 
 
-def test_every_request_that_is_never_sent_is_told_and_no_other() -> None:
+def test_the_page_lists_exactly_the_requests_that_are_never_sent() -> None:
     """The page's never-list is that of the catalogue."""
     named = re.findall(r"`([A-Z]+ /[^`]+)`", section("What is never sent"))
     assert sorted(named) == sorted(rule.endpoint for rule in CATALOGUE.never)
 
 
-def test_every_request_of_harvest_v3_is_told_and_no_other() -> None:
-    """Two questions to the auth server, and lists that are read one record at a time."""
-    told = re.findall(r"^\| `([A-Z]+ /[^`]+)`", section("If your credential is one of Harvest v3"), re.M)
+def test_the_page_lists_exactly_the_requests_of_harvest_v3() -> None:
+    """Two requests to the auth server, and lists of which one record is read."""
+    found = re.findall(r"^\| `([A-Z]+ /[^`]+)`", section("If your credential is one of Harvest v3"), re.M)
     lists_read = "GET /v3/…?per_page=1"
-    assert sorted(told) == sorted([INTROSPECT.endpoint, MINT.endpoint, lists_read])
+    assert sorted(found) == sorted([INTROSPECT.endpoint, MINT.endpoint, lists_read])
     assert all(re.fullmatch(r"/v3/[a-z_]+\?per_page=1", entry.target) for entry in lists().values())
     default = {name: field.default for name, field in Settings.model_fields.items()}
     assert f"`{default['auth_url']}`" in PAGE
 
 
-def test_the_manners_told_are_those_of_the_settings_as_delivered() -> None:
-    """Interval, rate, server and User-Agent are what a customer sees unless the operator set something else."""
+def test_the_page_states_the_default_settings() -> None:
+    """Interval, rate, server and User-Agent are what a customer sees unless the operator changed them."""
     default = {name: field.default for name, field in Settings.model_fields.items()}
     assert f"| how often | every {default['interval'].total_seconds() / 3600:.0f} hours, " in PAGE
     assert f"| how fast | {default['requests_per_second']} a second, " in PAGE

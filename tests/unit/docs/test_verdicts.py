@@ -1,4 +1,4 @@
-"""docs/verdicts.md says what the code does."""
+"""docs/verdicts.md agrees with the code."""
 
 import re
 
@@ -13,7 +13,7 @@ PAGE = ROOT / "docs" / "verdicts.md"
 
 
 def rows(columns: int) -> list[tuple[str, ...]]:
-    """The rows of the page's tables with so many columns, back-quotes around a whole cell taken off."""
+    """The rows of the page's tables with so many columns, without backquotes around a whole cell."""
     found = []
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         cells = tuple(cell.strip() for cell in line.strip().strip("|").split(" | "))
@@ -22,16 +22,16 @@ def rows(columns: int) -> list[tuple[str, ...]]:
     return found
 
 
-def test_every_rule_stands_in_the_docs_with_its_number_verdict_and_sentence() -> None:
-    """The tables of rules have exactly the rules of the code, in their order."""
+def test_every_rule_is_documented_with_its_number_verdict_and_sentence() -> None:
+    """The tables have exactly the rules of the code, in order."""
     documented = [cells for cells in rows(3) if re.fullmatch(r"[VS]\d+", cells[0])]
     assert documented == [
         (rule.number, rule.verdict.value, rule.sentence) for rule in (*KeyRule, *SharedRule, *ScopeRule)
     ]
 
 
-def test_every_reason_and_detail_stands_in_the_docs() -> None:
-    """Reasons and details of the code are documented with the same sentence, and no others are."""
+def test_every_reason_and_detail_is_documented() -> None:
+    """Each with the sentence in the code; the page has no others."""
     states = {state.value for state in CredentialState}
     documented = [row for row in rows(2) if re.fullmatch(r"[a-z0-9_]+", row[0])]
     expected = {*REASONS.items(), *DETAILS.items()}
@@ -39,6 +39,6 @@ def test_every_reason_and_detail_stands_in_the_docs() -> None:
     assert {name for name, _ in documented} - {name for name, _ in expected} <= states | {"state", "reason", "detail"}
 
 
-def test_every_state_of_a_credential_stands_in_the_docs() -> None:
-    """No state is left without a row that says when it applies."""
+def test_every_state_of_a_credential_is_documented() -> None:
+    """Each state has a row that says when it applies."""
     assert {state.value for state in CredentialState} <= {name for name, _ in rows(2)}
