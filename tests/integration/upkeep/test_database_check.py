@@ -217,11 +217,11 @@ async def test_another_key_is_found(lived_in: Database, settings: Settings) -> N
     key = key_path(settings)
     key.write_text("0" * 64)
     (finding,) = (await examine(lived_in, settings)).findings
-    assert (finding.part, finding.next_step.startswith("put the right one back")) == (DatabasePart.KEY, True)
-    assert "is not the key that the fingerprints in" in finding.message
+    assert (finding.part, finding.next_step.startswith("restore the right one")) == (DatabasePart.KEY, True)
+    assert "is not the key that made the fingerprints in" in finding.message
     key.unlink()
     (finding,) = (await examine(lived_in, settings)).findings
-    assert finding.message.endswith("the installation's key is not there")
+    assert finding.message.endswith("the installation's key is missing")
     assert not key.exists()
 
 
@@ -269,7 +269,7 @@ async def test_a_damaged_file_is_found(sqlite: Database, file: Path, file_settin
     assert DatabasePart.FILE not in report.skipped
     assert "restore" in report.of(DatabasePart.FILE)[0].next_step
     file.write_bytes(b"\xff" * 100_000)
-    with pytest.raises(StoreError, match="damaged or no database"):
+    with pytest.raises(StoreError, match="damaged or not a database"):
         await examine(sqlite, file_settings)
 
 

@@ -170,7 +170,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
     "mail not configured": (
         lambda p: [p.set(name, None) for name in ("smtp_url", "mail_from", "operator_mail", "public_url")],
         "settings",
-        "nobody will be written to",
+        "no email will be sent",
         "set it together with",
         False,
     ),
@@ -184,7 +184,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         False,
     ),
     "a damaged database": (damage, "database", "not a database", "restore a backup", False),
-    "a Postgres that is not there": (postgres_out_of_reach, "database", "can not be used", "can be reached", False),
+    "a Postgres that is not there": (postgres_out_of_reach, "database", "cannot be used", "can be reached", False),
     "another program's database": (
         foreign_database,
         "database",
