@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from checks.catalogue.endpoints import Role, WriteProbes, catalogue
 from checks.errors import DocumentError, ManifestError
 from checks.manifest import Manifest, Permission, built_in, compare, load, parse
+from tests.cases import for_each
 from tests.paths import FIXTURES, ROOT
 
 MANIFESTS = FIXTURES / "manifests"
@@ -198,7 +199,7 @@ OUTSIDE = [
 ]
 
 
-@pytest.mark.parametrize("endpoint", OUTSIDE)
+@for_each(OUTSIDE)
 def test_an_endpoint_outside_the_catalogue_is_refused(endpoint: str) -> None:
     """Whatever is not word for word an endpoint of the catalogue is refused by name, line and field."""
     text = LUMEN.replace("GET /v1/scorecards", f'"{endpoint}"')

@@ -15,6 +15,7 @@ from monitor.config.settings import PREFIX, Settings
 from monitor.tenants import file as tenants
 from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.targets import draw_up
+from tests.cases import for_each
 from tests.paths import ROOT
 
 README = ROOT / "README.md"
@@ -33,7 +34,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in found}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@for_each(PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     """A relative link names a file of the project, and a heading in it if it names one."""
     for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text("utf-8")):
@@ -50,7 +51,7 @@ def test_readme_leads_to_every_page() -> None:
     assert {str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")} <= linked
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@for_each(PAGES, ids=lambda page: page.name)
 def test_every_variable_is_a_setting(page: Path) -> None:
     """A variable that a page names is one the service reads, or the one that it gives to commands."""
     named = re.findall(rf"{PREFIX}[A-Z]+(?:_[A-Z]+)*", page.read_text("utf-8"))
@@ -58,7 +59,7 @@ def test_every_variable_is_a_setting(page: Path) -> None:
     assert set(named) <= known | {TENANT_VARIABLE}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@for_each(PAGES, ids=lambda page: page.name)
 def test_every_metric_is_exported(page: Path) -> None:
     """A metric that a page names stands in docs/metrics.md, which another test holds to the code."""
     known = re.findall(r"^\| `(harvest_monitor_\w+)`", (ROOT / "docs" / "metrics.md").read_text("utf-8"), re.M)

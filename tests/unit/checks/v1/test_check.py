@@ -21,6 +21,7 @@ from checks.credential import CredentialState
 from checks.manifest import Manifest, load
 from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
 from checks.v1.check import Means, check
+from tests.cases import for_each
 
 CATALOGUE = catalogue()
 GEM = load("gem")
@@ -154,7 +155,7 @@ def test_a_healthy_least_privilege_key_is_compliant(
     assert report.excess == ()
 
 
-@pytest.mark.parametrize("lost", sorted(REQUIRED))
+@for_each(sorted(REQUIRED))
 def test_one_lost_permission_is_found_and_no_other_is_blamed(lost: str) -> None:
     """Least-privilege key, one permission unticked: exactly that one is missing, everything else is granted."""
     report = look(World(REQUIRED - {lost}), CheckRequest(GEM))
@@ -163,7 +164,7 @@ def test_one_lost_permission_is_found_and_no_other_is_blamed(lost: str) -> None:
     assert report.outcome is Outcome.DRIFTED
 
 
-@pytest.mark.parametrize("lost", sorted(REQUIRED))
+@for_each(sorted(REQUIRED))
 def test_a_key_that_held_everything_shows_its_loss_and_its_repair(lost: str) -> None:
     """Full key: the loss is certain; once repaired, the remembered refusal is the control that proves it."""
     broken = look(World(EVERYTHING - {lost}), CheckRequest(GEM))
