@@ -20,7 +20,7 @@ from unittest.mock import patch
 from monitor import cli
 
 COMMAND = Path(sys.executable).with_name("harvest-monitor")
-SECONDS = 60
+SECONDS = 180  # for what never comes; a busy machine may take its time with what does
 
 
 def bare_environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
@@ -86,7 +86,7 @@ class Serving:
     def get(self, path: str) -> tuple[int, str]:
         request = urllib.request.Request(self.url + path)
         try:
-            with urllib.request.urlopen(request, timeout=5) as response:
+            with urllib.request.urlopen(request, timeout=30) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as problem:
             return problem.code, problem.read().decode()

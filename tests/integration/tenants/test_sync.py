@@ -223,13 +223,13 @@ async def test_a_named_pipe_is_refused_in_words_and_at_once(
 ) -> None:
     """Reading it would wait for a writer for ever: at the start it is an error, later it is told once."""
     with pipe_at(file):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with pytest.raises(ConfigurationError, match=r"tenants\.yaml: is no regular file.*name a file"):
                 await watched.load(START)
     write(file, "acme")
     await watched.load(START)
     with pipe_at(file):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await watched.look(START)
             await watched.look(START)
     assert count(logged, "refused_tenants_file") == 1

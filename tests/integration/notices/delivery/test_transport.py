@@ -142,16 +142,16 @@ async def test_silence_and_a_lost_connection_leave_a_mail_to_be_sent(way: str, s
     sink = Sink(**{way: step})  # type: ignore[arg-type]
     async with listening(plain(sink)) as port:
         with pytest.raises(DeliveryError) as refused:
-            await _transport(port, timeout=timedelta(seconds=0.05)).send(_mail())
+            await _transport(port, timeout=timedelta(seconds=0.2)).send(_mail())
     assert (refused.value.blame, refused.value.permanent) == (blame, False)
     assert len(sink.taken) == (step == "TAKEN")
 
 
 async def test_a_server_that_thinks_a_mail_over_gets_it_once() -> None:
     """The last answer may take longer than any other: who hung up too early would send again what was taken."""
-    sink = Sink(seconds=0.2)
+    sink = Sink(seconds=1)
     async with listening(plain(sink)) as port:
-        await _transport(port, timeout=timedelta(seconds=0.1)).send(_mail())
+        await _transport(port, timeout=timedelta(seconds=0.5)).send(_mail())
     assert len(sink.taken) == 1
 
 
@@ -169,11 +169,11 @@ async def test_a_conversation_has_an_end() -> None:
                 self.transport.write(b"250 sink\r\n")
             else:
                 answer = b"354 go on\r\n" if data.startswith(b"DATA") else b"250 taken\r\n"
-                asyncio.get_running_loop().call_later(0.35, self.transport.write, answer)
+                asyncio.get_running_loop().call_later(1.4, self.transport.write, answer)
 
     async with listening(Slow) as port:
         with pytest.raises(DeliveryError, match="no end in time") as refused:
-            await _transport(port, timeout=timedelta(seconds=0.05)).send(_mail())
+            await _transport(port, timeout=timedelta(seconds=0.2)).send(_mail())
     assert refused.value.blame is FailureScope.UNCLEAR
 
 

@@ -319,7 +319,7 @@ async def test_the_deadline_cuts_the_check_and_loses_nothing_decided() -> None:
             return await super().ask(entry, watch)
 
     world = Slow(REQUIRED - {"GET /v1/close_reasons"})
-    report = await check(world, CheckRequest(GEM), CATALOGUE, means(deadline_seconds=0.1))
+    report = await check(world, CheckRequest(GEM), CATALOGUE, means(deadline_seconds=1))
     found = {f.endpoint: (f.verdict, f.reason) for f in report.findings}
     assert found["GET /v1/close_reasons"] == (Verdict.MISSING, "refused")
     assert found["GET /v1/applications"] == (Verdict.GRANTED, "data")
