@@ -13,8 +13,9 @@ export BUILDAH_FORMAT := docker
 demo: $(VENV)/.installed
 	@$(BIN)/harvest-monitor demo $(ARGS)
 
+# Python may keep the compiled tests here, even where the environment forbids it: each worker reads all of them.
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Takes a quarter of an hour; prints the table in docs/reliability.md.
 faults: $(VENV)/.installed-dev

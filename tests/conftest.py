@@ -1,11 +1,14 @@
-"""Databases for tests: every test that takes `database` runs on SQLite and on a real Postgres, each time a new one."""
+"""What all tests share, above all databases: a test that takes `database` runs on SQLite and on a real Postgres.
+
+Each time it is a new one.
+"""
 
 import asyncio
 import logging
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +25,15 @@ from tests.promtool import Promtool, PromtoolMissing
 # No test is about time: the machine may be busy with others.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """Two workers more than cores for the whole suite, whose long tests mostly wait; none for a few tests."""
+    cores = yield
+    if config.option.keyword or any("::" in argument for argument in config.args):
+        return 0
+    return cores + 2 if config.args_source is config.ArgsSource.TESTPATHS else cores
 
 
 @pytest.fixture(autouse=True)

@@ -28,12 +28,12 @@ def beside(server: Callable[[], AbstractAsyncContextManager[Address]]) -> Iterat
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield found[0][2]
     finally:
         for loop, stop, _ in found:
             loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
 
 
 @contextmanager

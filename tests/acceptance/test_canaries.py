@@ -112,7 +112,7 @@ def test_no_mark_gets_into_what_a_check_prints(folder: tuple[Path, str, Sandbox]
     """As JSON, as text, with every log line there is, and for a key in the environment."""
     home, url, _ = folder
     for arguments in (["check", "--json"], ["check"]):
-        result = run(home, *arguments, **settings(home, url))
+        result = run(home, *arguments, **{**settings(home, url), "confirm_after": 0})
         assert "globex" in result.stdout
         assert_clean(" ".join(arguments), _all_output(result))
 
@@ -170,7 +170,7 @@ async def test_people_in_every_answer_get_nowhere(folder: tuple[Path, str, Sandb
     for status in ("200 OK", "403 Forbidden", "422 Unprocessable Content", "500 Internal Server Error"):
         body = answer(status, person.encode(), f"X-Request-Id: {PERSON} 1", f"Location: https://{PERSON}.example/")
         async with raw_server(always(body)) as server:
-            given = {**settings(home, url), "harvest_url": f"http://127.0.0.1:{server.port}"}
+            given = {**settings(home, url), "harvest_url": f"http://127.0.0.1:{server.port}", "confirm_after": 0}
             for arguments in (["check", "--json"], ["check"]):
                 result = await asyncio.to_thread(run, home, *arguments, **given)
                 assert "globex" in result.stdout

@@ -14,7 +14,8 @@ import yaml
 from monitor import cli
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
-from tests.command import COMMAND, bare_environment, run
+from tests.cases import for_each
+from tests.command import COMMAND, bare_environment, run, run_here
 from tests.neighbour import neighbour
 
 GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"], ["sandbox", "fault"]]
@@ -50,8 +51,8 @@ class Trial:
         self.rows.append({"id": tenant_id, "name": tenant_id.title(), "credential": credential, **more})
         (self.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": self.rows}))
 
-    def check(self, *arguments: str, **more: object) -> tuple[int, dict[str, Any]]:
-        result = run(self.folder, "check", "--json", *arguments, **{**self.settings, **more})
+    def check(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        result = run_here(self.folder, "check", "--json", *arguments, **self.settings)
         return result.returncode, json.loads(result.stdout)
 
 
@@ -62,7 +63,7 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
         yield Trial(tmp_path, sandbox, url)
 
 
-@pytest.mark.parametrize("command", [*GROUPS, *COMMANDS], ids=" ".join)
+@for_each([*GROUPS, *COMMANDS], ids=" ".join)
 def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """--help says what a command is for, and for each that does something shows one whole example."""
     assert cli.run([*command, "--help"]) == 0
@@ -74,8 +75,9 @@ def test_every_command_has_help_with_an_example(command: list[str], capsys: pyte
 def test_the_document_of_a_healthy_tenant_has_the_shape_others_rely_on(trial: Trial) -> None:
     """Names, types and order of `check --json`, for a key that is fine."""
     trial.customer("acme")
-    status, found = trial.check()
-    assert (status, list(found), found["errors"]) == (0, ["checks", "errors"], [])
+    result = run(trial.folder, "check", "--json", **trial.settings)
+    found = json.loads(result.stdout)
+    assert (result.returncode, list(found), found["errors"]) == (0, ["checks", "errors"], [])
     (check,) = found["checks"]
     names = "tenant credential manifest outcome unchecked permissions excess requests duration_seconds"
     assert list(check) == names.split()
@@ -177,7 +179,7 @@ def test_a_bad_row_stands_in_errors_only(trial: Trial) -> None:
 def test_a_wrong_call_prints_the_same_document(trial: Trial, arguments: list[str]) -> None:
     """Whoever parses stdout gets the document with the error in it, and status 2."""
     trial.customer("acme")
-    result = run(trial.folder, *arguments, **trial.settings)
+    result = run_here(trial.folder, *arguments, **trial.settings)
     found = json.loads(result.stdout)
     assert (result.returncode, found["checks"]) == (2, [])
     assert len(found["errors"]) == 1
@@ -227,17 +229,17 @@ def test_a_closed_pipe_is_no_error(trial: Trial) -> None:
 
 def test_manifests_are_shown_validated_and_compared(tmp_path: Path) -> None:
     """The three commands on the built-in list and on a copy with one line changed and one mistake."""
-    shown = json.loads(run(tmp_path, "manifest", "show", "gem", "--json").stdout)
+    shown = json.loads(run_here(tmp_path, "manifest", "show", "gem", "--json").stdout)
     assert len(shown["permissions"]) == 65
     source = (Path(__file__).parents[2] / "checks/manifests/gem.yaml").read_text("utf-8")
     (tmp_path / "next.yaml").write_text(source.replace('label: "GET: List offers"', 'label: "GET: List all offers"'))
-    same = run(tmp_path, "manifest", "diff", "gem", "gem")
-    other = run(tmp_path, "manifest", "diff", "gem", "next.yaml")
+    same = run_here(tmp_path, "manifest", "diff", "gem", "gem")
+    other = run_here(tmp_path, "manifest", "diff", "gem", "next.yaml")
     assert (same.returncode, same.stdout) == (0, "")
     assert other.returncode == 1
     assert "GET: List offers -> GET: List all offers" in other.stdout
     (tmp_path / "bad.yaml").write_text(source.replace("endpoint: GET /v1/offers\n", "endpoint: DELETE /v1/offers\n"))
-    bad = run(tmp_path, "manifest", "validate", "bad.yaml")
+    bad = run_here(tmp_path, "manifest", "validate", "bad.yaml")
     assert bad.returncode == 2
     assert re.search(r"bad\.yaml:\d+: permissions\[41\]\.endpoint: 'DELETE /v1/offers' is no endpoint", bad.stderr)
 
@@ -249,9 +251,9 @@ def test_record_writes_down_what_the_check_found(trial: Trial) -> None:
     assert trial.check("--record")[0] == 1
     trial.sandbox.key("acme").tick("GET /v1/offers")
     assert trial.check("--record")[0] == 0
-    recorded = run(trial.folder, "history", "--json", **trial.settings)
+    recorded = run_here(trial.folder, "history", "--json", **trial.settings)
     assert [event["kind"] for event in json.loads(recorded.stdout)["events"]] == ["found", "regained"]
-    shown = json.loads(run(trial.folder, "tenants", "list", "--json", **trial.settings).stdout)
+    shown = json.loads(run_here(trial.folder, "tenants", "list", "--json", **trial.settings).stdout)
     assert [(t["id"], t["state"], t["granted"], t["missing"]) for t in shown["tenants"]] == [("acme", "ok", 46, 0)]
 
 
@@ -264,4 +266,4 @@ def test_a_write_alarm_of_a_recorded_check_stops_the_service_too(trial: Trial) -
     trial.check("--record", "--write-probes", "safe")
     later = trial.sandbox.request_log.entries(after=before)
     assert {entry.method for entry in later} == {"GET"}
-    assert run(trial.folder, "writes", "status", **trial.settings).returncode == 1
+    assert run_here(trial.folder, "writes", "status", **trial.settings).returncode == 1

@@ -41,7 +41,7 @@ class Shell:
         return file.read_text("utf-8") if file.exists() else ""
 
     def get(self, port: str, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=60) as answer:
             return str(answer.read().decode())
 
     @property

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from monitor.sandbox.faults.http import Fault
-from tests.command import Serving, run, run_json, until
+from tests.command import Serving, run, run_here, run_json, until
 from tests.promql import exported, not_exported
 from tests.vendor import Vendor, checked
 
@@ -108,7 +108,7 @@ def test_a_reload_that_loses_most_tenants_is_refused_unless_told(vendor: Vendor)
         refused = until(lambda: service.logged("refused_tenants_file"))
         assert "--any-removal" in refused[0]["problem"]
         assert len(vendor.tenants()) == 6
-        told = run(vendor.folder, "tenants", "sync", "--any-removal", **vendor.settings)
+        told = run_here(vendor.folder, "tenants", "sync", "--any-removal", **vendor.settings)
         assert told.stdout == "0 added, 0 changed, 5 removed\n"
         assert list(vendor.tenants()) == ["t0"]
 
@@ -174,7 +174,7 @@ def test_a_write_alarm_stops_writes_until_it_is_lifted(vendor: Vendor) -> None:
         assert "harvest_monitor_write_halt 1.0" in until(lambda: _halted(service))
         until(lambda: list((vendor.folder / "mail").glob("*write-probes-stopped*.eml")))
         vendor.sandbox.faults.clear()
-        lifted = run(vendor.folder, "writes", "resume", "--reason", "nothing was changed", **vendor.settings)
+        lifted = run_here(vendor.folder, "writes", "resume", "--reason", "nothing was changed", **vendor.settings)
         assert lifted.stdout == "1 halts lifted\n"
         until(lambda: any(e.method == "PUT" for e in vendor.sandbox.request_log.entries()))
 

@@ -58,7 +58,7 @@ async def _grow(address: str, requests_each: int, vendor: BenchVendor) -> Growth
     async with service(vendor.loaded(harvest_url=address), vendor.folder / "log") as ours:
         timing = await sweep(ours, range(1, vendor.tenants + 1), requests_each)
         await ours.show()
-        await ours.look_back()
+        await ours.catch_up()
     return GrowthStep(timing, before, peak_megabytes())
 
 

@@ -18,7 +18,7 @@ A_DAY = timedelta(days=1)
 
 
 async def until(found: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not found():
             await asyncio.sleep(0.01)
 

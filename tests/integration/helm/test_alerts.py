@@ -10,6 +10,7 @@ import yaml
 
 from monitor.config.settings import PREFIX, Settings
 from monitor.metrics import Metrics
+from tests.cases import for_each
 from tests.paths import ROOT
 from tests.promql import exported, not_exported
 from tests.promtool import Promtool
@@ -23,7 +24,7 @@ CASES = sorted((ROOT / "tests" / "alerts").glob("*.test.yaml"))
 ALERTS: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]
 ]
-each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+each_alert = for_each(ALERTS, ids=lambda alert: alert["alert"])
 
 
 def test_promtool_accepts_the_rules(promtool: Promtool) -> None:

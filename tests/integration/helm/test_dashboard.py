@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitor.metrics import Metrics
+from tests.cases import for_each
 from tests.paths import ROOT
 from tests.promql import exported, not_exported
 from tests.promtool import Promtool
@@ -92,7 +92,7 @@ def test_panels_do_not_overlap() -> None:
     assert [p["gridPos"]["y"] for p in DASHBOARD["panels"]] == sorted(p["gridPos"]["y"] for p in DASHBOARD["panels"])
 
 
-@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+@for_each(PANELS, ids=lambda panel: panel["title"])
 def test_a_panel_explains_itself(panel: dict[str, Any]) -> None:
     """It has a title and a description, uses the selected Prometheus, and its queries have different ids."""
     assert panel["title"]

@@ -23,7 +23,7 @@ async def unreachable() -> None:
 
 def fetch(url: str) -> tuple[int, str, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=30) as response:
             return response.status, response.headers["Content-Type"], response.read().decode()
     except urllib.error.HTTPError as problem:
         return problem.code, problem.headers["Content-Type"], problem.read().decode()

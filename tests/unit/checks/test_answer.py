@@ -12,6 +12,7 @@ from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import catalogue
 from checks.v1.key_answers import reduce
 from checks.v1.verdicts import Evidence, KeyRule, judge
+from tests.cases import for_each
 from tests.paths import FIXTURES
 
 RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "answers_on_record.yaml").read_text("utf-8"))
@@ -60,7 +61,7 @@ def expected(row: dict[str, Any]) -> AnswerKind | None:
     return None
 
 
-@pytest.mark.parametrize("row", [r for r in RECORD if expected(r)], ids=lambda r: r["situation"])
+@for_each([r for r in RECORD if expected(r)], ids=lambda r: r["situation"])
 def test_every_answer_on_record_is_read_for_what_it_is(row: dict[str, Any]) -> None:
     """A recorded status and body have the one meaning the record gives them."""
     assert recorded(row).kind is expected(row)

@@ -19,6 +19,7 @@ from checks.catalogue.endpoints import catalogue
 from checks.catalogue.entry import Role, WriteProbes
 from checks.errors import DocumentError, ManifestError
 from checks.manifest import Manifest, Permission, built_in, compare, load, parse
+from tests.cases import for_each
 from tests.paths import FIXTURES, ROOT
 
 MANIFESTS = FIXTURES / "manifests"
@@ -199,7 +200,7 @@ OUTSIDE = [
 ]
 
 
-@pytest.mark.parametrize("endpoint", OUTSIDE)
+@for_each(OUTSIDE)
 def test_an_endpoint_outside_the_catalogue_is_refused(endpoint: str) -> None:
     """Whatever is not word for word an endpoint of the catalogue is refused by name, line and field."""
     text = LUMEN.replace("GET /v1/scorecards", f'"{endpoint}"')

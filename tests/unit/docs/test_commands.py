@@ -12,6 +12,7 @@ import typer
 
 from monitor.checking.check_document import CheckError, ExitStatus, exit_status
 from monitor.cli.app import app
+from tests.cases import for_each
 from tests.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -101,9 +102,7 @@ def test_calls_are_found_in_shell(text: str, found: list[tuple[str, ...]]) -> No
     assert list(command_lines(text)) == found
 
 
-@pytest.mark.parametrize(
-    ("page", "arguments"), SHOWN, ids=[f"{page.name}: {' '.join(arguments)}" for page, arguments in SHOWN]
-)
+@for_each(SHOWN, ids=lambda shown: f"{shown[0].name}: {' '.join(shown[1])}")
 def test_every_command_line_in_the_docs_parses(page: Path, arguments: tuple[str, ...]) -> None:
     """The command exists and accepts these options and values."""
     command, rest = command_of(arguments)

@@ -18,6 +18,7 @@ from monitor.config.settings import PREFIX, Settings
 from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.targets import build_targets
+from tests.cases import for_each
 from tests.paths import ROOT
 
 README = ROOT / "README.md"
@@ -50,7 +51,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in found}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@for_each(PAGES, ids=name_of)
 def test_every_link_leads_somewhere(page: Path) -> None:
     """A relative link names a file of the project, and a heading in it if it names one."""
     for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text("utf-8")):
@@ -61,7 +62,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not heading or heading in headings(target), link
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@for_each(PAGES, ids=name_of)
 def test_every_picture_is_there(page: Path) -> None:
     """A picture is a file of the project: no page loads anything from elsewhere."""
     assert "![" not in page.read_text("utf-8")
@@ -90,7 +91,7 @@ def test_the_first_screen_has_the_two_commands_and_the_pictures() -> None:
     assert set(re.findall(r"docs/images/[\w.-]+", first)) == pictures
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@for_each(PAGES, ids=name_of)
 def test_every_variable_is_a_setting(page: Path) -> None:
     """A variable that a page names is one the service reads, or the one that it gives to commands."""
     named = re.findall(rf"{PREFIX}[A-Z]+(?:_[A-Z]+)*", page.read_text("utf-8"))
@@ -98,7 +99,7 @@ def test_every_variable_is_a_setting(page: Path) -> None:
     assert set(named) <= known | {TENANT_VARIABLE}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@for_each(PAGES, ids=name_of)
 def test_every_metric_is_exported(page: Path) -> None:
     """A metric that a page names stands in docs/metrics.md, which another test holds to the code."""
     known = re.findall(r"^\| `(harvest_monitor_\w+)`", (DOCS / "metrics.md").read_text("utf-8"), re.M)

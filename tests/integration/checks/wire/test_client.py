@@ -123,7 +123,7 @@ async def test_the_environment_can_not_redirect_requests(monkeypatch: pytest.Mon
     assert (len(proxy.requests), len(server.requests)) == (0, 1)
 
 
-QUICK = ConnectionSettings(connect_timeout=0.2, read_timeout=0.2, request_timeout=0.5)
+QUICK = ConnectionSettings(connect_timeout=2, read_timeout=0.4, request_timeout=0.8)
 
 
 async def silent(number: int, writer: asyncio.StreamWriter) -> None:
@@ -180,7 +180,7 @@ async def not_http(number: int, writer: asyncio.StreamWriter) -> None:
 async def test_every_way_of_not_answering_is_told_apart_and_bounded(respond: Respond, kind: AnswerKind) -> None:
     """Silence at any phase is a time-out, a lost or senseless connection is none; each ends within its bound."""
     async with raw_server(respond) as server, session_to(server.port, QUICK) as session:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
     assert result.kind is kind
 

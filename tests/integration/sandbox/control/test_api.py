@@ -30,7 +30,7 @@ def fetch(url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, s
     """Status, content type and body of one answer."""
     request = urllib.request.Request(url, data=body, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.headers["content-type"], answer.read()
     except HTTPError as refused:
         with refused:

@@ -42,7 +42,7 @@ def fetch(url: str, authorization: str | None, body: bytes | None = None, kind: 
     headers = {} if authorization is None else {"Authorization": authorization}
     headers |= {"Content-Type": kind} if kind else {}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data=body, headers=headers), timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data=body, headers=headers), timeout=30) as answer:
             return answer.status, json.loads(answer.read())
     except HTTPError as refused:
         with refused:

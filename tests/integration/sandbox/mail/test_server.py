@@ -114,6 +114,21 @@ def test_every_preset_of_the_mail_server_is_tried() -> None:
     assert PRESETS.keys() == {each.name for each in presets().values() if each.is_for_mail}
 
 
+async def until_it_listens(port: int, wanted: bool) -> None:
+    async with asyncio.timeout(30):
+        while wanted != await listens(port):
+            await asyncio.sleep(0.02)
+
+
+async def listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
 @pytest.mark.parametrize("name", PRESETS)
 async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: Path) -> None:
     """Each preset as a client sees it, with a login over TLS; once it is cleared, mails are accepted again."""
@@ -127,12 +142,13 @@ async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: P
     async with delivering(sandbox.mailbox, "127.0.0.1", 0, certificate) as address:
         port = int(address.rpartition(":")[2])
         activate(sandbox, PresetRequest(name=name))
-        await asyncio.sleep(0.2 if name == "mail-refused" else 0)
+        if name == "mail-refused":
+            await until_it_listens(port, False)
         patience = 0.1 if first == "silence" else 10
         assert [await delivered(port, patience=patience, **secured) for _ in range(2)] == [first, second]
         assert sandbox.mailbox.mails.count == taken
         activate(sandbox, PresetRequest(name="clear"))
-        await asyncio.sleep(0.2 if name == "mail-refused" else 0)
+        await until_it_listens(port, True)
         assert await delivered(port, **secured) == "yes"
         assert sandbox.mailbox.mails.to()[-1].encrypted
 
@@ -162,7 +178,7 @@ async def test_a_fault_is_met_at_its_step(
 ) -> None:
     """From the greeting to QUIT; afterwards mails are accepted."""
     sandbox.mailbox.faults.add(MailFault.model_validate(fault | {"times": 1}))
-    assert await delivered(port, patience=0.5 if met == "silence" else 10) == met
+    assert await delivered(port, patience=2 if met == "silence" else 10) == met
     assert sandbox.mailbox.mails.count == taken
     assert await delivered(port) == "yes"
 

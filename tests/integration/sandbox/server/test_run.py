@@ -53,7 +53,7 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
     """Everything until the connection ends, however it does."""
     received = b""
     try:
-        while more := await asyncio.wait_for(reader.read(65536), 5):
+        while more := await asyncio.wait_for(reader.read(65536), 30):
             received += more
     except ConnectionResetError:
         pass
@@ -166,7 +166,7 @@ async def test_a_timeout_sends_nothing(sandbox: Sandbox, caplog: pytest.LogCaptu
     """The connection stays open and silent until the sandbox stops, and stopping does not wait for the client."""
     sandbox.add_fault(Fault(kind=FaultKind.TIMEOUT))
     async with AsyncExitStack() as clients:
-        async with asyncio.timeout(5), running(sandbox) as url:
+        async with asyncio.timeout(30), running(sandbox) as url:
             reader, writer = await clients.enter_async_context(connected(url))
             writer.write(sent("GET /v1/jobs"))
             with pytest.raises(TimeoutError):
@@ -231,7 +231,7 @@ async def test_it_serves_until_cancelled(sandbox: Sandbox) -> None:
     """`serve` reports its address once it listens, and frees the port when it is cancelled."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(sandbox, Place("127.0.0.1", 0, 0), ready.set_result))
-    url = await asyncio.wait_for(ready, 5)
+    url = await asyncio.wait_for(ready, 30)
     async with connected(url) as (reader, writer):
         writer.write(sent("GET /v1/jobs"))
         assert (await answer(reader))[0] == 200

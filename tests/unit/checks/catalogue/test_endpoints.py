@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from checks.catalogue.endpoints import catalogue
 from checks.catalogue.entry import Cell, Entry, RequestClass, Role, Service, WriteProbes
 from checks.errors import CatalogueError
+from tests.cases import for_each
 from tests.paths import FIXTURES
 
 FACTS = json.loads((FIXTURES / "documented_endpoints.json").read_text("utf-8"))
@@ -53,7 +54,7 @@ def test_the_catalogue_has_its_size() -> None:
     ]
 
 
-@pytest.mark.parametrize("entry", CATALOGUE.all_entries(), ids=named)
+@for_each(CATALOGUE.all_entries(), ids=named)
 def test_a_request_is_its_documented_endpoint_with_zeros(entry: Entry) -> None:
     """Method and path are the documented ones; every path parameter is 0, except the type in custom fields' list."""
     method, path = entry.endpoint.split(" ")
@@ -65,7 +66,7 @@ def test_a_request_is_its_documented_endpoint_with_zeros(entry: Entry) -> None:
     assert re.fullmatch(r"/v1(/[a-z_]+|/0)+(\?[a-z_]+=[A-Za-z0-9:-]+(&[a-z_]+=[A-Za-z0-9:-]+)*)?", entry.target)
 
 
-@pytest.mark.parametrize("entry", CATALOGUE.all_entries(), ids=named)
+@for_each(CATALOGUE.all_entries(), ids=named)
 def test_guards_are_true(entry: Entry) -> None:
     """R stands on reads and only there, Z where the path has ids, H on writes, B(n) with the documented count."""
     fact = DOCUMENTED[entry.endpoint]
@@ -78,7 +79,7 @@ def test_guards_are_true(entry: Entry) -> None:
     assert entry.is_write == (entry.method != "GET")
 
 
-@pytest.mark.parametrize("entry", WRITES, ids=named)
+@for_each(WRITES, ids=named)
 def test_greenhouse_wants_on_behalf_of_for_every_write_listed(entry: Entry) -> None:
     """The guard H leans on the documentation: each listed write has On-Behalf-Of in its table or its example."""
     assert DOCUMENTED[entry.endpoint]["on_behalf_of"] in ("headers table", "curl example only")
@@ -90,7 +91,7 @@ def test_a_write_lacks_two_things_at_least() -> None:
     assert all(any(guard.startswith("B(") for guard in guards(entry)) for entry in WRITES if "Z" not in guards(entry))
 
 
-@pytest.mark.parametrize("entry", CATALOGUE.all_entries(), ids=named)
+@for_each(CATALOGUE.all_entries(), ids=named)
 def test_nothing_carries_content(entry: Entry) -> None:
     """Reads, deletions and the tag's PUT have no body; every other write has an empty object."""
     empty = not entry.is_write or entry.method == "DELETE" or entry.target == "/v1/candidates/0/tags/0"
@@ -98,7 +99,7 @@ def test_nothing_carries_content(entry: Entry) -> None:
     assert entry.body == (b"" if empty else b"{}")
 
 
-@pytest.mark.parametrize("entry", LISTS, ids=named)
+@for_each(LISTS, ids=named)
 def test_a_list_asks_for_as_little_as_it_can(entry: Entry) -> None:
     """One row at most, uncounted and from the far future, wherever the documentation has a parameter for it."""
     documented = set(DOCUMENTED[entry.endpoint]["query"])
@@ -111,13 +112,13 @@ def test_a_list_asks_for_as_little_as_it_can(entry: Entry) -> None:
     assert all(asked[name] == "2100-01-01T00:00:00Z" for name in asked.keys() & DATE_FILTERS)
 
 
-@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry not in LISTS], ids=named)
+@for_each([entry for entry in ENTRIES if entry not in LISTS], ids=named)
 def test_only_lists_have_a_query(entry: Entry) -> None:
     """What asks about one record or writes has a bare path."""
     assert "?" not in entry.target
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=named)
+@for_each(ENTRIES, ids=named)
 def test_a_class_follows_from_method_and_path(entry: Entry) -> None:
     """Writes are classed by method; reads as lists without an id, by id with it at the end, nested with more behind."""
     path = DOCUMENTED[entry.endpoint]["path"].replace("{field_type}", "candidate")
@@ -144,7 +145,7 @@ def test_controls_speak_for_every_cell_but_one() -> None:
         assert all(entry.cell == cell and entry.role is Role.CONTROL for entry in CATALOGUE.controls_of(cell))
 
 
-@pytest.mark.parametrize("entry", CATALOGUE.controls.values(), ids=named)
+@for_each(CATALOGUE.controls.values(), ids=named)
 def test_a_control_has_the_title_of_the_documentation(entry: Entry) -> None:
     """What a control finds is shown to people, so it bears Greenhouse's own title."""
     assert entry.title == DOCUMENTED[entry.endpoint]["title"]
@@ -165,7 +166,7 @@ def test_an_entry_is_found_by_its_endpoint() -> None:
             CATALOGUE.entry(endpoint)
 
 
-@pytest.mark.parametrize("entry", CATALOGUE.all_entries(), ids=named)
+@for_each(CATALOGUE.all_entries(), ids=named)
 def test_what_is_listed_is_not_forbidden(entry: Entry) -> None:
     """No request of the catalogue falls under a rule of the never-list."""
     assert CATALOGUE.never_rule(entry.method, entry.target) is None

@@ -6,6 +6,7 @@ import pytest
 
 from checks.catalogue.scopes import grouped, known, scope
 from checks.manifest import load
+from tests.cases import for_each
 
 
 def test_every_scope_of_the_documentation_is_there_once() -> None:
@@ -14,7 +15,7 @@ def test_every_scope_of_the_documentation_is_there_once() -> None:
     assert sum(name.startswith("harvest:") for name in known()) == 162
 
 
-@pytest.mark.parametrize("name", known())
+@for_each(known())
 def test_a_scope_is_whole(name: str) -> None:
     """Its name has Greenhouse's grammar, it has a title, and its list reads one record of its own resource."""
     found = known()[name]

@@ -22,6 +22,7 @@ from checks.credential import CredentialState
 from checks.manifest import Manifest, load
 from checks.report import CheckReport, Outcome, Verdict, WriteAlarm
 from checks.v1.check import KeyCheckRun, SendGuard
+from tests.cases import for_each
 from tests.confirming import confirmed
 
 CATALOGUE = catalogue()
@@ -162,7 +163,7 @@ def test_a_healthy_least_privilege_key_is_compliant(
     assert report.excess == ()
 
 
-@pytest.mark.parametrize("lost", sorted(REQUIRED))
+@for_each(sorted(REQUIRED))
 def test_one_lost_permission_is_found_and_no_other_is_blamed(lost: str) -> None:
     """Least-privilege key, one permission unticked: exactly that one is missing, everything else is granted."""
     report = check(World(REQUIRED - {lost}), CheckRequest(GEM))
@@ -171,7 +172,7 @@ def test_one_lost_permission_is_found_and_no_other_is_blamed(lost: str) -> None:
     assert report.outcome is Outcome.DRIFTED
 
 
-@pytest.mark.parametrize("lost", sorted(REQUIRED))
+@for_each(sorted(REQUIRED))
 def test_a_key_that_held_everything_shows_its_loss_and_its_repair(lost: str) -> None:
     """Full key: the loss is certain; once repaired, the remembered refusal is the control that proves it."""
     broken = check(World(EVERYTHING - {lost}), CheckRequest(GEM))
@@ -326,7 +327,7 @@ async def test_the_deadline_cuts_the_check_and_loses_nothing_decided() -> None:
             return await super().send(entry, guard)
 
     world = Slow(REQUIRED - {"GET /v1/close_reasons"})
-    report = await run_of(world, CheckRequest(GEM), deadline_seconds=0.1).report()
+    report = await run_of(world, CheckRequest(GEM), deadline_seconds=1).report()
     found = {f.endpoint: (f.verdict, f.reason) for f in report.findings}
     assert found["GET /v1/close_reasons"] == (Verdict.MISSING, "refused")
     assert found["GET /v1/applications"] == (Verdict.GRANTED, "data")

@@ -14,6 +14,7 @@ from checks.credential import Secret, basic_authorization
 from checks.errors import CredentialError, GateRefusal
 from checks.origin import OutgoingRequest, origin
 from checks.v1.gate import Gate
+from tests.cases import for_each
 
 CATALOGUE = catalogue()
 ENTRIES = CATALOGUE.all_entries()
@@ -33,13 +34,13 @@ def outgoing(entry: Entry) -> OutgoingRequest:
 GENUINE = {(r.method, r.url, tuple(r.headers), r.body) for r in map(outgoing, ENTRIES)}
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.role} {e.endpoint}")
+@for_each(ENTRIES, ids=lambda e: f"{e.role} {e.endpoint}")
 def test_every_catalogued_request_passes_as_it_stands(entry: Entry) -> None:
     """The gate recognises each catalogued request under the setting it needs."""
     assert GATE.check(outgoing(entry), entry.needs) == entry
 
 
-@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.is_write], ids=lambda e: e.endpoint)
+@for_each([e for e in ENTRIES if e.is_write], ids=lambda e: e.endpoint)
 def test_a_write_needs_the_setting_that_allows_it(entry: Entry) -> None:
     """Under a lower setting than it needs, no write passes; the three without an id need `all`."""
     for permitted in WriteProbes:
@@ -268,8 +269,7 @@ def test_requests_made_up_from_nothing_are_refused(method: str, path: str, body:
         GATE.check(request, WriteProbes.ALL)
 
 
-@pytest.mark.parametrize("rule", CATALOGUE.never, ids=lambda r: r.endpoint)
-@pytest.mark.parametrize("number", ["0", "1", "19214950003", "abc"])
+@for_each(CATALOGUE.never, ["0", "1", "19214950003", "abc"], ids=lambda part: getattr(part, "endpoint", part))
 def test_the_never_list_is_named_when_it_stops_a_request(rule, number: str) -> None:
     """A request on the never-list is refused as such, whatever id stands in it."""
     path = rule.endpoint.split(" ")[1]

@@ -20,6 +20,7 @@ from checks.report import PAUSED, CheckReport, Outcome, Verdict
 from checks.v3.check import PREFERRED, TokenCheckRun
 from checks.v3.token_answers import AuthAnswer, AuthKind, Introspection
 from checks.v3.verdicts import ROLE_ID
+from tests.cases import for_each
 
 GEM = load("gem")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -99,7 +100,7 @@ def told(kind: AuthKind, **facts: object) -> AuthAnswer:
     return AuthAnswer(kind, None, introspection=introspection)
 
 
-@pytest.mark.parametrize("lost", sorted(REQUIRED))
+@for_each(sorted(REQUIRED))
 def test_a_client_that_lacks_one_scope_lacks_exactly_its_permissions(lost: str) -> None:
     """Right for every permission that the scope carries, and for no other; two requests with a held token."""
     world = World(REQUIRED - {lost})

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import pytest
 import yaml
 
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
+from tests.cases import for_each
 from tests.paths import FIXTURES
 from tests.sandbox_asking import Asker, asker, content, header
 
@@ -40,7 +40,7 @@ def authorization(kind: str, ask: Asker) -> dict[str, str]:
     return {"authorization": headers[kind]} if kind in headers else {}
 
 
-@pytest.mark.parametrize("row", RECORD, ids=[row["situation"] for row in RECORD])
+@for_each(RECORD, ids=lambda row: row["situation"])
 def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
     """In each situation the sandbox answers with the recorded status and body."""
     ask = asker(row.get("grants", "all"), **row.get("settings", {}))

@@ -15,6 +15,7 @@ from monitor.sandbox.greenhouse.auth_server import CLAIMS
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.scopes import scope_names
+from tests.cases import for_each
 from tests.paths import FIXTURES
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import CREDENTIALS, FORM, V3Asker, v3_asker
@@ -42,7 +43,7 @@ def token(kind: str, ask: V3Asker) -> str | None:
     return text
 
 
-@pytest.mark.parametrize("row", RECORD, ids=[row["situation"] for row in RECORD])
+@for_each(RECORD, ids=lambda row: row["situation"])
 def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
     """In each situation the sandbox answers with the recorded status and body."""
     ask = v3_asker(**{"scopes": "all"} | row.get("client", {}))

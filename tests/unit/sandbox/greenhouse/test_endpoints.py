@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from monitor.errors import ConfigurationError
 from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoint_names, endpoints, routes
 from monitor.sandbox.greenhouse.records import Records
+from tests.cases import for_each
 from tests.paths import FIXTURES
 from tests.sandbox_asking import zeroed
 
@@ -32,7 +33,7 @@ def test_it_has_the_documented_endpoints_and_former_writes() -> None:
     assert sum(endpoint.standing == "deprecated" for endpoint in ALL) == 3
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
+@for_each(DOCUMENTED)
 def test_it_agrees_with_the_documentation(name: str) -> None:
     """Title, required body parameters and On-Behalf-Of are those of the documentation."""
     endpoint, facts = endpoints()[name], DOCUMENTED[name]
@@ -43,7 +44,7 @@ def test_it_agrees_with_the_documentation(name: str) -> None:
     assert endpoint.on_behalf_of == (where if endpoint.writes else None)
 
 
-@pytest.mark.parametrize("endpoint", WRITES, ids=named)
+@for_each(WRITES, ids=named)
 def test_every_write_says_what_it_does(endpoint: Endpoint) -> None:
     """The text of a write's change names every placeholder of its path."""
     assert endpoint.does
@@ -71,7 +72,7 @@ def test_the_cells_are_thirteen() -> None:
     assert endpoints()["POST /v1/candidates/{id}/applications"].cell == "POST/rest"
 
 
-@pytest.mark.parametrize("endpoint", ALL, ids=named)
+@for_each(ALL, ids=named)
 def test_a_request_finds_its_endpoint(endpoint: Endpoint) -> None:
     """The path with any values in its placeholders leads to the endpoint, with or without a slash at its end."""
     method, path = zeroed(endpoint).split(" ")

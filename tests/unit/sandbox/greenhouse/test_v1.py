@@ -6,6 +6,7 @@ import pytest
 
 from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints
 from monitor.sandbox.greenhouse.request_log import AnswerReason
+from tests.cases import for_each
 from tests.sandbox_asking import asker, content, zeroed
 
 ALL = list(endpoints().values())
@@ -15,11 +16,11 @@ DENIED, NOT_FOUND = 403, 404
 ORDERS = ["permission_first", "lookup_first", "permission_last"]
 
 
-def named(endpoint: Endpoint) -> str:
-    return endpoint.name
+def named(part: Endpoint | str) -> str:
+    return part.name if isinstance(part, Endpoint) else part
 
 
-@pytest.mark.parametrize("endpoint", ALL, ids=named)
+@for_each(ALL, ids=named)
 def test_permission_first_refuses_before_anything_else(endpoint: Endpoint) -> None:
     """With the permission checked first, a key without it gets that refusal whatever else is wrong."""
     ask = asker("none", order="permission_first")
@@ -27,8 +28,7 @@ def test_permission_first_refuses_before_anything_else(endpoint: Endpoint) -> No
     assert ask.last().reason is AnswerReason.NO_PERMISSION
 
 
-@pytest.mark.parametrize("order", ["lookup_first", "permission_last"])
-@pytest.mark.parametrize("endpoint", WITH_ID, ids=named)
+@for_each(WITH_ID, ["lookup_first", "permission_last"], ids=named)
 def test_another_order_hides_a_missing_permission(endpoint: Endpoint, order: str) -> None:
     """With the lookup first, a key without the permission gets 404 if there is no such record."""
     ask = asker("none", order=order)
@@ -36,8 +36,7 @@ def test_another_order_hides_a_missing_permission(endpoint: Endpoint, order: str
     assert content(ask.ask(zeroed(endpoint))) == {"message": "Resource not found"}
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("endpoint", ALL, ids=named)
+@for_each(ALL, ORDERS, ids=named)
 def test_no_order_serves_a_key_without_the_permission(endpoint: Endpoint, order: str) -> None:
     """A request that is otherwise complete is refused for the missing permission, in every order."""
     ask = asker("none", order=order)
@@ -47,7 +46,7 @@ def test_no_order_serves_a_key_without_the_permission(endpoint: Endpoint, order:
     assert ask.changes() == []
 
 
-@pytest.mark.parametrize("cell", cells())
+@for_each(cells())
 def test_the_order_can_be_set_for_one_cell(cell: str) -> None:
     """An exception for a cell applies to it and to no other."""
     ask = asker("none", orders={cell: "lookup_first"})
@@ -81,7 +80,7 @@ def test_a_write_without_id_in_each_order(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("endpoint", WRITES, ids=named)
+@for_each(WRITES, ids=named)
 def test_a_complete_write_is_a_change(endpoint: Endpoint) -> None:
     """Every write that passes all guards is logged as a change, even those that nobody should send."""
     ask = asker()
@@ -93,7 +92,7 @@ def test_a_complete_write_is_a_change(endpoint: Endpoint) -> None:
     assert ask.last().reason is AnswerReason.CHANGED
 
 
-@pytest.mark.parametrize("endpoint", [each for each in WRITES if each.refers], ids=named)
+@for_each([each for each in WRITES if each.refers], ids=named)
 def test_a_write_to_id_0_is_no_change(endpoint: Endpoint) -> None:
     """No record has the id 0: such a write changes nothing, even if it is otherwise complete."""
     for needed in ("every_write", "off"):
@@ -104,7 +103,7 @@ def test_a_write_to_id_0_is_no_change(endpoint: Endpoint) -> None:
         assert ask.changes() == []
 
 
-@pytest.mark.parametrize("endpoint", WRITES, ids=named)
+@for_each(WRITES, ids=named)
 def test_a_write_without_on_behalf_of_is_no_change(endpoint: Endpoint) -> None:
     """A write without On-Behalf-Of answers 404; with the guard off it would act, and is logged."""
     guarded, open_ = asker(), asker(on_behalf_of="off")
@@ -114,7 +113,7 @@ def test_a_write_without_on_behalf_of_is_no_change(endpoint: Endpoint) -> None:
     assert len(open_.changes()) == 1
 
 
-@pytest.mark.parametrize("endpoint", [each for each in WRITES if each.needs], ids=named)
+@for_each([each for each in WRITES if each.needs], ids=named)
 def test_a_write_without_its_fields_is_no_change(endpoint: Endpoint) -> None:
     """An empty object gets 422 with every missing field, in the documented order."""
     ask = asker()
@@ -186,7 +185,7 @@ def test_a_nested_list_may_be_empty_where_there_is_no_parent() -> None:
         assert asker(**settings).ask("GET /v1/jobs/0/job_post").status == NOT_FOUND
 
 
-@pytest.mark.parametrize("endpoint", [each for each in ALL if not each.writes], ids=named)
+@for_each([each for each in ALL if not each.writes], ids=named)
 def test_an_existing_id_is_served(endpoint: Endpoint) -> None:
     """Every GET answers 200 with JSON for existing records: an array for a list, otherwise an object."""
     ask = asker()

@@ -9,6 +9,7 @@ from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.scopes import scope_for
+from tests.cases import for_each
 from tests.sandbox_asking import Clock, content, header
 from tests.sandbox_v3_asking import v3_asker
 
@@ -16,7 +17,7 @@ LISTS = [each for each in known().values() if each.list is not None]
 WRITES = [name for name, each in known().items() if not each.is_read]
 
 
-@pytest.mark.parametrize("scope", LISTS, ids=[each.name for each in LISTS])
+@for_each(LISTS, ids=lambda scope: scope.name)
 def test_each_list_is_served_with_its_scope_and_refused_without(scope: Scope) -> None:
     """With only this scope the list has a record; with all others it is forbidden."""
     grant = "partner" if scope.resource == "webhooks" else "custom"
@@ -101,7 +102,7 @@ def line_of(name: str) -> str:
     return lines.get(verb, f"POST /v3/{resource}/7/{verb}")
 
 
-@pytest.mark.parametrize("name", WRITES)
+@for_each(WRITES)
 def test_a_write_with_its_scope_is_a_change(name: str) -> None:
     """It is logged as one; without the scope or without a token nothing is."""
     ask = v3_asker([name])
