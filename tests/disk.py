@@ -38,7 +38,7 @@ class Disk:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Disk]:
-    """NoDisk where it can not be mounted; unmounted in the end, whoever still has files open."""
+    """NoDisk where it cannot be mounted; unmounted in the end, whoever still has files open."""
     folder.mkdir()
     _mount("-t", "tmpfs", "-o", f"size={MEGABYTES}m,mode=0700", "tmpfs", str(folder))
     try:

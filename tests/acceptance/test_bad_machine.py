@@ -115,7 +115,7 @@ def test_a_full_disk_pauses_checks_and_nothing_else(vendor: Vendor, disk: Disk) 
         pauses(service)
         (line,) = service.logged("checks_paused")
         assert str(database) in line["problem"]
-        assert "make room" in line["problem"]
+        assert "free space" in line["problem"]
         assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
         assert vendor.tenants(database_url=f"sqlite:///{database}")["acme"]["state"] == "ok"
         before = asked(vendor)

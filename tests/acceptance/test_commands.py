@@ -144,7 +144,7 @@ def test_each_kind_of_trouble_has_its_outcome_state_and_exit_status(
     assert (found_status, check["outcome"], check["credential"]["state"]) == (status, outcome, state)
 
 
-def test_a_reference_that_can_not_be_resolved_stands_in_checks_and_in_errors(trial: Trial) -> None:
+def test_a_reference_that_cannot_be_resolved_stands_in_checks_and_in_errors(trial: Trial) -> None:
     """The others are reported all the same, and the status is that of a misconfigured tenant."""
     trial.customer("acme")
     trial.row("globex", "env:GLOBEX_HARVEST_KEY")
@@ -160,7 +160,7 @@ def test_a_reference_that_can_not_be_resolved_stands_in_checks_and_in_errors(tri
 
 
 def test_a_bad_row_stands_in_errors_only(trial: Trial) -> None:
-    """A row that can not be used has no check; its message names file, line and tenant."""
+    """A row that cannot be used has no check; its message names file, line and tenant."""
     trial.customer("acme")
     trial.row("globex", "env:KEY", features=["eeco"])
     status, found = trial.check()
@@ -241,7 +241,7 @@ def test_manifests_are_shown_validated_and_compared(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(source.replace("endpoint: GET /v1/offers\n", "endpoint: DELETE /v1/offers\n"))
     bad = run_here(tmp_path, "manifest", "validate", "bad.yaml")
     assert bad.returncode == 2
-    assert re.search(r"bad\.yaml:\d+: permissions\[41\]\.endpoint: 'DELETE /v1/offers' is no endpoint", bad.stderr)
+    assert re.search(r"bad\.yaml:\d+: permissions\[41\]\.endpoint: 'DELETE /v1/offers' is not an endpoint", bad.stderr)
 
 
 def test_record_writes_down_what_the_check_found(trial: Trial) -> None:

@@ -126,7 +126,7 @@ def test_the_deployment_checks_serves_and_mails(
     tmp_path: Path, environment: dict[str, str], sandbox: OtherTerminal
 ) -> None:
     """Steps 2 to 5 with the sandbox: the check prints what README shows, and the service emails the operator."""
-    sandbox.printed("it takes mails at")
+    sandbox.printed("it accepts mails at")
     sandbox.lift_the_rate_limit()
     (tmp_path / "var/lib/harvest-monitor").mkdir(parents=True)
     store_secrets(tmp_path, environment, sandbox)

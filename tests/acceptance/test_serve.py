@@ -142,7 +142,7 @@ def test_after_a_kill_what_was_due_is_checked_and_nothing_is_recorded_twice(vend
     assert len(vendor.mails("acme")) == 1
 
 
-def test_a_first_start_that_can_not_work_says_why_and_sends_nothing(vendor: Vendor) -> None:
+def test_a_first_start_that_cannot_work_says_why_and_sends_nothing(vendor: Vendor) -> None:
     """No tenants file, or notices without a sender: status 2, one message, no request."""
     missing = run(vendor.folder, "serve", **vendor.settings)
     assert (missing.returncode, "tenants.yaml" in missing.stderr) == (2, True)

@@ -179,17 +179,17 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
     "token run out": (
         lambda c: hold(c, c.client.issue(now=time.time() - 7200)),
         ("unreachable", "token_stale", "failed", 3),
-        "mend what feeds it",
+        "fix what supplies it",
     ),
     "token revoked": (
         lambda c: c.client.revoke_tokens(),
         ("unreachable", "token_inactive", "failed", 3),
-        "hand over the newest",
+        "supply the newest",
     ),
     "token of another client": (
         lambda c: hold(c, another(c).issue()),
         ("unreachable", "token_inactive", "failed", 3),
-        "hand over the newest",
+        "supply the newest",
     ),
     "token said to be another client's": (
         told(client_id="another-7", scope=GEM),
@@ -204,12 +204,12 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
     "token revoked during the check": (
         after_introspection(lambda c: c.client.revoke_tokens()),
         ("ok", "", "undecided", 3),
-        "ask again with a fresh one",
+        "check again with a new one",
     ),
     "scope withdrawn during the check": (
         after_introspection(lambda c: c.client.tick_only(["harvest:candidates:create"])),
         ("ok", "", "undecided", 3),
-        "ask again with a fresh one",
+        "check again with a new one",
     ),
     "introspection in HTML": (anybodys(introspection_fault(kind="html")), ("ok", "", "compliant", 0), "unchecked"),
     "introspection broken": (
@@ -264,12 +264,12 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
     "wrong secret": (
         lambda c: c.write("credential-secret", "quite-another-secret"),
         ("invalid", "invalid_client", "failed", 1),
-        "see what the references hold",
+        "check what the references hold",
     ),
     "client disabled": (
         lambda c: c.client.kill(),
         ("invalid", "invalid_client", "failed", 1),
-        "see what the references hold",
+        "check what the references hold",
     ),
     "no scope, and a new token wanted": (
         mint_without_scopes,
@@ -284,7 +284,7 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
     "a partner's client, and a new token wanted": (
         as_partner_who_mints,
         ("misconfigured", "grant_refused", "failed", 2),
-        "hold a token",
+        "supply a token",
     ),
     "too many tokens asked for": (
         mint_with(kind="rate_limited", seconds=1),
@@ -299,7 +299,7 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
     "a new token that is none": (
         mint_with(kind="wrong_json", text='{"access_token": ""}'),
         ("unreachable", "no_usable_answer", "failed", 3),
-        "none that the API gives",
+        "none of the API's",
     ),
     "auth server out of reach": (anybodys(no_auth_server), ("ok", "", "compliant", 0), "unchecked"),
     "auth server out of reach, and whose token it must be is known": (
@@ -310,12 +310,12 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
     "introspection in HTML, and whose token it must be is known": (
         introspection_fault(kind="html"),
         ("unreachable", "no_usable_answer", "failed", 3),
-        "none that the API gives",
+        "none of the API's",
     ),
     "introspection without scopes and organization": (
         told(scope=None, organization=None),
         ("unreachable", "organization_untold", "failed", 3),
-        "nothing tells whose token",
+        "nothing says whose token",
     ),
     "auth server out of reach, and a new token wanted": (
         no_auth_server_to_mint,

@@ -193,7 +193,7 @@ async def test_another_goes_ahead_each_time_and_a_sound_one_first(sqlite: Databa
 
 
 async def test_one_that_goes_ahead_in_vain_hands_over(sqlite: Database) -> None:
-    """Its key can not be read, say, so that nothing is sent: the next tick sends another."""
+    """Its key cannot be read, say, so that nothing is sent: the next tick sends another."""
     async with stand(sqlite, watched=5) as it:
         it.pause()
         it.seconds += it.limits.longest_pause
@@ -212,7 +212,7 @@ async def test_where_nothing_is_due_nobody_goes_ahead(sqlite: Database) -> None:
         assert [await it.tick(), it.breaker.state] == [0, State.PROBING]
 
 
-async def test_a_database_that_can_not_be_read_pauses_too(sqlite: Database) -> None:
+async def test_a_database_that_cannot_be_read_pauses_too(sqlite: Database) -> None:
     """The tick itself does not fail: it says so, and tries again."""
     async with stand(sqlite, watched=1) as it:
         await sqlite.close()

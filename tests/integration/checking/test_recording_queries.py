@@ -414,7 +414,7 @@ async def test_a_claim_tells_the_check_what_it_needs(database: Database) -> None
     assert taken.suspicion == Suspicion()
 
 
-async def test_what_is_not_there_can_not_be_claimed(database: Database) -> None:
+async def test_what_is_not_there_cannot_be_claimed(database: Database) -> None:
     """A credential removed between dispatch and claim is not checked."""
     await sync(database, a_tenant("acme"))
     await sync(database)

@@ -87,7 +87,7 @@ async def test_an_alarm_stops_every_write_everywhere_once_it_is_stored(database:
     assert (row["status"], row["request_id"], row["record_id"], row["scope"]) == (200, "r-1", "7", "all")
 
 
-async def test_an_alarm_that_can_not_be_stored_stops_this_process_all_the_same(
+async def test_an_alarm_that_cannot_be_stored_stops_this_process_all_the_same(
     database: Database, taken: Claim, logged: list[MutableMapping[str, Any]]
 ) -> None:
     """The database fails when the alarm comes: halting raises nothing, and no write goes any more, then or later."""
@@ -259,7 +259,7 @@ async def test_a_2xx_in_a_check_leaves_one_halt_and_one_notice_to_the_operator(
         assert [check["tenant_id"] for check in await rows(sqlite, CHECK)] == ["acme", "globex"]
 
 
-async def test_a_halt_that_can_not_be_written_still_ends_the_writes_of_the_check(
+async def test_a_halt_that_cannot_be_written_still_ends_the_writes_of_the_check(
     sqlite: Database,
     tmp_path: Path,
 ) -> None:

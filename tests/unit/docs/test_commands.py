@@ -103,9 +103,9 @@ def test_calls_are_found_in_shell(text: str, found: list[tuple[str, ...]]) -> No
 
 
 @for_each(SHOWN, ids=lambda shown: f"{shown[0].name}: {' '.join(shown[1])}")
-def test_every_command_line_in_the_docs_parses(page: Path, arguments: tuple[str, ...]) -> None:
+def test_every_command_line_in_the_docs_parses(shown: tuple[Path, tuple[str, ...]]) -> None:
     """The command exists and accepts these options and values."""
-    command, rest = command_of(arguments)
+    command, rest = command_of(shown[1])
     assert command.make_context(command.name, rest).command is command
 
 

@@ -105,7 +105,7 @@ def test_only_what_turned_is_to_be_written() -> None:
 
 
 def test_an_undecided_stretch_keeps_its_first_moment_and_reason() -> None:
-    """Since when it can not be told, and why at first; the last decided verdict stands beside it."""
+    """Since when it cannot be told, and why at first; the last decided verdict stands beside it."""
     story = Story()
     story.checks("guu")
     standing = story.known.permissions["jobs"]
@@ -114,7 +114,7 @@ def test_an_undecided_stretch_keeps_its_first_moment_and_reason() -> None:
     assert story.known.permissions["jobs"].undecided_since is None
 
 
-def test_what_can_not_be_told_and_then_not_be_checked_is_open_since_the_first() -> None:
+def test_what_cannot_be_told_and_then_not_be_checked_is_open_since_the_first() -> None:
     """Write probes switched off in an undecided stretch: another verdict, another reason, the same stretch."""
     story = Story()
     story.checks("gun")

@@ -139,7 +139,7 @@ def test_the_same_report_again_and_again_falls_silent(
 
 @given(sequences, st.lists(st.builds(lambda: served(dict.fromkeys(PERMISSIONS, "u"))), min_size=1, max_size=5))
 def test_undecided_changes_no_verdict(sequence: list[tuple[CheckReport, str]], undecided: list[CheckReport]) -> None:
-    """However often it can not be told, the last known verdict stands."""
+    """However often it cannot be told, the last known verdict stands."""
     settled = [*sequence, (served(dict.fromkeys(PERMISSIONS, "g")), KEY)]
     *_, last = walk(settled + [(report, KEY) for report in undecided])
     verdicts = {standing.verdict for standing in last.change.known.permissions.values()}

@@ -113,7 +113,7 @@ async def test_redirects_are_not_followed() -> None:
     assert elsewhere.requests == []
 
 
-async def test_the_environment_can_not_redirect_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environment_cannot_redirect_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxy variables and netrc of the environment are not heeded: only the settings name a proxy."""
     async with raw_server(always(answer("200 OK"))) as proxy, raw_server(always(answer("200 OK"))) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):

@@ -217,7 +217,7 @@ async def test_a_late_surplus_answer_is_never_anothers() -> None:
     assert server.connections == 2
 
 
-async def test_the_environment_can_not_redirect_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environment_cannot_redirect_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxy variables are not heeded: only the settings name a proxy."""
     async with raw_server(always(ACTIVE)) as proxy, raw_server(always(ACTIVE)) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):

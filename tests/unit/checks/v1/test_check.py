@@ -426,7 +426,7 @@ def test_an_answer_that_changes_between_the_looks_is_no_drift(permission: str, g
     assert Outcome.DRIFTED is not final.outcome
 
 
-def test_a_second_look_that_can_not_tell_leaves_it_undecided() -> None:
+def test_a_second_look_that_cannot_tell_leaves_it_undecided() -> None:
     """Refused once, then a server error: neither missing nor granted."""
     permission = "GET /v1/close_reasons"
     odd = {permission: Answer(AnswerKind.SERVER_ERROR, 500)}

@@ -189,7 +189,7 @@ def test_a_token_whose_list_is_refused_decides_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", [AnswerKind.RATE_LIMITED, AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT])
-def test_a_list_that_can_not_be_read_confirms_nothing(kind: AnswerKind) -> None:
+def test_a_list_that_cannot_be_read_confirms_nothing(kind: AnswerKind) -> None:
     report = check(World(listed=Answer(kind)))
     assert (report.state, report.outcome) == (CredentialState.OK, Outcome.UNDECIDED)
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"unconfirmed_token"}

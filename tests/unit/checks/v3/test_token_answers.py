@@ -92,7 +92,7 @@ def test_organization_and_role_are_found_nested_or_flat(document: dict[str, obje
 
 
 @pytest.mark.parametrize("odd", [{"name": "Basic"}, ["basic"], "", False])
-def test_a_role_that_can_not_be_read_is_none_that_is_known(odd: object) -> None:
+def test_a_role_that_cannot_be_read_is_none_that_is_known(odd: object) -> None:
     """Only null says that the token acts for nobody."""
     found = told(**{CLAIMS: {"user_role": odd}})
     assert found is not None
@@ -136,7 +136,7 @@ def test_a_new_token_is_taken_whatever_its_expiry_is_called() -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "two words", "schlüssel", "x" * 9000, 7.5j])
-def test_a_token_that_can_not_be_sent_is_none(token: object) -> None:
+def test_a_token_that_cannot_be_sent_is_none(token: object) -> None:
     answer = minted(200, HEADERS, json.dumps({"access_token": token}, default=lambda _: None).encode())
     assert answer.kind is AuthKind.UNUSABLE
 

@@ -56,7 +56,7 @@ def test_less_than_half_the_limit_left_means_a_pause(
         ({"retry-after": "Mon, 01 Jun 2026 12:00:05 GMT"}, 5.0),
         ({"retry-after": "0"}, 1.0),
         ({"retry-after": "-5"}, V1_WINDOW_SECONDS),
-        ({"retry-after": "86400"}, LONGEST_WAIT_SECONDS),  # a wrong header can not park a check for a day
+        ({"retry-after": "86400"}, LONGEST_WAIT_SECONDS),  # a wrong header cannot park a check for a day
         ({}, V1_WINDOW_SECONDS),
         ({"retry-after": "nonsense"}, V1_WINDOW_SECONDS),
     ],
