@@ -44,7 +44,7 @@ def _served(
         detail=was.detail,
         seen_before=was.last_checked_at,
         first_seen=now,
-        told_as=CredentialState.INVALID if was.was_invalid else was.state,
+        notified_as=CredentialState.INVALID if was.was_invalid else was.state,
     )
     return replace(known, state=CredentialState.OK, detail="", state_since=now, was_invalid=False), [recovered]
 

@@ -26,7 +26,7 @@ class Event:
     """One drift event. `seen_before` and `first_seen` are the window in which it happened.
 
     `permission_id` is the endpoint for excess, whose `detail` is `certain` or `likely`. `state` is the one failed into,
-    or recovered from. `told_as` is the kind (or state) under which an earlier trouble was notified; it decides who is
+    or recovered from. `notified_as` is the kind (or state) under which an earlier trouble was notified; it decides who is
     notified of its end, and that nobody is notified twice of its beginning.
     """
 
@@ -40,7 +40,7 @@ class Event:
     detail: str = ""
     seen_before: datetime | None = None
     first_seen: datetime | None = None
-    told_as: str | None = None
+    notified_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ async def troubles(conn: AsyncConnection) -> dict[str, Trouble]:
 
 def _event_columns(event: Event) -> dict[str, object]:
     values = asdict(event)
-    del values["told_as"]
+    del values["notified_as"]
     values["permission_group"] = values.pop("group")
     values["permission_label"] = values.pop("label")
     return values

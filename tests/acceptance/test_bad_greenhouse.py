@@ -20,7 +20,7 @@ from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.keys import Key
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server.run import running
-from tests.installation import LIMITS, Unobserved
+from tests.installation import LIMITS, NullObserver
 from tests.raw_server import always, answer, raw_server
 from tests.reports import KEY, POLICY, T0
 
@@ -38,7 +38,7 @@ class NoGuard:
         raise AssertionError(f"a write was accepted: {alarm}")
 
 
-class Waits(Unobserved):
+class Waits(NullObserver):
     """Remembers waits; does something after so many requests, if it is told to."""
 
     def __init__(self) -> None:

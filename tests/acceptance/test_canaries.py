@@ -19,8 +19,8 @@ from checks.origin import OutgoingRequest, origin
 from checks.v1.gate import Gate
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
+from tests.background_server import background_sandbox
 from tests.command import run, serving, until
-from tests.neighbour import neighbour
 from tests.raw_server import always, answer, raw_server
 
 PERSON = "Canarynia"
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Iterator[tuple[Path, str, Sandbox]]:
         rows.append({"id": name, "name": name.title(), "csm": csm, "credential": credential})
     sandbox.key("umbrella").kill()
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": rows}))
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         yield tmp_path, url, sandbox
 
 

@@ -14,9 +14,9 @@ import yaml
 from monitor import cli
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
+from tests.background_server import background_sandbox
 from tests.cases import for_each
 from tests.command import COMMAND, bare_environment, run, run_here
-from tests.neighbour import neighbour
 
 GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"], ["sandbox", "fault"]]
 COMMANDS = [
@@ -59,7 +59,7 @@ class Trial:
 @pytest.fixture
 def trial(tmp_path: Path) -> Iterator[Trial]:
     sandbox = Sandbox()
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         yield Trial(tmp_path, sandbox, url)
 
 

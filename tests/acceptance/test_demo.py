@@ -24,7 +24,7 @@ def test_a_demo_that_was_cut_off_says_what_it_finds_and_continues(tmp_path: Path
     first.kill()
     first.wait()
 
-    second = run(tmp_path, "demo", "--once", "--folder", str(folder), patience=300)
+    second = run(tmp_path, "demo", "--once", "--folder", str(folder), timeout=300)
 
     assert (in_use.returncode, second.returncode) == (2, 0)
     assert "a demo is running in" in in_use.stderr

@@ -23,13 +23,13 @@ from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server.run import running
 from monitor.store.database import Database
 from monitor.store.tables import CHECK
-from tests.command import Serving, serving, until
+from tests.background_server import background_sandbox
+from tests.command import ServeProcess, serving, until
 from tests.installation import LIMITS, POLICY, Installation, check_job_on, installation
-from tests.neighbour import neighbour
 from tests.reports import KEY, served
 from tests.store import rows
 
-HOLD = timedelta(minutes=7)
+LEASE = timedelta(minutes=7)
 A_SECOND = timedelta(seconds=1)
 CUSTOMERS = ["acme", "globex", "initech", "umbrella"]
 
@@ -143,10 +143,10 @@ async def test_what_a_late_loser_gives_back_is_not_taken_from_the_winner(pair: P
     slow_down(pair, "acme")
     late = asyncio.create_task(pair.first.check(1))
     await asked_once(pair, "acme")
-    pair.here.clock.forward(seconds=HOLD.total_seconds())
+    pair.here.clock.forward(seconds=LEASE.total_seconds())
     async with pair.here.db.writing() as conn:
         now = pair.here.clock.now
-        winner = await claim_queries.claim_due(conn, 1, now, POLICY.interval, leased_until=now + HOLD)
+        winner = await claim_queries.claim_due(conn, 1, now, POLICY.interval, leased_until=now + LEASE)
     assert winner is not None
     late.cancel()
     with suppress(asyncio.CancelledError):
@@ -162,9 +162,9 @@ async def test_a_claim_whose_process_died_is_due_after_its_hold(
     await pair.here.sync()
     async with pair.here.db.writing() as conn:
         now = pair.here.clock.now
-        dead = await claim_queries.claim_due(conn, 1, now, POLICY.interval, leased_until=now + HOLD)
+        dead = await claim_queries.claim_due(conn, 1, now, POLICY.interval, leased_until=now + LEASE)
     assert dead is not None
-    pair.here.clock.now += HOLD - A_SECOND
+    pair.here.clock.now += LEASE - A_SECOND
     assert await pair.due() == []
     pair.here.clock.now += A_SECOND
     assert await pair.due() == [1]
@@ -191,11 +191,11 @@ def vendor(tmp_path: Path) -> Iterator[tuple[Path, Sandbox, str]]:
         for tenant_id in CUSTOMERS
     ]
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": tenants}))
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         yield tmp_path, sandbox, url
 
 
-def checked(*services: Serving) -> list[dict[str, Any]]:
+def checked(*services: ServeProcess) -> list[dict[str, Any]]:
     return [line for service in services for line in service.logged("checked")]
 
 

@@ -18,7 +18,7 @@ from monitor.config import settings
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.request import SandboxRequest
 from monitor.sandbox.sandbox import Sandbox, SandboxAnswer
-from tests.neighbour import neighbour
+from tests.background_server import background_sandbox
 
 PERSON = "Canarynia"
 TENANT, ACCOUNT = "acme", "zanzibar77"
@@ -349,7 +349,7 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) 
     (tmp_path / "store.sqlite3").write_bytes(_migrated_file.read_bytes())
     for name in settings.Settings.model_fields:
         monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         made.settings = {
             "HARVEST_URL": url,
             "AUTH_URL": url,

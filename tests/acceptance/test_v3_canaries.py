@@ -21,8 +21,8 @@ from checks.v3.token_answers import CLAIMS, introspected, minted
 from monitor import cli
 from monitor.sandbox.sandbox import Sandbox
 from tests.acceptance.test_canaries import PERSON, process_list
+from tests.background_server import background_sandbox
 from tests.command import run, serving, until
-from tests.neighbour import neighbour
 
 MARK = "c4nary"
 SUB = "776655443322"
@@ -110,7 +110,7 @@ def vendor(tmp_path: Path) -> Iterator[tuple[Vendor, dict[str, object]]]:
     ours.customer(ODD)
     ours.sandbox.client(ODD).role = f"{PERSON} Admin"
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": ours.rows}))
-    with neighbour(ours.sandbox) as url:
+    with background_sandbox(ours.sandbox) as url:
         yield ours, settings(tmp_path, url)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from monitor.sandbox.sandbox import Sandbox
+from tests.background_server import background_sandbox
 from tests.command import bare_environment
-from tests.neighbour import neighbour
 
 PROGRAM = """
 import json, sys
@@ -40,7 +40,7 @@ def test_a_whole_check_connects_to_greenhouse_and_to_nothing_else(tmp_path: Path
     (tmp_path / "tenants.yaml").write_text(
         yaml.safe_dump({"tenants": [{"id": "acme", "name": "Acme", "credential": credential}]})
     )
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         settings = {"harvest_url": url, "requests_per_second": 0}
         result = subprocess.run(
             [sys.executable, "-c", PROGRAM],

@@ -27,7 +27,7 @@ from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server.run import running
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
-from tests.installation import LIMITS, Unobserved
+from tests.installation import LIMITS, NullObserver
 from tests.reports import DIGEST, KEY, OTHER_KEY, POLICY, T0, failed, served
 
 REQUEST = CheckRequest(load("gem"))
@@ -289,7 +289,7 @@ async def against_sandbox(folder: Path, sandbox: Sandbox, meanwhile: Callable[[]
         waits.append(seconds)
 
     async with running(sandbox) as url:
-        greenhouse = Greenhouse(url, "harvest-monitor/test", ConnectionSettings(), LIMITS, Unobserved())
+        greenhouse = Greenhouse(url, "harvest-monitor/test", ConnectionSettings(), LIMITS, NullObserver())
         check = UnrecordedCheck(CredentialCheck(greenhouse, CredentialLoader(b"key" * 11, 5, {})), LocalWriteHalt())
         [result] = await CheckRunner(check, POLICY, 1, Diary(), sleep).run([a_task(reference=f"file:{folder / 'key'}")])
     return result

@@ -22,7 +22,7 @@ from monitor.store.database import Database
 from monitor.store.tables import NOTICE, WRITE_HALT
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
-from tests.installation import LIMITS, Unobserved
+from tests.installation import LIMITS, NullObserver
 from tests.integration.checking.test_check_runner import Diary
 from tests.integration.checking.test_write_halt import WITHOUT_ID, an_alarm, rows, stop_of
 from tests.integration.checks.wire.test_sender import CREATED, WRITE, bench, slowly
@@ -87,7 +87,9 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
             await writer.drain()
 
         async with raw_server(respond) as server:
-            greenhouse = Greenhouse(f"http://localhost:{server.port}", "t", ConnectionSettings(), LIMITS, Unobserved())
+            greenhouse = Greenhouse(
+                f"http://localhost:{server.port}", "t", ConnectionSettings(), LIMITS, NullObserver()
+            )
             real = UnrecordedCheck(CredentialCheck(greenhouse, CredentialLoader(b"k" * 32, 5, {"K": "k"})), halt)
 
             async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:

@@ -14,13 +14,13 @@ from monitor.breaker.machine import Limits, State, TrackedCheck
 from monitor.breaker.recent_tenants import MANY
 from monitor.checking import claim_queries
 from monitor.checking.dispatcher import TRY_AGAIN_SECONDS, Dispatcher
-from monitor.checking.schedule import CATCH_UP_AT_ONCE, CATCH_UP_PACE
+from monitor.checking.schedule import CATCH_UP_AT_ONCE, CATCH_UP_FACTOR
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL
 from tests.reports import HOUR, POLICY, T0
-from tests.store import HOLD, a_tenant, sync
+from tests.store import LEASE, a_tenant, sync
 
 
 class Stand:
@@ -60,7 +60,7 @@ class Stand:
         if self.breaker.state is State.PAUSED:
             return
         async with self.database.writing() as conn:
-            await claim_queries.claim_due(conn, credential_id, T0, POLICY.interval, leased_until=T0 + HOLD)
+            await claim_queries.claim_due(conn, credential_id, T0, POLICY.interval, leased_until=T0 + LEASE)
 
     async def tick(self) -> int:
         """One tick and what it began, to the end; how many looks that were."""
@@ -107,13 +107,13 @@ async def test_after_an_outage_late_looks_follow_without_a_burst(sqlite: Databas
         assert await it.tick() == CATCH_UP_AT_ONCE
         assert await it.tick() == 0
         begun = CATCH_UP_AT_ONCE
-        pace = CATCH_UP_PACE * 800 / POLICY.interval.total_seconds()
+        pace = CATCH_UP_FACTOR * 800 / POLICY.interval.total_seconds()
         while begun < 800:
             it.seconds += 10
             looks = await it.tick()
             assert looks <= 10 * pace + 1
             begun += looks
-        assert it.seconds <= POLICY.interval.total_seconds() / CATCH_UP_PACE + 10
+        assert it.seconds <= POLICY.interval.total_seconds() / CATCH_UP_FACTOR + 10
 
 
 async def test_first_looks_and_second_ones_wait_for_no_backlog(sqlite: Database) -> None:

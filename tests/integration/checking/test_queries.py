@@ -22,7 +22,7 @@ from monitor.tenants import overview_queries
 from monitor.tenants.file import TenantProblem
 from monitor.upkeep.gauge_queries import snapshot
 from tests.reports import HOUR, MINUTE, POLICY, T0, failed, served
-from tests.store import HOLD, a_tenant, check, claim, rows, sync
+from tests.store import LEASE, a_tenant, check, claim, rows, sync
 
 LABEL = "Gem Harvest API Key"
 INVALID, BLOCKED = CredentialState.INVALID, CredentialState.BLOCKED
@@ -73,7 +73,7 @@ async def test_a_claim_that_came_to_nothing_is_due_again(database: Database) -> 
     await sync(database, a_tenant("acme"))
     await claim(database)
     assert await _due(database, T0) == []
-    assert await _due(database, T0 + HOLD) == [1]
+    assert await _due(database, T0 + LEASE) == [1]
 
 
 async def test_what_somebody_else_has_taken_up_is_not_taken_up_again(database: Database) -> None:
@@ -82,7 +82,7 @@ async def test_what_somebody_else_has_taken_up_is_not_taken_up_again(database: D
     taken = []
     for _ in range(2):
         async with database.writing() as conn:
-            claimed = await claim_queries.claim_due(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD)
+            claimed = await claim_queries.claim_due(conn, 1, T0, POLICY.interval, leased_until=T0 + LEASE)
             taken.append(claimed is not None)
     assert taken == [True, False]
 
@@ -105,8 +105,8 @@ async def test_looks_planned_beyond_an_interval_are_brought_back(database: Datab
     await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"))
     await _plan_for(database, a=T0 + 365 * 24 * HOUR, b=T0 + 4 * HOUR, c=T0 - HOUR)
     async with database.writing() as conn:
-        assert await claim_queries.bring_back(conn, T0, POLICY.interval, HOLD) == 1
-        assert await claim_queries.bring_back(conn, T0, POLICY.interval, HOLD) == 0
+        assert await claim_queries.bring_back(conn, T0, POLICY.interval, LEASE) == 1
+        assert await claim_queries.bring_back(conn, T0, POLICY.interval, LEASE) == 0
     planned = [row["next_due"] for row in await rows(database, CREDENTIAL)]
     assert planned == [next_regular(key_of("a", LABEL), T0, POLICY.interval), T0 + 4 * HOUR, T0 - HOUR]
 

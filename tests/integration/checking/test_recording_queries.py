@@ -29,7 +29,7 @@ from monitor.store.tables import (
 )
 from monitor.tenants.file import Declined
 from tests.reports import DIGEST, HOUR, KEY, MINUTE, OTHER_KEY, POLICY, T0, failed, paused, served
-from tests.store import HOLD, a_tenant, check, claim, everything, rows, sync
+from tests.store import LEASE, a_tenant, check, claim, everything, rows, sync
 
 DAY = 24 * HOUR
 INVALID, UNREACHABLE = CredentialState.INVALID, CredentialState.UNREACHABLE
@@ -285,7 +285,7 @@ async def test_a_claim_about_to_be_made_is_waited_for(workers: list[Database]) -
     await sync(workers[0], a_tenant("acme"))
     older = await claim(workers[0])
     async with workers[1].writing() as conn:
-        await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD)
+        await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + LEASE)
         recording = asyncio.create_task(record(workers[0], older, served({"jobs": "g"}), KEY, T0, POLICY))
         await asyncio.sleep(0.1)
         assert not recording.done()
@@ -419,5 +419,5 @@ async def test_what_is_not_there_cannot_be_claimed(database: Database) -> None:
     await sync(database, a_tenant("acme"))
     await sync(database)
     async with database.writing() as conn:
-        assert await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD) is None
-        assert await claim_queries.claim(conn, 999, T0, POLICY.interval, leased_until=T0 + HOLD) is None
+        assert await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + LEASE) is None
+        assert await claim_queries.claim(conn, 999, T0, POLICY.interval, leased_until=T0 + LEASE) is None
