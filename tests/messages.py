@@ -54,7 +54,7 @@ def an_alarm(text: str = "Acme", stops: str = "all") -> AlarmMessage:
 
 
 def messages_about_retired_keys(text: str, number: int) -> Iterator[Message]:
-    """The first message and a monthly one, to a CSM and to the operator, about customers with known and unknown scopes."""
+    """The first and a monthly message, to a CSM and to the operator, about customers with known and unknown scopes."""
     keys = tuple(RetiredKey(clean(text), clean(text), moment(NOW)) for _ in range(number))
     groups = (ScopeGroup(clean(text), (clean(text),) * number),)
     known = ScopeRequest(Customers(number, keys), groups, (OptionalScopes(clean(text), groups),), derived=True)

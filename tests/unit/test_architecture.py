@@ -1,4 +1,4 @@
-"""Which modules may reach the network, and which may import which: every module's imports are read."""
+"""Which modules may use the network, and which may import which, by the imports of every module."""
 
 import ast
 import subprocess
@@ -48,13 +48,13 @@ def network_parts(tree: ast.Module) -> set[str]:
 
 
 def test_only_the_client_can_open_a_connection_to_greenhouse() -> None:
-    """No module but those listed imports anything that can open a connection."""
+    """Only the listed modules import anything that can open a connection."""
     found = {name: parts for name, tree in modules() if (parts := network_parts(tree))}
     assert found == ALLOWED
 
 
 def test_no_module_opens_a_connection_through_the_event_loop() -> None:
-    """Nor imports a module by a computed name."""
+    """And no module imports another one by a computed name."""
     calls = []
     for name, tree in modules():
         for node in ast.walk(tree):
@@ -75,8 +75,8 @@ def test_no_package_imports_what_it_must_not() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_sql_lives_in_the_store_and_in_the_queries_of_a_subject() -> None:
-    """Statements are built in monitor/store and in files named `queries.py` or `*_queries.py`, and nowhere else."""
+def test_sql_is_in_the_store_and_in_query_files_only() -> None:
+    """Statements are built only in monitor/store and in files named `queries.py` or `*_queries.py`."""
     statements = {"select", "insert", "update", "delete", "text"}
     found = [
         (name, node.module)
