@@ -173,6 +173,17 @@ async def test_who_asks_after_a_read_began_is_told_what_was_stored_since(
     assert (await before, await after) == (True, False)
 
 
+async def test_an_alarm_of_this_process_during_a_read_stops_the_write(slow: SlowReads, taken: Claim) -> None:
+    """What was read is older than the alarm: the write that waited for it is not sent."""
+    stop = stop_of(slow)
+    asked = asyncio.create_task(stop.may_write(WITH_ID))
+    await until(lambda: slow.reads)
+    await asyncio.sleep(0.1)  # the read is over, and held
+    await stop.halt(an_alarm(), taken)
+    slow.let_go()
+    assert not await asked
+
+
 async def test_a_check_that_is_cancelled_takes_the_answer_from_nobody(slow: SlowReads) -> None:
     """Others wait for the same read, and get it."""
     stop = stop_of(slow)

@@ -90,7 +90,8 @@ def test_a_second_check_settles_only_what_the_first_one_saw(
 
 
 def test_there_is_an_end_to_checking() -> None:
-    """A key that fails differently each time is checked so often and no more."""
+    """A key that fails differently each time is checked four times: it may be refused, be replaced, lack something."""
+    assert MOST_CHECKS == 4
     states = [CredentialState.INVALID, CredentialState.BLOCKED] * MOST_CHECKS
     assert after(*map(failed, states[: MOST_CHECKS - 1])).in_doubt
     assert not after(*map(failed, states[:MOST_CHECKS])).in_doubt
