@@ -1,12 +1,15 @@
 """Builds the parts of a running program as the settings say: the same parts for `serve`, `check` and `doctor`."""
 
+import random
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 
 from checks.manifest import load
 from checks.wire.connection import ConnectionSettings
 from monitor.breaker.circuit_breaker import CircuitBreaker
-from monitor.checking.check_limits import CheckLimits
+from monitor.checking.check_limits import CheckLimits, concurrency
 from monitor.checking.credential_check import CredentialCheck
+from monitor.checking.dispatcher import Dispatcher
 from monitor.checking.greenhouse import Greenhouse, RequestLimits
 from monitor.checking.recorded_check import RecordedCheck
 from monitor.checking.write_halt import SharedWriteHalt
@@ -14,7 +17,11 @@ from monitor.clock import elapsed, utc_now
 from monitor.config.settings import Settings
 from monitor.drift import DriftPolicy
 from monitor.metrics import Metrics
+from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
+from monitor.notices.delivery.outbox import Outbox
+from monitor.notices.delivery.sender import MailSender
+from monitor.notices.delivery.transport import transport_for
 from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 from monitor.tenants.credential_loader import CredentialLoader
@@ -58,6 +65,40 @@ class Assembly:
 
     def write_halt(self, db: Database, renderer: Renderer) -> SharedWriteHalt:
         return SharedWriteHalt(db, self.notice_policy, renderer, utc_now)
+
+    def dispatcher(
+        self, db: Database, check: Callable[[int], Awaitable[None]], metrics: Metrics, breaker: CircuitBreaker
+    ) -> Dispatcher:
+        return Dispatcher(
+            db,
+            check,
+            metrics,
+            breaker,
+            concurrency=concurrency(self.settings),
+            interval=self.settings.interval,
+            clock=elapsed,
+        )
+
+    def composer(self, db: Database, renderer: Renderer, tenant_sync: TenantSync) -> Composer:
+        return Composer(
+            db,
+            self.notice_policy,
+            renderer,
+            impacts=tenant_sync.registry.impacts,
+            scopes=tenant_sync.registry.scopes,
+            manifests=lambda name: tenant_sync.registry.manifest(name),
+        )
+
+    def outbox(self, db: Database, metrics: Metrics) -> Outbox | None:
+        """None if no mail server or sender is set."""
+        settings = self.settings
+        target = settings.mail_target
+        if target is None or settings.mail_from is None:
+            return None
+        transport = transport_for(target, settings.smtp_timeout, settings.smtp_ca_bundle)
+        return Outbox(
+            db, MailSender(transport, settings.mail_from, metrics, jitter=random.random, now=utc_now), utc_now
+        )
 
     def tenant_sync(self, db: Database, metrics: Metrics) -> TenantSync:
         """ManifestError if the manifest of the settings cannot be read."""

@@ -1,7 +1,6 @@
 """`serve`: everything that runs by itself, from the start to a clean stop."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits
 from monitor.checking import claim_queries, sweep_queries
 from monitor.checking.check_job import CheckJob
-from monitor.checking.check_limits import CheckLimits, concurrency
+from monitor.checking.check_limits import CheckLimits
 from monitor.checking.dispatcher import Dispatcher
 from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import ClockJumps, elapsed, utc_now
@@ -28,8 +27,6 @@ from monitor.notices.content.render import Renderer
 from monitor.notices.delivery import outbox_queries
 from monitor.notices.delivery.backoff import BACK_OFF
 from monitor.notices.delivery.outbox import LONGEST_CLAIM, Outbox
-from monitor.notices.delivery.sender import MailSender
-from monitor.notices.delivery.transport import transport_for
 from monitor.notices.immediate.checks_paused import PauseNotices
 from monitor.periodic import PeriodicTask, PeriodicTasks
 from monitor.store.database import Database, open_database
@@ -171,25 +168,10 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             tenant_sync=tenant_sync,
             check_job=check_job,
             write_halt=write_halt,
-            dispatcher=Dispatcher(
-                db,
-                check_job.check,
-                metrics,
-                breaker,
-                concurrency=concurrency(settings),
-                interval=settings.interval,
-                clock=elapsed,
-            ),
+            dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
             pauses=pauses,
-            composer=Composer(
-                db,
-                assembly.notice_policy,
-                renderer,
-                impacts=tenant_sync.registry.impacts,
-                scopes=tenant_sync.registry.scopes,
-                manifests=lambda name: tenant_sync.registry.manifest(name),
-            ),
-            outbox=_outbox(settings, db, metrics),
+            composer=assembly.composer(db, renderer, tenant_sync),
+            outbox=assembly.outbox(db, metrics),
             pruner=Pruner(db, Keep.of(settings)),
         )
 
@@ -224,12 +206,3 @@ def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
         "show": PeriodicTask(service.show, SNAPSHOT),
         "prune": PeriodicTask(service.prune, PRUNING),
     }
-
-
-def _outbox(settings: Settings, db: Database, metrics: Metrics) -> Outbox | None:
-    target = settings.mail_target
-    if target is None or settings.mail_from is None:
-        return None
-    transport = transport_for(target, settings.smtp_timeout, settings.smtp_ca_bundle)
-    courier = MailSender(transport, settings.mail_from, metrics, jitter=random.random, now=utc_now)
-    return Outbox(db, courier, utc_now)

@@ -12,10 +12,10 @@ Check = Callable[..., None]
 
 
 def for_each(*axes: Iterable[Any], ids: Callable[[Any], object] = str) -> Callable[[Check], Check]:
-    """Makes one test of a check: it runs with every case, and with every combination if there are several axes.
+    """Turns a check of one case into a test of all of them, or of every combination of several axes.
 
-    For rows of one table of data. The first arguments of the check are the case, the others are fixtures as usual,
-    shared by all cases. A case that is a rule of its own is better off with pytest.mark.parametrize.
+    For the rows of a table. The first arguments of the check are the case, the others are fixtures, which all cases
+    share. A case that is a rule of its own is better off with pytest.mark.parametrize.
     """
     cases = list(itertools.product(*axes))
 

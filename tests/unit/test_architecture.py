@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.paths import ROOT
+from tests.structure import classes_twice, files_alike
 
 OPENS_CONNECTIONS = {
     "httpx", "httpx_aiohttp", "aiohttp", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl",
@@ -73,6 +74,16 @@ def test_no_package_imports_what_it_must_not() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([str(lint)], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout
+
+
+def test_public_class_names_are_unique() -> None:
+    """One name, one thing: nobody has to ask which of two is meant."""
+    assert classes_twice(ROOT) == []
+
+
+def test_no_two_files_are_easily_confused() -> None:
+    """No two names in one folder differ by one letter."""
+    assert files_alike(ROOT) == []
 
 
 def test_sql_is_in_the_store_and_in_query_files_only() -> None:

@@ -173,6 +173,17 @@ async def test_a_question_after_a_read_began_is_answered_by_another_read(
     assert (await before, await after) == (True, False)
 
 
+async def test_an_alarm_of_this_process_during_a_read_stops_the_write(slow: SlowReads, claimed: Claim) -> None:
+    """The read is older than the alarm: the write that waited for it is not sent."""
+    write_halt = write_halt_on(slow)
+    asked = asyncio.create_task(write_halt.may_write(WITH_ID))
+    await until(lambda: slow.reads)
+    await asyncio.sleep(0.1)  # the read has its result, but has not ended
+    await write_halt.halt(an_alarm(), claimed)
+    slow.let_reads_end()
+    assert not await asked
+
+
 async def test_a_cancelled_check_does_not_cancel_the_read_of_others(slow: SlowReads) -> None:
     """Others that wait for the same read get its result."""
     write_halt = write_halt_on(slow)

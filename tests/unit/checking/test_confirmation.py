@@ -94,7 +94,8 @@ def test_a_second_check_confirms_only_what_the_first_one_saw(
 
 
 def test_the_number_of_checks_is_limited() -> None:
-    """A key that fails differently each time is checked four times at most."""
+    """A key that fails differently each time is checked four times: it may be refused, be replaced, lack something."""
+    assert MOST_CHECKS == 4
     states = [CredentialState.INVALID, CredentialState.BLOCKED] * MOST_CHECKS
     assert after(*map(failed, states[: MOST_CHECKS - 1])).in_doubt
     assert not after(*map(failed, states[:MOST_CHECKS])).in_doubt

@@ -24,7 +24,7 @@ from tests.paths import ROOT
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 MOST_WORDS = 1300
 SOURCE = "".join(file.read_text("utf-8") for part in ("checks", "monitor") for file in (ROOT / part).rglob("*.py"))
 
@@ -72,7 +72,9 @@ def test_every_picture_is_there(page: Path) -> None:
 def test_the_index_leads_to_every_page() -> None:
     """A newcomer finds each page of docs/ from docs/README.md, and that from README."""
     assert INDEX in linked(README)
-    assert set(DOCS.glob("*.md")) - {INDEX} <= linked(INDEX)
+    decisions = DOCS / "decisions" / "README.md"
+    assert {*ROOT.glob("*.md"), *DOCS.glob("*.md"), decisions} - {INDEX} <= linked(INDEX)
+    assert set(decisions.parent.glob("*.md")) - {decisions} == {page for page in linked(decisions) if page.suffix}
 
 
 def test_readme_is_read_in_a_few_minutes() -> None:
