@@ -81,14 +81,14 @@ class Installation:
     metrics: Metrics
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def customer(self, tenant_id: str, grants: str | Iterable[str] = "gem", **row: Any) -> None:
+    def add_tenant(self, tenant_id: str, grants: str | Iterable[str] = "gem", **row: Any) -> None:
         """Adds a tenant with an account and a key at the sandbox; the key is in a file."""
         self.sandbox.add_account(tenant_id)
         key = self.sandbox.add_key(tenant_id, grants, label=LABEL)
         (self.folder / tenant_id).write_text(key.text, encoding="ascii")
-        self.tenant(tenant_id, **row)
+        self.add_row(tenant_id, **row)
 
-    def v3_customer(
+    def add_v3_tenant(
         self,
         tenant_id: str,
         scopes: str | Iterable[str] = "gem",
@@ -111,15 +111,15 @@ class Installation:
             "grant": grant,
             "organization": account.organization_id,
         }
-        self.tenant(tenant_id, **{"credential": credential, **row})
+        self.add_row(tenant_id, **{"credential": credential, **row})
         if not mint:
-            self.issue(tenant_id)
+            self.issue_token(tenant_id)
 
-    def issue(self, tenant_id: str) -> None:
+    def issue_token(self, tenant_id: str) -> None:
         """Replaces the tenant's token with a new one."""
         (self.folder / f"{tenant_id}-token").write_text(self.sandbox.client(tenant_id).issue(), encoding="ascii")
 
-    def tenant(self, tenant_id: str, **row: Any) -> None:
+    def add_row(self, tenant_id: str, **row: Any) -> None:
         credential = {"kind": "harvest-key", "label": LABEL, "key": f"file:{self.folder / tenant_id}"}
         csm = {"name": f"CSM of {tenant_id}", "email": f"csm-{tenant_id}@vendor.example"}
         self.rows[tenant_id] = {

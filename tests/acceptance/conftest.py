@@ -1,4 +1,4 @@
-"""A vendor with its sandbox."""
+"""The service harness of the tests that run the whole service."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -20,8 +20,8 @@ from tests.service import ServiceHarness, checked
 A_DAY = {"interval": "1d"}
 
 
-def missing(why: Exception) -> None:
-    """Without the tool the test is skipped on a desk and fails in CI."""
+def skip_or_fail(why: Exception) -> None:
+    """Without the tool, the test is skipped on a desk and fails in CI."""
     if os.environ.get("CI"):
         raise why
     pytest.skip(str(why))
@@ -32,7 +32,7 @@ def faketime(tmp_path: Path) -> FakeTime | None:
     try:
         return FakeTime(tmp_path)
     except FakeTimeUnavailable as why:
-        return missing(why)
+        return skip_or_fail(why)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def postgres() -> Iterator[Postgres]:
         with running_postgres() as server:
             yield server
     except PostgresUnavailable as why:
-        missing(why)
+        skip_or_fail(why)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         with small_disk(tmp_path / "disk") as made:
             yield made
     except DiskUnavailable as why:
-        missing(why)
+        skip_or_fail(why)
 
 
 def asked(harness: ServiceHarness) -> int:
@@ -62,8 +62,8 @@ def summaries(database: Path) -> int:
         return int(conn.execute("SELECT count(*) FROM check_summary").fetchone()[0])
 
 
-def test_a_frozen_service_that_wakes_past_its_deadline_asks_and_writes_no_more(harness: ServiceHarness) -> None:
-    """What was under way ends without another request or a row; the credential is looked at anew, once."""
+def test_a_service_frozen_past_its_deadline_sends_and_records_nothing_more(harness: ServiceHarness) -> None:
+    """The frozen check ends without another request or a row; then the credential is checked again, once."""
     harness.add_tenant("acme")
     harness.sandbox.add_fault(Fault.model_validate({"kind": "slow", "seconds": 0.05, "times": 40}))
     with harness.serve(**A_DAY, deadline="2s", request_timeout="1s") as service:
@@ -79,8 +79,8 @@ def test_a_frozen_service_that_wakes_past_its_deadline_asks_and_writes_no_more(h
         assert summaries(harness.folder / "harvest-monitor.sqlite3") == 1
 
 
-def test_checks_and_mails_go_on_when_the_clock_is_set(harness: ServiceHarness, faketime: FakeTime) -> None:
-    """Back over the end of daylight saving, a year ahead, and right again: then a loss is mailed within seconds."""
+def test_checks_and_emails_go_on_when_the_clock_is_set(harness: ServiceHarness, faketime: FakeTime) -> None:
+    """Back over the end of daylight saving, a year ahead, and right again: then a loss is emailed within seconds."""
     harness.add_tenant("acme")
     with harness.serve(environment={**faketime.environment, "TZ": "America/New_York"}) as service:
         for number, offset in enumerate(("-40d", "+400d", "+0"), 1):
@@ -105,8 +105,8 @@ def goes_on(service: ServeProcess) -> None:
     assert "harvest_monitor_database_trouble 0.0" in service.get("/metrics")[1]
 
 
-def test_a_full_disk_pauses_checks_and_nothing_else(harness: ServiceHarness, disk: Disk) -> None:
-    """One clear error; reading, health and metrics go on; with room again checks go on, and nothing is half written."""
+def test_a_full_disk_pauses_only_checks(harness: ServiceHarness, disk: Disk) -> None:
+    """One clear error; reading, health and metrics go on; with free space checks go on, and the database is sound."""
     database = disk.folder / "monitor.sqlite3"
     harness.add_tenant("acme")
     with harness.serve(database_url=f"sqlite:///{database}") as service:
@@ -129,8 +129,8 @@ def test_a_full_disk_pauses_checks_and_nothing_else(harness: ServiceHarness, dis
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def test_a_read_only_disk_is_told_at_the_start(harness: ServiceHarness, disk: Disk) -> None:
-    """The service does not begin what it could not record; the message says what to do."""
+def test_a_service_does_not_start_on_a_read_only_disk(harness: ServiceHarness, disk: Disk) -> None:
+    """It sends nothing that it could not record; the message says what to do."""
     database = disk.folder / "monitor.sqlite3"
     harness.add_tenant("acme")
     with harness.serve(database_url=f"sqlite:///{database}") as service:
@@ -148,7 +148,7 @@ def test_a_read_only_disk_is_told_at_the_start(harness: ServiceHarness, disk: Di
 
 
 def test_a_locked_database_delays_and_loses_nothing(harness: ServiceHarness) -> None:
-    """While another program holds the lock, health and metrics are served; then what was found is written down."""
+    """While another program has the lock, health and readiness are served; then the check is recorded."""
     harness.add_tenant("acme")
     with harness.serve() as service:
         checked(service, "acme")
@@ -165,7 +165,7 @@ def test_a_locked_database_delays_and_loses_nothing(harness: ServiceHarness) -> 
 
 
 def test_a_postgres_that_goes_away_pauses_checks_until_it_is_back(harness: ServiceHarness, postgres: Postgres) -> None:
-    """Health goes on, readiness says what is wrong, and after the server's restart checks go on by themselves."""
+    """Health is served, readiness is not, and after the server's restart checks go on automatically."""
     settings = {"database_url": postgres.address, "installation_key": harness.folder / "installation.key"}
     harness.add_tenant("acme")
     assert run(harness.folder, "db", "upgrade", **harness.settings, **settings).returncode == 0

@@ -1,4 +1,4 @@
-"""The service as a process while its mail server is down, or does not answer."""
+"""The service in its own process while its mail server is down or does not answer."""
 
 import shutil
 import socket
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A port at which nobody listens yet."""
+    """A port on which nothing listens yet."""
     with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind(("127.0.0.1", 0))
@@ -26,7 +26,7 @@ def port() -> Iterator[int]:
 
 
 def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(harness: ServiceHarness, port: int) -> None:
-    """Refused at first: the notice is pending and the gauges say why; then it is sent, once, to a private server."""
+    """The notice is pending and the gauges say why; then it is sent once, over TLS with our own CA bundle."""
     harness.add_tenant("acme")
     smtp_url = f"smtp://monitor:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
     with harness.serve(smtp_url=smtp_url, smtp_ca_bundle=AUTHORITY) as service:
@@ -52,8 +52,8 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(harness: Se
     ]
 
 
-def test_a_server_that_does_not_answer_delays_no_stop(harness: ServiceHarness) -> None:
-    """A send that hangs gets the time that a stop has, and no more; the next service sends the notice."""
+def test_a_mail_server_that_does_not_answer_delays_no_stop(harness: ServiceHarness) -> None:
+    """A send that hangs gets no more time than the stop; the notice stays pending."""
     harness.add_tenant("acme")
     sink = Sink(hang_at="RCPT")
     with background_server(lambda: listening(plain(sink))) as port:
@@ -68,7 +68,7 @@ def test_a_server_that_does_not_answer_delays_no_stop(harness: ServiceHarness) -
     assert (notice["status"], sink.taken) == ("pending", [])
 
 
-def test_a_failed_email_is_reported_and_retried_although_its_template_is_broken(
+def test_a_failed_email_is_reported_and_retried_even_if_its_template_is_broken(
     harness: ServiceHarness,
     tmp_path: Path,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Greenhouse in trouble for everybody, and the commands as processes: nothing is made of it, and somebody is told."""
+"""Greenhouse fails for all tenants, seen by real processes: no event is recorded, and the operator is notified."""
 
 import json
 import sqlite3
@@ -28,20 +28,20 @@ def harness(tmp_path: Path) -> Iterator[ServiceHarness]:
         yield harness
 
 
-def turned(service: ServeProcess, state: str) -> list[dict[str, Any]]:
-    """The breaker's turns to this state so far."""
+def changes(service: ServeProcess, state: str) -> list[dict[str, Any]]:
+    """The breaker's changes to this state so far."""
     return [line for line in service.logged("breaker_turned") if line["state"] == state]
 
 
-def test_the_service_pauses_tells_the_operator_and_goes_on_by_itself(harness: ServiceHarness) -> None:
-    """From a barrier before everybody to the first good looks: one mail, no event, and every tenant well in the end."""
+def test_the_service_pauses_notifies_the_operator_and_goes_on_automatically(harness: ServiceHarness) -> None:
+    """From the first refusals to the first successful checks: one email, no event, and every tenant healthy again."""
     harness.sandbox.add_fault(Fault.model_validate({"kind": "status", "status": 403}))
     with harness.serve(interval="1h") as service:
-        until(lambda: turned(service, "paused"))
+        until(lambda: changes(service, "paused"))
         assert harness.sandbox.request_log.next_number < 5 * TENANTS
         harness.sandbox.faults.clear()
         assert 'harvest_monitor_breaker_turns_total{reason="blocked",state="paused"} 1.0' in service.get("/metrics")[1]
-        until(lambda: turned(service, "closed"))
+        until(lambda: changes(service, "closed"))
         until(lambda: len({line["tenant"] for line in service.logged("checked") if line["state"] == "ok"}) == TENANTS)
         assert 'harvest_monitor_breaker_state{state="closed"} 1.0' in service.get("/metrics")[1]
         until(lambda: list((harness.folder / "mail").glob("*checks-are-paused-*-tenants-blocked-*.eml")))
@@ -54,8 +54,8 @@ def test_the_service_pauses_tells_the_operator_and_goes_on_by_itself(harness: Se
     assert len(list((harness.folder / "mail").glob("*.eml"))) == 1
 
 
-def test_a_command_stops_asking_and_says_so(harness: ServiceHarness) -> None:
-    """Of eight tenants, three at a time, nobody can be reached: the last are not even tried, and it does not wait."""
+def test_a_command_gives_up_and_says_so(harness: ServiceHarness) -> None:
+    """None of eight tenants, three at a time, can be reached: the last are not tried, and it does not wait."""
     harness.sandbox.add_fault(Fault.model_validate({"kind": "reset"}))
     result = run(harness.folder, "check", "--json", **{**harness.settings, "concurrency": 3, "log_format": "json"})
     assert (result.returncode, '"pause_seconds": null' in result.stderr) == (3, True)

@@ -1,4 +1,4 @@
-"""The long-running service as a process: first sweep, drift, mails, reload, signals, crash."""
+"""The long-running service in its own process: first sweep, drift, emails, reload, signals, crash."""
 
 import signal
 import sqlite3
@@ -16,8 +16,8 @@ from tests.service import ServiceHarness, checked
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_loss_is_found_recorded_exported_and_mailed_and_so_is_its_end(harness: ServiceHarness) -> None:
-    """The main job: untick, and the CSM has the mail; tick, and the CSM has the other; the history holds both."""
+def test_a_loss_and_its_regain_are_recorded_exported_and_emailed(harness: ServiceHarness) -> None:
+    """The main job: after untick and after tick the CSM gets an email each, and the history has both."""
     harness.add_tenant("acme")
     with harness.serve() as service:
         checked(service, "acme")
@@ -36,8 +36,8 @@ def test_a_loss_is_found_recorded_exported_and_mailed_and_so_is_its_end(harness:
     assert harness.sandbox.request_log.change_count == 0
 
 
-def test_a_running_service_exports_what_the_alerts_ask_for(harness: ServiceHarness) -> None:
-    """Once it has read the database, all is there but sweeps, of which there may be none yet."""
+def test_a_running_service_exports_what_the_alerts_use(harness: ServiceHarness) -> None:
+    """Once it has read the database, everything is there except sweeps, as there may be none yet."""
     rules = yaml.safe_load((ROOT / "helm/harvest-monitor/alerts/harvest-monitor.rules.yaml").read_text("utf-8"))
     asked = " ".join(rule["expr"] for group in rules["groups"] for rule in group["rules"])
     harness.add_tenant("acme")
@@ -52,7 +52,7 @@ def test_a_running_service_exports_what_the_alerts_ask_for(harness: ServiceHarne
 
 
 def test_the_tenants_file_is_read_again_when_it_changes(harness: ServiceHarness) -> None:
-    """A new row is checked at once; a broken file keeps the last good one; a row that goes is let go."""
+    """A new row is checked at once; a broken file keeps the last good one; a removed row removes its tenant."""
     harness.add_tenant("acme")
     with harness.serve() as service:
         checked(service, "acme")
@@ -68,7 +68,7 @@ def test_the_tenants_file_is_read_again_when_it_changes(harness: ServiceHarness)
         assert "acme" in harness.tenants()
 
 
-def test_a_bad_row_spoils_only_itself(harness: ServiceHarness) -> None:
+def test_a_bad_row_affects_only_itself(harness: ServiceHarness) -> None:
     """One tenant with a literal secret, one with an unset variable: both misconfigured, the third is checked."""
     harness.add_tenant("acme")
     literal = {"kind": "harvest-key", "label": "Key", "key": "5dc54b4a7cdb4e1a9d7b5dc54b4a7cdb-1"}
@@ -87,7 +87,7 @@ def test_a_bad_row_spoils_only_itself(harness: ServiceHarness) -> None:
 
 
 def test_a_slow_tenant_delays_nobody_else(harness: ServiceHarness) -> None:
-    """While one customer's Greenhouse leaves every request unanswered, the other's checks come round and round."""
+    """While one customer's Greenhouse answers no request, the other customer's checks go on."""
     for tenant_id in ("slow", "acme"):
         harness.add_tenant(tenant_id)
     harness.sandbox.add_fault(Fault.model_validate({"kind": "timeout", "account": "slow"}))
@@ -97,7 +97,7 @@ def test_a_slow_tenant_delays_nobody_else(harness: ServiceHarness) -> None:
         assert {line["tenant"] for line in service.logged("checked")} == {"acme"}
 
 
-def test_a_reload_that_loses_most_tenants_is_refused_unless_told(harness: ServiceHarness) -> None:
+def test_a_reload_that_removes_most_tenants_is_refused_unless_allowed(harness: ServiceHarness) -> None:
     """A broken export removes nobody; `tenants sync --any-removal` does."""
     for number in range(6):
         harness.add_tenant(f"t{number}")
@@ -108,14 +108,14 @@ def test_a_reload_that_loses_most_tenants_is_refused_unless_told(harness: Servic
         refused = until(lambda: service.logged("refused_tenants_file"))
         assert "--any-removal" in refused[0]["problem"]
         assert len(harness.tenants()) == 6
-        told = run_here(harness.folder, "tenants", "sync", "--any-removal", **harness.settings)
-        assert told.stdout == "0 added, 0 changed, 5 removed\n"
+        synced = run_here(harness.folder, "tenants", "sync", "--any-removal", **harness.settings)
+        assert synced.stdout == "0 added, 0 changed, 5 removed\n"
         assert list(harness.tenants()) == ["t0"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_cleanly_while_checks_are_under_way(harness: ServiceHarness, number: int) -> None:
-    """With a check that hangs it still ends within the set time and its deadline of patience, with status 0."""
+def test_a_signal_stops_it_cleanly_while_checks_run(harness: ServiceHarness, number: int) -> None:
+    """Even if a check hangs, it ends within the set time, with status 0."""
     harness.add_tenant("acme")
     harness.sandbox.change("acme", limit=1_000_000)
     with harness.serve(requests_per_second=1, stop_timeout="1s") as service:
@@ -127,7 +127,7 @@ def test_a_signal_stops_it_cleanly_while_checks_are_under_way(harness: ServiceHa
 
 
 def test_after_a_kill_what_was_due_is_checked_and_nothing_is_recorded_twice(harness: ServiceHarness) -> None:
-    """kill -9 in the middle of things: after the restart the loss stands in the history once, and its mail exists."""
+    """kill -9 before a confirmation: after the restart the loss is in the history once, and emailed once."""
     harness.add_tenant("acme")
     with harness.serve(confirm_after="5s") as service:
         checked(service, "acme")
@@ -155,7 +155,7 @@ def test_a_first_start_that_cannot_work_says_why_and_sends_nothing(harness: Serv
 
 
 def test_a_write_alarm_stops_writes_until_it_is_lifted(harness: ServiceHarness) -> None:
-    """A sandbox that would act on empty writes: one alarm, a stored halt, no further write, a mail, and a way back."""
+    """With a sandbox that acts on empty writes: one alarm, a stored halt, no further write, an email, and a resume."""
     harness.add_tenant("acme")
     harness.sandbox.change("acme", on_behalf_of="off")
     fault = {"kind": "status", "method": "POST", "prefix": "/v1/applications/0/advance", "status": 200}
@@ -184,14 +184,14 @@ def _halted(service: ServeProcess) -> str | None:
     return text if "write_halt 1.0" in text else None
 
 
-def test_it_ends_in_its_time_although_the_database_is_locked(harness: ServiceHarness) -> None:
-    """Another process holds the database while a check wants to record: SIGTERM ends it all the same."""
+def test_it_stops_in_time_even_if_the_database_is_locked(harness: ServiceHarness) -> None:
+    """Another process has locked the database while a check is due: SIGTERM still ends the service."""
     harness.add_tenant("acme")
     with harness.serve(stop_timeout="1s") as service:
         checked(service, "acme")
         other = sqlite3.connect(harness.folder / "harvest-monitor.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        time.sleep(4)  # the next check falls due, and waits to be taken up
+        time.sleep(4)  # the next check is due, and waits to be claimed
         began = time.monotonic()
         service.stop()
         assert time.monotonic() - began < 8

@@ -256,7 +256,7 @@ async def test_a_2xx_in_a_check_leaves_one_halt_and_one_notice_to_the_operator(
     """No write is sent after it, in this check or any other; the check itself is recorded."""
     async with installation(sqlite, tmp_path) as here:
         for tenant_id in ("acme", "globex"):
-            here.customer(tenant_id)
+            here.add_tenant(tenant_id)
         accept(here, "acme")
         await here.sync()
         await here.check_job.check(1)
@@ -277,7 +277,7 @@ async def test_a_halt_that_cannot_be_written_still_ends_the_writes_of_the_check(
     """The database refused the row and so has no halt: still this check and all later ones send no write."""
     async with installation(sqlite, tmp_path) as here:
         for tenant_id in ("acme", "globex"):
-            here.customer(tenant_id)
+            here.add_tenant(tenant_id)
         accept(here, "acme")
         await here.sync()
         async with refusing_halts(sqlite):
