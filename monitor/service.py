@@ -191,7 +191,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
                 renderer,
                 impacts=tenant_sync.registry.impacts,
                 scopes=tenant_sync.registry.scopes,
-                # Looked up at each call: a reload replaces the registry.
+                # Read at each call: a reload replaces the registry.
                 manifests=lambda name: tenant_sync.registry.manifest(name),
             ),
             outbox=_outbox(settings, db, metrics),

@@ -91,7 +91,7 @@ class RateLimiter:
         """Returns the seconds waited."""
         now = self._clock()
         start = max(now, self._free_at)
-        # Taken before the sleep: whoever comes meanwhile queues behind it, without a lock.
+        # Taken before the sleep: callers that come meanwhile queue behind it, without a lock.
         self._free_at = start + self._gap
         if start > now:
             await self._sleep(start - now)

@@ -45,7 +45,7 @@ def _served(
         detail=was.detail,
         seen_before=was.last_checked_at,
         first_seen=now,
-        # Whoever was notified of `invalid` is notified of the end, also if it failed in another way since.
+        # Readers notified of `invalid` are notified of its end, even if it failed in another way since.
         told_as=CredentialState.INVALID if was.was_invalid else was.state,
     )
     return replace(known, state=CredentialState.OK, detail="", state_since=now, was_invalid=False), [recovered]
