@@ -41,6 +41,7 @@ class AnswerKind(StrEnum):
 
 
 _PAST = frozenset(
+    # JSON is for controls: a nested list of an unknown parent may answer 200 with an empty array.
     {AnswerKind.JSON, AnswerKind.NOT_FOUND, AnswerKind.NO_ACCESS, AnswerKind.VALIDATION, AnswerKind.BAD_PAYLOAD}
 )
 
@@ -88,7 +89,7 @@ def failure_code(answers: Iterable[Answer]) -> str:
 def parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # a body of 64 KiB of "[" is nested deeper than Python recurses
         return None
 
 
@@ -98,4 +99,5 @@ def looks_like_html(headers: Mapping[str, str], body: bytes) -> bool:
 
 def plain_token(text: str | None) -> str | None:
     """A request id as Greenhouse's support would want it quoted; dropped if it is not a plain token."""
+    # Logs and emails quote it: nothing may get in that forges a line or a tag.
     return text if text and re.fullmatch(r"[A-Za-z0-9._:-]{1,100}", text) else None

@@ -9,6 +9,7 @@ from datetime import datetime
 from checks.credential import CredentialState
 from checks.report import PAUSED, CheckReport
 
+# Not INVALID: Greenhouse says that of this very key, whatever many others meet at the same time.
 _MAY_BE_SHARED = frozenset({CredentialState.BLOCKED, CredentialState.UNREACHABLE})
 
 
@@ -85,5 +86,6 @@ class CheckRun(ABC):
     def _state(self, now: datetime) -> tuple[CredentialState, str]:
         """What fails while many tenants are in trouble says nothing about this credential."""
         state, detail = self.judge_state(now)
+        # Asked once more: this check's own last answer may be what paused all checks.
         shared = state in _MAY_BE_SHARED and self.context.stop()
         return (CredentialState.OK, PAUSED) if shared or self.cut_short == PAUSED else (state, detail)

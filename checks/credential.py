@@ -33,6 +33,7 @@ class CredentialState(StrEnum):
 
     @property
     def severity(self) -> int:
+        # The order of the members is the order of severity.
         return list(CredentialState).index(self)
 
 
@@ -102,6 +103,7 @@ def fingerprint(credential: Secret | OAuthClient, installation_key: bytes) -> st
             text = f"{client_id.reveal()}:{secret.reveal()}"
         case Secret():
             text = credential.reveal()
+    # It is stored: a change here would make every credential look replaced.
     return hmac.new(installation_key, text.encode("ascii"), hashlib.sha256).hexdigest()[:16]
 
 
@@ -112,6 +114,7 @@ def basic_authorization(secret: Secret) -> str:
     """
     if ":" in secret.reveal():
         raise CredentialError("the key holds a colon, which no Harvest key does: store the key itself and nothing else")
+    # Not base64 of `key:`, with its colon, is answered with 400 (grnhse/greenhouse-api-docs issue 444).
     return "Basic " + base64.b64encode(f"{secret.reveal()}:".encode("ascii")).decode("ascii")
 
 

@@ -64,6 +64,7 @@ class Manifest:
 
         Name, version, title and source, the order of lines, comments and layout leave them as they are.
         """
+        # Digests are stored: a change here would make every tenant's manifest look new.
         lines = [asdict(permission) | {"scopes": sorted(permission.scopes)} for permission in self.permissions]
         meaning = {
             "features": dict(self.features),
@@ -103,6 +104,7 @@ def built_in() -> tuple[str, ...]:
 
 def load(name_or_path: str) -> Manifest:
     """A built-in manifest by its name, or one from a file; ManifestError with every problem if it can't be used."""
+    # First, so that `gem` is the built-in one whatever files the working directory holds.
     if name_or_path in built_in():
         return parse(_shelf().joinpath(f"{name_or_path}.yaml").read_text("utf-8"), f"{name_or_path}.yaml")
     if not Path(name_or_path).exists():
@@ -117,6 +119,7 @@ def load(name_or_path: str) -> Manifest:
 def parse(text: str, source: str) -> Manifest:
     """The manifest in a YAML text; `source` names the text in messages. ManifestError with every problem found."""
     with _told_as_manifest_error():
+        # surrogatepass: a lone surrogate is then refused as not UTF-8, with its line, and does not raise here.
         return _manifest(yaml_document.parse(text.encode("utf-8", "surrogatepass"), source))
 
 
@@ -255,9 +258,11 @@ def _catalogued(endpoint: str) -> str:
 
 _Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_plain)]
 _Name = Annotated[str, _shaped(r"[a-z][a-z0-9_-]{0,39}", "1 to 40 lower-case letters, digits, - and _, a letter first")]
+# Events and states are stored under it: a renamed id begins a new history.
 _Id = Annotated[str, _shaped(r"[a-z0-9_]+(\.[a-z0-9_]+)+", "words of lower-case letters, digits and _ joined by dots")]
 _Scope = Annotated[str, _shaped(r"harvest:[a-z0-9_]+:[a-z0-9_]+", "a scope such as harvest:jobs:list")]
 _Path = tuple[Part, ...]
+# hide_input_in_errors: a field may hold a pasted secret, which pydantic would quote.
 _STRICT = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -269,7 +274,7 @@ class _Row(BaseModel):
     label: _Text
     endpoint: Annotated[str, AfterValidator(_catalogued)]
     mapping: Mapped = "exact"
-    feature: _Name = ""
+    feature: _Name = ""  # pydantic does not validate a default, so "" can stand for none
     scopes: Annotated[list[_Scope], AfterValidator(_distinct)] = []
     impact: _Text = ""
 

@@ -49,6 +49,7 @@ def origin(url: str) -> Origin:
         raise GateRefusal(f"the address of Greenhouse must be scheme and host alone; {host} has a path behind it")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise GateRefusal(f"a key is only sent over https (http only to this machine); {host} is neither")
+    # One spelling for each origin, since the gates compare addresses letter by letter.
     standard = {"https": 443, "http": 80}[parts.scheme]
     return Origin(parts.scheme, host, None if parts.port in (None, standard) else parts.port)
 

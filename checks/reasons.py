@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+# The codes, not the words, are stored and are part of `check --json`: they stay as they are.
 REASONS: Mapping[str, str] = {
     "refused": "Greenhouse says the key has no permission for this endpoint",
     "data": "Greenhouse answered with data",

@@ -108,6 +108,7 @@ class CheckReport:
         required = [finding.verdict for finding in self.findings if not finding.declined]
         if Verdict.MISSING in required:
             return Outcome.DRIFTED
+        # not_checkable does not count: one line without an endpoint would keep every tenant from being compliant.
         return Outcome.UNDECIDED if Verdict.UNDECIDED in required else Outcome.COMPLIANT
 
     @property

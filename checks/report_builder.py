@@ -43,6 +43,7 @@ class ReportBuilder:
         return _report(self.request.manifest, self.state, self.detail, findings=findings, **more)
 
     def _finding(self, permission: Permission, judgement: Judgement) -> Finding:
+        # What cannot be asked is no doubt about Greenhouse: it stays not_checkable, whatever the credential's state.
         if self.void is not None and judgement.verdict is not Verdict.NOT_CHECKABLE:
             judgement = Judgement(self.not_asked, self.void)
         return Finding(

@@ -192,6 +192,7 @@ def _decoded(raw: bytes, source: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         problem = Problem(source, raw.count(b"\n", 0, error.start) + 1, (), "is not UTF-8; save the file as UTF-8")
+    # Raised here, so that the UnicodeDecodeError, which holds the whole text, does not travel with it.
     raise DocumentError(str(problem))
 
 
@@ -305,6 +306,7 @@ class _Builder:
             raise self._error(_line(event), "a tag (`!`) is not supported; write the value without it, or quote it")
 
     def _refuse_alias(self, event: AliasEvent) -> None:
+        # Aliases let a few lines unfold to gigabytes.
         raise self._error(_line(event), "an alias (`*`) is not supported; write the value out, or quote it")
 
     def _path(self) -> tuple[Part, ...]:

@@ -58,6 +58,7 @@ class Assembly:
         return CredentialLoader(fingerprint_key, self.settings.command_timeout.total_seconds())
 
     def credential_check(self, metrics: Metrics, breaker: CircuitBreaker, fingerprint_key: bytes) -> CredentialCheck:
+        # Once for each process: in it are the total rate, and the one request without a key.
         return CredentialCheck(self._greenhouse(metrics, breaker), self.loader(fingerprint_key))
 
     def recorded_check(self, db: Database) -> RecordedCheck:
@@ -103,6 +104,7 @@ class Assembly:
     def tenant_sync(self, db: Database, metrics: Metrics) -> TenantSync:
         """ManifestError if the manifest of the settings cannot be read."""
         settings = self.settings
+        # The method, not its result: each load reads the manifests again.
         return TenantSync(settings.tenants, db, self.registry, settings.write_probes, self.drift_policy, metrics)
 
     def _greenhouse(self, metrics: Metrics, breaker: CircuitBreaker) -> Greenhouse:

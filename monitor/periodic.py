@@ -48,6 +48,7 @@ class PeriodicTasks:
         on_jump: Callable[[], None],
         on_failure: Callable[[str], None],
     ) -> None:
+        # Without misfire_grace_time=None, APScheduler 3 drops a run that is more than a second late.
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -100,6 +101,7 @@ class PeriodicTasks:
     async def _guarded(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         try:
             await run()
+        # A task is a `beat` in logs and metrics, which docs/metrics.md promises: these names stay.
         except StoreError as problem:
             self._on_failure(name)
             self._log_once(name, str(problem))

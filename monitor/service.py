@@ -41,12 +41,12 @@ from monitor.web.serve import serving
 
 log = structlog.get_logger()
 
-TICK = timedelta(seconds=1)
+TICK = timedelta(seconds=1)  # a query of an indexed column (docs/decisions/0007)
 SNAPSHOT = timedelta(seconds=15)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
 PRUNING = timedelta(hours=1)
-DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)
+DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)  # before the chart's readiness probe gives up (10 s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,13 @@ class MonitorService:
     async def catch_up(self) -> None:
         """Store a halt that could not be stored, summarize sweeps, mend what a changed clock left, shorten the log."""
         now = utc_now()
+        # It opens a transaction of its own, so it must not be within the next one: on SQLite they cannot be nested.
         await self.write_halt.store()
         async with self.db.writing() as conn:
             await sweep_queries.keep(conn, now, self.settings.interval)
             await claim_queries.bring_back(conn, now, self.settings.interval, CheckLimits.of(self.settings).lease)
             await outbox_queries.repair_schedule(conn, now, BACK_OFF[-1], LONGEST_CLAIM)
+        # Likewise: it takes the same lock.
         await self.db.shorten_log()
 
     async def show(self) -> None:
@@ -130,6 +132,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
             log.info("stopping", seconds=seconds)
             service.pruner.stop()
             outbox = [service.outbox.stop(seconds)] if service.outbox else []
+            # Side by side: all of it may take `stop_timeout`, not each part.
             await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
     log.info("stopped")
 
@@ -141,6 +144,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
     async with AsyncExitStack() as opened:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)
+        # Before anything is written: with another key every credential would look replaced.
         fingerprint_key = await registered_key(db, settings, utc_now())
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
@@ -195,8 +199,10 @@ def _periodic_tasks(service: MonitorService) -> PeriodicTasks:
 
 
 def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
+    # In a rehearsal notices settle within seconds: composing and delivering then keep up with that.
     quick = max(service.settings.settle / 2, TICK)
     return {
+        # The keys are values of the metrics' label `beat`, and in an alert rule: never rename one.
         "tick": PeriodicTask(service.tick, TICK),
         "pauses": PeriodicTask(service.pauses.write, TICK),
         "reload": PeriodicTask(service.reload, service.settings.tenants_reload),

@@ -51,6 +51,7 @@ class Catalogue:
 
     def never_rule(self, method: str, path: str) -> NeverRule | None:
         """The rule that forbids this request, however its path is spelled (case, %-encoding, doubled slashes)."""
+        # Decoded first, so that an encoded slash is collapsed like a written one.
         plain = re.sub(r"/+", "/", unquote(path.partition("?")[0])).casefold()
         for rule in self.never:
             if rule.method == method.upper() and rule.pattern.fullmatch(plain):
@@ -78,6 +79,7 @@ def _by_endpoint(rows: Iterable[Mapping[str, Any]], role: Role) -> dict[str, Ent
 
 def _never(endpoint: str) -> NeverRule:
     method, path = endpoint.split(" ")
+    # One of them is documented with a slash at its end (PATCH /v2/users/): either spelling is refused.
     parts = re.split(r"\{[^}]+\}", path.casefold().rstrip("/"))
     return NeverRule(endpoint, method, re.compile("[^/]+".join(map(re.escape, parts)) + "/?"))
 

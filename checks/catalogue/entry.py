@@ -34,6 +34,7 @@ class WriteProbes(StrEnum):
     ALL = "all"
 
     def allows(self, needed: "WriteProbes") -> bool:
+        # The order of the members is their meaning: each allows what those before it allow.
         order = list(WriteProbes)
         return order.index(needed) <= order.index(self)
 
@@ -52,7 +53,7 @@ class Cell(NamedTuple):
     service: Service
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True)  # no slots: cached_property needs a __dict__
 class Entry:
     """One request that may be sent. `body` is what goes out, byte for byte; empty for none.
 
@@ -64,7 +65,7 @@ class Entry:
     target: str
     body: bytes
     request_class: RequestClass
-    guards: str
+    guards: str  # letters explained at the top of endpoints.yaml
     role: Role
     title: str
 
@@ -83,6 +84,7 @@ class Entry:
 
     @property
     def is_write(self) -> bool:
+        # Introspection and minting are POSTs that touch no record of Harvest: no setting or halt of writes covers them.
         return self.method != "GET" and self.request_class is not RequestClass.AUTH
 
     @cached_property

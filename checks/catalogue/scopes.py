@@ -33,6 +33,7 @@ class Scope:
     @property
     def proves(self) -> bool:
         """A refusal of its list means the scope, or the user's role, and nothing else."""
+        # GET /v3/webhooks, for one, is for partners' clients only (Greenhouse's OpenAPI, September 2026).
         return self.list is not None and self.needs is None
 
 

@@ -17,9 +17,9 @@ from checks.v1.key_report import KeyReport, writes_off_reason
 from checks.v1.key_state import looks_retired, state_of
 from checks.v1.verdicts import READS, WRITES, Evidence, positive_control, view
 
-STOP_AFTER_UNKNOWN_REFUSALS = 2
-STOP_AFTER_FAILURES = 3
-FEWEST_LISTS = 3
+STOP_AFTER_UNKNOWN_REFUSALS = 2  # in a row; whatever refuses a whole address refuses the other requests as well
+STOP_AFTER_FAILURES = 3  # in a row, each of them repeated once by the sender
+FEWEST_LISTS = 3  # before concluding that the API does not serve this credential
 MOST_POSITIVE_CONTROLS = 3
 _FAILURES = frozenset({AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.SERVER_ERROR})
 
@@ -135,10 +135,12 @@ class KeyCheckRun(CheckRun):
         wanted, outside = self._entries(self.wanted), self._entries(self.outside)
         reads = [entry for entry in (*wanted, *outside) if not entry.is_write]
         lists = [entry for entry in reads if entry.request_class is RequestClass.LIST]
+        # Lists first: they need no control, and unless one is served no other answer proves anything (V8).
         await self._send_each(lists or self._substitute_lists())
         await self._stop_if_not_served()
         await self._send_each(entry for entry in reads if entry not in lists)
         await self._send_controls_for(reads)
+        # Writes last: whatever ends a check early then keeps them from being sent.
         writes = [entry for entry in wanted if entry.is_write]
         await self._send_each(writes)
         await self._send_controls_for(writes)
@@ -159,6 +161,7 @@ class KeyCheckRun(CheckRun):
     async def _send(self, entry: Entry) -> Answer | None:
         if entry.endpoint in self.answers:
             return self.answers[entry.endpoint]
+        # The gate refuses it, too, but by raising; asked here, it becomes a verdict.
         if not self.sender.permitted.allows(entry.needs):
             self.not_sent[entry.endpoint] = writes_off_reason(self.sender.permitted)
             return None
@@ -181,6 +184,7 @@ class KeyCheckRun(CheckRun):
             await self._raise_alarm(entry, answer)
 
     async def _raise_alarm(self, entry: Entry, answer: Answer) -> None:
+        # A 422 there means that the missing On-Behalf-Of header stopped nothing: only the empty body did.
         without_id = answer.status == 422 and entry.needs is WriteProbes.ALL
         if answer.status is None or not (answer.accepted or without_id):
             return
@@ -199,6 +203,7 @@ class KeyCheckRun(CheckRun):
         if answer.kind is AnswerKind.INVALID_KEY:
             raise EndOfCheck("invalid_key")
         self._unknown_refusals = self._unknown_refusals + 1 if answer.kind is AnswerKind.UNKNOWN_REFUSAL else 0
+        # A 401 in unknown words is about the key, whatever was served; a 403 may be one endpoint's own rule.
         if self._unknown_refusals >= STOP_AFTER_UNKNOWN_REFUSALS and (answer.status == 401 or not self._served):
             raise EndOfCheck("blocked")
         self._failures = self._failures + 1 if answer.kind in _FAILURES else 0
@@ -218,6 +223,7 @@ class KeyCheckRun(CheckRun):
         if self._served:
             return
         if looks_retired(self.answers.values(), self.context.now()):
+            # The request without a key does not pass `may_send`: deadline and pause hold for it, too.
             self.end_if_over()
             self._anonymous = await self._send_anonymous()
         raise EndOfCheck("unreachable")
@@ -228,6 +234,7 @@ class KeyCheckRun(CheckRun):
         for entry in waiting:
             if not positive_control(entry.service, self.evidence):
                 await self._send_positive_controls(entry)
+        # An endpoint that was refused to this key before is its own control (V3).
         for cell in dict.fromkeys(entry.cell for entry in waiting if entry.endpoint not in self.request.remembered):
             for speaking in self._cells_speaking_for(cell):
                 await self._send_controls_of(speaking)
@@ -238,6 +245,7 @@ class KeyCheckRun(CheckRun):
             answer is not None
             and entry.request_class is not RequestClass.LIST
             and answer.kind.past_permission
+            # Data decides a read (V2), and never a write.
             and (entry.is_write or answer.kind is not AnswerKind.JSON)
         )
 
@@ -261,9 +269,11 @@ class KeyCheckRun(CheckRun):
 
     async def _send_controls_of(self, cell: Cell) -> None:
         """Until one is refused; where one passes, all of them, to see whether they disagree."""
+        # A required permission refused in this cell shows the order without any control (V4).
         if view(cell, self.evidence).required_refusals:
             return
         for control in self.catalogue.controls_of(cell):
+            # A manifest may require a control's endpoint: granted, as it should be, it would look like disagreement.
             if control.endpoint in self._required:
                 continue
             await self._send(control)

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from checks.answer import Answer, AnswerKind, looks_like_html, parse_json, plain_token
 from checks.catalogue.entry import Entry, RequestClass
 
+# Quoted by users since 2021 (airbyte issue 5343), never recorded with its status: the documentation points to 401,
+# clients expect 403.
 PERMISSION_TEXT = "does not have permission for this endpoint"
+# Recorded in 2020 and on 2026-08-11; also the answer for a disabled organization (airbyte issue 2289, 2021).
 INVALID_KEY_TEXT = "invalid basic auth credentials"
 _REPORTING = frozenset({"error", "errors", "message", "status", "code", "detail", "details", "request_id"})
 
@@ -50,6 +53,7 @@ def _kind(entry: Entry, status: int, document: object) -> AnswerKind:
 def _success_kind(entry: Entry, status: int, document: object) -> AnswerKind:
     if not isinstance(document, list | dict):
         return AnswerKind.NOT_JSON
+    # Every list of Harvest v1 is documented to answer with an array.
     wrong_shape = isinstance(document, dict) and (entry.request_class is RequestClass.LIST or _only_reports(document))
     return AnswerKind.UNEXPECTED if status != 200 or wrong_shape else AnswerKind.JSON
 
@@ -70,12 +74,15 @@ def _refusal_kind(status: int, texts: list[str], document: object) -> AnswerKind
             return AnswerKind.PERMISSION
         case 403 if says("you do not have access to that record", "access denied"):
             return AnswerKind.NO_ACCESS
+        # Perhaps the credential's IP list: what Greenhouse answers to other addresses is not documented.
         case 401 | 403:
             return AnswerKind.UNKNOWN_REFUSAL
+        # "Not found" is from grnhse/greenhouse-api-docs issue 393; recordings say "Resource not found".
         case 404 if says("resource not found", "not found"):
             return AnswerKind.NOT_FOUND
         case 404 | 410:
             return AnswerKind.GONE
+        # The `message` that Greenhouse documents beside `errors` is missing in both recorded answers.
         case 422 if isinstance(document, dict) and isinstance(document.get("errors"), list):
             return AnswerKind.VALIDATION
         case 400 if says("invalid json payload"):

@@ -33,6 +33,7 @@ class KeyReport:
 
     def build(self, state: CredentialState, detail: str) -> CheckReport:
         builder = ReportBuilder(self.request, state, detail, KeyRule.NOT_ASKED)
+        # A check that proves nothing must not leave refusals behind, which count as controls for 30 days.
         served = builder.void is None
         return builder.build(
             builder.findings(self.wanted, self._judge),
@@ -66,6 +67,7 @@ class KeyReport:
             Excess(
                 label=labels.get(entry.endpoint, entry.title),
                 endpoint=entry.endpoint,
+                # A list's data is proof by itself; any other grant is inferred.
                 certain=entry.request_class is RequestClass.LIST,
             )
             for entry, judgement in self._not_required

@@ -20,6 +20,7 @@ def state_of(answers: Iterable[Answer], anonymous: Answer | None, now: datetime)
     """
     answers = list(answers)
     kinds = {answer.kind for answer in answers}
+    # Before what was served: a key revoked in the middle of a check had data at first.
     if AnswerKind.INVALID_KEY in kinds:
         return CredentialState.INVALID, "revoked" if now < RETIRED_AFTER else "revoked_or_retired"
     if any(answer.usable for answer in answers):
@@ -41,6 +42,7 @@ def looks_retired(answers: Iterable[Answer], now: datetime) -> bool:
 
 
 def _retirement_shaped(answer: Answer) -> bool:
+    # How v1 answers after that date is recorded nowhere (November 2026), so several shapes count.
     if answer.kind in (AnswerKind.NOT_FOUND, AnswerKind.GONE, AnswerKind.REDIRECT):
         return True
     return answer.html and answer.kind in (AnswerKind.NOT_JSON, AnswerKind.UNEXPECTED)
@@ -48,6 +50,7 @@ def _retirement_shaped(answer: Answer) -> bool:
 
 def _retired_or_not(anonymous: Answer) -> tuple[CredentialState, str]:
     """The API is there as long as a request without a key gets its known 401; some answers settle nothing."""
+    # A 403 without a key is about this address, not about the API.
     if anonymous.kind in SETTLES_NOTHING or anonymous.status == 403:
         return CredentialState.UNREACHABLE, "uniform_answer"
     return CredentialState.RETIRED, "api_retired"

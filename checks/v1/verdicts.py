@@ -160,6 +160,7 @@ def judge(entry: Entry, evidence: Evidence) -> Judgement:
         return Judgement(KeyRule.WRITE_HALT, "write_alarm")
     if not answer.kind.past_permission:
         return Judgement(KeyRule.NOT_DECISIVE, _KIND_REASON[answer.kind])
+    # A list looks up no record, so "not found" says nothing about its permission.
     if entry.request_class is RequestClass.LIST:
         return Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
     return _past_permission(entry, evidence)
@@ -178,6 +179,7 @@ def _past_permission(entry: Entry, evidence: Evidence) -> Judgement:
     passed = "past_permission_check"
     if not positive_control(entry.service, evidence):
         return _undecided(KeyRule.NO_POSITIVE_CONTROL, "no_positive_control", evidence)
+    # Before the controls: the endpoint's own refusal counts more than theirs, even where all of them pass.
     if entry.endpoint in evidence.remembered:
         return Judgement(KeyRule.GRANTED_REMEMBERED, passed)
     seen = view(entry.cell, evidence)
@@ -192,6 +194,7 @@ def _past_permission(entry: Entry, evidence: Evidence) -> Judgement:
         return Judgement(KeyRule.GRANTED_BESIDE_MISSING, passed)
     if seen.control_refusals:
         return Judgement(KeyRule.GRANTED_BY_CONTROL, passed)
+    # By-id × applications has no control in the catalogue; a manifest that requires a cell's controls leaves none.
     if seen.designated == 0 and _borrows(entry.cell, evidence):
         return Judgement(KeyRule.GRANTED_BORROWED, passed)
     return _undecided(KeyRule.NO_REFUSAL, "no_refusal", evidence)

@@ -71,9 +71,11 @@ class TokenCheckRun(CheckRun):
         return ScopeReport(self.seen, self.client, self.request).build(state, detail)
 
     async def send_all(self) -> None:
+        # A held token that fails never leads to a new one: minting may revoke what the integration works with.
         token = self.client.token or await self._new_token()
         if token is None:
             return
+        # Before any list (docs/decisions/0006): for Gem, lists would be 25 requests, and could not decide writes.
         self._introspected = await self.sender.introspect(token, self.end_if_over)
         if settled_by_auth(self.seen, self.client, self.context.now()) is not None:
             return
@@ -89,6 +91,7 @@ class TokenCheckRun(CheckRun):
     async def _confirm(self, token: Token, carried: frozenset[str]) -> None:
         """Read one list that the token may read, to find out a token that is no longer what introspection says."""
         for name in (*PREFERRED, *required_scopes(self.request), *known()):
+            # A list that needs more than its scope would make a good token look stale.
             if name in carried and scope(name).proves:
                 await self._read(name, token)
                 return

@@ -29,6 +29,7 @@ class TokenEvidence:
     def scopes(self) -> frozenset[str] | None:
         """What the token carries, if introspection says so in Greenhouse's names; other words count for nothing."""
         named = self.introspection.scopes if self.introspection else None
+        # A spelling that nobody has recorded must not make everything missing: the lists decide instead.
         return named if named and not named.isdisjoint(known()) else None
 
     def some(self, *kinds: AnswerKind) -> bool:

@@ -18,10 +18,12 @@ from checks.credential import OAuthClient, Token, bearer_authorization, client_a
 from checks.errors import GateRefusal
 from checks.origin import Origin, OutgoingRequest
 
+# A colon ends the id. The secret is never empty, so that no key of v1 passes.
 _CLIENT = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,512}:[\x21-\x7e]{1,512}")
 _BEARER = re.compile(r"Bearer [\x21-\x7e]{1,8192}")
 _ESCAPED = rb"%(?:2[1-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-D])"  # visible ASCII that a form cannot hold as it is
 _INTROSPECTION = re.compile(rb"token=(?:[A-Za-z0-9._~-]|" + _ESCAPED + rb"){1,8192}&token_type_hint=access_token")
+# As recorded on 2026-05-11: no `scope`, since the scopes come from the credential.
 _MINTING = re.compile(rb"grant_type=client_credentials(&sub=[0-9]{1,20})?")
 
 
@@ -119,6 +121,7 @@ def _is_of_a_client(authorization: str) -> bool:
         pair = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         return False
+    # Encoded again: base64 has several spellings of the same bytes, and one may pass.
     return kind == "Basic" and base64.b64encode(pair).decode("ascii") == encoded and bool(_CLIENT.fullmatch(pair))
 
 

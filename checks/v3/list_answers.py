@@ -21,6 +21,7 @@ def _listed_kind(status: int, document: object) -> AnswerKind:
         return AnswerKind.REDIRECT
     if status >= 500:
         return AnswerKind.SERVER_ERROR
+    # Both hosts are behind CloudFront (recorded 2026-05-11): a page instead of JSON may be the edge's answer.
     readable = isinstance(document, dict)
     match status:
         case 200 if isinstance(document, list):

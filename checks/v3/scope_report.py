@@ -35,6 +35,7 @@ class ScopeReport:
         return builder.build(
             builder.findings(self._permissions, self._judge),
             excess=tuple(self._excess()) if decided else (),
+            # Introspection names every scope, so one that it leaves out is gone.
             excess_is_whole=decided,
             provisional=self.request.manifest.v3_source == "derived",
         )

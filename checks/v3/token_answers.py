@@ -18,6 +18,7 @@ from checks.errors import CredentialError
 
 CLAIMS = "https://auth.greenhouse.io/claims"
 UNREADABLE = "?"
+# A token that has expired by the auth server's clock must not look revoked because ours is a little behind.
 CLOCKS_DIFFER = timedelta(minutes=5)
 _SCOPE = re.compile(r"[\x21-\x7e]{1,120}")
 _TIMESTAMPS = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds; a number outside is no time
@@ -88,6 +89,7 @@ def introspected(status: int, headers: Mapping[str, str], body: bytes, *, comple
     """The answer to POST /introspect. `headers` has lower-case names; `complete` is false for a body that was cut."""
     kind, document, html = _reduced(status, headers, body, complete)
     introspection = _introspection(document) if kind is AuthKind.JSON else None
+    # A sign-in page of something in between may be a 200 with JSON, too.
     if introspection is not None and introspection.active is None:
         return AuthAnswer(AuthKind.UNUSABLE, status, html)
     return AuthAnswer(kind, status, html, introspection=introspection)
@@ -96,6 +98,7 @@ def introspected(status: int, headers: Mapping[str, str], body: bytes, *, comple
 def minted(status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> AuthAnswer:
     """The answer to POST /token."""
     kind, document, html = _reduced(status, headers, body, complete)
+    # Its expiry is not read (documented `expires_in`, recorded `expires_at`, 2026-05-11): introspection comes next.
     token = _token(document) if kind is AuthKind.JSON else None
     if kind is AuthKind.JSON and token is None:
         return AuthAnswer(AuthKind.UNUSABLE, status, html)

@@ -20,6 +20,7 @@ _FROM_AUTH: Mapping[AuthKind, tuple[CredentialState, str]] = {
     AuthKind.TIMEOUT: (CredentialState.UNREACHABLE, "timeout"),
     AuthKind.NO_CONNECTION: (CredentialState.UNREACHABLE, "no_connection"),
 }
+# Not RATE_LIMITED: introspection works, and the next check asks again.
 WITHOUT_INTROSPECTION = frozenset(
     {AuthKind.SERVER_ERROR, AuthKind.BLOCKED, AuthKind.UNUSABLE, AuthKind.TIMEOUT, AuthKind.NO_CONNECTION}
 )
@@ -45,6 +46,7 @@ def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> 
         seen.introspected.kind not in WITHOUT_INTROSPECTION or seen.may_be_foreign(client)
     ):
         return _FROM_AUTH[seen.introspected.kind]
+    # Lists would have to decide now, and a list does not say whose it is.
     if seen.scopes is None and seen.may_be_foreign(client):
         return CredentialState.UNREACHABLE, "organization_untold"
     return None
@@ -57,6 +59,7 @@ def _of_introspection(
         return CredentialState.MISCONFIGURED, "foreign_client"
     if client.organization and introspection.organization not in (None, client.organization):
         return CredentialState.MISCONFIGURED, "foreign_organization"
+    # Whatever the expiry says: the clock that counts is the auth server's.
     if introspection.active:
         return None
     return _inactive(introspection, client, now)
@@ -72,6 +75,7 @@ def _inactive(introspection: Introspection, client: OAuthClient, now: datetime) 
 def _of_lists(seen: TokenEvidence, introspected: AuthAnswer) -> tuple[CredentialState, str]:
     if seen.some(AnswerKind.UNKNOWN_REFUSAL) and not seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.BLOCKED, "unknown_refusal"
+    # Both together: a token that names no scope and still reads a list is judged by its lists.
     if introspected.introspection and introspected.introspection.names_none and _only_refused(seen):
         return CredentialState.INVALID, "no_scopes"
     if seen.scopes is not None or seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):

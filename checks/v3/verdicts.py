@@ -56,6 +56,7 @@ class ScopeRule(Rule):
 ROLE_ID = "role.site_admin"
 """The id of the finding on the role of the token's user, beside the manifest's permissions."""
 
+# Greenhouse's user types, folded: how introspection spells them is not documented.
 _OTHER_ROLES = frozenset({"basic", "jobadmin", "interviewer"})
 _SITE_ADMIN = "siteadmin"
 
@@ -64,6 +65,7 @@ def doubt(seen: TokenEvidence, client: OAuthClient) -> str | None:
     """Why introspection is not to be believed, if it is not: a key of reasons.REASONS."""
     if seen.may_be_foreign(client):
         return "organization_untold"
+    # Before `stale_token`: without the role, lists are refused to the newest token as well.
     if seen.some(AnswerKind.FORBIDDEN) and judge_role(seen, None).rule is ScopeRule.OTHER_ROLE:
         return "other_role"
     if seen.some(AnswerKind.UNAUTHORIZED, AnswerKind.FORBIDDEN):
@@ -98,6 +100,7 @@ def _by_list(name: str, seen: TokenEvidence) -> Judgement:
     if answer is None:
         return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
     match answer.kind:
+        # Also an empty array: Greenhouse leaves out of a 200 what the user may not see (v3 OpenAPI, `bearer`).
         case AnswerKind.JSON:
             return Judgement(ScopeRule.GRANTED_LIST, "data")
         case AnswerKind.FORBIDDEN if scope(name).proves and seen.some(AnswerKind.JSON):
@@ -112,6 +115,7 @@ def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:
     introspection = seen.introspection
     if introspection is None or seen.scopes is None or not introspection.role_stated:
         return Judgement(ScopeRule.ROLE_UNTOLD, "role_untold")
+    # A refused list is just what another role leads to, so these two doubts leave the role as it was told.
     if doubted not in (None, "stale_token", "other_role"):
         return Judgement(ScopeRule.DOUBTED, doubted or "")
     role = None if introspection.role is None else _folded(introspection.role)

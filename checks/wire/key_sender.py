@@ -20,6 +20,7 @@ class PacedKeySender:
         self._secret = secret
         self._pacing = pacing
         self.permitted = permitted
+        # If requests of one key are made side by side, the second heeds the pause that the first answer asks for.
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -33,6 +34,7 @@ class PacedKeySender:
         """
         async with self._one_at_a_time:
             answer = await self._within_limits(entry, guard)
+            # A write without an answer may have arrived: only a 429 says that it was not carried out.
             if answer is not None and entry.method == "GET" and answer.kind in REPEATED_ONCE:
                 answer = await self._within_limits(entry, guard)
             return answer
@@ -41,6 +43,7 @@ class PacedKeySender:
         answer = None
         for _ in range(TRIES_WHEN_LIMITED):
             await self._pacing.wait_for_turn()
+            # After the wait: a halt, a pause or the deadline may have come meanwhile.
             if not await guard.may_send(entry):
                 return None
             exchange = self._exchange(entry, guard)

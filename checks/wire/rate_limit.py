@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 V1_WINDOW_SECONDS = 10.0  # Harvest v1 counts in windows of 10 s (Greenhouse's documentation, "Throttling")
-V3_WINDOW_SECONDS = 30.0  # Harvest v3 counts in fixed windows of 30 s (rate-limit guide, as quoted by third parties)
-TOKEN_WINDOW_SECONDS = 60.0  # requests for tokens are counted apart, by the minute (the same guide)
+V3_WINDOW_SECONDS = 30.0  # Harvest v3 counts in fixed windows, from :00 and :30 (recorded 2026-05-11)
+TOKEN_WINDOW_SECONDS = 60.0  # requests for tokens are counted apart, 60 a minute (recorded 2026-05-11)
 SHORTEST_PAUSE_SECONDS = 1.0  # a reset that lies in the past is a clock that differs, not permission to go on
 LONGEST_WAIT_SECONDS = 120.0
 
@@ -26,8 +26,10 @@ class RateLimit:
     @property
     def pause_seconds(self) -> float:
         """How long to leave the rest of the window to the customer's own integration."""
+        # A share, not a number: recorded limits are 20 to 50 on v1 (2014 to 2023) and 150 on v3 (2026).
         if self.limit is None or self.remaining is None or self.remaining >= self.limit / 2:
             return 0.0
+        # On v3 the reset is always 30 s ahead (recorded 2026-05-11), even if the window ends sooner.
         return self.window_seconds if self.reset_seconds is None else max(self.reset_seconds, SHORTEST_PAUSE_SECONDS)
 
     @property
@@ -89,6 +91,7 @@ class RateLimiter:
         """Returns the seconds waited."""
         now = self._clock()
         start = max(now, self._free_at)
+        # Taken before the sleep: callers that come meanwhile queue behind it, without a lock.
         self._free_at = start + self._gap
         if start > now:
             await self._sleep(start - now)

@@ -29,6 +29,7 @@ class RequestPacing:
         self.requests = 0
 
     async def wait_for_turn(self) -> None:
+        # Its own turn first: a turn of the total, taken earlier, would pass unused during the credential's own pause.
         await self._own.wait_for_turn()
         await self._total.wait_for_turn()
 
@@ -39,5 +40,6 @@ class RequestPacing:
         limited = answer.kind is AnswerKind.RATE_LIMITED
         seconds = limit.back_off_seconds if limited else limit.pause_seconds
         if seconds > 0:
+            # Never the total: one tenant's limit slows nobody else, and the breaker handles trouble of many.
             self._own.pause(seconds)
             self._observer.waited("rate_limited" if limited else "reserve", seconds)

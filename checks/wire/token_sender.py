@@ -33,6 +33,7 @@ class PacedTokenSender:
         return self._pacing.requests
 
     async def mint(self, may_send: Callable[[], None]) -> AuthAnswer:
+        # Not repeated for want of an answer: a second POST /token might revoke the token of the first.
         return await self._within_limits(MINT, lambda: self._session.mint(self._client), AuthAnswer.as_answer, may_send)
 
     async def introspect(self, token: Token, may_send: Callable[[], None]) -> AuthAnswer:

@@ -17,8 +17,8 @@ class ExitStatus(IntEnum):
     USAGE = 2
     UNDECIDED = 3
     WRITE_ALARM = 4
-    INTERNAL = 70
-    STOPPED = 130
+    INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+    STOPPED = 130  # 128 + SIGINT, as a shell reports it
 
 
 _RANK = [

@@ -60,11 +60,13 @@ class CheckJob:
         self._account(claim, report, recorded)
 
     async def _check(self, claim: Claim) -> tuple[CheckReport, str | None]:
+        # A report names a manifest, also where the credential's own cannot be read.
         manifest = self.registry.manifest(None)
         try:
             manifest = self.registry.manifest(claim.config.manifest)
             guard = SharedWriteGuard(self._write_halt, claim)
             return await self._credential_check.run(self._task(claim, manifest), claim.suspicion, guard)
+        # Before ConfigurationError, of which it is one: a command that fails may work at the next check.
         except SourceFailed as problem:
             log.warning("secret_command_failed", tenant=claim.tenant_id, credential=claim.label, problem=str(problem))
             return not_loaded(manifest, self._now()), None

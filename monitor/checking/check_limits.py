@@ -29,5 +29,6 @@ def concurrency(settings: Settings) -> int:
     """Checks at once: no more than the total rate lets finish within the deadline."""
     if settings.total_requests_per_second == 0:
         return settings.concurrency
+    # More would get so little of the rate each that none ends before its deadline.
     finished = settings.total_requests_per_second * settings.deadline.total_seconds() / MOST_REQUESTS
     return max(1, min(settings.concurrency, int(finished)))

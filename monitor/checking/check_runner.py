@@ -79,6 +79,7 @@ class RecordingCheck:
 def _with_refusals_of(claim: Claim, suspicion: Suspicion) -> Suspicion:
     """The database remembers refusals of earlier checks, too."""
     known = claim.suspicion
+    # The first check of a command asks for everything, whatever the service suspects.
     if suspicion.fingerprint is None:
         return replace(known, suspects=frozenset())
     if suspicion.fingerprint != known.fingerprint:

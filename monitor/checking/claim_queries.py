@@ -26,6 +26,7 @@ _CLAIM = (
     .returning(CREDENTIAL)
 )
 _CLAIM_WATCHED = _CLAIM.where(CREDENTIAL.c.next_due.is_not(None))
+# Asked again within the update: of two services that saw the credential due, one gets the row.
 _CLAIM_DUE = _CLAIM.where(CREDENTIAL.c.next_due <= bindparam("now"))
 _TENANT = select(TENANT).where(TENANT.c.id == bindparam("tenant_id"))
 _REFUSED = select(REFUSAL.c.endpoint).where(
@@ -70,6 +71,7 @@ async def due(conn: AsyncConnection, now: datetime, limit: int, excluding: Colle
     is_first = CREDENTIAL.c.last_checked_at.is_(None)
     in_doubt = or_(CREDENTIAL.c.suspects > 0, CREDENTIAL.c.suspect_state.is_not(None))
     is_due = select(CREDENTIAL.c.id).where(CREDENTIAL.c.next_due <= now).order_by(CREDENTIAL.c.next_due)
+    # A query for each sort: ordinary checks, however many are late, must not hide a second or a first one.
     sorts = []
     for sort in (in_doubt, is_first, ~is_first & ~in_doubt):
         found = (await conn.execute(is_due.where(sort).limit(limit + len(excluding)))).scalars()
@@ -170,6 +172,7 @@ async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, 
 
 def _full_check_due(row: Row[Any], now: datetime, interval: timedelta) -> bool:
     """Suspects alone are asked about only between two full checks, and not while the credential itself is in doubt."""
+    # A last full check ahead of now was written before the clock was set back.
     if row.last_full_at is None or row.last_full_at > now or row.suspect_state is not None:
         return True
     return next_regular(key_of(row.tenant_id, row.label), row.last_full_at, interval) <= now

@@ -46,6 +46,7 @@ class Confirmation:
             return self._known.credential.suspect_state in _CONFIRMED
         if self._known.credential.state is not CredentialState.OK:
             return False
+        # Exactly 1: what a second check could not decide is reported as unconfirmed, not asked a third time.
         return any(permission.suspect_looks == 1 for permission in self._known.permissions.values())
 
     @property
@@ -76,6 +77,7 @@ def _merge(before: CheckReport, now: CheckReport) -> CheckReport:
     if now.partial:
         changed = {finding.permission_id: finding for finding in now.findings}
         return replace(before, findings=tuple(changed.get(f.permission_id, f) for f in before.findings))
+    # Introspection failed in the second check: that says nothing about excess.
     if now.state is CredentialState.OK and before.excess_is_whole and not now.excess_is_whole:
         return replace(now, excess=before.excess)
     return now

@@ -84,6 +84,7 @@ class Dispatcher:
         return await claim_queries.due(conn, now, self._room, self.engine.busy)
 
     def _begin(self, due: Due, checked: int) -> None:
+        # `_room` is asked again: breaker and jobs moved on while the database answered.
         pressing = due.pressing[: self._room]
         room = self._room - len(pressing)
         allowed = self._catch_up.allowed(checked, self._interval, self._clock())

@@ -99,6 +99,7 @@ class Greenhouse:
 
     async def _check_client(self, client: OAuthClient, request: CheckRequest, tracked: TrackedCheck) -> CheckReport:
         observer = _BreakerObserver(self._observer, self._breaker, tracked)
+        # Only where no list can stand in is a failed introspection trouble for the breaker (docs/v3.md).
         pacing = self._pacing(observer if client.needs_introspection else _ListsObserver(observer))
         async with self._token_client.session() as session:
             sender = PacedTokenSender(session, client, pacing)
@@ -115,6 +116,7 @@ class Greenhouse:
 
     async def _send_without_key(self) -> Answer:
         entry = catalogue().anonymous
+        # No credential's own rate: the request belongs to no tenant.
         await self._total.wait_for_turn()
         async with self._key_client.session() as session:
             answer, _ = await session.send(entry, None, WriteProbes.OFF)
@@ -161,12 +163,14 @@ class _OncePerInterval:
         self._clock = clock
         self._kept: Answer | None = None
         self._until = 0.0
+        # Many keys look retired at the same time: one request answers all of them.
         self._one_at_a_time = asyncio.Lock()
 
     async def answer(self) -> Answer:
         async with self._one_at_a_time:
             if self._kept is None or self._clock() >= self._until:
                 self._kept = await self._send()
+                # The known 401 does not prove a retirement, but it does settle that the API is there.
                 settles = self._kept.kind not in SETTLES_NOTHING or self._kept.kind is AnswerKind.INVALID_KEY
                 self._until = self._clock() + (self._seconds if settles else 0)
             return self._kept

@@ -43,7 +43,7 @@ class RecordedCheck:
                 await self._give_back(claim)
                 return report, fingerprint, None
             return report, fingerprint, await record(self.db, claim, report, fingerprint, self.now(), self.policy)
-        except BaseException:
+        except BaseException:  # a cancelled check, too, is due again now and not when its lease runs out
             await self._give_back(claim)
             raise
 

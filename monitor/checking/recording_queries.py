@@ -19,7 +19,7 @@ from monitor.store.tables import CHECK, CREDENTIAL, REFUSAL, TENANT
 from monitor.tenants.file import Grant
 from monitor.tenants.scope_acceptance_queries import is_accepted
 
-RENEW_REFUSALS_AFTER = timedelta(days=1)
+RENEW_REFUSALS_AFTER = timedelta(days=1)  # what is missing for weeks is not a write at every check
 
 # Of every check, so they are put together once: SQLAlchemy takes longer to build a statement than SQLite to run it.
 _C = CREDENTIAL.c
@@ -42,6 +42,7 @@ async def record(
 ) -> Recorded | None:
     """Write what a claimed check found; None, and nothing written, where the claim is no longer the newest."""
     async with database.writing() as conn:
+        # Tenant before credential, as when the tenants file is loaded: two orders could deadlock on Postgres.
         await lock_tenant(conn, claim.tenant_id)
         if not await _is_newest(conn, claim):
             return None
@@ -49,6 +50,7 @@ async def record(
         change = compare(before, report, fingerprint, now, policy)
         check_id = await _write_summary(conn, claim, report, fingerprint, now)
         due = next_due(key_of(claim.tenant_id, claim.label), now, policy.interval, change.check_again_in)
+        # Only a paused check leaves even `last_checked_at`: for the sweep, the credential is still to be checked.
         if change.known == before:
             await _plan(conn, claim.credential_id, due)
         else:

@@ -21,6 +21,7 @@ def key_of(tenant_id: str, label: str) -> str:
 
 def phase(key: str, interval: timedelta) -> timedelta:
     """This key's own time in every interval, counted from the interval's beginning."""
+    # Not hash(), which differs from process to process. Whole numbers: no float holds 64 bits.
     share = int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big")
     return (interval // _MICROSECOND * share >> 64) * _MICROSECOND
 

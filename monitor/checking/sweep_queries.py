@@ -39,4 +39,5 @@ async def first(conn: AsyncConnection) -> datetime | None:
 def _one_is_left_out() -> Exists:
     c = CREDENTIAL.c
     late = or_(c.last_checked_at.is_(None), c.last_checked_at < SWEEP.c.started_at)
+    # Removed and misconfigured credentials have no `next_due`: they must not keep a sweep open.
     return exists().where(c.next_due.is_not(None), late)

@@ -85,6 +85,7 @@ class SharedWriteHalt:
         raised = len(self.alarms)
         if any(_stops(alarm.stops, entry) for alarm, _ in self._unstored):
             return False
+        # Read every time, not even cached for a second: a halt applies to every write after it (docs/performance.md).
         stopped = any(_stops(scope, entry) for scope in await self._in_force.answer())
         return not stopped and len(self.alarms) == raised  # an alarm raised during the read is not in what was read
 
@@ -106,6 +107,7 @@ class SharedWriteHalt:
     async def store(self) -> None:
         """Store what is not stored yet, and write the operator's notice; what fails is tried again later."""
         async with self._lock:
+            # Locked: the check that raised an alarm and the periodic task may both store it at the same moment.
             await self._each(self._unstored, self._store_halt, "halt_not_stored")
             await self._each(self._not_notified, self._notify, "halt_not_told")
 
@@ -125,6 +127,7 @@ class SharedWriteHalt:
     async def _store_halt(self, alarm: WriteAlarm, claim: Claim) -> None:
         async with self._db.writing() as conn:
             await write_halt_queries.halt(conn, alarm, claim.tenant_id, claim.credential_id)
+        # Its notice comes in a transaction of its own: a wording that fails must not take back the halt.
         self._not_notified.append((alarm, claim))
 
     async def _notify(self, alarm: WriteAlarm, claim: Claim) -> None:

@@ -93,6 +93,7 @@ def _started_over(known: Known) -> Known:
         last_full_at=None,
         manifest_digest=None,
     )
+    # Excess goes without an event: it was the old secret's.
     return Known(fresh, permissions.carried_over(known.permissions))
 
 
@@ -115,4 +116,5 @@ def _check_again_in(known: Known, report: CheckReport, policy: DriftPolicy) -> t
         checks = [permission.suspect_looks for permission in known.permissions.values() if permission.suspect]
     else:
         checks = []
+    # The smallest: a new suspicion does not wait for one that has backed off.
     return back_off(min(checks), policy.confirm_after, policy.interval) if checks else None

@@ -17,6 +17,7 @@ def change(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[Kn
     checked = replace(was, last_checked_at=now)
     if report.state is CredentialState.OK:
         return _served(checked, was, report, now)
+    # The same trouble with another detail is no second event.
     if report.state is was.state:
         return replace(_unsuspected(checked), detail=report.detail), []
     if report.state is CredentialState.MISCONFIGURED or report.state is was.suspect_state:
@@ -44,6 +45,7 @@ def _served(
         detail=was.detail,
         seen_before=was.last_checked_at,
         first_seen=now,
+        # Readers notified of `invalid` are notified of its end, even if it failed in another way since.
         notified_as=CredentialState.INVALID if was.was_invalid else was.state,
     )
     return replace(known, state=CredentialState.OK, detail="", state_since=now, was_invalid=False), [recovered]
@@ -55,6 +57,7 @@ def _failed(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[K
         EventKind.CREDENTIAL_FAILED,
         state=report.state,
         detail=report.detail,
+        # From one failing state to the next, nothing was seen to work in between.
         seen_before=was.last_full_at if was.state is CredentialState.OK else None,
         first_seen=first_seen,
     )

@@ -11,6 +11,7 @@ def change(
     known: Mapping[str, KnownExcess], report: CheckReport, now: datetime
 ) -> tuple[dict[str, KnownExcess], list[Event]]:
     """Excess that the check says nothing about stays; what the manifest now asks for is no longer excess."""
+    # Excess of v1 is known by endpoint, that of v3 by scope.
     required = {name for finding in report.findings for name in (finding.endpoint, *finding.scopes)}
     changed = {endpoint: was for endpoint, was in known.items() if endpoint not in required}
     events = []

@@ -10,6 +10,7 @@ from checks.report import Outcome, Verdict
 
 
 class EventKind(StrEnum):
+    # Stored with events and in brake keys, and shown by `history`: a value never changes.
     FOUND = "found"
     LOST = "lost"
     REGAINED = "regained"
@@ -107,6 +108,7 @@ class KnownCredential:
     `last_full_at` the last one that was served, `manifest_digest` what that one asked for.
     """
 
+    # Each field, and each of Counts, is a column of `credential`: known_queries reads and writes them by name.
     fingerprint: str | None = None
     manifest_digest: str | None = None
     state: CredentialState = CredentialState.OK

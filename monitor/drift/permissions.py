@@ -11,6 +11,7 @@ from datetime import datetime
 from checks.report import Finding, Verdict
 from monitor.drift.model import Event, EventKind, KnownCredential, KnownPermission
 
+# Not `writes_off` or `introspection_needed`: these may be asked again, so the last known state stays.
 _NOTHING_TO_ASK = frozenset({"no_scope", "no_endpoint"})
 
 
@@ -30,6 +31,7 @@ def carried_over(permissions: Mapping[str, KnownPermission]) -> dict[str, KnownP
 
 
 def _carried_origin(was: KnownPermission) -> EventKind:
+    # It decides who is notified of the end: of a loss the CSM, of anything else the operator.
     return EventKind.LOST if was.origin is EventKind.LOST else EventKind.FOUND
 
 
@@ -70,6 +72,7 @@ def _seen(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[
 
 def _granted(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if was.verdict is Verdict.GRANTED:
+        # The same object where nothing changed: only what differs is written.
         return (replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was), None
     known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=timing.now)
     if not (was.missing or was.carried):

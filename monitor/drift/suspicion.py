@@ -7,7 +7,7 @@ from checks.check_request import CheckRequest
 from monitor.drift.model import Known
 
 _SHORTEST_WAIT = timedelta(seconds=1)  # even where `confirm_after` is zero, checks that decide nothing are spaced out
-_MOST_DOUBLINGS = 20
+_MOST_DOUBLINGS = 20  # the interval is the real bound; endless doubling would overflow a timedelta
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ async def record_events(
     readers: Readers | None = None,
 ) -> Step:
     """Write events and causes, and settle the incident. The caller holds the tenant's row and has written `known`."""
+    # First, since the events name the incident. It adds up the counts that were saved with `known`.
     step_taken, incident_id = await settle_incident(conn, tenant_id, now)
     digest = change.known.credential.manifest_digest
     for event in change.events:
@@ -73,7 +74,7 @@ async def troubles(conn: AsyncConnection) -> dict[str, Trouble]:
 
 def _event_columns(event: Event) -> dict[str, object]:
     values = asdict(event)
-    del values["notified_as"]
+    del values["notified_as"]  # only for choosing whom to notify; not a column
     values["permission_group"] = values.pop("group")
     values["permission_label"] = values.pop("label")
     return values

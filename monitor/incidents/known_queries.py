@@ -97,6 +97,7 @@ def _permission(row: Row[Any]) -> KnownPermission:
 
 def _permission_row(credential_id: int, permission_id: str, known: KnownPermission) -> dict[str, Any]:
     values = asdict(known)
+    # `group` is a reserved word of SQL.
     values["permission_group"] = values.pop("group")
     values["permission_label"] = values.pop("label")
     return {"credential_id": credential_id, "permission_id": permission_id, **values}

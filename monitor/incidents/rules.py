@@ -85,9 +85,11 @@ def _audiences(event: Event) -> tuple[Audience, ...]:
             return (Audience.CSM,)
         case EventKind.REGAINED if event.notified_as == EventKind.LOST:
             return (Audience.CSM,)
+        # The one failing state that the customer can end.
         case EventKind.CREDENTIAL_FAILED if event.state is CredentialState.INVALID:
             return (Audience.CSM,)
         case EventKind.RECOVERED if event.notified_as == CredentialState.INVALID:
+            # If it failed in another way after `invalid`, the operator was notified of that.
             only_invalid = event.state is CredentialState.INVALID
             return (Audience.CSM,) if only_invalid else (Audience.CSM, Audience.OPERATOR)
     return (Audience.OPERATOR,)

@@ -43,6 +43,7 @@ def back_up(source: Path, target: Path, *, overwrite: bool) -> Copied:
     with _as_store_errors(target), atomic_file(target, overwrite=overwrite) as copy:
         with closing(_open_existing(source)) as conn, closing(_open(copy)) as target_conn:
             conn.backup(target_conn)  # all pages in one step: otherwise each write in between would restart the copy
+            # So that the copy is one file: in WAL mode it would need its -wal and -shm beside it.
             target_conn.execute("PRAGMA journal_mode = DELETE")
         revision = _checked_revision(copy)
         size = copy.stat().st_size
@@ -69,6 +70,7 @@ def _hold_pending_notices(conn: sqlite3.Connection, copy: Path, who: str, now: d
     held = conn.execute("UPDATE notice SET status = 'held', next_attempt_at = NULL WHERE status = 'pending'").rowcount
     conn.execute(
         "INSERT INTO operator_action (at, who, action, subject, reason) VALUES (?, ?, 'db restore', ?, ?)",
+        # The format in which SQLAlchemy stores a moment in SQLite.
         (f"{now:%Y-%m-%d %H:%M:%S.%f}", who, copy.name, f"{held} notices held"),
     )
     return held
@@ -111,6 +113,7 @@ def _require_not_in_use(path: Path) -> None:
     conn = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None)
     with closing(conn):
         try:
+            # In WAL mode BEGIN EXCLUSIVE alone succeeds beside idle connections; with this it does not.
             conn.execute("PRAGMA locking_mode = EXCLUSIVE")
             conn.execute("BEGIN EXCLUSIVE")
             conn.execute("ROLLBACK")

@@ -11,7 +11,7 @@ class UTCDateTime(TypeDecorator[datetime]):
     """An aware moment, stored in UTC. SQLite drops the time zone, so it is added again on reading."""
 
     impl = DateTime(timezone=True)
-    cache_ok = True
+    cache_ok = True  # without it SQLAlchemy warns, and compiles each statement with such a column again
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:

@@ -50,7 +50,9 @@ _NEXT_STEPS = {
 _NO_BEGIN = {"begin": ""}
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
+    # FULL, since NORMAL may lose the last commits of a WAL in a power failure.
     "PRAGMA synchronous = FULL",
+    # Off by default, for each connection.
     "PRAGMA foreign_keys = ON",
     f"PRAGMA journal_size_limit = {sqlite_file.LOG_LIMIT}",
 )
@@ -71,6 +73,7 @@ class Database:
         """A transaction that sees one state of the database throughout; on Postgres it cannot write."""
         async with self._connected() as conn:
             if not self.is_sqlite:
+                # Postgres's own default would show each statement another state.
                 await conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             async with conn.begin():
                 yield conn
@@ -85,6 +88,7 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that writes, committed at its end. Never nest them: SQLite has one at a time."""
         async with self._write_lock, self._connected() as conn:
+            # After a plain BEGIN that has read, the first write fails at once (SQLITE_BUSY_SNAPSHOT) if another wrote.
             await conn.execution_options(begin="BEGIN IMMEDIATE")
             async with conn.begin():
                 yield conn
@@ -242,6 +246,7 @@ class _SQLiteConnection(sqlite3.Connection):
 
 def _sqlite_engine(url: URL, pragmas: Iterable[str]) -> AsyncEngine:
     connect = partial(driver.connection, timeout=BUSY_TIMEOUT_SECONDS, factory=_SQLiteConnection)
+    # hide_parameters: errors would quote the bound values, and are logged.
     engine = create_async_engine(url, connect_args={"async_creator_fn": connect}, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -269,6 +274,7 @@ def _is_database_failure(error: DBAPIError) -> bool:
     if not isinstance(error, OperationalError):
         return False
     state = getattr(error.orig, "sqlstate", None)
+    # No state: the connection broke. 08: connection, 53: out of resources, 57: ended or shut down by an operator.
     return state is None or str(state).startswith(("08", "53", "57"))
 
 

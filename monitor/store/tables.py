@@ -61,6 +61,7 @@ class Credential(SQLModel, table=True):
     label: str
     kind: str
     reference: str
+    # none_as_null: None would otherwise be stored as the JSON text null.
     oauth: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     manifest: str | None = None
     fingerprint: str | None = None
@@ -72,7 +73,7 @@ class Credential(SQLModel, table=True):
     suspect_state: str | None = None
     suspect_since: datetime | None = utc_datetime(nullable=True)
     suspect_looks: int = 0
-    epoch: int = 0
+    epoch: int = 0  # docs/decisions/0003-epoch-fence.md
     next_due: datetime | None = utc_datetime(nullable=True, index=True)
     baseline_at: datetime | None = utc_datetime(nullable=True)
     last_checked_at: datetime | None = utc_datetime(nullable=True)
@@ -94,6 +95,7 @@ class Sweep(SQLModel, table=True):
     __tablename__ = "sweep"
 
     id: int | None = Field(default=None, primary_key=True)
+    # Unique: of several services on one database, one opens the sweep.
     started_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False, unique=True))
     finished_at: datetime | None = utc_datetime(nullable=True)
 
@@ -225,6 +227,7 @@ class DriftEvent(SQLModel, table=True):
     __tablename__ = "drift_event"
     __table_args__ = (
         Index(
+            # For pruning, which clears `check_id` when it rolls up a check.
             "event_of_kept_check",
             "check_id",
             sqlite_where=text("check_id IS NOT NULL"),
@@ -260,6 +263,7 @@ class Cause(SQLModel, table=True):
     __tablename__ = "cause"
     __table_args__ = (
         Index(
+            # The composer reads these every minute; settled ones are kept for ever, and would fill a whole index.
             "unsettled_cause",
             "tenant_id",
             sqlite_where=text("settled_at IS NULL"),
@@ -289,6 +293,7 @@ class Notice(SQLModel, table=True):
     __tablename__ = "notice"
     __table_args__ = (
         Index("notice_to_send", "status", "next_attempt_at", "audience", "recipient", "pending_since"),
+        # For pruning: the notices whose text is still there, instead of every notice ever sent.
         Index("notice_with_text", "created_at", sqlite_where=text("text <> ''"), postgresql_where=text("text <> ''")),
     )
 

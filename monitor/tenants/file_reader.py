@@ -32,6 +32,7 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def read_tenants_file(path: Path) -> TenantsFile:
     """The file's tenants and the problems of its rows; ConfigurationError if the file as a whole cannot be used."""
+    # Reading a named pipe would wait for a writer, for ever.
     if path.exists() and not path.is_file():
         raise ConfigurationError(f"{path}: is not a regular file: name a file")
     try:
@@ -78,6 +79,7 @@ Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_l
 
 
 class _Strict(BaseModel):
+    # Without strict=True, unlike manifests: dates and enums are made of the document's texts.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
@@ -202,6 +204,7 @@ class _RowReader:
         try:
             row = self._document.part("tenants", index)
             tenant_id = _readable_id(row)
+            # Before the row is validated: of two rows with one id the first counts, even if it is the wrong one.
             self._refuse_duplicate(row, tenant_id)
             self.tenants.append(_tenant(row, row.fit(_Row)))
         except DocumentError as error:

@@ -52,6 +52,7 @@ async def registered_key(db: Database, settings: Settings, now: datetime) -> byt
         key = installation_key(settings)
         async with db.writing() as conn:
             registered = await fingerprint_key_queries.register_key(conn, key_check(key), now)
+        # Another process may have been faster, with a key of its own.
         _require_same_key(registered, key, db, settings)
     return key
 
@@ -100,6 +101,7 @@ def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         text = file.read(1024).decode("latin-1").strip()
+    # The group may read it: on Kubernetes, files of secrets are read by group (mode 0440).
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise ConfigurationError(f"{path}: every user of this machine can read or write the key: chmod 600 {path}")
     if not re.fullmatch(rf"[0-9a-fA-F]{{{2 * _BYTES},}}", text) or len(text) % 2:

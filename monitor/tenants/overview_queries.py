@@ -97,8 +97,10 @@ _ALL = (
         INCIDENT.c.opened_at.label("incident_since"),
     )
     .outerjoin(CREDENTIAL, (CREDENTIAL.c.tenant_id == TENANT.c.id) & CREDENTIAL.c.removed_at.is_(None))
+    # At most one row for each tenant: the index `one_open_incident` sees to that.
     .outerjoin(INCIDENT, (INCIDENT.c.tenant_id == TENANT.c.id) & INCIDENT.c.resolved_at.is_(None))
     .where(TENANT.c.removed_at.is_(None))
+    # `_lines` groups neighbours: a tenant's rows must stand together.
     .order_by(TENANT.c.id, CREDENTIAL.c.label)
 )
 

@@ -9,6 +9,7 @@ from checks.manifest import Manifest
 from monitor.store.audit_log import note
 from monitor.store.tables import OPERATOR_ACTION
 
+# Operators' actions are never pruned: an acceptance holds for as long as the digest does.
 ACTION = "manifest accept-v3"
 
 

@@ -19,7 +19,7 @@ from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT, Credential
 from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem
 
 _Row = Row[*tuple[Any, ...]]
-_BATCH = 500
+_BATCH = 500  # tenants in one statement: both databases allow some 32,000 parameters
 _CHANGES_THE_CHECK = ("features", "write_probes", "declined")
 _NEW_CREDENTIAL = Credential(tenant_id="", label="", kind="", reference="").model_dump(exclude={"id"})
 """The defaults of a new credential; built once, since ten thousand may be added at a time."""
@@ -70,6 +70,7 @@ async def sync(
     A credential without a usable row, whose tenant the file still mentions, becomes `misconfigured` and is not checked;
     one that the file no longer mentions is removed. A running check of any of these will not be recorded.
     """
+    # Otherwise two services that read the same new file would both insert its tenants.
     await one_at_a_time(conn, TENANTS_LOCK)
     wanted = _wanted(tenants, problems)
     stored = {row.id: row for row in await conn.execute(select(TENANT.c.id, TENANT.c.row_digest, TENANT.c.removed_at))}
@@ -184,6 +185,7 @@ async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime
     plan = _Plan()
     for one in batch:
         plan.add(one, before[one.tenant_id], credentials[one.tenant_id])
+    # Apart: a row that cannot be read has fewer columns.
     await _write_rows(conn, [one.row for one in batch if one.config])
     await _write_rows(conn, [one.row for one in batch if not one.config])
     await _add_credentials(conn, plan.added, now)

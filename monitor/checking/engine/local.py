@@ -9,7 +9,7 @@ log = structlog.get_logger()
 
 REST_SECONDS = 60.0
 LONGEST_REST_SECONDS = 4 * 3600.0
-LATE_SECONDS = 5.0
+LATE_SECONDS = 5.0  # for cancelled checks to give their claims back
 
 
 class LocalEngine:
@@ -56,8 +56,10 @@ class LocalEngine:
         try:
             await self._job(credential_id)
             self._failures.pop(credential_id, None)
+        # Not a cancellation: a check that was stopped has not failed, and need not rest.
         except Exception:
             failures = self._failures[credential_id] = self._failures.get(credential_id, 0) + 1
+            # Bounded: after a thousand failures the power no longer fits a float.
             rest = min(REST_SECONDS * 2 ** min(failures - 1, 20), LONGEST_REST_SECONDS)
             self._resting[credential_id] = self._clock() + rest
             log.exception("check_broke_off", credential_id=credential_id, rests_seconds=rest)
