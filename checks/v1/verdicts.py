@@ -184,10 +184,10 @@ def _past_permission(entry: Entry, evidence: Evidence) -> Judgement:
         return Judgement(KeyRule.GRANTED_REMEMBERED, passed)
     seen = view(entry.cell, evidence)
     if seen.disagrees:
-        beside = any(refused.segment == entry.segment for refused in seen.refusals)
+        same_segment = any(refused.segment == entry.segment for refused in seen.refusals)
         return (
             Judgement(KeyRule.GRANTED_SAME_SEGMENT, passed)
-            if beside
+            if same_segment
             else Judgement(KeyRule.MIXED_CONTROLS, "mixed_controls")
         )
     if seen.required_refusals:
@@ -201,7 +201,7 @@ def _past_permission(entry: Entry, evidence: Evidence) -> Judgement:
 
 
 def _undecided(rule: KeyRule, reason: str, evidence: Evidence) -> Judgement:
-    """A check that was cut short lacks controls it might have had: then that is the reason to name."""
+    """If the check was cut short, controls may be missing, so that is the reason to name."""
     return Judgement(KeyRule.NOT_ASKED, evidence.cut_short) if evidence.cut_short else Judgement(rule, reason)
 
 
@@ -211,8 +211,8 @@ def _borrows(cell: Cell, evidence: Evidence) -> bool:
     kin = READS if cell.request_class in READS else WRITES
     other_service = next(service for service in Service if service is not cell.service)
     across = view(Cell(cell.request_class, other_service), evidence)
-    beside = (view(Cell(other, cell.service), evidence) for other in kin - {cell.request_class})
-    return across.shows_order and any(other.shows_order for other in beside)
+    others = (view(Cell(other, cell.service), evidence) for other in kin - {cell.request_class})
+    return across.shows_order and any(other.shows_order for other in others)
 
 
 def _refused(entry: Entry, evidence: Evidence) -> bool:
