@@ -30,7 +30,7 @@ class StoreError(HarvestMonitorError):
 
 
 class FailureScope(StrEnum):
-    """What a failed delivery is due to, and so affects: all email, one recipient, one email; or we cannot tell which."""
+    """What a failed delivery is due to, and so affects: all email, one recipient, one email; or `unclear`."""
 
     SERVER = "server"
     ADDRESS = "address"
