@@ -1,4 +1,4 @@
-"""Renders the chart with Helm's own engine, and judges it as Kubernetes' API server and Pod Security do."""
+"""Renders the chart with Helm's own engine, and checks it as Kubernetes' API server and Pod Security do."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -159,19 +159,19 @@ def environment(values: Values) -> dict[str, str]:
 
 
 def refusal(values: Values) -> str:
-    """What Helm says instead of rendering."""
+    """The error with which Helm refuses to render."""
     with pytest.raises(helm_python.HelmError) as caught:
         texts(values)
     return str(caught.value)
 
 
 def validate(manifest: Manifest, version: str) -> None:
-    """kubernetes_validate.ValidationError if the API of that Kubernetes would refuse it, or drop a field of it."""
+    """kubernetes_validate.ValidationError if that version's API server would refuse the manifest or drop a field."""
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def not_restricted(spec: Manifest) -> Iterator[str]:
-    """Each field of a pod's spec that Pod Security's level "restricted" (v1.37), which includes "baseline", forbids.
+    """Each field of a pod's spec that Pod Security's level "restricted" (v1.37) forbids; it includes "baseline".
 
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """

@@ -1,4 +1,4 @@
-"""The command: as it is installed, a process of its own, or within this one."""
+"""Runs the command: the installed one in a process of its own, or in this process."""
 
 import io
 import json
@@ -20,18 +20,18 @@ from unittest.mock import patch
 from monitor import cli
 
 COMMAND = Path(sys.executable).with_name("harvest-monitor")
-SECONDS = 180  # for what never comes; a busy machine may take its time with what does
+SECONDS = 180  # far more than anything takes, even on a busy machine: only what never happens waits this long
 
 
 def bare_environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
-    """A bare environment with these settings; nothing of the tester's own HARVEST_MONITOR_* variables."""
+    """An environment with these settings only, without the tester's own HARVEST_MONITOR_* variables."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     given = {f"HARVEST_MONITOR_{name.upper()}": str(value) for name, value in settings.items()}
     return {**kept, "COLUMNS": "100", **given}
 
 
 def run(
-    folder: Path, *arguments: str, command: Path = COMMAND, patience: float = SECONDS, **settings: object
+    folder: Path, *arguments: str, command: Path = COMMAND, timeout: float = SECONDS, **settings: object
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(command), *arguments],
@@ -39,13 +39,13 @@ def run(
         env=bare_environment(folder, settings),
         capture_output=True,
         text=True,
-        timeout=patience,
+        timeout=timeout,
         stdin=subprocess.DEVNULL,
     )
 
 
 def run_here(folder: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    """As `run`, but in this process, without the second that a new one takes to start."""
+    """Like `run`, but in this process, which saves the second that a new one takes to start."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with patch.dict(os.environ, bare_environment(folder, settings), clear=True), chdir(folder):
         with redirect_stdout(out), redirect_stderr(err):
@@ -55,12 +55,12 @@ def run_here(folder: Path, *arguments: str, **settings: object) -> subprocess.Co
 
 
 def run_json(folder: Path, *arguments: str, **settings: object) -> Any:
-    """What the command prints with --json: stdout is one document and nothing else."""
+    """What the command prints with --json: stdout is exactly one document."""
     return json.loads(run_here(folder, *arguments, "--json", **settings).stdout)
 
 
 @dataclass
-class Serving:
+class ServeProcess:
     process: subprocess.Popen[str]
     log_file: Path
     _known: list[dict[str, Any]] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Serving:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The JSON lines of its log so far; each is read once, for who waits for one asks twenty times a second."""
+        """The JSON lines of its log so far. Each is read once, as `until` asks for the log twenty times a second."""
         with self.log_file.open("rb") as file:
             file.seek(self._offset)
             whole, newline, _ = file.read().rpartition(b"\n")
@@ -99,8 +99,8 @@ class Serving:
 @contextmanager
 def serving(
     folder: Path, command: Path = COMMAND, environment: Mapping[str, str] | None = None, **settings: object
-) -> Iterator[Serving]:
-    """`harvest-monitor serve` in `folder` until the context ends; killed if it is still there then."""
+) -> Iterator[ServeProcess]:
+    """`harvest-monitor serve` in `folder` until the context ends; killed if it still runs then."""
     log_file = folder / f"serve-{time.monotonic_ns()}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
@@ -113,7 +113,7 @@ def serving(
             stdin=subprocess.DEVNULL,
         )
         try:
-            yield Serving(process, log_file)
+            yield ServeProcess(process, log_file)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -121,17 +121,17 @@ def serving(
 
 
 def until(found: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """What `found` gives once that is something; AssertionError after so many seconds."""
+    """Waits until `found` returns something true, and returns that; AssertionError after so many seconds."""
     end = time.monotonic() + seconds
     while not (result := found()):
-        assert time.monotonic() < end, "it did not come in time"
+        assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
     return result
 
 
 @contextmanager
 def free_ports(count: int) -> Iterator[list[int]]:
-    """Ports that nobody listens on, and that nobody else is given meanwhile."""
+    """Ports on which nothing listens, and which the system gives to no other process until the context ends."""
     taken = [socket.socket() for _ in range(count)]
     for each in taken:
         each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -142,5 +142,5 @@ def free_ports(count: int) -> Iterator[list[int]]:
 
 
 def at_port(text: str, port: object) -> str:
-    """Shell as the docs have it, with each command for a sandbox that runs told where ours is."""
+    """Shell from the docs, with the address of our sandbox added to each command that controls a running sandbox."""
     return re.sub(r"(harvest-monitor sandbox (?:fault [a-z]+|[a-z]+))", rf"\1 --url http://127.0.0.1:{port}", text)

@@ -1,4 +1,4 @@
-"""Checks of one credential one after the other, as `check` makes them: until nothing is in doubt."""
+"""Repeated checks of one credential, as the command `check` makes them: until nothing is in doubt."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Check = Callable[[CheckRequest], CheckReport]
 
 
 def confirmed(request: CheckRequest, first: Check, second: Check) -> CheckReport:
-    """What the first check and all later ones come to together; each is asked what the ones before leave open."""
+    """The merged report of the first check and all later ones; each asks only about what the earlier ones left open."""
     confirmation = Confirmation(POLICY)
     confirmation.add(first(request), KEY, T0)
     while confirmation.in_doubt:

@@ -1,7 +1,4 @@
-"""What all tests share, above all databases: a test that takes `database` runs on SQLite and on a real Postgres.
-
-Each time it is a new one.
-"""
+"""Fixtures for all tests. A test that takes `database` runs on a new SQLite file and on a new Postgres database."""
 
 import asyncio
 import logging
@@ -20,16 +17,16 @@ from sqlalchemy import URL, make_url
 
 from monitor.store.database import Database
 from tests.postgres import PostgresUnavailable, running_postgres
-from tests.promtool import Promtool, PromtoolMissing
+from tests.promtool import Promtool, PromtoolUnavailable
 
-# No test is about time: the machine may be busy with others.
+# The machine may be busy: no test of properties measures time.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
-    """Two workers more than cores for the whole suite, whose long tests mostly wait; none for a few tests."""
+    """Two workers more than cores for the whole suite, as its long tests mostly wait; none for single tests."""
     cores = yield
     if config.option.keyword or any("::" in argument for argument in config.args):
         return 0
@@ -38,7 +35,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
 
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> Iterator[None]:
-    """A test that runs a command in this process sets up its logs; the next test finds them as they were before."""
+    """Restores the logging setup, which a test changes if it runs a command in this process."""
     before, root = structlog.get_config(), logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -49,7 +46,7 @@ def _logs_as_they_were() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[URL]:
-    """A server for the whole run. Without one, its tests are skipped on a desk and fail in CI."""
+    """A server for the whole run. If none can be started, its tests are skipped on a desk and fail in CI."""
     try:
         with running_postgres() as server:
             yield make_url(server.address)
@@ -64,7 +61,7 @@ def promtool() -> Promtool:
     """Without it, its tests are skipped on a desk and fail in CI."""
     try:
         return Promtool()
-    except PromtoolMissing as why:
+    except PromtoolUnavailable as why:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(why))
@@ -92,7 +89,7 @@ def empty_url(request: pytest.FixtureRequest) -> URL:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
-    """A database of this test's own with the tables in it, on either."""
+    """A new database with tables, on either."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path / "migrated.sqlite3")
         yield _sqlite(tmp_path / "migrated.sqlite3")
@@ -121,7 +118,7 @@ async def database(database_url: URL) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def workers(database: Database, database_url: URL) -> AsyncIterator[list[Database]]:
-    """The same database as four processes see it, each with connections and locks of its own."""
+    """The same database as four processes see it, each with its own connections and locks."""
     others = [Database(database_url) for _ in range(3)]
     yield [database, *others]
     for other in others:

@@ -1,4 +1,4 @@
-"""A small disk of its own for a test, that can be filled up and made read-only."""
+"""A small disk for one test, which can be filled and made read-only."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 MEGABYTES = 16
 
 
-class NoDisk(Exception):
-    """This user may not mount anything; the text says what was refused."""
+class DiskUnavailable(Exception):
+    """No disk can be mounted, usually because this user may not; the text says what was refused."""
 
 
 class Disk:
@@ -19,7 +19,7 @@ class Disk:
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Not one more page fits."""
+        """Fill it up to the last byte."""
         with self._filler.open("wb", buffering=0) as filler:
             for size in (1 << 16, 1):
                 try:
@@ -32,13 +32,13 @@ class Disk:
         self._filler.unlink()
 
     def remount(self, how: str) -> None:
-        """`ro` or `rw`; nobody may have a file open for writing."""
+        """`ro` or `rw`; fails while a file is open for writing."""
         _mount("-o", f"remount,{how}", str(self.folder))
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Disk]:
-    """NoDisk where it cannot be mounted; unmounted in the end, whoever still has files open."""
+    """DiskUnavailable if it cannot be mounted; unmounted at the end, even if files are still open."""
     folder.mkdir()
     _mount("-t", "tmpfs", "-o", f"size={MEGABYTES}m,mode=0700", "tmpfs", str(folder))
     try:
@@ -51,4 +51,4 @@ def small_disk(folder: Path) -> Iterator[Disk]:
 def _mount(*arguments: str) -> None:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
     if done.returncode:
-        raise NoDisk(done.stderr.strip())
+        raise DiskUnavailable(done.stderr.strip())

@@ -8,19 +8,19 @@ LIBRARIES = (
 )
 
 
-class NoFakeTime(Exception):
-    """The library is not installed; the text says how it is."""
+class FakeTimeUnavailable(Exception):
+    """The library is not installed; the text says how to install it."""
 
 
 class FakeTime:
-    """`environment` is for the process; `set` moves its time of day, and leaves alone the seconds that go by.
+    """`environment` is for the process; `set` changes its time of day, but not its monotonic clock.
 
-    The library breaks time.sleep in Python 3.11, which a service on an event loop does not call.
+    The library breaks time.sleep in Python 3.11; the service does not call it.
     """
 
     def __init__(self, folder: Path) -> None:
         if not LIBRARIES:
-            raise NoFakeTime("libfaketime is not installed: apt install libfaketime")
+            raise FakeTimeUnavailable("libfaketime is not installed: apt install libfaketime")
         self._file = folder / "faketime"
         self.set("+0")
         self.environment = {
@@ -31,7 +31,7 @@ class FakeTime:
         }
 
     def set(self, offset: str) -> None:
-        """Such as `-1d`, `+400d`, or `@2026-11-01 05:59:50` for a time of day that goes on from there."""
+        """For example `-1d`, `+400d`, or `@2026-11-01 05:59:50`, a time of day from which the clock goes on."""
         new = self._file.with_suffix(".new")
         new.write_text(offset + "\n")
         new.replace(self._file)

@@ -1,4 +1,4 @@
-"""A vendor's installation in a test: tenants, a database, Greenhouse imitated next door, and a clock moved by hand."""
+"""A vendor's installation within the test: tenants, a database, a sandbox as Greenhouse, and a clock set by hand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -62,8 +62,8 @@ class Clock:
         self.now += timedelta(**span)
 
 
-class Unobserved:
-    """An observer that looks away."""
+class NullObserver:
+    """An observer that ignores everything."""
 
     def request(self, entry: Entry, answer: Answer) -> None: ...
 
@@ -81,14 +81,14 @@ class Installation:
     metrics: Metrics
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def customer(self, tenant_id: str, grants: str | Iterable[str] = "gem", **row: Any) -> None:
-        """A tenant of ours who is a customer of the sandbox, with a key in a file."""
+    def add_tenant(self, tenant_id: str, grants: str | Iterable[str] = "gem", **row: Any) -> None:
+        """Adds a tenant with an account and a key at the sandbox; the key is in a file."""
         self.sandbox.add_account(tenant_id)
         key = self.sandbox.add_key(tenant_id, grants, label=LABEL)
         (self.folder / tenant_id).write_text(key.text, encoding="ascii")
-        self.tenant(tenant_id, **row)
+        self.add_row(tenant_id, **row)
 
-    def v3_customer(
+    def add_v3_tenant(
         self,
         tenant_id: str,
         scopes: str | Iterable[str] = "gem",
@@ -97,7 +97,7 @@ class Installation:
         grant: ClientGrant = "custom",
         **row: Any,
     ) -> None:
-        """A tenant of ours with a v3 client at the sandbox; the token it holds is in a file, unless it mints."""
+        """Adds a tenant with an account and a v3 client at the sandbox; its token is in a file, unless we mint."""
         account = self.sandbox.add_account(tenant_id)
         client = self.sandbox.add_client(tenant_id, scopes, label=V3_LABEL, grant=grant)
         for what, text in (("id", client.client_id), ("secret", client.secret)):
@@ -111,15 +111,15 @@ class Installation:
             "grant": grant,
             "organization": account.organization_id,
         }
-        self.tenant(tenant_id, **{"credential": credential, **row})
+        self.add_row(tenant_id, **{"credential": credential, **row})
         if not mint:
-            self.issue(tenant_id)
+            self.issue_token(tenant_id)
 
-    def issue(self, tenant_id: str) -> None:
-        """A new token in the place of the one that the tenant holds."""
+    def issue_token(self, tenant_id: str) -> None:
+        """Replaces the tenant's token with a new one."""
         (self.folder / f"{tenant_id}-token").write_text(self.sandbox.client(tenant_id).issue(), encoding="ascii")
 
-    def tenant(self, tenant_id: str, **row: Any) -> None:
+    def add_row(self, tenant_id: str, **row: Any) -> None:
         credential = {"kind": "harvest-key", "label": LABEL, "key": f"file:{self.folder / tenant_id}"}
         csm = {"name": f"CSM of {tenant_id}", "email": f"csm-{tenant_id}@vendor.example"}
         self.rows[tenant_id] = {
@@ -131,13 +131,13 @@ class Installation:
         }
 
     async def sync(self, *, any_removal: bool = False) -> None:
-        """Write the tenants file, and read it as `serve` does."""
+        """Write the tenants file and load it as `serve` does."""
         (self.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": list(self.rows.values())}), "utf-8")
         await self.tenant_sync.load(self.clock.now, any_removal=any_removal)
         self.check_job.registry = self.tenant_sync.registry
 
     async def check_due(self) -> int:
-        """Check everything that is due now, side by side; how many that were."""
+        """Check everything that is due now, all at once; returns how many that were."""
         async with self.db.reading() as conn:
             found = await claim_queries.due(conn, self.clock.now, 10_000)
         due = [*found.pressing, *found.ordinary]
@@ -145,7 +145,7 @@ class Installation:
         return len(due)
 
     async def sweep(self) -> None:
-        """A whole interval: everybody looked at, suspects a minute later again."""
+        """One whole interval: a check of every credential, and a minute later the confirming checks of suspects."""
         self.clock.forward(hours=4)
         await self.check_due()
         await self.confirm()
@@ -158,7 +158,7 @@ class Installation:
 def check_job_on(
     db: Database, greenhouse: Greenhouse, metrics: Metrics, clock: Clock, writes: WriteProbes = WriteProbes.ALL
 ) -> CheckJob:
-    """As `serve` checks: with the lease and the longest check of its default settings."""
+    """The check job of `serve`, with the lease and the longest check of its default settings."""
     limits = CheckLimits(longest=timedelta(minutes=6), lease=timedelta(minutes=7))
     return CheckJob(
         RecordedCheck(db, POLICY, limits, clock.read, elapsed),
@@ -187,11 +187,11 @@ async def installation(
     unlimited = {"limit": 1_000_000, "v3_limit": 1_000_000, "token_limit": 1_000_000}
     sandbox.change(None, **unlimited, **(sandbox_settings or {}))
     clock, metrics = Clock(), Metrics("test")
-    shelf = ManifestRegistry(load("gem"))
+    registry = ManifestRegistry(load("gem"))
     async with running(sandbox) as url:
         greenhouse = Greenhouse(
             url, "harvest-monitor/test", connection or ConnectionSettings(), limits, metrics, breaker, now=clock.read
         )
         check_job = check_job_on(db, greenhouse, metrics, clock, writes)
-        tenant_sync = TenantSync(folder / "tenants.yaml", db, lambda: shelf, writes, POLICY, metrics)
+        tenant_sync = TenantSync(folder / "tenants.yaml", db, lambda: registry, writes, POLICY, metrics)
         yield Installation(folder, db, sandbox, check_job, tenant_sync, clock, metrics)

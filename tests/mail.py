@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback that accepts emails, or misbehaves as a test asks."""
+"""A real SMTP server on loopback that accepts emails, or misbehaves as the test sets it."""
 
 import asyncio
 import ssl
@@ -14,16 +14,16 @@ from aiosmtpd.smtp import SMTP as Server
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
 CERTIFICATES = Path(__file__).parent / "fixtures" / "notices"
-AUTHORITY = CERTIFICATES / "localhost.pem"  # signed by itself, for localhost and 127.0.0.1
+AUTHORITY = CERTIFICATES / "localhost.pem"  # self-signed, for localhost and 127.0.0.1
 PASSWORD = "s3cret-p%ss@word:/"
 
 
 @dataclass
 class Sink:
-    """What a server accepted and was asked, and what it does at a step (MAIL, RCPT, DATA, QUIT) instead of accepting.
+    """What a server was asked and accepted, and what it does at a step (MAIL, RCPT, DATA, QUIT) instead of accepting.
 
-    `refused` are answers by reader. At `drop_at` it disconnects, at `hang_at` it does not answer; at `TAKEN` it has
-    accepted the email before. With `only`, this concerns emails for that reader alone.
+    `refused` has answers by recipient. At the step `drop_at` the server disconnects, at `hang_at` it does not answer.
+    The step `TAKEN` comes right after it accepted an email. With `only`, emails to other recipients are accepted.
     """
 
     answers: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Messages of every kind, with names of every kind in them."""
+"""Messages of every kind, with any text as the names in them."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -39,7 +39,7 @@ UNICODE = "Žluťoučký kůň 株式会社 🐎"
 
 
 def with_templates(folder: Path, templates: Mapping[str, str]) -> Renderer:
-    """A renderer that prefers these templates, written to the folder, to ours of the same names."""
+    """A renderer with these templates, written to the folder, in place of ours with the same names."""
     renderer = Renderer()
     ours = renderer.environment.loader
     assert ours is not None
@@ -54,7 +54,7 @@ def an_alarm(text: str = "Acme", stops: str = "all") -> AlarmMessage:
 
 
 def messages_about_retired_keys(text: str, number: int) -> Iterator[Message]:
-    """The first and a monthly one, for a CSM and for the operator, for customers with known and unknown scopes."""
+    """The first and a monthly message, to a CSM and to the operator, about customers with known and unknown scopes."""
     keys = tuple(RetiredKey(clean(text), clean(text), moment(NOW)) for _ in range(number))
     groups = (ScopeGroup(clean(text), (clean(text),) * number),)
     known = ScopeRequest(Customers(number, keys), groups, (OptionalScopes(clean(text), groups),), derived=True)
@@ -66,7 +66,7 @@ def messages_about_retired_keys(text: str, number: int) -> Iterator[Message]:
 
 
 def messages_of_every_kind(text: str, number: int) -> Iterator[Message]:
-    """A message of every kind, with `text` wherever a foreign text goes and `number` of everything."""
+    """A message of every kind, with `text` wherever somebody else's text goes, and `number` of everything."""
     facts = {"tenant_name": text, "credential_label": text, "csm_name": text, "permission_group": text, "detail": text}
     background = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text),))
     for kind in (LOST, REGAINED):

@@ -24,7 +24,7 @@ def a_policy(mode: NoticesMode = NoticesMode.CSM) -> NoticePolicy:
 
 
 def a_cause(kind: EventKind, permission: str | None = None, tenant: str = "acme", **facts: Any) -> PendingCause:
-    """A ripe cause of a tenant whose CSM is Dana; `permission` is its label and its id."""
+    """A settled cause of a tenant whose CSM is Dana; `permission` is both its label and its id."""
     number = next(_ids)
     state = facts.get("state") or (None if permission else "invalid")
     values: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""An outbox under test, with a fake transport or a real one, and counts of what it did."""
+"""An outbox under test with a fake or a real transport, and counts of what it did."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -67,7 +67,7 @@ class DeliveryCounts:
 
 
 class OutboxHarness:
-    """An outbox and its database, with a clock that the test sets, and pauses without jitter."""
+    """An outbox and its database, with a clock that the test sets and without jitter in pauses."""
 
     def __init__(self, database: Database, transport: Transport) -> None:
         self.database = database
@@ -77,7 +77,7 @@ class OutboxHarness:
         self.outbox = Outbox(database, self.sender, lambda: self.now)
 
     async def deliver(self, now: datetime = NOW) -> tuple[int, list[str]]:
-        """Deliver what is due and wait until it is done: how many were sent, and the blame of each failure."""
+        """Deliver what is due and wait for the end; returns how many were sent, and what each failure is blamed on."""
         self.now = now
         await self.outbox.deliver()
         await self.outbox.settled()
@@ -113,7 +113,7 @@ class OutboxHarness:
 
 
 def smtp(port: int, seconds: float = 5) -> SmtpTransport:
-    """A transport to a server of the test, with this timeout."""
+    """A transport to a server that the test runs, with this timeout."""
     return SmtpTransport(MailServer("127.0.0.1", port, Encryption.NONE), timedelta(seconds=seconds))
 
 

@@ -1,4 +1,4 @@
-"""Where the project stands, however deep a test lies."""
+"""Paths in the project, the same for a test in any folder."""
 
 from pathlib import Path
 

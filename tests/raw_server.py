@@ -1,4 +1,4 @@
-"""A server that is a bare socket: it keeps the exact bytes it was sent and answers with the exact bytes it is given."""
+"""A server that is a bare socket: it keeps the exact bytes it receives, and answers with exact bytes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 Respond = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
-"""Called with the number of the request (from 0) and the writer; it may write, drip, reset or stay silent."""
+"""Called with the number of the request (from 0) and the writer; may answer, answer slowly, reset or stay silent."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""docs/rehearsals.md as its readers use it: the blocks that they type, and one row for each trouble."""
+"""docs/rehearsals.md as its readers use it: the blocks that they type, and one row for each fault."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "rehearsals.md").read_text("utf-8")
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """One row: what to type, and what is visible then, in the page's words."""
+    """One row: what to type and what is visible then, in the page's words."""
 
     trouble: str
     type: str
@@ -52,11 +52,11 @@ def is_metric(piece: str) -> bool:
 
 
 def blocks() -> list[str]:
-    """The blocks of shell: the first is the setup, the second ends it."""
+    """The blocks of shell: the first sets up the rehearsal, the second cleans up."""
     return re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
 
 
 def rehearsals() -> dict[str, Rehearsal]:
-    """Every row of four cells, by its trouble."""
+    """Every row with four cells, by its first cell."""
     rows = [re.split(r" \| ", line.strip("| ")) for line in PAGE.splitlines() if line.startswith("| ")]
     return {row[0]: Rehearsal(*row) for row in rows if len(row) == 4 and row[0] != "trouble"}

@@ -1,4 +1,4 @@
-"""Reports of checks as tests need them, in short hand."""
+"""Short ways to write the reports of checks that tests need."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -44,7 +44,7 @@ def served(
     no_excess: Collection[str] = (),
     digest: str = DIGEST,
 ) -> CheckReport:
-    """A look that was answered: permission ids with `g`ranted, `m`issing, `u`ndecided or `n`ot checkable."""
+    """A check that was answered: permission ids with `g`ranted, `m`issing, `u`ndecided or `n`ot checkable."""
     findings = tuple(finding(id_, LETTERS[letter], declined=id_ in declined) for id_, letter in verdicts.items())
     return CheckReport(
         manifest_name="small",
@@ -64,13 +64,13 @@ def served(
 
 
 def paused(verdicts: Collection[str] = ("jobs",), *, partial: bool = False) -> CheckReport:
-    """A check that was ended from outside; what it says of permissions is void."""
+    """A check that was paused from outside; what it says about permissions is void."""
     findings = tuple(finding(id_, Verdict.UNDECIDED, reason=PAUSED) for id_ in verdicts)
     return replace(served({}, partial=partial), detail=PAUSED, findings=findings, requests=1)
 
 
 def failed(state: CredentialState, detail: str = "", *, partial: bool = False) -> CheckReport:
-    """A look in which the credential as a whole failed; what it says of permissions is void."""
+    """A check in which the credential as a whole failed; what it says about permissions is void."""
     return CheckReport(
         manifest_name="small",
         manifest_version="1",

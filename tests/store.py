@@ -1,4 +1,4 @@
-"""Tenants, claims and rows for tests of the store."""
+"""Tenants, claims and rows for tests with a database."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from monitor.tenants.sync_queries import Synced
 from tests.reports import KEY, POLICY
 
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-HOLD = timedelta(minutes=7)
+LEASE = timedelta(minutes=7)
 
 
 def an_action(at: datetime = T0) -> dict[str, Any]:
@@ -56,19 +56,19 @@ def a_tenant(
 
 async def sync(
     database: Database,
-    *watched: TenantConfig,
+    *tenants: TenantConfig,
     problems: Sequence[TenantProblem] = (),
     now: datetime = T0,
 ) -> Synced:
     async with database.writing() as conn:
-        return await sync_queries.sync(conn, watched, problems, now, POLICY)
+        return await sync_queries.sync(conn, tenants, problems, now, POLICY)
 
 
 async def claim(database: Database, credential_id: int = 1, now: datetime = T0) -> Claim:
     async with database.writing() as conn:
-        taken = await claim_queries.claim(conn, credential_id, now, POLICY.interval, leased_until=now + HOLD)
-    assert taken is not None
-    return taken
+        claimed = await claim_queries.claim(conn, credential_id, now, POLICY.interval, leased_until=now + LEASE)
+    assert claimed is not None
+    return claimed
 
 
 async def check(
@@ -79,9 +79,9 @@ async def check(
     credential_id: int = 1,
     fingerprint: str | None = KEY,
 ) -> Recorded:
-    """One check from claim to record, as a worker does it."""
-    taken = await claim(database, credential_id, now)
-    recorded = await recording_queries.record(database, taken, report, fingerprint, now, POLICY)
+    """One check from its claim to its record, as a worker makes it."""
+    claimed = await claim(database, credential_id, now)
+    recorded = await recording_queries.record(database, claimed, report, fingerprint, now, POLICY)
     assert recorded is not None
     return recorded
 
@@ -93,5 +93,5 @@ async def rows(database: Database, table: Table) -> list[dict[str, Any]]:
 
 
 async def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, to see that nothing changed."""
+    """Every row of every table, to compare before and after."""
     return {name: await rows(database, table) for name, table in METADATA.tables.items()}

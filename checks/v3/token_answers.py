@@ -21,13 +21,13 @@ UNREADABLE = "?"
 # A token that has expired by the auth server's clock must not look revoked because ours is a little behind.
 CLOCKS_DIFFER = timedelta(minutes=5)
 _SCOPE = re.compile(r"[\x21-\x7e]{1,120}")
-_TIMESTAMPS = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds; what lies outside is no moment
+_TIMESTAMPS = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds; a number outside is no time
 
 
 class AuthKind(StrEnum):
     """What an answer of the auth server means, before any rule is applied (recorded on 2026-08-11 where not said)."""
 
-    TOLD = "told"  # 200 with a JSON object
+    JSON = "json"  # 200 with a JSON object
     INVALID_CLIENT = "invalid_client"  # 401 {"error": "invalid_client"}
     MALFORMED_CLIENT = "malformed_client"  # 400 "… does not contain a valid client ID suffix", which echoes the id
     NO_SCOPES = "no_scopes"  # "Client application is not requesting any scopes" (a third party's code)
@@ -35,7 +35,7 @@ class AuthKind(StrEnum):
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
     BLOCKED = "blocked"  # 401/403 that is none of the above
-    UNUSABLE = "unusable"  # anything else, such as HTML, or longer than is read
+    UNUSABLE = "unusable"  # anything else, such as HTML, or a body too long to be read
     TIMEOUT = "timeout"
     NO_CONNECTION = "no_connection"
 
@@ -53,10 +53,10 @@ _AS_ANSWER = {
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
-    """What the auth server knows of a token; None where it does not say. `scopes` is None also where it names none.
+    """What the auth server knows of a token; None where it does not say. `scopes` is None also if it names none.
 
-    `names_none` tells the two apart, as far as that goes: scopes were given, and there was none among them. `role` is
-    the acting user's, None for a token that acts for nobody; `role_told` is whether it was given at all. Its repr
+    `names_none` distinguishes the two as far as possible: a scope field was there, with no scope in it. `role` is the
+    acting user's, None for a token that acts for no user; `role_stated` is whether it was given at all. The repr
     leaves out whose token it is.
     """
 
@@ -65,14 +65,14 @@ class Introspection:
     scopes: frozenset[str] | None = None
     organization: str | None = field(default=None, repr=False)
     role: str | None = field(default=None, repr=False)
-    role_told: bool = False
+    role_stated: bool = False
     expires_at: datetime | None = None
     names_none: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AuthAnswer:
-    """One reduced answer of the auth server: to an introspection, or to a wish for a new token."""
+    """One reduced answer of the auth server: to an introspection, or to a request for a new token."""
 
     kind: AuthKind
     status: int | None = None
@@ -88,25 +88,25 @@ class AuthAnswer:
 def introspected(status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> AuthAnswer:
     """The answer to POST /introspect. `headers` has lower-case names; `complete` is false for a body that was cut."""
     kind, document, html = _reduced(status, headers, body, complete)
-    told = _introspection(document) if kind is AuthKind.TOLD else None
+    introspection = _introspection(document) if kind is AuthKind.JSON else None
     # A sign-in page of something in between may be a 200 with JSON, too.
-    if told is not None and told.active is None:
+    if introspection is not None and introspection.active is None:
         return AuthAnswer(AuthKind.UNUSABLE, status, html)
-    return AuthAnswer(kind, status, html, introspection=told)
+    return AuthAnswer(kind, status, html, introspection=introspection)
 
 
 def minted(status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> AuthAnswer:
     """The answer to POST /token."""
     kind, document, html = _reduced(status, headers, body, complete)
     # Its expiry is not read (documented `expires_in`, recorded `expires_at`, 2026-05-11): introspection comes next.
-    token = _token(document) if kind is AuthKind.TOLD else None
-    if kind is AuthKind.TOLD and token is None:
+    token = _token(document) if kind is AuthKind.JSON else None
+    if kind is AuthKind.JSON and token is None:
         return AuthAnswer(AuthKind.UNUSABLE, status, html)
     return AuthAnswer(kind, status, html, token=token)
 
 
 def expiry_of(token: Secret) -> datetime | None:
-    """When a token says that it expires, if it is a JWT that says so. Its signature is nobody's business here."""
+    """When a token expires, if it is a JWT that says so. Its signature does not matter here."""
     parts = token.reveal().split(".")
     if len(parts) != 3:
         return None
@@ -135,7 +135,7 @@ def _kind(status: int, document: Mapping[str, Any]) -> AuthKind:
     if status == 429:
         return AuthKind.RATE_LIMITED
     if status == 200:
-        return AuthKind.TOLD if document else AuthKind.UNUSABLE
+        return AuthKind.JSON if document else AuthKind.UNUSABLE
     return _refusal(status, document)
 
 
@@ -161,14 +161,14 @@ def _words(document: Mapping[str, Any]) -> str:
 def _introspection(document: Mapping[str, Any]) -> Introspection:
     claims = document.get(CLAIMS)
     sources = [claims, document] if isinstance(claims, dict) else [document]
-    role_told = any("user_role" in source for source in sources)
+    role_stated = any("user_role" in source for source in sources)
     return Introspection(
         active=_truth(document.get("active")),
         client_id=_text(document.get("client_id")),
         scopes=_scopes(document.get("scope", document.get("scopes"))),
         organization=next(filter(None, map(_organization, sources)), None),
         role=next((_role(source["user_role"]) for source in sources if "user_role" in source), None),
-        role_told=role_told,
+        role_stated=role_stated,
         names_none=document.get("scope", document.get("scopes")) in ("", []),
         expires_at=next(filter(None, (_moment(document.get(name)) for name in ("exp", "expires_at"))), None),
     )

@@ -113,7 +113,7 @@ def _by_list(name: str, seen: TokenEvidence) -> Judgement:
 def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:
     """Lists are for Site Admins (Greenhouse, "Authentication"); how introspection spells that is not documented."""
     introspection = seen.introspection
-    if introspection is None or seen.scopes is None or not introspection.role_told:
+    if introspection is None or seen.scopes is None or not introspection.role_stated:
         return Judgement(ScopeRule.ROLE_UNTOLD, "role_untold")
     # A refused list is just what another role leads to, so these two doubts leave the role as it was told.
     if doubted not in (None, "stale_token", "other_role"):

@@ -46,7 +46,7 @@ def _served(
         seen_before=was.last_checked_at,
         first_seen=now,
         # Readers notified of `invalid` are notified of its end, even if it failed in another way since.
-        told_as=CredentialState.INVALID if was.was_invalid else was.state,
+        notified_as=CredentialState.INVALID if was.was_invalid else was.state,
     )
     return replace(known, state=CredentialState.OK, detail="", state_since=now, was_invalid=False), [recovered]
 

@@ -26,9 +26,9 @@ class EventKind(StrEnum):
 class Event:
     """One drift event. `seen_before` and `first_seen` are the window in which it happened.
 
-    `permission_id` is the endpoint for excess, whose `detail` is `certain` or `likely`. `state` is the one failed into,
-    or recovered from. `told_as` is the kind (or state) under which an earlier trouble was notified; it decides who is
-    notified of its end, and that nobody is notified twice of its beginning.
+    For excess, `permission_id` is the endpoint, and `detail` is `certain` or `likely`. `state` is the new one
+    of a failure, or the one recovered from. `notified_as` is the kind (or state) under which an earlier failure was
+    notified; it decides who is notified of its end, and that nobody is notified of its beginning twice.
     """
 
     kind: EventKind
@@ -41,7 +41,7 @@ class Event:
     detail: str = ""
     seen_before: datetime | None = None
     first_seen: datetime | None = None
-    told_as: str | None = None
+    notified_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

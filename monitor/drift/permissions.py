@@ -78,7 +78,7 @@ def _granted(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tup
     if not (was.missing or was.carried):
         return known, None
     seen_before = None if was.since is None else _last_seen_missing(was, timing)
-    return known, _event(EventKind.REGAINED, finding, seen_before, timing.now, told_as=was.origin)
+    return known, _event(EventKind.REGAINED, finding, seen_before, timing.now, notified_as=was.origin)
 
 
 def _last_seen_missing(was: KnownPermission, timing: CheckTiming) -> datetime | None:
@@ -93,10 +93,10 @@ def _missing(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tup
     if not was.suspect:
         return replace(_decided(_leaving_granted(was, timing)), suspect_since=timing.now, suspect_looks=1), None
     kind = _kind_of_absence(was)
-    told_as = was.origin if was.carried else None
-    event = _event(kind, finding, was.last_granted_at, was.suspect_since, told_as=told_as)
+    notified_as = was.origin if was.carried else None
+    event = _event(kind, finding, was.last_granted_at, was.suspect_since, notified_as=notified_as)
     known = replace(
-        _settled(was), verdict=Verdict.MISSING, rule=finding.rule, since=was.suspect_since, origin=told_as or kind
+        _settled(was), verdict=Verdict.MISSING, rule=finding.rule, since=was.suspect_since, origin=notified_as or kind
     )
     return known, event
 
@@ -152,7 +152,7 @@ def _event(
     finding: Finding,
     seen_before: datetime | None,
     first_seen: datetime | None,
-    told_as: EventKind | None,
+    notified_as: EventKind | None,
 ) -> Event:
     return Event(
         kind,
@@ -163,5 +163,5 @@ def _event(
         rule=finding.rule,
         seen_before=seen_before,
         first_seen=first_seen,
-        told_as=told_as,
+        notified_as=notified_as,
     )

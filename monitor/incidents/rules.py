@@ -79,16 +79,16 @@ def _audiences(event: Event) -> tuple[Audience, ...]:
     match event.kind:
         case kind if kind in _NOT_NOTIFIED:
             return ()
-        case EventKind.FOUND if event.told_as is not None:
+        case EventKind.FOUND if event.notified_as is not None:
             return ()  # missing under the previous secret: notified already, and not ended since
         case EventKind.LOST:
             return (Audience.CSM,)
-        case EventKind.REGAINED if event.told_as == EventKind.LOST:
+        case EventKind.REGAINED if event.notified_as == EventKind.LOST:
             return (Audience.CSM,)
         # The one failing state that the customer can end.
         case EventKind.CREDENTIAL_FAILED if event.state is CredentialState.INVALID:
             return (Audience.CSM,)
-        case EventKind.RECOVERED if event.told_as == CredentialState.INVALID:
+        case EventKind.RECOVERED if event.notified_as == CredentialState.INVALID:
             # If it failed in another way after `invalid`, the operator was notified of that.
             only_invalid = event.state is CredentialState.INVALID
             return (Audience.CSM,) if only_invalid else (Audience.CSM, Audience.OPERATOR)

@@ -1,4 +1,4 @@
-"""A vendor with its sandbox."""
+"""The service harness of the tests that run the whole service."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from monitor.sandbox.sandbox import Sandbox
-from tests.neighbour import neighbour
-from tests.vendor import Vendor
+from tests.background_server import background_sandbox
+from tests.service import ServiceHarness
 
 
 @pytest.fixture
-def vendor(tmp_path: Path) -> Iterator[Vendor]:
+def harness(tmp_path: Path) -> Iterator[ServiceHarness]:
     sandbox = Sandbox()
-    with neighbour(sandbox) as url:
-        yield Vendor(tmp_path, sandbox, url)
+    with background_sandbox(sandbox) as url:
+        yield ServiceHarness(tmp_path, sandbox, url)

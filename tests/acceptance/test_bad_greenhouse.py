@@ -1,4 +1,4 @@
-"""A Greenhouse that misbehaves: whole checks through the real wire, each ending in a state and never in a guess."""
+"""A Greenhouse that misbehaves: each whole check over real HTTP ends in a known state, never in a guess."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -20,17 +20,17 @@ from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.keys import Key
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server.run import running
-from tests.installation import LIMITS, Unobserved
+from tests.installation import LIMITS, NullObserver
 from tests.raw_server import always, answer, raw_server
 from tests.reports import KEY, POLICY, T0
 
 REQUEST = CheckRequest(load("gem"))
-PATIENT = ConnectionSettings(connect_timeout=10, read_timeout=10, request_timeout=10)  # on a busy machine, too
-IMPATIENT = ConnectionSettings(connect_timeout=2, read_timeout=0.5, request_timeout=1)
+LONG_TIMEOUTS = ConnectionSettings(connect_timeout=10, read_timeout=10, request_timeout=10)  # enough on a busy machine
+SHORT_TIMEOUTS = ConnectionSettings(connect_timeout=2, read_timeout=0.5, request_timeout=1)
 CLOSE_REASONS = "close_reasons.get_close_reasons"
 
 
-class NoGuard:
+class AlarmFailsTest:
     async def may_write(self, entry: Entry) -> bool:
         return True
 
@@ -38,8 +38,8 @@ class NoGuard:
         raise AssertionError(f"a write was accepted: {alarm}")
 
 
-class Waits(Unobserved):
-    """Remembers waits; does something after so many requests, if it is told to."""
+class WaitRecorder(NullObserver):
+    """Records waits; with `after` it calls a function after so many requests."""
 
     def __init__(self) -> None:
         self.waits: list[tuple[str, float]] = []
@@ -55,32 +55,32 @@ class Waits(Unobserved):
         self.waits.append((reason, seconds))
 
 
-class Bench:
-    """One key, one sandbox, one wire."""
+class GreenhouseHarness:
+    """One key at one sandbox, and the client to it."""
 
-    def __init__(self, sandbox: Sandbox, key: Key, greenhouse: Greenhouse, waits: Waits) -> None:
+    def __init__(self, sandbox: Sandbox, key: Key, greenhouse: Greenhouse, waits: WaitRecorder) -> None:
         self.sandbox, self.key, self.greenhouse, self.waits = sandbox, key, greenhouse, waits
 
     def fault(self, kind: str, **details: object) -> None:
         self.sandbox.add_fault(Fault.model_validate({"kind": kind, **details}))
 
     async def check(self, request: CheckRequest = REQUEST, permitted: WriteProbes = WriteProbes.ALL) -> CheckReport:
-        return await self.greenhouse.check("acme", Secret(self.key.text), request, permitted, NoGuard())
+        return await self.greenhouse.check("acme", Secret(self.key.text), request, permitted, AlarmFailsTest())
 
     def lines(self, path: str) -> int:
         return sum(entry.target.startswith(path) for entry in self.sandbox.request_log.entries())
 
 
 @asynccontextmanager
-async def bench(
-    limits: RequestLimits = LIMITS, connection: ConnectionSettings = PATIENT, **settings: object
-) -> AsyncIterator[Bench]:
+async def greenhouse_harness(
+    limits: RequestLimits = LIMITS, connection: ConnectionSettings = LONG_TIMEOUTS, **settings: object
+) -> AsyncIterator[GreenhouseHarness]:
     sandbox = Sandbox()
     sandbox.add_account("acme", **{"limit": 1_000_000, **settings})
     key = sandbox.add_key("acme", "gem")
-    waits = Waits()
+    waits = WaitRecorder()
     async with running(sandbox) as url:
-        yield Bench(sandbox, key, Greenhouse(url, "harvest-monitor/test", connection, limits, waits), waits)
+        yield GreenhouseHarness(sandbox, key, Greenhouse(url, "harvest-monitor/test", connection, limits, waits), waits)
 
 
 def reasons(report: CheckReport) -> dict[str, tuple[str, str]]:
@@ -107,29 +107,27 @@ def reasons(report: CheckReport) -> dict[str, tuple[str, str]]:
         ("status", {"status": 418}, "unexpected_answer", 1),
     ],
 )
-async def test_one_endpoint_in_trouble_is_undecided_and_spoils_no_other(
+async def test_one_failing_endpoint_is_undecided_and_affects_no_other(
     kind: str, details: dict[str, object], reason: str, asked: int
 ) -> None:
-    """The permission asked there is undecided for its own reason; the 62 others are decided; a GET is repeated once."""
-    async with bench(connection=IMPATIENT if reason == "timeout" else PATIENT) as here:
-        here.fault(kind, prefix="/v1/close_reasons", **details)
-        report = await here.check()
+    """Its permission is undecided with the failure's reason; the 62 others are decided; a GET is repeated once."""
+    async with greenhouse_harness(connection=SHORT_TIMEOUTS if reason == "timeout" else LONG_TIMEOUTS) as harness:
+        harness.fault(kind, prefix="/v1/close_reasons", **details)
+        report = await harness.check()
         assert reasons(report) == {CLOSE_REASONS: ("undecided", reason)}
         assert report.state is CredentialState.OK
-        assert here.lines("/v1/close_reasons") == asked
+        assert harness.lines("/v1/close_reasons") == asked
 
 
 @pytest.mark.parametrize(
     ("kind", "details", "times"),
     [("status", {"status": 502}, 1), ("reset", {}, 1), ("html", {}, 1)],
 )
-async def test_trouble_that_passes_is_not_seen_in_the_verdict(
-    kind: str, details: dict[str, object], times: int
-) -> None:
-    """One bad answer and then the right one: granted."""
-    async with bench() as here:
-        here.fault(kind, prefix="/v1/close_reasons", times=times, **details)
-        assert reasons(await here.check()) == {}
+async def test_a_single_failure_does_not_change_the_verdict(kind: str, details: dict[str, object], times: int) -> None:
+    """One bad answer and then the right one is granted."""
+    async with greenhouse_harness() as harness:
+        harness.fault(kind, prefix="/v1/close_reasons", times=times, **details)
+        assert reasons(await harness.check()) == {}
 
 
 @pytest.mark.parametrize(
@@ -141,29 +139,29 @@ async def test_trouble_that_passes_is_not_seen_in_the_verdict(
         ("wrong_json", {}, "no_usable_answer", 44),
     ],
 )
-async def test_a_storm_is_unreachable_and_ends_soon(
+async def test_if_every_request_fails_it_is_unreachable_and_ends_soon(
     kind: str, details: dict[str, object], detail: str, most_requests: int
 ) -> None:
-    """When nothing works the check gives up after few requests, with no verdict at all."""
-    async with bench(connection=IMPATIENT if kind == "timeout" else PATIENT) as here:
-        here.fault(kind, **details)
-        report = await here.check()
+    """The check gives up after a few requests, without any verdict."""
+    async with greenhouse_harness(connection=SHORT_TIMEOUTS if kind == "timeout" else LONG_TIMEOUTS) as harness:
+        harness.fault(kind, **details)
+        report = await harness.check()
         assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)
         assert report.counts[Verdict.GRANTED] == report.counts[Verdict.MISSING] == 0
-        assert here.sandbox.request_log.request_count <= most_requests
+        assert harness.sandbox.request_log.request_count <= most_requests
 
 
-async def test_a_write_in_trouble_is_never_sent_again() -> None:
-    """Each write probe reaches the server once, whatever becomes of it; only a 429 is an invitation to try again."""
+async def test_a_failed_write_is_never_repeated() -> None:
+    """Each write probe reaches the server once, whatever the answer; it may be repeated only after a 429."""
     for kind in ("timeout", "reset", "truncated", "html"):
-        async with bench(connection=IMPATIENT if kind == "timeout" else PATIENT) as here:
-            here.fault(
+        async with greenhouse_harness(connection=SHORT_TIMEOUTS if kind == "timeout" else LONG_TIMEOUTS) as harness:
+            harness.fault(
                 kind if kind != "html" else "status", method="PATCH", **({"status": 500} if kind == "html" else {})
             )
-            await here.check()
-            writes = [(e.method, e.target) for e in here.sandbox.request_log.entries() if e.method == "PATCH"]
+            await harness.check()
+            writes = [(e.method, e.target) for e in harness.sandbox.request_log.entries() if e.method == "PATCH"]
             assert len(writes) == len(set(writes)) >= 3
-            assert here.sandbox.request_log.change_count == 0
+            assert harness.sandbox.request_log.change_count == 0
 
 
 @pytest.mark.parametrize(
@@ -172,74 +170,76 @@ async def test_a_write_in_trouble_is_never_sent_again() -> None:
         (["Retry-After: 1"], 1.0, 3, "rate_limited"),
         (["X-RateLimit-Reset: 2", "Retry-After: 1"], 1.0, 3, "rate_limited"),
         (["X-RateLimit-Reset: 1"], 1.0, 3, "rate_limited"),
-        ([], 10.0, 1, "deadline"),  # which falls into the first wait
+        ([], 10.0, 1, "deadline"),  # during the first wait
     ],
 )
-async def test_a_429_is_obeyed_and_tried_three_times(headers: list[str], wait: float, tries: int, detail: str) -> None:
-    """Retry-After, else the reset, else ten seconds; after the third 429 the question is left open."""
-    waits = Waits()
+async def test_a_429_is_waited_for_and_repeated_until_the_third(
+    headers: list[str], wait: float, tries: int, detail: str
+) -> None:
+    """Waits for Retry-After, else until the reset, else ten seconds; after the third 429 it gives up."""
+    waits = WaitRecorder()
     limited = answer("429 Too Many Requests", b"", *headers)
     quick = replace(LIMITS, deadline_seconds=3.5)
     async with raw_server(always(limited)) as server:
         address = f"http://127.0.0.1:{server.port}"
         greenhouse = Greenhouse(address, "harvest-monitor/test", ConnectionSettings(), quick, waits)
-        report = await greenhouse.check("acme", Secret("key"), REQUEST, WriteProbes.OFF, NoGuard())
+        report = await greenhouse.check("acme", Secret("key"), REQUEST, WriteProbes.OFF, AlarmFailsTest())
     assert waits.waits[0] == ("rate_limited", wait)
     assert server.requests.count(server.requests[0]) == tries
     assert (report.state, report.detail) == (CredentialState.UNREACHABLE, detail)
 
 
-async def test_the_customers_share_of_the_limit_is_left_alone() -> None:
-    """With a limit of 50 no more than 26 requests fall into a window: below half of it, the check pauses."""
-    hasty = replace(LIMITS, deadline_seconds=3)
-    async with bench(hasty, limit=50) as here:
-        report = await here.check()
-        assert here.sandbox.request_log.request_count == 26
-        assert here.waits.waits == [("reserve", 10.0)]
+async def test_half_of_the_limit_is_left_to_the_customer() -> None:
+    """With a limit of 50 at most 26 requests are sent in a window: below half, the check pauses."""
+    short = replace(LIMITS, deadline_seconds=3)
+    async with greenhouse_harness(short, limit=50) as harness:
+        report = await harness.check()
+        assert harness.sandbox.request_log.request_count == 26
+        assert harness.waits.waits == [("reserve", 10.0)]
         assert {reason for _, reason in reasons(report).values()} == {"deadline"}
 
 
 async def test_the_rate_is_kept() -> None:
-    """At twenty requests a second ten of them take half a second: none comes before its time."""
-    async with bench(replace(LIMITS, requests_per_second=20, deadline_seconds=1)) as here:
+    """At twenty requests a second ten of them take half a second: none is sent too early."""
+    async with greenhouse_harness(replace(LIMITS, requests_per_second=20, deadline_seconds=1)) as harness:
         began = time.time()
-        await here.check()
-        moments = [entry.at for entry in here.sandbox.request_log.entries()]
+        await harness.check()
+        moments = [entry.at for entry in harness.sandbox.request_log.entries()]
         assert 15 <= len(moments) <= 22
         early = [number for number, at in enumerate(moments) if at < began + number / 20 - 0.005]
         assert early == []
 
 
-async def test_an_answer_that_changes_between_the_looks_is_no_drift() -> None:
-    """Unticked during the first look and ticked again before the second: granted, for a list and for a record."""
-    async with bench() as here:
-        here.key.untick("GET /v1/offers", "GET /v1/jobs/{id}")
+async def test_an_answer_that_changes_between_the_checks_is_no_drift() -> None:
+    """Unticked during the first check and ticked again before the second: granted, for a list and for a record."""
+    async with greenhouse_harness() as harness:
+        harness.key.untick("GET /v1/offers", "GET /v1/jobs/{id}")
         confirmation = Confirmation(POLICY)
-        confirmation.add(await here.check(), KEY, T0)
+        confirmation.add(await harness.check(), KEY, T0)
         assert len(confirmation.suspicion.suspects) == 2
-        here.key.tick("GET /v1/offers", "GET /v1/jobs/{id}")
-        second = await here.check(confirmation.suspicion.narrow(REQUEST, KEY))
+        harness.key.tick("GET /v1/offers", "GET /v1/jobs/{id}")
+        second = await harness.check(confirmation.suspicion.narrow(REQUEST, KEY))
         confirmation.add(second, KEY, T0)
         assert not confirmation.in_doubt
         assert {finding.verdict for finding in second.findings} == {Verdict.GRANTED}
         assert confirmation.report.missing == ()
 
 
-async def test_a_key_that_dies_during_the_check_voids_it() -> None:
-    """Answers before the known 401 count for nothing."""
-    async with bench() as here:
-        here.key.untick("GET /v1/applications")
-        here.waits.after = (10, here.key.kill)
-        report = await here.check()
+async def test_a_key_killed_during_the_check_voids_it() -> None:
+    """Answers before the known 401 do not count."""
+    async with greenhouse_harness() as harness:
+        harness.key.untick("GET /v1/applications")
+        harness.waits.after = (10, harness.key.kill)
+        report = await harness.check()
         assert report.requests == 11
         assert report.state is CredentialState.INVALID
         assert report.missing == ()
 
 
-async def test_a_page_for_everybody_after_the_date_is_the_retirement_and_not_drift() -> None:
-    """One and the same HTML page for every request, also without a key: retired, and no permission is blamed."""
-    async with bench() as here:
-        here.fault("html")
-        report = await here.check()
+async def test_the_same_page_everywhere_after_the_date_is_the_retirement_and_not_drift() -> None:
+    """The same HTML page for every request, also without a key: retired, and no permission is missing."""
+    async with greenhouse_harness() as harness:
+        harness.fault("html")
+        report = await harness.check()
         assert report.state is CredentialState.RETIRED
         assert report.counts[Verdict.MISSING] == report.counts[Verdict.GRANTED] == 0

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from monitor.sandbox.faults.http import Fault
-from tests.command import Serving, run, until
-from tests.disk import Disk, NoDisk, small_disk
-from tests.faketime import FakeTime, NoFakeTime
+from tests.command import ServeProcess, run, until
+from tests.disk import Disk, DiskUnavailable, small_disk
+from tests.faketime import FakeTime, FakeTimeUnavailable
 from tests.postgres import Postgres, PostgresUnavailable, running_postgres
-from tests.vendor import Vendor, checked
+from tests.service import ServiceHarness, checked
 
 A_DAY = {"interval": "1d"}
 
 
-def missing(why: Exception) -> None:
-    """Without the tool the test is skipped on a desk and fails in CI."""
+def skip_or_fail(why: Exception) -> None:
+    """Without the tool, the test is skipped on a desk and fails in CI."""
     if os.environ.get("CI"):
         raise why
     pytest.skip(str(why))
@@ -31,8 +31,8 @@ def missing(why: Exception) -> None:
 def faketime(tmp_path: Path) -> FakeTime | None:
     try:
         return FakeTime(tmp_path)
-    except NoFakeTime as why:
-        return missing(why)
+    except FakeTimeUnavailable as why:
+        return skip_or_fail(why)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def postgres() -> Iterator[Postgres]:
         with running_postgres() as server:
             yield server
     except PostgresUnavailable as why:
-        missing(why)
+        skip_or_fail(why)
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     try:
         with small_disk(tmp_path / "disk") as made:
             yield made
-    except NoDisk as why:
-        missing(why)
+    except DiskUnavailable as why:
+        skip_or_fail(why)
 
 
-def asked(vendor: Vendor) -> int:
-    return vendor.sandbox.request_log.by_account["acme"]
+def asked(harness: ServiceHarness) -> int:
+    return harness.sandbox.request_log.by_account["acme"]
 
 
 def summaries(database: Path) -> int:
@@ -62,54 +62,54 @@ def summaries(database: Path) -> int:
         return int(conn.execute("SELECT count(*) FROM check_summary").fetchone()[0])
 
 
-def test_a_frozen_service_that_wakes_past_its_deadline_asks_and_writes_no_more(vendor: Vendor) -> None:
-    """What was under way ends without another request or a row; the credential is looked at anew, once."""
-    vendor.customer("acme")
-    vendor.sandbox.add_fault(Fault.model_validate({"kind": "slow", "seconds": 0.05, "times": 40}))
-    with vendor.serve(**A_DAY, deadline="2s", request_timeout="1s") as service:
-        until(lambda: asked(vendor) >= 10)
+def test_a_service_frozen_past_its_deadline_sends_and_records_nothing_more(harness: ServiceHarness) -> None:
+    """The frozen check ends without another request or a row; then the credential is checked again, once."""
+    harness.add_tenant("acme")
+    harness.sandbox.add_fault(Fault.model_validate({"kind": "slow", "seconds": 0.05, "times": 40}))
+    with harness.serve(**A_DAY, deadline="2s", request_timeout="1s") as service:
+        until(lambda: asked(harness) >= 10)
         service.process.send_signal(signal.SIGSTOP)
         time.sleep(3.5)
-        before = asked(vendor)
+        before = asked(harness)
         service.process.send_signal(signal.SIGCONT)
         until(lambda: service.logged("fenced_check"))
         (line,) = checked(service, "acme")
-        assert asked(vendor) - before == line["requests"]
+        assert asked(harness) - before == line["requests"]
         assert line["outcome"] == "compliant"
-        assert summaries(vendor.folder / "harvest-monitor.sqlite3") == 1
+        assert summaries(harness.folder / "harvest-monitor.sqlite3") == 1
 
 
-def test_checks_and_mails_go_on_when_the_clock_is_set(vendor: Vendor, faketime: FakeTime) -> None:
-    """Back over the end of daylight saving, a year ahead, and right again: then a loss is mailed within seconds."""
-    vendor.customer("acme")
-    with vendor.serve(environment={**faketime.environment, "TZ": "America/New_York"}) as service:
+def test_checks_and_emails_go_on_when_the_clock_is_set(harness: ServiceHarness, faketime: FakeTime) -> None:
+    """Back over the end of daylight saving, a year ahead, and right again: then a loss is emailed within seconds."""
+    harness.add_tenant("acme")
+    with harness.serve(environment={**faketime.environment, "TZ": "America/New_York"}) as service:
         for number, offset in enumerate(("-40d", "+400d", "+0"), 1):
             checked(service, "acme", more_than=len(service.logged("checked")))
             faketime.set(offset)
             until(lambda number=number: len(service.logged("clock_jumped")) == number)
             checked(service, "acme", more_than=len(service.logged("checked")))
-        vendor.sandbox.key("acme").untick("GET /v1/offers")
-        until(lambda: vendor.mails("acme"))
+        harness.sandbox.key("acme").untick("GET /v1/offers")
+        until(lambda: harness.emails("acme"))
         assert f"harvest_monitor_clock_jumps_total {number}.0" in service.get("/metrics")[1]
         assert service.stop() == 0
 
 
-def pauses(service: Serving) -> None:
+def pauses(service: ServeProcess) -> None:
     until(lambda: service.logged("checks_paused"))
     until(lambda: "harvest_monitor_database_trouble 1.0" in service.get("/metrics")[1])
 
 
-def goes_on(service: Serving) -> None:
+def goes_on(service: ServeProcess) -> None:
     until(lambda: service.logged("checks_go_on"))
     checked(service, "acme", more_than=len(service.logged("checked")))
     assert "harvest_monitor_database_trouble 0.0" in service.get("/metrics")[1]
 
 
-def test_a_full_disk_pauses_checks_and_nothing_else(vendor: Vendor, disk: Disk) -> None:
-    """One clear error; reading, health and metrics go on; with room again checks go on, and nothing is half written."""
+def test_a_full_disk_pauses_only_checks(harness: ServiceHarness, disk: Disk) -> None:
+    """One clear error; reading, health and metrics go on; with free space checks go on, and the database is sound."""
     database = disk.folder / "monitor.sqlite3"
-    vendor.customer("acme")
-    with vendor.serve(database_url=f"sqlite:///{database}") as service:
+    harness.add_tenant("acme")
+    with harness.serve(database_url=f"sqlite:///{database}") as service:
         checked(service, "acme")
         disk.fill()
         pauses(service)
@@ -117,10 +117,10 @@ def test_a_full_disk_pauses_checks_and_nothing_else(vendor: Vendor, disk: Disk) 
         assert str(database) in line["problem"]
         assert "free space" in line["problem"]
         assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
-        assert vendor.tenants(database_url=f"sqlite:///{database}")["acme"]["state"] == "ok"
-        before = asked(vendor)
+        assert harness.tenants(database_url=f"sqlite:///{database}")["acme"]["state"] == "ok"
+        before = asked(harness)
         time.sleep(0.2)
-        assert asked(vendor) == before
+        assert asked(harness) == before
         disk.make_room()
         goes_on(service)
         assert service.stop() == 0
@@ -129,55 +129,55 @@ def test_a_full_disk_pauses_checks_and_nothing_else(vendor: Vendor, disk: Disk) 
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def test_a_read_only_disk_is_told_at_the_start(vendor: Vendor, disk: Disk) -> None:
-    """The service does not begin what it could not record; the message says what to do."""
+def test_a_service_does_not_start_on_a_read_only_disk(harness: ServiceHarness, disk: Disk) -> None:
+    """It sends nothing that it could not record; the message says what to do."""
     database = disk.folder / "monitor.sqlite3"
-    vendor.customer("acme")
-    with vendor.serve(database_url=f"sqlite:///{database}") as service:
+    harness.add_tenant("acme")
+    with harness.serve(database_url=f"sqlite:///{database}") as service:
         checked(service, "acme")
         assert service.stop() == 0
     disk.remount("ro")
-    before = asked(vendor)
-    with vendor.serve(database_url=f"sqlite:///{database}") as service:
+    before = asked(harness)
+    with harness.serve(database_url=f"sqlite:///{database}") as service:
         assert service.process.wait(timeout=30) == 2
         assert f"{database} cannot be used" in service.log_file.read_text()
-    assert asked(vendor) == before
+    assert asked(harness) == before
     disk.remount("rw")
-    with vendor.serve(database_url=f"sqlite:///{database}") as service:
+    with harness.serve(database_url=f"sqlite:///{database}") as service:
         checked(service, "acme")
 
 
-def test_a_locked_database_delays_and_loses_nothing(vendor: Vendor) -> None:
-    """While another program holds the lock, health and metrics are served; then what was found is written down."""
-    vendor.customer("acme")
-    with vendor.serve() as service:
+def test_a_locked_database_delays_and_loses_nothing(harness: ServiceHarness) -> None:
+    """While another program has the lock, health and readiness are served; then the check is recorded."""
+    harness.add_tenant("acme")
+    with harness.serve() as service:
         checked(service, "acme")
-        with closing(sqlite3.connect(vendor.folder / "harvest-monitor.sqlite3", isolation_level=None)) as other:
+        with closing(sqlite3.connect(harness.folder / "harvest-monitor.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             seen = len(service.logged("checked"))
-            vendor.sandbox.key("acme").untick("GET /v1/offers")
+            harness.sandbox.key("acme").untick("GET /v1/offers")
             time.sleep(0.2)
             assert service.get("/healthz")[0] == service.get("/readyz")[0] == 200
             other.execute("ROLLBACK")
         checked(service, "acme", more_than=seen + 1)
-        until(lambda: vendor.history())
-        assert [event["kind"] for event in vendor.history()] == ["lost"]
+        until(lambda: harness.history())
+        assert [event["kind"] for event in harness.history()] == ["lost"]
 
 
-def test_a_postgres_that_goes_away_pauses_checks_until_it_is_back(vendor: Vendor, postgres: Postgres) -> None:
-    """Health goes on, readiness says what is wrong, and after the server's restart checks go on by themselves."""
-    settings = {"database_url": postgres.address, "installation_key": vendor.folder / "installation.key"}
-    vendor.customer("acme")
-    assert run(vendor.folder, "db", "upgrade", **vendor.settings, **settings).returncode == 0
-    with vendor.serve(**settings) as service:
+def test_a_postgres_that_goes_away_pauses_checks_until_it_is_back(harness: ServiceHarness, postgres: Postgres) -> None:
+    """Health is served, readiness is not, and after the server's restart checks go on automatically."""
+    settings = {"database_url": postgres.address, "installation_key": harness.folder / "installation.key"}
+    harness.add_tenant("acme")
+    assert run(harness.folder, "db", "upgrade", **harness.settings, **settings).returncode == 0
+    with harness.serve(**settings) as service:
         checked(service, "acme")
         postgres.stop()
         pauses(service)
         assert [service.get(path)[0] for path in ("/healthz", "/readyz")] == [200, 503]
-        before = asked(vendor)
-        vendor.sandbox.key("acme").untick("GET /v1/offers")
+        before = asked(harness)
+        harness.sandbox.key("acme").untick("GET /v1/offers")
         postgres.start()
         goes_on(service)
-        until(lambda: vendor.mails("acme"))
-        assert asked(vendor) > before
+        until(lambda: harness.emails("acme"))
+        assert asked(harness) > before
         assert service.stop() == 0

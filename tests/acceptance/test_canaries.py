@@ -1,4 +1,4 @@
-"""Marked keys and marked personal data go in; nowhere do the marks come out."""
+"""Keys and personal data are marked; no output contains a mark."""
 
 import asyncio
 import base64
@@ -19,8 +19,8 @@ from checks.origin import OutgoingRequest, origin
 from checks.v1.gate import Gate
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
+from tests.background_server import background_sandbox
 from tests.command import run, serving, until
-from tests.neighbour import neighbour
 from tests.raw_server import always, answer, raw_server
 
 PERSON = "Canarynia"
@@ -31,7 +31,7 @@ MARKS = [PERSON, "c4na4y", PASSWORD, base64.b64encode(b"c4na4yc4na4yc4na4y").dec
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[tuple[Path, str, Sandbox]]:
-    """Three tenants with marked keys: one healthy, one that loses something, one whose key is refused."""
+    """Three tenants with marked keys: one healthy, one that loses permissions, one whose key is refused."""
     sandbox = Sandbox(marker=PERSON)
     rows = []
     for number, name in enumerate(("acme", "globex", "umbrella")):
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Iterator[tuple[Path, str, Sandbox]]:
         rows.append({"id": name, "name": name.title(), "csm": csm, "credential": credential})
     sandbox.key("umbrella").kill()
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": rows}))
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         yield tmp_path, url, sandbox
 
 
@@ -67,11 +67,11 @@ def settings(folder: Path, url: str) -> dict[str, object]:
 def assert_clean(what: str, content: str | bytes) -> None:
     raw = content if isinstance(content, bytes) else content.encode()
     for mark in MARKS:
-        assert mark.encode() not in raw, f"{mark} stands in {what}"
+        assert mark.encode() not in raw, f"{mark} is in {what}"
 
 
 def assert_files_clean(folder: Path) -> int:
-    """Every file below the folder but the key files themselves; how many that were."""
+    """Checks every file below the folder except the key files; returns how many that were."""
     own = {folder / name for name in ("acme", "globex", "umbrella")}
     files = [path for path in folder.rglob("*") if path.is_file() and path not in own]
     for path in files:
@@ -83,10 +83,10 @@ def process_list() -> bytes:
     return subprocess.run(["ps", "axwwe"], capture_output=True, check=True).stdout
 
 
-def test_no_mark_gets_into_database_logs_metrics_mails_or_the_process_list(
+def test_no_mark_gets_into_database_logs_metrics_emails_or_the_process_list(
     folder: tuple[Path, str, Sandbox],
 ) -> None:
-    """Through losses, refusals, a write that is answered with a record, and answers full of people."""
+    """With losses, refusals, a write that is answered with a record, and answers with personal data."""
     home, url, sandbox = folder
     sandbox.change(None, nested_without_parent="empty_list")
     fault = {"kind": "status", "account": "acme", "method": "PUT", "prefix": "/v1/candidates/merge", "status": 200}
@@ -109,7 +109,7 @@ def _all_output(result: "subprocess.CompletedProcess[str]") -> str:
 
 
 def test_no_mark_gets_into_what_a_check_prints(folder: tuple[Path, str, Sandbox]) -> None:
-    """As JSON, as text, with every log line there is, and for a key in the environment."""
+    """As JSON and as text, with every log line."""
     home, url, _ = folder
     for arguments in (["check", "--json"], ["check"]):
         result = run(home, *arguments, **{**settings(home, url), "confirm_after": 0})
@@ -129,7 +129,7 @@ def test_no_mark_gets_into_what_a_check_prints(folder: tuple[Path, str, Sandbox]
 def test_no_password_gets_into_a_message_about_a_wrong_setting(
     folder: tuple[Path, str, Sandbox], variable: str, value: str
 ) -> None:
-    """A setting that is wrong is named; what it holds is not shown."""
+    """A wrong setting is named; its value is not shown."""
     home, url, _ = folder
     result = run(home, "check", **{**settings(home, url), variable: value})
     assert result.returncode == 2
@@ -151,7 +151,7 @@ def test_a_literal_key_in_the_tenants_file_is_refused_without_being_shown(
 
 
 def test_no_traceback_through_the_gate_shows_a_key() -> None:
-    """A request refused by the gate raises an error whose text and traceback hold no key."""
+    """The gate's refusal has no key in its text or traceback."""
     secret = Secret(KEY.format(1))
     gate = Gate(catalogue(), origin("https://harvest.greenhouse.io"), "x")
     header = "Basic " + base64.b64encode(f"{secret.reveal()}:pw".encode()).decode()
@@ -163,8 +163,8 @@ def test_no_traceback_through_the_gate_shows_a_key() -> None:
     assert_clean("repr", repr([secret, refusal.value]))
 
 
-async def test_people_in_every_answer_get_nowhere(folder: tuple[Path, str, Sandbox]) -> None:
-    """A server that puts a person into every answer, also of writes and refusals: none of it is kept or shown."""
+async def test_no_personal_data_of_any_answer_gets_out(folder: tuple[Path, str, Sandbox]) -> None:
+    """A server puts a person into every answer, even to writes and in refusals: nothing of it is kept or shown."""
     home, url, _ = folder
     person = json.dumps({"id": 4711, "first_name": PERSON, "message": PERSON, "errors": [{"message": PERSON}]})
     for status in ("200 OK", "403 Forbidden", "422 Unprocessable Content", "500 Internal Server Error"):

@@ -1,4 +1,4 @@
-"""The commands as people and scripts use them: one document on stdout, statuses that mean something."""
+"""The commands as people and scripts use them: one document on stdout, and meaningful exit statuses."""
 
 import json
 import os
@@ -14,9 +14,9 @@ import yaml
 from monitor import cli
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
+from tests.background_server import background_sandbox
 from tests.cases import for_each
 from tests.command import COMMAND, bare_environment, run, run_here
-from tests.neighbour import neighbour
 
 GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"], ["sandbox", "fault"]]
 COMMANDS = [
@@ -33,15 +33,15 @@ COMMANDS = [
 ]
 
 
-class Trial:
-    """A folder with tenants, next to a sandbox; `check` is run in it."""
+class CommandHarness:
+    """A folder with tenants in which `check` runs, and a sandbox."""
 
     def __init__(self, folder: Path, sandbox: Sandbox, url: str) -> None:
         self.folder, self.sandbox = folder, sandbox
         self.settings: dict[str, object] = {"harvest_url": url, "requests_per_second": 0, "confirm_after": 0}
         self.rows: list[dict[str, Any]] = []
 
-    def customer(self, tenant_id: str, grants: str = "gem") -> None:
+    def add_tenant(self, tenant_id: str, grants: str = "gem") -> None:
         self.sandbox.add_account(tenant_id, limit=1_000_000)
         (self.folder / tenant_id).write_text(self.sandbox.add_key(tenant_id, grants).text)
         self.row(tenant_id, f"file:{self.folder / tenant_id}")
@@ -57,25 +57,25 @@ class Trial:
 
 
 @pytest.fixture
-def trial(tmp_path: Path) -> Iterator[Trial]:
+def harness(tmp_path: Path) -> Iterator[CommandHarness]:
     sandbox = Sandbox()
-    with neighbour(sandbox) as url:
-        yield Trial(tmp_path, sandbox, url)
+    with background_sandbox(sandbox) as url:
+        yield CommandHarness(tmp_path, sandbox, url)
 
 
 @for_each([*GROUPS, *COMMANDS], ids=" ".join)
 def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """--help says what a command is for, and for each that does something shows one whole example."""
+    """--help says what a command is for, and shows a complete example for each that does something."""
     assert cli.run([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Usage: harvest-monitor" in shown
     assert ("Example: " in shown) == (command not in GROUPS)
 
 
-def test_the_document_of_a_healthy_tenant_has_the_shape_others_rely_on(trial: Trial) -> None:
-    """Names, types and order of `check --json`, for a key that is fine."""
-    trial.customer("acme")
-    result = run(trial.folder, "check", "--json", **trial.settings)
+def test_the_document_of_a_healthy_tenant_has_the_documented_fields(harness: CommandHarness) -> None:
+    """Names, types and order in `check --json`, for a key with every permission."""
+    harness.add_tenant("acme")
+    result = run(harness.folder, "check", "--json", **harness.settings)
     found = json.loads(result.stdout)
     assert (result.returncode, list(found), found["errors"]) == (0, ["checks", "errors"], [])
     (check,) = found["checks"]
@@ -89,36 +89,36 @@ def test_the_document_of_a_healthy_tenant_has_the_shape_others_rely_on(trial: Tr
     assert {"id", "group", "label", "verdict", "reason"} <= check["permissions"][0].keys()
     likely = [p["label"] for p in check["permissions"] if p.get("mapping") == "likely"]
     assert len(likely) == 5
-    assert not list(trial.folder.glob("*.sqlite3"))
+    assert not list(harness.folder.glob("*.sqlite3"))
 
 
-def lose_one(trial: Trial) -> None:
-    trial.sandbox.key("acme").untick("GET /v1/offers")
+def lose_one(harness: CommandHarness) -> None:
+    harness.sandbox.key("acme").untick("GET /v1/offers")
 
 
-def kill(trial: Trial) -> None:
-    trial.sandbox.key("acme").kill()
+def kill(harness: CommandHarness) -> None:
+    harness.sandbox.key("acme").kill()
 
 
-def block(trial: Trial) -> None:
-    trial.sandbox.change("acme", blocked=True)
+def block(harness: CommandHarness) -> None:
+    harness.sandbox.change("acme", blocked=True)
 
 
-def retire(trial: Trial) -> None:
-    trial.sandbox.change(None, retired="410-html")
+def retire(harness: CommandHarness) -> None:
+    harness.sandbox.change(None, retired="410-html")
 
 
-def outage(trial: Trial) -> None:
-    trial.sandbox.add_fault(Fault.model_validate({"kind": "status", "status": 503}))
+def outage(harness: CommandHarness) -> None:
+    harness.sandbox.add_fault(Fault.model_validate({"kind": "status", "status": 503}))
 
 
-def hold_everything(trial: Trial) -> None:
-    trial.sandbox.key("acme").tick_only("all")
+def grant_everything(harness: CommandHarness) -> None:
+    harness.sandbox.key("acme").tick_only("all")
 
 
-def accept_a_write(trial: Trial) -> None:
+def accept_a_write(harness: CommandHarness) -> None:
     fault = {"kind": "status", "method": "POST", "prefix": "/v1/applications/0/move", "status": 201}
-    trial.sandbox.add_fault(Fault.model_validate(fault))
+    harness.sandbox.add_fault(Fault.model_validate(fault))
 
 
 @pytest.mark.parametrize(
@@ -129,26 +129,26 @@ def accept_a_write(trial: Trial) -> None:
         (block, 1, "failed", "blocked"),
         (retire, 1, "failed", "retired"),
         (outage, 3, "failed", "unreachable"),
-        (hold_everything, 3, "undecided", "ok"),
+        (grant_everything, 3, "undecided", "ok"),
         (accept_a_write, 4, "undecided", "ok"),
     ],
 )
-def test_each_kind_of_trouble_has_its_outcome_state_and_exit_status(
-    trial: Trial, happens: Callable[[Trial], None], status: int, outcome: str, state: str
+def test_each_kind_of_failure_has_its_outcome_state_and_exit_status(
+    harness: CommandHarness, happens: Callable[[CommandHarness], None], status: int, outcome: str, state: str
 ) -> None:
-    """Missing, revoked, blocked, retired, Greenhouse down and undecidable are told apart."""
-    trial.customer("acme")
-    happens(trial)
-    found_status, found = trial.check("--write-probes", "safe")
+    """Missing, revoked, blocked, retired, Greenhouse down and undecidable are distinguished."""
+    harness.add_tenant("acme")
+    happens(harness)
+    found_status, found = harness.check("--write-probes", "safe")
     (check,) = found["checks"]
     assert (found_status, check["outcome"], check["credential"]["state"]) == (status, outcome, state)
 
 
-def test_a_reference_that_cannot_be_resolved_stands_in_checks_and_in_errors(trial: Trial) -> None:
-    """The others are reported all the same, and the status is that of a misconfigured tenant."""
-    trial.customer("acme")
-    trial.row("globex", "env:GLOBEX_HARVEST_KEY")
-    status, found = trial.check()
+def test_a_reference_that_cannot_be_resolved_is_in_checks_and_in_errors(harness: CommandHarness) -> None:
+    """The other tenants are still reported, and the status is that of a misconfigured tenant."""
+    harness.add_tenant("acme")
+    harness.row("globex", "env:GLOBEX_HARVEST_KEY")
+    status, found = harness.check()
     by_tenant = {check["tenant"]: check for check in found["checks"]}
     assert status == 2
     assert by_tenant["acme"]["outcome"] == "compliant"
@@ -159,15 +159,15 @@ def test_a_reference_that_cannot_be_resolved_stands_in_checks_and_in_errors(tria
     assert "GLOBEX_HARVEST_KEY" in found["errors"][0]["message"]
 
 
-def test_a_bad_row_stands_in_errors_only(trial: Trial) -> None:
+def test_a_bad_row_is_in_errors_only(harness: CommandHarness) -> None:
     """A row that cannot be used has no check; its message names file, line and tenant."""
-    trial.customer("acme")
-    trial.row("globex", "env:KEY", features=["eeco"])
-    status, found = trial.check()
+    harness.add_tenant("acme")
+    harness.row("globex", "env:KEY", features=["eeco"])
+    status, found = harness.check()
     assert status == 2
     assert [check["tenant"] for check in found["checks"]] == ["acme"]
     assert "globex" in found["errors"][0]["message"]
-    status, found = trial.check("acme")
+    status, found = harness.check("acme")
     assert (status, found["errors"]) == (0, [])
 
 
@@ -176,49 +176,49 @@ def test_a_bad_row_stands_in_errors_only(trial: Trial) -> None:
     [["check", "--json", "--nonsense"], ["check", "--json", "--write-probes", "maybe"], ["check", "--json", "nobody"]],
     ids=" ".join,
 )
-def test_a_wrong_call_prints_the_same_document(trial: Trial, arguments: list[str]) -> None:
-    """Whoever parses stdout gets the document with the error in it, and status 2."""
-    trial.customer("acme")
-    result = run_here(trial.folder, *arguments, **trial.settings)
+def test_a_usage_error_prints_the_same_document(harness: CommandHarness, arguments: list[str]) -> None:
+    """A program that parses stdout gets the document with the error in it, and status 2."""
+    harness.add_tenant("acme")
+    result = run_here(harness.folder, *arguments, **harness.settings)
     found = json.loads(result.stdout)
     assert (result.returncode, found["checks"]) == (2, [])
     assert len(found["errors"]) == 1
 
 
-def test_a_missing_tenants_file_is_an_error_in_the_document(trial: Trial) -> None:
+def test_a_missing_tenants_file_is_an_error_in_the_document(harness: CommandHarness) -> None:
     """No tenants file: status 2, the file named, nothing sent."""
-    status, found = trial.check()
+    status, found = harness.check()
     assert status == 2
     assert "tenants.yaml" in found["errors"][0]["message"]
-    assert trial.sandbox.request_log.request_count == 0
+    assert harness.sandbox.request_log.request_count == 0
 
 
-def test_progress_goes_to_stderr_and_the_result_to_stdout(trial: Trial) -> None:
-    """In a pipe each credential that is done is a line of progress; stdout holds the result alone."""
-    trial.customer("acme")
-    lose_one(trial)
-    result = run(trial.folder, "check", **trial.settings)
+def test_progress_goes_to_stderr_and_the_result_to_stdout(harness: CommandHarness) -> None:
+    """In a pipe each finished credential is one line of progress; stdout has only the result."""
+    harness.add_tenant("acme")
+    lose_one(harness)
+    result = run(harness.folder, "check", **harness.settings)
     assert "1/1 acme: drifted" in result.stderr
     assert "missing Offers › GET: List offers" in result.stdout
     assert "\x1b" not in result.stdout + result.stderr
 
 
-def test_reading_commands_make_no_database(tmp_path: Path) -> None:
-    """Without a database `history` says so and leaves nothing behind."""
+def test_reading_commands_create_no_database(tmp_path: Path) -> None:
+    """Without a database `history` says so and creates nothing."""
     result = run(tmp_path, "history")
     assert (result.returncode, result.stdout) == (2, "")
     assert "there is no database" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_closed_pipe_is_no_error(trial: Trial) -> None:
+def test_a_closed_pipe_is_no_error(harness: CommandHarness) -> None:
     """`harvest-monitor manifest show --json | head -1` ends without a traceback."""
     process = subprocess.Popen(
         f"{COMMAND} manifest show gem --json | head -n 1; exit ${{PIPESTATUS[0]}}",
         shell=True,
         executable="/bin/bash",
-        cwd=trial.folder,
-        env=bare_environment(trial.folder, {}) | {"PATH": os.environ["PATH"]},
+        cwd=harness.folder,
+        env=bare_environment(harness.folder, {}) | {"PATH": os.environ["PATH"]},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -228,7 +228,7 @@ def test_a_closed_pipe_is_no_error(trial: Trial) -> None:
 
 
 def test_manifests_are_shown_validated_and_compared(tmp_path: Path) -> None:
-    """The three commands on the built-in list and on a copy with one line changed and one mistake."""
+    """With the built-in manifest, and with copies that have one changed line or one mistake."""
     shown = json.loads(run_here(tmp_path, "manifest", "show", "gem", "--json").stdout)
     assert len(shown["permissions"]) == 65
     source = (Path(__file__).parents[2] / "checks/manifests/gem.yaml").read_text("utf-8")
@@ -244,26 +244,26 @@ def test_manifests_are_shown_validated_and_compared(tmp_path: Path) -> None:
     assert re.search(r"bad\.yaml:\d+: permissions\[41\]\.endpoint: 'DELETE /v1/offers' is not an endpoint", bad.stderr)
 
 
-def test_record_writes_down_what_the_check_found(trial: Trial) -> None:
-    """With --record the database knows verdicts and drift, and what comes back is an event of the next check."""
-    trial.customer("acme")
-    lose_one(trial)
-    assert trial.check("--record")[0] == 1
-    trial.sandbox.key("acme").tick("GET /v1/offers")
-    assert trial.check("--record")[0] == 0
-    recorded = run_here(trial.folder, "history", "--json", **trial.settings)
+def test_record_stores_what_the_check_found(harness: CommandHarness) -> None:
+    """With --record the database has verdicts and drift, and a regain is an event of the next check."""
+    harness.add_tenant("acme")
+    lose_one(harness)
+    assert harness.check("--record")[0] == 1
+    harness.sandbox.key("acme").tick("GET /v1/offers")
+    assert harness.check("--record")[0] == 0
+    recorded = run_here(harness.folder, "history", "--json", **harness.settings)
     assert [event["kind"] for event in json.loads(recorded.stdout)["events"]] == ["found", "regained"]
-    shown = json.loads(run_here(trial.folder, "tenants", "list", "--json", **trial.settings).stdout)
+    shown = json.loads(run_here(harness.folder, "tenants", "list", "--json", **harness.settings).stdout)
     assert [(t["id"], t["state"], t["granted"], t["missing"]) for t in shown["tenants"]] == [("acme", "ok", 46, 0)]
 
 
-def test_a_write_alarm_of_a_recorded_check_stops_the_service_too(trial: Trial) -> None:
-    """The halt is stored: the next recorded check sends no write, and `writes status` tells."""
-    trial.customer("acme")
-    accept_a_write(trial)
-    assert trial.check("--record", "--write-probes", "safe")[0] == 4
-    before = trial.sandbox.request_log.request_count
-    trial.check("--record", "--write-probes", "safe")
-    later = trial.sandbox.request_log.entries(after=before)
+def test_a_write_alarm_of_a_recorded_check_stops_the_service_as_well(harness: CommandHarness) -> None:
+    """The halt is stored: the next recorded check sends no write, and `writes status` shows it."""
+    harness.add_tenant("acme")
+    accept_a_write(harness)
+    assert harness.check("--record", "--write-probes", "safe")[0] == 4
+    before = harness.sandbox.request_log.request_count
+    harness.check("--record", "--write-probes", "safe")
+    later = harness.sandbox.request_log.entries(after=before)
     assert {entry.method for entry in later} == {"GET"}
-    assert run_here(trial.folder, "writes", "status", **trial.settings).returncode == 1
+    assert run_here(harness.folder, "writes", "status", **harness.settings).returncode == 1

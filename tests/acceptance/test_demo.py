@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it, and kills it."""
+"""The demo, as a newcomer runs and kills it."""
 
 import subprocess
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 from tests.command import COMMAND, bare_environment, run, run_json, until
 
 
-def test_a_demo_that_was_cut_off_says_what_it_finds_and_continues(tmp_path: Path) -> None:
-    """kill -9 once emails are sent: in the end every event is there once, every email was written, and it says so.
+def test_a_killed_demo_says_what_it_finds_and_continues(tmp_path: Path) -> None:
+    """kill -9 once emails are sent: in the end every event is there once, and every email was written.
 
-    Tokens die with the sandbox that issued them; their tenants do not fail, as the next one issues new tokens.
+    Tokens end with the sandbox that issued them; their tenants do not fail, as the next sandbox issues new ones.
     """
     folder = tmp_path / "demo"
     first = subprocess.Popen(
@@ -24,7 +24,7 @@ def test_a_demo_that_was_cut_off_says_what_it_finds_and_continues(tmp_path: Path
     first.kill()
     first.wait()
 
-    second = run(tmp_path, "demo", "--once", "--folder", str(folder), patience=300)
+    second = run(tmp_path, "demo", "--once", "--folder", str(folder), timeout=300)
 
     assert (in_use.returncode, second.returncode) == (2, 0)
     assert "a demo is running in" in in_use.stderr
@@ -39,9 +39,9 @@ def test_a_demo_that_was_cut_off_says_what_it_finds_and_continues(tmp_path: Path
     failed = {tenant: kind for tenant, kind, permission in facts if permission is None}
     assert failed == {"umbrella": "credential_failed", "weyland": "credential_failed"}
     lines = run_json(tmp_path, "tenants", "list", **settings)["tenants"]
-    stand = {line["id"]: (line["kinds"], line["state"]) for line in lines}
-    assert stand["oscorp"] == stand["cyberdyne"] == (["harvest-oauth"], "ok")
-    assert stand["weyland"] == (["harvest-key"], "retired")
+    states = {line["id"]: (line["kinds"], line["state"]) for line in lines}
+    assert states["oscorp"] == states["cyberdyne"] == (["harvest-oauth"], "ok")
+    assert states["weyland"] == (["harvest-key"], "retired")
     notices = run_json(tmp_path, "notices", "list", **settings)["notices"]
     assert {notice["status"] for notice in notices} == {"sent"}
     assert len(list((folder / "mail").glob("*.eml"))) == len(notices) > len(first_mails)

@@ -1,4 +1,4 @@
-"""65 tenants, tenant i lacking exactly permission i, through wire, database and incidents, against the sandbox."""
+"""65 tenants, tenant i lacks exactly permission i: over HTTP, database and incidents, against the sandbox."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,8 +29,8 @@ def tenant_of(permission: Permission) -> str:
 
 
 @dataclass(frozen=True)
-class World:
-    """How Greenhouse behaves, and what keys the customers made: Gem's permissions only, or every one there is."""
+class GreenhouseCase:
+    """How Greenhouse behaves, and which keys the customers created: only Gem's permissions, or every permission."""
 
     name: str
     full_keys: bool = False
@@ -45,7 +45,7 @@ class World:
         return {**self.settings, "orders": orders}
 
     def expected(self, lost: Permission, asked: Permission) -> Verdict | None:
-        """What can be known of `asked` by a tenant who lacks `lost` alone; None where it must stay undecided."""
+        """The verdict on `asked` for a tenant who lacks only `lost`; None if it must stay undecided."""
         entry, gap = catalogue().entry(asked.endpoint or ""), catalogue().entry(lost.endpoint or "")
         if entry.request_class is RequestClass.LIST:
             return Verdict.MISSING if asked is lost else Verdict.GRANTED
@@ -56,7 +56,7 @@ class World:
         return Verdict.GRANTED if self._order_shows(entry, gap) else None
 
     def _order_shows(self, entry: Entry, gap: Entry) -> bool:
-        """Something refused in the cell: a control, unless the key holds those too, or the lost permission itself."""
+        """Whether something in the cell is refused: the lost permission, or a control that the key does not have."""
         if gap.cell == entry.cell:
             return True
         if catalogue().controls_of(entry.cell):
@@ -65,59 +65,61 @@ class World:
         return not self.full_keys and not any(map(self.lookup_first, neighbours))
 
 
-WORLDS = [
-    World("least privilege"),
-    World(
+CASES = [
+    GreenhouseCase("least privilege"),
+    GreenhouseCase(
         "least privilege, denied with 401 in the other shape", settings={"denial_status": 401, "denial_shape": "errors"}
     ),
-    World("least privilege without EEOC", eeoc=False),
-    World("full keys", full_keys=True),
-    World("full keys, denied with 401, no EEOC", full_keys=True, eeoc=False, settings={"denial_status": 401}),
-    World("records looked for first everywhere", lookup_first=lambda cell: True),
-    World("records looked for first on writes", lookup_first=lambda cell: cell.request_class not in READS),
-    World("records looked for first by id and in nested reads", lookup_first=lambda cell: cell.request_class in READS),
-    World(
-        "records looked for first among applications", lookup_first=lambda cell: cell.service is Service.APPLICATIONS
+    GreenhouseCase("least privilege without EEOC", eeoc=False),
+    GreenhouseCase("full keys", full_keys=True),
+    GreenhouseCase("full keys, denied with 401, no EEOC", full_keys=True, eeoc=False, settings={"denial_status": 401}),
+    GreenhouseCase("records looked up first everywhere", lookup_first=lambda cell: True),
+    GreenhouseCase("records looked up first on writes", lookup_first=lambda cell: cell.request_class not in READS),
+    GreenhouseCase(
+        "records looked up first by id and in nested reads", lookup_first=lambda cell: cell.request_class in READS
+    ),
+    GreenhouseCase(
+        "records looked up first for applications", lookup_first=lambda cell: cell.service is Service.APPLICATIONS
     ),
 ]
 
 
-async def standings(installed: Installation) -> dict[str, dict[str, KnownPermission]]:
+async def known_states(installed: Installation) -> dict[str, dict[str, KnownPermission]]:
     async with installed.db.reading() as conn:
         rows = await conn.execute(select(CREDENTIAL.c.tenant_id, CREDENTIAL.c.id))
         return {tenant: dict((await known_queries.load(conn, number)).permissions) for tenant, number in rows.all()}
 
 
-def applying(world: World) -> list[Permission]:
-    return [p for p in ASKED if world.eeoc or p.feature is None]
+def applying(case: GreenhouseCase) -> list[Permission]:
+    return [p for p in ASKED if case.eeoc or p.feature is None]
 
 
-async def enter(installed: Installation, world: World, missing: bool) -> None:
-    for permission in applying(world):
+async def set_up(installed: Installation, case: GreenhouseCase, missing: bool) -> None:
+    for permission in applying(case):
         name = tenant_of(permission)
-        grants = "all" if world.full_keys else "gem+eeoc" if world.eeoc else "gem"
-        installed.customer(name, grants, features=["eeoc"] if world.eeoc else [])
+        grants = "all" if case.full_keys else "gem+eeoc" if case.eeoc else "gem"
+        installed.add_tenant(name, grants, features=["eeoc"] if case.eeoc else [])
         if missing:
             installed.sandbox.key(name).untick(permission.endpoint)
     await installed.sync()
 
 
-@pytest.mark.parametrize("world", WORLDS, ids=lambda w: w.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda w: w.name)
 async def test_every_decidable_verdict_is_right_and_none_is_wrong(
-    world: World, sqlite: Database, tmp_path: Path
+    case: GreenhouseCase, sqlite: Database, tmp_path: Path
 ) -> None:
-    """Each tenant's one gap is found where it can be known, nothing else is blamed, and nothing is changed."""
-    async with installation(sqlite, tmp_path, sandbox_settings=world.sandbox_settings) as installed:
-        await enter(installed, world, missing=True)
+    """Each tenant's lost permission is found where it can be known, no other is missing, and nothing is changed."""
+    async with installation(sqlite, tmp_path, sandbox_settings=case.sandbox_settings) as installed:
+        await set_up(installed, case, missing=True)
         await installed.check_due()
         await installed.confirm()
-        seen = await standings(installed)
+        seen = await known_states(installed)
         assert installed.sandbox.request_log.change_count == 0
-    for lost in applying(world):
-        for asked in applying(world):
-            standing = seen[tenant_of(lost)][asked.id]
-            assert standing.verdict == world.expected(lost, asked), (lost.id, asked.id, standing)
-            assert not standing.suspect
+    for lost in applying(case):
+        for asked in applying(case):
+            known = seen[tenant_of(lost)][asked.id]
+            assert known.verdict == case.expected(lost, asked), (lost.id, asked.id, known)
+            assert not known.suspect
 
 
 async def count_open(installed: Installation) -> int:
@@ -126,30 +128,30 @@ async def count_open(installed: Installation) -> int:
         return int(found.scalar_one())
 
 
-@pytest.mark.parametrize("world", [WORLDS[0], WORLDS[4]], ids=lambda w: w.name)
+@pytest.mark.parametrize("case", [CASES[0], CASES[4]], ids=lambda w: w.name)
 async def test_each_loss_opens_an_incident_and_each_repair_closes_it(
-    world: World, sqlite: Database, tmp_path: Path
+    case: GreenhouseCase, sqlite: Database, tmp_path: Path
 ) -> None:
-    """Healthy, then one permission lost by each tenant, then repaired: 64 incidents open, and every one closes."""
-    async with installation(sqlite, tmp_path, sandbox_settings=world.sandbox_settings) as installed:
-        await enter(installed, world, missing=False)
+    """Healthy, then each tenant loses one permission, then all are repaired: 64 incidents open, and all close."""
+    async with installation(sqlite, tmp_path, sandbox_settings=case.sandbox_settings) as installed:
+        await set_up(installed, case, missing=False)
         await installed.check_due()
         assert await count_open(installed) == 0
-        for permission in applying(world):
+        for permission in applying(case):
             installed.sandbox.key(tenant_of(permission), LABEL).untick(permission.endpoint)
         await installed.sweep()
-        assert await count_open(installed) == len(applying(world))
-        for permission in applying(world):
+        assert await count_open(installed) == len(applying(case))
+        for permission in applying(case):
             installed.sandbox.key(tenant_of(permission), LABEL).tick(permission.endpoint)
         await installed.sweep()
         assert await count_open(installed) == 0
         assert installed.sandbox.request_log.change_count == 0
         async with installed.db.reading() as conn:
             recorded = await events(conn, Wanted())
-    told = {(e.tenant_id, e.kind, e.permission_id) for e in recorded if e.kind != EventKind.EXCESS_FOUND}
+    seen = {(e.tenant_id, e.kind, e.permission_id) for e in recorded if e.kind != EventKind.EXCESS_FOUND}
     expected = set()
-    for p in applying(world):
-        was_known = not world.full_keys or catalogue().entry(p.endpoint or "").request_class is RequestClass.LIST
+    for p in applying(case):
+        was_known = not case.full_keys or catalogue().entry(p.endpoint or "").request_class is RequestClass.LIST
         first = EventKind.LOST if was_known else EventKind.FOUND
         expected |= {(tenant_of(p), first, p.id), (tenant_of(p), EventKind.REGAINED, p.id)}
-    assert told == expected
+    assert seen == expected

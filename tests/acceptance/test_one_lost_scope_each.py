@@ -1,4 +1,4 @@
-"""A client for each required scope, lacking just that one, through wire, database and incidents, at the sandbox."""
+"""A client for each required scope that lacks only that one: over HTTP, database and incidents, at the sandbox."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +33,8 @@ def tenant_of(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class World:
-    """How Greenhouse's auth server speaks, and what the customers made: `settings` are the sandbox's."""
+class ClientCase:
+    """How Greenhouse's auth server answers, and which clients the customers created: `settings` are the sandbox's."""
 
     name: str
     grant: ClientGrant = "custom"
@@ -47,12 +47,12 @@ class World:
         return ["eeoc"] if self.eeoc else []
 
     @property
-    def told(self) -> bool:
-        """Introspection names the scopes."""
+    def names_scopes(self) -> bool:
+        """Whether introspection names the scopes."""
         return self.settings.get("introspected_scope") != "absent"
 
     @property
-    def organization_told(self) -> bool:
+    def names_organization(self) -> bool:
         return self.settings.get("introspected_claims") != "absent"
 
     @property
@@ -61,13 +61,13 @@ class World:
 
     @property
     def requests(self) -> int:
-        """Of a check: introspection and one list, or every list of the manifest; and the new token before them."""
-        return 1 + self.mint + (1 if self.told else sum(scope(name).list is not None for name in self.scopes))
+        """Of a check: the new token, if minted, then introspection and one list, or every list of the manifest."""
+        return 1 + self.mint + (1 if self.names_scopes else sum(scope(name).list is not None for name in self.scopes))
 
     def expected(self, lost: str | None, asked: Permission) -> tuple[Verdict | None, Verdict | None]:
-        """What is known of a permission by a client that lacks one scope, and why it is not, where it is not."""
-        unknowable = not self.told and any(scope(name).list is None for name in asked.scopes)
-        seen = self.told or (lost is not None and scope(lost).list is not None)
+        """The verdict on a permission for a client that lacks one scope; if there is none, what it is undecided as."""
+        unknowable = not self.names_scopes and any(scope(name).list is None for name in asked.scopes)
+        seen = self.names_scopes or (lost is not None and scope(lost).list is not None)
         if lost in asked.scopes and seen:
             return Verdict.MISSING, None
         return (None, Verdict.NOT_CHECKABLE) if unknowable or not asked.scopes else (Verdict.GRANTED, None)
@@ -78,36 +78,36 @@ SHAPES: list[dict[str, Any]] = [
     {"introspected_scope": "odd_spacing", "introspected_claims": "absent"},
     {"introspected_scope": "absent"},
 ]
-WORLDS = [
-    World("a held token"),
-    World("with EEOC", eeoc=True, settings=SHAPES[0]),
-    World("a partner's client", grant="partner", settings=SHAPES[1]),
-    World("a partner's client whose scopes nobody names", grant="partner", eeoc=True, settings=SHAPES[2]),
-    World("a new token each time", mint=True, settings={"expiry": "expires_in"}),
-    World("a new token that says its end twice", mint=True, eeoc=True, settings={"expiry": "both"}),
-    World("a new token without an end", mint=True, settings={"expiry": "none"}),
+CASES = [
+    ClientCase("a held token"),
+    ClientCase("with EEOC", eeoc=True, settings=SHAPES[0]),
+    ClientCase("a partner's client", grant="partner", settings=SHAPES[1]),
+    ClientCase("a partner's client whose scopes are not named", grant="partner", eeoc=True, settings=SHAPES[2]),
+    ClientCase("a new token each time", mint=True, settings={"expiry": "expires_in"}),
+    ClientCase("a new token that names its expiry twice", mint=True, eeoc=True, settings={"expiry": "both"}),
+    ClientCase("a new token without an expiry", mint=True, settings={"expiry": "none"}),
 ]
-HEALED = [WORLDS[1], WORLDS[4]]
-each_world = pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+REPAIRED = [CASES[1], CASES[4]]
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-async def enter(installed: Installation, world: World) -> None:
-    """Every tenant with all that it needs."""
-    word = "gem+eeoc" if world.eeoc else "gem"
-    for name in world.scopes:
-        installed.v3_customer(tenant_of(name), word, mint=world.mint, grant=world.grant, features=world.features)
-        if not world.organization_told:
+async def set_up(installed: Installation, case: ClientCase) -> None:
+    """Adds every tenant with all scopes that it needs."""
+    word = "gem+eeoc" if case.eeoc else "gem"
+    for name in case.scopes:
+        installed.add_v3_tenant(tenant_of(name), word, mint=case.mint, grant=case.grant, features=case.features)
+        if not case.names_organization:
             del installed.rows[tenant_of(name)]["credential"]["organization"]
     await installed.sync()
 
 
-def untick(installed: Installation, world: World) -> None:
-    """Each loses the scope that it is called by; what it holds is taken to be as old as the loss."""
-    for name in world.scopes:
+def untick(installed: Installation, case: ClientCase) -> None:
+    """Each client loses the scope after which its tenant is named."""
+    for name in case.scopes:
         installed.sandbox.client(tenant_of(name)).untick(name)
 
 
-async def standings(installed: Installation) -> dict[str, Known]:
+async def known_states(installed: Installation) -> dict[str, Known]:
     async with installed.db.reading() as conn:
         rows = await conn.execute(select(CREDENTIAL.c.tenant_id, CREDENTIAL.c.id))
         return {tenant: await known_queries.load(conn, number) for tenant, number in rows.all()}
@@ -124,65 +124,65 @@ async def count_open(installed: Installation) -> int:
         return int(found.scalar_one())
 
 
-@each_world
+@each_case
 async def test_the_permissions_of_one_lost_scope_are_missing_and_no_others(
-    world: World, sqlite: Database, tmp_path: Path
+    case: ClientCase, sqlite: Database, tmp_path: Path
 ) -> None:
-    """Right for every permission of the manifest and every client, at the cost of two requests, or three to mint."""
-    async with installation(sqlite, tmp_path, sandbox_settings=world.settings) as installed:
-        await enter(installed, world)
-        untick(installed, world)
+    """For every permission of the manifest and every client, with two requests, or three if a token is minted."""
+    async with installation(sqlite, tmp_path, sandbox_settings=case.settings) as installed:
+        await set_up(installed, case)
+        untick(installed, case)
         await installed.check_due()
         await installed.confirm()
-        seen, cost = await standings(installed), await costs(installed)
+        seen, cost = await known_states(installed), await costs(installed)
         assert installed.sandbox.request_log.change_count == 0
-    assert len(seen) == (38 if world.eeoc else 37)
-    assert cost == {world.requests}
-    if world.told:
-        assert world.requests == (3 if world.mint else 2)
-    for lost in world.scopes:
+    assert len(seen) == (38 if case.eeoc else 37)
+    assert cost == {case.requests}
+    if case.names_scopes:
+        assert case.requests == (3 if case.mint else 2)
+    for lost in case.scopes:
         found = seen[tenant_of(lost)]
-        assert set(found.permissions) == {p.id for p in GEM.applying_to(world.features)} | {ROLE_ID}
-        for asked in GEM.applying_to(world.features):
-            standing = found.permissions[asked.id]
-            assert (standing.verdict, standing.undecided_as) == world.expected(lost, asked), (lost, asked.id)
-            assert not standing.suspect
-        role = Verdict.GRANTED if world.told and world.organization_told else None
+        assert set(found.permissions) == {p.id for p in GEM.applying_to(case.features)} | {ROLE_ID}
+        for asked in GEM.applying_to(case.features):
+            known = found.permissions[asked.id]
+            assert (known.verdict, known.undecided_as) == case.expected(lost, asked), (lost, asked.id)
+            assert not known.suspect
+        role = Verdict.GRANTED if case.names_scopes and case.names_organization else None
         assert found.permissions[ROLE_ID].verdict is role
         assert found.excess == {}
 
 
-@pytest.mark.parametrize("world", HEALED, ids=lambda world: world.name)
+@pytest.mark.parametrize("case", REPAIRED, ids=lambda case: case.name)
 async def test_each_loss_opens_an_incident_and_each_repair_closes_it(
-    world: World, sqlite: Database, tmp_path: Path
+    case: ClientCase, sqlite: Database, tmp_path: Path
 ) -> None:
-    """Healthy, then one scope lost by each, then ticked again: a held token gains nothing before the next one comes."""
-    async with installation(sqlite, tmp_path, sandbox_settings=world.settings) as installed:
-        await enter(installed, world)
+    """Healthy, then each loses one scope, then it is ticked again: a held token has it only after it was renewed."""
+    async with installation(sqlite, tmp_path, sandbox_settings=case.settings) as installed:
+        await set_up(installed, case)
         await installed.check_due()
         assert await count_open(installed) == 0
-        untick(installed, world)
-        if not world.mint:
-            for name in world.scopes:
-                installed.issue(tenant_of(name))
+        untick(installed, case)
+        if not case.mint:
+            for name in case.scopes:
+                installed.issue_token(tenant_of(name))
         await installed.sweep()
-        assert await count_open(installed) == len(world.scopes)
-        for name in world.scopes:
+        assert await count_open(installed) == len(case.scopes)
+        for name in case.scopes:
             installed.sandbox.client(tenant_of(name)).tick(name)
-        if not world.mint:
+        if not case.mint:
             await installed.sweep()
-            assert await count_open(installed) == len(world.scopes), "a token that was issued before is no repair"
-            for name in world.scopes:
-                installed.issue(tenant_of(name))
+            assert await count_open(installed) == len(case.scopes), "a token that was issued before is no repair"
+            for name in case.scopes:
+                installed.issue_token(tenant_of(name))
         await installed.sweep()
         assert await count_open(installed) == 0
         assert installed.sandbox.request_log.change_count == 0
         async with installed.db.reading() as conn:
             recorded = await events(conn, Wanted())
-    told = [(event.tenant_id, event.kind, event.permission_id) for event in recorded]
-    turned = [(tenant_of(name), p.id) for p in GEM.applying_to(world.features) for name in p.scopes]
-    assert sorted(told) == sorted(
-        (tenant, kind, permission) for tenant, permission in turned for kind in (EventKind.LOST, EventKind.REGAINED)
+    seen = [(event.tenant_id, event.kind, event.permission_id) for event in recorded]
+    changed = [(tenant_of(name), p.id) for p in GEM.applying_to(case.features) for name in p.scopes]
+    assert sorted(seen) == sorted(
+        (tenant, kind, permission) for tenant, permission in changed for kind in (EventKind.LOST, EventKind.REGAINED)
     )
 
 
@@ -190,15 +190,15 @@ async def test_each_loss_opens_an_incident_and_each_repair_closes_it(
 async def test_a_client_with_every_scope_shows_exactly_those_beyond_the_manifest(
     mint: bool, sqlite: Database, tmp_path: Path
 ) -> None:
-    """163 less the 37 that Gem asks for, each certain; and nothing is missing."""
+    """All 163 but the 37 that Gem requires, each certain; and nothing is missing."""
     async with installation(sqlite, tmp_path) as installed:
-        installed.v3_customer(EVERYBODY, "all", mint=mint)
+        installed.add_v3_tenant(EVERYBODY, "all", mint=mint)
         await installed.sync()
         await installed.check_due()
-        seen = (await standings(installed))[EVERYBODY]
+        seen = (await known_states(installed))[EVERYBODY]
         assert await count_open(installed) == 0
         assert installed.sandbox.request_log.change_count == 0
     assert set(seen.excess) == set(known_scopes()) - set(required([]))
     assert len(seen.excess) == 163 - 37
-    assert all(standing.certain for standing in seen.excess.values())
-    assert {standing.verdict for standing in seen.permissions.values()} <= {Verdict.GRANTED, None}
+    assert all(excess.certain for excess in seen.excess.values())
+    assert {known.verdict for known in seen.permissions.values()} <= {Verdict.GRANTED, None}

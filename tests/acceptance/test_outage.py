@@ -1,4 +1,4 @@
-"""Greenhouse in trouble for everybody, and the commands as processes: nothing is made of it, and somebody is told."""
+"""Greenhouse fails for all tenants, seen by real processes: no event is recorded, and the operator is notified."""
 
 import json
 import sqlite3
@@ -11,53 +11,53 @@ import pytest
 
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
-from tests.command import Serving, run, until
-from tests.neighbour import neighbour
-from tests.vendor import Vendor
+from tests.background_server import background_sandbox
+from tests.command import ServeProcess, run, until
+from tests.service import ServiceHarness
 
 TENANTS = 8
 
 
 @pytest.fixture
-def vendor(tmp_path: Path) -> Iterator[Vendor]:
+def harness(tmp_path: Path) -> Iterator[ServiceHarness]:
     sandbox = Sandbox()
-    with neighbour(sandbox) as url:
-        vendor = Vendor(tmp_path, sandbox, url)
+    with background_sandbox(sandbox) as url:
+        harness = ServiceHarness(tmp_path, sandbox, url)
         for number in range(TENANTS):
-            vendor.customer(f"t{number}")
-        yield vendor
+            harness.add_tenant(f"t{number}")
+        yield harness
 
 
-def turned(service: Serving, state: str) -> list[dict[str, Any]]:
-    """The breaker's turns to this state so far."""
+def changes(service: ServeProcess, state: str) -> list[dict[str, Any]]:
+    """The breaker's changes to this state so far."""
     return [line for line in service.logged("breaker_turned") if line["state"] == state]
 
 
-def test_the_service_pauses_tells_the_operator_and_goes_on_by_itself(vendor: Vendor) -> None:
-    """From a barrier before everybody to the first good looks: one mail, no event, and every tenant well in the end."""
-    vendor.sandbox.add_fault(Fault.model_validate({"kind": "status", "status": 403}))
-    with vendor.serve(interval="1h") as service:
-        until(lambda: turned(service, "paused"))
-        assert vendor.sandbox.request_log.next_number < 5 * TENANTS
-        vendor.sandbox.faults.clear()
+def test_the_service_pauses_notifies_the_operator_and_goes_on_automatically(harness: ServiceHarness) -> None:
+    """From the first refusals to the first successful checks: one email, no event, and every tenant healthy again."""
+    harness.sandbox.add_fault(Fault.model_validate({"kind": "status", "status": 403}))
+    with harness.serve(interval="1h") as service:
+        until(lambda: changes(service, "paused"))
+        assert harness.sandbox.request_log.next_number < 5 * TENANTS
+        harness.sandbox.faults.clear()
         assert 'harvest_monitor_breaker_turns_total{reason="blocked",state="paused"} 1.0' in service.get("/metrics")[1]
-        until(lambda: turned(service, "closed"))
+        until(lambda: changes(service, "closed"))
         until(lambda: len({line["tenant"] for line in service.logged("checked") if line["state"] == "ok"}) == TENANTS)
         assert 'harvest_monitor_breaker_state{state="closed"} 1.0' in service.get("/metrics")[1]
-        until(lambda: list((vendor.folder / "mail").glob("*checks-are-paused-*-tenants-blocked-*.eml")))
+        until(lambda: list((harness.folder / "mail").glob("*checks-are-paused-*-tenants-blocked-*.eml")))
         assert service.stop() == 0
 
-    with closing(sqlite3.connect(vendor.folder / "harvest-monitor.sqlite3")) as stored:
+    with closing(sqlite3.connect(harness.folder / "harvest-monitor.sqlite3")) as stored:
         states = stored.execute("SELECT DISTINCT state, suspect_state, last_outcome FROM credential").fetchall()
         assert states == [("ok", None, "compliant")]
         assert stored.execute("SELECT count(*) FROM drift_event").fetchone() == (0,)
-    assert len(list((vendor.folder / "mail").glob("*.eml"))) == 1
+    assert len(list((harness.folder / "mail").glob("*.eml"))) == 1
 
 
-def test_a_command_stops_asking_and_says_so(vendor: Vendor) -> None:
-    """Of eight tenants, three at a time, nobody can be reached: the last are not even tried, and it does not wait."""
-    vendor.sandbox.add_fault(Fault.model_validate({"kind": "reset"}))
-    result = run(vendor.folder, "check", "--json", **{**vendor.settings, "concurrency": 3, "log_format": "json"})
+def test_a_command_gives_up_and_says_so(harness: ServiceHarness) -> None:
+    """None of eight tenants, three at a time, can be reached: the last are not tried, and it does not wait."""
+    harness.sandbox.add_fault(Fault.model_validate({"kind": "reset"}))
+    result = run(harness.folder, "check", "--json", **{**harness.settings, "concurrency": 3, "log_format": "json"})
     assert (result.returncode, '"pause_seconds": null' in result.stderr) == (3, True)
     found = json.loads(result.stdout)
     details = {check["tenant"]: check["credential"]["detail"] for check in found["checks"]}

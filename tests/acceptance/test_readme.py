@@ -1,4 +1,4 @@
-"""What README and docs/v3.md say to type, typed word for word: a deployment, and a customer on Harvest v3."""
+"""Runs the commands of README and docs/v3.md exactly as written: a deployment, and a customer on Harvest v3."""
 
 import json
 import re
@@ -25,7 +25,7 @@ QUICK = {"requests_per_second": 0, "confirm_after": "1s", "settle": "1s"}
 
 @dataclass(frozen=True)
 class OtherTerminal:
-    """The sandbox that a newcomer starts beside, and what it printed."""
+    """The sandbox that a newcomer starts in another terminal, and what it printed."""
 
     port: int
     mail_port: int
@@ -39,7 +39,7 @@ class OtherTerminal:
         return str(until(lambda: re.findall(pattern, self.log.read_text("utf-8"), re.M))[0])
 
     def lift_the_rate_limit(self) -> None:
-        """A check that leaves half of it to the customer takes a minute."""
+        """With the real limit, a check that leaves half of it to the customer takes a minute."""
         body = json.dumps({"account": None, "settings": {"limit": 100_000}}).encode()
         headers = {"Content-Type": "application/json"}
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/_sandbox/settings", body, headers), timeout=SECONDS)
@@ -62,9 +62,9 @@ def in_another_terminal(
     folder: Path, environment: dict[str, str], port: int, mail_port: int
 ) -> Iterator[OtherTerminal]:
     log = folder / "sandbox.log"
-    with log.open("w") as said:
+    with log.open("w") as output:
         command = [str(COMMAND), "sandbox", "--port", str(port), "--mail-port", str(mail_port)]
-        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
             yield OtherTerminal(port, mail_port, log)
         finally:
@@ -73,20 +73,20 @@ def in_another_terminal(
 
 
 def block(language: str, begins: str) -> str:
-    """README's one block of the deployment that begins like this."""
+    """README's one block of the deployment that begins with this."""
     found = re.findall(rf"^```{language}\n({re.escape(begins)}.*?)^```$", DEPLOYMENT, re.M | re.S)
     assert len(found) == 1, begins
     return str(found[0])
 
 
 def here(text: str, folder: Path) -> str:
-    """Without the right of root: folders of our own, and no other user."""
+    """The text without root: our own folders, and no other user."""
     text = re.sub(r"sudo (-u \S+ --preserve-env=\S+ )?| -g harvest-monitor", "", text)
     return text.replace("/etc/", f"{folder}/etc/").replace("/var/lib/", f"{folder}/var/lib/")
 
 
 def bash(script: str, folder: Path, environment: dict[str, str], pasted: str = "") -> str:
-    assert not FOR_ROOT.search(script), "this would change the machine of the tester"
+    assert not FOR_ROOT.search(script), "this would change the tester's machine"
     done = subprocess.run(
         ["/bin/bash", "-c", script],
         input=pasted,
@@ -105,7 +105,7 @@ def seconds_left_out(text: str) -> list[str]:
 
 
 def store_secrets(folder: Path, environment: dict[str, str], sandbox: OtherTerminal) -> None:
-    """Step 2 for each: Acme's key, Globex's client, id, secret and token, and the mail server of step 5."""
+    """Step 2 for each secret: Acme's key, Globex's client id, secret and token, and the mail server of step 5."""
     store = here(block("sh", "sudo install -d"), folder)
     client = sandbox.printed(r"client (\S+), secret \S+ \(v3\)")
     secret = sandbox.printed(r"client \S+, secret (\S+) \(v3\)")
@@ -122,7 +122,7 @@ def store_secrets(folder: Path, environment: dict[str, str], sandbox: OtherTermi
     run(folder, "sandbox", "token", "--url", sandbox.url, "--account", "acme", "--output", str(token))
 
 
-def test_the_deployment_checks_serves_and_mails(
+def test_the_deployment_checks_serves_and_sends_email(
     tmp_path: Path, environment: dict[str, str], sandbox: OtherTerminal
 ) -> None:
     """Steps 2 to 5 with the sandbox: the check prints what README shows, and the service emails the operator."""
@@ -150,10 +150,10 @@ def test_the_deployment_checks_serves_and_mails(
     assert {recipient for mail in mails for recipient in mail["recipients"]} == {"ops@vendor.example"}
 
 
-def test_what_is_typed_prints_what_the_page_shows(
+def test_the_commands_print_what_the_page_shows(
     tmp_path: Path, environment: dict[str, str], sandbox: OtherTerminal
 ) -> None:
-    """After each block of docs/v3.md the last lines printed are those below it; a reader needs nothing else."""
+    """The last lines that each block of docs/v3.md prints are those below it; a reader needs nothing else."""
     (line,) = re.findall(r"^ +(acme: .*\(v3\))$", WALK_THROUGH, re.M)
     sandbox.printed(re.escape(line))
     (folder := tmp_path / "empty").mkdir()

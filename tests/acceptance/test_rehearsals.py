@@ -1,4 +1,4 @@
-"""Rehearsals as docs/rehearsals.md describes them: the setup runs in a real shell, and trouble looks as it says."""
+"""docs/rehearsals.md: the setup runs in a real shell, and faults show as the page describes."""
 
 import json
 import os
@@ -21,7 +21,7 @@ QUICKER |= {'settle = "12s"': 'settle = "1s"'}
 
 @dataclass
 class Shell:
-    """The shell in which everything is typed; the ports and times of the page are replaced."""
+    """The shell in which everything is typed; the page's ports are replaced."""
 
     folder: Path
     process: subprocess.Popen[str]
@@ -49,7 +49,7 @@ class Shell:
         return "\n".join(mail["subject"] for mail in json.loads(self.get("8765", "/_sandbox/mails"))["mails"])
 
     def wait_for(self, rehearsal: Rehearsal) -> None:
-        """Everything that a row says you see."""
+        """Waits for everything that a row says you see."""
         until(lambda: all(piece in self.log for piece in rehearsal.logged))
         until(lambda: all(name in self.get("9808", "/metrics") for name in rehearsal.metrics))
         until(lambda: all(words in self.subjects for words in rehearsal.mails))
@@ -59,9 +59,9 @@ class Shell:
 def shell(tmp_path: Path) -> Iterator[Shell]:
     environment = bare_environment(tmp_path, {})
     environment["PATH"] = f"{COMMAND.parent}:{environment['PATH']}"
-    with free_ports(3) as ports, (tmp_path / "shell.log").open("w") as said:
+    with free_ports(3) as ports, (tmp_path / "shell.log").open("w") as out:
         process = subprocess.Popen(
-            ["/bin/bash"], cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=said, stderr=said, text=True,
+            ["/bin/bash"], cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=out, stderr=out, text=True,
             start_new_session=True,
         )  # fmt: skip
         made = Shell(tmp_path, process, dict(zip(("8765", "8766", "9808"), map(str, ports), strict=True)))
@@ -73,8 +73,8 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
             process.communicate(timeout=SECONDS)
 
 
-def test_the_setup_serves_and_trouble_looks_as_described(shell: Shell) -> None:
-    """A permission and a scope unticked, a write probe accepted: visible in log, metrics and emails until ended."""
+def test_the_setup_serves_and_faults_show_as_described(shell: Shell) -> None:
+    """A permission and a scope unticked, a write probe accepted: visible in log, metrics and emails until they end."""
     setup, *_ = blocks()
     for old, new in QUICKER.items():
         assert old in setup

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a v3 credential, or with the answers about it: a state, words on what to do, no secret."""
+"""Anything wrong with a v3 credential, or with answers about it, ends in a state, a next step and no secret."""
 
 import base64
 import json
@@ -18,14 +18,14 @@ from monitor.config import settings
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.request import SandboxRequest
 from monitor.sandbox.sandbox import Sandbox, SandboxAnswer
-from tests.neighbour import neighbour
+from tests.background_server import background_sandbox
 
 PERSON = "Canarynia"
 TENANT, ACCOUNT = "acme", "zanzibar77"
 
 
-class Turning(Sandbox):
-    """A sandbox in which something happens right after the next answer at a path."""
+class ChangingSandbox(Sandbox):
+    """A sandbox that runs a function right after the next answer at a path."""
 
     def __init__(self) -> None:
         super().__init__(marker=PERSON)
@@ -38,11 +38,11 @@ class Turning(Sandbox):
 
 
 @dataclass
-class Case:
-    """A tenant with a client that has all it needs and a token that lives; the rows of the table spoil it."""
+class CredentialCase:
+    """A tenant whose client has every scope and a valid token; each row of the table breaks something."""
 
     folder: Path
-    sandbox: Turning
+    sandbox: ChangingSandbox
     credential: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class Case:
         (self.folder / what).chmod(0o600)
 
     def secrets(self) -> list[bytes]:
-        """What is in the files, and what the auth server knows of people; also as Basic would carry it."""
+        """What is in the files, and what the auth server knows of people; also encoded as in a Basic header."""
         read = [part for p in self.folder.glob("credential-*") for part in re.split(rb"[^!-~]+", p.read_bytes())]
         pair = base64.b64encode(b":".join((self.folder / f"credential-{w}").read_bytes() for w in ("id", "secret")))
         known = [PERSON.encode(), self.sandbox.account(ACCOUNT).organization_name.encode(), pair]
@@ -67,79 +67,79 @@ class Case:
         self.sandbox.add_fault(Fault.model_validate(facts))
 
 
-def hold(case: Case, content: str | bytes) -> None:
+def hold(case: CredentialCase, content: str | bytes) -> None:
     case.write("credential-token", content)
 
 
-def another(case: Case) -> Any:
+def another(case: CredentialCase) -> Any:
     case.sandbox.add_account("globex")
     return case.sandbox.add_client("globex")
 
 
-def swap_credentials(case: Case) -> None:
-    """The three files of another customer lie where ours should."""
+def swap_credentials(case: CredentialCase) -> None:
+    """The three files contain another customer's credential."""
     other = another(case)
     for what, text in (("id", other.client_id), ("secret", other.secret), ("token", other.issue())):
         case.write(f"credential-{what}", text)
 
 
-def mint(case: Case) -> None:
+def mint(case: CredentialCase) -> None:
     case.credential["token"] = "mint"
 
 
-def mint_without_scopes(case: Case) -> None:
+def mint_without_scopes(case: CredentialCase) -> None:
     mint(case)
     case.client.tick_only("none")
 
 
-def mint_with(**fault: Any) -> Callable[[Case], None]:
-    def spoil(case: Case) -> None:
+def mint_with(**fault: Any) -> Callable[[CredentialCase], None]:
+    def break_it(case: CredentialCase) -> None:
         mint(case)
         case.fault(prefix="/token", **fault)
 
-    return spoil
+    return break_it
 
 
-def as_partner_who_mints(case: Case) -> None:
+def as_partner_who_mints(case: CredentialCase) -> None:
     mint(case)
     case.client.grant = "partner"
 
 
-def told(**facts: Any) -> Callable[[Case], None]:
-    """Introspection answers so, whatever it is asked."""
+def introspected(**facts: Any) -> Callable[[CredentialCase], None]:
+    """Introspection always answers with these facts."""
 
-    def spoil(case: Case) -> None:
+    def break_it(case: CredentialCase) -> None:
         about = {"active": True, "client_id": case.client.client_id, "organization": {"id": 0}} | facts
         if about["organization"] == {"id": 0}:
             about["organization"] = {"id": case.sandbox.account(ACCOUNT).organization_id, "name": PERSON}
         case.fault(kind="wrong_json", prefix="/introspect", text=json.dumps(about))
 
-    return spoil
+    return break_it
 
 
-def introspection_fault(**facts: Any) -> Callable[[Case], None]:
+def introspection_fault(**facts: Any) -> Callable[[CredentialCase], None]:
     return lambda case: case.fault(prefix="/introspect", **facts)
 
 
-def after_introspection(turn: Callable[[Case], object]) -> Callable[[Case], None]:
+def after_introspection(turn: Callable[[CredentialCase], object]) -> Callable[[CredentialCase], None]:
     return lambda case: case.sandbox.after.update({"/introspect": lambda: turn(case)})
 
 
-def anybodys(spoil: Callable[[Case], object]) -> Callable[[Case], None]:
-    """The same, where the tenants file does not say whose token it must be."""
+def anybodys(break_it: Callable[[CredentialCase], object]) -> Callable[[CredentialCase], None]:
+    """The same, if the tenants file does not name the token's organization."""
 
-    def spoil_for_anybody(case: Case) -> None:
+    def break_for_anybody(case: CredentialCase) -> None:
         del case.credential["organization"]
-        spoil(case)
+        break_it(case)
 
-    return spoil_for_anybody
+    return break_for_anybody
 
 
-def no_auth_server(case: Case) -> None:
+def no_auth_server(case: CredentialCase) -> None:
     case.settings["AUTH_URL"] = "http://127.0.0.1:1"
 
 
-def no_auth_server_to_mint(case: Case) -> None:
+def no_auth_server_to_mint(case: CredentialCase) -> None:
     mint(case)
     no_auth_server(case)
 
@@ -148,10 +148,10 @@ MANY = " ".join(f"harvest:things_{number}:list" for number in range(200_000))
 UNKNOWN = {"a": [1], "nested": {"b": None}, "user_role": {"odd": 1}, "exp": "soon", "aud": ["x"], "iat": -1}
 GEM = "the scopes of Gem"
 
-# What is spoilt · state, detail, outcome and exit status · words that people read of it.
-TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]] = {
+# What is broken · state, detail, outcome and exit status · words that people read about it.
+TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, int], str]] = {
     "nothing": (lambda c: None, ("ok", "", "compliant", 0), "0 missing"),
-    "token file with newlines behind": (
+    "token file with newlines at the end": (
         lambda c: hold(c, c.client.issue() + "\r\n\n"),
         ("ok", "", "compliant", 0),
         "0 missing",
@@ -161,7 +161,7 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         ("misconfigured", "misconfigured", "failed", 2),
         "the token is empty",
     ),
-    "token file with white space alone": (
+    "token file with only white space": (
         lambda c: hold(c, " \n"),
         ("misconfigured", "misconfigured", "failed", 2),
         "store the token itself and nothing else",
@@ -176,7 +176,7 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         ("misconfigured", "misconfigured", "failed", 2),
         "store the token itself and nothing else",
     ),
-    "token run out": (
+    "token expired": (
         lambda c: hold(c, c.client.issue(now=time.time() - 7200)),
         ("unreachable", "token_stale", "failed", 3),
         "fix what supplies it",
@@ -192,7 +192,7 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         "supply the newest",
     ),
     "token said to be another client's": (
-        told(client_id="another-7", scope=GEM),
+        introspected(client_id="another-7", scope=GEM),
         ("misconfigured", "foreign_client", "failed", 2),
         "correct the reference",
     ),
@@ -228,9 +228,9 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         ("ok", "", "compliant", 0),
         "unchecked",
     ),
-    "introspection without scopes": (told(scope=None), ("ok", "", "compliant", 0), "unchecked"),
-    "introspection with fields nobody knows": (told(**UNKNOWN), ("ok", "", "compliant", 0), "unchecked"),
-    "introspection with 200,000 scopes": (anybodys(told(scope=MANY)), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection without scopes": (introspected(scope=None), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection with unknown fields": (introspected(**UNKNOWN), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection with 200,000 scopes": (anybodys(introspected(scope=MANY)), ("ok", "", "compliant", 0), "unchecked"),
     "introspection in odd spacing": (
         lambda c: c.sandbox.change(ACCOUNT, introspected_scope="odd_spacing"),
         ("ok", "", "compliant", 0),
@@ -256,7 +256,7 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         ("misconfigured", "misconfigured", "failed", 2),
         "store the client id and nothing else",
     ),
-    "a mail address for a client id": (
+    "an email address as client id": (
         lambda c: c.write("credential-id", "dana.reyes@customer.example"),
         ("misconfigured", "malformed_client", "failed", 2),
         "correct what its reference holds",
@@ -271,58 +271,58 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         ("invalid", "invalid_client", "failed", 1),
         "check what the references hold",
     ),
-    "no scope, and a new token wanted": (
+    "no scope, with minting": (
         mint_without_scopes,
         ("invalid", "no_scopes", "failed", 1),
         "under Manage scopes",
     ),
-    "no scope, and a token held": (
+    "no scope, with a held token": (
         lambda c: c.client.tick_only("none"),
         ("invalid", "no_scopes", "failed", 1),
         "under Manage scopes",
     ),
-    "a partner's client, and a new token wanted": (
+    "a partner's client, with minting": (
         as_partner_who_mints,
         ("misconfigured", "grant_refused", "failed", 2),
         "supply a token",
     ),
-    "too many tokens asked for": (
+    "too many tokens requested": (
         mint_with(kind="rate_limited", seconds=1),
         ("unreachable", "rate_limited", "failed", 3),
         "the rate limit",
     ),
-    "too many tokens asked for, once": (
+    "too many tokens requested, once": (
         mint_with(kind="rate_limited", seconds=1, times=1),
         ("ok", "", "compliant", 0),
         "0 missing",
     ),
-    "a new token that is none": (
+    "an empty new token": (
         mint_with(kind="wrong_json", text='{"access_token": ""}'),
         ("unreachable", "no_usable_answer", "failed", 3),
         "none of the API's",
     ),
-    "auth server out of reach": (anybodys(no_auth_server), ("ok", "", "compliant", 0), "unchecked"),
-    "auth server out of reach, and whose token it must be is known": (
+    "auth server unreachable": (anybodys(no_auth_server), ("ok", "", "compliant", 0), "unchecked"),
+    "auth server unreachable, with an organization in the tenants file": (
         no_auth_server,
         ("unreachable", "no_connection", "failed", 3),
         "no connection",
     ),
-    "introspection in HTML, and whose token it must be is known": (
+    "introspection in HTML, with an organization in the tenants file": (
         introspection_fault(kind="html"),
         ("unreachable", "no_usable_answer", "failed", 3),
         "none of the API's",
     ),
     "introspection without scopes and organization": (
-        told(scope=None, organization=None),
+        introspected(scope=None, organization=None),
         ("unreachable", "organization_untold", "failed", 3),
         "nothing says whose token",
     ),
-    "auth server out of reach, and a new token wanted": (
+    "auth server unreachable, with minting": (
         no_auth_server_to_mint,
         ("unreachable", "no_connection", "failed", 3),
         "no connection",
     ),
-    "API out of reach": (
+    "API unreachable": (
         lambda c: c.fault(kind="reset", prefix="/v3"),
         ("ok", "", "undecided", 3),
         "could not be read",
@@ -331,11 +331,11 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
 
 
 @pytest.fixture
-def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) -> Iterator[Case]:
-    sandbox = Turning()
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) -> Iterator[CredentialCase]:
+    sandbox = ChangingSandbox()
     account = sandbox.add_account(ACCOUNT, v3_limit=1_000_000)
     client = sandbox.add_client(ACCOUNT, client_id="8xF3kQzzTop-12", secret="s3cret-of-the-client")
-    made = Case(tmp_path, sandbox)
+    made = CredentialCase(tmp_path, sandbox)
     for what, text in (("id", client.client_id), ("secret", client.secret), ("token", client.issue())):
         made.write(f"credential-{what}", text)
     made.credential = {
@@ -349,7 +349,7 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) 
     (tmp_path / "store.sqlite3").write_bytes(_migrated_file.read_bytes())
     for name in settings.Settings.model_fields:
         monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         made.settings = {
             "HARVEST_URL": url,
             "AUTH_URL": url,
@@ -364,11 +364,11 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_each_ends_in_a_state_with_words_and_without_a_secret(
-    name: str, case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, case: CredentialCase, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Looked at and recorded with JSON, then told to people: the same end, and no secret in output, log or database."""
-    spoil, (state, detail, outcome, status), words = TABLE[name]
-    spoil(case)
+    """Recorded with JSON, then printed for people: the same result, and no secret in output, log or database."""
+    break_it, (state, detail, outcome, status), words = TABLE[name]
+    break_it(case)
     row = {"id": TENANT, "name": "Acme", "csm": {"name": "D", "email": "d@v.example"}, "credential": case.credential}
     (case.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}))
     for variable, value in case.settings.items():
@@ -376,19 +376,17 @@ def test_each_ends_in_a_state_with_words_and_without_a_secret(
     secrets = case.secrets()
 
     assert cli.run(["check", "--record", "--json"]) == status
-    said = capsys.readouterr()
-    (check,) = json.loads(said.out)["checks"]
+    as_json = capsys.readouterr()
+    (check,) = json.loads(as_json.out)["checks"]
     assert (check["credential"]["state"], check["credential"]["detail"], check["outcome"]) == (state, detail, outcome)
     assert not [p for p in check["permissions"] if p["verdict"] == "missing"]
 
     cli.run(["check"])
-    told = capsys.readouterr()
-    reasons = {
-        REASONS[p["reason"]] for p in check["permissions"]
-    }  # as people read them where it is the turn that tells
-    assert words in told.out + told.err + " ".join(reasons)
+    printed = capsys.readouterr()
+    reasons = {REASONS[p["reason"]] for p in check["permissions"]}  # as people read them
+    assert words in printed.out + printed.err + " ".join(reasons)
     assert case.sandbox.request_log.change_count == 0
-    everything = [text.encode() for text in (said.out, said.err, told.out, told.err)]
+    everything = [text.encode() for text in (as_json.out, as_json.err, printed.out, printed.err)]
     everything += [path.read_bytes() for path in case.folder.glob("store.sqlite3*")]
     for secret in secrets:
         assert not [text for text in everything if secret in text], secret

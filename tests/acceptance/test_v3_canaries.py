@@ -1,4 +1,4 @@
-"""Marked clients, tokens, claims and commands go in; nowhere do the marks come out."""
+"""Clients, tokens, claims and commands are marked; no output contains a mark."""
 
 import base64
 import json
@@ -21,8 +21,8 @@ from checks.v3.token_answers import CLAIMS, introspected, minted
 from monitor import cli
 from monitor.sandbox.sandbox import Sandbox
 from tests.acceptance.test_canaries import PERSON, process_list
+from tests.background_server import background_sandbox
 from tests.command import run, serving, until
-from tests.neighbour import neighbour
 
 MARK = "c4nary"
 SUB = "776655443322"
@@ -33,7 +33,7 @@ FAILING, ODD = "failing", "odd"
 
 
 def basic_mark(text: str) -> str:
-    """What base64 makes of it, however it goes on behind."""
+    """Its base64, as far as it does not depend on what follows."""
     raw = text.encode()
     return base64.b64encode(raw[: len(raw) // 3 * 3]).decode()
 
@@ -42,8 +42,8 @@ MARKS = [PERSON, MARK, SUB, basic_mark(f"{MARK}Client"), COMMAND_SAYS]
 
 
 @dataclass
-class Vendor:
-    """A folder with tenants of every kind that v3 has; `tokens` are those the sandbox gave out."""
+class MarkedVendor:
+    """A folder with tenants of every kind of v3 credential; `tokens` are those the sandbox issued."""
 
     folder: Path
     sandbox: Sandbox = field(default_factory=lambda: Sandbox(marker=PERSON))
@@ -52,7 +52,7 @@ class Vendor:
 
     @property
     def vault(self) -> Path:
-        """The one place where secrets lie in clear."""
+        """The only folder with secrets in plain text."""
         return self.folder / "vault"
 
     def keep(self, name: str, text: str) -> str:
@@ -67,8 +67,8 @@ class Vendor:
         path.chmod(0o700)
         return f"command:{path} {{tenant}}"
 
-    def customer(self, name: str, **fields: Any) -> None:
-        """Its client id, secret, organisation, user and role are marked; `fields` replace those of the credential."""
+    def add_tenant(self, name: str, **fields: Any) -> None:
+        """Its client id, secret, organization, user and role are marked; `fields` replace those of the credential."""
         account = self.sandbox.add_account(name, v3_limit=1_000_000)
         account.organization_name = f"{PERSON} Holdings"
         number = len(self.rows) + 1
@@ -93,24 +93,24 @@ class Vendor:
 
 
 @pytest.fixture
-def vendor(tmp_path: Path) -> Iterator[tuple[Vendor, dict[str, object]]]:
-    """Held, opaque, minted and printed tokens; a client that is none; a command that fails; a role nobody knows."""
-    ours = Vendor(tmp_path)
+def vendor(tmp_path: Path) -> Iterator[tuple[MarkedVendor, dict[str, object]]]:
+    """Held, opaque, minted and printed tokens; a wrong client id; a command that fails; an unknown role."""
+    ours = MarkedVendor(tmp_path)
     ours.vault.mkdir()
-    ours.customer("held")
-    ours.customer("opaque", token=ours.keep("given-opaque", OPAQUE))
-    ours.customer("minted", token="mint")
-    ours.customer("refused", token="mint", client_secret=ours.keep("given-wrong", f"{MARK}Wrong"))
-    ours.customer("mail", client_id=ours.keep("given-mail", MAIL_AS_ID))
-    ours.customer("printed")
+    ours.add_tenant("held")
+    ours.add_tenant("opaque", token=ours.keep("given-opaque", OPAQUE))
+    ours.add_tenant("minted", token="mint")
+    ours.add_tenant("refused", token="mint", client_secret=ours.keep("given-wrong", f"{MARK}Wrong"))
+    ours.add_tenant("mail", client_id=ours.keep("given-mail", MAIL_AS_ID))
+    ours.add_tenant("printed")
     printed = f"echo {COMMAND_SAYS} >&2; cat {ours.vault}/printed-token"
     ours.rows[-1]["credential"]["token"] = ours.script("print", printed)
-    ours.customer(FAILING, token=ours.script("fail", f"echo {OPAQUE}; echo {COMMAND_SAYS} >&2; exit 3"))
-    ours.customer("chatty", token=ours.script("chat", f"echo {OPAQUE}; echo {OPAQUE}"))
-    ours.customer(ODD)
+    ours.add_tenant(FAILING, token=ours.script("fail", f"echo {OPAQUE}; echo {COMMAND_SAYS} >&2; exit 3"))
+    ours.add_tenant("chatty", token=ours.script("chat", f"echo {OPAQUE}; echo {OPAQUE}"))
+    ours.add_tenant(ODD)
     ours.sandbox.client(ODD).role = f"{PERSON} Admin"
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": ours.rows}))
-    with neighbour(ours.sandbox) as url:
+    with background_sandbox(ours.sandbox) as url:
         yield ours, settings(tmp_path, url)
 
 
@@ -131,14 +131,14 @@ def settings(folder: Path, url: str) -> dict[str, object]:
 
 
 def assert_clean(what: str, content: str | bytes, tokens: list[str]) -> None:
-    """No mark, and no part of a token that tells one from another."""
+    """No mark, and no part of a token that identifies it."""
     raw = content if isinstance(content, bytes) else content.encode()
     for mark in [*MARKS, *(part for token in tokens for part in token.split(".")[1:])]:
-        assert mark.encode() not in raw, f"{mark} stands in {what}"
+        assert mark.encode() not in raw, f"{mark} is in {what}"
 
 
-def test_no_mark_gets_out_of_the_service(vendor: tuple[Vendor, dict[str, object]]) -> None:
-    """Through healthy looks, a lost scope, refusals, an echo of the id, and commands that talk too much."""
+def test_no_mark_gets_out_of_the_service(vendor: tuple[MarkedVendor, dict[str, object]]) -> None:
+    """With healthy checks, a lost scope, refusals, an echoed id, and commands that print too much."""
     ours, given = vendor
     with serving(ours.folder, **given) as service:
         until(lambda: {line["tenant"] for line in service.logged("checked")} == set(ours.names))
@@ -167,8 +167,8 @@ def everything(result: "subprocess.CompletedProcess[str]") -> str:
     return result.stdout + result.stderr
 
 
-def test_no_mark_gets_into_what_a_check_prints(vendor: tuple[Vendor, dict[str, object]]) -> None:
-    """As JSON and as text, with every log line there is; each tenant is there, and each trouble is told."""
+def test_no_mark_gets_into_what_a_check_prints(vendor: tuple[MarkedVendor, dict[str, object]]) -> None:
+    """As JSON and as text, with every log line; each tenant is there, and each problem is reported."""
     ours, given = vendor
     for arguments in (["check", "--json"], ["check"]):
         result = run(ours.folder, *arguments, **given)
@@ -184,11 +184,11 @@ def test_no_mark_gets_into_what_a_check_prints(vendor: tuple[Vendor, dict[str, o
 def test_a_literal_secret_in_the_tenants_file_is_refused_without_being_shown(
     name: str,
     literal: str,
-    vendor: tuple[Vendor, dict[str, object]],
+    vendor: tuple[MarkedVendor, dict[str, object]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whichever of the three fields it stands in, neither on the terminal nor in the document is it quoted."""
+    """In any of the three fields, it is quoted neither on the terminal nor in the document."""
     ours, given = vendor
     written = ours.tokens[0] if name == "token" else literal
     row = {**ours.rows[0], "credential": {**ours.rows[0]["credential"], name: written}}
@@ -198,9 +198,9 @@ def test_a_literal_secret_in_the_tenants_file_is_refused_without_being_shown(
         monkeypatch.setenv(f"HARVEST_MONITOR_{setting.upper()}", str(value))
     for arguments in (["check"], ["check", "--json"]):
         assert cli.run(arguments) == 2
-        said = capsys.readouterr()
-        assert name in said.out + said.err
-        assert_clean("the refusal", said.out + said.err, ours.tokens)
+        printed = capsys.readouterr()
+        assert name in printed.out + printed.err
+        assert_clean("the refusal", printed.out + printed.err, ours.tokens)
 
 
 JWT = ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in ('{"alg":1}', MARK * 9, MARK))
@@ -210,7 +210,7 @@ CLAIMED = {"organization": {"id": 4, "name": PERSON}, "user_role": PERSON}
 
 @pytest.mark.parametrize("token", [JWT, OPAQUE])
 def test_no_traceback_or_repr_shows_what_was_sent(token: str) -> None:
-    """A request that the gate stops, and everything that is made on the way to it."""
+    """A request that the gate refuses, and every object that leads to it."""
     gate = TokenGate(origin("https://harvest.greenhouse.io"), origin("https://auth.greenhouse.io"), "x")
     client = OAuthClient(CLIENT.client_id, CLIENT.secret, Token(token))
     made = [gate.listing(lists()["harvest:users:list"], Token(token)), gate.introspection(client, Token(token))]
@@ -225,13 +225,13 @@ def test_no_traceback_or_repr_shows_what_was_sent(token: str) -> None:
 
 
 def test_no_repr_shows_what_was_answered() -> None:
-    """Neither whose token it is, nor a new token; what a verdict rests on is shown."""
+    """It shows neither whose token it is nor a new token, only what a verdict relies on."""
     about = {"active": True, "client_id": f"{MARK}-1", "sub": SUB, "scope": "harvest:users:list", CLAIMS: CLAIMED}
-    told = introspected(200, {}, json.dumps(about).encode())
+    about_token = introspected(200, {}, json.dumps(about).encode())
     issued = minted(200, {}, json.dumps({"access_token": OPAQUE}).encode())
-    assert told.introspection is not None
-    assert (told.introspection.client_id, told.introspection.role) == (f"{MARK}-1", PERSON)
+    assert about_token.introspection is not None
+    assert (about_token.introspection.client_id, about_token.introspection.role) == (f"{MARK}-1", PERSON)
     assert issued.token is not None
-    shown = repr([told, issued])
+    shown = repr([about_token, issued])
     assert_clean("repr", shown, [])
     assert re.search("active=True.*harvest:users:list", shown)

@@ -1,4 +1,4 @@
-"""The wheel on its own: in an empty folder, beside the packages of requirements.lock and nothing else."""
+"""The wheel in an empty folder, with only the packages of requirements.lock."""
 
 import re
 import subprocess
@@ -52,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The installed command, in an environment that reaches neither the working copy nor what only tests need."""
+    """The installed command, in an environment without the working copy and without the packages only tests need."""
     home = tmp_path_factory.mktemp("installed")
     venv.create(home, symlinks=True)
     (site,) = home.glob("lib/python3*/site-packages")
@@ -80,7 +80,7 @@ def locked() -> list[str]:
 
 
 def distribution_parts(name: str) -> set[Path]:
-    """What stands in site-packages for it: modules, packages, and what says which release it is."""
+    """Its modules, packages and metadata in site-packages."""
     found = distribution(name)
     first = {file.parts[0] for file in found.files or [] if file.parts[0] not in ("..", "__pycache__")}
     return {Path(str(found.locate_file(part))) for part in first}
@@ -118,20 +118,20 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
     }
 
 
-def test_the_installed_command_knows_nothing_of_the_working_copy(command: Path, tmp_path: Path) -> None:
-    """What the next test runs is the wheel: no import of it leads into the working copy or to a test's package."""
+def test_the_installed_command_uses_nothing_of_the_working_copy(command: Path, tmp_path: Path) -> None:
+    """The next test runs the wheel: none of its imports leads to the working copy or to a package for tests."""
     code = "import sys, checks, monitor, templates; print(*sys.path, checks.__file__, monitor.__file__, sep='\\n')"
     python = command.with_name("python")
-    told = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS)
-    assert told.returncode == 0, told.stderr
-    assert str(ROOT) not in told.stdout
+    printed = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS)
+    assert printed.returncode == 0, printed.stderr
+    assert str(ROOT) not in printed.stdout
     missing = subprocess.run([python, "-c", "import pytest"], cwd=tmp_path, capture_output=True, timeout=SECONDS)
     assert missing.returncode == 1
     assert run(tmp_path, "--version", command=command).stdout == f"harvest-monitor {VERSION}\n"
 
 
-def test_it_does_its_whole_work_in_an_empty_folder(command: Path, tmp_path: Path) -> None:
-    """From the catalogue to the mail: it imitates Greenhouse, makes a database, checks, and writes to the CSM."""
+def test_it_works_completely_in_an_empty_folder(command: Path, tmp_path: Path) -> None:
+    """From the catalogue to the email: it imitates Greenhouse, creates a database, checks, and emails the CSM."""
     assert "PUT: Merge two candidates" in run(tmp_path, "manifest", "show", "gem", command=command).stdout
     upgraded = run(tmp_path, "db", "upgrade", command=command)
     assert upgraded.stdout == "the tables are up to date\n", upgraded.stderr

@@ -14,7 +14,7 @@ from checks.report import Outcome, WriteAlarm
 from checks.v1.check import KeyCheckRun, SendGuard
 from checks.v1.key_answers import reduce
 from monitor.clock import elapsed, utc_now
-from tests.sandbox_asking import Asker, asker
+from tests.sandbox_session import SandboxSession, sandbox_session
 
 
 class Exchange(NamedTuple):
@@ -27,7 +27,7 @@ class Exchange(NamedTuple):
 
 async def full_table() -> Sequence[Exchange]:
     """In the order of a check with every write probe, of a key that holds just what Gem's manifest asks for."""
-    sender = _InProcess(asker("gem"))
+    sender = _InProcess(sandbox_session("gem"))
     context = CheckContext(now=utc_now, clock=elapsed, deadline_seconds=60, stop=lambda: False)
     run = KeyCheckRun(sender, CheckRequest(load("gem")), catalogue(), _Writes(), _nobody, context)
     assert (await run.report()).outcome is Outcome.COMPLIANT
@@ -38,13 +38,13 @@ async def full_table() -> Sequence[Exchange]:
 class _InProcess:
     """Sends the requests to a sandbox without a network, and keeps the answers."""
 
-    asker: Asker
+    session: SandboxSession
     exchanges: list[Exchange] = field(default_factory=list)
     permitted: WriteProbes = WriteProbes.ALL
     requests: int = 0
 
     async def send(self, entry: Entry, guard: SendGuard) -> Answer | None:
-        reply = self.asker.ask(f"{entry.method} {entry.target}", entry.body.decode() or None)
+        reply = self.session.send(f"{entry.method} {entry.target}", entry.body.decode() or None)
         self.exchanges.append(Exchange(entry, reply.status, reply.body))
         self.requests += 1
         return reduce(entry, reply.status, {"content-type": reply.content_type.decode()}, reply.body)

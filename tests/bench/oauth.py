@@ -16,7 +16,7 @@ from tests.bench.pipeline import FIRST, LATER, profile
 from tests.bench.sampler import sampling
 from tests.bench.sizes import Sizes
 from tests.bench.vendor import BenchVendor
-from tests.sandbox_v3_asking import V3Asker, v3_asker
+from tests.sandbox_v3_session import SandboxV3Session, sandbox_v3_session
 
 BARE, BOTH = "bare introspections", "introspection and list, bare"
 HALF = 0.5
@@ -30,23 +30,23 @@ _ROW = """\
 """
 
 
-def partner() -> V3Asker:
+def partner() -> SandboxV3Session:
     """The single client of a partner: each customer has its own token, and all answers are alike."""
-    return v3_asker("gem", grant="partner")
+    return sandbox_v3_session("gem", grant="partner")
 
 
-def exchanges(ours: V3Asker) -> Sequence[Exchange]:
+def exchanges(ours: SandboxV3Session) -> Sequence[Exchange]:
     """Introspection of a token with exactly the scopes Gem needs; then the lists that it may read."""
     form = {"token": ours.client.issue(), "token_type_hint": "access_token"}
     answer = ours.post("/introspect", form)
     entry = replace(INTROSPECT, body=f"token={form['token']}&token_type_hint=access_token".encode())
     entries = [entry for name, entry in lists().items() if name in scope_names("gem")]
-    listed = [ours.ask(f"GET {entry.target}", form["token"]) for entry in entries]
+    listed = [ours.send(f"GET {entry.target}", form["token"]) for entry in entries]
     read = [Exchange(list_, reply.status, reply.body) for list_, reply in zip(entries, listed, strict=True)]
     return [Exchange(entry, answer.status, answer.body), *read]
 
 
-def vendor(folder: Path, tenants: int, ours: V3Asker) -> BenchVendor:
+def vendor(folder: Path, tenants: int, ours: SandboxV3Session) -> BenchVendor:
     """As `BenchVendor.of`, with a token for each tenant and one client for all."""
     tokens = folder / "tokens"
     tokens.mkdir(parents=True)
@@ -71,7 +71,7 @@ def measure(address: str, sizes: Sizes, folder: Path) -> Part:
     return asyncio.run(_measure(address, partner(), sizes, folder))
 
 
-async def _measure(address: str, ours: V3Asker, sizes: Sizes, folder: Path) -> Part:
+async def _measure(address: str, ours: SandboxV3Session, sizes: Sizes, folder: Path) -> Part:
     table = exchanges(ours)[:REQUESTS_EACH]
     some = vendor(folder / "some", sizes.pipeline, ours)
     timings: dict[str, Timing] = defaultdict(Timing)

@@ -94,7 +94,7 @@ def after_a_kill(world: World) -> list[str]:
         return _due_dates(world, asyncio.run(_read(world.database_url)))
     if not world.sqlite.exists():
         return []
-    copy = world.vendor.folder / "after-a-kill.sqlite3"
+    copy = world.harness.folder / "after-a-kill.sqlite3"
     for suffix in ("", "-wal"):
         copy.with_name(copy.name + suffix).unlink(missing_ok=True)
         if (left := Path(f"{world.sqlite}{suffix}")).exists():
@@ -125,7 +125,7 @@ def at_the_end(world: World) -> Findings:
     """What is wrong after everything was restored and notified, and the service stopped."""
     changing = [customer for customer in world.script.customers if isinstance(customer, ChangingCustomer)]
     found = judge(changing, asyncio.run(_read(world.database_url)), world.mail_server.mails())
-    if world.vendor.sandbox.request_log.change_count:
+    if world.harness.sandbox.request_log.change_count:
         found.wrong.append("something was changed at Greenhouse")
     if world.sqlite is not None:
         found.wrong += damage(world.sqlite)

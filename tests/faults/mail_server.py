@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 
+from tests.background_server import background_server
 from tests.mail import Sink, listening, plain
-from tests.neighbour import beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class FaultyMailServer:
         return f"smtp://127.0.0.1:{self._port}?tls=none"
 
     def start(self) -> None:
-        self._running.enter_context(beside(lambda: listening(plain(self.sink), port=self._port)))
+        self._running.enter_context(background_server(lambda: listening(plain(self.sink), port=self._port)))
 
     def stop(self) -> None:
         self._running.close()

@@ -54,7 +54,7 @@ def on_postgres(strike: Strike, number: int, seed: str, folder: Path) -> Result:
 
 
 def on_a_small_disk(number: int, seed: str, folder: Path) -> Result:
-    """NoDisk if this user may not mount one."""
+    """DiskUnavailable if this user may not mount one."""
     folder.mkdir(parents=True)
     with small_disk(folder / "disk") as disk:
         with world(folder / "world", seed, f"sqlite:///{disk.folder / 'monitor.sqlite3'}") as here:

@@ -126,18 +126,18 @@ def outage(world: World, rng: random.Random) -> float | None:
     """Greenhouse hangs up on everybody, refuses everybody with an HTML page, or fails."""
     time.sleep(rng.uniform(0, LONGEST_LIFE_SECONDS))
     trouble = rng.choice([{"kind": "reset"}, {"kind": "status", "status": 403}, {"kind": "status", "status": 503}])
-    world.vendor.sandbox.add_fault(Fault.model_validate(trouble))
+    world.harness.sandbox.add_fault(Fault.model_validate(trouble))
     time.sleep(rng.uniform(4, 12))
-    world.vendor.sandbox.faults.clear()
+    world.harness.sandbox.faults.clear()
     return world.recover()
 
 
 def slow_tenant(world: World, rng: random.Random) -> float | None:
     """Greenhouse does not answer for one customer for a while."""
     slow = Fault.model_validate({"kind": "timeout", "account": rng.choice(world.tenants)})
-    world.vendor.sandbox.add_fault(slow)
+    world.harness.sandbox.add_fault(slow)
     time.sleep(rng.uniform(4, 8))
-    world.vendor.sandbox.faults.clear()
+    world.harness.sandbox.faults.clear()
     return world.recover()
 
 

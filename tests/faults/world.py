@@ -14,11 +14,11 @@ from monitor.config import addresses
 from monitor.config.settings import Settings
 from monitor.sandbox.greenhouse.endpoints import endpoints
 from monitor.sandbox.sandbox import Sandbox
-from tests.command import Serving, run, until
+from tests.background_server import background_sandbox
+from tests.command import ServeProcess, run, until
 from tests.faults.mail_server import FaultyMailServer
 from tests.faults.script import LIMIT_SECONDS, ChangingCustomer, FlickeringCustomer, Script
-from tests.neighbour import neighbour
-from tests.vendor import Vendor
+from tests.service import ServiceHarness
 
 COMPRESSED = {
     "interval": "5s",
@@ -40,12 +40,14 @@ class World:
     `kills_in_checks` counts the kills in the middle of a check.
     """
 
-    def __init__(self, vendor: Vendor, mail_server: FaultyMailServer, rng: random.Random, database_url: str) -> None:
-        self.vendor = vendor
+    def __init__(
+        self, harness: ServiceHarness, mail_server: FaultyMailServer, rng: random.Random, database_url: str
+    ) -> None:
+        self.harness = harness
         self.mail_server = mail_server
         self.rng = rng
         self.database_url = database_url
-        self.services: list[Serving] = []
+        self.services: list[ServeProcess] = []
         self.kills_in_checks = 0
         self.settings: dict[str, object] = {**COMPRESSED, "database_url": database_url, "smtp_url": mail_server.url}
         self.script = Script([], mail_server)
@@ -57,8 +59,8 @@ class World:
         self.rng.shuffle(lists)
         for number in range(CHANGING + key_changing + FLICKERING):
             tenant_id = f"t{number:02}"
-            self.vendor.customer(tenant_id)
-            key, own = self.vendor.sandbox.key(tenant_id), random.Random(self.rng.random())
+            self.harness.add_tenant(tenant_id)
+            key, own = self.harness.sandbox.key(tenant_id), random.Random(self.rng.random())
             endpoint = None if CHANGING <= number < CHANGING + key_changing else lists[number]
             if number < CHANGING + key_changing:
                 self.script.customers.append(ChangingCustomer(tenant_id, key, endpoint, own))
@@ -66,16 +68,16 @@ class World:
                 self.script.customers.append(FlickeringCustomer(tenant_id, key, lists[number], own))
 
     @property
-    def service(self) -> Serving:
+    def service(self) -> ServeProcess:
         return self.services[-1]
 
     @property
-    def alive(self) -> list[Serving]:
+    def alive(self) -> list[ServeProcess]:
         return [service for service in self.services if service.process.poll() is None]
 
     @property
     def tenants(self) -> list[str]:
-        return [row["id"] for row in self.vendor.rows]
+        return [row["id"] for row in self.harness.rows]
 
     @property
     def interval(self) -> timedelta:
@@ -94,13 +96,13 @@ class World:
         url = addresses.database_address(self.database_url)
         return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
-    def start(self) -> Serving:
-        serving = self._processes.enter_context(self.vendor.serve(**self.settings))
+    def start(self) -> ServeProcess:
+        serving = self._processes.enter_context(self.harness.serve(**self.settings))
         self.services.append(serving)
         return serving
 
     def command(self, *arguments: str) -> CompletedProcess[str]:
-        return run(self.vendor.folder, *arguments, **{**self.vendor.settings, **self.settings})
+        return run(self.harness.folder, *arguments, **{**self.harness.settings, **self.settings})
 
     def kill(self) -> None:
         """kill -9, and wait until the process is gone."""
@@ -124,7 +126,7 @@ class World:
 
     def is_busy(self) -> bool:
         """Whether a check is under way: a request has reached Greenhouse just now."""
-        entries = self.vendor.sandbox.request_log.entries(after=self.vendor.sandbox.request_log.request_count - 1)
+        entries = self.harness.sandbox.request_log.entries(after=self.harness.sandbox.request_log.request_count - 1)
         return bool(entries) and time.time() - entries[-1].at < 0.1
 
 
@@ -134,9 +136,9 @@ def world(folder: Path, seed: str, database_url: str | None = None) -> Iterator[
     folder.mkdir(parents=True)
     sandbox, mail_server = Sandbox(request_log_size=1000), FaultyMailServer()
     mail_server.start()
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         address = database_url or f"sqlite:///{folder / 'harvest-monitor.sqlite3'}"
-        made = World(Vendor(folder, sandbox, url), mail_server, random.Random(seed), address)
+        made = World(ServiceHarness(folder, sandbox, url), mail_server, random.Random(seed), address)
         try:
             yield made
         finally:

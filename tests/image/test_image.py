@@ -21,8 +21,8 @@ import pytest
 
 from monitor.sandbox.sandbox import Sandbox
 from monitor.version import VERSION
+from tests.background_server import background_sandbox
 from tests.command import until
-from tests.neighbour import neighbour
 
 ROOT = Path(__file__).parents[2]
 ENGINE = shlex.split(os.environ.get("ENGINE", "docker"))
@@ -96,7 +96,7 @@ def service(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
     (folder / "keys" / "acme").write_text(sandbox.add_key("acme", "gem").text, "ascii")
     (folder / "tenants" / "tenants.yaml").write_text(TENANTS, "ascii")
     name = f"harvest-monitor-test-{uuid.uuid4().hex[:12]}"
-    with neighbour(sandbox) as url:
+    with background_sandbox(sandbox) as url:
         given = [
             *("--env", f"HARVEST_MONITOR_HARVEST_URL={url}"),
             *("--env", "HARVEST_MONITOR_REQUESTS_PER_SECOND=0"),

@@ -1,4 +1,4 @@
-"""Which modules may reach the network, and which may import which: every module's imports are read."""
+"""Which modules may use the network, and which may import which, by the imports of every module."""
 
 import ast
 import subprocess
@@ -49,13 +49,13 @@ def network_parts(tree: ast.Module) -> set[str]:
 
 
 def test_only_the_client_can_open_a_connection_to_greenhouse() -> None:
-    """No module but those listed imports anything that can open a connection."""
+    """Only the listed modules import anything that can open a connection."""
     found = {name: parts for name, tree in modules() if (parts := network_parts(tree))}
     assert found == ALLOWED
 
 
 def test_no_module_opens_a_connection_through_the_event_loop() -> None:
-    """Nor imports a module by a computed name."""
+    """And no module imports another one by a computed name."""
     calls = []
     for name, tree in modules():
         for node in ast.walk(tree):
@@ -76,18 +76,18 @@ def test_no_package_imports_what_it_must_not() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_a_public_class_has_its_name_for_itself() -> None:
+def test_public_class_names_are_unique() -> None:
     """One name, one thing: nobody has to ask which of two is meant."""
     assert classes_twice(ROOT) == []
 
 
 def test_no_two_files_are_easily_confused() -> None:
-    """Side by side in a folder, no two names differ by one letter."""
+    """No two names in one folder differ by one letter."""
     assert files_alike(ROOT) == []
 
 
-def test_sql_lives_in_the_store_and_in_the_queries_of_a_subject() -> None:
-    """Statements are built in monitor/store and in files named `queries.py` or `*_queries.py`, and nowhere else."""
+def test_sql_is_in_the_store_and_in_query_files_only() -> None:
+    """Statements are built only in monitor/store and in files named `queries.py` or `*_queries.py`."""
     statements = {"select", "insert", "update", "delete", "text"}
     found = [
         (name, node.module)

@@ -23,7 +23,7 @@ class Machine:
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e6, 1e6)), max_size=10))
 def test_a_jump_is_what_the_time_of_day_moved_beyond_the_seconds_passed(steps: list[tuple[float, float]]) -> None:
-    """However long since the last call, and whichever way the clock was set; each jump is reported once."""
+    """After any time, and in either direction; each jump is reported once."""
     machine = Machine()
     jumps = ClockJumps(lambda: machine.now, lambda: machine.seconds)
     for passed, jump in steps:
@@ -33,7 +33,7 @@ def test_a_jump_is_what_the_time_of_day_moved_beyond_the_seconds_passed(steps: l
         assert abs(jumps.since_last()) < 0.001
 
 
-def test_both_clocks_of_this_machine_go_on() -> None:
-    """An aware time in UTC, and seconds that never go back."""
+def test_both_clocks_of_this_machine_work() -> None:
+    """A UTC time with its zone, and seconds that never go back."""
     assert utc_now().utcoffset() == timedelta(0)
     assert elapsed() <= elapsed()

@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """What is configured here must not affect other tests."""
+    """Restores logging, so that these tests do not affect others."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -63,7 +63,7 @@ def test_a_pipe_gets_json(stream: io.StringIO) -> None:
 
 
 def test_a_terminal_gets_colour() -> None:
-    """On a terminal a line is readable, in colour; with `json` it is JSON there, too."""
+    """On a terminal a line is readable, in colour; with `json` it is JSON there as well."""
     terminal = Terminal()
     configure(LogLevel.INFO, LogFormat.AUTO, terminal)
     structlog.get_logger().info("finished_sweep", tenants=65)
@@ -101,7 +101,7 @@ def test_no_secret_reaches_the_log_by_any_way(stream: io.StringIO, log_format: L
             logging.getLogger("uvicorn.error").exception("%s failed", KEY)
             log.error("failed_again", exc_info=error)
     logging.getLogger("alembic").warning("at %s", f"postgresql://monitor:{KEY}@db/monitor")
-    logging.getLogger(f"library.{KEY}").error("named")  # joins the line after the fields were redacted
+    logging.getLogger(f"library.{KEY}").error("named")  # is added after the fields were redacted
     logging.getLogger("asyncio").error("unformatted", exc_info=(ValueError, ValueError(KEY), None))
 
     written = stream.getvalue()

@@ -67,7 +67,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 @pytest.fixture
 def metrics() -> Iterator[Metrics]:
-    """With one of everything, so that every series exists."""
+    """Metrics with one of everything, so that every series exists."""
     metrics = Metrics("0.1.0")
     metrics.request(catalogue().entry("GET /v1/jobs"), Answer(AnswerKind.JSON, 200))
     metrics.set_interval(timedelta(hours=4))
@@ -165,7 +165,7 @@ def test_events_of_the_service_are_counted(metrics: Metrics) -> None:
 
 
 def test_gauges_show_the_last_snapshot(metrics: Metrics) -> None:
-    """A snapshot replaces the one before as a whole: what it no longer counts becomes 0."""
+    """A snapshot replaces the one before completely: what it no longer counts becomes 0."""
     assert value(metrics, "tenants", state="invalid") == 2
     assert value(metrics, "write_halt") == 1
     assert value(metrics, "last_completed_sweep_timestamp_seconds") == NOW.timestamp()
@@ -223,7 +223,7 @@ def test_the_content_type_is_that_of_the_text_format(metrics: Metrics) -> None:
     assert metrics.render()[1] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-def test_a_paused_check_is_counted_as_such_and_as_nothing_else(metrics: Metrics) -> None:
+def test_a_paused_check_is_counted_only_as_paused(metrics: Metrics) -> None:
     """It counts neither as an outcome nor as a verdict; an alarm in it still counts."""
     metrics.checked("harvest-key", report(detail="paused", findings=(finding(Verdict.UNDECIDED),), alarms=(alarm(),)))
     assert value(metrics, "checks_paused_total") == 1

@@ -34,7 +34,7 @@ async def running(**tasks: PeriodicTask) -> AsyncIterator[list[str]]:
 
 
 async def test_a_database_problem_is_logged_once_and_so_is_its_end() -> None:
-    """Hours without the database do not fill the log, though each failure counts; another problem is logged again."""
+    """Hours without the database do not fill the log, but each failure counts; another problem is logged again."""
     problems = ["no room", "no room", "no room", "locked", "locked"]
     runs = []
 
@@ -67,7 +67,7 @@ async def test_a_task_that_crashes_is_logged_every_time_and_runs_again() -> None
 
 
 async def test_setting_the_clock_runs_every_task_at_once() -> None:
-    """Forward or back: a task that waits for tomorrow runs now, and the jump is counted."""
+    """Forward or back: a task that is due tomorrow runs now, and the jump is counted."""
     runs: list[int] = []
     jumped: list[int] = []
     now = [T0]

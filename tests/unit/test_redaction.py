@@ -12,7 +12,7 @@ from checks.credential import Secret, basic_authorization
 from monitor.redaction import MASK, Redactor
 
 KEY = "5a1f0c3e9b7d2468ace013579bdf2468-1"
-ODD = "pa'ss\"w\\ord/9"  # spelled differently in JSON, in repr and in a URL
+ODD = "pa'ss\"w\\ord/9"  # has another spelling in JSON, in repr and in a URL
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_unknown_secrets_are_masked_by_shape(text: str, shown: str) -> None:
     ],
 )
 def test_fields_of_these_names_are_masked(name: str) -> None:
-    """A field whose name says it holds a secret is masked, whatever its value, at any depth."""
+    """A field whose name means a secret is masked, whatever its value, at any depth."""
     fields = Redactor().fields({"outer": [{name: "abc"}], name: {"inner": 1}})
 
     assert fields == {"outer": [{name: MASK}], name: MASK}
 
 
 def test_other_fields_stay() -> None:
-    """What on-call needs stays as it is; values that JSON cannot express become text."""
+    """Fields that on-call needs stay as they are; values that JSON cannot express become text."""
     now = datetime(2026, 11, 23, tzinfo=UTC)
     fields = {"tenant": "acme", "credential": "Gem", "count": 3, "ratio": 0.5, "none": None, "at": now, "raw": b"x"}
 

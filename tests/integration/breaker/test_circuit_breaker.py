@@ -87,7 +87,7 @@ async def breaker_installation(
         for number in range(TENANTS):
             tenant = f"t{number:02}"
             key = {"kind": "harvest-key", "label": LABEL, "key": f"file:{folder / tenant}"}
-            here.customer(tenant, credential=key | {"manifest": str(folder / "small.yaml")})
+            here.add_tenant(tenant, credential=key | {"manifest": str(folder / "small.yaml")})
         await here.sync()
         yield BreakerInstallation(here, breaker, transitions, skipped)
 

@@ -1,4 +1,4 @@
-"""`check` from the first look to the last: keys that turn between looks, results that are kept, costs that add up."""
+"""`check` from the first check to the last: keys that change in between, results that are kept, costs that add up."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -27,12 +27,12 @@ from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.server.run import running
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
-from tests.installation import LIMITS, Unobserved
+from tests.installation import LIMITS, NullObserver
 from tests.reports import DIGEST, KEY, OTHER_KEY, POLICY, T0, failed, served
 
 REQUEST = CheckRequest(load("gem"))
-LACKING = served({"jobs": "g", "offers": "m"})
-STILL_LACKING = served({"offers": "m"}, partial=True)
+MISSING = served({"jobs": "g", "offers": "m"})
+STILL_MISSING = served({"offers": "m"}, partial=True)
 INVALID = failed(CredentialState.INVALID)
 
 Step = tuple[CheckReport, str] | Exception
@@ -45,8 +45,8 @@ def a_task(tenant_id: str = "acme", reference: str = "env:KEY") -> CheckTask:
 
 
 @dataclass
-class Script:
-    """A check that finds, one after the other, what it was told; `asked` holds the suspects it was asked about."""
+class ScriptedCheck:
+    """Checks with the results of `steps`, one after the other; `asked` has the suspects of each."""
 
     steps: list[Step]
     asked: list[frozenset[str] | None] = field(default_factory=list)
@@ -61,8 +61,8 @@ class Script:
 
 
 @dataclass
-class Diary:
-    """What a command would have shown: who began, waited and ended."""
+class ProgressRecorder:
+    """What a command would have shown: which checks began, waited and ended."""
 
     began_at: list[str] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
@@ -78,20 +78,20 @@ class Diary:
         self.ended_at.append(task.tenant_id)
 
 
-async def at_once(seconds: float) -> None:
-    """Waits for nothing."""
+async def no_wait(seconds: float) -> None:
+    """Returns at once."""
 
 
 async def run(
-    check: CheckOnce, tasks: Sequence[CheckTask], diary: Diary | None = None, concurrency: int = 10
+    check: CheckOnce, tasks: Sequence[CheckTask], progress: ProgressRecorder | None = None, concurrency: int = 10
 ) -> list[Result]:
-    return await CheckRunner(check, POLICY, concurrency, diary or Diary(), at_once).run(tasks)
+    return await CheckRunner(check, POLICY, concurrency, progress or ProgressRecorder(), no_wait).run(tasks)
 
 
-async def one(*steps: Step) -> tuple[Result, Script]:
-    script = Script(list(steps))
+async def one(*steps: Step) -> tuple[Result, ScriptedCheck]:
+    script = ScriptedCheck(list(steps))
     [result] = await run(script, [a_task()])
-    assert script.steps == [], "not every look was taken"
+    assert script.steps == [], "not every check was made"
     return result, script
 
 
@@ -103,24 +103,24 @@ def missing(result: Result) -> list[str]:
     return [finding.permission_id for finding in result.checked.report.missing]
 
 
-async def test_a_key_that_lacks_nothing_is_looked_at_once() -> None:
-    """There is no second look to wait for."""
+async def test_a_key_without_a_missing_permission_is_checked_once() -> None:
+    """Without waiting for a second check."""
     result, script = await one((served({"jobs": "g"}), KEY))
     assert (status(result), script.asked) == (ExitStatus.COMPLIANT, [None])
 
 
 async def test_what_is_missing_twice_with_one_key_is_missing() -> None:
-    """One wait, and one second look at the suspect alone."""
-    diary, script = Diary(), Script([(LACKING, KEY), (STILL_LACKING, KEY)])
-    [result] = await run(script, [a_task()], diary)
-    assert (missing(result), script.asked, diary.waited) == (["offers"], [None, frozenset({"offers"})], [60.0])
+    """One wait, and one second check of the suspect only."""
+    progress, script = ProgressRecorder(), ScriptedCheck([(MISSING, KEY), (STILL_MISSING, KEY)])
+    [result] = await run(script, [a_task()], progress)
+    assert (missing(result), script.asked, progress.waited) == (["offers"], [None, frozenset({"offers"})], [60.0])
     assert status(result) is ExitStatus.TROUBLE
 
 
-async def test_a_key_replaced_between_the_looks_is_looked_at_from_the_beginning() -> None:
-    """What the old key lacked is nobody's any more; what the new one lacks is confirmed with the new one."""
+async def test_a_key_replaced_between_the_checks_is_checked_from_the_beginning() -> None:
+    """What the old key lacked no longer matters; what the new one lacks is confirmed with the new one."""
     result, script = await one(
-        (LACKING, KEY),
+        (MISSING, KEY),
         (served({"jobs": "m", "offers": "g"}), OTHER_KEY),
         (served({"jobs": "m"}, partial=True), OTHER_KEY),
     )
@@ -128,64 +128,64 @@ async def test_a_key_replaced_between_the_looks_is_looked_at_from_the_beginning(
     assert script.asked == [None, None, frozenset({"jobs"})]
 
 
-async def test_a_new_key_that_lacks_nothing_is_compliant_whatever_the_old_one_lacked() -> None:
-    """The old key's verdicts are not mixed in, be they granted or missing."""
-    result, _ = await one((LACKING, KEY), (served({"jobs": "g", "offers": "g"}), OTHER_KEY))
+async def test_a_new_key_with_every_permission_is_compliant_whatever_the_old_one_lacked() -> None:
+    """The old key's verdicts are not merged in, neither granted nor missing."""
+    result, _ = await one((MISSING, KEY), (served({"jobs": "g", "offers": "g"}), OTHER_KEY))
     assert (result.checked.report.outcome, status(result)) == (Outcome.COMPLIANT, ExitStatus.COMPLIANT)
     assert result.checked.fingerprint == OTHER_KEY
 
 
-async def test_what_a_new_key_lacks_is_not_told_on_the_word_of_one_look() -> None:
-    """Seen missing once with the old key and once with the new is not twice: granted at last, it is granted."""
+async def test_what_a_new_key_lacks_is_not_reported_after_one_check() -> None:
+    """Missing once with the old key and once with the new one is not twice: granted in the end, it is granted."""
     result, _ = await one(
-        (LACKING, KEY),
-        (LACKING, OTHER_KEY),
+        (MISSING, KEY),
+        (MISSING, OTHER_KEY),
         (served({"offers": "g"}, partial=True), OTHER_KEY),
     )
     assert (missing(result), status(result)) == ([], ExitStatus.COMPLIANT)
 
 
 async def test_a_refused_key_that_is_replaced_by_one_that_works_is_not_invalid() -> None:
-    """And what the new one lacks is confirmed before it is told."""
-    result, script = await one((INVALID, KEY), (LACKING, OTHER_KEY), (STILL_LACKING, OTHER_KEY))
+    """And what the new one lacks is confirmed before it is reported."""
+    result, script = await one((INVALID, KEY), (MISSING, OTHER_KEY), (STILL_MISSING, OTHER_KEY))
     assert (result.checked.report.state, missing(result)) == (CredentialState.OK, ["offers"])
     assert script.asked == [None, None, frozenset({"offers"})]
 
 
-async def test_a_key_refused_between_the_looks_ends_invalid_once_that_is_confirmed() -> None:
-    """The second check, of the suspects, met a refusal of the key, and so did a full one: seen twice."""
-    result, script = await one((LACKING, KEY), (failed(CredentialState.INVALID, partial=True), KEY), (INVALID, KEY))
+async def test_a_key_refused_between_the_checks_is_invalid_once_that_is_confirmed() -> None:
+    """The key is refused in the second check, of the suspects, and again in a full one."""
+    result, script = await one((MISSING, KEY), (failed(CredentialState.INVALID, partial=True), KEY), (INVALID, KEY))
     assert (result.checked.report.state, status(result)) == (CredentialState.INVALID, ExitStatus.TROUBLE)
     assert script.asked == [None, frozenset({"offers"}), None]
 
 
-async def test_a_refusal_of_the_key_that_passes_leaves_no_trace() -> None:
-    """Refused in the second check, served again in the full one after it: not invalid, and missing twice is missing."""
+async def test_a_key_refused_only_once_is_not_invalid() -> None:
+    """Refused in the second check, served again in the full one after it; what was missing twice is missing."""
     result, _ = await one(
-        (LACKING, KEY),
+        (MISSING, KEY),
         (failed(CredentialState.INVALID, partial=True), KEY),
-        (LACKING, KEY),
+        (MISSING, KEY),
     )
     assert (result.checked.report.state, missing(result)) == (CredentialState.OK, ["offers"])
 
 
-async def test_a_second_look_without_an_answer_leaves_the_first_unconfirmed() -> None:
-    """Nothing is told missing, and nothing compliant: the exit status is that of the undecided."""
+async def test_a_second_check_without_an_answer_leaves_the_first_unconfirmed() -> None:
+    """Neither missing nor compliant: the exit status is that of undecided."""
     silent = replace(served({"offers": "u"}, partial=True), state=CredentialState.UNREACHABLE)
-    result, _ = await one((LACKING, KEY), (silent, KEY))
+    result, _ = await one((MISSING, KEY), (silent, KEY))
     [offers] = [f for f in result.checked.report.findings if f.permission_id == "offers"]
     assert (offers.verdict, offers.reason) == (Verdict.UNDECIDED, "unconfirmed")
     assert status(result) is ExitStatus.UNDECIDED
 
 
-async def test_a_key_that_turns_at_every_look_comes_to_an_end() -> None:
-    """A key store that gives another key each time keeps nobody waiting for ever."""
+async def test_checks_of_a_key_that_always_changes_end() -> None:
+    """A key store that gives another key each time makes nobody wait forever."""
     asked: list[frozenset[str] | None] = []
 
     async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
         fingerprint = f"key-{len(asked)}"
         asked.append(suspicion.only(fingerprint, DIGEST))
-        return LACKING, fingerprint
+        return MISSING, fingerprint
 
     [result] = await run(check, [a_task()])
     assert asked == [None] * MOST_CHECKS
@@ -193,24 +193,24 @@ async def test_a_key_that_turns_at_every_look_comes_to_an_end() -> None:
     assert (missing(result), status(result)) == ([], ExitStatus.UNDECIDED)
 
 
-async def test_every_look_is_paid_for() -> None:
-    """Requests and seconds of all four looks at a replaced key stand in the report, which began with the first."""
+async def test_the_cost_of_every_check_is_in_the_report() -> None:
+    """Requests and seconds of all four checks of a replaced key add up; the report starts with the first."""
 
     def costing(report: CheckReport, requests: int) -> CheckReport:
         began = T0 + timedelta(minutes=requests - 1)
         return replace(report, requests=requests, duration_seconds=requests / 2, started_at=began)
 
     result, _ = await one(
-        (costing(LACKING, 1), KEY),
+        (costing(MISSING, 1), KEY),
         (costing(failed(CredentialState.INVALID, partial=True), 20), KEY),
-        (costing(LACKING, 300), OTHER_KEY),
-        (costing(STILL_LACKING, 4000), OTHER_KEY),
+        (costing(MISSING, 300), OTHER_KEY),
+        (costing(STILL_MISSING, 4000), OTHER_KEY),
     )
     report = result.checked.report
     assert (report.requests, report.duration_seconds, report.started_at) == (4321, 2160.5, T0)
 
 
-# What a look raises, the exit status, and a word of the message.
+# What a check raises, the exit status, and a word of the message.
 BROKEN: list[tuple[Exception, ExitStatus, str]] = [
     (ConfigurationError("env:KEY is not set"), ExitStatus.USAGE, "env:KEY is not set"),
     (CredentialError("the key holds a line break"), ExitStatus.USAGE, "line break"),
@@ -220,17 +220,17 @@ BROKEN: list[tuple[Exception, ExitStatus, str]] = [
 
 
 @pytest.mark.parametrize(("problem", "exit_with", "word"), BROKEN, ids=lambda value: type(value).__name__)
-@pytest.mark.parametrize("second", [False, True], ids=["first_look", "second_look"])
-async def test_a_look_that_breaks_spoils_its_own_task_only(
+@pytest.mark.parametrize("second", [False, True], ids=["first_check", "second_check"])
+async def test_a_check_that_fails_affects_its_own_task_only(
     problem: Exception, exit_with: ExitStatus, word: str, second: bool
 ) -> None:
-    """The others have their results, in the order of the tasks; its own is misconfigured, and says why."""
+    """The others have results, in the order of the tasks; its own is misconfigured, with the reason."""
 
     async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
         if task.tenant_id != "broken":
             return served({"jobs": "g"}), KEY
         if second and suspicion.fingerprint is None:
-            return LACKING, KEY
+            return MISSING, KEY
         raise problem
 
     before, broken, after = await run(check, [a_task("before"), a_task("broken"), a_task("after")])
@@ -244,9 +244,9 @@ async def test_a_look_that_breaks_spoils_its_own_task_only(
     assert "s3cret" not in broken.error.message
 
 
-async def test_a_run_that_is_cancelled_gives_the_results_there_are() -> None:
-    """Two of three have ended, one hangs: the two are given, in order, and the run does not raise."""
-    both_done, diary = asyncio.Event(), Diary()
+async def test_a_cancelled_run_returns_the_results_so_far() -> None:
+    """Two of three have ended, one hangs: the two are returned in order, and the run does not raise."""
+    both_done, progress = asyncio.Event(), ProgressRecorder()
 
     async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
         if task.tenant_id == "hangs":
@@ -255,16 +255,16 @@ async def test_a_run_that_is_cancelled_gives_the_results_there_are() -> None:
             both_done.set()
         return served({"jobs": "g"}), KEY
 
-    running_one = asyncio.create_task(run(check, [a_task("first"), a_task("hangs"), a_task("last")], diary))
+    running_one = asyncio.create_task(run(check, [a_task("first"), a_task("hangs"), a_task("last")], progress))
     await both_done.wait()
     await asyncio.sleep(0)
     running_one.cancel()
     assert [result.checked.tenant_id for result in await running_one] == ["first", "last"]
-    assert (diary.began_at, diary.ended_at) == (["first", "hangs", "last"], ["first", "last"])
+    assert (progress.began_at, progress.ended_at) == (["first", "hangs", "last"], ["first", "last"])
 
 
-async def test_no_more_looks_are_taken_at_once_than_there_are_places() -> None:
-    """Of five tasks two are under way at any time, and all five end."""
+async def test_no_more_checks_run_at_once_than_the_concurrency_allows() -> None:
+    """Of five tasks two run at any time, and all five end."""
     now = most = 0
 
     async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
@@ -280,7 +280,7 @@ async def test_no_more_looks_are_taken_at_once_than_there_are_places() -> None:
 
 
 async def against_sandbox(folder: Path, sandbox: Sandbox, meanwhile: Callable[[], None]) -> Result:
-    """One `check` of the key in the folder over the wire; `meanwhile` happens in the first wait for a second look."""
+    """One `check` over HTTP of the key in the folder; `meanwhile` runs in the first wait for a second check."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -289,14 +289,16 @@ async def against_sandbox(folder: Path, sandbox: Sandbox, meanwhile: Callable[[]
         waits.append(seconds)
 
     async with running(sandbox) as url:
-        greenhouse = Greenhouse(url, "harvest-monitor/test", ConnectionSettings(), LIMITS, Unobserved())
+        greenhouse = Greenhouse(url, "harvest-monitor/test", ConnectionSettings(), LIMITS, NullObserver())
         check = UnrecordedCheck(CredentialCheck(greenhouse, CredentialLoader(b"key" * 11, 5, {})), LocalWriteHalt())
-        [result] = await CheckRunner(check, POLICY, 1, Diary(), sleep).run([a_task(reference=f"file:{folder / 'key'}")])
+        [result] = await CheckRunner(check, POLICY, 1, ProgressRecorder(), sleep).run(
+            [a_task(reference=f"file:{folder / 'key'}")]
+        )
     return result
 
 
-async def test_a_key_replaced_in_its_file_while_a_check_waits_is_checked_as_it_is_then(tmp_path: Path) -> None:
-    """Over the wire: the old key lacked offers, the new one lacks jobs; only the new one's lack is told."""
+async def test_a_key_replaced_in_its_file_while_a_check_waits_is_read_again(tmp_path: Path) -> None:
+    """Over HTTP: the old key lacks offers, the new one lacks jobs; only the new one's is reported."""
     sandbox = Sandbox()
     sandbox.add_account("acme", limit=1_000_000)
     key = sandbox.add_key("acme", "gem")
@@ -316,8 +318,8 @@ async def test_a_key_replaced_in_its_file_while_a_check_waits_is_checked_as_it_i
     assert report.requests == sandbox.request_log.request_count
 
 
-async def test_a_key_killed_while_a_check_waits_is_told_invalid(tmp_path: Path) -> None:
-    """Over the wire: it lacked something at first, and is refused as a whole from the second look on."""
+async def test_a_key_killed_while_a_check_waits_is_invalid(tmp_path: Path) -> None:
+    """Over HTTP: it lacks a permission at first, and is refused as a whole from the second check on."""
     sandbox = Sandbox()
     sandbox.add_account("acme", limit=1_000_000)
     key = sandbox.add_key("acme", "gem")

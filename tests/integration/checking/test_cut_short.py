@@ -1,4 +1,4 @@
-"""Checks that are cut short, and alarms that come at once: no answer to a write is missed, and no halt lost."""
+"""Checks that are cut short, and alarms at the same time: no answer to a write is missed, and no halt lost."""
 
 import asyncio
 from contextlib import suppress
@@ -22,41 +22,41 @@ from monitor.store.database import Database
 from monitor.store.tables import NOTICE, WRITE_HALT
 from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file import CredentialConfig
-from tests.installation import LIMITS, Unobserved
-from tests.integration.checking.test_check_runner import Diary
-from tests.integration.checking.test_write_halt import WITHOUT_ID, an_alarm, rows, stop_of
-from tests.integration.checks.wire.test_sender import CREATED, WRITE, bench, slowly
+from tests.installation import LIMITS, NullObserver
+from tests.integration.checking.test_check_runner import ProgressRecorder
+from tests.integration.checking.test_write_halt import WITHOUT_ID, an_alarm, rows, write_halt_on
+from tests.integration.checks.wire.test_sender import CREATED, WRITE, sender_harness, slowly
 from tests.raw_server import answer, raw_server
 from tests.reports import POLICY
 from tests.store import a_tenant, claim, sync
 
 
 @pytest.fixture
-async def taken(database: Database) -> Claim:
-    """A credential taken up for a check."""
+async def claimed(database: Database) -> Claim:
+    """A credential claimed for a check."""
     await sync(database, a_tenant("acme"))
     return await claim(database)
 
 
-async def test_two_alarms_at_once_are_two_halts_and_break_no_check(database: Database, taken: Claim) -> None:
-    """Two checks side by side meet a 2xx: each halt is stored once, and neither `halt` raises."""
-    stop = stop_of(database)
-    await asyncio.gather(stop.halt(an_alarm(), taken), stop.halt(an_alarm(WITHOUT_ID), taken))
+async def test_two_alarms_at_once_are_two_halts_and_break_no_check(database: Database, claimed: Claim) -> None:
+    """Two checks get a 2xx at the same time: each halt is stored once, and neither `halt` raises."""
+    write_halt = write_halt_on(database)
+    await asyncio.gather(write_halt.halt(an_alarm(), claimed), write_halt.halt(an_alarm(WITHOUT_ID), claimed))
     assert len(await rows(database, WRITE_HALT)) == 2
 
 
-async def test_an_alarm_while_the_beat_stores_is_one_halt(database: Database, taken: Claim) -> None:
-    """The service's beat stores what is not stored yet; meeting an alarm on its way it does not store it twice."""
-    stop = stop_of(database)
-    await asyncio.gather(stop.halt(an_alarm(), taken), stop.store())
+async def test_an_alarm_while_the_periodic_task_stores_is_one_halt(database: Database, claimed: Claim) -> None:
+    """The periodic task stores alarms that are not stored yet; one that is just being stored is not stored twice."""
+    write_halt = write_halt_on(database)
+    await asyncio.gather(write_halt.halt(an_alarm(), claimed), write_halt.store())
     assert len(await rows(database, WRITE_HALT)) == 1
 
 
-async def test_a_write_is_listened_to_although_its_check_is_cancelled_twice() -> None:
-    """Deadline, then stop: the 2xx is heard all the same."""
+async def test_the_answer_to_a_write_is_seen_even_if_its_check_is_cancelled_twice() -> None:
+    """By the deadline and then by a stop: the guard still gets the 2xx."""
     arrived, go_on = asyncio.Event(), asyncio.Event()
-    async with bench(slowly(CREATED, arrived, go_on)) as it:
-        check = asyncio.create_task(it.send(WRITE))
+    async with sender_harness(slowly(CREATED, arrived, go_on)) as harness:
+        check = asyncio.create_task(harness.send(WRITE))
         await arrived.wait()
         for _ in range(2):
             check.cancel()
@@ -64,11 +64,11 @@ async def test_a_write_is_listened_to_although_its_check_is_cancelled_twice() ->
         go_on.set()
         with suppress(asyncio.CancelledError):
             await check
-        assert [a.status for a in it.guard.answers] == [201]
+        assert [a.status for a in harness.guard.answers] == [201]
 
 
-def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> None:
-    """Ctrl-C on `check` of two tenants, one idle between looks, one with a write out: the alarm is sounded."""
+def test_a_check_interrupted_while_a_write_is_sent_waits_for_its_answer() -> None:
+    """Ctrl-C during `check` of two tenants, one of which has sent a write: the alarm is raised."""
     halt = LocalWriteHalt()
     sent: list[bytes] = []
 
@@ -87,7 +87,9 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
             await writer.drain()
 
         async with raw_server(respond) as server:
-            greenhouse = Greenhouse(f"http://localhost:{server.port}", "t", ConnectionSettings(), LIMITS, Unobserved())
+            greenhouse = Greenhouse(
+                f"http://localhost:{server.port}", "t", ConnectionSettings(), LIMITS, NullObserver()
+            )
             real = UnrecordedCheck(CredentialCheck(greenhouse, CredentialLoader(b"k" * 32, 5, {"K": "k"})), halt)
 
             async def check(task: CheckTask, suspicion: Suspicion) -> tuple[CheckReport, str]:
@@ -104,7 +106,7 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
                 )
                 for n in ("idle", "writing")
             ]
-            run = asyncio.create_task(CheckRunner(check, POLICY, 5, Diary()).run(tasks))
+            run = asyncio.create_task(CheckRunner(check, POLICY, 5, ProgressRecorder()).run(tasks))
             await on_the_wire.wait()
             run.cancel()
             await run
@@ -114,14 +116,14 @@ def test_a_check_interrupted_while_a_write_is_on_the_wire_hears_its_answer() -> 
     assert [(tenant, alarm.status) for tenant, alarm in halt.alarms] == [("writing", 200)]
 
 
-async def test_the_notice_of_a_stored_halt_is_tried_again(database: Database, taken: Claim) -> None:
-    """The halt was stored, the notice was not: the operator is told at a later beat."""
-    stop = stop_of(database)
+async def test_the_notice_of_a_stored_halt_is_tried_again(database: Database, claimed: Claim) -> None:
+    """The halt was stored, the notice was not: a later run of the task notifies the operator."""
+    write_halt = write_halt_on(database)
     async with database.writing() as conn:
         await conn.execute(text("ALTER TABLE notice RENAME TO hidden"))
-    await stop.halt(an_alarm(), taken)
+    await write_halt.halt(an_alarm(), claimed)
     async with database.writing() as conn:
         await conn.execute(text("ALTER TABLE hidden RENAME TO notice"))
     assert len(await rows(database, WRITE_HALT)) == 1
-    await stop.store()
+    await write_halt.store()
     assert len(await rows(database, NOTICE)) == 1

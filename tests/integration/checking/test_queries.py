@@ -1,4 +1,4 @@
-"""What is due, sweeps, halts, history, overview and snapshot: read back on SQLite and on Postgres."""
+"""What is due, sweeps, halts, history, overview and snapshot, as read from SQLite and from Postgres."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from monitor.tenants import overview_queries
 from monitor.tenants.file import TenantProblem
 from monitor.upkeep.gauge_queries import snapshot
 from tests.reports import HOUR, MINUTE, POLICY, T0, failed, served
-from tests.store import HOLD, a_tenant, check, claim, rows, sync
+from tests.store import LEASE, a_tenant, check, claim, rows, sync
 
 LABEL = "Gem Harvest API Key"
 INVALID, BLOCKED = CredentialState.INVALID, CredentialState.BLOCKED
@@ -47,7 +47,7 @@ async def _plan_for(database: Database, **moments: datetime) -> None:
 
 
 async def test_the_most_overdue_come_first(database: Database) -> None:
-    """In the order of their moment, no more than asked for, and none of those under way."""
+    """In the order of their due time, no more than asked for, and none that is already running."""
     await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"), a_tenant("d"))
     await _plan_for(database, a=T0, b=T0 - HOUR, c=T0 + MINUTE, d=T0 - 2 * HOUR)
     assert await _due(database, T0) == [4, 2, 1]
@@ -56,8 +56,8 @@ async def test_the_most_overdue_come_first(database: Database) -> None:
     assert await _due(database, T0 - 3 * HOUR) == []
 
 
-async def test_what_presses_is_told_from_what_is_ordinary(database: Database) -> None:
-    """Second looks come before first ones, and neither waits behind what is merely late."""
+async def test_confirmations_and_first_checks_come_before_ordinary_ones(database: Database) -> None:
+    """Confirmations come first, then first checks; neither waits for checks that are only late."""
     await sync(database, *map(a_tenant, "abcd"))
     for number, verdict in ((1, "g"), (2, "g"), (3, "m")):
         await check(database, served({"jobs": verdict}), T0, credential_id=number)
@@ -68,27 +68,27 @@ async def test_what_presses_is_told_from_what_is_ordinary(database: Database) ->
         assert await claim_queries.count_checked(conn) == 4
 
 
-async def test_a_claim_that_came_to_nothing_is_due_again(database: Database) -> None:
-    """A crash between claim and record loses nothing: once the hold has run out, the credential is due again."""
+async def test_a_credential_is_due_again_after_its_lease(database: Database) -> None:
+    """A crash between claim and record loses nothing: after the lease the credential is due again."""
     await sync(database, a_tenant("acme"))
     await claim(database)
     assert await _due(database, T0) == []
-    assert await _due(database, T0 + HOLD) == [1]
+    assert await _due(database, T0 + LEASE) == [1]
 
 
-async def test_what_somebody_else_has_taken_up_is_not_taken_up_again(database: Database) -> None:
-    """Two services that saw the same credential due: the first takes it, the second gets nothing."""
+async def test_a_claimed_credential_is_not_claimed_again(database: Database) -> None:
+    """Two services see the same credential due: the first claims it, the second gets nothing."""
     await sync(database, a_tenant("acme"))
-    taken = []
+    claims = []
     for _ in range(2):
         async with database.writing() as conn:
-            claimed = await claim_queries.claim_due(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD)
-            taken.append(claimed is not None)
-    assert taken == [True, False]
+            claimed = await claim_queries.claim_due(conn, 1, T0, POLICY.interval, leased_until=T0 + LEASE)
+            claims.append(claimed is not None)
+    assert claims == [True, False]
 
 
-async def test_what_is_given_back_is_due_at_once_unless_it_was_taken_anew(database: Database) -> None:
-    """A check that was stopped gives its credential back; an older claim has nothing left to give."""
+async def test_a_released_credential_is_due_at_once_unless_it_was_claimed_again(database: Database) -> None:
+    """A stopped check releases its credential; an older claim cannot release it any more."""
     await sync(database, a_tenant("acme"))
     older = await claim(database)
     newer = await claim(database)
@@ -100,19 +100,19 @@ async def test_what_is_given_back_is_due_at_once_unless_it_was_taken_anew(databa
     assert await _due(database, T0) == [1]
 
 
-async def test_looks_planned_beyond_an_interval_are_brought_back(database: Database) -> None:
-    """After the clock was set back, or the interval shortened, each goes to its own next moment, not all at once."""
+async def test_checks_planned_beyond_an_interval_are_brought_back(database: Database) -> None:
+    """After the clock was set back, or the interval shortened, each is due at its own next time, not all at once."""
     await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"))
     await _plan_for(database, a=T0 + 365 * 24 * HOUR, b=T0 + 4 * HOUR, c=T0 - HOUR)
     async with database.writing() as conn:
-        assert await claim_queries.bring_back(conn, T0, POLICY.interval, HOLD) == 1
-        assert await claim_queries.bring_back(conn, T0, POLICY.interval, HOLD) == 0
+        assert await claim_queries.bring_back(conn, T0, POLICY.interval, LEASE) == 1
+        assert await claim_queries.bring_back(conn, T0, POLICY.interval, LEASE) == 0
     planned = [row["next_due"] for row in await rows(database, CREDENTIAL)]
     assert planned == [next_regular(key_of("a", LABEL), T0, POLICY.interval), T0 + 4 * HOUR, T0 - HOUR]
 
 
 async def _plan_of_due(conn: AsyncConnection) -> str:
-    """How the database goes about it: the plan of the very statement that `due` sends."""
+    """The database's query plans of the statements that `due` sends."""
     sent: list[tuple[str, Any]] = []
 
     def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
@@ -127,7 +127,7 @@ async def _plan_of_due(conn: AsyncConnection) -> str:
 
 
 async def test_what_is_due_is_found_by_its_index(database: Database) -> None:
-    """With thousands of credentials the clock's question reads the few that are due, in their order."""
+    """With thousands of credentials the query reads only those that are due, in order."""
     await sync(database, *(a_tenant(f"tenant-{number:04}") for number in range(3000)))
     async with database.writing() as conn:
         await conn.execute(update(CREDENTIAL).where(CREDENTIAL.c.id > 30).values(next_due=T0 + HOUR))
@@ -148,8 +148,8 @@ async def _keep(database: Database, now: datetime) -> list[tuple[datetime, datet
     return [(row["started_at"], row["finished_at"]) for row in await rows(database, SWEEP)]
 
 
-async def test_a_sweep_ends_when_everybody_was_looked_at(database: Database) -> None:
-    """It begins with its interval, and is over when every credential has been looked at since, whatever came of it."""
+async def test_a_sweep_ends_when_every_credential_was_checked(database: Database) -> None:
+    """It begins with its interval, and ends when every credential was checked since then, with any result."""
     await sync(database, a_tenant("a"), a_tenant("b"))
     assert await _keep(database, T0 + MINUTE) == [(T0, None)]
     await check(database, served({"jobs": "g"}), T0 + HOUR)
@@ -161,8 +161,8 @@ async def test_a_sweep_ends_when_everybody_was_looked_at(database: Database) -> 
         assert await sweep_queries.last_completed(conn, T0 + 2 * HOUR) == T0 + 2 * HOUR
 
 
-async def test_a_sweep_that_a_wrong_clock_put_ahead_is_not_the_last(database: Database) -> None:
-    """With the clock back where it belongs, the last sweep is one of the past; the other would hide an outage."""
+async def test_a_sweep_that_a_wrong_clock_put_into_the_future_is_not_the_last(database: Database) -> None:
+    """Once the clock is right again, the last sweep is one of the past; one in the future would hide an outage."""
     await sync(database, a_tenant("a"))
     await check(database, served({"jobs": "g"}), T0)
     await _keep(database, T0)
@@ -173,8 +173,8 @@ async def test_a_sweep_that_a_wrong_clock_put_ahead_is_not_the_last(database: Da
         assert await sweep_queries.last_completed(conn, T0 + HOUR) == T0
 
 
-async def test_after_the_clock_was_set_back_a_full_look_is_due(database: Database) -> None:
-    """A last full look that lies ahead says nothing: the suspects alone would be asked about for as long."""
+async def test_after_the_clock_was_set_back_a_full_check_is_due(database: Database) -> None:
+    """A last full check in the future does not count, or only suspects would be checked until then."""
     await sync(database, a_tenant("a"))
     await check(database, served({"jobs": "g", "users": "g"}), T0 + 24 * HOUR)
     await check(database, served({"jobs": "m", "users": "g"}), T0 + 24 * HOUR)
@@ -182,16 +182,16 @@ async def test_after_the_clock_was_set_back_a_full_look_is_due(database: Databas
     assert (await claim(database, now=T0)).suspicion.suspects == frozenset()
 
 
-async def test_nobody_waits_for_what_is_not_checked(database: Database) -> None:
-    """A removed tenant, or one whose row is wrong, does not keep a sweep from ending."""
+async def test_a_sweep_waits_only_for_tenants_that_are_checked(database: Database) -> None:
+    """Not for a removed tenant, nor for one whose row is wrong."""
     await sync(database, a_tenant("a"), a_tenant("b"), a_tenant("c"))
     await check(database, served({"jobs": "g"}), T0 + HOUR)
     await sync(database, a_tenant("a"), problems=[TenantProblem("b", 2, "wrong")], now=T0 + HOUR)
     assert await _keep(database, T0 + 2 * HOUR) == [(T0, T0 + 2 * HOUR)]
 
 
-async def test_a_sweep_that_was_not_completed_stays_so(database: Database) -> None:
-    """Finished late counts for two intervals; after that it is a gap in the record."""
+async def test_a_sweep_that_is_too_late_stays_incomplete(database: Database) -> None:
+    """It can end up to two intervals late; after that it remains a gap."""
     await sync(database, a_tenant("a"), a_tenant("b"))
     for number in range(4):
         await _keep(database, T0 + number * POLICY.interval)
@@ -208,22 +208,22 @@ def _alarm(stops: str) -> WriteAlarm:
     return WriteAlarm("PUT /v1/jobs/{id}", 200, T0, "req-1", "4711", stops)
 
 
-async def _standing(database: Database) -> frozenset[str]:
+async def _in_force(database: Database) -> frozenset[str]:
     async with database.reading() as conn:
         return await write_halt_queries.in_force(conn)
 
 
 @pytest.mark.parametrize("scopes", [["all"], ["without_id"], ["all", "all", "without_id"]], ids=" ".join)
-async def test_a_halt_holds_until_it_is_lifted(database: Database, scopes: list[str]) -> None:
-    """Every worker asks the same row; lifting needs a reason, which is kept with who gave it."""
-    assert await _standing(database) == frozenset()
+async def test_a_halt_is_in_force_until_it_is_lifted(database: Database, scopes: list[str]) -> None:
+    """Every worker reads the same row; lifting needs a reason, which is stored with the person's name."""
+    assert await _in_force(database) == frozenset()
     async with database.writing() as conn:
         for stops in scopes:
             await write_halt_queries.halt(conn, _alarm(stops), "acme", 1)
-    assert await _standing(database) == set(scopes)
+    assert await _in_force(database) == set(scopes)
     async with database.writing() as conn:
         assert await write_halt_queries.lift(conn, "ops", "seen with Greenhouse, ticket 12", T0 + HOUR) == len(scopes)
-    assert await _standing(database) == frozenset()
+    assert await _in_force(database) == frozenset()
     row = (await rows(database, WRITE_HALT))[-1]
     assert row == row | {
         "scope": scopes[-1], "tenant_id": "acme", "endpoint": "PUT /v1/jobs/{id}", "status": 200, "request_id": "req-1",
@@ -234,14 +234,14 @@ async def test_a_halt_holds_until_it_is_lifted(database: Database, scopes: list[
 
 
 async def test_lifting_nothing_is_no_action(database: Database) -> None:
-    """Where no halt stands there is nothing to keep a reason for."""
+    """Without a halt in force no reason is stored."""
     async with database.writing() as conn:
         assert await write_halt_queries.lift(conn, "ops", "just in case", T0) == 0
     assert await rows(database, OPERATOR_ACTION) == []
 
 
 async def test_halts_are_listed_latest_first(database: Database) -> None:
-    """Those that were lifted, too."""
+    """Including those that were lifted."""
     async with database.writing() as conn:
         await write_halt_queries.halt(conn, _alarm("all"))
         await write_halt_queries.lift(conn, "ops", "why", T0)
@@ -254,8 +254,8 @@ async def test_halts_are_listed_latest_first(database: Database) -> None:
 
 
 @pytest.fixture
-async def storied(database: Database) -> Database:
-    """Two tenants with a history: acme loses and regains, globex is found wanting and then refused."""
+async def with_history(database: Database) -> Database:
+    """Two tenants with a history: acme loses and regains a permission, globex lacks one and then becomes invalid."""
     await sync(database, a_tenant("acme"), a_tenant("globex"))
     for hour, verdict in enumerate("gmmg"):
         await check(database, served({"jobs": verdict, "offers": "g"}), T0 + hour * HOUR)
@@ -280,17 +280,17 @@ async def storied(database: Database) -> Database:
         (history_queries.Wanted(tenant_id="acme", kind=EventKind.REGAINED, limit=5), ["regained"]),
     ],
 )
-async def test_history_is_told_in_the_order_of_time(
-    storied: Database, wanted: history_queries.Wanted, kinds: list[str]
+async def test_history_is_in_the_order_of_time(
+    with_history: Database, wanted: history_queries.Wanted, kinds: list[str]
 ) -> None:
-    """Each filter narrows it; together they narrow it further."""
-    async with storied.reading() as conn:
+    """Each filter limits it, and filters can be combined."""
+    async with with_history.reading() as conn:
         assert [past.kind for past in await history_queries.events(conn, wanted)] == kinds
 
 
-async def test_history_has_the_names_people_know(storied: Database) -> None:
-    """Tenant and credential by name, the permission as the customer sees it, and the window."""
-    async with storied.reading() as conn:
+async def test_history_has_the_names_people_know(with_history: Database) -> None:
+    """The names of tenant and credential, the permission as the customer sees it, and the window."""
+    async with with_history.reading() as conn:
         (lost,) = await history_queries.events(conn, history_queries.Wanted(kind=EventKind.LOST))
     assert (lost.tenant_name, lost.credential_label, lost.permission_label) == ("Acme", LABEL, "GET: jobs")
     assert (lost.at, lost.seen_before, lost.first_seen) == (T0 + 2 * HOUR, T0, T0 + HOUR)
@@ -300,7 +300,7 @@ async def test_history_has_the_names_people_know(storied: Database) -> None:
 
 
 async def test_a_tenant_shows_its_worst_credential(database: Database) -> None:
-    """State, counts over all of its credentials, the open incident, and the look that lies furthest back."""
+    """State, counts over all of its credentials, the open incident, and the oldest last check."""
     await sync(database, a_tenant("acme", "One", "Two"), a_tenant("globex"))
     for hour in range(2):
         await check(database, failed(BLOCKED, "HTML 403"), T0 + hour * HOUR, credential_id=2)
@@ -317,7 +317,7 @@ async def test_a_tenant_shows_its_worst_credential(database: Database) -> None:
 
 
 async def test_a_tenant_is_shown_with_everything_known(database: Database) -> None:
-    """Permissions by id with their standing, and excess; nobody is None."""
+    """Permissions by id with their state, and excess; an unknown tenant is None."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"a": "m", "b": "g"}, excess=[Excess("List x", "GET /v1/x", True)]))
     async with database.reading() as conn:
@@ -326,7 +326,7 @@ async def test_a_tenant_is_shown_with_everything_known(database: Database) -> No
     assert shown is not None
     line, (detail,) = shown
     assert (line.name, detail.line.label, detail.line.suspects) == ("Acme", LABEL, 1)
-    assert {key: standing.suspect for key, standing in detail.permissions.items()} == {"a": True, "b": False}
+    assert {key: known.suspect for key, known in detail.permissions.items()} == {"a": True, "b": False}
     assert detail.excess["GET /v1/x"].label == "List x"
 
 
@@ -334,7 +334,7 @@ async def test_a_tenant_is_shown_with_everything_known(database: Database) -> No
 
 
 async def test_a_snapshot_counts_everything_once(database: Database) -> None:
-    """The gauges of a small installation, by hand."""
+    """The gauges of a small installation, counted by hand."""
     names = ("acme", "globex", "initech", "umbrella")
     await sync(
         database, a_tenant("acme", "One", "Two"), *map(a_tenant, names[1:]), problems=[TenantProblem("hooli", 9, "no")]
@@ -346,7 +346,7 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
     await check(database, failed(BLOCKED), T0, credential_id=3)  # and one credential
     await sync(
         database, a_tenant("acme", "One", "Two"), *map(a_tenant, names[1:3]), problems=[TenantProblem("hooli", 9, "no")]
-    )  # umbrella is gone
+    )  # umbrella is removed
     async with database.writing() as conn:
         await write_halt_queries.halt(conn, _alarm("all"))
         await conn.execute(
@@ -373,13 +373,13 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
 
 def _notice(number: int, status: str) -> dict[str, Any]:
     content = {"why": "", "recipient": "ops@vendor.example", "subject": "", "text": "", "html": "", "attempts": 0}
-    let_go = T0 + number * MINUTE
-    moments = {"created_at": T0 - HOUR, "pending_since": let_go if status == "pending" else None}
+    pending_since = T0 + number * MINUTE
+    moments = {"created_at": T0 - HOUR, "pending_since": pending_since if status == "pending" else None}
     return {**content, **moments, "audience": "operator", "status": status, "message_id": f"<{number}@here>"}
 
 
 async def test_a_snapshot_of_nothing_is_all_zero(database: Database) -> None:
-    """An empty database has a snapshot, too."""
+    """An empty database has a snapshot as well."""
     async with database.reading() as conn:
         found = await snapshot(conn, T0, grace=timedelta(0))
     assert replace(found, database_bytes={}) == Snapshot(T0, {}, {}, 0, 0, {}, 0.0, None, False, 0, None)

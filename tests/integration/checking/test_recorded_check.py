@@ -1,4 +1,4 @@
-"""A check under a claim: what is recorded, what is given back, and what is told to the caller."""
+"""A check with a claim: what is recorded, what is released, and what the caller gets."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ LIMITS = CheckLimits(longest=timedelta(minutes=6), lease=timedelta(minutes=7))
 
 
 class Clock:
-    """Seconds that pass only when a check takes them."""
+    """A clock that moves only when a check takes time."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -30,7 +30,7 @@ def recorded_check(database: Database, clock: Clock) -> RecordedCheck:
 
 
 async def run(database: Database, seconds: float) -> tuple[str, bool]:
-    """One check that takes so long; its fingerprint, and whether it was recorded."""
+    """Makes a check of this duration; its fingerprint, and whether it was recorded."""
     await sync(database, a_tenant("acme"))
     clock = Clock()
     checking = recorded_check(database, clock)
@@ -46,18 +46,16 @@ async def run(database: Database, seconds: float) -> tuple[str, bool]:
 
 
 @pytest.mark.parametrize(("seconds", "recorded"), [(6 * 60, True), (6 * 60 + 1, False)])
-async def test_a_check_that_slept_on_the_way_is_not_recorded(
-    database: Database, seconds: float, recorded: bool
-) -> None:
-    """Longer than any check lasts: what it saw is old. The credential is due again at once."""
+async def test_a_check_that_was_frozen_is_not_recorded(database: Database, seconds: float, recorded: bool) -> None:
+    """It took longer than any check may, so what it saw is old. The credential is due again at once."""
     assert await run(database, seconds) == (KEY, recorded)
     assert len(await rows(database, CHECK)) == int(recorded)
     [credential] = await rows(database, CREDENTIAL)
     assert (credential["next_due"] == T0) is not recorded
 
 
-async def test_a_check_that_breaks_gives_its_credential_back(database: Database) -> None:
-    """Whatever is raised: the credential is due again, and not only when the lease runs out."""
+async def test_a_check_that_raises_releases_its_credential(database: Database) -> None:
+    """The credential is due again at once, not only when the lease expires."""
     await sync(database, a_tenant("acme"))
     checking = recorded_check(database, Clock())
     claim = await checking.claim_due(1)
@@ -70,12 +68,12 @@ async def test_a_check_that_breaks_gives_its_credential_back(database: Database)
 
     with pytest.raises(RuntimeError):
         await checking.run(claim, broken)
-    [given_back] = await rows(database, CREDENTIAL)
-    assert given_back["next_due"] == T0
+    [released] = await rows(database, CREDENTIAL)
+    assert released["next_due"] == T0
 
 
-async def test_a_credential_that_the_database_does_not_have_is_not_claimed(database: Database) -> None:
-    """Neither by another label, nor of another tenant."""
+async def test_an_unknown_credential_is_not_claimed(database: Database) -> None:
+    """Neither with an unknown label, nor of an unknown tenant."""
     await sync(database, a_tenant("acme"))
     checking = recorded_check(database, Clock())
     assert await checking.claim("acme", "Another label") is None

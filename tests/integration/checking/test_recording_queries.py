@@ -1,4 +1,4 @@
-"""What a check leaves behind, on SQLite and on Postgres: all of it or nothing, and by the newest claim only."""
+"""What a check records, on SQLite and on Postgres: all of it or nothing, and only for the newest claim."""
 
 import asyncio
 from datetime import timedelta
@@ -29,7 +29,7 @@ from monitor.store.tables import (
 )
 from monitor.tenants.file import Declined
 from tests.reports import DIGEST, HOUR, KEY, MINUTE, OTHER_KEY, POLICY, T0, failed, paused, served
-from tests.store import HOLD, a_tenant, check, claim, everything, rows, sync
+from tests.store import LEASE, a_tenant, check, claim, everything, rows, sync
 
 DAY = 24 * HOUR
 INVALID, UNREACHABLE = CredentialState.INVALID, CredentialState.UNREACHABLE
@@ -44,8 +44,8 @@ async def _causes(database: Database) -> list[tuple[str, str]]:
     return [(row["audience"], row["brake_key"]) for row in await rows(database, CAUSE)]
 
 
-async def test_a_first_check_is_written_whole(database: Database) -> None:
-    """Standing, permissions, excess, refusals and summary of one check, in the words of the product."""
+async def test_a_first_check_is_recorded_completely(database: Database) -> None:
+    """The credential's state, permissions, excess, refusals and the summary of one check."""
     await sync(database, a_tenant("acme"))
     report = served({"a": "g", "b": "m", "c": "u", "d": "n"}, excess=[Excess("List x", "GET /v1/x", True)])
     recorded = await check(database, report)
@@ -76,7 +76,7 @@ async def test_a_first_check_is_written_whole(database: Database) -> None:
 
 
 async def test_a_loss_from_suspicion_to_regain(database: Database) -> None:
-    """The story of one permission: events with their window, one incident around them, and causes for the CSM."""
+    """One permission: its events with their windows, one incident for both, and causes for the CSM."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "g"}))
     suspected = await check(database, served({"jobs": "m"}), T0 + 4 * HOUR)
@@ -104,10 +104,10 @@ async def test_a_loss_from_suspicion_to_regain(database: Database) -> None:
 @pytest.mark.parametrize(
     "before", [[], [served({"jobs": "g"})], [served({"jobs": "g"}), failed(CredentialState.BLOCKED)]]
 )
-async def test_a_paused_check_leaves_its_summary_and_is_due_at_once(
+async def test_a_paused_check_records_its_summary_and_is_due_at_once(
     database: Database, before: list[CheckReport]
 ) -> None:
-    """Neither the standing nor its counts change: not of a new credential, nor of one that works or is suspect."""
+    """The state and its counts do not change, whether the credential is new, works or is suspect."""
     await sync(database, a_tenant("acme"))
     for number, report in enumerate(before):
         await check(database, report, T0 + number * HOUR)
@@ -129,7 +129,7 @@ async def test_a_paused_check_leaves_its_summary_and_is_due_at_once(
 
 
 async def test_an_invalid_key_and_its_recovery(database: Database) -> None:
-    """The credential's own failure opens an incident after two looks and is told to the CSM, as is its end."""
+    """Two failing checks open an incident, and the CSM is notified of the failure and of the recovery."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "g"}))
     assert (await check(database, failed(INVALID), T0 + HOUR)).next_due == T0 + HOUR + MINUTE
@@ -140,7 +140,7 @@ async def test_an_invalid_key_and_its_recovery(database: Database) -> None:
 
 
 async def test_a_new_secret_starts_a_baseline_within_the_incident(database: Database) -> None:
-    """Replaced and still missing: found again, no new cause, and the incident stays open all the while."""
+    """Replaced and still missing: found again, without a new cause, and the incident stays open."""
     await sync(database, a_tenant("acme"))
     for number, verdict in enumerate("gmm"):
         await check(database, served({"jobs": verdict, "offers": "g"}), T0 + number * HOUR)
@@ -149,20 +149,20 @@ async def test_a_new_secret_starts_a_baseline_within_the_incident(database: Data
     assert {row["fingerprint"] for row in await rows(database, REFUSAL)} == {OTHER_KEY}
     found = await check(database, served({"jobs": "m", "offers": "m"}), T0 + 4 * HOUR, fingerprint=OTHER_KEY)
     assert found.incident is Step.KEEP
-    mended = await check(database, served({"jobs": "g", "offers": "g"}), T0 + 5 * HOUR, fingerprint=OTHER_KEY)
-    assert mended.incident is Step.RESOLVE
+    repaired = await check(database, served({"jobs": "g", "offers": "g"}), T0 + 5 * HOUR, fingerprint=OTHER_KEY)
+    assert repaired.incident is Step.RESOLVE
     assert await _kinds(database) == ["lost", "replaced", "found", "found", "regained", "regained"]
     assert {row["incident_id"] for row in await rows(database, DRIFT_EVENT)} == {1}
     assert await _causes(database) == [
         ("csm", "lost:jobs"),
-        ("operator", "found:offers"),  # of jobs the CSM knows already
+        ("operator", "found:offers"),  # the CSM was already notified of jobs
         ("csm", "regained:jobs"),
         ("operator", "regained:offers"),
     ]
 
 
 async def test_an_incident_is_the_tenants_not_the_credentials(database: Database) -> None:
-    """Two credentials in trouble make one incident, which ends with the last of both."""
+    """Two credentials with problems have one incident, which ends when both are repaired."""
     await sync(database, a_tenant("acme", "One", "Two"))
     steps = []
     for hour, (credential_id, verdict) in enumerate([(1, "m"), (1, "m"), (2, "m"), (2, "m"), (1, "g"), (2, "g")]):
@@ -173,7 +173,7 @@ async def test_an_incident_is_the_tenants_not_the_credentials(database: Database
 
 
 async def test_a_suspicion_keeps_an_incident_open(database: Database) -> None:
-    """While a credential of the tenant is suspect, nobody is told that all is well again."""
+    """While a credential of the tenant is suspect, nobody is notified that everything works again."""
     await sync(database, a_tenant("acme", "One", "Two"))
     steps = []
     for hour, (credential_id, report) in enumerate(
@@ -189,8 +189,8 @@ async def test_a_suspicion_keeps_an_incident_open(database: Database) -> None:
     assert steps == [Step.NONE, Step.OPEN, Step.KEEP, Step.KEEP, Step.RESOLVE]
 
 
-async def test_excess_is_beside_the_incident(database: Database) -> None:
-    """What a credential may do too much is recorded, but is no part of the trouble that is open."""
+async def test_excess_is_no_part_of_the_incident(database: Database) -> None:
+    """It is recorded, but without the open incident."""
     await sync(database, a_tenant("acme"))
     for hour in range(2):
         await check(database, served({"jobs": "m"}), T0 + hour * HOUR)
@@ -201,7 +201,7 @@ async def test_excess_is_beside_the_incident(database: Database) -> None:
     ]
 
 
-async def test_trouble_after_trouble_is_another_incident(database: Database) -> None:
+async def test_a_later_loss_is_another_incident(database: Database) -> None:
     """A resolved incident stays resolved; the next loss opens a new one."""
     await sync(database, a_tenant("acme"))
     for hour, verdict in enumerate("gmmgmm"):
@@ -211,7 +211,7 @@ async def test_trouble_after_trouble_is_another_incident(database: Database) -> 
 
 
 async def test_what_leaves_the_manifest_ends_the_incident(database: Database) -> None:
-    """No event tells of it, but there is nothing left that could be mended."""
+    """It has no event, but nothing is left to repair."""
     await sync(database, a_tenant("acme"))
     for hour in range(2):
         await check(database, served({"jobs": "m", "offers": "g"}), T0 + hour * HOUR)
@@ -220,34 +220,34 @@ async def test_what_leaves_the_manifest_ends_the_incident(database: Database) ->
     assert [row["permission_id"] for row in await rows(database, PERMISSION_STATE)] == ["offers"]
 
 
-async def test_nothing_is_written_where_one_write_fails(database: Database) -> None:
-    """The transaction is one: a failure at its very end takes back standings, events and summary."""
+async def test_nothing_is_recorded_if_one_write_fails(database: Database) -> None:
+    """It is one transaction: a failure at its end rolls back states, events and summary."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "g"}))
     await check(database, served({"jobs": "m"}), T0 + HOUR)
-    taken = await claim(database, now=T0 + 2 * HOUR)
+    claimed = await claim(database, now=T0 + 2 * HOUR)
     before = await everything(database)
     async with database.writing() as conn:  # the cause is the last row that a loss writes
         await conn.execute(text("ALTER TABLE cause RENAME TO cause_away"))
     with pytest.raises(DBAPIError, match="cause"):
-        await record(database, taken, served({"jobs": "m"}), KEY, T0 + 2 * HOUR, POLICY)
+        await record(database, claimed, served({"jobs": "m"}), KEY, T0 + 2 * HOUR, POLICY)
     async with database.writing() as conn:
         await conn.execute(text("ALTER TABLE cause_away RENAME TO cause"))
     assert await everything(database) == before
-    recorded = await record(database, taken, served({"jobs": "m"}), KEY, T0 + 2 * HOUR, POLICY)
+    recorded = await record(database, claimed, served({"jobs": "m"}), KEY, T0 + 2 * HOUR, POLICY)
     assert recorded is not None
     assert await _causes(database) == [("csm", "lost:jobs")]
 
 
-async def test_a_check_cancelled_while_it_is_written_leaves_all_or_nothing(database: Database) -> None:
-    """Stopped at any moment of its transaction: what is there is whole, and the next check is written as ever."""
+async def test_a_check_cancelled_while_it_is_recorded_leaves_all_or_nothing(database: Database) -> None:
+    """Cancelled at any moment of its transaction, and the next check is recorded as usual."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "g"}))
     before = len(await rows(database, CHECK))
     for number in range(30):
-        taken = await claim(database, now=T0 + number * MINUTE)
+        claimed = await claim(database, now=T0 + number * MINUTE)
         report = served({"jobs": "gm"[number % 2], "offers": "mg"[number % 2]})
-        writing = asyncio.create_task(record(database, taken, report, KEY, T0 + number * MINUTE, POLICY))
+        writing = asyncio.create_task(record(database, claimed, report, KEY, T0 + number * MINUTE, POLICY))
         await asyncio.sleep(number * 0.001)
         writing.cancel()
         (recorded,) = await asyncio.gather(writing, return_exceptions=True)
@@ -261,8 +261,8 @@ async def test_a_check_cancelled_while_it_is_written_leaves_all_or_nothing(datab
     assert recorded.outcome is Outcome.COMPLIANT
 
 
-async def test_an_older_claim_writes_nothing(database: Database) -> None:
-    """A worker that was frozen while another claimed the credential is refused, and leaves no trace."""
+async def test_an_older_claim_records_nothing(database: Database) -> None:
+    """A worker that was frozen while another one claimed the credential is refused and writes nothing."""
     await sync(database, a_tenant("acme"))
     frozen = await claim(database)
     await claim(database)
@@ -271,8 +271,8 @@ async def test_an_older_claim_writes_nothing(database: Database) -> None:
     assert await everything(database) == before
 
 
-async def test_a_claim_made_meanwhile_fences_even_before_it_records(database: Database) -> None:
-    """The newest claim records, whichever order they come back in."""
+async def test_a_newer_claim_fences_even_before_it_records(database: Database) -> None:
+    """Only the newest claim records, in whatever order they end."""
     await sync(database, a_tenant("acme"))
     first, second = await claim(database), await claim(database)
     assert await record(database, second, served({"jobs": "g"}), KEY, T0, POLICY) is not None
@@ -280,12 +280,12 @@ async def test_a_claim_made_meanwhile_fences_even_before_it_records(database: Da
     assert [row["verdict"] for row in await rows(database, PERMISSION_STATE)] == ["granted"]
 
 
-async def test_a_claim_about_to_be_made_is_waited_for(workers: list[Database]) -> None:
-    """A record that meets a claim not yet committed comes after it, and is refused."""
+async def test_a_record_waits_for_an_uncommitted_claim(workers: list[Database]) -> None:
+    """It comes after that claim, and is refused."""
     await sync(workers[0], a_tenant("acme"))
     older = await claim(workers[0])
     async with workers[1].writing() as conn:
-        await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD)
+        await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + LEASE)
         recording = asyncio.create_task(record(workers[0], older, served({"jobs": "g"}), KEY, T0, POLICY))
         await asyncio.sleep(0.1)
         assert not recording.done()
@@ -293,8 +293,8 @@ async def test_a_claim_about_to_be_made_is_waited_for(workers: list[Database]) -
     assert await rows(workers[0], CHECK) == []
 
 
-async def test_of_claims_that_race_one_records(workers: list[Database]) -> None:
-    """Twelve records of one credential at the same time, each with its claim: exactly the newest is written."""
+async def test_of_racing_claims_one_records(workers: list[Database]) -> None:
+    """Twelve records of one credential at the same time, each with its own claim: only the newest is written."""
     await sync(workers[0], a_tenant("acme"))
     claims = [await claim(workers[number % 4]) for number in range(12)]
     written = await asyncio.gather(
@@ -305,16 +305,16 @@ async def test_of_claims_that_race_one_records(workers: list[Database]) -> None:
 
 
 async def test_claiming_and_recording_at_once_never_write_twice(workers: list[Database]) -> None:
-    """Workers that claim and record as fast as they can: each record follows its own claim, and no two share one."""
+    """Workers claim and record as fast as they can: each record follows its own claim, and no two share one."""
     await sync(workers[0], a_tenant("acme"))
     epochs = []
 
     async def work(number: int, database: Database) -> None:
         for _ in range(5):
-            taken = await claim(database)
+            claimed = await claim(database)
             await asyncio.sleep(0.002 * number)
-            if await record(database, taken, served({"jobs": "g"}), KEY, T0, POLICY) is not None:
-                epochs.append(taken.epoch)
+            if await record(database, claimed, served({"jobs": "g"}), KEY, T0, POLICY) is not None:
+                epochs.append(claimed.epoch)
 
     await asyncio.gather(*(work(number, database) for number, database in enumerate(workers)))
     assert len(epochs) == len(set(epochs)) == len(await rows(workers[0], CHECK))
@@ -324,7 +324,7 @@ async def test_claiming_and_recording_at_once_never_write_twice(workers: list[Da
 
 
 async def test_two_credentials_of_a_tenant_open_one_incident_even_at_once(workers: list[Database]) -> None:
-    """The tenant's row is held while it is written: no second incident, and none is missed."""
+    """The tenant's row is locked while it is written: no second incident opens, and none is missed."""
     database = workers[0]
     labels = [f"Key {number}" for number in range(8)]
     await sync(database, a_tenant("acme", *labels))
@@ -338,42 +338,42 @@ async def test_two_credentials_of_a_tenant_open_one_incident_even_at_once(worker
     assert len(await rows(database, INCIDENT)) == 1
 
 
-async def test_a_record_waits_while_the_tenants_row_is_held(database: Database) -> None:
-    """An operator's action that holds the tenant's row is not written over: the record comes after it."""
+async def test_a_record_waits_while_the_tenants_row_is_locked(database: Database) -> None:
+    """An operator's action that locks the tenant's row is not overwritten: the record comes after it."""
     await sync(database, a_tenant("acme"))
-    taken = await claim(database)
+    claimed = await claim(database)
     async with database.writing() as conn:
-        held = select(TENANT.c.id).where(TENANT.c.id == "acme").with_for_update(key_share=True)
-        await conn.execute(held)  # the weaker lock, which a foreign key alone would not wait for
-        recording = asyncio.create_task(record(database, taken, served({"jobs": "g"}), KEY, T0, POLICY))
+        lock = select(TENANT.c.id).where(TENANT.c.id == "acme").with_for_update(key_share=True)
+        await conn.execute(lock)  # the weaker lock, which a foreign key alone would not wait for
+        recording = asyncio.create_task(record(database, claimed, served({"jobs": "g"}), KEY, T0, POLICY))
         await asyncio.sleep(0.1)
         assert not recording.done()
     assert await recording is not None
 
 
 async def test_refusals_are_remembered_for_the_same_secret(database: Database) -> None:
-    """Thirty days, renewed by later looks, and not for a new secret."""
+    """For thirty days, renewed by later checks, and not for a new secret."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "m", "offers": "m"}))
     await check(database, served({"jobs": "m", "offers": "g"}), T0 + 2 * DAY)
-    taken = await claim(database, now=T0 + 31 * DAY)
-    assert taken.suspicion.remembered(KEY) == {"GET /v1/jobs"}
-    assert taken.suspicion.remembered(OTHER_KEY) == frozenset()
+    claimed = await claim(database, now=T0 + 31 * DAY)
+    assert claimed.suspicion.remembered(KEY) == {"GET /v1/jobs"}
+    assert claimed.suspicion.remembered(OTHER_KEY) == frozenset()
     async with database.writing() as conn:
         await conn.execute(update(REFUSAL).values(fingerprint=OTHER_KEY))
     assert (await claim(database, now=T0 + 31 * DAY)).suspicion.remembered(KEY) == frozenset()
 
 
-async def test_a_refusal_is_written_anew_once_a_day(database: Database) -> None:
-    """What is missing for weeks is not a row at every check."""
+async def test_a_refusal_is_updated_once_a_day(database: Database) -> None:
+    """A permission that is missing for weeks costs no write at every check."""
     await sync(database, a_tenant("acme"))
     for hours, seen_at in [(0, T0), (20, T0), (25, T0 + 25 * HOUR)]:
         await check(database, served({"jobs": "m"}), T0 + hours * HOUR)
         assert [row["seen_at"] for row in await rows(database, REFUSAL)] == [seen_at]
 
 
-async def test_a_claim_between_full_looks_is_about_suspects(database: Database) -> None:
-    """Suspects and their controls only, until the credential's own moment of the interval brings a full look."""
+async def test_a_claim_between_full_checks_is_about_suspects(database: Database) -> None:
+    """Only suspects and their controls, until the credential's own time in the interval, which brings a full check."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "m", "offers": "g"}))
     soon = await claim(database, now=T0 + MINUTE)
@@ -387,16 +387,16 @@ async def test_a_claim_between_full_looks_is_about_suspects(database: Database) 
     assert (await claim(database, now=regular)).suspicion.only(KEY, DIGEST) is None
 
 
-async def test_a_credential_in_doubt_is_looked_at_in_full(database: Database) -> None:
-    """A suspicion against the credential itself is not settled by asking about single permissions."""
+async def test_a_suspect_credential_is_checked_in_full(database: Database) -> None:
+    """A suspicion about the credential itself is not settled by single permissions."""
     await sync(database, a_tenant("acme"))
     await check(database, served({"jobs": "m"}))
     await check(database, failed(UNREACHABLE), T0 + MINUTE)
     assert (await claim(database, now=T0 + 2 * MINUTE)).suspicion.only(KEY, DIGEST) is None
 
 
-async def test_a_claim_tells_the_check_what_it_needs(database: Database) -> None:
-    """Reference, manifest, features and what is declined come from the stored row; the key itself is nowhere."""
+async def test_a_claim_has_all_that_the_check_needs(database: Database) -> None:
+    """Reference, manifest, features and declined permissions come from the stored row; the key itself is not stored."""
     tenant = a_tenant(
         "acme",
         features=["eeoc"],
@@ -406,18 +406,18 @@ async def test_a_claim_tells_the_check_what_it_needs(database: Database) -> None
         manifest="small.yaml",
     )
     await sync(database, tenant)
-    taken = await claim(database)
-    assert (taken.tenant_id, taken.label, taken.config.kind) == ("acme", LABEL, "harvest-key")
-    assert (taken.config.reference, taken.config.manifest) == ("file:/run/secrets/acme", "small.yaml")
-    assert (taken.features, taken.declined) == (frozenset({"eeoc"}), ("GET: jobs",))
-    assert taken.write_probes is WriteProbes.SAFE
-    assert taken.suspicion == Suspicion()
+    claimed = await claim(database)
+    assert (claimed.tenant_id, claimed.label, claimed.config.kind) == ("acme", LABEL, "harvest-key")
+    assert (claimed.config.reference, claimed.config.manifest) == ("file:/run/secrets/acme", "small.yaml")
+    assert (claimed.features, claimed.declined) == (frozenset({"eeoc"}), ("GET: jobs",))
+    assert claimed.write_probes is WriteProbes.SAFE
+    assert claimed.suspicion == Suspicion()
 
 
-async def test_what_is_not_there_cannot_be_claimed(database: Database) -> None:
+async def test_a_removed_credential_cannot_be_claimed(database: Database) -> None:
     """A credential removed between dispatch and claim is not checked."""
     await sync(database, a_tenant("acme"))
     await sync(database)
     async with database.writing() as conn:
-        assert await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + HOLD) is None
-        assert await claim_queries.claim(conn, 999, T0, POLICY.interval, leased_until=T0 + HOLD) is None
+        assert await claim_queries.claim(conn, 1, T0, POLICY.interval, leased_until=T0 + LEASE) is None
+        assert await claim_queries.claim(conn, 999, T0, POLICY.interval, leased_until=T0 + LEASE) is None

@@ -25,7 +25,7 @@ from monitor.tenants.fingerprint_key import key_path, registered_key
 from monitor.upkeep import consistency_queries, damage_queries
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
 from monitor.upkeep.finding import DatabasePart, HealthFinding
-from tests.disk import NoDisk, small_disk
+from tests.disk import DiskUnavailable, small_disk
 from tests.installation import NOTICES
 from tests.reports import HOUR, MINUTE, OTHER_KEY, T0, failed, served
 from tests.store import a_tenant, check, everything, sync
@@ -299,7 +299,7 @@ async def test_a_file_on_a_read_only_disk_can_be_checked(sqlite: Database, file:
             assert [f.part for f in report.findings] == [DatabasePart.SPACE]
             assert report.tables
             await copy.close()
-    except NoDisk as why:
+    except DiskUnavailable as why:
         pytest.skip(str(why))
 
 

@@ -18,7 +18,7 @@ from monitor.upkeep import check_days_queries, pruning_queries
 from monitor.upkeep.check_days import Day
 from monitor.upkeep.pruner import Pruner
 from tests.reports import HOUR, MINUTE, POLICY, T0, failed, paused, served
-from tests.store import HOLD, a_tenant, check, everything, rows, sync
+from tests.store import LEASE, a_tenant, check, everything, rows, sync
 
 DAY = timedelta(days=1)
 KEEP = Keep(checks=30 * DAY, notice_texts=90 * DAY)
@@ -236,7 +236,7 @@ async def test_refusals_go_when_they_no_longer_prove_anything(database: Database
 
     async def remembered() -> frozenset[str]:
         async with database.writing() as conn:
-            claim = await claim_queries.claim(conn, 1, now, POLICY.interval, leased_until=now + HOLD)
+            claim = await claim_queries.claim(conn, 1, now, POLICY.interval, leased_until=now + LEASE)
         assert claim is not None
         return claim.suspicion.refused
 

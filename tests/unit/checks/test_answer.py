@@ -1,4 +1,4 @@
-"""How answers are read, on the answers on record: what the sandbox is held to, without the sandbox between."""
+"""How answers are read: the recorded answers that the sandbox imitates, without the sandbox."""
 
 import json
 from typing import Any
@@ -15,8 +15,8 @@ from checks.v1.verdicts import Evidence, KeyRule, judge
 from tests.cases import for_each
 from tests.paths import FIXTURES
 
-RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "answers_on_record.yaml").read_text("utf-8"))
-BY_SITUATION = {row["situation"]: row for row in RECORD}
+RECORDED: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "recorded_answers.yaml").read_text("utf-8"))
+BY_SITUATION = {row["situation"]: row for row in RECORDED}
 KINDS = {
     "Invalid Basic Auth credentials": AnswerKind.INVALID_KEY,
     "This API Key does not have permission for this endpoint": AnswerKind.PERMISSION,
@@ -26,7 +26,7 @@ KINDS = {
     "Access denied": AnswerKind.NO_ACCESS,
     "Invalid JSON Payload": AnswerKind.BAD_PAYLOAD,
 }
-"""What each text on record means, written from the record and not from the code."""
+"""What each recorded text means, taken from the records and not from the code."""
 
 
 ASKED = {
@@ -61,15 +61,15 @@ def expected(row: dict[str, Any]) -> AnswerKind | None:
     return None
 
 
-@for_each([r for r in RECORD if expected(r)], ids=lambda r: r["situation"])
-def test_every_answer_on_record_is_read_for_what_it_is(row: dict[str, Any]) -> None:
-    """A recorded status and body have the one meaning the record gives them."""
+@for_each([r for r in RECORDED if expected(r)], ids=lambda r: r["situation"])
+def test_every_recorded_answer_is_read_correctly(row: dict[str, Any]) -> None:
+    """A recorded status and body have the one meaning that was recorded with them."""
     assert recorded(row).kind is expected(row)
 
 
-def test_the_record_holds_every_meaning_that_decides() -> None:
-    """No kind of answer that a verdict rests on is without an answer on record."""
-    assert {expected(row) for row in RECORD} >= {*KINDS.values(), AnswerKind.VALIDATION}
+def test_every_meaning_that_decides_was_recorded() -> None:
+    """There is a recorded answer for every kind that a verdict relies on."""
+    assert {expected(row) for row in RECORDED} >= {*KINDS.values(), AnswerKind.VALIDATION}
 
 
 DENIAL = {"message": "This API Key does not have permission for this endpoint"}
@@ -81,12 +81,12 @@ DENIAL = {"message": "This API Key does not have permission for this endpoint"}
     [
         DENIAL,
         {"errors": [DENIAL]},
-        {"message": "this api key does  not have PERMISSION\n for this endpoint."},  # case and white space aside
+        {"message": "this api key does  not have PERMISSION\n for this endpoint."},  # any case and white space
         {"message": "Forbidden", "errors": [{"message": "x"}, DENIAL]},
     ],
 )
-def test_the_permission_text_is_known_in_either_shape_and_spelling(status: int, body: dict[str, Any]) -> None:
-    """401 or 403, message or errors, whatever the letter case and white space."""
+def test_the_permission_text_is_recognized_in_either_shape_and_spelling(status: int, body: dict[str, Any]) -> None:
+    """401 or 403, message or errors, any letter case and white space."""
     assert read("GET", status, {}, json.dumps(body).encode()).kind is AnswerKind.PERMISSION
 
 
@@ -95,11 +95,11 @@ def test_the_permission_text_is_known_in_either_shape_and_spelling(status: int, 
     [
         (403, b"", AnswerKind.UNKNOWN_REFUSAL),
         (401, b"", AnswerKind.UNKNOWN_REFUSAL),
-        (403, b"<html>does not have permission for this endpoint</html>", AnswerKind.UNKNOWN_REFUSAL),  # a page says it
+        (403, b"<html>does not have permission for this endpoint</html>", AnswerKind.UNKNOWN_REFUSAL),  # in a page
         (403, b'{"message":"IP address not allowed"}', AnswerKind.UNKNOWN_REFUSAL),
-        (403, b'{"message":"Invalid Basic Auth credentials"}', AnswerKind.UNKNOWN_REFUSAL),  # known with 401 only
+        (403, b'{"message":"Invalid Basic Auth credentials"}', AnswerKind.UNKNOWN_REFUSAL),  # only with 401
         (401, b'{"message":"Resource not found"}', AnswerKind.UNKNOWN_REFUSAL),
-        # the permission text where it was never quoted is neither a refusal nor a pass
+        # the permission text with a status it was never recorded with is neither a refusal nor a pass
         (404, b'{"message":"This API Key does not have permission for this endpoint"}', AnswerKind.UNEXPECTED),
         (200, b'{"message":"This API Key does not have permission for this endpoint"}', AnswerKind.UNEXPECTED),
         (
@@ -131,33 +131,33 @@ def test_the_permission_text_is_known_in_either_shape_and_spelling(status: int, 
         (418, b"{}", AnswerKind.UNEXPECTED),
     ],
 )
-def test_what_is_not_on_record_is_not_guessed(status: int, body: bytes, kind: AnswerKind) -> None:
+def test_what_was_never_recorded_is_not_guessed(status: int, body: bytes, kind: AnswerKind) -> None:
     """A known text with another status, a page that quotes it, or an unknown text decides nothing."""
     assert read("GET", status, {}, body).kind is kind
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"id":1}', b'{"error":"blocked"}'])
 def test_data_of_a_list_is_an_array(body: bytes) -> None:
-    """Every list of Harvest v1 is documented to answer with an array; an object says something else."""
+    """Every list of Harvest v1 is documented to answer with an array; an object is something else."""
     assert read("LIST", 200, {}, body).kind is AnswerKind.UNEXPECTED
     assert read("LIST", 200, {}, b"[]").kind is AnswerKind.JSON
 
 
-def test_a_body_that_was_cut_is_not_read() -> None:
-    """What was not read whole is not JSON, even if the part looks like it."""
+def test_an_incomplete_body_is_not_read() -> None:
+    """A body that was cut off is not JSON, even if the part looks like it."""
     assert read("GET", 200, {}, b"[]", complete=False).kind is AnswerKind.NOT_JSON
 
 
 @given(st.integers(100, 599), st.binary(max_size=60), st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]))
 def test_no_answer_breaks_the_reader(status: int, body: bytes, method: str) -> None:
-    """Whatever comes back is reduced to some kind, and only exact known texts to one that decides."""
+    """Any answer is reduced to some kind, and only the exact known texts to one that decides."""
     answer = read(method, status, {"content-type": "?", "location": body.decode("latin-1")}, body)
     if answer.kind in (AnswerKind.PERMISSION, AnswerKind.INVALID_KEY, AnswerKind.NOT_FOUND, AnswerKind.NO_ACCESS):
         assert b"message" in body
 
 
 def test_nothing_of_a_body_is_kept_but_the_id_of_a_record_a_write_returned() -> None:
-    """An answer keeps no text of the body; of a 2xx on a write it keeps the number of the record, for the alarm."""
+    """An answer keeps no text of the body; from a 2xx on a write it keeps the record's number, for the alarm."""
     body = json.dumps({"id": 4711, "first_name": "Marisol", "email": "m@example.com"}).encode()
     assert "Marisol" not in repr(read("GET", 200, {}, body))
     written = read("POST", 201, {"x-request-id": "abc-1"}, body)
@@ -168,7 +168,7 @@ def test_nothing_of_a_body_is_kept_but_the_id_of_a_record_a_write_returned() -> 
 
 @pytest.mark.parametrize("header", ["a b", "x" * 101, "a\r\nb", "", "<script>"])
 def test_a_request_id_is_kept_only_as_a_plain_token(header: str) -> None:
-    """What a server sends as its request id ends up in mails and logs, so only a token is taken."""
+    """A server's request id ends up in emails and logs, so only a plain token is accepted."""
     assert read("GET", 200, {"x-request-id": header}, b"[]").request_id is None
 
 
@@ -176,7 +176,7 @@ JOB, LIST, CONTROL = "GET /v1/jobs/{id}", "GET /v1/users", "GET /v1/approval_flo
 
 
 def judged(situation: str, *, control: str) -> KeyRule:
-    """The rule for a record asked by id, answered as in `situation`, with a list that answers and a control."""
+    """The rule for a record requested by id, answered as in `situation`, with a list that is served and a control."""
     answers = {
         JOB: recorded(BY_SITUATION[situation]),
         LIST: Answer(AnswerKind.JSON, 200),
@@ -207,6 +207,6 @@ DENIED = "no permission for the endpoint, with 403"
         ("after the retirement, redirect", DENIED, KeyRule.NOT_DECISIVE),
     ],
 )
-def test_verdicts_follow_from_the_answers_on_record(situation: str, control: str, rule: KeyRule) -> None:
-    """From the recorded bytes to the rule, with nothing of the sandbox between."""
+def test_verdicts_follow_from_the_recorded_answers(situation: str, control: str, rule: KeyRule) -> None:
+    """From the recorded bytes to the rule, without the sandbox."""
     assert judged(situation, control=control) is rule

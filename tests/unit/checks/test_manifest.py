@@ -1,4 +1,4 @@
-"""Manifests: Gem's is the setup guide's list, any vendor can write its own, and none can make anything new be sent."""
+"""Manifests: Gem's is the setup guide's list, any vendor can write its own, and none can cause a new request."""
 
 import json
 import re
@@ -30,7 +30,7 @@ KNOWN = {**catalogue().probes, **catalogue().controls}
 
 
 def guide() -> list[tuple[str, str]]:
-    """Group and label of every line of step 3 of the setup guide, in its order; sentences between them left out."""
+    """Group and label of every line of step 3 of the setup guide, in its order, without the sentences in between."""
     group, found = "", []
     for line in (MANIFESTS / "gem-setup-guide.txt").read_text("utf-8").splitlines():
         if line.startswith("- "):
@@ -47,7 +47,7 @@ def slug(permission: Permission) -> str:
 
 
 def test_gem_is_the_setup_guide_letter_for_letter() -> None:
-    """Gem's manifest has the guide's 65 permissions, in the guide's order, with its groups and labels as they stand."""
+    """Gem's manifest has the guide's 65 permissions, in the guide's order, with exactly its groups and labels."""
     assert [(permission.group, permission.label) for permission in GEM.permissions] == guide()
     assert len(guide()) == 65
     assert ("Applications", "POST : Reject Application") in guide()  # with its space
@@ -56,7 +56,7 @@ def test_gem_is_the_setup_guide_letter_for_letter() -> None:
 
 
 def test_gem_requires_63_and_2_with_eeoc() -> None:
-    """Every tenant needs 63 permissions; the two under EEOC are those of the feature `eeoc`."""
+    """Every tenant needs 63 permissions; the feature `eeoc` needs the two under EEOC."""
     assert len(GEM.applying_to([])) == 63
     assert GEM.applying_to(["eeoc"]) == GEM.permissions
     assert GEM.outside(["eeoc"]) == ()
@@ -65,7 +65,7 @@ def test_gem_requires_63_and_2_with_eeoc() -> None:
 
 
 def test_gem_asks_for_each_permission_with_a_request_of_its_own() -> None:
-    """64 permissions name the 64 probes, each one once, of the method that the label says; one names none."""
+    """64 permissions name the 64 probes, each once and with the method of the label; one names none."""
     named = [permission for permission in GEM.permissions if permission.endpoint]
 
     assert Counter(permission.endpoint for permission in named) == Counter(list(catalogue().probes))
@@ -76,7 +76,7 @@ def test_gem_asks_for_each_permission_with_a_request_of_its_own() -> None:
 
 
 def test_gem_marks_what_is_only_likely() -> None:
-    """Five labels could be read as another endpoint, and say so."""
+    """Five labels could mean another endpoint, and are marked `likely`."""
     assert [permission.label for permission in GEM.permissions if permission.mapping == "likely"] == [
         "POST: Move Application",
         "POST: Moves Application to Job",
@@ -86,8 +86,8 @@ def test_gem_marks_what_is_only_likely() -> None:
     ]
 
 
-# Where the name of a label and that of its endpoint share no word or many endpoints share them, so that a swap of two
-# rows would be seen nowhere else.
+# Where a label and its endpoint have no word in common, or many endpoints have the same words: no other test would
+# notice if two rows were swapped.
 @pytest.mark.parametrize(
     ("label", "endpoint", "scopes"),
     [
@@ -115,7 +115,7 @@ def test_gem_means_the_right_endpoint(label: str, endpoint: str, scopes: list[st
 
 
 def test_gem_has_derived_scopes_for_every_permission() -> None:
-    """All 65 have scopes, 37 different ones without EEOC and one more with it, and they are not called Gem's own."""
+    """All 65 have scopes, 37 different ones without EEOC and one more with it, marked as derived, not Gem's own."""
     assert GEM.v3_source == "derived"
     assert all(permission.scopes for permission in GEM.permissions)
     required = {scope for permission in GEM.applying_to([]) for scope in permission.scopes}
@@ -124,19 +124,19 @@ def test_gem_has_derived_scopes_for_every_permission() -> None:
 
 
 def test_gem_states_an_impact_only_where_the_guide_does() -> None:
-    """The guide speaks of consequences for EEOC alone; nothing else is made up."""
+    """The guide states consequences for EEOC only; the manifest invents none."""
     assert {permission.group for permission in GEM.permissions if permission.impact} == {"EEOC"}
 
 
 def test_gem_ids_follow_group_and_label() -> None:
-    """An id is the group and the label without its method, in words that history can be kept under."""
+    """An id is made of the group and of the label without its method; history is stored under it."""
     assert [permission.id for permission in GEM.permissions] == [slug(permission) for permission in GEM.permissions]
     assert GEM.permission("applications.list_applications").label == "GET: List Applications"
     assert GEM.permission("tags.remove_tag_from_candidate").label == "DELETE: Remove tag from candidate"
 
 
 def test_the_header_says_where_the_list_comes_from() -> None:
-    """Whoever opens Gem's file reads which article it copies."""
+    """The beginning of Gem's file names the article that it copies."""
     text = (ROOT / "checks" / "manifests" / "gem.yaml").read_text("utf-8")
 
     assert "Setting up your Greenhouse Harvest API Key" in text[:300]
@@ -148,8 +148,8 @@ def requests_of(manifest: Manifest) -> set[tuple[str, str]]:
     return {(entry.method, entry.target) for entry in entries}
 
 
-def test_another_vendor_needs_a_file_and_nothing_else() -> None:
-    """Lumen's manifest is read from its file, with its own feature, a control as an endpoint and a line without one."""
+def test_another_vendor_needs_only_a_file() -> None:
+    """Lumen's manifest is its file, with its own feature, a control as an endpoint and a line without one."""
     lumen = load(str(MANIFESTS / "lumen.yaml"))
 
     assert (lumen.name, lumen.version, lumen.v3_source) == ("lumen", "3", "published")
@@ -163,8 +163,8 @@ def test_another_vendor_needs_a_file_and_nothing_else() -> None:
     )
 
 
-def test_another_vendor_can_send_nothing_new() -> None:
-    """All that Lumen's manifest can cause stands in the catalogue, and its write without an id still needs `all`."""
+def test_another_vendor_cannot_cause_a_new_request() -> None:
+    """All that Lumen's manifest can cause is in the catalogue, and its write without an id still needs `all`."""
     lumen = parse(LUMEN, "lumen.yaml")
 
     assert requests_of(lumen) < {(entry.method, entry.target) for entry in KNOWN.values()}
@@ -188,7 +188,7 @@ OUTSIDE = [
     "GET /V1/jobs",
     "GET  /v1/jobs",  # white space
     "GET /v1/jobs/",
-    "GET /v1/jobs/{job_id}",  # the parameter's name is another one
+    "GET /v1/jobs/{job_id}",  # another name of the parameter
     "GET /v1/jobs/../candidates",
     "/v1/jobs",
     "GET",
@@ -202,7 +202,7 @@ OUTSIDE = [
 
 @for_each(OUTSIDE)
 def test_an_endpoint_outside_the_catalogue_is_refused(endpoint: str) -> None:
-    """Whatever is not word for word an endpoint of the catalogue is refused by name, line and field."""
+    """Anything that is not exactly an endpoint of the catalogue is refused by name, line and field."""
     text = LUMEN.replace("GET /v1/scorecards", f'"{endpoint}"')
     line = text[: text.index(f'"{endpoint}"')].count("\n") + 1
 
@@ -227,8 +227,8 @@ def test_no_text_becomes_a_request(endpoint: str) -> None:
         assert parsed.permissions[0].endpoint in {*KNOWN, None}
 
 
-def test_an_endpoint_that_is_nearly_right_gets_a_hint() -> None:
-    """A slip of the pen is answered with the endpoint that was meant; a forbidden request with the reason."""
+def test_an_endpoint_that_is_almost_right_gets_a_hint() -> None:
+    """For a typo the message has the endpoint that was meant, for a forbidden request the reason."""
     with pytest.raises(ManifestError, match=re.escape("(did you mean 'GET /v1/scorecards'?)")):
         parse(LUMEN.replace("GET /v1/scorecards", "GET /v1/scorecard"), "vendor.yaml")
     with pytest.raises(ManifestError, match="on the list of requests that are never sent"):
@@ -295,8 +295,8 @@ def changed(old: str, new: str) -> Callable[[str], str]:
         (changed("permissions:\n", "permissions:\n  - just a text\n"), "14: permissions[0]: must be a mapping"),
     ],
 )
-def test_a_fault_is_told_by_line_and_field(change: Callable[[str], str], problem: str) -> None:
-    """Each kind of fault in a manifest is refused with the file, the line, the field, and what to do."""
+def test_a_mistake_is_reported_by_line_and_field(change: Callable[[str], str], problem: str) -> None:
+    """Each kind of mistake in a manifest is refused with the file, the line, the field, and what to do."""
     with pytest.raises(ManifestError) as caught:
         parse(change(LUMEN), "lumen.yaml")
 
@@ -304,16 +304,16 @@ def test_a_fault_is_told_by_line_and_field(change: Callable[[str], str], problem
     assert all("; " in found for found in caught.value.problems)
 
 
-def test_a_label_may_stand_in_two_groups() -> None:
-    """Only group and label together are unique; asked for by such a label, the ids are told."""
+def test_a_label_may_occur_in_two_groups() -> None:
+    """Only group and label together are unique; the error for an ambiguous label lists the ids."""
     manifest = parse(LUMEN.replace("GET: List Users", "GET: List offices"), "lumen.yaml")
 
     with pytest.raises(ManifestError, match=r"name one by id: users.list_users, offices.list_offices"):
         manifest.permission("GET: List offices")
 
 
-def test_all_faults_of_all_kinds_are_told_at_once() -> None:
-    """Wrong shapes, unknown names, duplicates and endpoints outside the catalogue come in one message, by line."""
+def test_all_mistakes_are_reported_at_once() -> None:
+    """Wrong types, unknown names, duplicates and endpoints outside the catalogue are in one message, by line."""
     text = LUMEN.replace("name: lumen", "name: Lumen").replace("id: candidates.merge", "id: candidates.add_note")
     text = text.replace("mapping: likely", "mapping: certain").replace("group: Offices", "group: Ofices")
     text = text.replace("GET /v1/users", "DELETE /v1/candidates/{id}").replace("feature: rooms", "feature: room")
@@ -334,14 +334,14 @@ def test_all_faults_of_all_kinds_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "- a", "a: [", "name: lumen", "\ud800"])
-def test_what_is_no_manifest_is_a_manifest_error(text: str) -> None:
-    """Whatever text is given, the error is that of manifests and names its source."""
+def test_any_other_text_is_a_manifest_error(text: str) -> None:
+    """For any text the error is a ManifestError and names its source."""
     with pytest.raises(ManifestError, match=r"^x\.yaml:\d: "):
         parse(text, "x.yaml")
 
 
 def test_load_knows_names_and_paths(tmp_path: Path) -> None:
-    """A name is a built-in manifest, a path a file; anything else is told which names there are."""
+    """A name means a built-in manifest, a path a file; for anything else the error lists the names."""
     path = tmp_path / "own.yaml"
     path.write_text(LUMEN, encoding="utf-8")
 
@@ -357,7 +357,7 @@ def test_load_knows_names_and_paths(tmp_path: Path) -> None:
 
 
 def test_a_file_named_like_a_built_in_does_not_hide_it(tmp_path: Path) -> None:
-    """`gem` means Gem's manifest, whatever lies in the directory the command is run in."""
+    """`gem` means Gem's manifest, whatever is in the current directory."""
     (tmp_path / "gem").write_text(LUMEN, encoding="utf-8")
     script = "from checks.manifest import load; print(load('gem').name)"
     root = str(ROOT)
@@ -373,7 +373,7 @@ def test_a_file_named_like_a_built_in_does_not_hide_it(tmp_path: Path) -> None:
 
 
 def test_a_manifest_error_is_a_document_error_with_its_problems() -> None:
-    """Callers get the sentences one by one, also where there is only one."""
+    """Callers get the sentences one by one, even if there is only one."""
     error = ManifestError("there is no such manifest")
 
     assert isinstance(error, DocumentError)
@@ -381,7 +381,7 @@ def test_a_manifest_error_is_a_document_error_with_its_problems() -> None:
 
 
 def test_a_permission_is_found_by_id_or_label() -> None:
-    """Both ways lead to the same line; a slip is answered with what was meant."""
+    """Both find the same line; for a typo the error has what was meant."""
     assert GEM.permission("candidates.merge_two_candidates") is GEM.permission("PUT: Merge two candidates")
     with pytest.raises(ManifestError, match=r"manifest gem has no permission .* \(did you mean 'POST : Reject"):
         GEM.permission("POST: Reject Application")
@@ -402,8 +402,8 @@ SAME_MEANING = [
 
 
 @pytest.mark.parametrize("change", SAME_MEANING)
-def test_a_digest_stays_where_the_meaning_does(change: Callable[[str], str]) -> None:
-    """Comments, layout, order and what the manifest is called leave the digest alone."""
+def test_a_digest_changes_only_with_the_meaning(change: Callable[[str], str]) -> None:
+    """Comments, layout, order and the manifest's name do not change the digest."""
     digest = parse(LUMEN, "x").digest
 
     assert re.fullmatch(r"[0-9a-f]{12}", digest)
@@ -411,16 +411,16 @@ def test_a_digest_stays_where_the_meaning_does(change: Callable[[str], str]) -> 
 
 
 def test_a_digest_is_the_same_in_every_release() -> None:
-    """Digests are stored: the way they are made cannot change without every tenant's manifest seeming new."""
+    """Digests are stored: if their computation changed, every tenant's manifest would seem new."""
     assert parse(LUMEN, "x").digest == "60ab5d281917"
 
 
-def test_a_digest_knows_no_order_of_lines() -> None:
+def test_a_digest_does_not_depend_on_the_order_of_lines() -> None:
     """The same permissions and scopes in another order are the same requirement."""
     lumen = parse(LUMEN, "x")
-    turned = [replace(line, scopes=line.scopes[::-1]) for line in lumen.permissions[::-1]]
+    reversed_lines = [replace(line, scopes=line.scopes[::-1]) for line in lumen.permissions[::-1]]
 
-    assert replace(lumen, permissions=tuple(turned)).digest == lumen.digest
+    assert replace(lumen, permissions=tuple(reversed_lines)).digest == lumen.digest
 
 
 OTHER_VALUES: dict[str, Any] = {
@@ -437,7 +437,7 @@ OTHER_VALUES: dict[str, Any] = {
 
 @pytest.mark.parametrize("field", OTHER_VALUES)
 def test_a_digest_changes_with_every_field_of_a_permission(field: str) -> None:
-    """Whatever is required, asked or told differently is a different digest, and a difference by that field's name."""
+    """A change in any field changes the digest, and the difference names that field."""
     lumen = parse(LUMEN, "x")
     line = lumen.permission("users.list_users")
     other = replace(line, **{field: OTHER_VALUES[field]})
@@ -455,7 +455,7 @@ def test_a_digest_changes_with_every_field_of_a_permission(field: str) -> None:
 
 
 def test_every_field_of_a_permission_is_compared() -> None:
-    """The table above has a row for each field, so a new field cannot be forgotten in digest or comparison."""
+    """The table above has a row for each field, so the digest and the comparison cannot forget a new one."""
     assert list(OTHER_VALUES) == list(asdict(GEM.permissions[0]))
 
 
@@ -467,8 +467,8 @@ def test_every_field_of_a_permission_is_compared() -> None:
         ({"v3_source": "derived"}, "v3_source"),
     ],
 )
-def test_a_digest_changes_with_what_the_manifest_says_for_all(changes: dict[str, Any], field: str) -> None:
-    """Features and where the scopes come from are part of the meaning."""
+def test_a_digest_changes_with_the_fields_of_the_manifest(changes: dict[str, Any], field: str) -> None:
+    """Features and the source of the scopes are part of the meaning."""
     lumen = parse(LUMEN, "x")
     new = replace(lumen, **changes)
 
@@ -476,8 +476,8 @@ def test_a_digest_changes_with_what_the_manifest_says_for_all(changes: dict[str,
     assert [change.field for change in compare(lumen, new).manifest] == ["digest", field]
 
 
-def test_a_difference_reads_well() -> None:
-    """What came, went and changed is told line by line, by group and label, each field with old and new."""
+def test_a_difference_is_readable() -> None:
+    """What was added, removed and changed, line by line, by group and label, each field with old and new."""
     text = LUMEN.replace("version: 3", "version: 4").replace("feature: rooms", "mapping: likely")
     text = re.sub(r"  - id: users.list_users(\n    .*)+\n", "", text)
     old, new = parse(LUMEN, "x"), parse(text, "x")
@@ -496,8 +496,8 @@ def test_a_difference_reads_well() -> None:
     ]
 
 
-def test_a_difference_is_fit_for_json() -> None:
-    """The same difference as JSON has every field, and permissions in full."""
+def test_a_difference_can_be_json() -> None:
+    """As JSON the difference has every field, and whole permissions."""
     found = json.loads(json.dumps(asdict(compare(GEM, parse(LUMEN, "x")))))
 
     assert set(found) == {"manifest", "added", "removed", "changed"}
@@ -508,7 +508,7 @@ def test_a_difference_is_fit_for_json() -> None:
 
 
 def test_equal_manifests_have_no_difference() -> None:
-    """A manifest compared with itself is no difference, in words and in truth."""
+    """A manifest compared with itself: the difference has no lines and is false."""
     diff = compare(GEM, load("gem"))
 
     assert not diff
@@ -531,8 +531,8 @@ def test_the_page_describes_every_field() -> None:
     assert missing == required - {"permissions"}
 
 
-def test_the_page_is_true() -> None:
-    """The example of docs/manifests.md is a manifest, and its two mistakes are answered as the page says."""
+def test_the_page_is_correct() -> None:
+    """The example in docs/manifests.md is a manifest, and its two mistakes give the errors that the page quotes."""
     (example,) = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
     assert parse(example, "lumen.yaml").version == "2026-11-23"
     assert parse(example.replace("2026-11-23", "1.10"), "lumen.yaml").version == "1.10"

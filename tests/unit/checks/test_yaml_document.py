@@ -1,4 +1,4 @@
-"""A YAML text is read as what was written, keeps its places, and says everything that is wrong with it."""
+"""A YAML text is read as it was written, knows the line of each value, and reports everything that is wrong."""
 
 import json
 import subprocess
@@ -59,12 +59,12 @@ def refusal(text: str | bytes) -> str:
     ],
 )
 def test_a_value_is_the_text_that_was_written(written: str, value: object) -> None:
-    """YAML's guesses at types are not taken; only what is empty or an unquoted null is None."""
+    """YAML does not guess types; only an empty value and an unquoted null are None."""
     assert document(f"field: {written}\n").data == {"field": value}
 
 
-def test_names_are_text_too() -> None:
-    """A field's name is never a boolean, a number, None or a merge."""
+def test_field_names_are_text_too() -> None:
+    """A name is never a boolean, a number, None or a merge."""
     assert list(document("no: 1\n12: 2\n~: 3\n<<: {a: b}\n").data) == ["no", "12", "~", "<<"]
 
 
@@ -83,7 +83,7 @@ def paths(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | i
 
 @given(st.dictionaries(TEXTS, DATA, min_size=1, max_size=4))
 def test_data_and_lines_come_back(data: dict[str, Any]) -> None:
-    """Whatever lists and mappings of text are written come back equal, and each field on the line of its name."""
+    """Any lists and mappings of text are read as they were written, and each field is on the line of its name."""
     text = json.dumps(data, indent=1, ensure_ascii=False)
     found = document(text)
 
@@ -114,16 +114,16 @@ tenants:
         (("tenants", 0, "csm"), 4),
         (("tenants", 0, "csm", "email"), 5),
         (("tenants", 1, "id"), 7),
-        (("tenants", 1, "label"), 7),  # absent: the line of what should have held it
+        (("tenants", 1, "label"), 7),  # absent: the line of what should contain it
         (("nothing", "at", "all"), 2),
     ],
 )
-def test_a_place_has_a_line(path: tuple[str | int, ...], line: int) -> None:
-    """A field is on the line of its name, an item where it begins, and what is absent where it was to be expected."""
+def test_a_path_has_a_line(path: tuple[str | int, ...], line: int) -> None:
+    """A field is on the line of its name, an item where it begins, and what is absent where it belongs."""
     assert document(PLACES).line_of(path) == line
 
 
-def test_a_part_keeps_its_places() -> None:
+def test_a_part_keeps_its_lines() -> None:
     """A part of a document has its own data, and the lines and paths of the whole."""
     part = document(PLACES).part("tenants", 0)
 
@@ -160,12 +160,12 @@ def test_a_part_keeps_its_places() -> None:
         ("? [a, b]\n: 1\n", "file.yaml:1: a list or mapping is where a field's name belongs; write"),
     ],
 )
-def test_what_is_no_document_is_refused_by_line(text: str | bytes, message: str) -> None:
-    """A text that cannot be read as one mapping says where and why, and what to do."""
+def test_an_unreadable_document_is_refused_by_line(text: str | bytes, message: str) -> None:
+    """For a text that is not one mapping the error says where, why, and what to do."""
     assert refusal(text).startswith(message)
 
 
-def test_a_byte_order_mark_is_no_fault() -> None:
+def test_a_byte_order_mark_is_no_mistake() -> None:
     """A file that an editor on Windows saved as UTF-8 is read like any other."""
     assert document("\ufeffa: 1\n").data == {"a": "1"}
 
@@ -174,17 +174,17 @@ def test_a_byte_order_mark_is_no_fault() -> None:
     ("text", "message"),
     [
         ("a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\n", "file.yaml:1: a: an anchor"),
-        ("a: " + "[" * 200_000, "is nested deeper than 20 levels"),  # ends Python itself where a loader recurses
+        ("a: " + "[" * 200_000, "is nested deeper than 20 levels"),  # crashes Python if a loader recurses
         ("a: " + "{b: " * 200_000, "is nested deeper than 20 levels"),
     ],
 )
-def test_a_bomb_does_not_go_off(text: str, message: str) -> None:
-    """Aliases and deep nesting are refused where they begin, whatever would follow."""
+def test_a_yaml_bomb_is_refused(text: str, message: str) -> None:
+    """Aliases and deep nesting are refused where they begin, whatever follows."""
     assert message in refusal(text)
 
 
-def test_twice_the_same_field_is_told_with_both_lines() -> None:
-    """Every field that occurs twice in one mapping is told, and what stands first is kept."""
+def test_a_repeated_field_is_reported_with_both_lines() -> None:
+    """Every field that occurs twice in one mapping is reported, and the first one is kept."""
     found = document("a: 1\nb:\n  c: 1\n  c: {d: 2}\na: 3\n")
 
     assert found.data == {"a": "1", "b": {"c": "1"}}
@@ -235,7 +235,7 @@ class Tenant(BaseModel):
 
 
 def test_a_document_becomes_a_model() -> None:
-    """What fits comes back as the model, with dates and numbers read from text where the schema asks for them."""
+    """Data that fits becomes the model, with dates and numbers read from text where the schema asks for them."""
     found = document("id: 007\nsince: 2026-05-02\norganization: 4242\nmode: off\ncsm:\n").fit(Tenant)
 
     assert (found.id, found.since, found.organization, found.mode) == ("007", date(2026, 5, 2), 4242, "off")
@@ -267,15 +267,15 @@ def test_a_document_becomes_a_model() -> None:
         ("id: a\norganization: x", "file.yaml:2: organization: should be a valid integer"),
     ],
 )
-def test_what_does_not_fit_is_told_in_words(text: str, message: str) -> None:
-    """A fault names file, line and field, says what is wrong and what to do."""
+def test_what_does_not_fit_is_reported_in_words(text: str, message: str) -> None:
+    """The error names file, line and field, says what is wrong and what to do."""
     with pytest.raises(DocumentError) as caught:
         document(text).fit(Tenant)
     assert message in str(caught.value)
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_lines() -> None:
-    """The reader's faults, the schema's and the caller's stand together, one sentence each, by line."""
+def test_all_mistakes_are_reported_at_once_in_the_order_of_lines() -> None:
+    """Those that the reader, the schema and the caller find are in one error, one sentence each, by line."""
     found = document("csm: {email: }\nid: a\nmoed: x\nid: b\n")
 
     with pytest.raises(DocumentError) as caught:
@@ -290,8 +290,8 @@ def test_all_faults_are_told_at_once_in_the_order_of_lines() -> None:
     assert str(caught.value) == "\n".join(caught.value.problems)
 
 
-def test_a_part_answers_for_itself_only() -> None:
-    """What is wrong in one item of a list leaves the others usable."""
+def test_a_mistake_in_one_part_leaves_the_others_usable() -> None:
+    """Each item of a list reports only its own mistakes."""
     found = document("tenants:\n  - {id: a, id: b}\n  - {id: c}\n  - {id: []}\n")
 
     assert found.part("tenants", 1).fit(Tenant).id == "c"
@@ -310,7 +310,7 @@ SECRET_PLACES = [
     f"id: a\norganization: {CANARY}",
     f"id: a\ncsm: {CANARY}",
     f"id: a\ncredential: {{kind: {CANARY}, label: x}}",
-    f"id: a\ncredential: {{kind:{CANARY}}}",  # glued: the whole becomes a field's name
+    f"id: a\ncredential: {{kind:{CANARY}}}",  # without the blank the whole is a field's name
     f"id: a\n{CANARY}: x",
     f"id: a\nid: {CANARY}",
     f"id: a\nmode: *{CANARY}",
@@ -325,7 +325,7 @@ SECRET_PLACES = [
 
 @pytest.mark.parametrize("text", SECRET_PLACES)
 def test_a_value_is_never_echoed(text: str) -> None:
-    """Whatever is wrong and wherever a secret was pasted, no message, repr or chained error holds it."""
+    """Wherever a secret was pasted, no message, repr or chained error contains it."""
     with pytest.raises(DocumentError) as caught:
         document(text).fit(Tenant)
 
@@ -334,7 +334,7 @@ def test_a_value_is_never_echoed(text: str) -> None:
 
 
 def test_a_name_that_could_be_a_key_is_withheld() -> None:
-    """A key pasted where a field's name belongs is told by its line only; a short name is shown."""
+    """A key pasted where a field's name belongs is reported by its line only; a short name is shown."""
     with pytest.raises(DocumentError) as caught:
         document("id: a\ncsm: {a7183e1b7e9ab09b8a5cfa87d1934c3c}\nmoed: x\n").fit(Tenant)
 
@@ -350,8 +350,8 @@ def test_a_document_does_not_print_its_data() -> None:
     assert CANARY not in repr(document(f"id: {CANARY}"))
 
 
-def test_without_the_loader_in_c_the_rules_are_the_same() -> None:
-    """Where PyYAML comes without its C part, values, lines and refusals are the same and still quote nothing."""
+def test_the_rules_are_the_same_without_the_c_loader() -> None:
+    """If PyYAML has no C part, values, lines and errors are the same and still quote nothing."""
     script = f"""
 import sys
 sys.modules["yaml._yaml"] = None
@@ -376,8 +376,8 @@ for text in ("a: !{CANARY}!x y", "a: *{CANARY}", "a: '{CANARY}", "a: @{CANARY}",
     assert CANARY not in done.stdout
 
 
-def test_read_takes_a_file(tmp_path: Path) -> None:
-    """A file is known by its path as it was given; one that is missing or no file says so."""
+def test_a_file_is_read(tmp_path: Path) -> None:
+    """Errors name a file by its path as it was given, also if it is missing or no file."""
     path = tmp_path / "tenants.yaml"
     path.write_text("a: [", encoding="utf-8")
     with pytest.raises(DocumentError, match=r"tenants\.yaml:2: is not YAML"):
@@ -388,8 +388,8 @@ def test_read_takes_a_file(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_ten_thousand_tenants_are_read_in_a_moment() -> None:
-    """Reading and fitting grow with the file and no faster: 10,000 rows take about a second, three at the most."""
+def test_ten_thousand_tenants_are_read_quickly() -> None:
+    """The time grows linearly with the file: 10,000 rows take about a second, three at most."""
     row = "  - {id: t%d, csm: {email: dana@vendor.example}, mode: safe, features: [x], organization: 4242}\n"
     raw = ("tenants:\n" + "".join(row % index for index in range(10_000))).encode()
 

@@ -1,4 +1,4 @@
-"""What `history` takes and gives."""
+"""The options and the CSV output of `history`."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -20,13 +20,13 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
         ("2026-11-01T08:30+02:00", datetime(2026, 11, 1, 8, 30, tzinfo=timezone(timedelta(hours=2)))),
     ],
 )
-def test_since_is_a_date_a_moment_or_a_duration_back_from_now(text: str, moment: datetime) -> None:
-    """A moment without a zone is UTC."""
+def test_since_is_a_date_a_time_or_a_duration_before_now(text: str, moment: datetime) -> None:
+    """A time without a zone is UTC."""
     assert parse_since(text, NOW) == moment
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7 weeks", "2026-13-01", "d", "1.2.3d", "400d"])
-def test_a_senseless_since_is_an_error_that_shows_the_forms(text: str) -> None:
+def test_an_unusable_since_is_an_error_that_shows_the_forms(text: str) -> None:
     """The message has an example of each form."""
     with pytest.raises(ConfigurationError, match="2026-11-01"):
         parse_since(text, NOW)
@@ -34,7 +34,7 @@ def test_a_senseless_since_is_an_error_that_shows_the_forms(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx"])
 def test_a_cell_of_csv_is_never_a_formula(text: str) -> None:
-    """Names in the tenants file may be written by others, and spreadsheets run what begins like this."""
+    """Somebody else may write the names in the tenants file, and spreadsheets run texts that begin like this."""
     assert _inert(text) == "'" + text
     assert _inert("Acme") == "Acme"
     assert _inert(None) == ""

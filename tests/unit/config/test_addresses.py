@@ -68,7 +68,7 @@ def test_mail_servers_refused(written: str) -> None:
     "address", ["dana@vendor.example", "d.r+x@a-b.vendor.example", "o'neil@x", f"{'a' * 60}@vendor.example"]
 )
 def test_mail_addresses(address: str) -> None:
-    """A plain address passes unchanged, alone or behind a name."""
+    """A plain address is accepted unchanged, alone or after a name."""
     assert mail_address(address) == address
     assert named_mail_address(f"Dana Reyes <{address}>") == f"Dana Reyes <{address}>"
     assert named_mail_address(f'"Gem, Inc." <{address}>') == f'"Gem, Inc." <{address}>'
@@ -107,7 +107,7 @@ def test_mail_addresses_refused(address: str) -> None:
 
 @given(st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.@\-,<>\" ]{1,30}@[a-z0-9.\-]{1,30}", fullmatch=True))
 def test_a_mail_address_stays_one_address_in_a_header(text: str) -> None:
-    """Any accepted address is read back from an email's header as that one address."""
+    """A parser reads any accepted address from an email's header as that one address."""
     try:
         address = mail_address(text)
     except ValueError:
@@ -126,7 +126,7 @@ def test_a_mail_address_stays_one_address_in_a_header(text: str) -> None:
     ],
 )
 def test_listen_addresses(written: str, address: ListenAddress) -> None:
-    """Host and port; brackets around an IPv6 host are taken off."""
+    """Host and port; brackets around an IPv6 host are removed."""
     assert listen_address(written) == address
 
 
@@ -148,7 +148,7 @@ def test_listen_addresses_refused(written: str) -> None:
     ],
 )
 def test_databases(written: str, used: str) -> None:
-    """Each database is reached with the one driver that is tested."""
+    """Each database is used with the one driver that is tested."""
     assert database_address(written).render_as_string() == used
 
 
@@ -163,7 +163,7 @@ def test_databases_refused(written: str) -> None:
 
 
 def test_addresses_of_pages_and_proxies() -> None:
-    """A page address loses its final slash; a proxy address may hold a password, a page address not."""
+    """A page address loses its final slash; only a proxy address may contain a password."""
     assert page_address("https://monitor.vendor.example/path/") == "https://monitor.vendor.example/path"
     assert proxy_address("http://u:p@proxy:3128/") == "http://u:p@proxy:3128"
     with pytest.raises(ValueError, match="without user"):
@@ -173,7 +173,7 @@ def test_addresses_of_pages_and_proxies() -> None:
 
 
 def test_greenhouse_origins_are_normal() -> None:
-    """The same server is always written the same way."""
+    """One server has one spelling."""
     assert greenhouse_origin("HTTPS://Harvest.Greenhouse.io:443/") == "https://harvest.greenhouse.io"
     with pytest.raises(ValueError, match="must be one address"):
         greenhouse_origin("https://harvest.greenhouse.io\n")

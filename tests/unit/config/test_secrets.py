@@ -12,13 +12,13 @@ KEY = "5a1f0c3e9b7d2468ace013579bdf2468-1"
 
 
 def test_a_variable_is_resolved() -> None:
-    """env:NAME stands for the variable's value in the given environment."""
+    """env:NAME means the variable's value in the given environment."""
     assert resolve_reference("env:ACME_HARVEST_KEY", environ={"ACME_HARVEST_KEY": KEY}).reveal() == KEY
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_a_file_is_resolved(tmp_path: Path, ending: str) -> None:
-    """file:/path stands for the file's content without the line break an editor leaves, read again each time."""
+    """file:/path means the file's content without the line break an editor adds, read again each time."""
     path = tmp_path / "key"
     path.write_text(KEY + ending)
     assert resolve_reference(f"file:{path}", environ={}).reveal() == KEY
@@ -28,7 +28,7 @@ def test_a_file_is_resolved(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "said"),
+    ("reference", "message"),
     [
         ("", "not a reference"),
         (KEY, "not a reference"),
@@ -50,11 +50,11 @@ def test_a_file_is_resolved(tmp_path: Path, ending: str) -> None:
         (f"command:/bin/print {KEY}", "command: references are for credentials only"),
     ],
 )
-def test_what_is_not_a_reference_is_refused_and_not_shown(reference: str, said: str) -> None:
+def test_what_is_not_a_reference_is_refused_and_not_shown(reference: str, message: str) -> None:
     """Text that is not a reference may be the secret itself: the error says what is supported and never repeats it."""
-    with pytest.raises(ConfigurationError, match=said) as caught:
+    with pytest.raises(ConfigurationError, match=message) as caught:
         check_reference(reference)
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         resolve_reference(reference, environ={})
 
     shown = "".join(traceback.format_exception(caught.value))
@@ -87,18 +87,18 @@ def test_an_unset_variable_is_named() -> None:
         resolve_reference("env:ACME", environ={})
 
 
-def test_files_that_hold_no_secret(tmp_path: Path) -> None:
+def test_files_without_a_secret_are_refused(tmp_path: Path) -> None:
     """A missing file, a folder, a pipe and a file that is too long are refused by name; a pipe blocks nothing."""
     (tmp_path / "long").write_text("k" * 17000)
     os.mkfifo(tmp_path / "pipe")
 
-    for name, said in [
+    for name, message in [
         ("missing", "cannot be read"),
         ("", "not a regular file"),
         ("pipe", "not a regular file"),
         ("long", "longer than 16384 bytes"),
     ]:
-        with pytest.raises(UnresolvedReference, match=said) as caught:
+        with pytest.raises(UnresolvedReference, match=message) as caught:
             resolve_reference(f"file:{tmp_path}/{name}", environ={})
         assert str(caught.value).startswith(f"file:{tmp_path}/{name}: ")
 
@@ -118,7 +118,7 @@ def test_a_file_readable_by_all_is_logged_once(tmp_path: Path) -> None:
     assert KEY not in str(events)
 
 
-def test_a_file_readable_by_its_group_is_in_order(tmp_path: Path) -> None:
+def test_a_file_readable_by_its_group_is_fine(tmp_path: Path) -> None:
     """Owner and group may read a key; nothing is logged."""
     path = tmp_path / "key"
     path.write_text(KEY)

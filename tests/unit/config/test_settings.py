@@ -115,7 +115,7 @@ def test_a_unit_means_what_it_says(number: int, unit: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("HARVEST_URL", "http://harvest.greenhouse.io"),  # in clear to another machine
+        ("HARVEST_URL", "http://harvest.greenhouse.io"),  # unencrypted to another machine
         ("HARVEST_URL", f"https://{CANARY}@harvest.greenhouse.io"),
         ("HARVEST_URL", f"https://harvest.greenhouse.io/{CANARY}"),
         ("HARVEST_URL", f"https://harvest.greenhouse.io?{CANARY}"),
@@ -146,13 +146,13 @@ def test_a_unit_means_what_it_says(number: int, unit: str) -> None:
     ],
 )
 def test_a_wrong_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """An error names the variable and never repeats the value, not even in its traceback."""
+    """The error names the variable and never repeats the value, not even in its traceback."""
     set_environment(monkeypatch, {name: value})
 
-    said = refusal()
+    message = refusal()
 
-    assert f"HARVEST_MONITOR_{name}: " in said
-    assert CANARY not in said
+    assert f"HARVEST_MONITOR_{name}: " in message
+    assert CANARY not in message
 
 
 def test_a_wrong_value_of_the_file_is_named_by_file_and_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -163,17 +163,17 @@ def test_a_wrong_value_of_the_file_is_named_by_file_and_key(monkeypatch: pytest.
     )
     set_environment(monkeypatch, {"CONFIG": str(config)})
 
-    said = refusal()
+    message = refusal()
 
-    assert f"{config}: interval: must be seconds" in said
-    assert f"{config}: smtp_url: must be" in said
-    assert f"{config}: interwal: is not a setting: did you mean interval?" in said
-    assert f"{config}: nested: is not a setting: remove it" in said
-    assert CANARY not in said
+    assert f"{config}: interval: must be seconds" in message
+    assert f"{config}: smtp_url: must be" in message
+    assert f"{config}: interwal: is not a setting: did you mean interval?" in message
+    assert f"{config}: nested: is not a setting: remove it" in message
+    assert CANARY not in message
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "HARVEST_MONITOR_CONFIG: .* cannot be read"),
         (b"interval 4h", "is not TOML: .*line 1"),
@@ -182,7 +182,7 @@ def test_a_wrong_value_of_the_file_is_named_by_file_and_key(monkeypatch: pytest.
     ],
 )
 def test_an_unreadable_file_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     """A configuration file that is named must exist, be UTF-8 and be TOML."""
     config = tmp_path / "config.toml"
@@ -190,18 +190,18 @@ def test_an_unreadable_file_is_refused(
         config.write_bytes(content)
     set_environment(monkeypatch, {"CONFIG": str(config)})
 
-    assert re.search(said, refusal())
+    assert re.search(message, refusal())
 
 
 def test_an_unknown_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable with our prefix that is not a setting is an error with a guess at what was meant."""
+    """A variable with our prefix that is no setting is an error that suggests the right one."""
     set_environment(monkeypatch, {"INTERVALL": CANARY, "ACME_KEY": CANARY})
 
-    said = refusal()
+    message = refusal()
 
-    assert "HARVEST_MONITOR_INTERVALL: is not a setting: did you mean HARVEST_MONITOR_INTERVAL?" in said
-    assert "HARVEST_MONITOR_ACME_KEY: is not a setting" in said
-    assert CANARY not in said
+    assert "HARVEST_MONITOR_INTERVALL: is not a setting: did you mean HARVEST_MONITOR_INTERVAL?" in message
+    assert "HARVEST_MONITOR_ACME_KEY: is not a setting" in message
+    assert CANARY not in message
 
 
 def test_variables_of_kubernetes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,13 +226,13 @@ def test_variables_of_kubernetes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "127.8.9.1", "[::1]:80", "localhost"])
-def test_http_passes_for_loopback_without_a_proxy(host: str) -> None:
-    """Plain http reaches this machine only, and never together with a proxy, which would see the keys."""
+def test_http_is_allowed_for_loopback_without_a_proxy(host: str) -> None:
+    """Plain http only to this machine, and never with a proxy, which would see the keys."""
     assert load(harvest_url=f"http://{host}").harvest_url.startswith("http://")
 
-    said = refusal(harvest_url=f"http://{host}", http_proxy=f"http://u:{CANARY}@proxy.example:3128")
-    assert "HARVEST_MONITOR_HTTP_PROXY" in said
-    assert CANARY not in said
+    message = refusal(harvest_url=f"http://{host}", http_proxy=f"http://u:{CANARY}@proxy.example:3128")
+    assert "HARVEST_MONITOR_HTTP_PROXY" in message
+    assert CANARY not in message
 
 
 def test_no_password_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,8 +248,8 @@ def test_no_password_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [text for text in shown if CANARY in text]
 
 
-def test_settings_made_by_hand_show_no_value_either() -> None:
-    """Settings made without `load` also fail with an error that holds no value."""
+def test_settings_built_without_load_show_no_value_either() -> None:
+    """Their validation error contains no value."""
     with pytest.raises(ValidationError) as caught:
         Settings(interval=CANARY, smtp_url=CANARY)
 
@@ -257,7 +257,7 @@ def test_settings_made_by_hand_show_no_value_either() -> None:
 
 
 def test_passwords_of_settings_are_masked_in_logs() -> None:
-    """Once settings are read, the log masks their passwords as they are used, not only as they are written."""
+    """Once settings are loaded, the log masks their passwords in decoded form as well."""
     load(
         smtp_url="smtp://u:first%2Fone@mail.example",
         database_url="postgresql://u:second%2Fone@h/d",
@@ -269,10 +269,10 @@ def test_passwords_of_settings_are_masked_in_logs() -> None:
 
 def test_an_address_with_a_password_may_be_a_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """SMTP_URL, DATABASE_URL and HTTP_PROXY may be env: and file: references."""
-    kept = tmp_path / "database"
-    kept.write_text("postgresql://u:p@h/d\n")
+    file = tmp_path / "database"
+    file.write_text("postgresql://u:p@h/d\n")
     monkeypatch.setenv("MAIL_SERVER", "smtps://u:p%40ss@mail.example")
-    set_environment(monkeypatch, {"SMTP_URL": "env:MAIL_SERVER", "DATABASE_URL": f"file:{kept}"})
+    set_environment(monkeypatch, {"SMTP_URL": "env:MAIL_SERVER", "DATABASE_URL": f"file:{file}"})
 
     settings = load()
 

@@ -26,8 +26,8 @@ from monitor.checking.check_document import Checked
 from monitor.cli.check_output import lines
 from tests.confirming import confirmed
 from tests.paths import ROOT
-from tests.sandbox_asking import Asker, Clock, asker
-from tests.sandbox_v3_asking import V3Asker, v3_asker
+from tests.sandbox_session import Clock, SandboxSession, sandbox_session
+from tests.sandbox_v3_session import SandboxV3Session, sandbox_v3_session
 
 README = (ROOT / "README.md").read_text("utf-8")
 COSTS = (ROOT / "docs" / "costs.md").read_text("utf-8")
@@ -39,14 +39,14 @@ GEM = load("gem")
 class Sender:
     """Sends the requests to a sandbox without a network between."""
 
-    def __init__(self, customer: Asker, permitted: WriteProbes) -> None:
+    def __init__(self, customer: SandboxSession, permitted: WriteProbes) -> None:
         self._customer = customer
         self.permitted = permitted
         self.requests = 0
 
     async def send(self, entry: Entry, guard: SendGuard) -> Answer:
         self.requests += 1
-        reply = self._customer.ask(f"{entry.method} {entry.target}", entry.body.decode() or None)
+        reply = self._customer.send(f"{entry.method} {entry.target}", entry.body.decode() or None)
         headers = {name.decode().lower(): value.decode() for name, value in reply.headers}
         answer = reduce(entry, reply.status, headers, reply.body, complete=True)
         await guard.answered(entry, answer)
@@ -65,7 +65,7 @@ async def no_data() -> Answer:
     return Answer(AnswerKind.INVALID_KEY, 401)
 
 
-def check(customer: Asker, request: CheckRequest, permitted: WriteProbes) -> CheckReport:
+def check(customer: SandboxSession, request: CheckRequest, permitted: WriteProbes) -> CheckReport:
     context = CheckContext(lambda: datetime(2026, 11, 23, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
     run = KeyCheckRun(Sender(customer, permitted), request, catalogue(), Guard(), no_data, context)
     return asyncio.run(run.report())
@@ -73,7 +73,7 @@ def check(customer: Asker, request: CheckRequest, permitted: WriteProbes) -> Che
 
 def cost(grants: str, permitted: WriteProbes) -> int:
     """The requests of one look, by the sandbox's ledger."""
-    customer = asker(grants)
+    customer = sandbox_session(grants)
     check(customer, CheckRequest(GEM), permitted)
     assert customer.changes() == []
     return len(customer.sandbox.request_log.entries())
@@ -92,13 +92,13 @@ def test_costs_are_those_of_the_ledger(permitted: WriteProbes) -> None:
 class TokenSender:
     """As `Sender`, with the tokens of a v3 client; where `down`, the auth server answers introspections with 503."""
 
-    customer: V3Asker
+    customer: SandboxV3Session
     down: bool = False
     requests: int = 0
 
     async def mint(self, may_send: Callable[[], None]) -> AuthAnswer:
         self.requests += 1
-        return AuthAnswer(AuthKind.TOLD, 200, token=Token(self.customer.mint()["access_token"]))
+        return AuthAnswer(AuthKind.JSON, 200, token=Token(self.customer.mint()["access_token"]))
 
     async def introspect(self, token: Token, may_send: Callable[[], None]) -> AuthAnswer:
         self.requests += 2 if self.down else 1  # what comes to nothing is asked once more
@@ -107,12 +107,12 @@ class TokenSender:
 
     async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
         self.requests += 1
-        reply = self.customer.ask(f"{entry.method} {entry.target}", token.reveal())
+        reply = self.customer.send(f"{entry.method} {entry.target}", token.reveal())
         return Answer(AnswerKind.JSON if reply.status == 200 else AnswerKind.FORBIDDEN, reply.status)
 
 
 def cost_on_v3(*, held: bool, down: bool = False) -> int:
-    customer = v3_asker("gem", clock=Clock(0.0))
+    customer = sandbox_v3_session("gem", clock=Clock(0.0))
     token = Token(customer.client.issue()) if held else None
     client = OAuthClient(Secret(customer.client.client_id), Secret(customer.client.secret), token)
     context = CheckContext(lambda: datetime(1970, 1, 1, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
@@ -162,7 +162,7 @@ def test_a_safe_write_probe_is_one_with_an_id(page: str) -> None:
 
 def test_the_result_that_readme_shows_is_what_the_sandbox_gives() -> None:
     """Whoever follows README with the sandbox's key sees the lines that README shows."""
-    customer = asker("gem")
+    customer = sandbox_session("gem")
     request = CheckRequest(GEM, features=frozenset({"eeoc"}))
 
     def once(asked: CheckRequest) -> CheckReport:

@@ -1,6 +1,6 @@
-"""What a look changes about permissions and excess, rule by rule.
+"""What a check changes about permissions and excess, rule by rule.
 
-test_drift_credential.py has the credential as a whole, test_drift_properties.py what holds for any sequence of looks.
+test_credential.py is about the credential as a whole, test_properties.py about what holds for any sequence of checks.
 """
 
 from dataclasses import replace
@@ -11,26 +11,26 @@ import pytest
 from checks.credential import CredentialState
 from checks.report import Excess, Outcome, Verdict
 from monitor.drift import Counts, EventKind, difference
+from tests.check_sequence import CheckSequence
 from tests.reports import HOUR, MINUTE, T0, failed, served
-from tests.story import Story
 
 BLOCKED, UNREACHABLE = CredentialState.BLOCKED, CredentialState.UNREACHABLE
 
 
 @pytest.mark.parametrize(
-    ("looks", "events"),
+    ("letters", "events"),
     [
-        ("g", []),  # a healthy baseline says nothing
+        ("g", []),  # a healthy baseline has no events
         ("m", []),  # once is a suspicion
         ("mm", ["found:jobs"]),  # missing at first sight
-        ("mg", []),  # a mistake, or mended within the minute
+        ("mg", []),  # a mistake, or given back within the minute
         ("gm", []),
         ("gmm", ["lost:jobs"]),
-        ("gmmmmm", ["lost:jobs"]),  # said once
-        ("gmgm", []),  # the suspicion begins anew
+        ("gmmmmm", ["lost:jobs"]),  # reported once
+        ("gmgm", []),  # the suspicion starts over
         ("gmum", ["lost:jobs"]),  # undecided keeps the suspicion
         ("gmuuug", []),
-        ("gmmg", ["lost:jobs", "regained:jobs"]),  # what comes back needs one look
+        ("gmmg", ["lost:jobs", "regained:jobs"]),  # a permission given back needs one check
         ("gmmug", ["lost:jobs", "regained:jobs"]),
         ("gmmum", ["lost:jobs"]),  # undecided does not end an absence
         ("gmmgmm", ["lost:jobs", "regained:jobs", "lost:jobs"]),
@@ -39,241 +39,241 @@ BLOCKED, UNREACHABLE = CredentialState.BLOCKED, CredentialState.UNREACHABLE
         ("ugmm", ["lost:jobs"]),
         ("mmg", ["found:jobs", "regained:jobs"]),
         ("nnn", []),
-        ("nmm", ["found:jobs"]),  # the write probes were switched on
+        ("nmm", ["found:jobs"]),  # write probes were turned on
         ("gnmm", ["lost:jobs"]),
     ],
 )
-def test_two_looks_make_an_absence_one_makes_a_presence(looks: str, events: list[str]) -> None:
-    """g granted, m missing, u undecided, n not checkable: what the looks at one permission come to."""
-    assert Story().checks(looks) == events
+def test_a_loss_needs_two_checks_and_a_regain_one(letters: str, events: list[str]) -> None:
+    """g granted, m missing, u undecided, n not checkable: the events of a sequence of checks of one permission."""
+    assert CheckSequence().checks(letters) == events
 
 
-def test_a_loss_happened_between_two_known_looks() -> None:
-    """The window of a loss: the last look that saw it granted, and the first that did not."""
-    story = Story()
-    story.checks("gggumm")  # hours 0 to 5
-    assert (story.event.seen_before, story.event.first_seen) == (T0 + 2 * HOUR, T0 + 4 * HOUR)
+def test_a_loss_happened_between_two_known_checks() -> None:
+    """The window of a loss: from the last check that saw it granted to the first that saw it missing."""
+    sequence = CheckSequence()
+    sequence.checks("gggumm")  # hours 0 to 5
+    assert (sequence.event.seen_before, sequence.event.first_seen) == (T0 + 2 * HOUR, T0 + 4 * HOUR)
 
 
-def test_a_second_look_that_clears_a_suspicion_moves_the_window() -> None:
-    """Granted in a look at suspects counts as seen granted, though it was no full look."""
-    story = Story()
-    story.checks("gm")
-    story.check(served({"jobs": "g"}, partial=True))  # hour 2
-    story.checks("mm")
-    assert (story.event.seen_before, story.event.first_seen) == (T0 + 2 * HOUR, T0 + 3 * HOUR)
+def test_a_second_check_that_clears_a_suspicion_moves_the_window() -> None:
+    """Granted in a check of suspects counts as seen granted, although that is no full check."""
+    sequence = CheckSequence()
+    sequence.checks("gm")
+    sequence.check(served({"jobs": "g"}, partial=True))  # hour 2
+    sequence.checks("mm")
+    assert (sequence.event.seen_before, sequence.event.first_seen) == (T0 + 2 * HOUR, T0 + 3 * HOUR)
 
 
-def test_what_was_never_seen_granted_has_no_beginning() -> None:
-    """Found at first sight: nobody knows since when."""
-    story = Story()
-    story.checks("mm")
-    assert (story.event.seen_before, story.event.first_seen) == (None, T0)
+def test_the_window_of_what_was_never_seen_granted_has_no_beginning() -> None:
+    """Found at first sight: it is unknown since when it is missing."""
+    sequence = CheckSequence()
+    sequence.checks("mm")
+    assert (sequence.event.seen_before, sequence.event.first_seen) == (None, T0)
 
 
-def test_a_regain_happened_between_two_known_looks() -> None:
-    """The window of a regain: the last look that saw it missing, and the one that saw it granted."""
-    story = Story()
-    story.checks("gmmmg")
-    assert (story.event.seen_before, story.event.first_seen) == (T0 + 3 * HOUR, T0 + 4 * HOUR)
-    assert story.event.told_as == EventKind.LOST
+def test_a_regain_happened_between_two_known_checks() -> None:
+    """The window of a regain: from the last check that saw it missing to the one that saw it granted."""
+    sequence = CheckSequence()
+    sequence.checks("gmmmg")
+    assert (sequence.event.seen_before, sequence.event.first_seen) == (T0 + 3 * HOUR, T0 + 4 * HOUR)
+    assert sequence.event.notified_as == EventKind.LOST
 
 
-def test_a_second_look_decides_on_the_suspects_only() -> None:
-    """Permissions that a partial look was not about stay as they were."""
-    story = Story()
-    story.check(served({"jobs": "g", "offers": "g", "users": "u"}))
-    story.check(served({"jobs": "m", "offers": "g", "users": "u"}))
-    before = story.known
-    assert story.check(served({"jobs": "m"}, partial=True)) == ["lost:jobs"]
-    assert {key: story.known.permissions[key] for key in ("offers", "users")} == {
+def test_a_second_check_decides_suspects_only() -> None:
+    """A partial check leaves the permissions that it did not ask about as they were."""
+    sequence = CheckSequence()
+    sequence.check(served({"jobs": "g", "offers": "g", "users": "u"}))
+    sequence.check(served({"jobs": "m", "offers": "g", "users": "u"}))
+    before = sequence.known
+    assert sequence.check(served({"jobs": "m"}, partial=True)) == ["lost:jobs"]
+    assert {key: sequence.known.permissions[key] for key in ("offers", "users")} == {
         key: before.permissions[key] for key in ("offers", "users")
     }
-    assert story.known.credential.last_full_at == before.credential.last_full_at
+    assert sequence.known.credential.last_full_at == before.credential.last_full_at
 
 
-def test_only_what_turned_is_to_be_written() -> None:
-    """A look that finds everything as it was leaves nothing to write about permissions or excess."""
-    story = Story()
+def test_only_what_changed_is_written() -> None:
+    """A check that finds everything as it was has no permission and no excess to write."""
+    sequence = CheckSequence()
     report = served({"jobs": "g", "offers": "m", "users": "u"}, excess=[Excess("x", "GET /v1/x", True)])
     for _ in range(3):
-        story.check(report)
-    before = story.known
-    story.check(report)
-    assert difference(before.permissions, story.known.permissions) == ({}, frozenset())
-    assert difference(before.excess, story.known.excess) == ({}, frozenset())
+        sequence.check(report)
+    before = sequence.known
+    sequence.check(report)
+    assert difference(before.permissions, sequence.known.permissions) == ({}, frozenset())
+    assert difference(before.excess, sequence.known.excess) == ({}, frozenset())
 
 
-def test_an_undecided_stretch_keeps_its_first_moment_and_reason() -> None:
-    """Since when it cannot be told, and why at first; the last decided verdict stands beside it."""
-    story = Story()
-    story.checks("guu")
-    standing = story.known.permissions["jobs"]
-    assert (standing.verdict, standing.undecided_since) == (Verdict.GRANTED, T0 + HOUR)
-    story.checks("g")
-    assert story.known.permissions["jobs"].undecided_since is None
+def test_undecided_checks_in_a_row_keep_the_time_of_the_first() -> None:
+    """`undecided_since` is the first of them, and the last decided verdict is kept as well."""
+    sequence = CheckSequence()
+    sequence.checks("guu")
+    state = sequence.known.permissions["jobs"]
+    assert (state.verdict, state.undecided_since) == (Verdict.GRANTED, T0 + HOUR)
+    sequence.checks("g")
+    assert sequence.known.permissions["jobs"].undecided_since is None
 
 
-def test_what_cannot_be_told_and_then_not_be_checked_is_open_since_the_first() -> None:
-    """Write probes switched off in an undecided stretch: another verdict, another reason, the same stretch."""
-    story = Story()
-    story.checks("gun")
-    standing = story.known.permissions["jobs"]
-    assert (standing.undecided_since, standing.undecided_as) == (T0 + HOUR, Verdict.NOT_CHECKABLE)
+def test_undecided_and_then_not_checkable_is_open_since_the_first() -> None:
+    """Write probes are turned off while a permission is undecided: the verdict changes, `undecided_since` does not."""
+    sequence = CheckSequence()
+    sequence.checks("gun")
+    state = sequence.known.permissions["jobs"]
+    assert (state.undecided_since, state.undecided_as) == (T0 + HOUR, Verdict.NOT_CHECKABLE)
 
 
-def test_the_baseline_is_the_first_full_look() -> None:
-    """Later looks with the same secret do not move it."""
-    story = Story()
-    story.check(failed(UNREACHABLE))
-    story.checks("mgu")
-    assert story.known.credential.baseline_at == T0 + HOUR
+def test_the_baseline_is_the_first_full_check() -> None:
+    """Later checks with the same secret do not move it."""
+    sequence = CheckSequence()
+    sequence.check(failed(UNREACHABLE))
+    sequence.checks("mgu")
+    assert sequence.known.credential.baseline_at == T0 + HOUR
 
 
 def test_the_credential_counts_what_is_confirmed() -> None:
-    """The tally and the outcome speak of confirmed standings; a suspicion is counted apart."""
-    story = Story()
+    """The counts and the outcome are of confirmed states; suspects are counted separately."""
+    sequence = CheckSequence()
     report = served({"a": "g", "b": "m", "c": "u", "d": "n", "e": "g"}, excess=[Excess("x", "GET /v1/x", False)])
-    story.check(report)
-    before = story.known
+    sequence.check(report)
+    before = sequence.known
     assert before.outcome is Outcome.UNDECIDED
     assert before.counts == Counts(granted=2, missing=0, undecided=1, unchecked=1, suspects=1, excess=1)
-    story.check(report)
-    assert story.known.outcome is Outcome.DRIFTED
-    assert story.known.counts == Counts(granted=2, missing=1, undecided=1, unchecked=1, suspects=0, excess=1)
+    sequence.check(report)
+    assert sequence.known.outcome is Outcome.DRIFTED
+    assert sequence.known.counts == Counts(granted=2, missing=1, undecided=1, unchecked=1, suspects=0, excess=1)
 
 
 def test_a_suspicion_in_a_baseline_is_undecided() -> None:
-    """Nothing is known yet of a permission seen missing once and never granted: neither drift nor compliance."""
-    story = Story()
-    story.checks("m")
-    assert story.known.outcome is Outcome.UNDECIDED
+    """A permission seen missing once and never granted is unknown: neither drift nor compliance."""
+    sequence = CheckSequence()
+    sequence.checks("m")
+    assert sequence.known.outcome is Outcome.UNDECIDED
 
 
-def test_a_suspicion_against_what_was_granted_is_no_drift_yet() -> None:
-    """The confirmed state stands meanwhile: a credential with one suspicion is still compliant."""
-    story = Story()
-    story.checks("gm")
-    assert story.known.outcome is Outcome.COMPLIANT
+def test_a_suspicion_after_a_grant_is_no_drift_yet() -> None:
+    """The confirmed state is kept meanwhile: a credential with one suspicion is still compliant."""
+    sequence = CheckSequence()
+    sequence.checks("gm")
+    assert sequence.known.outcome is Outcome.COMPLIANT
 
 
 @pytest.mark.parametrize(
-    ("looks", "waits"),
+    ("letters", "waits"),
     [
         ("g", None),  # nothing to confirm
         ("gm", MINUTE),
-        ("gmu", 2 * MINUTE),  # it could not tell: more patience each time
+        ("gmu", 2 * MINUTE),  # decided nothing: the wait doubles each time
         ("gmuuu", 8 * MINUTE),
         ("gmm", None),
         ("gmuum", None),
         ("mg", None),
     ],
 )
-def test_a_suspicion_asks_for_another_look(looks: str, waits: timedelta | None) -> None:
-    """Soon at first, backing off while looks decide nothing, and not at all once it is settled."""
-    story = Story()
-    story.checks(looks)
-    assert story.check_again_in == waits
+def test_a_suspicion_asks_for_another_check(letters: str, waits: timedelta | None) -> None:
+    """Soon at first, then backing off while checks decide nothing, and not at all once it is settled."""
+    sequence = CheckSequence()
+    sequence.checks(letters)
+    assert sequence.check_again_in == waits
 
 
-def test_the_nearest_suspicion_sets_the_time() -> None:
+def test_the_newest_suspicion_sets_the_time() -> None:
     """A new suspicion does not wait for an old one."""
-    story = Story()
-    story.check(served({"old": "m", "new": "g"}))
-    story.check(served({"old": "u", "new": "g"}))
-    story.check(served({"old": "u", "new": "m"}))
-    assert story.check_again_in == MINUTE
+    sequence = CheckSequence()
+    sequence.check(served({"old": "m", "new": "g"}))
+    sequence.check(served({"old": "u", "new": "g"}))
+    sequence.check(served({"old": "u", "new": "m"}))
+    assert sequence.check_again_in == MINUTE
 
 
-# What is asked changes.
+# The manifest changes.
 
 
 def test_what_the_manifest_newly_requires_is_never_lost() -> None:
-    """Missing from the first look at it, after a baseline without it: newly required, however long it was undecided."""
-    story = Story()
-    story.check(served({"jobs": "g"}))
-    seen = [e for letter in "umm" for e in story.check(served({"jobs": "g", "offers": letter}, digest="e" * 16))]
+    """Never seen granted, after a baseline without it: newly required, however long it was undecided before."""
+    sequence = CheckSequence()
+    sequence.check(served({"jobs": "g"}))
+    seen = [e for letter in "umm" for e in sequence.check(served({"jobs": "g", "offers": letter}, digest="e" * 16))]
     assert seen == ["newly_required:offers"]
-    assert story.event.told_as is None
-    assert story.check(served({"jobs": "g", "offers": "g"})) == ["regained:offers"]
+    assert sequence.event.notified_as is None
+    assert sequence.check(served({"jobs": "g", "offers": "g"})) == ["regained:offers"]
 
 
 def test_what_the_manifest_newly_requires_can_be_lost_later() -> None:
-    """Once it was seen granted it is like any other."""
-    story = Story()
-    story.check(served({"jobs": "g"}))
-    seen = [e for letter in "gmm" for e in story.check(served({"jobs": "g", "offers": letter}))]
+    """Once seen granted, it is like any other permission."""
+    sequence = CheckSequence()
+    sequence.check(served({"jobs": "g"}))
+    seen = [e for letter in "gmm" for e in sequence.check(served({"jobs": "g", "offers": letter}))]
     assert seen == ["lost:offers"]
 
 
-def test_what_the_manifest_no_longer_holds_is_forgotten() -> None:
-    """No event; it is trouble no more."""
-    story = Story()
-    story.check(served({"jobs": "m", "offers": "g"}))
-    story.check(served({"jobs": "m", "offers": "g"}))
-    assert story.check(served({"offers": "g"}, digest="e" * 16)) == []
-    assert story.known.counts.missing == 0
-    assert set(story.known.permissions) == {"offers"}
+def test_what_the_manifest_no_longer_requires_is_forgotten() -> None:
+    """There is no event, and it does not count as missing any more."""
+    sequence = CheckSequence()
+    sequence.check(served({"jobs": "m", "offers": "g"}))
+    sequence.check(served({"jobs": "m", "offers": "g"}))
+    assert sequence.check(served({"offers": "g"}, digest="e" * 16)) == []
+    assert sequence.known.counts.missing == 0
+    assert set(sequence.known.permissions) == {"offers"}
 
 
 def test_what_is_declined_is_no_drift() -> None:
-    """No event and no trouble, neither when it is missing nor when it comes back."""
-    story = Story()
-    seen = [e for letter in "gmmgmm" for e in story.check(served({"jobs": letter}, declined=["jobs"]))]
+    """There is no event, neither when it is missing nor when it is given back, and the outcome is compliant."""
+    sequence = CheckSequence()
+    seen = [e for letter in "gmmgmm" for e in sequence.check(served({"jobs": letter}, declined=["jobs"]))]
     assert seen == []
-    assert story.known.outcome is Outcome.COMPLIANT
+    assert sequence.known.outcome is Outcome.COMPLIANT
 
 
-def test_declining_ends_a_trouble_quietly() -> None:
-    """What was lost and is then declined is not missing any more; required again, it is found, not lost."""
-    story = Story()
-    story.checks("gmm")
-    assert story.check(served({"jobs": "m"}, declined=["jobs"])) == []
-    assert story.known.counts.missing == 0
-    assert story.checks("mm") == ["found:jobs"]
+def test_declining_a_lost_permission_has_no_event() -> None:
+    """A lost permission that is then declined is not missing any more; required again, it is found, not lost."""
+    sequence = CheckSequence()
+    sequence.checks("gmm")
+    assert sequence.check(served({"jobs": "m"}, declined=["jobs"])) == []
+    assert sequence.known.counts.missing == 0
+    assert sequence.checks("mm") == ["found:jobs"]
 
 
 def test_labels_follow_the_manifest() -> None:
-    """A standing always has the words of the last manifest it was looked at under."""
-    story = Story()
-    story.checks("g")
+    """A stored state has the label of the last manifest under which it was checked."""
+    sequence = CheckSequence()
+    sequence.checks("g")
     report = served({"jobs": "u"})
-    story.check(replace(report, findings=(replace(report.findings[0], label="GET: List all jobs"),)))
-    assert story.known.permissions["jobs"].label == "GET: List all jobs"
+    sequence.check(replace(report, findings=(replace(report.findings[0], label="GET: List all jobs"),)))
+    assert sequence.known.permissions["jobs"].label == "GET: List all jobs"
 
 
 # Excess.
 
 
-def test_excess_is_found_and_goes_in_one_look() -> None:
-    """Certain or likely, said once; it goes when its endpoint is seen refused, not when a look is silent about it."""
+def test_excess_is_found_and_gone_in_one_check() -> None:
+    """Certain or likely, it is reported once; it is gone when its endpoint is refused, not when it is not asked."""
     sure, likely = Excess("List x", "GET /v1/x", True), Excess("Put y", "PUT /v1/y/{id}", False)
-    story = Story()
-    assert story.check(served({"jobs": "g"}, excess=[sure, likely])) == [
+    sequence = CheckSequence()
+    assert sequence.check(served({"jobs": "g"}, excess=[sure, likely])) == [
         "excess_found:GET /v1/x",
         "excess_found:PUT /v1/y/{id}",
     ]
-    assert story.change is not None
-    assert [event.detail for event in story.change.events] == ["certain", "likely"]
-    assert story.check(served({"jobs": "g"}, excess=[sure])) == []
-    assert story.check(served({"jobs": "g"}, excess=[sure], no_excess=["PUT /v1/y/{id}"])) == [
+    assert sequence.change is not None
+    assert [event.detail for event in sequence.change.events] == ["certain", "likely"]
+    assert sequence.check(served({"jobs": "g"}, excess=[sure])) == []
+    assert sequence.check(served({"jobs": "g"}, excess=[sure], no_excess=["PUT /v1/y/{id}"])) == [
         "excess_gone:PUT /v1/y/{id}"
     ]
-    assert story.event.label == "Put y"
-    assert set(story.known.excess) == {"GET /v1/x"}
+    assert sequence.event.label == "Put y"
+    assert set(sequence.known.excess) == {"GET /v1/x"}
 
 
-def test_excess_that_is_required_by_now_is_none() -> None:
-    """The manifest grew over it: it goes without an event."""
-    story = Story()
-    story.check(served({"jobs": "g"}, excess=[Excess("x", "GET /v1/offers", True)]))
-    assert story.check(served({"jobs": "g", "offers": "g"})) == []
-    assert story.known.excess == {}
+def test_excess_that_becomes_required_is_forgotten() -> None:
+    """The manifest now requires it, so it is removed without an event."""
+    sequence = CheckSequence()
+    sequence.check(served({"jobs": "g"}, excess=[Excess("x", "GET /v1/offers", True)]))
+    assert sequence.check(served({"jobs": "g", "offers": "g"})) == []
+    assert sequence.known.excess == {}
 
 
-def test_a_second_look_is_silent_about_excess() -> None:
-    """A look at suspects asks nothing outside the manifest."""
-    story = Story()
-    story.check(served({"jobs": "m"}, excess=[Excess("x", "GET /v1/x", True)]))
-    story.check(served({"jobs": "m"}, partial=True))
-    assert set(story.known.excess) == {"GET /v1/x"}
+def test_a_check_of_suspects_leaves_excess_as_it_was() -> None:
+    """It asks nothing outside the manifest."""
+    sequence = CheckSequence()
+    sequence.check(served({"jobs": "m"}, excess=[Excess("x", "GET /v1/x", True)]))
+    sequence.check(served({"jobs": "m"}, partial=True))
+    assert set(sequence.known.excess) == {"GET /v1/x"}

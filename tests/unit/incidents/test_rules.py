@@ -1,4 +1,4 @@
-"""What follows from drift events: the incident's steps, and who is told of what."""
+"""What follows from drift events: the steps of the incident, and who is notified of what."""
 
 import pytest
 
@@ -11,7 +11,7 @@ INVALID, UNREACHABLE = CredentialState.INVALID, CredentialState.UNREACHABLE
 
 
 @pytest.mark.parametrize(
-    ("is_open", "trouble", "taken"),
+    ("is_open", "trouble", "step"),
     [
         (False, Trouble(), Step.NONE),
         (False, Trouble(missing=1), Step.OPEN),
@@ -23,9 +23,9 @@ INVALID, UNREACHABLE = CredentialState.INVALID, CredentialState.UNREACHABLE
         (True, Trouble(), Step.RESOLVE),
     ],
 )
-def test_an_incident_lives_as_long_as_the_trouble(is_open: bool, trouble: Trouble, taken: Step) -> None:
+def test_an_incident_lives_as_long_as_the_trouble(is_open: bool, trouble: Trouble, step: Step) -> None:
     """It opens on confirmed trouble and is resolved when nothing is left, confirmed or suspected."""
-    assert incident_step(is_open, trouble) is taken
+    assert incident_step(is_open, trouble) is step
 
 
 @pytest.mark.parametrize(
@@ -33,24 +33,28 @@ def test_an_incident_lives_as_long_as_the_trouble(is_open: bool, trouble: Troubl
     [
         (Event(EventKind.LOST, "jobs"), {CSM}, "lost:jobs"),
         (Event(EventKind.FOUND, "jobs"), {OPERATOR}, "found:jobs"),
-        (Event(EventKind.FOUND, "jobs", told_as="lost"), set(), None),  # under a new secret: told already
+        (Event(EventKind.FOUND, "jobs", notified_as="lost"), set(), None),  # under a new secret: notified already
         (Event(EventKind.NEWLY_REQUIRED, "jobs"), {OPERATOR}, "newly_required:jobs"),
-        (Event(EventKind.REGAINED, "jobs", told_as="lost"), {CSM}, "regained:jobs"),
-        (Event(EventKind.REGAINED, "jobs", told_as="found"), {OPERATOR}, "regained:jobs"),
-        (Event(EventKind.REGAINED, "jobs", told_as="newly_required"), {OPERATOR}, "regained:jobs"),
+        (Event(EventKind.REGAINED, "jobs", notified_as="lost"), {CSM}, "regained:jobs"),
+        (Event(EventKind.REGAINED, "jobs", notified_as="found"), {OPERATOR}, "regained:jobs"),
+        (Event(EventKind.REGAINED, "jobs", notified_as="newly_required"), {OPERATOR}, "regained:jobs"),
         (Event(EventKind.EXCESS_FOUND, "GET /v1/x"), {OPERATOR}, "excess_found:GET /v1/x"),
         (Event(EventKind.EXCESS_GONE, "GET /v1/x"), set(), None),
         (Event(EventKind.REPLACED), set(), None),
         (Event(EventKind.CREDENTIAL_FAILED, state=INVALID), {CSM}, "credential_failed:invalid"),
         (Event(EventKind.CREDENTIAL_FAILED, state=UNREACHABLE), {OPERATOR}, "credential_failed:unreachable"),
-        (Event(EventKind.RECOVERED, state=INVALID, told_as="invalid"), {CSM}, "recovered:invalid"),
-        (Event(EventKind.RECOVERED, state=UNREACHABLE, told_as="unreachable"), {OPERATOR}, "recovered:unreachable"),
-        # invalid first, then unreachable: both had been told, both hear of the end
-        (Event(EventKind.RECOVERED, state=UNREACHABLE, told_as="invalid"), {CSM, OPERATOR}, "recovered:unreachable"),
+        (Event(EventKind.RECOVERED, state=INVALID, notified_as="invalid"), {CSM}, "recovered:invalid"),
+        (Event(EventKind.RECOVERED, state=UNREACHABLE, notified_as="unreachable"), {OPERATOR}, "recovered:unreachable"),
+        # invalid first, then unreachable: both were notified of a failure, so both are notified of the recovery
+        (
+            Event(EventKind.RECOVERED, state=UNREACHABLE, notified_as="invalid"),
+            {CSM, OPERATOR},
+            "recovered:unreachable",
+        ),
     ],
 )
-def test_who_hears_of_an_event(event: Event, audiences: set[Audience], brake_key: str | None) -> None:
-    """The CSM of what the customer can mend, lost or invalid, and of its end; the operator of the rest."""
+def test_who_is_notified_of_an_event(event: Event, audiences: set[Audience], brake_key: str | None) -> None:
+    """The CSM of what the customer can repair, lost or invalid, and of its end; the operator of the rest."""
     drafts = causes(event)
     assert {draft.audience for draft in drafts} == audiences
     assert len(drafts) == len(audiences)
@@ -60,11 +64,11 @@ def test_who_hears_of_an_event(event: Event, audiences: set[Audience], brake_key
 @pytest.mark.parametrize("state", [state for state in CredentialState if state not in (CredentialState.OK, INVALID)])
 @pytest.mark.parametrize("kind", [EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED])
 def test_an_outage_never_reaches_a_csm(kind: EventKind, state: CredentialState) -> None:
-    """Nothing but `invalid` is a CSM's business: not blocked, retired, unreachable or misconfigured."""
-    assert [cause.audience for cause in causes(Event(kind, state=state, told_as=state))] == [OPERATOR]
+    """The only state a CSM is notified of is `invalid`: not blocked, retired, unreachable or misconfigured."""
+    assert [cause.audience for cause in causes(Event(kind, state=state, notified_as=state))] == [OPERATOR]
 
 
 @pytest.mark.parametrize("kind", list(EventKind))
-def test_excess_is_beside_incidents(kind: EventKind) -> None:
-    """Everything but excess is part of the story of an incident."""
+def test_excess_is_no_part_of_an_incident(kind: EventKind) -> None:
+    """Every other event is part of one."""
     assert belongs(Event(kind)) == (kind not in (EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE))

@@ -6,7 +6,7 @@ from monitor.tenants.declined import declined_ids, why_unknown
 
 
 def test_ids_and_labels_name_a_permission() -> None:
-    """What the manifest does not know is left out."""
+    """Names that are not in the manifest are left out."""
     gem = load("gem")
 
     by_label = declined_ids(["PUT: Merge two candidates", "Merge"], gem)
@@ -17,7 +17,7 @@ def test_ids_and_labels_name_a_permission() -> None:
 
 
 def test_the_role_of_a_v3_credential_can_be_declined() -> None:
-    """It is in no manifest, and is known all the same."""
+    """It is in no manifest, and is still a valid name."""
     gem = load("gem")
 
     assert declined_ids([ROLE_ID], gem) == {ROLE_ID}

@@ -37,7 +37,7 @@ def one_tenant(folder: Path, text: str) -> TenantConfig:
 
 
 def row(**fields: str) -> str:
-    """The text of a valid row, with the given fields replaced, or left out where given empty."""
+    """The text of a valid row, with the given fields replaced, or left out if given empty."""
     valid = {"id": "acme", "name": "Acme", "credential": '{kind: harvest-key, label: Gem, key: "env:ACME"}'}
     lines = [f"{name}: {value}" for name, value in {**valid, **fields}.items() if value]
     return "tenants:\n  - " + "\n    ".join(lines) + "\n"
@@ -68,7 +68,7 @@ def test_valid_rows_are_read_completely() -> None:
     assert (no.id, no.name, no.csm_email, no.write_probes) == ("no", "No", None, None)
 
 
-def test_a_bad_row_spoils_only_itself() -> None:
+def test_a_bad_row_affects_only_itself() -> None:
     """Valid rows among wrong ones are read, and each problem names file, line, field and tenant."""
     path = FIXTURES / "tenants" / "mixed.yaml"
 
@@ -107,7 +107,7 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"id": ""}, "id: is missing"),
         ({"name": ""}, "name: is missing"),
@@ -158,12 +158,12 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_every_mistake_in_a_row_is_reported(tmp_path: Path, fields: dict[str, str], said: str) -> None:
+def test_every_mistake_in_a_row_is_reported(tmp_path: Path, fields: dict[str, str], message: str) -> None:
     """Each mistake has its own message that names the field and repeats no value."""
     found = read_text(tmp_path, row(**fields))
 
     assert found.tenants == ()
-    assert re.search(said, found.problems[0].message), found.problems
+    assert re.search(message, found.problems[0].message), found.problems
     assert re.match(rf"{tmp_path}/tenants.yaml:\d+: ", found.problems[0].message)
     assert KEY not in str(found.problems)
     assert "\n" not in found.problems[0].message
@@ -191,7 +191,7 @@ def test_a_client_of_harvest_v3_is_read(tmp_path: Path, more: str, oauth: OAuthC
 
 
 @pytest.mark.parametrize(
-    ("credential", "said"),
+    ("credential", "message"),
     [
         ('kind: harvest-oauth, label: Gem, token: "file:/t"', "needs client_id, client_secret and token"),
         (OAUTH, "needs client_id, client_secret and token"),
@@ -208,16 +208,16 @@ def test_a_client_of_harvest_v3_is_read(tmp_path: Path, more: str, oauth: OAuthC
         ('kind: harvest-key, label: Gem, key: "env:K", grant: partner', "takes only label, key and manifest"),
     ],
 )
-def test_an_incomplete_client_is_refused(tmp_path: Path, credential: str, said: str) -> None:
+def test_an_incomplete_client_is_refused(tmp_path: Path, credential: str, message: str) -> None:
     """The problem names line, field and tenant, and shows nothing that may be a secret."""
     (problem,) = read_text(tmp_path, row(credential=f"{{{credential}}}")).problems
-    assert said in problem.message
+    assert message in problem.message
     assert problem.tenant_id == "acme"
     assert KEY not in problem.message
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "cannot be read"),
         ("", "is empty"),
@@ -235,20 +235,20 @@ def test_an_incomplete_client_is_refused(tmp_path: Path, credential: str, said: 
         (f"tenants: *{KEY}", "not supported"),
     ],
 )
-def test_an_unusable_file_is_refused(tmp_path: Path, content: str | bytes | None, said: str) -> None:
+def test_an_unusable_file_is_refused(tmp_path: Path, content: str | bytes | None, message: str) -> None:
     """A file without a list of tenants is refused; the error names the file and shows none of its content."""
     path = tmp_path / "tenants.yaml"
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    with pytest.raises(ConfigurationError, match=re.escape(said) if said.startswith(":") else said) as caught:
+    with pytest.raises(ConfigurationError, match=re.escape(message) if message.startswith(":") else message) as caught:
         read_tenants_file(path)
     assert str(path) in str(caught.value)
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
-def test_ids_hold_every_tenant_the_file_mentions() -> None:
-    """A tenant whose row is wrong has not been removed."""
+def test_ids_are_of_every_tenant_that_the_file_mentions() -> None:
+    """A tenant whose row is wrong does not count as removed."""
     found = read_tenants_file(FIXTURES / "tenants" / "mixed.yaml")
 
     assert found.ids == {"right-1", "right-2", "right-3", "literal", "unknown-key", "injected"}

@@ -13,7 +13,7 @@ def settings_in(folder: Path) -> Settings:
     return Settings(database_url=f"sqlite:///{folder}/monitor.sqlite3")
 
 
-def test_the_key_is_created_beside_the_database(tmp_path: Path) -> None:
+def test_the_key_is_created_in_the_folder_of_the_database(tmp_path: Path) -> None:
     """The first use creates 32 random bytes that only the owner can read; later uses find the same key."""
     key = installation_key(settings_in(tmp_path))
 
@@ -62,7 +62,7 @@ def test_a_group_may_read_the_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "secret", "ab" * 31, "ab" * 32 + "c", "x" * 64])
 def test_a_file_without_a_key_is_refused(tmp_path: Path, content: str) -> None:
-    """A file that holds anything but a key is neither used nor replaced."""
+    """A file with anything but a key in it is neither used nor replaced."""
     path = tmp_path / "key"
     path.write_text(content)
     path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""Tenants, manifests and settings together: what is checked for whom."""
+"""What tenants, manifests and settings together make of each tenant's checks."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_a_tenant_can_lower_the_setting_for_writes_and_never_raise_it(
     assert write_probes_allowed(setting, wanted) is expected
 
 
-def test_an_unknown_feature_or_declined_permission_spoils_only_its_tenant(tmp_path: Path) -> None:
+def test_an_unknown_feature_or_declined_permission_affects_only_its_tenant(tmp_path: Path) -> None:
     """A tenant is never checked with half of its manifest: it becomes a problem, and the others are checked."""
     targets = targets_of(
         tmp_path,
@@ -52,7 +52,7 @@ def test_an_unknown_feature_or_declined_permission_spoils_only_its_tenant(tmp_pa
     assert request.declined == {"candidates.merge_two_candidates"}
 
 
-def test_an_unreadable_manifest_spoils_only_the_tenants_that_use_it(tmp_path: Path) -> None:
+def test_an_unreadable_manifest_affects_only_the_tenants_that_use_it(tmp_path: Path) -> None:
     """A credential may name its own manifest; an unreadable one is a problem of each tenant that names it."""
     targets = targets_of(
         tmp_path,

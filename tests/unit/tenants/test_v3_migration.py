@@ -49,7 +49,7 @@ def test_a_scope_is_optional_where_only_features_need_it() -> None:
     assert both.features == ()
 
 
-def test_a_tenant_needs_what_its_features_and_refusals_leave() -> None:
+def test_a_tenant_needs_no_scope_of_declined_permissions_and_other_features() -> None:
     """A declined permission removes its scope only if nothing else needs that scope."""
     plain = scopes_of(a_key())
     assert scopes_of(a_key(features=("eeoc",))) - plain == {"harvest:eeoc:list"}
@@ -66,13 +66,13 @@ def test_a_permission_without_a_scope_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "message"),
     [
         (GEM, "derived from the permissions of a v1 key"),
         (replace(GEM, v3_source="published"), "that Gem published"),
         (replace(GEM, v3_source=None), "names no Harvest v3 scopes"),
     ],
 )
-def test_where_a_list_comes_from_is_said(manifest: Manifest, said: str) -> None:
+def test_the_origin_of_a_list_is_stated(manifest: Manifest, message: str) -> None:
     """A derived list is not presented as the vendor's own."""
-    assert said in scopes_origin(manifest)
+    assert message in scopes_origin(manifest)

@@ -1,4 +1,4 @@
-"""What really leaves the machine, seen at a bare socket."""
+"""The bytes that really leave the machine, as a bare socket receives them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ def expected_bytes(entry: Entry, port: int) -> bytes:
 
 
 async def test_every_catalogued_request_goes_out_byte_for_byte() -> None:
-    """What reaches the wire is the catalogue's request and the fixed headers, nothing more, for all 84 of them."""
+    """Each of all 84 is sent exactly as in the catalogue, with the fixed headers and nothing more."""
     async with raw_server(always(answer("404 Not Found", b'{"message":"Resource not found"}'))) as server:
         async with session_to(server.port) as session:
             for entry in ENTRIES:
@@ -67,7 +67,7 @@ async def test_every_catalogued_request_goes_out_byte_for_byte() -> None:
 
 
 async def test_cookies_of_one_tenant_are_never_sent_for_another() -> None:
-    """A Set-Cookie in an answer is forgotten: the next request, for whichever tenant, carries none."""
+    """A Set-Cookie in an answer is ignored: the next request, for any tenant, has no cookie."""
     cookie = answer("200 OK", b"[]", "Set-Cookie: tenant=one; Path=/", "Set-Cookie: session=abc; Domain=localhost")
     async with raw_server(always(cookie)) as server, session_to(server.port) as session:
         for secret in (SECRET, Secret("another-tenants-key")):
@@ -78,7 +78,7 @@ async def test_cookies_of_one_tenant_are_never_sent_for_another() -> None:
 
 
 def drop_after_first() -> Respond:
-    """Answers the first request of a connection, then drops the connection when the second one has arrived."""
+    """Answers the first request of a connection, and drops the connection when the second one arrives."""
     answered: set[asyncio.StreamWriter] = set()
 
     async def respond(number: int, writer: asyncio.StreamWriter) -> None:
@@ -94,7 +94,7 @@ def drop_after_first() -> Respond:
 
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.is_write], ids=lambda e: e.endpoint)
 async def test_a_write_is_not_sent_again_after_a_dropped_keep_alive(entry: Entry) -> None:
-    """A connection lost under a write gives `no_connection`; the request reached the server exactly once."""
+    """A connection lost during a write gives `no_connection`; the request reaches the server exactly once."""
     async with raw_server(drop_after_first()) as server, session_to(server.port) as session:
         await session.send(ENTRIES[0], SECRET, WriteProbes.ALL)
         result, _ = await session.send(entry, SECRET, WriteProbes.ALL)
@@ -104,7 +104,7 @@ async def test_a_write_is_not_sent_again_after_a_dropped_keep_alive(entry: Entry
 
 
 async def test_redirects_are_not_followed() -> None:
-    """A redirect to another host is an answer; the key goes nowhere."""
+    """A redirect to another host is an answer; the key is not sent there."""
     async with raw_server(always(answer("200 OK"))) as elsewhere:
         moved = answer("302 Found", b"", f"Location: http://127.0.0.1:{elsewhere.port}/v1/users")
         async with raw_server(always(moved)) as server, session_to(server.port) as session:
@@ -114,7 +114,7 @@ async def test_redirects_are_not_followed() -> None:
 
 
 async def test_the_environment_cannot_redirect_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proxy variables and netrc of the environment are not heeded: only the settings name a proxy."""
+    """Proxy variables and netrc of the environment are ignored: only the settings name a proxy."""
     async with raw_server(always(answer("200 OK"))) as proxy, raw_server(always(answer("200 OK"))) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -141,7 +141,7 @@ async def silent_within_body(number: int, writer: asyncio.StreamWriter) -> None:
 
 
 async def drip(number: int, writer: asyncio.StreamWriter) -> None:
-    """One byte at a time, quicker than the read time-out: only the bound on the whole request ends it."""
+    """One byte at a time, faster than the read timeout: only the limit of the whole request ends it."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[")
     while not writer.is_closing():
         writer.write(b" ")
@@ -177,8 +177,8 @@ async def not_http(number: int, writer: asyncio.StreamWriter) -> None:
         (not_http, AnswerKind.NO_CONNECTION),
     ],
 )
-async def test_every_way_of_not_answering_is_told_apart_and_bounded(respond: Respond, kind: AnswerKind) -> None:
-    """Silence at any phase is a time-out, a lost or senseless connection is none; each ends within its bound."""
+async def test_every_missing_answer_is_recognized_and_ends_in_time(respond: Respond, kind: AnswerKind) -> None:
+    """Silence at any point is `timeout`, a connection lost or not HTTP is `no_connection`; each within its limit."""
     async with raw_server(respond) as server, session_to(server.port, QUICK) as session:
         async with asyncio.timeout(20):
             result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
@@ -186,8 +186,8 @@ async def test_every_way_of_not_answering_is_told_apart_and_bounded(respond: Res
 
 
 @pytest.mark.parametrize("respond", [silent_within_body, cut_body, drip])
-async def test_a_status_that_came_stands_whatever_becomes_of_the_body(respond: Respond) -> None:
-    """A write that was answered 2xx is known to have been, although its body never came whole."""
+async def test_a_received_status_counts_even_without_a_complete_body(respond: Respond) -> None:
+    """A 2xx to a write is noticed even if its body never comes completely."""
     async with raw_server(respond) as server, session_to(server.port, QUICK) as session:
         result, _ = await session.send(next(e for e in ENTRIES if e.is_write), SECRET, WriteProbes.ALL)
     assert result.status == 200
@@ -199,15 +199,15 @@ async def odd_reason(number: int, writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
-async def test_a_reason_that_is_no_text_hides_no_status() -> None:
-    """Bytes outside UTF-8 in the status line are none of our business; the status and the record are."""
+async def test_a_reason_phrase_outside_utf8_hides_no_status() -> None:
+    """Status and record id are read, whatever bytes are in the status line."""
     async with raw_server(odd_reason) as server, session_to(server.port) as session:
         result, _ = await session.send(next(e for e in ENTRIES if e.is_write), SECRET, WriteProbes.ALL)
     assert (result.status, result.record_id) == (201, "7")
 
 
-async def test_no_header_breaks_the_reading_of_an_answer() -> None:
-    """A date that no calendar has in Retry-After is no header at all."""
+async def test_no_header_breaks_the_reader() -> None:
+    """An impossible date in Retry-After is ignored."""
     limited = answer("429 Too Many Requests", b"", "Retry-After: Fri, 31 Dec 9999 23:59:59 -9999")
     async with raw_server(always(limited)) as server, session_to(server.port) as session:
         result, limit = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
@@ -216,7 +216,7 @@ async def test_no_header_breaks_the_reading_of_an_answer() -> None:
 
 
 def surplus() -> Respond:
-    """Answers each request, and a moment later sends one answer more than it was asked for."""
+    """Answers each request, and a moment later sends one answer too many."""
 
     async def respond(number: int, writer: asyncio.StreamWriter) -> None:
         writer.write(answer("200 OK", b"[]"))
@@ -228,8 +228,8 @@ def surplus() -> Respond:
     return respond
 
 
-async def test_a_late_surplus_answer_is_never_anothers() -> None:
-    """Each credential has connections of its own: what comes too late on one is not taken for the next tenant's."""
+async def test_a_late_extra_answer_never_counts_for_another_tenant() -> None:
+    """Each credential has its own connections, so a late answer on one is not taken for the next tenant's."""
     async with raw_server(surplus()) as server:
         kinds = []
         for key in ("one-tenants-key", "another-tenants-key"):
@@ -240,14 +240,14 @@ async def test_a_late_surplus_answer_is_never_anothers() -> None:
     assert server.connections == 2
 
 
-async def test_session_keys_are_not_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SSLKEYLOGFILE in the environment is not heeded."""
+async def test_tls_session_keys_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSLKEYLOGFILE in the environment is ignored."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     client = KeyClient(Gate(catalogue(), origin("https://localhost"), USER_AGENT), ConnectionSettings(), now)
     assert client._connector._context.keylog_filename is None
 
 
-async def test_a_ca_bundle_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
+async def test_an_unusable_ca_bundle_is_an_error(tmp_path: Path) -> None:
     """A file without certificates is an error that names it, before anything is sent."""
     (tmp_path / "ca.pem").write_text("hello")
     with pytest.raises(WireError, match=r"ca\.pem"):
@@ -259,7 +259,7 @@ async def test_a_ca_bundle_that_is_none_is_said_to_be_none(tmp_path: Path) -> No
 
 
 async def test_a_port_nobody_listens_on_is_no_connection() -> None:
-    """A refused connection is `no_connection`, not a time-out."""
+    """A refused connection is `no_connection`, not `timeout`."""
     async with raw_server(silent) as server:
         port = server.port
     async with session_to(port, QUICK) as session:
@@ -276,8 +276,8 @@ async def fifty_megabytes(number: int, writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-async def test_a_huge_body_is_left_on_the_wire() -> None:
-    """Of 50 MB no more than 64 KiB and the buffers on the way are taken; what was not read decides nothing."""
+async def test_a_huge_body_is_not_read() -> None:
+    """Of 50 MB only 64 KiB and the buffers on the way are received; an unread body decides nothing."""
     taken = {}
 
     async def respond(number: int, writer: asyncio.StreamWriter) -> None:
@@ -293,7 +293,7 @@ async def test_a_huge_body_is_left_on_the_wire() -> None:
 
 
 async def test_a_gzip_bomb_stays_small() -> None:
-    """A compressed body is inflated to 64 KiB at most and then decides nothing."""
+    """At most 64 KiB of a compressed body are inflated; then it decides nothing."""
     import gzip
     import tracemalloc
 
@@ -309,8 +309,8 @@ async def test_a_gzip_bomb_stays_small() -> None:
     assert peak < 4_000_000
 
 
-async def test_small_compressed_answers_are_understood() -> None:
-    """A server that compresses though it was not asked to is still understood."""
+async def test_small_compressed_answers_are_read() -> None:
+    """A server may compress although it was not asked to."""
     import gzip
 
     body = gzip.compress(b'{"message":"Invalid Basic Auth credentials"}')

@@ -1,4 +1,4 @@
-"""One credential's requests, one after the other, as they reach a bare socket: asked for, counted, listened to."""
+"""One credential's requests as a bare socket receives them: one at a time, guarded, counted, and always answered."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -32,8 +32,8 @@ BROKEN = answer("503 Service Unavailable", b"")
 
 
 @dataclass
-class Time:
-    """A clock that only sleeping moves; `during` happens in every sleep."""
+class FakeClock:
+    """A clock that only sleeping moves; `during` is called in every sleep."""
 
     now: float = 0.0
     slept: list[float] = field(default_factory=list)
@@ -49,8 +49,8 @@ class Time:
 
 
 @dataclass
-class Watched:
-    """A guard that lets all go until it is told to stop, and an observer; `sent` counts at the server when asked."""
+class RecordingGuard:
+    """A guard that allows everything until `stopped`, and an observer; `sent` counts the requests at the server."""
 
     sent: Callable[[], int] = lambda: 0
     stopped: bool = False
@@ -74,31 +74,31 @@ class Watched:
 
 
 @dataclass
-class Bench:
+class SenderHarness:
     server: RawServer
     sender: PacedKeySender
-    guard: Watched
-    time: Time
+    guard: RecordingGuard
+    time: FakeClock
 
     async def send(self, entry: Entry) -> Answer | None:
         return await self.sender.send(entry, self.guard)
 
 
 @asynccontextmanager
-async def bench(respond: Respond) -> AsyncIterator[Bench]:
-    time = Time()
+async def sender_harness(respond: Respond) -> AsyncIterator[SenderHarness]:
+    time = FakeClock()
     async with raw_server(respond) as server:
-        guard = Watched(sent=lambda: len(server.requests))
+        guard = RecordingGuard(sent=lambda: len(server.requests))
         gate = Gate(catalogue(), origin(f"http://localhost:{server.port}"), "harvest-monitor/test")
         client = KeyClient(gate, ConnectionSettings(), lambda: datetime(2026, 6, 1, tzinfo=UTC))
         async with client.session() as session:
             own, total = RateLimiter(0, time.read, time.sleep), RateLimiter(0, time.read, time.sleep)
             sender = PacedKeySender(session, SECRET, RequestPacing(own, total, guard), WriteProbes.ALL)
-            yield Bench(server, sender, guard, time)
+            yield SenderHarness(server, sender, guard, time)
 
 
 def in_turn(*responses: bytes) -> Respond:
-    """The responses one after the other, and the last one from then on."""
+    """The responses one after the other, then always the last one."""
 
     async def respond(number: int, writer: asyncio.StreamWriter) -> None:
         writer.write(responses[min(number, len(responses) - 1)])
@@ -108,41 +108,41 @@ def in_turn(*responses: bytes) -> Respond:
 
 
 @pytest.mark.parametrize("entry", [WRITE, LIST])
-async def test_the_watch_is_asked_before_every_single_send(entry: Entry) -> None:
-    """Each repeat after a 429 is asked for anew, before it leaves and after what went before it."""
-    async with bench(always(LIMITED)) as it:
-        found = await it.send(entry)
+async def test_the_guard_is_asked_before_every_single_request(entry: Entry) -> None:
+    """Each repeat after a 429 is asked for again, before it is sent and after the one before it."""
+    async with sender_harness(always(LIMITED)) as harness:
+        found = await harness.send(entry)
     assert found is not None
     assert found.kind is AnswerKind.RATE_LIMITED
-    assert it.guard.asked_before == [0, 1, 2] == list(range(TRIES_WHEN_LIMITED))
-    assert len(it.server.requests) == 3
+    assert harness.guard.asked_before == [0, 1, 2] == list(range(TRIES_WHEN_LIMITED))
+    assert len(harness.server.requests) == 3
 
 
 async def test_a_halt_set_while_a_write_backs_off_stops_its_repeat() -> None:
-    """What stops in another check while this one waits out a 429 is heeded: no answer, and no second send."""
-    async with bench(in_turn(LIMITED, CREATED)) as it:
-        it.time.during = lambda: setattr(it.guard, "stopped", True)
-        assert await it.send(WRITE) is None
-    assert it.time.slept == [7.0]
-    assert len(it.server.requests) == it.sender.requests == 1
-    assert [found.kind for found in it.guard.answers] == [AnswerKind.RATE_LIMITED]
+    """A halt by another check while this one waits after a 429 is obeyed: no answer, and no second request."""
+    async with sender_harness(in_turn(LIMITED, CREATED)) as harness:
+        harness.time.during = lambda: setattr(harness.guard, "stopped", True)
+        assert await harness.send(WRITE) is None
+    assert harness.time.slept == [7.0]
+    assert len(harness.server.requests) == harness.sender.requests == 1
+    assert [found.kind for found in harness.guard.answers] == [AnswerKind.RATE_LIMITED]
 
 
 @pytest.mark.parametrize("entry", [WRITE, LIST])
-async def test_what_may_not_go_is_not_sent_at_all(entry: Entry) -> None:
-    """With a stop that stood before, nothing leaves and nothing is counted."""
-    async with bench(always(CREATED)) as it:
-        it.guard.stopped = True
-        assert await it.send(entry) is None
-    assert (it.server.requests, it.sender.requests, it.guard.answers) == ([], 0, [])
+async def test_a_forbidden_request_is_not_sent(entry: Entry) -> None:
+    """With a halt in force nothing is sent and nothing is counted."""
+    async with sender_harness(always(CREATED)) as harness:
+        harness.guard.stopped = True
+        assert await harness.send(entry) is None
+    assert (harness.server.requests, harness.sender.requests, harness.guard.answers) == ([], 0, [])
 
 
-async def test_every_answer_is_told() -> None:
-    """Also that of a GET, which no halt keeps back."""
-    async with bench(always(answer("200 OK"))) as it:
-        found = await it.send(LIST)
+async def test_the_guard_gets_every_answer() -> None:
+    """Also that of a GET, which no halt stops."""
+    async with sender_harness(always(answer("200 OK"))) as harness:
+        found = await harness.send(LIST)
     assert found is not None
-    assert (found.kind, it.guard.asked_before, it.guard.answers) == (AnswerKind.JSON, [0], [found])
+    assert (found.kind, harness.guard.asked_before, harness.guard.answers) == (AnswerKind.JSON, [0], [found])
 
 
 def slowly(response: bytes, arrived: asyncio.Event, go_on: asyncio.Event) -> Respond:
@@ -155,11 +155,11 @@ def slowly(response: bytes, arrived: asyncio.Event, go_on: asyncio.Event) -> Res
     return respond
 
 
-async def test_a_write_on_the_wire_is_listened_to_although_its_check_is_cancelled() -> None:
-    """The 201 that comes after the cancellation is told to the watch, and only then does the check end."""
+async def test_the_answer_to_a_write_is_seen_even_if_its_check_is_cancelled() -> None:
+    """The guard gets the 201 that comes after the cancellation, and only then the check ends."""
     arrived, go_on = asyncio.Event(), asyncio.Event()
-    async with bench(slowly(CREATED, arrived, go_on)) as it:
-        check = asyncio.create_task(it.send(WRITE))
+    async with sender_harness(slowly(CREATED, arrived, go_on)) as harness:
+        check = asyncio.create_task(harness.send(WRITE))
         await arrived.wait()
         check.cancel()
         done, _ = await asyncio.wait([check], timeout=0.05)
@@ -167,23 +167,23 @@ async def test_a_write_on_the_wire_is_listened_to_although_its_check_is_cancelle
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await check
-    assert [(found.status, found.accepted, found.record_id) for found in it.guard.answers] == [(201, True, "7")]
-    assert it.sender.requests == it.guard.counted == 1
+    assert [(found.status, found.accepted, found.record_id) for found in harness.guard.answers] == [(201, True, "7")]
+    assert harness.sender.requests == harness.guard.counted == 1
 
 
-async def test_a_deadline_that_falls_into_a_write_hears_its_answer_first() -> None:
-    """asyncio.timeout, which cuts a check short, cancels in the same way: the answer is told before it is over."""
+async def test_a_deadline_during_a_write_waits_for_its_answer() -> None:
+    """asyncio.timeout, which cuts a check short, cancels in the same way: the guard gets the answer first."""
     arrived, go_on = asyncio.Event(), asyncio.Event()
-    async with bench(slowly(CREATED, arrived, go_on)) as it:
+    async with sender_harness(slowly(CREATED, arrived, go_on)) as harness:
         asyncio.get_running_loop().call_later(1.5, go_on.set)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await it.send(WRITE)
+                await harness.send(WRITE)
         assert arrived.is_set()
-        assert [found.status for found in it.guard.answers] == [201]
+        assert [found.status for found in harness.guard.answers] == [201]
 
 
-# What came first, and how many times a GET is then sent; a write is sent once whatever comes.
+# The first answer, and how many times a GET is then sent; a write is always sent once.
 REPEATED = [
     (answer("200 OK"), 1),
     (FORBIDDEN, 1),
@@ -195,50 +195,56 @@ REPEATED = [
 
 
 @pytest.mark.parametrize(("first", "sent"), REPEATED)
-async def test_a_get_is_sent_again_once_and_only_where_there_was_no_answer(first: bytes, sent: int) -> None:
-    """A repeat is for what is no answer; a refusal, data or a redirect is one. The repeat's answer is what counts."""
-    async with bench(in_turn(first, answer("200 OK"))) as it:
-        found = await it.send(LIST)
-    assert len(it.server.requests) == it.sender.requests == it.guard.counted == len(it.guard.answers) == sent
-    assert found == it.guard.answers[-1]
+async def test_a_get_is_repeated_once_and_only_without_a_usable_answer(first: bytes, sent: int) -> None:
+    """A refusal, data or a redirect is an answer. The repeat's answer is the one that counts."""
+    async with sender_harness(in_turn(first, answer("200 OK"))) as harness:
+        found = await harness.send(LIST)
+    assert (
+        len(harness.server.requests)
+        == harness.sender.requests
+        == harness.guard.counted
+        == len(harness.guard.answers)
+        == sent
+    )
+    assert found == harness.guard.answers[-1]
 
 
 @pytest.mark.parametrize("first", [first for first, _ in REPEATED])
-async def test_a_write_is_never_repeated_for_want_of_an_answer(first: bytes) -> None:
-    """Only a 429 says that a write was not looked at; after anything else it is not sent again."""
-    async with bench(in_turn(first, answer("200 OK"))) as it:
-        await it.send(WRITE)
-    assert len(it.server.requests) == it.sender.requests == 1
+async def test_a_write_without_an_answer_is_never_repeated(first: bytes) -> None:
+    """Only a 429 says that a write was not processed; after anything else it is not sent again."""
+    async with sender_harness(in_turn(first, answer("200 OK"))) as harness:
+        await harness.send(WRITE)
+    assert len(harness.server.requests) == harness.sender.requests == 1
 
 
 @pytest.mark.parametrize("entry", [LIST, WRITE], ids=["read", "write"])
-async def test_a_429_is_waited_out_and_every_try_is_counted(entry: Entry) -> None:
-    """Two refusals by the limit, then the answer: three requests on the wire, three counted, two waits as told."""
-    async with bench(in_turn(LIMITED, LIMITED, FORBIDDEN)) as it:
-        found = await it.send(entry)
+async def test_after_a_429_the_sender_waits_and_every_try_is_counted(entry: Entry) -> None:
+    """Two 429, then the answer: three requests sent, three counted, two waits as Retry-After says."""
+    async with sender_harness(in_turn(LIMITED, LIMITED, FORBIDDEN)) as harness:
+        found = await harness.send(entry)
     assert found is not None
     assert found.kind is AnswerKind.PERMISSION
-    assert len(it.server.requests) == it.sender.requests == it.guard.counted == 3
-    assert it.time.slept == [7.0, 7.0]
-    assert it.guard.waits == [("rate_limited", 7.0)] * 2
+    assert len(harness.server.requests) == harness.sender.requests == harness.guard.counted == 3
+    assert harness.time.slept == [7.0, 7.0]
+    assert harness.guard.waits == [("rate_limited", 7.0)] * 2
 
 
-async def test_a_server_that_never_recovers_gets_two_gets_and_no_more() -> None:
-    """The one repeat is not repeated, and the failure is the answer."""
-    async with bench(always(BROKEN)) as it:
-        found = await it.send(LIST)
+async def test_a_failing_server_gets_two_gets_and_no_more() -> None:
+    """The repeat is not repeated, and the failure is the answer."""
+    async with sender_harness(always(BROKEN)) as harness:
+        found = await harness.send(LIST)
     assert found is not None
-    assert (found.kind, len(it.server.requests)) == (AnswerKind.SERVER_ERROR, 2)
+    assert (found.kind, len(harness.server.requests)) == (AnswerKind.SERVER_ERROR, 2)
 
 
-async def test_two_askers_of_one_key_take_turns() -> None:
-    """Requests of one credential never overlap: the second leaves when the first has been answered."""
+async def test_requests_of_one_key_never_overlap() -> None:
+    """The second is sent when the first has been answered."""
     arrived, go_on = asyncio.Event(), asyncio.Event()
-    async with bench(slowly(answer("200 OK"), arrived, go_on)) as it:
-        askers = [asyncio.create_task(it.send(LIST)) for _ in range(2)]
+    async with sender_harness(slowly(answer("200 OK"), arrived, go_on)) as harness:
+        sending = [asyncio.create_task(harness.send(LIST)) for _ in range(2)]
         await arrived.wait()
         await asyncio.sleep(0.05)
-        assert len(it.server.requests) == 1
+        assert len(harness.server.requests) == 1
         go_on.set()
-        await asyncio.gather(*askers)
-    assert len(it.server.requests) == 2
+        await asyncio.gather(*sending)
+    assert len(harness.server.requests) == 2

@@ -1,4 +1,4 @@
-"""What really leaves the machine with a token, or about one, seen at a bare socket."""
+"""The bytes that leave the machine with a token, or about one, as a bare socket receives them."""
 
 import asyncio
 import base64
@@ -42,16 +42,16 @@ ISSUED = answer("200 OK", b'{"access_token": "new", "token_type": "Bearer"}')
 Sending = Callable[[TokenSession], Awaitable[tuple[Any, Any]]]
 
 
-async def a_list(line: TokenSession) -> tuple[Any, Any]:
-    return await line.list(LIST, TOKEN)
+async def a_list(session: TokenSession) -> tuple[Any, Any]:
+    return await session.list(LIST, TOKEN)
 
 
-async def an_introspection(line: TokenSession) -> tuple[Any, Any]:
-    return await line.introspect(CLIENT, TOKEN)
+async def an_introspection(session: TokenSession) -> tuple[Any, Any]:
+    return await session.introspect(CLIENT, TOKEN)
 
 
-async def a_minting(line: TokenSession) -> tuple[Any, Any]:
-    return await line.mint(CLIENT)
+async def a_minting(session: TokenSession) -> tuple[Any, Any]:
+    return await session.mint(CLIENT)
 
 
 EACH = pytest.mark.parametrize("send", [a_list, an_introspection, a_minting])
@@ -83,22 +83,22 @@ def expected(port: int, first_line: str, authorization: str, body: bytes = b"") 
 
 
 async def test_every_list_goes_out_byte_for_byte() -> None:
-    """A GET with the token and the fixed headers, nothing more, for all 73 of them."""
-    async with raw_server(always(answer("200 OK"))) as server, session_to(server.port) as line:
+    """Each of all 73 is a GET with the token, the fixed headers and nothing more."""
+    async with raw_server(always(answer("200 OK"))) as server, session_to(server.port) as session:
         for entry in lists().values():
-            found, _ = await line.list(entry, TOKEN)
+            found, _ = await session.list(entry, TOKEN)
             assert found.kind is AnswerKind.JSON
     assert len(server.requests) == 73
     bearer = f"Bearer {TOKEN.reveal()}"
     assert server.requests == [expected(server.port, f"GET {e.target}", bearer) for e in lists().values()]
 
 
-async def test_questions_to_the_auth_server_go_out_byte_for_byte() -> None:
-    """The token stands in the body alone, the client in the header alone, and neither in the address."""
-    async with raw_server(always(ISSUED)) as server, session_to(server.port) as line:
-        await line.introspect(CLIENT, TOKEN)
-        await line.mint(CLIENT)
-        await line.mint(ACTING)
+async def test_requests_to_the_auth_server_go_out_byte_for_byte() -> None:
+    """The token is only in the body, the client only in the header, and neither in the address."""
+    async with raw_server(always(ISSUED)) as server, session_to(server.port) as session:
+        await session.introspect(CLIENT, TOKEN)
+        await session.mint(CLIENT)
+        await session.mint(ACTING)
     basic = "Basic " + base64.b64encode(b"8xF3kQ-12:se:cret").decode()
     about = b"token=eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln%2B%2F%3D&token_type_hint=access_token"
     assert server.requests == [
@@ -110,11 +110,11 @@ async def test_questions_to_the_auth_server_go_out_byte_for_byte() -> None:
 
 @EACH
 async def test_no_cookie_is_kept(send: Sending) -> None:
-    """A Set-Cookie in an answer is forgotten: the next request carries none."""
+    """A Set-Cookie in an answer is ignored: the next request has no cookie."""
     cookie = answer("200 OK", b"{}", "Set-Cookie: session=abc; Path=/", "Set-Cookie: s=2; Domain=localhost")
-    async with raw_server(always(cookie)) as server, session_to(server.port) as line:
+    async with raw_server(always(cookie)) as server, session_to(server.port) as session:
         for _ in range(2):
-            await send(line)
+            await send(session)
     assert len(server.requests) == 2
     assert not any(b"cookie" in request.lower() for request in server.requests)
 
@@ -122,17 +122,17 @@ async def test_no_cookie_is_kept(send: Sending) -> None:
 @EACH
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 async def test_no_redirect_is_followed(send: Sending, status: str) -> None:
-    """Neither token nor secret goes where an answer points; the redirect is the answer, and decides nothing."""
+    """Neither token nor secret is sent to the new address; the redirect is the answer, and decides nothing."""
     async with raw_server(always(ACTIVE)) as elsewhere:
         moved = answer(status, b"", f"Location: http://localhost:{elsewhere.port}/introspect")
-        async with raw_server(always(moved)) as server, session_to(server.port) as line:
-            found, _ = await send(line)
+        async with raw_server(always(moved)) as server, session_to(server.port) as session:
+            found, _ = await send(session)
     assert found.kind in (AnswerKind.REDIRECT, AuthKind.UNUSABLE)
     assert (len(server.requests), elsewhere.requests) == (1, [])
 
 
 def drop_after_first(first: bytes) -> Respond:
-    """Answers the first request of a connection, then drops the connection when the second one has arrived."""
+    """Answers the first request of a connection, and drops the connection when the second one arrives."""
     answered: set[asyncio.StreamWriter] = set()
 
     async def respond(number: int, writer: asyncio.StreamWriter) -> None:
@@ -148,20 +148,20 @@ def drop_after_first(first: bytes) -> Respond:
 
 @POSTS
 async def test_a_post_is_sent_once_after_a_dropped_keep_alive(send: Sending, path: str) -> None:
-    """A connection lost under it gives `no_connection`: a second POST /token might have ended the first one's token."""
-    async with raw_server(drop_after_first(answer("200 OK"))) as server, session_to(server.port) as line:
-        await line.list(LIST, TOKEN)
-        found, _ = await send(line)
+    """A connection lost during it gives `no_connection`: a second POST /token might revoke the first one's token."""
+    async with raw_server(drop_after_first(answer("200 OK"))) as server, session_to(server.port) as session:
+        await session.list(LIST, TOKEN)
+        found, _ = await send(session)
     assert found.kind is AuthKind.NO_CONNECTION
     assert [request.split(b" ")[1].decode() for request in server.requests] == [LIST.target, path]
     assert server.connections == 1
 
 
 async def test_a_list_is_sent_once_after_a_dropped_keep_alive() -> None:
-    """The engine would send a GET again by itself; whether it is repeated is for the inquiry to say."""
-    async with raw_server(drop_after_first(ACTIVE)) as server, session_to(server.port) as line:
-        await line.introspect(CLIENT, TOKEN)
-        found, _ = await line.list(LIST, TOKEN)
+    """aiohttp would repeat a GET by itself; only the sender decides about repeats."""
+    async with raw_server(drop_after_first(ACTIVE)) as server, session_to(server.port) as session:
+        await session.introspect(CLIENT, TOKEN)
+        found, _ = await session.list(LIST, TOKEN)
     assert found.kind is AnswerKind.NO_CONNECTION
     assert len(server.requests) == 2
 
@@ -172,18 +172,18 @@ LOSS = [reset, cut_body, not_http]
 
 @EACH
 @pytest.mark.parametrize("respond", [*SILENCE, *LOSS])
-async def test_every_way_of_not_answering_ends_within_its_bound(send: Sending, respond: Respond) -> None:
-    """Silence at any phase, and a byte at a time, are a time-out; a lost or senseless connection is none."""
-    async with raw_server(respond) as server, session_to(server.port, QUICK) as line:
+async def test_every_missing_answer_ends_in_time(send: Sending, respond: Respond) -> None:
+    """Silence at any point, or one byte at a time, is `timeout`; a connection lost or not HTTP is `no_connection`."""
+    async with raw_server(respond) as server, session_to(server.port, QUICK) as session:
         async with asyncio.timeout(20):
-            found, _ = await send(line)
+            found, _ = await send(session)
     assert found.kind.value == ("timeout" if respond in SILENCE else "no_connection")
     assert len(server.requests) == 1
 
 
 @EACH
 async def test_a_huge_body_is_cut_and_decides_nothing(send: Sending) -> None:
-    """Of 50 MB that begin as a right answer does, no more than 64 KiB and the buffers on the way are taken."""
+    """Of 50 MB that begin like a correct answer, only 64 KiB and the buffers on the way are received."""
     size, finished = 50 * 1024 * 1024, []
 
     async def respond(number: int, writer: asyncio.StreamWriter) -> None:
@@ -194,9 +194,9 @@ async def test_a_huge_body_is_cut_and_decides_nothing(send: Sending) -> None:
             await writer.drain()
         finished.append(number)
 
-    async with raw_server(respond) as server, session_to(server.port) as line:
+    async with raw_server(respond) as server, session_to(server.port) as session:
         tracemalloc.start()
-        found, _ = await send(line)
+        found, _ = await send(session)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert found.kind in (AnswerKind.NOT_JSON, AuthKind.UNUSABLE)
@@ -205,23 +205,23 @@ async def test_a_huge_body_is_cut_and_decides_nothing(send: Sending) -> None:
     assert peak < 8_000_000
 
 
-async def test_a_late_surplus_answer_is_never_anothers() -> None:
-    """Each credential has connections of its own: what comes too late on one is not taken for the next client's."""
+async def test_a_late_extra_answer_never_counts_for_another_client() -> None:
+    """Each credential has its own connections, so a late answer on one is not taken for the next client's."""
     async with raw_server(surplus()) as server:
         kinds = []
         for token in ("one-tenants", "another-tenants"):
-            async with session_to(server.port) as line:
-                kinds.append((await line.list(LIST, Token(token)))[0].kind)
+            async with session_to(server.port) as session:
+                kinds.append((await session.list(LIST, Token(token)))[0].kind)
             await asyncio.sleep(0.1)
     assert kinds == [AnswerKind.JSON, AnswerKind.JSON]
     assert server.connections == 2
 
 
 async def test_the_environment_cannot_redirect_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proxy variables are not heeded: only the settings name a proxy."""
+    """Proxy variables are ignored: only the settings name a proxy."""
     async with raw_server(always(ACTIVE)) as proxy, raw_server(always(ACTIVE)) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        async with session_to(server.port) as line:
-            await line.introspect(CLIENT, TOKEN)
+        async with session_to(server.port) as session:
+            await session.introspect(CLIENT, TOKEN)
     assert (len(proxy.requests), len(server.requests)) == (0, 1)

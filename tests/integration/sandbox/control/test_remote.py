@@ -15,7 +15,7 @@ from monitor.sandbox.control.remote import Remote
 from monitor.sandbox.sandbox import Sandbox
 from monitor.store.database import Database
 from monitor.store.sqlite_file import write_lock
-from tests.neighbour import neighbour
+from tests.background_server import background_sandbox
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def sandbox() -> Sandbox:
 
 @pytest.fixture
 def url(sandbox: Sandbox) -> Iterator[str]:
-    with neighbour(sandbox) as address:
+    with background_sandbox(sandbox) as address:
         yield address
 
 

@@ -15,7 +15,7 @@ from monitor import cli
 from monitor.sandbox.greenhouse.clients import Client
 from monitor.sandbox.greenhouse.request import basic
 from monitor.sandbox.sandbox import Sandbox
-from tests.neighbour import neighbour
+from tests.background_server import background_sandbox
 
 JOBS = "harvest:jobs:list"
 
@@ -34,7 +34,7 @@ def client(sandbox: Sandbox) -> Client:
 
 @pytest.fixture
 def url(sandbox: Sandbox) -> Iterator[str]:
-    with neighbour(sandbox) as address:
+    with background_sandbox(sandbox) as address:
         yield address
 
 

@@ -18,7 +18,7 @@ from monitor.sandbox.mail.mailbox import Mailbox
 from monitor.sandbox.mail.server import delivering
 from monitor.sandbox.sandbox import Sandbox
 from tests.paths import FIXTURES
-from tests.sandbox_asking import Clock
+from tests.sandbox_session import Clock
 
 CERTIFICATES = FIXTURES / "notices"
 
@@ -51,9 +51,9 @@ def a_mail(recipient: str = "dana@vendor.example") -> EmailMessage:
     return mail
 
 
-async def delivered(port: int, recipient: str = "dana@vendor.example", *, patience: float = 10, **options: Any) -> str:
-    """`yes`, or what happened instead: a code, `silence` for longer than the patience, or the name of an error."""
-    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, timeout=patience, **{"start_tls": False, **options})
+async def delivered(port: int, recipient: str = "dana@vendor.example", *, timeout: float = 10, **options: Any) -> str:
+    """`yes`, or what happened instead: a code, `silence` for longer than the timeout, or the name of an error."""
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, timeout=timeout, **{"start_tls": False, **options})
     mail = a_mail(recipient)
     try:
         await client.connect()
@@ -144,8 +144,8 @@ async def test_what_a_delivery_meets(sandbox: Sandbox, name: str, certificate: P
         activate(sandbox, PresetRequest(name=name))
         if name == "mail-refused":
             await until_it_listens(port, False)
-        patience = 0.1 if first == "silence" else 10
-        assert [await delivered(port, patience=patience, **secured) for _ in range(2)] == [first, second]
+        timeout = 0.1 if first == "silence" else 10
+        assert [await delivered(port, timeout=timeout, **secured) for _ in range(2)] == [first, second]
         assert sandbox.mailbox.mails.count == taken
         activate(sandbox, PresetRequest(name="clear"))
         await until_it_listens(port, True)
@@ -178,7 +178,7 @@ async def test_a_fault_is_met_at_its_step(
 ) -> None:
     """From the greeting to QUIT; afterwards mails are accepted."""
     sandbox.mailbox.faults.add(MailFault.model_validate(fault | {"times": 1}))
-    assert await delivered(port, patience=2 if met == "silence" else 10) == met
+    assert await delivered(port, timeout=2 if met == "silence" else 10) == met
     assert sandbox.mailbox.mails.count == taken
     assert await delivered(port) == "yes"
 
@@ -192,7 +192,7 @@ async def test_it_says_what_it_is_and_leaves_no_trace(
     writer.close()
     for client in ("silent", "slow"):
         activate(sandbox, PresetRequest(name=f"mail-{client}"))
-        await delivered(port, patience=0.1)
+        await delivered(port, timeout=0.1)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 

@@ -1,4 +1,4 @@
-"""Checks side by side in one process: bounded, apart from each other, ended in time."""
+"""Checks in parallel in one process: bounded, independent of each other, ended in time."""
 
 import asyncio
 
@@ -19,8 +19,8 @@ async def forever(_: int) -> None:
     await asyncio.Event().wait()
 
 
-async def test_no_more_jobs_run_than_there_are_places_and_none_twice() -> None:
-    """Of five credentials handed in twice, three run; the others stay due."""
+async def test_no_more_jobs_run_than_the_concurrency_allows_and_none_twice() -> None:
+    """Of five credentials dispatched twice, three run; the others stay due."""
     engine = LocalEngine(forever, 3, Clock().read)
     engine.dispatch([1, 2, 3, 4, 5])
     engine.dispatch([1, 2, 3, 4, 5])
@@ -29,8 +29,8 @@ async def test_no_more_jobs_run_than_there_are_places_and_none_twice() -> None:
     await engine.stop(0)
 
 
-async def test_a_job_that_breaks_off_spoils_only_itself_and_rests_a_minute() -> None:
-    """Its credential stays due and is not tried again at once; the others go on."""
+async def test_a_job_that_fails_affects_only_itself_and_waits_a_minute() -> None:
+    """Its credential stays due and is not retried at once; the others go on."""
     clock, done = Clock(), []
 
     async def job(credential_id: int) -> None:
@@ -46,8 +46,8 @@ async def test_a_job_that_breaks_off_spoils_only_itself_and_rests_a_minute() -> 
     assert engine.busy == frozenset()
 
 
-async def test_stopping_lets_jobs_end_and_cancels_what_takes_too_long() -> None:
-    """A quick job is waited for, a slow one is cancelled after the set time, and nothing new begins."""
+async def test_stopping_waits_for_jobs_and_cancels_those_that_take_too_long() -> None:
+    """A quick job ends, a slow one is cancelled after the set time, and no new one starts."""
     ended = []
 
     async def job(credential_id: int) -> None:
@@ -64,7 +64,7 @@ async def test_stopping_lets_jobs_end_and_cancels_what_takes_too_long() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 5])
 async def test_stopping_an_idle_engine_takes_no_time(seconds: float) -> None:
-    """Without a job under way it ends at once."""
+    """If no job runs, it returns at once."""
     engine = LocalEngine(forever, 3, Clock().read)
     async with asyncio.timeout(2.5):
         await engine.stop(seconds)

@@ -1,4 +1,4 @@
-"""The catalogue is held to what Greenhouse documents: each row's guards, and the list of what is never sent."""
+"""The catalogue agrees with what Greenhouse documents: each row's guards, and the list of what is never sent."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def query(entry: Entry) -> dict[str, str]:
     return dict(pair.split("=") for pair in entry.target.partition("?")[2].split("&") if pair)
 
 
-def test_the_facts_are_whole() -> None:
+def test_the_facts_are_complete() -> None:
     """The copy of the documented endpoints has all of them, once each."""
     assert len(FACTS["endpoints"]) == len(DOCUMENTED) == 138
     assert Counter(row["method"] for row in FACTS["endpoints"])["GET"] == 69
@@ -45,7 +45,7 @@ def test_the_facts_are_whole() -> None:
 
 
 def test_the_catalogue_has_its_size() -> None:
-    """There are 64 probes, 19 controls and one anonymous request; no request and no endpoint stands twice."""
+    """There are 64 probes, 19 controls and one anonymous request; no request and no endpoint occurs twice."""
     assert (len(CATALOGUE.probes), len(CATALOGUE.controls)) == (64, 19)
     assert len({entry.endpoint for entry in ENTRIES}) == 83
     assert len({(entry.method, entry.target) for entry in CATALOGUE.all_entries()}) == 84
@@ -68,7 +68,7 @@ def test_a_request_is_its_documented_endpoint_with_zeros(entry: Entry) -> None:
 
 @for_each(CATALOGUE.all_entries(), ids=named)
 def test_guards_are_true(entry: Entry) -> None:
-    """R stands on reads and only there, Z where the path has ids, H on writes, B(n) with the documented count."""
+    """R is on reads only, Z where the path has ids, H on writes, B(n) with the documented count."""
     fact = DOCUMENTED[entry.endpoint]
     expected = {"R"}
     if entry.is_write:
@@ -80,19 +80,19 @@ def test_guards_are_true(entry: Entry) -> None:
 
 
 @for_each(WRITES, ids=named)
-def test_greenhouse_wants_on_behalf_of_for_every_write_listed(entry: Entry) -> None:
-    """The guard H leans on the documentation: each listed write has On-Behalf-Of in its table or its example."""
+def test_greenhouse_requires_on_behalf_of_for_every_listed_write(entry: Entry) -> None:
+    """The guard H relies on the documentation: each listed write has On-Behalf-Of in its table or its example."""
     assert DOCUMENTED[entry.endpoint]["on_behalf_of"] in ("headers table", "curl example only")
 
 
 def test_a_write_lacks_two_things_at_least() -> None:
-    """No write rests on a single guard, and those without an id lack required body fields too."""
+    """No write relies on a single guard, and those without an id also lack required body fields."""
     assert all(len(guards(entry)) >= 2 for entry in WRITES)
     assert all(any(guard.startswith("B(") for guard in guards(entry)) for entry in WRITES if "Z" not in guards(entry))
 
 
 @for_each(CATALOGUE.all_entries(), ids=named)
-def test_nothing_carries_content(entry: Entry) -> None:
+def test_no_request_has_content(entry: Entry) -> None:
     """Reads, deletions and the tag's PUT have no body; every other write has an empty object."""
     empty = not entry.is_write or entry.method == "DELETE" or entry.target == "/v1/candidates/0/tags/0"
 
@@ -101,7 +101,7 @@ def test_nothing_carries_content(entry: Entry) -> None:
 
 @for_each(LISTS, ids=named)
 def test_a_list_asks_for_as_little_as_it_can(entry: Entry) -> None:
-    """One row at most, uncounted and from the far future, wherever the documentation has a parameter for it."""
+    """At most one row, no count, and only rows from the far future, wherever the documentation has a parameter."""
     documented = set(DOCUMENTED[entry.endpoint]["query"])
     asked = query(entry)
 
@@ -114,13 +114,13 @@ def test_a_list_asks_for_as_little_as_it_can(entry: Entry) -> None:
 
 @for_each([entry for entry in ENTRIES if entry not in LISTS], ids=named)
 def test_only_lists_have_a_query(entry: Entry) -> None:
-    """What asks about one record or writes has a bare path."""
+    """A request for one record and a write have no query."""
     assert "?" not in entry.target
 
 
 @for_each(ENTRIES, ids=named)
 def test_a_class_follows_from_method_and_path(entry: Entry) -> None:
-    """Writes are classed by method; reads as lists without an id, by id with it at the end, nested with more behind."""
+    """Writes by method; reads are lists without an id, by id if it is at the end, nested if more follows."""
     path = DOCUMENTED[entry.endpoint]["path"].replace("{field_type}", "candidate")
     if entry.is_write:
         expected = RequestClass(entry.method)
@@ -135,7 +135,7 @@ def test_a_class_follows_from_method_and_path(entry: Entry) -> None:
     assert entry.segment == path.split("/")[2]
 
 
-def test_controls_speak_for_every_cell_but_one() -> None:
+def test_every_cell_but_one_has_a_control() -> None:
     """Each cell whose probes need a control has one, except GET by id of applications, which borrows."""
     needing = {entry.cell for entry in CATALOGUE.probes.values() if entry.request_class is not RequestClass.LIST}
     without = {cell for cell in needing if not CATALOGUE.controls_of(cell)}
@@ -147,12 +147,12 @@ def test_controls_speak_for_every_cell_but_one() -> None:
 
 @for_each(CATALOGUE.controls.values(), ids=named)
 def test_a_control_has_the_title_of_the_documentation(entry: Entry) -> None:
-    """What a control finds is shown to people, so it bears Greenhouse's own title."""
+    """What a control finds is shown to people, so it has Greenhouse's own title."""
     assert entry.title == DOCUMENTED[entry.endpoint]["title"]
 
 
 def test_lists_of_a_service_are_its_positive_controls() -> None:
-    """Applications have one list, the rest has the other 21."""
+    """Applications have one list, the rest have the other 21."""
     assert [entry.endpoint for entry in CATALOGUE.lists_of(Service.APPLICATIONS)] == ["GET /v1/applications"]
     assert len(CATALOGUE.lists_of(Service.REST)) == 21
 
@@ -167,13 +167,13 @@ def test_an_entry_is_found_by_its_endpoint() -> None:
 
 
 @for_each(CATALOGUE.all_entries(), ids=named)
-def test_what_is_listed_is_not_forbidden(entry: Entry) -> None:
-    """No request of the catalogue falls under a rule of the never-list."""
+def test_no_listed_request_is_forbidden(entry: Entry) -> None:
+    """No request of the catalogue matches a rule of the never-list."""
     assert CATALOGUE.never_rule(entry.method, entry.target) is None
 
 
 def test_every_documented_write_is_listed_or_forbidden() -> None:
-    """Nothing that Greenhouse documents, now or earlier, as a write is left undecided; nothing else is forbidden."""
+    """Every write that Greenhouse documents, now or earlier, is in one of the two lists; nothing else is forbidden."""
     documented = {endpoint for endpoint in (*DOCUMENTED, *HISTORICAL) if not endpoint.startswith("GET ")}
     listed = {entry.endpoint for entry in WRITES}
     never = {rule.endpoint for rule in CATALOGUE.never}
@@ -202,7 +202,7 @@ NEVER_BY_NAME = [
 
 @pytest.mark.parametrize("endpoint", NEVER_BY_NAME)
 def test_what_acts_when_empty_is_never_sent(endpoint: str) -> None:
-    """Requests that are complete when empty, or that create or destroy, are on the never-list by name."""
+    """Requests that are complete when empty, or that create or delete, are on the never-list by name."""
     assert endpoint in {rule.endpoint for rule in CATALOGUE.never}
 
 
@@ -225,7 +225,7 @@ def test_what_acts_when_empty_is_never_sent(endpoint: str) -> None:
         ("PATCH", "/v2/users/"),
     ],
 )
-def test_a_forbidden_request_is_known_however_it_is_spelled(method: str, path: str) -> None:
+def test_a_forbidden_request_is_recognized_in_any_spelling(method: str, path: str) -> None:
     """Ids, letter case, %-encoding, doubled slashes, a slash at the end and a query hide nothing."""
     assert CATALOGUE.never_rule(method, path) is not None
 
@@ -241,13 +241,13 @@ def test_a_forbidden_request_is_known_however_it_is_spelled(method: str, path: s
     ],
 )
 def test_a_rule_forbids_its_own_request_only(method: str, path: str) -> None:
-    """A rule speaks for one method and one path."""
+    """A rule is for one method and one path."""
     assert CATALOGUE.never_rule(method, path) is None
 
 
 @given(data=st.data())
-def test_disguises_do_not_help(data: st.DataObject) -> None:
-    """Any forbidden request is known with any id in it, any letter encoded, in any case, with any slashes doubled."""
+def test_a_forbidden_request_is_recognized_in_any_disguise(data: st.DataObject) -> None:
+    """With any id in it, any letter encoded, in any case, and with any slashes doubled."""
     rule = data.draw(st.sampled_from(CATALOGUE.never))
     method, path = rule.endpoint.split(" ")
     path = re.sub(r"\{[^}]+\}", lambda _: str(data.draw(st.integers(0, 10**11))), path)
@@ -283,5 +283,5 @@ def test_writes_without_an_id_need_all() -> None:
 
 
 def test_the_anonymous_request_is_one_plain_read() -> None:
-    """What is sent without a key is the list of candidates, without any parameter."""
+    """The only request without a key is for the list of candidates, without a parameter."""
     assert (CATALOGUE.anonymous.method, CATALOGUE.anonymous.target) == ("GET", "/v1/candidates")

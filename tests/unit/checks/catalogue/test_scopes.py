@@ -1,4 +1,4 @@
-"""The scopes of Harvest v3: complete, titled, and read by requests that can change nothing."""
+"""The scopes of Harvest v3: complete, titled, and tested by requests that cannot change anything."""
 
 import re
 
@@ -9,14 +9,14 @@ from checks.manifest import load
 from tests.cases import for_each
 
 
-def test_every_scope_of_the_documentation_is_there_once() -> None:
+def test_every_documented_scope_is_there_once() -> None:
     """162 of Harvest and one of the audit log, as documented in September 2026."""
     assert len(known()) == 163
     assert sum(name.startswith("harvest:") for name in known()) == 162
 
 
 @for_each(known())
-def test_a_scope_is_whole(name: str) -> None:
+def test_a_scope_is_complete(name: str) -> None:
     """Its name has Greenhouse's grammar, it has a title, and its list reads one record of its own resource."""
     found = known()[name]
     assert re.fullmatch(r"(harvest|auditlog):[a-z_]+:[a-z_]+", name)
@@ -50,6 +50,6 @@ def test_scopes_are_grouped_as_on_greenhouses_screen() -> None:
     ("name", "group", "title"),
     [("harvest:new_things:do_it", "New things", "Do it"), ("odd", "Odd", "Odd"), ("a:", "", "")],
 )
-def test_a_scope_that_is_new_is_titled_by_its_own_words(name: str, group: str, title: str) -> None:
-    """Greenhouse adds scopes over time."""
+def test_an_unknown_scope_is_titled_by_its_name(name: str, group: str, title: str) -> None:
+    """Greenhouse may add scopes at any time."""
     assert (scope(name).group, scope(name).title) == (group, title)

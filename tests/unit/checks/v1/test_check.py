@@ -1,6 +1,6 @@
-"""The course of one check, put to a model of Greenhouse: never a wrong verdict, whatever the order of its checks.
+"""One check against a fake Greenhouse: never a wrong verdict, whatever the order in which Greenhouse checks.
 
-The model is written from the facts on record and knows nothing of controls or cells' rules; it only answers.
+The fake follows the recorded facts and knows nothing of controls or rules of cells; it only answers.
 """
 
 import asyncio
@@ -35,8 +35,8 @@ BORROWING = Cell(RequestClass.BY_ID, Service.APPLICATIONS)
 
 
 @dataclass
-class World:
-    """Greenhouse towards one key; in the cells `lookup_first` the record is looked for before the permission."""
+class FakeGreenhouse:
+    """Answers one key; in the cells `lookup_first` it looks up the record before it checks the permission."""
 
     grants: frozenset[str]
     lookup_first: frozenset[Cell] = frozenset()
@@ -82,18 +82,18 @@ async def no_answer() -> Answer:
 
 
 def run_of(
-    world: World,
+    greenhouse: FakeGreenhouse,
     request: CheckRequest,
     guard: Guard | None = None,
     anonymous: Callable[[], Awaitable[Answer]] = no_answer,
     **context: object,
 ) -> KeyCheckRun:
     calm = CheckContext(lambda: NOW, lambda: 0.0, 60.0, lambda: False)
-    return KeyCheckRun(world, request, CATALOGUE, guard or Guard(), anonymous, replace(calm, **context))  # type: ignore[arg-type]
+    return KeyCheckRun(greenhouse, request, CATALOGUE, guard or Guard(), anonymous, replace(calm, **context))  # type: ignore[arg-type]
 
 
-def check(world: World, request: CheckRequest, **more: object) -> CheckReport:
-    return asyncio.run(run_of(world, request, **more).report())  # type: ignore[arg-type]
+def check(greenhouse: FakeGreenhouse, request: CheckRequest, **more: object) -> CheckReport:
+    return asyncio.run(run_of(greenhouse, request, **more).report())  # type: ignore[arg-type]
 
 
 def verdicts(report: CheckReport) -> dict[str, Verdict]:
@@ -101,7 +101,7 @@ def verdicts(report: CheckReport) -> dict[str, Verdict]:
 
 
 def wrong(report: CheckReport, grants: frozenset[str], *, but: Cell | None = None) -> list[str]:
-    """Endpoints whose verdict is plainly false; those of the cell `but` are left out."""
+    """Endpoints whose verdict is false, without those of the cell `but`."""
     found = []
     for endpoint, verdict in verdicts(report).items():
         false = verdict is (Verdict.MISSING if endpoint in grants else Verdict.GRANTED)
@@ -125,26 +125,28 @@ def test_no_verdict_is_ever_wrong(
     eeoc: bool,
     remembered: frozenset[str],
 ) -> None:
-    """Whatever a key holds and whatever order each cell has, `granted` is held and `missing` is not.
+    """For any key and any order in each cell, the key has what is `granted` and lacks what is `missing`.
 
-    The one permission in a cell without controls is judged by its neighbours; where its cell alone has another order
-    than they have, the rule says so and this test leaves it out. What is remembered as refused comes from cells that
-    look at the permission first.
+    The one permission in a cell without controls is judged by neighbouring cells; where only its own cell has another
+    order, the verdict may be wrong and its rule says so: this test leaves it out. Refusals are remembered only from
+    cells that check the permission first.
     """
     seen_refused = frozenset(e for e in remembered if CATALOGUE.entry(e).cell not in lookup_first)
-    world = World(grants, lookup_first, permitted=permitted)
+    greenhouse = FakeGreenhouse(grants, lookup_first, permitted=permitted)
     request = CheckRequest(GEM, frozenset({"eeoc"} if eeoc else ()), remembered=seen_refused)
-    report = check(world, request)
+    report = check(greenhouse, request)
     assert wrong(report, grants, but=BORROWING if BORROWING in lookup_first else None) == []
     assert report.state is CredentialState.OK
-    assert len(world.asked) == len(set(world.asked)) == report.requests
+    assert len(greenhouse.asked) == len(set(greenhouse.asked)) == report.requests
 
 
 def test_a_borrowed_verdict_says_that_it_is_borrowed() -> None:
-    """Where the borrowing cell alone differs from both its neighbours nothing can show it: the rule number says V7."""
-    world = World(REQUIRED - {"GET /v1/applications/{id}"}, frozenset({BORROWING}), permitted=WriteProbes.OFF)
-    report = check(world, CheckRequest(GEM))
-    assert wrong(report, world.grants) == ["GET /v1/applications/{id}"]
+    """If only the borrowing cell has another order, no control can show that: the rule number says V7."""
+    greenhouse = FakeGreenhouse(
+        REQUIRED - {"GET /v1/applications/{id}"}, frozenset({BORROWING}), permitted=WriteProbes.OFF
+    )
+    report = check(greenhouse, CheckRequest(GEM))
+    assert wrong(report, greenhouse.grants) == ["GET /v1/applications/{id}"]
     assert [f.rule for f in report.findings if f.endpoint == "GET /v1/applications/{id}"] == ["V7"]
 
 
@@ -154,9 +156,9 @@ def test_a_borrowed_verdict_says_that_it_is_borrowed() -> None:
 def test_a_healthy_least_privilege_key_is_compliant(
     denial: int, features: frozenset[str], permitted: WriteProbes
 ) -> None:
-    """A key that holds exactly the manifest's permissions is compliant, with nothing undecided and no excess."""
+    """A key with exactly the manifest's permissions is compliant, with nothing undecided and no excess."""
     grants = frozenset(p.endpoint for p in GEM.applying_to(features) if p.endpoint)
-    report = check(World(grants, denial=denial, permitted=permitted), CheckRequest(GEM, features))
+    report = check(FakeGreenhouse(grants, denial=denial, permitted=permitted), CheckRequest(GEM, features))
     assert report.outcome is Outcome.COMPLIANT
     assert report.counts[Verdict.UNDECIDED] == 0
     assert report.unchecked == {WriteProbes.OFF: 17, WriteProbes.SAFE: 4, WriteProbes.ALL: 1}[permitted]
@@ -164,26 +166,26 @@ def test_a_healthy_least_privilege_key_is_compliant(
 
 
 @for_each(sorted(REQUIRED))
-def test_one_lost_permission_is_found_and_no_other_is_blamed(lost: str) -> None:
-    """Least-privilege key, one permission unticked: exactly that one is missing, everything else is granted."""
-    report = check(World(REQUIRED - {lost}), CheckRequest(GEM))
+def test_exactly_the_lost_permission_is_missing(lost: str) -> None:
+    """Least-privilege key, one permission unticked: that one is missing, everything else is granted."""
+    report = check(FakeGreenhouse(REQUIRED - {lost}), CheckRequest(GEM))
     expected = {e: Verdict.MISSING if e == lost else Verdict.GRANTED for e in REQUIRED}
     assert verdicts(report) == expected
     assert report.outcome is Outcome.DRIFTED
 
 
 @for_each(sorted(REQUIRED))
-def test_a_key_that_held_everything_shows_its_loss_and_its_repair(lost: str) -> None:
-    """Full key: the loss is certain; once repaired, the remembered refusal is the control that proves it."""
-    broken = check(World(EVERYTHING - {lost}), CheckRequest(GEM))
+def test_a_key_with_every_permission_shows_its_loss_and_its_repair(lost: str) -> None:
+    """The loss is certain; once repaired, the remembered refusal is the control that proves it."""
+    broken = check(FakeGreenhouse(EVERYTHING - {lost}), CheckRequest(GEM))
     assert verdicts(broken)[lost] is Verdict.MISSING
-    repaired = check(World(EVERYTHING), CheckRequest(GEM, remembered=broken.refused))
+    repaired = check(FakeGreenhouse(EVERYTHING), CheckRequest(GEM, remembered=broken.refused))
     assert verdicts(repaired)[lost] is Verdict.GRANTED
 
 
-def test_a_full_key_is_undecided_where_only_a_control_could_tell() -> None:
-    """With every permission there is, lists are granted and the rest is undecided: it may be the other order."""
-    report = check(World(EVERYTHING), CheckRequest(GEM))
+def test_a_key_with_every_permission_is_undecided_where_it_needs_a_control() -> None:
+    """Lists are granted, the rest is undecided: Greenhouse may look up the record first."""
+    report = check(FakeGreenhouse(EVERYTHING), CheckRequest(GEM))
     decided = {e for e, v in verdicts(report).items() if v is Verdict.GRANTED}
     assert decided == {e for e in REQUIRED if CATALOGUE.entry(e).request_class is RequestClass.LIST}
     assert report.outcome is Outcome.UNDECIDED
@@ -191,9 +193,9 @@ def test_a_full_key_is_undecided_where_only_a_control_could_tell() -> None:
 
 
 def test_rows_of_a_feature_the_tenant_lacks_are_excess_when_granted() -> None:
-    """EEOC held without the feature is excess: certain for the list, not for the record; and the outcome stays."""
+    """EEOC granted without the feature is excess: certain for the list, not for the record; the outcome stays."""
     grants = REQUIRED | {"GET /v1/eeoc", "GET /v1/applications/{id}/eeoc"}
-    report = check(World(grants, permitted=WriteProbes.OFF), CheckRequest(GEM))
+    report = check(FakeGreenhouse(grants, permitted=WriteProbes.OFF), CheckRequest(GEM))
     assert {(x.label, x.certain) for x in report.excess} == {
         ("GET: List EEOC", True),
         ("GET: Retrieve EEOC Data for Application", False),
@@ -202,27 +204,27 @@ def test_rows_of_a_feature_the_tenant_lacks_are_excess_when_granted() -> None:
     assert "eeoc.list_eeoc" not in {f.permission_id for f in report.findings}
 
 
-def test_controls_are_sent_sparingly() -> None:
-    """One refused control per cell is enough; a missing permission of the cell saves even that one."""
-    world = World(REQUIRED, permitted=WriteProbes.OFF)
-    check(world, CheckRequest(GEM))
-    assert {e for e in world.asked if e in CATALOGUE.controls} == {
+def test_no_more_controls_are_sent_than_needed() -> None:
+    """One refused control per cell is enough; with a missing permission in the cell none is needed."""
+    greenhouse = FakeGreenhouse(REQUIRED, permitted=WriteProbes.OFF)
+    check(greenhouse, CheckRequest(GEM))
+    assert {e for e in greenhouse.asked if e in CATALOGUE.controls} == {
         "GET /v1/approval_flows/{id}",
         "GET /v1/applications/{id}/demographics/answers",
         "GET /v1/jobs/{id}/hiring_team",
     }
-    broken = World(REQUIRED - {"GET /v1/offers/{id}"}, permitted=WriteProbes.OFF)
+    broken = FakeGreenhouse(REQUIRED - {"GET /v1/offers/{id}"}, permitted=WriteProbes.OFF)
     check(broken, CheckRequest(GEM))
     assert "GET /v1/approval_flows/{id}" not in broken.asked
 
 
-def test_writes_are_sent_only_as_far_as_allowed() -> None:
-    """Off sends no write, safe none of the three without an id, all sends them."""
+def test_writes_are_sent_only_as_the_setting_allows() -> None:
+    """`off` sends no write, `safe` none of the three without an id, `all` sends them."""
     sent = {}
     for permitted in WriteProbes:
-        world = World(REQUIRED, permitted=permitted)
-        check(world, CheckRequest(GEM))
-        sent[permitted] = {e for e in world.asked if not e.startswith("GET")}
+        greenhouse = FakeGreenhouse(REQUIRED, permitted=permitted)
+        check(greenhouse, CheckRequest(GEM))
+        sent[permitted] = {e for e in greenhouse.asked if not e.startswith("GET")}
     without_id = {"POST /v1/candidates", "POST /v1/prospects", "PUT /v1/candidates/merge"}
     assert sent[WriteProbes.OFF] == set()
     assert sent[WriteProbes.SAFE] & without_id == set()
@@ -230,13 +232,13 @@ def test_writes_are_sent_only_as_far_as_allowed() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
-def test_an_accepted_write_stops_all_writes_and_tells(status: int) -> None:
+def test_an_accepted_write_stops_all_writes_and_raises_the_alarm(status: int) -> None:
     """A 2xx on a write probe raises the alarm with endpoint, time, request id and record id; no write follows it."""
     answer = Answer(AnswerKind.JSON, status, request_id="req-1", record_id="4711")
-    world = World(REQUIRED, odd={"POST /v1/applications/{id}/move": answer})
+    greenhouse = FakeGreenhouse(REQUIRED, odd={"POST /v1/applications/{id}/move": answer})
     guard = Guard()
-    report = check(world, CheckRequest(GEM), guard=guard)
-    writes = [e for e in world.asked if not e.startswith("GET")]
+    report = check(greenhouse, CheckRequest(GEM), guard=guard)
+    writes = [e for e in greenhouse.asked if not e.startswith("GET")]
     assert writes[-1] == "POST /v1/applications/{id}/move"
     assert guard.alarms == list(report.alarms)
     assert report.alarms == (WriteAlarm("POST /v1/applications/{id}/move", status, NOW, "req-1", "4711", "all"),)
@@ -247,19 +249,21 @@ def test_an_accepted_write_stops_all_writes_and_tells(status: int) -> None:
 
 @pytest.mark.parametrize("kind", [AnswerKind.VALIDATION, AnswerKind.UNEXPECTED])
 def test_a_422_on_a_write_without_an_id_stops_those(kind: AnswerKind) -> None:
-    """Validation reached without On-Behalf-Of means one guard less, for the three that have no id."""
-    world = World(REQUIRED, odd={"POST /v1/candidates": Answer(kind, 422)})
-    report = check(world, CheckRequest(GEM))
+    """Greenhouse validated without On-Behalf-Of, so the three without an id have one guard less."""
+    greenhouse = FakeGreenhouse(REQUIRED, odd={"POST /v1/candidates": Answer(kind, 422)})
+    report = check(greenhouse, CheckRequest(GEM))
     assert [alarm.stops for alarm in report.alarms] == ["without_id"]
-    harmless = World(REQUIRED, odd={"POST /v1/applications/{id}/move": Answer(AnswerKind.VALIDATION, 422)})
+    harmless = FakeGreenhouse(REQUIRED, odd={"POST /v1/applications/{id}/move": Answer(AnswerKind.VALIDATION, 422)})
     assert check(harmless, CheckRequest(GEM)).alarms == ()
 
 
 def test_a_refused_key_ends_the_check_and_voids_its_verdicts() -> None:
-    """The known 401 in the middle of a check: nothing more is asked, and no verdict of that check stands."""
-    world = World(REQUIRED - {"GET /v1/applications"}, odd={"GET /v1/jobs": Answer(AnswerKind.INVALID_KEY, 401)})
-    report = check(world, CheckRequest(GEM))
-    assert world.asked[-1] == "GET /v1/jobs"
+    """After the known 401 in the middle of a check, nothing more is asked and all verdicts are void."""
+    greenhouse = FakeGreenhouse(
+        REQUIRED - {"GET /v1/applications"}, odd={"GET /v1/jobs": Answer(AnswerKind.INVALID_KEY, 401)}
+    )
+    report = check(greenhouse, CheckRequest(GEM))
+    assert greenhouse.asked[-1] == "GET /v1/jobs"
     assert (report.state, report.detail) == (CredentialState.INVALID, "revoked_or_retired")
     assert report.counts[Verdict.MISSING] == report.counts[Verdict.GRANTED] == 0
     assert report.refused == frozenset()
@@ -280,25 +284,25 @@ def same(answer: Answer) -> dict[str, Answer]:
         (Answer(AnswerKind.NOT_FOUND, 404), CredentialState.UNREACHABLE, 22),
     ],
 )
-def test_trouble_with_everything_ends_the_check_soon(
+def test_the_same_failure_everywhere_ends_the_check_soon(
     answer: Answer, state: CredentialState, most_requests: int
 ) -> None:
-    """Uniform trouble is one state, no verdict, and few requests."""
-    world = World(REQUIRED, odd=same(answer))
-    report = check(world, CheckRequest(GEM))
+    """It is one state, no verdicts, and few requests."""
+    greenhouse = FakeGreenhouse(REQUIRED, odd=same(answer))
+    report = check(greenhouse, CheckRequest(GEM))
     assert report.state is state
     assert {f.verdict for f in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
-    assert world.requests <= most_requests
+    assert greenhouse.requests <= most_requests
 
 
-def test_a_retired_api_is_told_from_a_lost_permission() -> None:
-    """Uniform 404 after the date, and no known 401 for a request without a key: retired, not 64 missing or granted."""
+def test_a_retired_api_is_not_taken_for_lost_permissions() -> None:
+    """404 everywhere after the date, and no known 401 without a key: retired, not 64 missing or granted."""
 
     async def gone() -> Answer:
         return Answer(AnswerKind.GONE, 404, html=True)
 
-    world = World(REQUIRED, odd=same(Answer(AnswerKind.GONE, 404, html=True)))
-    report = check(world, CheckRequest(GEM), anonymous=gone)
+    greenhouse = FakeGreenhouse(REQUIRED, odd=same(Answer(AnswerKind.GONE, 404, html=True)))
+    report = check(greenhouse, CheckRequest(GEM), anonymous=gone)
     assert (report.state, report.detail) == (CredentialState.RETIRED, "api_retired")
     assert report.outcome is Outcome.FAILED
 
@@ -312,22 +316,22 @@ def test_the_request_without_a_key_is_sent_only_for_what_looks_retired() -> None
         return Answer(AnswerKind.INVALID_KEY, 401)
 
     for answer in (Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), Answer(AnswerKind.TIMEOUT)):
-        check(World(REQUIRED, odd=same(answer)), CheckRequest(GEM), anonymous=counted)
-    check(World(REQUIRED), CheckRequest(GEM), anonymous=counted)
+        check(FakeGreenhouse(REQUIRED, odd=same(answer)), CheckRequest(GEM), anonymous=counted)
+    check(FakeGreenhouse(REQUIRED), CheckRequest(GEM), anonymous=counted)
     assert sent == []
 
 
 async def test_the_deadline_cuts_the_check_and_loses_nothing_decided() -> None:
-    """What was decided before the deadline stands; the rest is undecided for that reason."""
+    """What was decided before the deadline counts; the rest is undecided, with the reason `deadline`."""
 
-    class Slow(World):
+    class Slow(FakeGreenhouse):
         async def send(self, entry: Entry, guard: SendGuard) -> Answer | None:
             if self.requests >= 10:
                 await asyncio.sleep(30)
             return await super().send(entry, guard)
 
-    world = Slow(REQUIRED - {"GET /v1/close_reasons"})
-    report = await run_of(world, CheckRequest(GEM), deadline_seconds=1).report()
+    greenhouse = Slow(REQUIRED - {"GET /v1/close_reasons"})
+    report = await run_of(greenhouse, CheckRequest(GEM), deadline_seconds=1).report()
     found = {f.endpoint: (f.verdict, f.reason) for f in report.findings}
     assert found["GET /v1/close_reasons"] == (Verdict.MISSING, "refused")
     assert found["GET /v1/applications"] == (Verdict.GRANTED, "data")
@@ -335,8 +339,8 @@ async def test_the_deadline_cuts_the_check_and_loses_nothing_decided() -> None:
 
 
 @dataclass
-class Frozen(World):
-    """Sleeps after so many requests, for an hour that no timer of the event loop notices."""
+class Frozen(FakeGreenhouse):
+    """Freezes after so many requests for an hour, which no timer of the event loop notices."""
 
     sleeps_after: int = 0
 
@@ -345,16 +349,16 @@ class Frozen(World):
 
 
 @pytest.mark.parametrize("sleeps_after", [1, 10, 40])
-def test_a_check_that_slept_past_its_deadline_sends_nothing_more(sleeps_after: int) -> None:
-    """The clock is asked before every request: a frozen process that wakes probes no further."""
-    world = Frozen(REQUIRED, sleeps_after=sleeps_after)
-    report = check(world, CheckRequest(GEM), clock=world.clock)
-    assert world.requests == sleeps_after
+def test_a_check_frozen_past_its_deadline_sends_nothing_more(sleeps_after: int) -> None:
+    """The clock is read before every request: a frozen process that wakes sends no more probes."""
+    greenhouse = Frozen(REQUIRED, sleeps_after=sleeps_after)
+    report = check(greenhouse, CheckRequest(GEM), clock=greenhouse.clock)
+    assert greenhouse.requests == sleeps_after
     assert report.findings[-1].reason == "deadline"
 
 
 def test_the_request_without_a_key_is_not_sent_after_the_deadline() -> None:
-    """It is a request as any other."""
+    """It is a request like any other."""
     sent = []
 
     async def without_key() -> Answer:
@@ -362,7 +366,7 @@ def test_the_request_without_a_key_is_not_sent_after_the_deadline() -> None:
         return Answer(AnswerKind.GONE, 410)
 
     gone = same(Answer(AnswerKind.GONE, 410))
-    awake = check(World(REQUIRED, odd=gone), CheckRequest(GEM), anonymous=without_key)
+    awake = check(FakeGreenhouse(REQUIRED, odd=gone), CheckRequest(GEM), anonymous=without_key)
     assert sent == [1]
     asleep = Frozen(REQUIRED, odd=gone, sleeps_after=awake.requests)
     check(asleep, CheckRequest(GEM), clock=asleep.clock, anonymous=without_key)
@@ -370,11 +374,11 @@ def test_the_request_without_a_key_is_not_sent_after_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("requests", [0, 1, 5, 40])
-def test_a_check_that_is_told_to_stop_asks_nothing_more_and_decides_nothing(requests: int) -> None:
-    """It is paused: whatever it heard before, every verdict is undecided, and so is its outcome."""
-    world = World(REQUIRED - {"GET /v1/candidates"})
-    report = check(world, CheckRequest(GEM), stop=lambda: world.requests >= requests)
-    assert world.requests == requests
+def test_a_check_that_is_stopped_asks_nothing_more_and_decides_nothing(requests: int) -> None:
+    """It is paused: whatever was answered before, every verdict is undecided, and so is the outcome."""
+    greenhouse = FakeGreenhouse(REQUIRED - {"GET /v1/candidates"})
+    report = check(greenhouse, CheckRequest(GEM), stop=lambda: greenhouse.requests >= requests)
+    assert greenhouse.requests == requests
     assert (report.state, report.detail, report.paused) == (CredentialState.OK, "paused", True)
     assert report.outcome is Outcome.UNDECIDED
     reasons = {(f.verdict, f.reason) for f in report.findings if f.verdict is not Verdict.NOT_CHECKABLE}
@@ -386,31 +390,31 @@ def test_a_check_that_is_told_to_stop_asks_nothing_more_and_decides_nothing(requ
     "answer",
     [Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), Answer(AnswerKind.NO_CONNECTION), Answer(AnswerKind.TIMEOUT)],
 )
-def test_a_state_that_many_share_is_no_credentials_own(answer: Answer) -> None:
-    """The check gave up by itself, and its last answer made all checks pause: not blocked, not unreachable, paused."""
-    alone = check(World(REQUIRED, odd=same(answer)), CheckRequest(GEM))
+def test_a_failure_that_pauses_all_checks_is_not_the_credentials_own(answer: Answer) -> None:
+    """The last answer ended this check and made all checks pause: it is paused, not blocked or unreachable."""
+    alone = check(FakeGreenhouse(REQUIRED, odd=same(answer)), CheckRequest(GEM))
     assert alone.outcome is Outcome.FAILED
-    world = World(REQUIRED, odd=same(answer))
-    shared = check(world, CheckRequest(GEM), stop=lambda: world.requests == alone.requests)
+    greenhouse = FakeGreenhouse(REQUIRED, odd=same(answer))
+    shared = check(greenhouse, CheckRequest(GEM), stop=lambda: greenhouse.requests == alone.requests)
     assert (shared.requests, shared.paused, shared.outcome) == (alone.requests, True, Outcome.UNDECIDED)
 
 
-def test_an_invalid_key_is_invalid_although_checks_pause() -> None:
-    """Greenhouse said so of this key; no trouble of others makes it doubtful."""
-    world = World(REQUIRED, odd=same(Answer(AnswerKind.INVALID_KEY, 401)))
-    report = check(world, CheckRequest(GEM), stop=lambda: world.requests == 1)
+def test_an_invalid_key_is_invalid_even_if_checks_pause() -> None:
+    """Greenhouse refused this very key, whatever happens to others."""
+    greenhouse = FakeGreenhouse(REQUIRED, odd=same(Answer(AnswerKind.INVALID_KEY, 401)))
+    report = check(greenhouse, CheckRequest(GEM), stop=lambda: greenhouse.requests == 1)
     assert (report.state, report.paused) == (CredentialState.INVALID, False)
 
 
-def confirmed_in(first: World, second: World, request: CheckRequest) -> CheckReport:
+def confirmed_in(first: FakeGreenhouse, second: FakeGreenhouse, request: CheckRequest) -> CheckReport:
     return confirmed(request, partial(check, first), partial(check, second))
 
 
-def test_the_second_look_asks_the_suspects_and_their_controls_only() -> None:
-    """Two suspects cost their two requests; what they need to be told apart from a 404 comes on top."""
+def test_the_second_check_asks_only_for_suspects_and_their_controls() -> None:
+    """Two suspects cost two requests; controls are added only if the answers need them."""
     lost = frozenset({"GET /v1/jobs/{id}/stages", "GET /v1/close_reasons"})
-    again = World(REQUIRED - lost)
-    report = confirmed_in(World(REQUIRED - lost), again, CheckRequest(GEM))
+    again = FakeGreenhouse(REQUIRED - lost)
+    report = confirmed_in(FakeGreenhouse(REQUIRED - lost), again, CheckRequest(GEM))
     assert {f.endpoint for f in report.missing} == lost
     assert set(again.asked) == lost
 
@@ -419,31 +423,31 @@ def test_the_second_look_asks_the_suspects_and_their_controls_only() -> None:
     "permission", ["GET /v1/jobs/{id}/stages", "GET /v1/close_reasons", "GET /v1/applications/{id}"]
 )
 @pytest.mark.parametrize("grants", [REQUIRED, EVERYTHING], ids=["least privilege", "full"])
-def test_an_answer_that_changes_between_the_looks_is_no_drift(permission: str, grants: frozenset[str]) -> None:
-    """Refused once and granted a minute later: granted, on the evidence of that very refusal."""
-    final = confirmed_in(World(grants - {permission}), World(grants), CheckRequest(GEM))
+def test_an_answer_that_changes_between_the_checks_is_no_drift(permission: str, grants: frozenset[str]) -> None:
+    """Refused once and granted a minute later: granted, with that refusal as the evidence."""
+    final = confirmed_in(FakeGreenhouse(grants - {permission}), FakeGreenhouse(grants), CheckRequest(GEM))
     assert verdicts(final)[permission] is Verdict.GRANTED
     assert Outcome.DRIFTED is not final.outcome
 
 
-def test_a_second_look_that_cannot_tell_leaves_it_undecided() -> None:
+def test_a_second_check_that_decides_nothing_leaves_it_undecided() -> None:
     """Refused once, then a server error: neither missing nor granted."""
     permission = "GET /v1/close_reasons"
     odd = {permission: Answer(AnswerKind.SERVER_ERROR, 500)}
-    final = confirmed_in(World(REQUIRED - {permission}), World(REQUIRED, odd=odd), CheckRequest(GEM))
+    final = confirmed_in(FakeGreenhouse(REQUIRED - {permission}), FakeGreenhouse(REQUIRED, odd=odd), CheckRequest(GEM))
     found = next(f for f in final.findings if f.endpoint == permission)
     assert (found.verdict, found.rule, found.reason) == (Verdict.UNDECIDED, "V16", "unconfirmed")
 
 
 def test_a_declined_permission_is_reported_and_is_no_drift() -> None:
-    """What the customer refuses on purpose stays missing in the report and leaves the outcome alone."""
+    """What the customer refuses on purpose is missing in the report and does not change the outcome."""
     endpoint = "PUT /v1/candidates/merge"
     declined = frozenset({GEM.permission("PUT: Merge two candidates").id})
-    report = check(World(REQUIRED - {endpoint}), CheckRequest(GEM, declined=declined))
+    report = check(FakeGreenhouse(REQUIRED - {endpoint}), CheckRequest(GEM, declined=declined))
     assert verdicts(report)[endpoint] is Verdict.MISSING
     assert report.outcome is Outcome.COMPLIANT
-    asked_again = World(REQUIRED - {endpoint})
-    confirmed_in(World(REQUIRED - {endpoint}), asked_again, CheckRequest(GEM, declined=declined))
+    asked_again = FakeGreenhouse(REQUIRED - {endpoint})
+    confirmed_in(FakeGreenhouse(REQUIRED - {endpoint}), asked_again, CheckRequest(GEM, declined=declined))
     assert asked_again.asked == []
 
 
@@ -454,9 +458,9 @@ def only(predicate: Callable[[Entry], bool]) -> Manifest:
 
 @pytest.mark.parametrize("cell", sorted({CATALOGUE.entry(endpoint).cell for endpoint in REQUIRED}), ids=str)
 def test_a_manifest_of_one_cell_is_decided_too(cell: Cell) -> None:
-    """A vendor who needs no list at all still gets verdicts: signs of life and controls come from the catalogue."""
+    """A vendor who needs no list still gets verdicts: positive and negative controls come from the catalogue."""
     manifest = only(lambda entry: entry.cell == cell)
     wanted = frozenset(p.endpoint for p in manifest.permissions if p.endpoint)
-    report = check(World(wanted), CheckRequest(manifest))
+    report = check(FakeGreenhouse(wanted), CheckRequest(manifest))
     assert set(verdicts(report).values()) == {Verdict.GRANTED}
-    assert wrong(check(World(frozenset()), CheckRequest(manifest)), frozenset()) == []
+    assert wrong(check(FakeGreenhouse(frozenset()), CheckRequest(manifest)), frozenset()) == []

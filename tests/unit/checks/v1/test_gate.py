@@ -1,4 +1,4 @@
-"""The gate lets exactly the catalogued requests through."""
+"""The gate lets only catalogued requests pass."""
 
 import random
 from collections.abc import Iterator
@@ -35,14 +35,14 @@ GENUINE = {(r.method, r.url, tuple(r.headers), r.body) for r in map(outgoing, EN
 
 
 @for_each(ENTRIES, ids=lambda e: f"{e.role} {e.endpoint}")
-def test_every_catalogued_request_passes_as_it_stands(entry: Entry) -> None:
-    """The gate recognises each catalogued request under the setting it needs."""
+def test_every_catalogued_request_passes(entry: Entry) -> None:
+    """Unchanged, and under the setting that it needs."""
     assert GATE.check(outgoing(entry), entry.needs) == entry
 
 
 @for_each([e for e in ENTRIES if e.is_write], ids=lambda e: e.endpoint)
 def test_a_write_needs_the_setting_that_allows_it(entry: Entry) -> None:
-    """Under a lower setting than it needs, no write passes; the three without an id need `all`."""
+    """No write passes under a lower setting than it needs; the three without an id need `all`."""
     for permitted in WriteProbes:
         if permitted.allows(entry.needs):
             assert GATE.check(outgoing(entry), permitted) == entry
@@ -239,7 +239,7 @@ def mutants(count: int, seed: int) -> Iterator[OutgoingRequest]:
 
 
 def test_tens_of_thousands_of_mutated_requests_are_refused() -> None:
-    """Whatever is changed in a catalogued request, it passes only if it is, byte for byte, a catalogued one again."""
+    """After any change, a request passes only if it is, byte for byte, a catalogued one again."""
     refused = passed = 0
     for request in mutants(MUTATED_REQUESTS, seed=20260831):
         genuine = (request.method, request.url, tuple(request.headers), request.body) in GENUINE
@@ -259,8 +259,8 @@ def test_tens_of_thousands_of_mutated_requests_are_refused() -> None:
     path=st.text(max_size=40) | st.from_regex(r"/v[12]/[a-z_]+(/[0-9]{1,11})?(/[a-z_]+)?", fullmatch=True),
     body=st.binary(max_size=20),
 )
-def test_requests_made_up_from_nothing_are_refused(method: str, path: str, body: bytes) -> None:
-    """No method, path and body that is not in the catalogue passes, with otherwise right headers."""
+def test_invented_requests_are_refused(method: str, path: str, body: bytes) -> None:
+    """With correct headers, no method, path and body passes that is not in the catalogue."""
     headers = list(GATE.headers_for(ENTRIES[0], AUTHORIZATION).items())
     request = OutgoingRequest(method, HOST + path, headers, body)
     if (method, path, body) in {(e.method, e.target, e.body) for e in ENTRIES}:
@@ -271,7 +271,7 @@ def test_requests_made_up_from_nothing_are_refused(method: str, path: str, body:
 
 @for_each(CATALOGUE.never, ["0", "1", "19214950003", "abc"], ids=lambda part: getattr(part, "endpoint", part))
 def test_the_never_list_is_named_when_it_stops_a_request(rule, number: str) -> None:
-    """A request on the never-list is refused as such, whatever id stands in it."""
+    """A request on the never-list is refused as such, whatever id is in it."""
     path = rule.endpoint.split(" ")[1]
     while "{" in path:
         path = path[: path.index("{")] + number + path[path.index("}") + 1 :]
@@ -304,7 +304,7 @@ def test_only_a_key_with_an_empty_password_is_let_through(value: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "http://harvest.greenhouse.io",  # in clear
+        "http://harvest.greenhouse.io",  # without TLS
         "https://user:pass@harvest.greenhouse.io",
         "https://harvest.greenhouse.io/v1",
         "https://harvest.greenhouse.io?x=1",
@@ -317,8 +317,8 @@ def test_only_a_key_with_an_empty_password_is_let_through(value: str) -> None:
         "https://harvest green.example",
     ],
 )
-def test_only_an_origin_over_tls_or_on_this_machine_is_taken(url: str) -> None:
-    """The address must be scheme and host alone, https, or http to loopback."""
+def test_only_an_origin_over_tls_or_on_this_machine_is_accepted(url: str) -> None:
+    """The address must be only scheme and host: https, or http to loopback."""
     with pytest.raises(GateRefusal):
         origin(url)
 
@@ -339,14 +339,14 @@ def test_an_origin_has_one_spelling(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "a b", "key\n", "schlüssel", "x" * 513])
-def test_a_key_of_an_impossible_shape_is_refused_without_being_shown(text: str) -> None:
-    """A key with white space, outside ASCII or without end never becomes a header, and the message does not hold it."""
+def test_an_impossible_key_is_refused_without_being_shown(text: str) -> None:
+    """A key with white space, outside ASCII or far too long never becomes a header and is not in the message."""
     with pytest.raises(CredentialError) as error:
         Secret(text)
     assert not text.strip() or text not in str(error.value)
 
 
 def test_a_secret_does_not_show_itself() -> None:
-    """repr, str and format of a secret hold nothing of it."""
+    """repr, str and format of a secret contain nothing of it."""
     secret = Secret("5dc54b4a7cdb4e1a9d7b-1")
     assert "5dc5" not in f"{secret!r} {secret} {[secret]}"

@@ -1,4 +1,4 @@
-"""How a key stands as a whole: revoked, blocked, retired, Greenhouse down, or fine."""
+"""The state of a key as a whole: revoked, blocked, retired, Greenhouse down, or ok."""
 
 from datetime import UTC, datetime
 
@@ -15,19 +15,19 @@ HTML_404 = Answer(AnswerKind.GONE, 404, html=True)
 
 
 def test_the_known_401_means_invalid_whatever_came_before() -> None:
-    """A key revoked in the middle of a check is invalid, although data came first."""
+    """A key revoked in the middle of a check is invalid, even if it got data before."""
     answers = [Answer(AnswerKind.JSON, 200), KNOWN_401]
     assert state_of(answers, None, BEFORE) == (CredentialState.INVALID, "revoked")
 
 
 def test_after_the_retirement_the_known_401_has_two_explanations() -> None:
-    """Since 31 August 2026 a refused key is worded as revoked or retired."""
+    """Since 31 August 2026 a refused key is reported as revoked or retired."""
     assert state_of([KNOWN_401], None, AFTER) == (CredentialState.INVALID, "revoked_or_retired")
 
 
 @pytest.mark.parametrize("usable", [Answer(AnswerKind.JSON, 200), Answer(AnswerKind.PERMISSION, 401)])
 def test_one_usable_answer_overrules_every_other_sign(usable: Answer) -> None:
-    """Data or the permission text anywhere means the API serves this key."""
+    """Data or the permission text in any answer means that the API serves this key."""
     assert state_of([HTML_404, HTML_404, usable], HTML_404, AFTER) == (CredentialState.OK, "")
 
 
@@ -41,7 +41,7 @@ def test_one_usable_answer_overrules_every_other_sign(usable: Answer) -> None:
         Answer(AnswerKind.NOT_JSON, 200, html=True),
     ],
 )
-def test_uniform_farewells_look_retired_after_the_date_only(answer: Answer) -> None:
+def test_the_same_404_everywhere_looks_retired_after_the_date_only(answer: Answer) -> None:
     """The same 404, 410, redirect or page everywhere looks retired, from 1 September 2026 on."""
     assert looks_retired([answer] * 3, AFTER)
     assert looks_retired([answer] * 3, RETIRED_AFTER)
@@ -59,18 +59,18 @@ def test_uniform_farewells_look_retired_after_the_date_only(answer: Answer) -> N
     ],
 )
 def test_refusals_and_outages_never_look_retired(answer: Answer) -> None:
-    """A 401, 403, 429, 5xx or silence is a block or an outage, however uniform."""
+    """A 401, 403, 429, 5xx or no answer is a block or an outage, even if it is the same everywhere."""
     assert not looks_retired([answer] * 3, AFTER)
 
 
-def test_different_farewells_do_not_look_retired() -> None:
-    """Answers that differ are not one API switched off."""
+def test_different_answers_do_not_look_retired() -> None:
+    """If the answers differ, it is not one API turned off."""
     assert not looks_retired([HTML_404, Answer(AnswerKind.GONE, 410)], AFTER)
 
 
 @pytest.mark.parametrize("anonymous", [HTML_404, Answer(AnswerKind.GONE, 410), Answer(AnswerKind.UNKNOWN_REFUSAL, 401)])
 def test_retired_needs_the_request_without_a_key_to_agree(anonymous: Answer) -> None:
-    """Only when a request without a key no longer gets the known 401 is the API gone."""
+    """The API is gone only if a request without a key no longer gets the known 401."""
     assert state_of([HTML_404] * 3, anonymous, AFTER) == (CredentialState.RETIRED, "api_retired")
 
 
@@ -82,11 +82,11 @@ def test_retired_needs_the_request_without_a_key_to_agree(anonymous: Answer) -> 
         Answer(AnswerKind.SERVER_ERROR, 502),
         Answer(AnswerKind.RATE_LIMITED, 429),
         Answer(AnswerKind.UNKNOWN_REFUSAL, 403),  # our own address may be blocked
-        Answer(AnswerKind.PERMISSION, 401),  # whatever it means, the API says it
+        Answer(AnswerKind.PERMISSION, 401),  # whatever it means, it comes from the API
     ],
 )
 def test_without_that_agreement_it_is_unreachable(anonymous: Answer) -> None:
-    """An API that still knows its 401, or an answer that settles nothing, is not called retired."""
+    """If the API still gives its 401, or the answer decides nothing, it is not called retired."""
     assert state_of([HTML_404] * 3, anonymous, AFTER) == (CredentialState.UNREACHABLE, "uniform_answer")
 
 
@@ -102,11 +102,11 @@ def test_without_that_agreement_it_is_unreachable(anonymous: Answer) -> None:
     ],
 )
 def test_no_usable_answer_is_unreachable_and_says_why(answers: list[Answer], detail: str) -> None:
-    """An outage is told apart by what it looked like."""
+    """The detail is the kind of outage."""
     assert state_of(answers, None, AFTER) == (CredentialState.UNREACHABLE, detail)
 
 
 def test_an_unknown_refusal_is_blocked() -> None:
-    """A 401 or 403 without a known text, with no usable answer beside it, points at an address rule."""
+    """A 401 or 403 without a known text, and no usable answer, means probably a rule for addresses."""
     blocked = Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True)
     assert state_of([blocked, blocked], None, AFTER) == (CredentialState.BLOCKED, "unknown_refusal")

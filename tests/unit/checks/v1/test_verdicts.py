@@ -1,4 +1,4 @@
-"""Each rule of docs/verdicts.md, one by one, on answers as Greenhouse is on record to give them."""
+"""Each rule of docs/verdicts.md, one by one, with answers that Greenhouse is known to give."""
 
 from collections.abc import Mapping
 
@@ -43,7 +43,7 @@ def ruled(endpoint: str, answers: Mapping[str, Answer], **more: object) -> tuple
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_v1_the_permission_text_means_missing_whatever_else_is_known(status: int) -> None:
-    """The text decides with either status, on any class, with no control at all."""
+    """The text decides with either status, in any class, without a control."""
     for endpoint in (LIST, JOB, STAGES, NOTE):
         answers = {endpoint: Answer(AnswerKind.PERMISSION, status)}
         assert ruled(endpoint, answers) == (KeyRule.MISSING, "refused")
@@ -63,7 +63,7 @@ def test_v3_an_endpoint_refused_before_is_its_own_control() -> None:
 
 
 def test_v4_a_missing_permission_of_the_cell_is_a_control() -> None:
-    """A required permission refused shows the order for its neighbours in the cell, and is no disagreement."""
+    """A refused required permission shows the order for the others in its cell, and is no disagreement."""
     answers = {LIST: DATA, JOB: NOT_FOUND, OFFER: DENIED, APPROVAL_FLOW: NOT_FOUND}
     assert ruled(JOB, answers)[0] is KeyRule.GRANTED_BESIDE_MISSING
 
@@ -83,20 +83,20 @@ def test_v5_a_refused_control_shows_the_order() -> None:
     ],
 )
 def test_v5_every_answer_past_the_permission_check_counts_alike(past: Answer) -> None:
-    """404, 403 about a record, 422 and 400 all come after the permission check, if that comes first."""
+    """404, 403 about a record, 422 and 400 all come after the permission check, if that is first."""
     answers = {LIST: DATA, NOTE: past, EMPLOYMENTS: DENIED}
     assert ruled(NOTE, answers)[0] is KeyRule.GRANTED_BY_CONTROL
     assert ruled(NOTE, {LIST: DATA, NOTE: past, EMPLOYMENTS: past})[0] is KeyRule.NO_REFUSAL
 
 
-def test_a_control_of_another_cell_says_nothing() -> None:
+def test_a_control_of_another_cell_proves_nothing() -> None:
     """Controls do not carry over between classes or services."""
     for control in (HIRING_TEAM, DEMOGRAPHICS, EMPLOYMENTS):
         assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, control: DENIED})[0] is KeyRule.NO_REFUSAL
 
 
 def test_v6_disagreeing_controls_leave_only_what_shares_the_first_segment() -> None:
-    """With one control refused and one passing, a refusal under the same first path segment decides, no other."""
+    """If one control is refused and one passes, only a refusal under the same first path segment decides."""
     answers = {LIST: DATA, STAGES: NOT_FOUND, FUTURE_JOBS: NOT_FOUND, HIRING_TEAM: DENIED, PENDING: NOT_FOUND}
     assert ruled(STAGES, answers)[0] is KeyRule.GRANTED_SAME_SEGMENT
     assert ruled(FUTURE_JOBS, answers) == (KeyRule.MIXED_CONTROLS, "mixed_controls")
@@ -116,24 +116,24 @@ def test_v7_a_cell_without_controls_borrows_from_both_sides() -> None:
         {APPROVAL_FLOW: NOT_FOUND},  # the class shows no refusal in the other service
         {DEMOGRAPHICS: NOT_FOUND},  # nothing shows the order in its own service
         {PROSPECT_POOL: NOT_FOUND},  # the controls of the other service disagree
-        {DEMOGRAPHICS: NOT_FOUND, APPLICATION_ATTACHMENTS: DENIED},  # a write says nothing about a read
+        {DEMOGRAPHICS: NOT_FOUND, APPLICATION_ATTACHMENTS: DENIED},  # a write proves nothing about a read
     ],
 )
 def test_v7_half_of_the_evidence_is_not_borrowed(change: Mapping[str, Answer]) -> None:
-    """With either side missing or in disorder the verdict is undecided."""
+    """If either side is missing or disagrees, the verdict is undecided."""
     assert ruled(APPLICATION, {**BORROWED, **change})[0] is KeyRule.NO_REFUSAL
 
 
-def test_v8_without_a_sign_of_life_not_found_means_nothing() -> None:
-    """A uniform 404, as after a retirement, is never read as granted; a sign of life counts for its service only."""
+def test_v8_without_a_positive_control_not_found_means_nothing() -> None:
+    """404 everywhere, as after a retirement, never means granted; a positive control is for its service only."""
     assert ruled(JOB, {JOB: NOT_FOUND, LIST: NOT_FOUND})[0] is KeyRule.NO_POSITIVE_CONTROL
     assert ruled(JOB, {JOB: NOT_FOUND, APPLICATIONS: DATA})[0] is KeyRule.NO_POSITIVE_CONTROL
     assert ruled(SCORECARDS, {SCORECARDS: NOT_FOUND, LIST: DATA})[0] is KeyRule.NO_POSITIVE_CONTROL
     assert ruled(JOB, {JOB: NOT_FOUND}, remembered=frozenset({JOB}))[0] is KeyRule.NO_POSITIVE_CONTROL
 
 
-def test_v9_a_key_that_holds_everything_is_undecided() -> None:
-    """When all controls pass, the key may hold everything or the order may be the other one."""
+def test_v9_a_key_with_every_permission_is_undecided() -> None:
+    """If all controls pass, the key may have every permission, or Greenhouse looks up the record first."""
     assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: NOT_FOUND}) == (KeyRule.NO_REFUSAL, "no_refusal")
 
 
@@ -155,7 +155,7 @@ def test_v9_a_key_that_holds_everything_is_undecided() -> None:
 def test_v11_an_answer_that_says_nothing_is_undecided_even_with_all_controls(
     endpoint: str, kind: AnswerKind, status: int | None, reason: str
 ) -> None:
-    """What is neither data, refusal nor past the permission check is undecided, however good the rest."""
+    """What is neither data, nor a refusal, nor past the permission check is undecided, whatever the controls."""
     answers = {APPLICATIONS: DATA, APPROVAL_FLOW: DENIED, EMPLOYMENTS: DENIED, "GET /v1/jobs": DATA}
     rule, why = ruled(endpoint, {**answers, endpoint: Answer(kind, status)})
     if status == 200 and endpoint == NOTE:
@@ -165,7 +165,7 @@ def test_v11_an_answer_that_says_nothing_is_undecided_even_with_all_controls(
 
 
 def test_v11_a_list_is_decided_by_its_data_alone() -> None:
-    """A list that answers 404 is undecided even beside refused controls."""
+    """A list that answers 404 is undecided even with refused controls."""
     assert ruled(LIST, {LIST: NOT_FOUND, "GET /v1/jobs": DENIED}) == (KeyRule.NOT_DECISIVE, "unexpected_answer")
 
 
@@ -185,12 +185,12 @@ def test_v13_a_write_that_was_accepted_is_an_alarm_and_no_grant(status: int) -> 
 
 
 def test_v15_a_write_that_was_not_allowed_is_not_checkable() -> None:
-    """A write left out by the setting is no doubt about Greenhouse, so it is not undecided."""
+    """A write that the setting leaves out says nothing about Greenhouse, so it is not undecided."""
     assert ruled(NOTE, {}, not_sent={NOTE: "writes_off"}) == (KeyRule.WRITES_OFF, "writes_off")
 
 
 def test_a_control_the_manifest_requires_is_no_longer_a_control() -> None:
-    """Where a vendor requires a control's endpoint, its passing is no disagreement."""
+    """If a vendor requires a control's endpoint, its passing is no disagreement."""
     required = REQUIRED | {PROSPECT_POOL}
     answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED, PROSPECT_POOL: NOT_FOUND}
     evidence = Evidence(CATALOGUE, answers, required)
@@ -198,8 +198,8 @@ def test_a_control_the_manifest_requires_is_no_longer_a_control() -> None:
     assert judge(CATALOGUE.entry(PROSPECT_POOL), evidence).rule is KeyRule.GRANTED_BY_CONTROL
 
 
-def test_every_refusal_is_a_sign_of_life() -> None:
-    """The permission text shows that the service knows the credential, as data does."""
+def test_every_refusal_is_a_positive_control() -> None:
+    """Like data, the permission text shows that the service knows the credential."""
     for entry in CATALOGUE.probes.values():
         evidence = Evidence(CATALOGUE, {entry.endpoint: DENIED}, REQUIRED)
         assert positive_control(entry.service, evidence)

@@ -1,4 +1,4 @@
-"""The gate of Harvest v3 lets pass what it makes itself, for whichever token or client, and nothing else."""
+"""The gate of Harvest v3 lets only requests pass that it makes itself, for any token or client."""
 
 import base64
 import random
@@ -42,7 +42,7 @@ AUTH_REQUESTS = [
 
 
 def as_made(request: OutgoingRequest) -> bool:
-    """The gate itself makes this request for some token or some client: the whole of what may pass."""
+    """Whether the gate itself makes this request for some token or client; only such requests may pass."""
     authorization = next((value for name, value in request.headers if name == "authorization"), "")
     kind, _, value = authorization.partition(" ")
     made = _with_token(value, request.url) if kind == "Bearer" else _with_client(value, request.body)
@@ -59,17 +59,17 @@ def _with_token(text: str, url: str) -> list[OutgoingRequest]:
 def _with_client(encoded: str, body: bytes) -> list[OutgoingRequest]:
     try:
         name, _, secret = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
-        told = dict(pair.partition("=")[::2] for pair in body.decode("ascii").split("&"))
-        client = OAuthClient(Secret(name), Secret(secret), sub=told.get("sub"))
-        if "token" not in told:
+        form = dict(pair.partition("=")[::2] for pair in body.decode("ascii").split("&"))
+        client = OAuthClient(Secret(name), Secret(secret), sub=form.get("sub"))
+        if "token" not in form:
             return [GATE.minting(client)] if re.fullmatch(r"[0-9]{1,20}|", client.sub or "") else []
-        return [GATE.introspection(client, Token(unquote(told["token"])))]
+        return [GATE.introspection(client, Token(unquote(form["token"])))]
     except (ValueError, CredentialError):
         return []
 
 
-def test_every_list_of_the_scopes_passes_as_it_stands() -> None:
-    """All 73 of them, each a GET of one record, and each of the scope that it stands beside."""
+def test_every_list_of_the_scopes_passes() -> None:
+    """All 73 of them, each a GET of one record with the target of its scope."""
     assert len(lists()) == 73
     for name, entry in lists().items():
         assert GATE.check(GATE.listing(entry, TOKEN)) is entry
@@ -77,8 +77,8 @@ def test_every_list_of_the_scopes_passes_as_it_stands() -> None:
         assert entry.target.endswith("?per_page=1")
 
 
-def test_the_two_questions_to_the_auth_server_pass_as_they_stand() -> None:
-    """Introspection of either shape of token, and minting with and without a user to act for."""
+def test_the_two_requests_to_the_auth_server_pass() -> None:
+    """Introspection of either kind of token, and minting with and without a user to act for."""
     passed = [GATE.check(request) for request in AUTH_REQUESTS]
     assert passed == [INTROSPECT, INTROSPECT, MINT, MINT]
     assert [request.body for request in AUTH_REQUESTS[2:]] == [
@@ -89,7 +89,7 @@ def test_the_two_questions_to_the_auth_server_pass_as_they_stand() -> None:
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=60))
 def test_a_token_of_any_shape_stays_one_field_of_the_form(text: str) -> None:
-    """Whatever characters it has, the form gives back the token and nothing beside it."""
+    """Whatever characters it has, the form contains exactly the token and the hint."""
     request = GATE.introspection(CLIENT, Token(text))
     assert GATE.check(request) is INTROSPECT
     field, hint = request.body.split(b"&")
@@ -173,7 +173,7 @@ AUTHORIZATIONS = [
     basic("id:sécret".encode()),
     basic(b"id:" + b"a" * 513),
     "Basic YTpiYw",  # without its padding
-    "Basic YTpiYx==",  # not as base64 spells a:b
+    "Basic YTpiYx==",  # not how base64 spells a:b
     "Basic YTpi\n",
     "basic YTpi",
     "Basic ====",
@@ -206,7 +206,7 @@ def mutated_body(request: OutgoingRequest, rng: random.Random) -> OutgoingReques
 
 
 def mutated_body_of_its_length(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
-    """With the Content-Length that goes with it, so that the body alone must be found out."""
+    """With a Content-Length that fits, so that only the body is wrong."""
     body = rng.choice(FORMS)
     headers = [(name, str(len(body)) if name == "content-length" else value) for name, value in request.headers]
     return replace(request, body=body, headers=headers)
@@ -245,7 +245,7 @@ def mutated_header(request: OutgoingRequest, rng: random.Random) -> OutgoingRequ
 
 
 def swapped_parts(request: OutgoingRequest, rng: random.Random) -> OutgoingRequest:
-    """A part of another genuine request: the address of minting with the token of a list, and so on."""
+    """A part of another genuine request, such as the address of minting with the token of a list."""
     other = rng.choice(LISTINGS + AUTH_REQUESTS * 20)
     part = rng.choice(["method", "url", "body", "headers"])
     return replace(request, **{part: getattr(other, part)})
@@ -277,7 +277,7 @@ def mutants(count: int, seed: int) -> Iterator[OutgoingRequest]:
 
 
 def test_thousands_of_mutated_requests_are_refused() -> None:
-    """Whatever is changed, a request passes only if the gate would make it, letter by letter, for somebody."""
+    """After any change, a request passes only if the gate would make it, byte for byte, for some credential."""
     refused = passed = 0
     for request in mutants(MUTATED_REQUESTS, seed=20260831):
         if as_made(request):
@@ -302,18 +302,18 @@ def with_authorization(request: OutgoingRequest, value: str) -> OutgoingRequest:
         (LISTINGS[0], basic(b"8xF3kQ-12:secret")),  # a client's secret to the API
         (AUTH_REQUESTS[0], V1_KEY),  # a v1 key to the auth server
         (AUTH_REQUESTS[2], V1_KEY),
-        (AUTH_REQUESTS[0], f"Bearer {TOKEN.reveal()}"),  # a token where a client speaks
+        (AUTH_REQUESTS[0], f"Bearer {TOKEN.reveal()}"),  # a token in place of a client
         (AUTH_REQUESTS[2], f"Bearer {TOKEN.reveal()}"),
     ],
 )
 def test_each_secret_goes_only_where_it_belongs(request_: OutgoingRequest, value: str) -> None:
-    """A key of v1, a client's secret and a token are each for one door; at another the request is stopped."""
+    """A v1 key, a client's secret and a token each go to one place; a request to another one is refused."""
     with pytest.raises(GateRefusal, match="Authorization"):
         GATE.check(with_authorization(request_, value))
 
 
-def test_the_gate_of_v1_takes_no_token() -> None:
-    """A v1 request with a token, and a list of v3 with a key, are refused by the other gate as well."""
+def test_the_gate_of_v1_accepts_no_token() -> None:
+    """Both gates refuse a v1 request with a token, and a v3 list with a key."""
     old = Gate(catalogue(), origin(API), USER_AGENT)
     entry = catalogue().all_entries()[0]
     token = f"Bearer {TOKEN.reveal()}"
@@ -327,7 +327,7 @@ def test_the_gate_of_v1_takes_no_token() -> None:
 
 @pytest.mark.parametrize("sub", ["abc", "1&scope=harvest", "1\r\nx: y", "", "１２", "1" * 21])
 def test_a_user_that_is_no_number_is_not_sent(sub: str) -> None:
-    """What would be a field of its own, a line break or no number at all stops at the gate, or is left out."""
+    """A line break, another form field or anything else that is no number is refused by the gate or left out."""
     try:
         request = GATE.minting(replace(CLIENT, sub=sub))
     except UnicodeEncodeError:
@@ -348,8 +348,8 @@ def refusal_of(request: OutgoingRequest) -> str:
 
 
 def test_no_refusal_shows_what_it_refused() -> None:
-    """Neither a token, nor a secret, nor the address stands in the message."""
-    said = "".join(map(refusal_of, mutants(2_000, seed=7)))
-    assert "Authorization" in said
+    """Neither a token, nor a secret, nor the address is in the message."""
+    messages = "".join(map(refusal_of, mutants(2_000, seed=7)))
+    assert "Authorization" in messages
     for secret in (TOKEN.reveal(), OPAQUE.reveal(), "se:cret", CLIENT.client_id.reveal(), "evil.example"):
-        assert secret not in said
+        assert secret not in messages

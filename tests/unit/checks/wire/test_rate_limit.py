@@ -1,4 +1,4 @@
-"""The customer's rate limit is left to the customer."""
+"""We use only part of the customer's rate limit."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -29,12 +29,12 @@ class Clock:
     [
         ("50", "49", None, 0.0),
         ("50", "25", None, 0.0),  # exactly half is left
-        ("50", "24", None, V1_WINDOW_SECONDS),  # no reset told: one window
+        ("50", "24", None, V1_WINDOW_SECONDS),  # no reset given: one window
         ("50", "24", str(int(NOW.timestamp()) + 7), 7.0),
         ("50", "24", "4", 4.0),  # seconds instead of a timestamp
         ("50", "24", str(int(NOW.timestamp()) - 60), 1.0),  # clocks differ
         ("50", "24", "soon", V1_WINDOW_SECONDS),
-        (None, "0", None, 0.0),  # nothing told, nothing to obey
+        (None, "0", None, 0.0),  # nothing given, nothing to obey
         ("many", "few", None, 0.0),
     ],
 )
@@ -56,13 +56,13 @@ def test_less_than_half_the_limit_left_means_a_pause(
         ({"retry-after": "Mon, 01 Jun 2026 12:00:05 GMT"}, 5.0),
         ({"retry-after": "0"}, 1.0),
         ({"retry-after": "-5"}, V1_WINDOW_SECONDS),
-        ({"retry-after": "86400"}, LONGEST_WAIT_SECONDS),  # a wrong header cannot park a check for a day
+        ({"retry-after": "86400"}, LONGEST_WAIT_SECONDS),  # a wrong header cannot stop a check for a day
         ({}, V1_WINDOW_SECONDS),
         ({"retry-after": "nonsense"}, V1_WINDOW_SECONDS),
     ],
 )
-def test_a_429_is_obeyed_as_it_asks(headers: dict[str, str], seconds: float) -> None:
-    """Retry-After first, then the reset, then one window of ten seconds."""
+def test_after_a_429_we_wait_as_long_as_it_asks(headers: dict[str, str], seconds: float) -> None:
+    """Retry-After if there is one, else until the reset, else one window of ten seconds."""
     assert rate_limit(headers, NOW).back_off_seconds == seconds
 
 
@@ -73,15 +73,15 @@ def test_a_429_is_obeyed_as_it_asks(headers: dict[str, str], seconds: float) -> 
     )
 )
 @example({"retry-after": "0\x1f"})
-def test_no_header_makes_us_wait_for_ever_or_fail(headers: dict[str, str]) -> None:
-    """Whatever the headers hold, a wait is between nothing and two minutes."""
+def test_no_header_makes_us_wait_forever_or_fail(headers: dict[str, str]) -> None:
+    """Whatever the headers contain, a wait is between nothing and two minutes."""
     limit = rate_limit(headers, NOW)
     assert 0 <= limit.pause_seconds <= LONGEST_WAIT_SECONDS
     assert 1 <= limit.back_off_seconds <= LONGEST_WAIT_SECONDS
 
 
-async def test_turns_are_spaced_by_the_rate() -> None:
-    """Two a second: the first at once, each next half a second later."""
+async def test_requests_are_spaced_by_the_rate() -> None:
+    """Two a second: the first at once, each next one half a second later."""
     clock = Clock()
     limiter = RateLimiter(2, clock.read, clock.sleep)
     starts = []
@@ -92,7 +92,7 @@ async def test_turns_are_spaced_by_the_rate() -> None:
 
 
 async def test_a_rate_of_zero_is_no_limit() -> None:
-    """Rate 0 lets every turn through at once."""
+    """Rate 0 lets every request through at once."""
     clock = Clock()
     limiter = RateLimiter(0, clock.read, clock.sleep)
     for _ in range(100):
@@ -100,8 +100,8 @@ async def test_a_rate_of_zero_is_no_limit() -> None:
     assert clock.now == 100.0
 
 
-async def test_a_hold_moves_the_next_turn() -> None:
-    """After a hold of ten seconds the next turn comes ten seconds later, not ten plus a gap."""
+async def test_a_pause_delays_the_next_request() -> None:
+    """After a pause of ten seconds the next request comes ten seconds later, not ten plus a gap."""
     clock = Clock()
     limiter = RateLimiter(2, clock.read, clock.sleep)
     await limiter.wait_for_turn()

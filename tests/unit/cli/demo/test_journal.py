@@ -26,7 +26,7 @@ def _cut_off(folder: Path, *actions: AdminAction) -> None:
 
 
 def test_actions_before_a_kill_are_repeated_in_the_new_sandbox(tmp_path: Path) -> None:
-    """The sandbox forgets them: Globex lacks what its admin had unticked, and has what was ticked since."""
+    """The sandbox forgets them: Globex is without what its admin unticked, and has what was ticked since."""
     _cut_off(tmp_path, UNTICKED)
     with open_journal(tmp_path) as journal:
         assert journal.is_cut_off
@@ -73,7 +73,7 @@ def test_a_demo_that_ended_is_over(tmp_path: Path) -> None:
 
 
 def test_a_folder_has_one_demo_at_a_time(tmp_path: Path) -> None:
-    """The running one is left alone."""
+    """The running one is not disturbed."""
     with open_journal(tmp_path), pytest.raises(ConfigurationError, match="a demo is running in"):
         with open_journal(tmp_path):
             pass
@@ -91,7 +91,7 @@ def test_no_demo_outlives_its_tokens(tmp_path: Path) -> None:
     assert all(ends is not None and ends > in_half_a_year for ends in map(expiry_of, tokens))
 
 
-def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
+def test_another_folder_with_files_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(ConfigurationError, match="is not empty and not from an earlier demo"), open_journal(tmp_path):
         pass

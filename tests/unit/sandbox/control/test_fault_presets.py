@@ -11,7 +11,7 @@ from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
 from monitor.sandbox.sandbox import Sandbox
 from tests.paths import ROOT
-from tests.sandbox_asking import Clock, asker
+from tests.sandbox_session import Clock, sandbox_session
 
 DOCUMENTATION = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
 
@@ -36,16 +36,16 @@ def sandbox() -> Sandbox:
 )
 def test_a_preset_hits_one_account_or_everybody(name: str, status: int | None) -> None:
     """One account gets it and the other does not; without a name everybody gets it, strangers too."""
-    ask = asker()
-    ask.sandbox.add_account("globex")
-    activate(ask.sandbox, PresetRequest(name=name, account="globex"))
-    ask.ask("GET /v1/jobs")
-    assert ask.last().status == 200
-    activate(ask.sandbox, PresetRequest(name=name))
-    for key in (ask.key.text, "nobody's"):
-        ask.key.text = key
-        ask.ask("GET /v1/jobs")
-        assert ask.last().status == status
+    session = sandbox_session()
+    session.sandbox.add_account("globex")
+    activate(session.sandbox, PresetRequest(name=name, account="globex"))
+    session.send("GET /v1/jobs")
+    assert session.last().status == 200
+    activate(session.sandbox, PresetRequest(name=name))
+    for key in (session.key.text, "nobody's"):
+        session.key.text = key
+        session.send("GET /v1/jobs")
+        assert session.last().status == status
 
 
 def test_a_preset_replaces_the_one_before(sandbox: Sandbox) -> None:

@@ -6,49 +6,49 @@ from monitor.errors import ConfigurationError
 from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from tests.sandbox_asking import UNLIMITED, asker
+from tests.sandbox_session import UNLIMITED, sandbox_session
 
 
 def test_a_dead_key_can_be_enabled_again() -> None:
     """A killed key answers like an unknown one until it is enabled."""
-    ask = asker()
-    ask.key.kill()
-    assert ask.ask("GET /v1/jobs").status == 401
-    assert (ask.last().account, ask.last().reason) == ("acme", AnswerReason.DEAD_KEY)
-    ask.key.enable()
-    assert ask.ask("GET /v1/jobs").status == 200
+    session = sandbox_session()
+    session.key.kill()
+    assert session.send("GET /v1/jobs").status == 401
+    assert (session.last().account, session.last().reason) == ("acme", AnswerReason.DEAD_KEY)
+    session.key.enable()
+    assert session.send("GET /v1/jobs").status == 200
 
 
 def test_a_rotated_key_never_works_again() -> None:
     """Rotation gives a text that no key had before, with the same grants; old texts stay refused."""
-    ask, seen = asker("gem"), []
+    session, seen = sandbox_session("gem"), []
     for _ in range(5):
-        seen.append(ask.key.text)
-        assert ask.sandbox.rotate("acme") is ask.key
-        assert ask.ask("GET /v1/jobs").status == 200
-    assert len({*seen, ask.key.text}) == 6
+        seen.append(session.key.text)
+        assert session.sandbox.rotate("acme") is session.key
+        assert session.send("GET /v1/jobs").status == 200
+    assert len({*seen, session.key.text}) == 6
     for old in seen:
-        reply = ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", {"authorization": basic(old)})).reply
+        reply = session.sandbox.handle(SandboxRequest("GET", "/v1/jobs", {"authorization": basic(old)})).reply
         assert reply.status == 401
 
 
 def test_keys_of_one_account_are_told_apart() -> None:
     """Two keys of an account have separate grants; with two, a key must be named."""
-    ask = asker("gem")
-    second = ask.sandbox.add_key("acme", ["GET /v1/eeoc"], label="Other")
-    assert ask.ask("GET /v1/eeoc").status == 403
-    ask.key = second
-    assert ask.ask("GET /v1/eeoc").status == 200
-    assert ask.last().key == "Other"
+    session = sandbox_session("gem")
+    second = session.sandbox.add_key("acme", ["GET /v1/eeoc"], label="Other")
+    assert session.send("GET /v1/eeoc").status == 403
+    session.key = second
+    assert session.send("GET /v1/eeoc").status == 200
+    assert session.last().key == "Other"
     with pytest.raises(ConfigurationError, match="name one by its label"):
-        ask.sandbox.key("acme")
+        session.sandbox.key("acme")
 
 
 def test_accounts_do_not_see_each_other() -> None:
     """A record of one customer is not found by another's key."""
-    ask = asker()
-    other = ask.sandbox.add_account("globex")
-    assert ask.ask(f"GET /v1/candidates/{other.records.ids('candidates')[0]}").status == 404
+    session = sandbox_session()
+    other = session.sandbox.add_account("globex")
+    assert session.send(f"GET /v1/candidates/{other.records.ids('candidates')[0]}").status == 404
 
 
 @pytest.mark.parametrize(
@@ -69,35 +69,36 @@ def test_accounts_do_not_see_each_other() -> None:
 )
 def test_a_mistake_is_named_and_changes_nothing(action: object, words: str) -> None:
     """The message says what is wrong, and the sandbox answers as before."""
-    ask = asker()
+    session = sandbox_session()
     with pytest.raises(ConfigurationError, match=words):
-        action(ask.sandbox)  # type: ignore[operator]
-    assert list(ask.sandbox.accounts) == ["acme"]
-    assert len(ask.sandbox.keys.of(ask.account)) == 1
-    assert ask.account.settings.limit == UNLIMITED
-    assert ask.ask("GET /v1/jobs").status == 200
+        action(session.sandbox)  # type: ignore[operator]
+    assert list(session.sandbox.accounts) == ["acme"]
+    assert len(session.sandbox.keys.of(session.account)) == 1
+    assert session.account.settings.limit == UNLIMITED
+    assert session.send("GET /v1/jobs").status == 200
 
 
 def test_a_change_for_one_account_leaves_the_others_alone() -> None:
     """Blocking one account blocks neither other accounts nor strangers."""
-    ask = asker()
-    other = ask.sandbox.add_key(ask.sandbox.add_account("globex").name)
-    ask.sandbox.change("acme", blocked=True)
-    assert ask.ask("GET /v1/jobs").status == 403
-    assert ask.last().reason is AnswerReason.BLOCKED
+    session = sandbox_session()
+    other = session.sandbox.add_key(session.sandbox.add_account("globex").name)
+    session.sandbox.change("acme", blocked=True)
+    assert session.send("GET /v1/jobs").status == 403
+    assert session.last().reason is AnswerReason.BLOCKED
     assert (
-        ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", {"authorization": basic(other.text)})).reply.status == 200
+        session.sandbox.handle(SandboxRequest("GET", "/v1/jobs", {"authorization": basic(other.text)})).reply.status
+        == 200
     )
 
 
 def test_a_change_for_all_includes_strangers_and_later_accounts() -> None:
     """Retirement for all also applies to the anonymous request and to a later account; it can be undone."""
-    ask = asker()
-    ask.sandbox.change(None, retired="404-html")
-    ask.sandbox.add_account("later")
-    later = ask.sandbox.add_key("later")
-    requests = [{}, {"authorization": basic(ask.key.text)}, {"authorization": basic(later.text)}]
-    assert {ask.sandbox.handle(SandboxRequest("GET", "/v1/jobs", each)).reply.status for each in requests} == {404}
-    assert {entry.reason for entry in ask.sandbox.request_log.entries()} == {AnswerReason.RETIRED}
-    ask.sandbox.change(None, retired=None)
-    assert ask.ask("GET /v1/jobs").status == 200
+    session = sandbox_session()
+    session.sandbox.change(None, retired="404-html")
+    session.sandbox.add_account("later")
+    later = session.sandbox.add_key("later")
+    requests = [{}, {"authorization": basic(session.key.text)}, {"authorization": basic(later.text)}]
+    assert {session.sandbox.handle(SandboxRequest("GET", "/v1/jobs", each)).reply.status for each in requests} == {404}
+    assert {entry.reason for entry in session.sandbox.request_log.entries()} == {AnswerReason.RETIRED}
+    session.sandbox.change(None, retired=None)
+    assert session.send("GET /v1/jobs").status == 200

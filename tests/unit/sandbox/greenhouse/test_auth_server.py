@@ -17,43 +17,43 @@ from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.scopes import scope_names
 from tests.cases import for_each
 from tests.paths import FIXTURES
-from tests.sandbox_asking import Clock, content, header
-from tests.sandbox_v3_asking import CREDENTIALS, FORM, V3Asker, v3_asker
+from tests.sandbox_session import Clock, content, header
+from tests.sandbox_v3_session import CREDENTIALS, FORM, SandboxV3Session, sandbox_v3_session
 
-RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "v3_answers_on_record.yaml").read_text("utf-8"))
+RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "recorded_v3_answers.yaml").read_text("utf-8"))
 JOBS, USERS = "harvest:jobs:list", "harvest:users:list"
 
 
-def shown(kind: str, ask: V3Asker) -> str | None:
+def shown(kind: str, session: SandboxV3Session) -> str | None:
     presented = {
-        "client": basic(ask.client.client_id, ask.client.secret),
+        "client": basic(session.client.client_id, session.client.secret),
         "notaclient": basic("notaclient", "x"),
         "unknown": basic("nobody-7", "x"),
-        "wrong_secret": basic(ask.client.client_id, "x"),
+        "wrong_secret": basic(session.client.client_id, "x"),
     }
     return presented.get(kind)
 
 
-def token(kind: str, ask: V3Asker) -> str | None:
+def token(kind: str, session: SandboxV3Session) -> str | None:
     if kind in ("none", "undecodable"):
         return None if kind == "none" else "e30.e30.c2ln"
-    text = ask.client.issue(ask.clock.now - (3600 if kind == "expired" else 0))
+    text = session.client.issue(session.clock.now - (3600 if kind == "expired" else 0))
     if kind == "revoked":
-        ask.client.revoke_tokens()
+        session.client.revoke_tokens()
     return text
 
 
 @for_each(RECORD, ids=lambda row: row["situation"])
 def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
     """In each situation the sandbox answers with the recorded status and body."""
-    ask = v3_asker(**{"scopes": "all"} | row.get("client", {}))
-    ask.sandbox.change("acme", **row.get("settings", {}))
-    text = token(row.get("token", "none"), ask)
+    session = sandbox_v3_session(**{"scopes": "all"} | row.get("client", {}))
+    session.sandbox.change("acme", **row.get("settings", {}))
+    text = token(row.get("token", "none"), session)
     if row["request"].split(" ")[1].startswith("/v3/"):
-        reply = ask.ask(row["request"], text)
+        reply = session.send(row["request"], text)
     else:
         form = row.get("form", {"token": text or ""})
-        reply = ask.post(row["request"].split(" ")[1], form, shown(row["shows"], ask))
+        reply = session.post(row["request"].split(" ")[1], form, shown(row["shows"], session))
     answer = content(reply)
 
     assert reply.status == row["status"]
@@ -61,7 +61,7 @@ def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
         assert answer.pop("errorId").startswith("err-")
     if "answer" in row:
         assert answer == row["answer"]
-    assert ask.changes() == []
+    assert session.changes() == []
 
 
 def test_every_situation_names_its_source() -> None:
@@ -73,14 +73,14 @@ def test_every_situation_names_its_source() -> None:
 
 def test_a_token_has_the_shape_of_greenhouses_tokens() -> None:
     """It has the three parts of a JWT, names its user and its expiry, and no two are the same."""
-    ask = v3_asker()
-    first, second = ask.mint(), ask.mint()
+    session = sandbox_v3_session()
+    first, second = session.mint(), session.mint()
     assert (first["token_type"], first["access_token"] != second["access_token"]) == ("Bearer", True)
     parts = [part + "=" * (-len(part) % 4) for part in first["access_token"].split(".")]
     head, claims = (json.loads(base64.urlsafe_b64decode(part)) for part in parts[:2])
     assert head["alg"] == "RS256"
     assert claims == {"sub": "4000001001", "iat": 1_700_000_000, "exp": 1_700_003_600, "silo": "sandbox"}
-    assert ask.last().reason is AnswerReason.ISSUED
+    assert session.last().reason is AnswerReason.ISSUED
 
 
 @pytest.mark.parametrize(
@@ -94,20 +94,20 @@ def test_a_token_has_the_shape_of_greenhouses_tokens() -> None:
 )
 def test_a_token_states_its_expiry_in_each_way(expiry: str, fields: set[str]) -> None:
     """As integrations read it, as documented, both, or not at all."""
-    ask = v3_asker(ttl=600)
-    ask.sandbox.change("acme", expiry=expiry)
-    answer = ask.mint()
+    session = sandbox_v3_session(ttl=600)
+    session.sandbox.change("acme", expiry=expiry)
+    answer = session.mint()
     assert answer.keys() - {"token_type", "access_token"} == fields
     if "expires_in" in fields:
         assert answer["expires_in"] == 600
     if "expires_at" in fields:
-        assert datetime.fromisoformat(answer["expires_at"]).timestamp() == ask.clock.now + 600
+        assert datetime.fromisoformat(answer["expires_at"]).timestamp() == session.clock.now + 600
 
 
 def test_a_live_token_is_introspected() -> None:
     """Its client, user, expiry, scopes, organization and role, under the names that integrations read."""
-    ask = v3_asker([USERS, JOBS])
-    facts = ask.introspect(ask.client.issue())
+    session = sandbox_v3_session([USERS, JOBS])
+    facts = session.introspect(session.client.issue())
     assert facts == {
         "active": True,
         "client_id": "sandbox-acme-client-1",
@@ -132,15 +132,15 @@ def test_a_token_acts_for_a_user_or_for_a_service_user(
     client: dict[str, Any], form: dict[str, str], sub: str, role: str | None
 ) -> None:
     """The requested user, the client's own, or the service user, who has no role."""
-    ask = v3_asker(**client)
-    facts = ask.introspect(ask.mint(**form)["access_token"])
+    session = sandbox_v3_session(**client)
+    facts = session.introspect(session.mint(**form)["access_token"])
     assert (facts["sub"], facts[CLAIMS]["user_role"]) == (sub, role)
 
 
 def test_a_user_that_is_no_number_is_refused() -> None:
     """No token is issued for it."""
-    ask = v3_asker()
-    assert ask.mint(sub="dana@vendor.example") == {"error": "invalid_request"}
+    session = sandbox_v3_session()
+    assert session.mint(sub="dana@vendor.example") == {"error": "invalid_request"}
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def test_a_user_that_is_no_number_is_refused() -> None:
 )
 def test_an_introspection_has_other_shapes(settings: dict[str, str], found: dict[str, Any]) -> None:
     """Scopes as a list, oddly spaced or not at all; claims beside the rest, or not at all."""
-    ask = v3_asker([USERS, JOBS])
-    ask.sandbox.change("acme", **settings)
-    facts = ask.introspect(ask.client.issue())
+    session = sandbox_v3_session([USERS, JOBS])
+    session.sandbox.change("acme", **settings)
+    facts = session.introspect(session.client.issue())
     left_out = "scope" if "introspected_scope" in settings else CLAIMS
     other = CLAIMS if left_out == "scope" else "scope"
     assert {
@@ -167,161 +167,161 @@ def test_an_introspection_has_other_shapes(settings: dict[str, str], found: dict
 
 def test_only_its_own_client_can_introspect_a_token() -> None:
     """For another client of the same account it is inactive."""
-    ask = v3_asker()
-    text = ask.client.issue()
-    ask.client = ask.sandbox.add_client("acme", label="Other")
-    assert ask.introspect(text) == {"active": False}
-    assert ask.last().reason is AnswerReason.INACTIVE_TOKEN
+    session = sandbox_v3_session()
+    text = session.client.issue()
+    session.client = session.sandbox.add_client("acme", label="Other")
+    assert session.introspect(text) == {"active": False}
+    assert session.last().reason is AnswerReason.INACTIVE_TOKEN
 
 
 def test_scopes_go_at_once_and_come_with_the_next_token() -> None:
     """An unticked scope is gone from live tokens; a ticked one is only in the next token."""
-    ask = v3_asker([JOBS])
-    old = ask.client.issue()
-    ask.client.tick(USERS)
-    assert ask.introspect(old)["scope"] == JOBS
-    assert ask.introspect(ask.client.issue())["scope"] == f"{JOBS} {USERS}"
-    ask.client.untick(JOBS)
-    assert ask.introspect(old)["scope"] == ""
+    session = sandbox_v3_session([JOBS])
+    old = session.client.issue()
+    session.client.tick(USERS)
+    assert session.introspect(old)["scope"] == JOBS
+    assert session.introspect(session.client.issue())["scope"] == f"{JOBS} {USERS}"
+    session.client.untick(JOBS)
+    assert session.introspect(old)["scope"] == ""
 
 
 def test_introspection_can_be_stale() -> None:
     """If set so, it keeps listing lost scopes, while the API refuses them."""
-    ask = v3_asker([JOBS])
-    ask.sandbox.change("acme", stale_scopes=True)
-    old = ask.client.issue()
-    ask.client.untick(JOBS)
-    assert ask.introspect(old)["scope"] == JOBS
-    assert ask.ask("GET /v3/jobs", old).status == 403
+    session = sandbox_v3_session([JOBS])
+    session.sandbox.change("acme", stale_scopes=True)
+    old = session.client.issue()
+    session.client.untick(JOBS)
+    assert session.introspect(old)["scope"] == JOBS
+    assert session.send("GET /v3/jobs", old).status == 403
 
 
 def test_a_disabled_client_is_refused_until_it_is_enabled() -> None:
     """It gets no token and no introspection, and its tokens open nothing; enabled again, they work as before."""
-    ask = v3_asker()
-    text = ask.client.issue()
-    ask.client.kill()
-    assert (ask.mint(), ask.introspect(text)) == ({"error": "invalid_client"}, {"error": "invalid_client"})
-    assert (ask.last().account, ask.last().reason) == ("acme", AnswerReason.DEAD_CLIENT)
-    assert ask.ask("GET /v3/jobs", text).status == 401
-    ask.client.enable()
-    assert ask.introspect(text)["active"] is True
-    assert ask.ask("GET /v3/jobs", text).status == 200
+    session = sandbox_v3_session()
+    text = session.client.issue()
+    session.client.kill()
+    assert (session.mint(), session.introspect(text)) == ({"error": "invalid_client"}, {"error": "invalid_client"})
+    assert (session.last().account, session.last().reason) == ("acme", AnswerReason.DEAD_CLIENT)
+    assert session.send("GET /v3/jobs", text).status == 401
+    session.client.enable()
+    assert session.introspect(text)["active"] is True
+    assert session.send("GET /v3/jobs", text).status == 200
 
 
 def test_an_old_secret_works_until_it_is_dropped() -> None:
     """After a rotation both secrets get tokens, then the new one alone."""
-    ask = v3_asker()
-    old = basic(ask.client.client_id, ask.client.secret)
-    assert ask.client.rotate_secret() == ask.client.secret == "sandbox-acme-secret-2"
-    assert [ask.post("/token", CREDENTIALS, which).status for which in (old, "client")] == [200, 200]
-    ask.client.drop_old_secrets()
-    assert [ask.post("/token", CREDENTIALS, which).status for which in (old, "client")] == [401, 200]
+    session = sandbox_v3_session()
+    old = basic(session.client.client_id, session.client.secret)
+    assert session.client.rotate_secret() == session.client.secret == "sandbox-acme-secret-2"
+    assert [session.post("/token", CREDENTIALS, which).status for which in (old, "client")] == [200, 200]
+    session.client.drop_old_secrets()
+    assert [session.post("/token", CREDENTIALS, which).status for which in (old, "client")] == [401, 200]
 
 
 @pytest.mark.parametrize(("mint_revokes", "active"), [(False, True), (True, False)])
 def test_a_new_token_may_revoke_the_one_before(mint_revokes: bool, active: bool) -> None:
     """Greenhouse does not document whether it does, so it can be set."""
-    ask = v3_asker(mint_revokes=mint_revokes)
-    held = ask.client.issue()
-    assert ask.introspect(ask.mint()["access_token"])["active"] is True
-    assert ask.introspect(held)["active"] is active
+    session = sandbox_v3_session(mint_revokes=mint_revokes)
+    held = session.client.issue()
+    assert session.introspect(session.mint()["access_token"])["active"] is True
+    assert session.introspect(held)["active"] is active
 
 
 def test_a_token_expires() -> None:
     """One second before, it is still active."""
-    ask = v3_asker(ttl=60)
-    text = ask.client.issue()
-    ask.clock.now += 59
-    assert ask.introspect(text)["active"] is True
-    ask.clock.now += 1
-    assert ask.introspect(text) == {"active": False}
+    session = sandbox_v3_session(ttl=60)
+    text = session.client.issue()
+    session.clock.now += 59
+    assert session.introspect(text)["active"] is True
+    session.clock.now += 1
+    assert session.introspect(text) == {"active": False}
 
 
 def test_dead_tokens_are_forgotten_and_live_ones_are_not() -> None:
     """After a token every minute for a day, only about the live ones are kept."""
-    ask = v3_asker()
+    session = sandbox_v3_session()
     texts = []
     for _ in range(24 * 60):
-        texts.append(ask.client.issue())
-        ask.clock.now += 60
-    assert [ask.introspect(text)["active"] for text in texts[-60:]] == [False] + [True] * 59
-    assert sum(ask.client.tokens.find(text) is not None for text in texts) < 200
+        texts.append(session.client.issue())
+        session.clock.now += 60
+    assert [session.introspect(text)["active"] for text in texts[-60:]] == [False] + [True] * 59
+    assert sum(session.client.tokens.find(text) is not None for text in texts) < 200
 
 
 def test_token_requests_have_a_separate_limit() -> None:
     """Over it the answer is 429 with when to retry; introspection and the API do not count against it."""
-    ask = v3_asker(clock=Clock(1_700_000_040.0))  # a window begins at 1,700,000,040
-    ask.sandbox.change("acme", token_limit=2)
-    assert [ask.post("/token", CREDENTIALS).status for _ in range(3)] == [200, 200, 429]
-    ask.clock.now += 20
-    refused = ask.post("/token", CREDENTIALS)
+    session = sandbox_v3_session(clock=Clock(1_700_000_040.0))  # a window begins at 1,700,000,040
+    session.sandbox.change("acme", token_limit=2)
+    assert [session.post("/token", CREDENTIALS).status for _ in range(3)] == [200, 200, 429]
+    session.clock.now += 20
+    refused = session.post("/token", CREDENTIALS)
     assert (refused.status, header(refused, "Retry-After")) == (429, "40")
-    text = ask.client.issue()
-    assert ask.introspect(text)["active"] is True
-    assert ask.ask("GET /v3/jobs", text).status == 200
-    ask.clock.now += 40
-    assert ask.post("/token", CREDENTIALS).status == 200
+    text = session.client.issue()
+    assert session.introspect(text)["active"] is True
+    assert session.send("GET /v3/jobs", text).status == 200
+    session.clock.now += 40
+    assert session.post("/token", CREDENTIALS).status == 200
 
 
 def test_a_body_that_is_no_form_has_no_grant_type() -> None:
     """JSON is not read, and neither is a body without a content type."""
-    ask = v3_asker()
+    session = sandbox_v3_session()
     for kind, body in (("application/json", b'{"grant_type":"client_credentials"}'), ("", b"grant_type=x")):
-        headers = {"authorization": basic(ask.client.client_id, ask.client.secret), "content-type": kind}
-        reply = ask.sandbox.handle(SandboxRequest("POST", "/token", headers, body)).reply
-        assert (reply.status, ask.last().reason) == (400, AnswerReason.BAD_GRANT)
+        headers = {"authorization": basic(session.client.client_id, session.client.secret), "content-type": kind}
+        reply = session.sandbox.handle(SandboxRequest("POST", "/token", headers, body)).reply
+        assert (reply.status, session.last().reason) == (400, AnswerReason.BAD_GRANT)
 
 
 @pytest.mark.parametrize("authorization", [None, "Basic not-base64!", "Bearer x", "Digest x"])
 def test_without_a_client_introspection_is_refused(authorization: str | None) -> None:
     """Introspection is for clients."""
-    ask = v3_asker()
-    assert ask.post("/introspect", {"token": ask.client.issue()}, authorization).status == 401
-    assert ask.last().reason is AnswerReason.NO_CLIENT
+    session = sandbox_v3_session()
+    assert session.post("/introspect", {"token": session.client.issue()}, authorization).status == 401
+    assert session.last().reason is AnswerReason.NO_CLIENT
 
 
 def test_an_introspection_of_nothing_is_refused() -> None:
     """So is a GET."""
-    ask = v3_asker()
-    assert ask.post("/introspect", {}).status == 400
-    assert ask.sandbox.handle(SandboxRequest("GET", "/introspect", {})).reply.status == 404
+    session = sandbox_v3_session()
+    assert session.post("/introspect", {}).status == 400
+    assert session.sandbox.handle(SandboxRequest("GET", "/introspect", {})).reply.status == 404
 
 
 @pytest.mark.parametrize("path", ["/token", "/introspect"])
 def test_faults_hit_the_auth_server(path: str) -> None:
     """For the account of the client, by method and path; the fault replaces the answer, and no token is issued."""
-    ask = v3_asker()
-    ask.sandbox.add_account("globex")
-    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="globex", status=500))
-    ask.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="acme", method="POST", prefix=path, status=503))
-    assert ask.post(path, CREDENTIALS).status == 503
-    assert (ask.last().account, ask.last().key, ask.last().reason) == ("acme", "Gem", AnswerReason.FAULT)
-    ask.sandbox.faults.clear()
-    assert ask.post(path, CREDENTIALS | {"token": "x"}).status == 200
+    session = sandbox_v3_session()
+    session.sandbox.add_account("globex")
+    session.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="globex", status=500))
+    session.sandbox.add_fault(Fault(kind=FaultKind.STATUS, account="acme", method="POST", prefix=path, status=503))
+    assert session.post(path, CREDENTIALS).status == 503
+    assert (session.last().account, session.last().key, session.last().reason) == ("acme", "Gem", AnswerReason.FAULT)
+    session.sandbox.faults.clear()
+    assert session.post(path, CREDENTIALS | {"token": "x"}).status == 200
 
 
 def test_a_blocked_address_is_refused() -> None:
     """With an HTML page, as on v1."""
-    ask = v3_asker()
-    ask.sandbox.change("acme", blocked=True)
-    assert ask.post("/token", CREDENTIALS).content_type.startswith(b"text/html")
-    assert ask.last().reason is AnswerReason.BLOCKED
+    session = sandbox_v3_session()
+    session.sandbox.change("acme", blocked=True)
+    assert session.post("/token", CREDENTIALS).content_type.startswith(b"text/html")
+    assert session.last().reason is AnswerReason.BLOCKED
 
 
 def test_the_request_log_has_no_id_no_secret_and_no_token() -> None:
     """Wherever they are in a request to the auth server or the API, none of them is kept."""
-    ask = v3_asker()
-    text = ask.client.issue()
-    ask.mint()
-    ask.introspect(text)
-    ask.ask("GET /v3/jobs?per_page=1", text)
-    ask.post(f"/introspect?token={text}&client_id={ask.client.client_id}", {})
-    ask.post("/token", CREDENTIALS, basic("sandbox-acme-client-9", "a-secret"))
-    ask.post("/token", CREDENTIALS, basic("a-malformed-id", "a-secret"))
-    kept = repr(ask.sandbox.request_log.entries())
-    for secret in (ask.client.client_id, ask.client.secret, text, "client-9", "a-malformed-id", "a-secret"):
+    session = sandbox_v3_session()
+    text = session.client.issue()
+    session.mint()
+    session.introspect(text)
+    session.send("GET /v3/jobs?per_page=1", text)
+    session.post(f"/introspect?token={text}&client_id={session.client.client_id}", {})
+    session.post("/token", CREDENTIALS, basic("sandbox-acme-client-9", "a-secret"))
+    session.post("/token", CREDENTIALS, basic("a-malformed-id", "a-secret"))
+    kept = repr(session.sandbox.request_log.entries())
+    for secret in (session.client.client_id, session.client.secret, text, "client-9", "a-malformed-id", "a-secret"):
         assert secret not in kept
-    entries = ask.sandbox.request_log.entries()
+    entries = session.sandbox.request_log.entries()
     assert [(entry.key, entry.authorization, entry.target) for entry in entries[:3]] == [
         ("Gem", "basic", "/token"),
         ("Gem", "basic", "/introspect"),
@@ -349,28 +349,28 @@ def test_words_tick_scopes(word: str, count: int) -> None:
 )
 def test_an_impossible_client_is_refused(asked: dict[str, Any], words: str) -> None:
     """The message says why, and nothing is added."""
-    ask = v3_asker()
+    session = sandbox_v3_session()
     with pytest.raises(ConfigurationError, match=words):
-        ask.sandbox.add_client("acme", **asked)
-    assert [client.label for client in ask.sandbox.clients.of(ask.account)] == ["Gem"]
-    assert ask.post("/token", CREDENTIALS).status == 200
+        session.sandbox.add_client("acme", **asked)
+    assert [client.label for client in session.sandbox.clients.of(session.account)] == ["Gem"]
+    assert session.post("/token", CREDENTIALS).status == 200
 
 
 def test_a_client_can_have_an_unknown_scope() -> None:
     """Greenhouse adds scopes, which this release does not know."""
-    ask = v3_asker("none")
-    ask.client.ticked = frozenset({"harvest:new_things:list"})
-    assert ask.introspect(ask.client.issue())["scope"] == "harvest:new_things:list"
+    session = sandbox_v3_session("none")
+    session.client.ticked = frozenset({"harvest:new_things:list"})
+    assert session.introspect(session.client.issue())["scope"] == "harvest:new_things:list"
 
 
 def test_a_form_may_name_its_charset() -> None:
     """After its content type."""
-    ask = v3_asker()
+    session = sandbox_v3_session()
     headers = {
-        "authorization": basic(ask.client.client_id, ask.client.secret),
+        "authorization": basic(session.client.client_id, session.client.secret),
         "content-type": f"{FORM}; charset=utf-8",
     }
     assert (
-        ask.sandbox.handle(SandboxRequest("POST", "/token", headers, b"grant_type=client_credentials")).reply.status
+        session.sandbox.handle(SandboxRequest("POST", "/token", headers, b"grant_type=client_credentials")).reply.status
         == 200
     )

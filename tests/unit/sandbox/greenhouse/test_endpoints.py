@@ -12,7 +12,7 @@ from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoint_names
 from monitor.sandbox.greenhouse.records import Records
 from tests.cases import for_each
 from tests.paths import FIXTURES
-from tests.sandbox_asking import zeroed
+from tests.sandbox_session import zeroed
 
 FACTS = json.loads((FIXTURES / "documented_endpoints.json").read_text("utf-8"))
 DOCUMENTED: dict[str, dict[str, Any]] = {f"{row['method']} {row['path']}": row for row in FACTS["endpoints"]}

@@ -4,7 +4,7 @@ import pytest
 
 from monitor.sandbox.greenhouse.endpoints import endpoints
 from monitor.sandbox.sandbox import Sandbox
-from tests.sandbox_asking import asker, content
+from tests.sandbox_session import content, sandbox_session
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ from tests.sandbox_asking import asker, content
 )
 def test_a_list_honours_what_its_documentation_names(query: str, count: int) -> None:
     """Page size and dates apply where they are documented; anything else is ignored."""
-    assert len(content(asker().ask(f"GET /v1/candidates?{query}"))) == count
+    assert len(content(sandbox_session().send(f"GET /v1/candidates?{query}"))) == count
 
 
 @pytest.mark.parametrize("name", [name for name, each in endpoints().items() if "submitted_after" in each.query])
 def test_eeoc_knows_the_date_of_submission(name: str) -> None:
     """A future submitted_after empties the list."""
-    assert asker().ask(f"{name}?submitted_after=2100-01-01T00:00:00Z").body == b"[]"
+    assert sandbox_session().send(f"{name}?submitted_after=2100-01-01T00:00:00Z").body == b"[]"
 
 
 @pytest.mark.parametrize(
@@ -41,15 +41,15 @@ def test_eeoc_knows_the_date_of_submission(name: str) -> None:
 )
 def test_the_marker_is_in_all_personal_data(name: str) -> None:
     """A marker set for the sandbox is in every answer with personal data; without one there is none."""
-    assert b"canary-7f3a" in asker(marker="canary-7f3a").ask(f"GET /v1/{name}").body
-    assert b"canary" not in asker().ask(f"GET /v1/{name}").body
+    assert b"canary-7f3a" in sandbox_session(marker="canary-7f3a").send(f"GET /v1/{name}").body
+    assert b"canary" not in sandbox_session().send(f"GET /v1/{name}").body
 
 
 def test_an_activity_feed_is_personal() -> None:
     """Notes and addresses of the activity feed have the marker, too."""
-    ask = asker(marker="canary-7f3a")
-    candidate = ask.account.records.ids("candidates")[0]
-    feed = ask.ask(f"GET /v1/candidates/{candidate}/activity_feed")
+    session = sandbox_session(marker="canary-7f3a")
+    candidate = session.account.records.ids("candidates")[0]
+    feed = session.send(f"GET /v1/candidates/{candidate}/activity_feed")
     assert feed.body.count(b"canary-7f3a") >= 3
 
 

@@ -4,21 +4,21 @@ from monitor.sandbox.faults.http import Fault, FaultKind
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.sandbox import Sandbox
-from tests.sandbox_asking import UNLIMITED, Clock, asker, header
+from tests.sandbox_session import UNLIMITED, Clock, header, sandbox_session
 
 
 def test_an_entry_says_what_was_sent_and_no_secret() -> None:
     """Of headers that may hold secrets only their presence is kept, of bodies the length, of the key its label."""
-    ask = asker(clock=Clock(1_700_000_000.0))
+    session = sandbox_session(clock=Clock(1_700_000_000.0))
     sent = {"on-behalf-of": "9182736455", "cookie": "secret-cookie=1", "host": "example", "user-agent": "test/1"}
-    ask.ask("POST /v1/departments?x=1", {"name": "secret-name"}, sent)
-    entry = ask.last()
+    session.send("POST /v1/departments?x=1", {"name": "secret-name"}, sent)
+    entry = session.last()
     assert (entry.number, entry.at, entry.account, entry.key) == (1, 1_700_000_000.0, "acme", "Harvest API Key")
     assert (entry.method, entry.target) == ("POST", "/v1/departments?x=1")
     assert (entry.host, entry.user_agent, entry.authorization) == ("example", "test/1", "basic")
     assert (entry.on_behalf_of, entry.cookie, entry.set_cookie) == (True, True, False)
     assert (entry.body_length, entry.status, entry.reason) == (23, 404, AnswerReason.UNKNOWN_USER)
-    for secret in ("9182736455", "secret-cookie", "secret-name", ask.key.text):
+    for secret in ("9182736455", "secret-cookie", "secret-name", session.key.text):
         assert secret not in repr(entry)
 
 
@@ -41,17 +41,19 @@ def test_it_counts_what_it_drops() -> None:
 
 def test_reset_empties_it() -> None:
     """After a reset nothing is counted and no fault is active; keys and settings stay."""
-    ask = asker("gem", denial_status=401)
-    ask.sandbox.add_fault(Fault(kind=FaultKind.HTML))
-    ask.ask("GET /v1/jobs")
-    ask.sandbox.reset()
-    assert ask.sandbox.request_log.request_count == 0
-    assert ask.ask("GET /v1/eeoc").status == 401
-    assert ask.last().number == 1
+    session = sandbox_session("gem", denial_status=401)
+    session.sandbox.add_fault(Fault(kind=FaultKind.HTML))
+    session.send("GET /v1/jobs")
+    session.sandbox.reset()
+    assert session.sandbox.request_log.request_count == 0
+    assert session.send("GET /v1/eeoc").status == 401
+    assert session.last().number == 1
 
 
 def test_every_answer_has_the_number_of_its_entry() -> None:
     """X-Request-Id leads from an answer to its entry."""
-    ask = asker()
-    numbers = [header(ask.ask(line), "X-Request-Id") for line in ("GET /v1/jobs", "GET /v1/jobs/0", "PUT /nowhere")]
+    session = sandbox_session()
+    numbers = [
+        header(session.send(line), "X-Request-Id") for line in ("GET /v1/jobs", "GET /v1/jobs/0", "PUT /nowhere")
+    ]
     assert numbers == ["sandbox-1", "sandbox-2", "sandbox-3"]

@@ -1,4 +1,4 @@
-"""A vendor's folder next to a sandbox, as the tests of the whole service have it."""
+"""A vendor's folder and a sandbox, for tests of the whole service in its own process."""
 
 import os
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from monitor.sandbox.sandbox import Sandbox
-from tests.command import Serving, run_json, serving, until
+from tests.command import ServeProcess, run_json, serving, until
 
 QUICK = {
     "requests_per_second": 0,
@@ -24,8 +24,8 @@ QUICK = {
 
 
 @dataclass
-class Vendor:
-    """A vendor's folder with tenants, keys and settings, next to a sandbox."""
+class ServiceHarness:
+    """A vendor's folder with tenants, keys and settings, and a sandbox as Greenhouse."""
 
     folder: Path
     sandbox: Sandbox
@@ -36,7 +36,7 @@ class Vendor:
     def settings(self) -> dict[str, object]:
         return {**QUICK, "harvest_url": self.url, "smtp_url": f"mailbox:{self.folder / 'mail'}"}
 
-    def customer(self, tenant_id: str, grants: str = "gem") -> None:
+    def add_tenant(self, tenant_id: str, grants: str = "gem") -> None:
         self.sandbox.add_account(tenant_id, limit=1_000_000)
         key = self.sandbox.add_key(tenant_id, grants)
         (self.folder / tenant_id).write_text(key.text)
@@ -60,12 +60,12 @@ class Vendor:
         listed = run_json(self.folder, "tenants", "list", **{**self.settings, **more})
         return {tenant["id"]: tenant for tenant in listed["tenants"]}
 
-    def mails(self, tenant_id: str) -> list[Path]:
+    def emails(self, tenant_id: str) -> list[Path]:
         return sorted((self.folder / "mail").glob(f"{tenant_id}*.eml"))
 
 
-def checked(service: Serving, tenant_id: str, more_than: int = 0) -> list[dict[str, Any]]:
-    """The full checks logged for a tenant, once there are more than so many."""
+def checked(service: ServeProcess, tenant_id: str, more_than: int = 0) -> list[dict[str, Any]]:
+    """Waits until more than so many checks of the tenant are logged, and returns them."""
 
     def found() -> list[dict[str, Any]] | None:
         lines = [line for line in service.logged("checked") if line["tenant"] == tenant_id]

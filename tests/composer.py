@@ -1,4 +1,4 @@
-"""Tenants in a database, what happens to them, and the notices about it."""
+"""A composer under test, with tenants, drift events and causes in a database."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,8 +21,8 @@ from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, PERMISSION_STAT
 from tests.notices import NOW, SETTLE, a_policy
 
 
-class World:
-    """Tenants with one credential each, and what happens to them."""
+class ComposerHarness:
+    """A composer and its database; each tenant has one credential."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -49,14 +49,14 @@ class World:
             added = await conn.execute(insert(CREDENTIAL).values(columns).returning(CREDENTIAL.c.id))
             return int(added.scalar_one())
 
-    async def knows(self, permission: str, **facts: Any) -> None:
-        """The known state of a permission of acme."""
+    async def add_known_state(self, permission: str, **facts: Any) -> None:
+        """Stores the known state of a permission of acme."""
         state = {"credential_id": self.credentials["acme"], "permission_id": permission, "verdict": "missing"}
         words = {"permission_group": "Jobs", "permission_label": permission, "origin": "lost", "rule": ""}
         async with self.database.writing() as conn:
             await conn.execute(insert(PERMISSION_STATE).values(state | words | {"suspect_looks": 0} | facts))
 
-    async def happens(
+    async def add_event(
         self,
         kind: EventKind,
         permission: str | None = None,
@@ -64,7 +64,7 @@ class World:
         audience: Audience = Audience.CSM,
         at: datetime = NOW - SETTLE,
     ) -> int:
-        """An event with its cause, whose id is returned."""
+        """Stores an event and its cause; returns the cause's id."""
         if tenant not in self.credentials:
             await self.add_tenant(tenant)
         event = {
@@ -91,7 +91,7 @@ class World:
             return int((await conn.execute(insert(CAUSE).values(cause).returning(CAUSE.c.id))).scalar_one())
 
     async def burst(self, kind: EventKind, tenants: int, at: datetime = NOW - SETTLE) -> list[int]:
-        return [await self.happens(kind, "GET: List offers", f"burst{number}", at=at) for number in range(tenants)]
+        return [await self.add_event(kind, "GET: List offers", f"burst{number}", at=at) for number in range(tenants)]
 
     async def run(self, now: datetime = NOW, mode: NoticesMode = NoticesMode.CSM, renderer: Any = None) -> int:
         return await Composer(self.database, a_policy(mode), renderer or Renderer()).run_once(now)
@@ -101,7 +101,7 @@ class World:
         return list(reversed(await listing(self.database, statuses or tuple(Status))))
 
     async def causes(self) -> Mapping[int, tuple[bool, int | None]]:
-        """Cause -> is it settled, and in which notice."""
+        """Cause -> whether it is settled, and in which notice."""
         async with self.database.reading() as conn:
             rows = await conn.execute(select(CAUSE.c.id, CAUSE.c.settled_at, CAUSE.c.notice_id))
             return {id_: (settled_at is not None, notice) for id_, settled_at, notice in rows}
@@ -109,7 +109,7 @@ class World:
     async def alarm(
         self, mode: NoticesMode = NoticesMode.CSM, at: datetime = NOW, renderer: Renderer | None = None
     ) -> None:
-        """A write alarm at acme, reported as the write halt reports it."""
+        """Writes the notice of a write alarm at acme, as the write halt does."""
         alarm = WriteAlarm("POST /v1/candidates", 201, at, "req-1", "42", "all")
         async with self.database.writing() as conn:
             await write_alarm_notice(

@@ -1,4 +1,4 @@
-"""Requests to a sandbox's auth server and its v3 API without a network: one account with one client."""
+"""Requests to a sandbox's auth server and v3 API without a network: one account with one client."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,27 +10,27 @@ from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from monitor.sandbox.greenhouse.request_log import LoggedRequest
 from monitor.sandbox.greenhouse.responses import Reply
 from monitor.sandbox.sandbox import Sandbox
-from tests.sandbox_asking import UNLIMITED, Clock, content
+from tests.sandbox_session import UNLIMITED, Clock, content
 
 FORM = "application/x-www-form-urlencoded"
 CREDENTIALS = {"grant_type": "client_credentials"}
 
 
 @dataclass
-class V3Asker:
+class SandboxV3Session:
     sandbox: Sandbox
     account: Account
     client: Client
     clock: Clock
 
     def post(self, target: str, form: dict[str, str], authorization: str | None = "client") -> Reply:
-        """The answer to a form, from this client unless another Authorization is given, or None."""
+        """The answer to a form. Sent with this client's Authorization, another one, or none."""
         shown = basic(self.client.client_id, self.client.secret) if authorization == "client" else authorization
         headers = {"content-type": FORM} | ({} if shown is None else {"authorization": shown})
         return self.sandbox.handle(SandboxRequest("POST", target, headers, urlencode(form).encode())).reply
 
     def mint(self, **form: str) -> dict[str, Any]:
-        """What `/token` answers to this client."""
+        """What `/token` answers this client."""
         answer: dict[str, Any] = content(self.post("/token", CREDENTIALS | form))
         return answer
 
@@ -38,7 +38,7 @@ class V3Asker:
         answer: dict[str, Any] = content(self.post("/introspect", {"token": token, "token_type_hint": "access_token"}))
         return answer
 
-    def ask(self, line: str, token: str | None, body: bytes = b"") -> Reply:
+    def send(self, line: str, token: str | None, body: bytes = b"") -> Reply:
         """The answer to `METHOD target` with this token."""
         method, target = line.split(" ", 1)
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
@@ -51,11 +51,11 @@ class V3Asker:
         return [change.text for change in self.sandbox.request_log.changes()]
 
 
-def v3_asker(
+def sandbox_v3_session(
     scopes: str | list[str] = "all", *, marker: str = "", clock: Clock | None = None, **client: Any
-) -> V3Asker:
+) -> SandboxV3Session:
     """A sandbox with the account `acme`, without a rate limit, and one client."""
     clock = clock or Clock()
     sandbox = Sandbox(clock=clock, marker=marker)
     account = sandbox.add_account("acme", v3_limit=UNLIMITED)
-    return V3Asker(sandbox, account, sandbox.add_client("acme", scopes, **client), clock)
+    return SandboxV3Session(sandbox, account, sandbox.add_client("acme", scopes, **client), clock)

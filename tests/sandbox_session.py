@@ -1,4 +1,4 @@
-"""Requests to a sandbox without a network: one account with one key, and writes that would really act."""
+"""Requests to a sandbox without a network: one account with one key, and writes that take effect."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ UNLIMITED = 10**6
 
 
 class Clock:
-    """A clock that stands still until it is set."""
+    """A clock that moves only when it is set."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
@@ -26,7 +26,7 @@ class Clock:
 
 
 @dataclass
-class Asker:
+class SandboxSession:
     sandbox: Sandbox
     account: Account
     key: Key
@@ -35,8 +35,8 @@ class Asker:
     def user(self) -> str:
         return str(self.account.records.ids("users")[0])
 
-    def ask(self, line: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
-        """The answer to `METHOD target` with this key; `body` is sent as JSON, text as it is."""
+    def send(self, line: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
+        """The answer to `METHOD target` with this key; `body` is sent as JSON, or as it is if it is text."""
         method, target = line.split(" ", 1)
         sent = b"" if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         return self.sandbox.handle(
@@ -44,11 +44,11 @@ class Asker:
         ).reply
 
     def write(self, line: str, body: Any = None) -> Reply:
-        """The answer to a write on behalf of a user who may do everything."""
-        return self.ask(line, body, {"on-behalf-of": self.user})
+        """The answer to a write on behalf of a user with every right."""
+        return self.send(line, body, {"on-behalf-of": self.user})
 
     def complete(self, endpoint: Endpoint) -> tuple[str, dict[str, Any]]:
-        """A request line with ids of existing records, and a body with everything that is required."""
+        """A request line with ids of existing records, and a body with every required field."""
         target = endpoint.path
         for placeholder, collection in endpoint.refers:
             target = target.replace(f"{{{placeholder}}}", self._name_of_a_record(placeholder, collection, endpoint), 1)
@@ -60,7 +60,7 @@ class Asker:
         return f"{endpoint.method} {target}", body
 
     def _name_of_a_record(self, placeholder: str, collection: str, endpoint: Endpoint) -> str:
-        """The first record of its collection; for unreject, the last application, as that one is rejected."""
+        """The first record of its collection; for unreject the last application, which is rejected."""
         if placeholder == "field_type":
             return "candidate"
         record = self.account.records.visible(collection)[-1 if endpoint.path.endswith("/unreject") else 0]
@@ -73,11 +73,13 @@ class Asker:
         return [change.text for change in self.sandbox.request_log.changes()]
 
 
-def asker(grants: str | list[str] = "all", clock: Clock | None = None, marker: str = "", **settings: Any) -> Asker:
+def sandbox_session(
+    grants: str | list[str] = "all", clock: Clock | None = None, marker: str = "", **settings: Any
+) -> SandboxSession:
     """A sandbox with the account `acme`, without a rate limit unless one is set."""
     sandbox = Sandbox(clock=clock or Clock(), marker=marker)
     account = sandbox.add_account("acme", **{"limit": UNLIMITED} | settings)
-    return Asker(sandbox, account, sandbox.add_key("acme", grants))
+    return SandboxSession(sandbox, account, sandbox.add_key("acme", grants))
 
 
 def zeroed(endpoint: Endpoint) -> str:

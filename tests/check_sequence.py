@@ -1,4 +1,4 @@
-"""The story of one credential, check by check."""
+"""A sequence of checks of one credential."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,22 +9,22 @@ from tests.reports import HOUR, KEY, POLICY, T0, served
 
 
 @dataclass
-class Story:
-    """Checks of one credential, one an hour, and what came of them."""
+class CheckSequence:
+    """Checks of one credential, one an hour, and what they changed."""
 
     known: Known = field(default_factory=Known)
     now: datetime = T0 - HOUR
     change: Change | None = None
 
     def check(self, report: CheckReport, fingerprint: str | None = KEY) -> list[str]:
-        """The events of this check, as `kind:permission` or `kind:state`."""
+        """Makes one check; its events, as `kind:permission` or `kind:state`."""
         self.now += HOUR
         self.change = compare(self.known, report, fingerprint, self.now, POLICY)
         self.known = self.change.known
         return [f"{e.kind}:{e.permission_id or e.state}" for e in self.change.events]
 
     def checks(self, letters: str) -> list[str]:
-        """Full checks of the one permission `jobs`, a letter each; what happened in all of them."""
+        """Makes a full check of the one permission `jobs` for each letter; the events of all of them."""
         return [event for letter in letters for event in self.check(served({"jobs": letter}))]
 
     @property

@@ -1,4 +1,4 @@
-"""A server beside the test, on a thread of its own, so that processes and blocking tests can reach it."""
+"""A server on a thread of its own, so that other processes and blocking tests can reach it."""
 
 import asyncio
 import threading
@@ -13,8 +13,8 @@ Address = TypeVar("Address")
 
 
 @contextmanager
-def beside(server: Callable[[], AbstractAsyncContextManager[Address]]) -> Iterator[Address]:
-    """The server's address for as long as the context lasts."""
+def background_server(server: Callable[[], AbstractAsyncContextManager[Address]]) -> Iterator[Address]:
+    """Runs the server until the context ends, and yields its address."""
     ready = threading.Event()
     found: list[tuple[asyncio.AbstractEventLoop, asyncio.Event, Address]] = []
 
@@ -37,7 +37,7 @@ def beside(server: Callable[[], AbstractAsyncContextManager[Address]]) -> Iterat
 
 
 @contextmanager
-def neighbour(sandbox: Sandbox) -> Iterator[str]:
-    """The sandbox's address for as long as the context lasts."""
-    with beside(lambda: running(sandbox)) as url:
+def background_sandbox(sandbox: Sandbox) -> Iterator[str]:
+    """Serves the sandbox until the context ends, and yields its address."""
+    with background_server(lambda: running(sandbox)) as url:
         yield url

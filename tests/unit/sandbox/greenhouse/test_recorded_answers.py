@@ -7,15 +7,15 @@ import yaml
 from monitor.sandbox.greenhouse.request import SandboxRequest, basic
 from tests.cases import for_each
 from tests.paths import FIXTURES
-from tests.sandbox_asking import Asker, asker, content, header
+from tests.sandbox_session import SandboxSession, content, header, sandbox_session
 
-RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "answers_on_record.yaml").read_text("utf-8"))
+RECORD: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "recorded_answers.yaml").read_text("utf-8"))
 REJECTED = 4  # the fourth application is rejected and so has no offer; the fifth is private, the fifth user powerless
 
 
-def filled(text: str, ask: Asker) -> str:
+def filled(text: str, session: SandboxSession) -> str:
     """The text with its {words} replaced by ids of existing records."""
-    records = ask.account.records
+    records = session.account.records
     applications, users = records.ids("applications"), records.ids("users")
     words = {
         "candidate": records.ids("candidates")[0],
@@ -30,10 +30,10 @@ def filled(text: str, ask: Asker) -> str:
     return text
 
 
-def authorization(kind: str, ask: Asker) -> dict[str, str]:
+def authorization(kind: str, session: SandboxSession) -> dict[str, str]:
     headers = {
-        "live": basic(ask.key.text),
-        "dead": basic(ask.key.text),
+        "live": basic(session.key.text),
+        "dead": basic(session.key.text),
         "unknown": basic("nobody"),
         "malformed": "Basic not-base64!",
     }
@@ -43,14 +43,14 @@ def authorization(kind: str, ask: Asker) -> dict[str, str]:
 @for_each(RECORD, ids=lambda row: row["situation"])
 def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
     """In each situation the sandbox answers with the recorded status and body."""
-    ask = asker(row.get("grants", "all"), **row.get("settings", {}))
+    session = sandbox_session(row.get("grants", "all"), **row.get("settings", {}))
     kind = row.get("key", "live")
     if kind == "dead":
-        ask.key.kill()
-    headers = {name.lower(): filled(value, ask) for name, value in row.get("headers", {}).items()}
-    method, target = filled(row["request"], ask).split(" ")
-    request = SandboxRequest(method, target, headers | authorization(kind, ask), row.get("body", "").encode())
-    reply = ask.sandbox.handle(request).reply
+        session.key.kill()
+    headers = {name.lower(): filled(value, session) for name, value in row.get("headers", {}).items()}
+    method, target = filled(row["request"], session).split(" ")
+    request = SandboxRequest(method, target, headers | authorization(kind, session), row.get("body", "").encode())
+    reply = session.sandbox.handle(request).reply
 
     assert reply.status == row["status"]
     assert reply.content_type.startswith(
@@ -58,7 +58,7 @@ def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
     )
     if "answer" in row:
         assert content(reply) == row["answer"]
-    assert ask.changes() == []
+    assert session.changes() == []
 
 
 def test_every_situation_names_its_source() -> None:
@@ -72,22 +72,22 @@ def test_the_permission_text_is_always_the_same() -> None:
     """A refusal for a missing permission has the one quoted text, with either status and in either shape."""
     for status in (401, 403):
         for shape in ("message", "errors"):
-            reply = asker("none", denial_status=status, denial_shape=shape).ask("GET /v1/jobs")
+            reply = sandbox_session("none", denial_status=status, denial_shape=shape).send("GET /v1/jobs")
             assert reply.status == status
             assert b'"This API Key does not have permission for this endpoint"' in reply.body
 
 
 def test_a_refused_key_still_counts_against_a_limit() -> None:
     """A 401 for an unknown key has the rate limit headers, as recorded in 2020."""
-    ask = asker()
-    reply = ask.sandbox.handle(SandboxRequest("GET", "/v1/candidates", {"authorization": basic("nobody")})).reply
+    session = sandbox_session()
+    reply = session.sandbox.handle(SandboxRequest("GET", "/v1/candidates", {"authorization": basic("nobody")})).reply
     assert (header(reply, "X-RateLimit-Limit"), header(reply, "X-RateLimit-Remaining")) == ("50", "49")
 
 
 def test_a_429_leaves_out_limit_and_remaining() -> None:
     """Over the limit there are only X-RateLimit-Reset and Retry-After."""
-    ask = asker(limit=1)
-    ask.ask("GET /v1/jobs")
-    reply = ask.ask("GET /v1/jobs")
+    session = sandbox_session(limit=1)
+    session.send("GET /v1/jobs")
+    reply = session.send("GET /v1/jobs")
     assert reply.status == 429
     assert {name for name, _ in reply.headers} == {b"X-RateLimit-Reset", b"Retry-After", b"X-Request-Id"}
