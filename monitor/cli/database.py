@@ -50,6 +50,7 @@ def who() -> str:
     """The user who runs the command, for the audit log."""
     try:
         return getpass.getuser()
+    # A container may run as a user id without a name: KeyError, from Python 3.13 on OSError.
     except (KeyError, OSError):
         return "unknown"
 
