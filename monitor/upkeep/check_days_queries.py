@@ -47,7 +47,7 @@ async def of_tenant(conn: AsyncConnection, tenant_id: str, first: date, last: da
     """
     ours = select(CREDENTIAL.c.id, CREDENTIAL.c.label).where(CREDENTIAL.c.tenant_id == tenant_id)
     labels = {row.id: row.label for row in await conn.execute(ours.order_by(CREDENTIAL.c.label))}
-    # Day by day, not as a range: the key begins with the day, and a range would read the days of every tenant.
+    # Day by day: the primary key begins with the day, so a range of days would read those of every tenant.
     c, wanted = CHECK.c, _days(first, last)
     rolled_up = await conn.execute(
         select(CHECK_DAY).where(CHECK_DAY.c.day.in_(wanted), CHECK_DAY.c.credential_id.in_(labels))

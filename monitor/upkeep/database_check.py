@@ -21,7 +21,7 @@ from monitor.upkeep.growth import Growth, total_after
 
 _COMPOSING = timedelta(hours=1)  # on top of the settle time; the composer runs every minute
 _PRUNING = timedelta(days=1)  # `serve` prunes every hour
-_LONG_LOG = 4 * LOG_LIMIT  # the log exceeds its limit for moments, as during a long read
+_LONG_LOG = 4 * LOG_LIMIT  # the service keeps the log below its limit, except for moments
 _SOON_DAYS = 30
 
 

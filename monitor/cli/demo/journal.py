@@ -91,5 +91,5 @@ def open_journal(folder: Path) -> Iterator[Journal]:
         try:
             yield journal
         finally:
-            # Also after an error. Only kill -9 skips this, by which the next demo knows that this one was cut off.
+            # Also after an error. Only kill -9 or a power failure skips it: that is how the next demo knows.
             journal.end()

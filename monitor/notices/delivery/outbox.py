@@ -74,7 +74,7 @@ class Outbox:
         if notice is None:
             return False
         if self._stopping:
-            # `stop` came while the claim was being written: the next process shall send it at once.
+            # `stop` came while the claim was being written. Given back, the notice is due at once for the next process.
             await self._end_claim(notice, until, next_attempt_at=now, attempts=notice.attempts - 1)
             return False
         if notice.id in {other.id for other in self._under_way.values()}:

@@ -37,7 +37,7 @@ class SandboxSettings(BaseModel):
     order: Order = Order.PERMISSION_FIRST
     orders: dict[str, Order] = Field(default_factory=dict)
     """Exceptions to `order`, by cell (`by-id/applications`) or by endpoint; the endpoint's wins over its cell's."""
-    # Not recorded together with the text: the documentation suggests 401, what integrations expect suggests 403.
+    # No recording has both status and text: the documentation suggests 401, and integrations expect 403.
     denial_status: Literal[401, 403] = 403
     denial_shape: Literal["message", "errors"] = "message"
     not_found_shape: Literal["message", "errors"] = "message"
