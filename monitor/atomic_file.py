@@ -21,6 +21,7 @@ def atomic_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        # On disk before it has the name: after a power failure the name must not lead to an empty file.
         _sync(temporary)
         if overwrite:
             temporary.replace(path)
@@ -34,6 +35,7 @@ def atomic_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 def _take_name(temporary: Path, path: Path) -> None:
     try:
+        # Fails if the name is taken; a rename would replace the other file.
         path.hardlink_to(temporary)
     except FileExistsError:
         raise

@@ -55,6 +55,7 @@ def configure(level: LogLevel, log_format: LogFormat, stream: TextIO) -> None:
         processors=[*_gather(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.stdlib.LoggerFactory(),
+        # Loggers are module globals: a cached one would keep what an earlier `configure` had set.
         cache_logger_on_first_use=False,
     )
     handler = _Handler(stream)
@@ -97,11 +98,13 @@ def _formatter(log_format: LogFormat, stream: TextIO) -> structlog.stdlib.Proces
 def _renderer(log_format: LogFormat, stream: TextIO) -> Processor:
     if log_format is LogFormat.JSON or (log_format is LogFormat.AUTO and not stream.isatty()):
         return structlog.processors.JSONRenderer()
+    # JSON escapes control characters by itself; the console renderer prints some as they are.
     console = structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)
     return lambda logger, name, event: console(logger, name, _escape(event))
 
 
 def _redact_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    # While fields still have names; `_redacted_line` covers what rendering adds.
     kept = {name: event.pop(name) for name in _KEPT if name in event}
     return {**redactor.fields(event), **kept}
 

@@ -83,6 +83,7 @@ class Metrics:
         self._wait_seconds = _counter(registry, "rate_limit_wait_seconds", "Time in those pauses", "reason")
         self._fenced = _counter(registry, "fenced", "Checks not recorded: another took over, or the process slept")
         self._paused = _counter(registry, "checks_paused", "Checks ended early because many tenants were in trouble")
+        # `breaker_turns`, `beats_failed` and the label `beat` are older words: alert rules and dashboards rely on them.
         self._breaker_changes = _counter(registry, "breaker_turns", "Changes of the breaker's state", "state", "reason")
         self._jumps = _counter(registry, "clock_jumps", "Times the clock was set while the service ran")
         self._task_failures = _counter(registry, "beats_failed", "Failed runs of a periodic task", "beat")
@@ -227,6 +228,7 @@ class Metrics:
 
     def render(self) -> tuple[bytes, str]:
         """The answer to a scrape, and its content type."""
+        # The format that every version of Prometheus reads, and the one that generate_latest writes.
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
 

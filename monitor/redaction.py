@@ -15,7 +15,7 @@ from checks.credential import Secret
 
 MASK = "***"
 _PREFIX = 4  # known values are indexed by so many characters; a shorter secret is not learned
-_DEEPEST = 6
+_DEEPEST = 6  # also ends a value that contains itself
 _SENSITIVE_NAMES = frozenset({"key", "smtp_url", "database_url", "http_proxy", "dsn"})
 _SENSITIVE_ENDINGS = ("_key", "apikey", "token", "secret", "password", "passphrase", "authorization", "cookie")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
@@ -61,6 +61,7 @@ class Redactor:
             self._forget_oldest()
 
     def text(self, text: str) -> str:
+        # Known values first: a shape may mask a part of one, and the rest would no longer be recognized.
         hidden = self._hide_known(text)
         for shape, replacement in _SHAPES:
             hidden = shape.sub(replacement, hidden)
@@ -104,6 +105,7 @@ class Redactor:
         return "".join([*pieces, text[start:]])
 
     def _known_length(self, text: str, position: int) -> int:
+        # The longest first: if one secret is the beginning of another, nothing of the longer one may remain.
         lengths = sorted(self._lengths[text[position : position + _PREFIX]], reverse=True)
         return next((length for length in lengths if text[position : position + length] in self._spellings), 0)
 

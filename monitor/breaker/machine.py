@@ -19,7 +19,7 @@ from monitor.breaker.recent_tenants import RecentTenants, RecentTrouble, TenantT
 from monitor.breaker.signs import Sign
 
 JITTER = 0.2  # at most this share is added to a pause, so that several processes do not resume together
-_MOST_DOUBLINGS = 20
+_MOST_DOUBLINGS = 20  # 2 ** 1024 is too large for a float: OverflowError after a thousand pauses
 
 
 class State(StrEnum):
@@ -218,6 +218,7 @@ class Machine:
         return not self._recent.trouble(now - self._limits.calm_for).many
 
     def _close(self, reason: BreakerReason, now: float) -> None:
+        # Not yet when the check sent ahead was served: a relapse while slow pauses for twice as long.
         self._pauses = 0
         self._change(State.CLOSED, reason, now)
 
@@ -226,6 +227,7 @@ class Machine:
         seconds = min(limits.first_pause * 2 ** min(self._pauses, _MOST_DOUBLINGS), limits.longest_pause)
         seconds *= 1 + JITTER * self._jitter()
         self._pauses += 1
+        # Checks under way belong to an earlier period now, and send nothing more even when this pause is over.
         self._period += 1
         self._paused_until = now + seconds
         self._change(State.PAUSED, reason, now, seconds)

@@ -57,6 +57,7 @@ class RecentTenants:
             self._excluded.discard(tenant)
         elif tenant in self._excluded:
             return
+        # Taken out first, so that the tenant moves to the end: the dict is in the order of the latest signs.
         self._latest.pop(tenant, None)
         self._latest[tenant] = latest
         if len(self._latest) > LATEST:

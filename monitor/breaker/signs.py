@@ -30,6 +30,7 @@ def sign_of(answer: Answer, served: bool) -> Sign | None:
     """
     if answer.kind is AnswerKind.UNKNOWN_REFUSAL:
         return Sign.BLOCKED if answer.html or not served else None
+    # A refused key, too, shows that Greenhouse works and can be reached.
     if answer.usable or answer.kind.past_permission or answer.kind is AnswerKind.INVALID_KEY:
         return Sign.SERVED
     return _TROUBLE.get(answer.kind)

@@ -52,7 +52,7 @@ def command(
         results, errors = _run(frozenset(tenant or ()), tenants_file, write_probes, record)
     except HarvestMonitorError as problem:
         results, errors = [], [CheckError(None, str(problem))]
-    except Exception as problem:
+    except Exception as problem:  # even for a bug: with --json, stdout is exactly one document
         results, errors = [], [CheckError(None, _broken(problem), ExitStatus.INTERNAL)]
     checked = [result.checked for result in results]
     if as_json:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 
 def complain(message: str) -> None:
+    # soft_wrap: without a terminal, rich would break lines at 80 columns.
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(f"[bold red]error:[/] {escape(message)}")
 
@@ -22,6 +23,7 @@ def tell(message: str) -> None:
 
 
 def print_json(document: Any) -> None:
+    # Escaped by JSON elsewhere: the `backslashreplace` of `main` writes \xe9, which is not JSON.
     readable = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not readable, default=_plain) + "\n")
 

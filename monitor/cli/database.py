@@ -50,7 +50,7 @@ def who() -> str:
     """The user who runs the command, for the audit log."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
+    except (KeyError, OSError):  # a container may run as an id without a name; from Python 3.13 on it is OSError
         return "unknown"
 
 

@@ -44,10 +44,12 @@ def _begin_to_stop(stop: asyncio.Event, seconds: float) -> None:
     if not stop.is_set():
         stop.set()
         last_resort = threading.Timer(seconds, _give_up)
+        # A daemon, so that a service that ends in time does not wait for it.
         last_resort.daemon = True
         last_resort.start()
 
 
 def _give_up() -> None:
     log.error("gave_up_stopping")
+    # Not sys.exit, which would end this thread only; and a normal exit waits for threads that hang.
     os._exit(1)

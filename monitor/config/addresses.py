@@ -23,6 +23,7 @@ _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
+# RFC 5322, 3.2.3 (atext); quoted local parts are refused.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _MAIL_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
@@ -112,6 +113,7 @@ def mail_address(text: str) -> str:
         raise ValueError("must be one email address, without a line break or another control character")
     if "@" not in text:
         raise ValueError("must be an email address, with an @ in it")
+    # RFC 5321, 4.5.3.1.3: 256 octets with the angle brackets.
     if len(text) > 254 or not _MAIL_ADDRESS.fullmatch(text):
         raise ValueError("must be one plain email address in ASCII, such as dana@vendor.example")
     return text
@@ -134,6 +136,7 @@ def database_address(text: str) -> URL:
         raise ValueError("must be sqlite:///file or postgresql://user:password@host/database") from None
     if url.drivername not in _DRIVERS:
         raise ValueError("must begin with sqlite:/// or postgresql://: no other database is supported")
+    # A database in memory disappears with its connection, and a file: URI can name one.
     if url.drivername.startswith("sqlite") and (url.database or ":memory:").startswith((":memory:", "file:")):
         raise ValueError("must name a file, such as sqlite:///harvest-monitor.sqlite3")
     return url.set(drivername=_DRIVERS[url.drivername])
@@ -176,6 +179,7 @@ def _mail_server(parts: SplitResult, options: dict[str, str]) -> MailServer:
     encryption = _encryption(parts, options)
     return MailServer(
         host=_host(parts),
+        # The ports for submission: RFC 8314 with TLS from the first byte, RFC 6409 with STARTTLS.
         port=parts.port or (465 if encryption is Encryption.TLS else 587),
         encryption=encryption,
         username=unquote(parts.username) if parts.username else None,

@@ -42,6 +42,7 @@ async def output_of(reference: str, tenant_id: str, environ: Mapping[str, str], 
     try:
         async with asyncio.timeout(timeout_seconds):
             printed = await _read(process)
+            # A program that prints without end does not exit by itself.
             status = 0 if len(printed) > _MAX_OUTPUT_BYTES else await process.wait()
     except TimeoutError:
         raise SourceFailed(
@@ -63,6 +64,7 @@ def _environment_for(tenant_id: str, environ: Mapping[str, str]) -> dict[str, st
 
 async def _start(reference: str, arguments: list[str], environment: dict[str, str]) -> Process:
     try:
+        # stderr is dropped, since it may contain the secret; the new session lets `_kill` reach whatever it starts.
         return await asyncio.create_subprocess_exec(
             *arguments, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=environment, cwd="/", start_new_session=True
         )
@@ -101,6 +103,7 @@ def _single_line(reference: str, printed: bytes, status: int) -> str:
         raise SourceFailed(
             f"{reference}: the command ended with status {status}: run it yourself as the service's user"
         )
+    # latin-1 decodes any bytes; what cannot be a secret is refused by its type, whose error does not show it.
     lines = printed.decode("latin-1").splitlines()
     if len(lines) != 1:
         raise UnresolvedReference(

@@ -55,6 +55,7 @@ def check_reference(reference: str) -> None:
         raise ConfigurationError(f"command: references are for credentials only; use {KNOWN_KINDS} here")
     if kind in _RESERVED_KINDS:
         raise ConfigurationError(f"{kind}: references are not supported by this release; use {KNOWN_KINDS}")
+    # A key pasted after env: has the form of a variable's name, and would be stored and shown.
     if kind == "env" and _NAME.fullmatch(rest) and not _KEY_SHAPE.fullmatch(rest):
         return
     if kind == "file" and _PATH.fullmatch(rest):
@@ -139,6 +140,7 @@ def _read(path: str) -> tuple[bytes, int]:
         os.close(handle)
 
 
+# The cache makes it one warning for each file, not one for each check.
 @lru_cache(maxsize=10_000)
 def _warn_world_readable(path: str) -> None:
     _log.warning("found_secret_file_readable_by_all", path=path, next_step=f"chmod o-r {path}")

@@ -85,6 +85,7 @@ def _resolve(reference: str) -> str:
 
 
 def _contact(text: str) -> str:
+    # It becomes a comment in the User-Agent, which a bracket would end (RFC 9110, 5.6.5).
     if not re.fullmatch(r"[\x21-\x27\x2a-\x7e]([\x20-\x27\x2a-\x7e]{0,198}[\x21-\x27\x2a-\x7e])?", text):
         raise ValueError("must be printable ASCII without brackets, up to 200 characters, such as an email address")
     return text
@@ -111,6 +112,7 @@ Origin = Annotated[str, AfterValidator(addresses.greenhouse_origin)]
 class Settings(BaseSettings):
     """Every setting, checked. Passwords print as asterisks; a relative path starts at the working directory."""
 
+    # hide_input_in_errors: a wrong value may hold a password, and pydantic's errors quote values.
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
@@ -320,6 +322,7 @@ def _config_file(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterable[str]:
+    # pydantic-settings ignores unknown variables: its extra="forbid" covers the file only.
     known = {name.upper() for name in Settings.model_fields}
     for variable, value in sorted(environ.items()):
         name = variable.removeprefix(PREFIX)

@@ -20,6 +20,7 @@ from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, PERMISS
 
 async def pending_causes(conn: AsyncConnection) -> list[PendingCause]:
     """Every cause that is unsettled, and those whose notice is held, with the facts that the composer needs."""
+    # A union, not an OR: each half has an index, while for an OR SQLite reads every cause that was ever written.
     unsettled = select(CAUSE.c.id).where(CAUSE.c.settled_at.is_(None))
     held = select(CAUSE.c.id).join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id).where(NOTICE.c.status == Status.HELD)
     statement = (
@@ -70,6 +71,7 @@ async def _earlier_causes(conn: AsyncConnection, tenants: Collection[str]) -> di
                 DRIFT_EVENT.c.permission_id,
                 DRIFT_EVENT.c.id,
                 CAUSE.c.audience,
+                # The CSM of a dropped notice is not notified of its end either.
                 case((NOTICE.c.status != Status.DROPPED, NOTICE.c.id)),
                 func.coalesce(NOTICE.c.audience, CAUSE.c.audience),
             )
@@ -115,6 +117,7 @@ async def active_tenants(conn: AsyncConnection) -> int:
 async def partner_coverage(conn: AsyncConnection, permissions: Collection[str]) -> dict[str, PartnerCoverage]:
     """For each of these permissions, how many of the working credentials of a partner's client have it."""
     state = PERMISSION_STATE.c
+    # A suspect or undecided permission was not granted in the last full check, so that check says nothing of it.
     granted = and_(state.verdict == "granted", state.suspect_since.is_(None), state.undecided_since.is_(None))
     last_seen = func.max(case((granted, CREDENTIAL.c.last_full_at)), type_=UTCDateTime())
     statement = (

@@ -90,6 +90,7 @@ def cancel_out(causes: Iterable[PendingCause]) -> CancelledOut:
         history = list(of_one)
         news = _news(history)
         remaining += news
+        # A loss that only cancels a regain belongs to the notice of the first loss, so that its own end is reported.
         suppressed.update((cause.id, history[0].notified_in) for cause in history if cause not in news)
     return CancelledOut(tuple(sorted(remaining, key=attrgetter("event_id", "id"))), suppressed)
 
@@ -100,6 +101,7 @@ def _news(history: list[PendingCause]) -> list[PendingCause]:
     believed_broken = first.is_end and first.notified_in is not None
     if last.is_end:
         return [last] if believed_broken else []
+    # The subject of a credential leaves out its state: a new failure may be of another kind, so it is reported.
     if believed_broken and last.permission_id:
         return []
     return [last]

@@ -30,6 +30,7 @@ class _Policy(EmailPolicy):
     def fold(self, name: str, value: str) -> str:
         if name != "Subject":
             return str(super().fold(name, value))
+        # A text with `=?` would be read as an encoded word (RFC 2047), so it is sent as one.
         charset = "us-ascii" if value.isascii() and "=?" not in value else "utf-8"
         return f"{name}: {Header(str(value), charset, header_name=name).encode(linesep=self.linesep)}{self.linesep}"
 
@@ -69,8 +70,10 @@ def as_email(notice: ClaimedNotice, mail_from: str, now: datetime) -> EmailMessa
     except (ValueError, MessageError) as problem:
         raise DeliveryError(f"it cannot be made an email: {problem}", FailureScope.MAIL, permanent=True) from problem
     email["Date"] = format_datetime(now)
+    # No out-of-office replies: RFC 3834, and the header that Exchange obeys.
     email["Auto-Submitted"] = "auto-generated"
     email["X-Auto-Response-Suppress"] = "All"
+    # ASCII in short lines: by default the body is 8-bit, which needs a server with 8BITMIME (RFC 6152).
     email.set_content(notice.text, cte="quoted-printable")
     if notice.html:
         email.add_alternative(notice.html, subtype="html", cte="quoted-printable")

@@ -50,6 +50,7 @@ async def add(conn: AsyncConnection, notices: Sequence[dict[str, Any]]) -> list[
     """Write notices, all with the same columns, and return their ids in the same order."""
     if not notices:
         return []
+    # RETURNING alone promises no order.
     statement = insert(NOTICE).returning(NOTICE.c.id, sort_by_parameter_order=True)
     return list((await conn.execute(statement, notices)).scalars())
 
@@ -115,10 +116,11 @@ async def retry_failed(
         "pending_since": now,
         "attempts": 0,
         "failed_at": None,
-        "reported_at": None,
+        "reported_at": None,  # if it fails again, it is reported again
     }
     if stays_with is not None:
         csm = select(TENANT.c.csm_email).where(TENANT.c.id == NOTICE.c.tenant_id).scalar_subquery()
+        # An email that went to the operator instead says so in its text: it is not for the CSM.
         to_csm = (NOTICE.c.audience == Audience.CSM) & (func.lower(NOTICE.c.recipient) != stays_with.lower())
         fresh["recipient"] = case((to_csm, func.coalesce(csm, NOTICE.c.recipient)), else_=NOTICE.c.recipient)
     return await _change(conn, Status.FAILED, ids, fresh)

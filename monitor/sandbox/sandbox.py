@@ -58,6 +58,7 @@ class Sandbox:
         self.keys = CredentialDirectory(Key)
         self.clients = CredentialDirectory(Client)
         self.strangers = SandboxSettings()
+        # One count for both sides: a number names one fault, of Greenhouse or of mail.
         numbers = count(1)
         self.faults = HttpFaults(clock, numbers)
         self.mailbox = Mailbox(clock, numbers)
@@ -150,6 +151,7 @@ class Sandbox:
         """Give a key a new text; the old one is unknown from now on."""
         key = self.key(account, label)
         text = key.account.new_key_text()
+        # First the directory, which finds the key by its old text.
         self.keys.change_identity(key, text)
         key.text = text
         return key

@@ -112,6 +112,7 @@ class _Reader:
         self._path = path
         try:
             self._content = yaml.safe_load(text)
+            # Once more as nodes, which know their lines.
             tree = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.YAMLError as problem:
             raise ConfigurationError(f"the scenario {path} is not YAML: {problem}") from None
@@ -151,6 +152,7 @@ class _Reader:
         node: yaml.Node = self._tree
         for step in place:
             inner = _inside(node, step)
+            # What is missing has no line: the line is that of the part that should have it.
             if inner is None:
                 break
             node = inner

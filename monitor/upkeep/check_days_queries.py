@@ -47,6 +47,7 @@ async def of_tenant(conn: AsyncConnection, tenant_id: str, first: date, last: da
     """
     ours = select(CREDENTIAL.c.id, CREDENTIAL.c.label).where(CREDENTIAL.c.tenant_id == tenant_id)
     labels = {row.id: row.label for row in await conn.execute(ours.order_by(CREDENTIAL.c.label))}
+    # Day by day: the primary key begins with the day, so a range of days would read those of every tenant.
     c, wanted = CHECK.c, _days(first, last)
     rolled_up = await conn.execute(
         select(CHECK_DAY).where(CHECK_DAY.c.day.in_(wanted), CHECK_DAY.c.credential_id.in_(labels))
@@ -82,6 +83,7 @@ def _from_row(row: Row[Any]) -> Day:
 
 def _from_check(row: Row[Any]) -> Day:
     state = CredentialState(row.state)
+    # A paused check was cut short and a partial one asked for suspects only: their counts are not the credential's.
     full = state is CredentialState.OK and row.detail != PAUSED and not row.partial
     return Day(
         day=row.started_at.date(),

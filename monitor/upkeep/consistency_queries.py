@@ -38,7 +38,7 @@ _RESYNC = (
     "remove the tenant from the tenants file, or add it if it is missing, and run `harvest-monitor tenants sync`; then "
     f"undo that and run it again; {_REPORT}"
 )
-_MAY_BE_FUTURE = ("next_due", "next_attempt_at")
+_MAY_BE_FUTURE = ("next_due", "next_attempt_at")  # plans; all other dates are facts
 _VALUES: dict[tuple[Table, str], type[StrEnum]] = {
     (CREDENTIAL, "kind"): CredentialKind,
     (CREDENTIAL, "state"): CredentialState,
@@ -154,6 +154,7 @@ async def _schedule(conn: AsyncConnection) -> list[HealthFinding]:
 
 async def _cross_tenant(conn: AsyncConnection) -> list[HealthFinding]:
     """Rows that belong together belong to one tenant: nobody may ever read about another customer."""
+    # A notice to the operator may be a digest of many tenants.
     of_csm = and_(NOTICE.c.audience == Audience.CSM, func.coalesce(NOTICE.c.tenant_id, "") != CAUSE.c.tenant_id)
     pairs = [
         (CHECK, CREDENTIAL, CHECK.c.credential_id, CHECK.c.tenant_id != CREDENTIAL.c.tenant_id),
@@ -173,6 +174,7 @@ async def _cross_tenant(conn: AsyncConnection) -> list[HealthFinding]:
 
 async def _late_causes(conn: AsyncConnection, now: datetime, notified_within: timedelta) -> list[HealthFinding]:
     """Causes that wait too long for their notice although credentials are checked, so the service is running."""
+    # Measured from the last check, not from now: a database at rest, such as a backup, is not reported for its age.
     alive = await last_check(conn, now)
     if alive is None:
         return []

@@ -22,6 +22,7 @@ async def of_file(conn: AsyncConnection, *, quick: bool) -> list[HealthFinding]:
     try:
         lines = [str(row[0]) for row in await conn.execute(pragma)]
     except DBAPIError as problem:
+        # Anything else, such as a locked file, says nothing about damage.
         if not str(getattr(problem.orig, "sqlite_errorname", "")).startswith("SQLITE_CORRUPT"):
             raise
         lines = [str(problem.orig)]  # so damaged that SQLite gave up

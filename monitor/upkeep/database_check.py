@@ -21,7 +21,7 @@ from monitor.upkeep.growth import Growth, total_after
 
 _COMPOSING = timedelta(hours=1)  # on top of the settle time; the composer runs every minute
 _PRUNING = timedelta(days=1)  # `serve` prunes every hour
-_LONG_LOG = 4 * LOG_LIMIT
+_LONG_LOG = 4 * LOG_LIMIT  # the service keeps the log below its limit, except for moments
 _SOON_DAYS = 30
 
 
@@ -103,6 +103,7 @@ class DatabaseCheck:
             async with self._db.reading() as conn:
                 await check(conn)
         except StoreError:
+            # In a damaged file any query may fail; in a sound one the failure has another reason.
             if not self._report.of(DatabasePart.FILE):
                 raise
             if part is not DatabasePart.FILE:

@@ -45,6 +45,7 @@ class Doctor:
         self._now = now
         self._run_commands = run_commands
         self._assembly = Assembly(settings)
+        # Without the installation's key, which a loader needs for fingerprints only: asking for it could create it.
         self._loader = self._assembly.loader(b"")
         self._report = DoctorReport()
 
@@ -72,6 +73,7 @@ class Doctor:
                 next_step = f"let the service's user write there, or name another in {_URL}"
                 yield HealthFinding(DoctorArea.DATABASE, problem, next_step)
             return
+        # Read-only: open_database would upgrade a SQLite file.
         db = database_as_it_is(url)
         try:
             if await self._is_current(db):

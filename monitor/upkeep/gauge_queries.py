@@ -13,6 +13,7 @@ from monitor.metrics import Snapshot
 from monitor.store import sizes
 from monitor.store.tables import CREDENTIAL, INCIDENT, NOTICE, TENANT, WRITE_HALT
 
+# A severity is the state's place in the enum, so `_tenants` gets the state back by its number.
 _STATES = list(CredentialState)
 _SEVERITY = case({state.value: state.severity for state in _STATES}, value=CREDENTIAL.c.state)
 _ACTIVE = CREDENTIAL.c.removed_at.is_(None)
@@ -20,6 +21,7 @@ _ACTIVE = CREDENTIAL.c.removed_at.is_(None)
 
 async def snapshot(conn: AsyncConnection, now: datetime, grace: timedelta) -> Snapshot:
     """All gauges at one moment; a check is overdue once it has been due for longer than `grace`."""
+    # Not created_at: a notice that was held or failed would set off the alert on age as soon as it is released.
     oldest = await _one(conn, select(func.min(NOTICE.c.pending_since)).where(NOTICE.c.status == "pending"))
     return Snapshot(
         taken_at=now,

@@ -36,6 +36,7 @@ class Growth:
 
     def bytes_after(self, days: float) -> float | None:
         """What is pruned grows no larger than what is added within its `kept_days`."""
+        # Today's size is known even if the database is too young for a rate.
         daily = self.bytes_a_day if days else 0.0
         if daily is None or self.bytes is None:
             return None

@@ -63,14 +63,17 @@ async def _rows_a_day(conn: AsyncConnection, now: datetime) -> dict[str, float] 
     for table, moment in _DATED.items():
         added = select(func.count()).where(moment >= since, moment <= now)
         rates[table.name] = (await conn.execute(added)).scalar_one() / ((now - since) / _DAY)
+    # One row for each credential and day, also in the first weeks, when nothing is rolled up yet.
     return {**rates, CHECK_DAY.name: float(await claim_queries.count_checked(conn))}
 
 
 async def _split_texts(conn: AsyncConnection, notices: Growth, keep: Keep) -> list[Growth]:
     """The texts of notices, which are pruned, apart from the rest, which is not."""
+    # As bytes: the length of a text is in characters.
     length = func.length(cast(NOTICE.c.text, LargeBinary)) + func.length(cast(NOTICE.c.html, LargeBinary))
     statement = select(func.count(), func.coalesce(func.sum(length), 0)).where(NOTICE.c.text != "")
     rows, in_texts = (await conn.execute(statement)).one()
+    # Postgres compresses long texts, so they may add up to more than their table.
     texts = None if notices.bytes is None else min(int(in_texts), notices.bytes)
     rest = None if notices.bytes is None or texts is None else notices.bytes - texts
     return [

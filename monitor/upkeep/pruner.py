@@ -41,6 +41,7 @@ class Pruner:
         """Prune everything that is old; returns how many rows, by rule."""
         stale = await self.stale(now)
         before = self._keep.before(now)
+        # Most runs find nothing, and need no write lock.
         done = {rule: await self._apply(rule, before[rule]) if stale[rule] else 0 for rule in KeepRule}
         if any(done.values()):
             log.info("pruned", **done)

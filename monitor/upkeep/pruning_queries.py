@@ -45,6 +45,7 @@ def _deleting(table: Table, old: Callable[[datetime], ColumnElement[bool]]) -> _
         return int((await conn.execute(select(func.count()).select_from(table).where(old(before)))).scalar_one())
 
     async def prune(conn: AsyncConnection, before: datetime, limit: int) -> int:
+        # A subquery: Postgres has no DELETE … LIMIT, and SQLite only if it was compiled in.
         batch = select(*table.primary_key).where(old(before)).limit(limit)
         return (await conn.execute(delete(table).where(key.in_(batch)))).rowcount
 
@@ -61,6 +62,7 @@ _TEXT_OF_DONE = (NOTICE.c.text != literal_column("''")) & NOTICE.c.status.not_in
 def _old_text(before: datetime) -> ColumnElement[bool]:
     """The text of an old notice that was sent or dropped; one that failed can still be sent again."""
     c = NOTICE.c
+    # Nothing is sent before it is created: created_at is compared for the index, and coalesce() decides.
     return _TEXT_OF_DONE & (c.created_at < before) & (func.coalesce(c.sent_at, c.created_at) < before)
 
 

@@ -54,6 +54,7 @@ async def _bind(host: str, port: int) -> list[Any]:
         bound = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port, start_serving=False)
     except (OSError, OverflowError) as problem:
         raise ConfigurationError(f"cannot listen on {host} port {port} ({problem}): choose another") from None
+    # Copies go on listening when `bound` closes its own.
     sockets = [each.dup() for each in bound.sockets]
     bound.close()
     return sockets

@@ -66,6 +66,7 @@ def _sqlite(settings: Settings, on_postgres: str, file: Path) -> Path:
     url = settings.database
     if url.get_backend_name() == "sqlite":
         return Path(url.database or "")
+    # As pg_dump takes it, without SQLAlchemy's driver; and without the password, since it is printed.
     address = url._replace(drivername="postgresql", password=None).render_as_string()
     raise StoreError(f"this is for SQLite; with Postgres use: {on_postgres.format(file=file, address=address)}")
 

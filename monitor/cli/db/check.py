@@ -156,6 +156,7 @@ def _size(count: float | None) -> str:
 
 
 def _document(report: DatabaseReport) -> dict[str, Any]:
+    # Scripts rely on these keys: `last_look`, `left_out` and `room` stay, whatever the fields are called.
     return {
         "database": report.database,
         "sound": report.sound,

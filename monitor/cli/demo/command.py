@@ -58,6 +58,7 @@ async def _beside_the_service(setup: DemoSetup, sandbox_url: str, stop: asyncio.
 
     metrics_url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     service = asyncio.create_task(serve(settings_module.load(), stop, ready=metrics_url.set_result))
+    # If the service ends before it is ready, the wait below ends, too.
     service.add_done_callback(lambda _: metrics_url.cancel())
     await asyncio.wait([metrics_url])
     if metrics_url.cancelled():
@@ -65,6 +66,7 @@ async def _beside_the_service(setup: DemoSetup, sandbox_url: str, stop: asyncio.
     script = asyncio.create_task(_play_script(setup, metrics_url.result(), sandbox_url, once))
     await asyncio.wait({script, service}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    # result() raises what ended the script early.
     script.cancel() if not script.done() else script.result()
     await service
 

@@ -81,6 +81,7 @@ def open_journal(folder: Path) -> Iterator[Journal]:
     if folder.exists() and any(folder.iterdir()) and not (folder / NAME).exists():
         raise ConfigurationError(f"{folder} is not empty and not from an earlier demo: name another with --folder")
     folder.mkdir(parents=True, exist_ok=True)
+    # Not "w": that would empty the journal of a demo that is running, before the lock is tried.
     with (folder / NAME).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,4 +91,5 @@ def open_journal(folder: Path) -> Iterator[Journal]:
         try:
             yield journal
         finally:
+            # Also after an error. Only kill -9 or a power failure skips it: that is how the next demo knows.
             journal.end()

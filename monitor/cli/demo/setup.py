@@ -147,6 +147,7 @@ def _add_customer(setup: DemoSetup, customer: Customer) -> None:
     setup.sandbox.add_account(customer.id, **({} if customer.retired else {"retired": None}))
     secrets = _client(setup.sandbox, customer) if customer.kind is V3 else _key(setup.sandbox, customer)
     for file, text in zip(_files(setup, customer).values(), secrets, strict=True):
+        # Created before it has content: the secret must never be in a file that others can read.
         file.touch(mode=0o600)
         file.write_text(text + "\n", encoding="ascii")
 

@@ -50,6 +50,7 @@ def run(
     if context.invoked_subcommand is not None:
         return _refuse_options(context)
     sandbox = read_scenario(scenario) if scenario else _default_sandbox()
+    # Port 0 stays 0 for mail, too: the system picks both.
     place = Place(host, port, mail_port if mail_port is not None else port and port + 1, mail_certificate)
     try:
         asyncio.run(serve(sandbox, place, ready=lambda url: _show_addresses(sandbox, url)))

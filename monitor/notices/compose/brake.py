@@ -49,6 +49,8 @@ class Brake:
 def judge(remaining: Iterable[PendingCause], active_tenants: int) -> Brake:
     """`remaining` are the pending causes of all tenants, held ones included, after opposite ones cancelled out."""
     limit = max(ALWAYS_PASS, active_tenants // ONE_IN)
+    # Unripe and held causes count: the first of a burst is held because of the others, and later ones with it.
+    # The operator's are never held: an outage of everything is one digest.
     causes = tuple(cause for cause in remaining if cause.audience is Audience.CSM)
     tenants: dict[str, set[str]] = {}
     for cause in causes:

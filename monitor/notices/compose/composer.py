@@ -71,6 +71,7 @@ class Composer:
             still_missing = await cause_queries.still_missing(conn)
             partners = await cause_queries.partner_coverage(conn, partner_permissions(causes))
         background = Background(self._impacts, still_missing, self._scopes, partners)
+        # In a thread: on the event loop, rendering the emails of a burst would hold up checks and /healthz.
         composition, rendered = await asyncio.to_thread(self._compose, causes, active, background, now)
         try:
             await self._write(composition, rendered, now)
@@ -90,6 +91,7 @@ class Composer:
     async def _write(
         self, composition: Composition, rendered: list[tuple[NoticeDraft, RenderedMessage]], now: datetime
     ) -> None:
+        # Most runs have nothing to write, and must not take SQLite's only write lock every minute.
         if not (rendered or composition.suppressed or composition.emptied):
             return
         superseded = [*composition.emptied, *(notice for draft, _ in rendered for notice in draft.replaces)]

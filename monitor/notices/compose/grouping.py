@@ -55,6 +55,7 @@ def _by_tenant(causes: Iterable[PendingCause]) -> dict[str, list[PendingCause]]:
 
 def _is_ripe(causes: list[PendingCause], policy: NoticePolicy, now: datetime) -> bool:
     """The tenant's oldest unsettled cause has waited for the settle time; its later ones join the same email."""
+    # Held causes do not count: they are old, so their tenant would be ripe in every run.
     return any(policy.has_settled(cause.created_at, now) for cause in causes if cause.held_in is None)
 
 
@@ -76,6 +77,7 @@ class _Run:
         if self.policy.mode is NoticesMode.OFF or causes[0].removed:
             self._suppress_all(causes)
             return
+        # Held causes are settled already: settling one again would look as if another composer had been quicker.
         unsettled = {cause.id for cause in causes if cause.held_in is None}
         self.suppressed.update((cause, by) for cause, by in cancelled.suppressed.items() if cause in unsettled)
         self.for_operator += [cause for cause in cancelled.remaining if cause.audience is Audience.OPERATOR]
@@ -98,6 +100,7 @@ class _Run:
 
     def _settle_for_csm(self, causes: list[PendingCause], remaining: list[PendingCause]) -> None:
         """One notice for everything that remains; it replaces a held one, which is dropped if nothing remains."""
+        # What came and went meanwhile leaves a held notice, and its number, as it is.
         if {cause.id for cause in remaining} == {cause.id for cause in causes if cause.held_in is not None}:
             return
         if remaining:

@@ -28,6 +28,7 @@ def fallback_subject(message: Message) -> str:
 
 def fallback_text(message: Message) -> str:
     headline = _headline(message)
+    # Not capitalize(), which would put the rest into lower case: API, CSM, Greenhouse.
     parts = [f"{headline[:1].upper()}{headline[1:]}.", "\n".join(_facts(message)), *_next_step(message)]
     return "\n\n".join([*parts, "This email is a plain list because its template cannot be used."]) + "\n"
 
@@ -80,6 +81,7 @@ def _boxes(message: CsmMessage) -> Iterator[str]:
 
 def _facts(value: object) -> Iterator[str]:
     """Every field on a line, with its name as caption, nested ones indented. What is empty is left out."""
+    # Generic on purpose: a field that is added to a message is here without another line.
     if isinstance(value, tuple):
         for item in value:
             # A tuple in a tuple is a caption with its value.

@@ -84,6 +84,7 @@ def _permission(cause: PendingCause, background: Background, window: Window) -> 
     is_v3 = cause.credential_grant is not None
     return PermissionLine(
         label=clean(cause.permission_label or cause.permission_id or ""),
+        # An excess has no mapping of the manifest; its event says in `detail` how certain it is.
         likely="likely" in (cause.mapping, cause.detail if cause.kind in EXCESS else None),
         window=window,
         impact=clean(background.impacts.get(cause.permission_id or "", "")),
@@ -108,6 +109,7 @@ def _still_missing(causes: list[PendingCause], background: Background) -> Listin
 
 
 def _grouped(members: Iterable[Member], name_of: Callable[[Member], str]) -> dict[str, list[Member]]:
+    # In the order of the events, which is that of the manifest and so of Greenhouse's list; not by name.
     groups: dict[str, list[Member]] = {}
     for member in members:
         groups.setdefault(name_of(member), []).append(member)

@@ -40,8 +40,10 @@ class Renderer:
 
     @cached_property
     def environment(self) -> Environment:
+        # Made at the first message, within `render`'s try: without its folder PackageLoader raises ValueError.
         environment = Environment(
             loader=PackageLoader("templates", "email"),
+            # By default only .html, .htm and .xml are escaped: a page named .html.j2 would not be.
             autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False, default_for_string=True),
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+# The first wait is short because of greylisting (RFC 6647), which refuses only the first try.
 BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 GIVE_UP_AFTER = timedelta(days=3)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
-MAX_DOUBTS = 3
+MAX_DOUBTS = 3  # one email may make a healthy server disconnect; three in a row are the server's doing
 CONCURRENCY = 4  # emails under way at once: a few slow ones leave room, and mail servers accept so many connections
 _MAX_WAITS = len(BACK_OFF) + (GIVE_UP_AFTER - sum(BACK_OFF, timedelta())) // BACK_OFF[-1]
-_MAX_DOUBLINGS = 20
+_MAX_DOUBLINGS = 20  # without this bound, three hours of failures would overflow a timedelta
 
 
 def back_off(attempts: int) -> timedelta | None:

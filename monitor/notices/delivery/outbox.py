@@ -31,9 +31,10 @@ class Outbox:
         self._db = db
         self._sender = sender
         self._now = now
+        # In proportion to the transport: the emails of a killed process go out as soon as no send can still be running.
         self._claim_time = sender.longest + min(sender.longest, _MARGIN)
         self._under_way: dict[asyncio.Task[None], ClaimedNotice] = {}
-        self._unmarked: dict[int, datetime] = {}
+        self._unmarked: dict[int, datetime] = {}  # accepted by the mail server, but not marked in the database yet
         self._stopping = False
 
     async def deliver(self) -> None:
@@ -73,6 +74,7 @@ class Outbox:
         if notice is None:
             return False
         if self._stopping:
+            # `stop` came while the claim was being written. Given back, the notice is due at once for the next process.
             await self._end_claim(notice, until, next_attempt_at=now, attempts=notice.attempts - 1)
             return False
         if notice.id in {other.id for other in self._under_way.values()}:
@@ -102,6 +104,7 @@ class Outbox:
         async with self._db.writing() as conn:
             for notice_id, at in sent.items():
                 await outbox_queries.mark_sent(conn, notice_id, at)
+        # Only those of this transaction: another send may have ended while it was written.
         for notice_id in sent:
             self._unmarked.pop(notice_id, None)
 

@@ -73,6 +73,7 @@ class MailSender:
         try:
             await self._transport.send(email)
         except DeliveryError as problem:
+            # It answered: what it refused concerns one reader or one email only.
             if problem.blame in (FailureScope.ADDRESS, FailureScope.MAIL):
                 self._works()
             else:

@@ -21,9 +21,11 @@ LONGEST_SEND = timedelta(minutes=9)
 
 # The two parts of an SMTP conversation: up to the sender's name, and from the recipient's on. The limit of each is so
 # many times the timeout, and at most so many seconds.
+# With _QUIT_SECONDS the two limits make 513 seconds: they must stay below LONGEST_SEND.
 _OPENING, _LONGEST_OPENING = 4, 150.0
 _HANDING_OVER, _LONGEST_HANDING_OVER = 10, 360.0
-# A server that filters an email before it accepts it needs longer. Who hangs up too early sends it a second time.
+# A server that filters an email before it accepts it needs longer: RFC 5321, 4.5.3.2.6, asks for ten minutes. Who hangs
+# up too early sends it a second time.
 _ACCEPTANCE = 8
 _QUIT_SECONDS = 3
 _LONGEST_REASON = 300
@@ -61,6 +63,8 @@ class SmtpTransport:
     async def send(self, email: EmailMessage) -> None:
         client = self._client()
         try:
+            # Not send_message: it would fold the headers again, by the standard policy that loses blanks of subjects,
+            # and a time-out in it could not be blamed on either part.
             async with self._part(_OPENING, _LONGEST_OPENING, _blame_before_recipient):
                 await client.connect()
                 await client.mail(email["From"].addresses[0].addr_spec)
@@ -82,6 +86,7 @@ class SmtpTransport:
             password=self._server.password,
             timeout=self._timeout,
             use_tls=encryption is Encryption.TLS,
+            # False, not None: with None, the default, aiosmtplib uses STARTTLS only if the server offers it.
             start_tls=encryption is Encryption.STARTTLS,
             cert_bundle=str(self._ca_bundle) if self._ca_bundle else None,
         )
@@ -103,6 +108,8 @@ class SmtpTransport:
         answer = problem if isinstance(problem, SMTPResponseException) else None
         said = f"{answer.code} {answer.message}" if answer else _described(problem)
         where = f"{self._server.host}:{self._server.port}"
+        # RFC 5321, 4.2.1: 4yz is temporary, 5yz is final. Before the recipient is named, even 5yz is due to settings,
+        # such as a wrong password, which can be corrected.
         permanent = blame in (FailureScope.ADDRESS, FailureScope.MAIL) and answer is not None and answer.code >= 500
         return DeliveryError(clean(f"{where}: {said}")[:_LONGEST_REASON], blame, permanent=permanent)
 
@@ -113,6 +120,7 @@ def _blame_before_recipient(_: Exception) -> FailureScope:
 
 def _blame_after_recipient(problem: Exception) -> FailureScope:
     """421 (closing), silence and a lost connection may concern this email or every email."""
+    # RFC 5321, 4.2.3: 421 may be the reply to any command, as the server knows that it must shut down.
     if isinstance(problem, SMTPResponseException) and 400 <= problem.code < 600 and problem.code != 421:
         if isinstance(problem, SMTPRecipientRefused):
             return FailureScope.ADDRESS

@@ -14,6 +14,7 @@ from monitor.notices.policy import NoticePolicy
 from monitor.notices.wording import duration, moment
 from monitor.store.database import Database
 
+# Stored as a notice's `why`, by which every process finds the last one: with other words a pause is reported twice.
 PAUSED, RESUMED = "checks paused", "checks go on"
 AT_MOST_EVERY = timedelta(hours=1)
 
@@ -72,10 +73,12 @@ class PauseNotices:
 
     async def _write_pause(self, pause: _Pause) -> None:
         last = await self._last_written(PAUSED)
+        # A notice dated in the future was written under a wrong clock, and delays nothing.
         if last is not None and timedelta(0) <= self._now() - last < AT_MOST_EVERY:
             self._not_before = last + AT_MOST_EVERY
             return
         await self._write(PAUSED, self._pause_message(pause), pause.at)
+        # The breaker may have closed, or paused again, while this was written.
         if self._unreported is pause:
             self._unreported = None
 

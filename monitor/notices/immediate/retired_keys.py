@@ -60,6 +60,7 @@ async def write_retired_key_notices(
 async def _due(db: Database, policy: NoticePolicy, now: datetime) -> list[_Due]:
     async with db.reading() as conn:
         since = await store.retired_since(conn)
+        # A notice dated later was written under a wrong clock, and must not silence the next ones for a year.
         last = await store.last_notified(conn, WHY, now + MAX_CLOCK_SKEW) if since else {}
     due = []
     for address, of_one in groupby(sorted(since, key=_address), key=_address):

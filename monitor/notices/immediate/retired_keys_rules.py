@@ -27,6 +27,8 @@ Manifests = Callable[[str | None], Manifest]
 AGAIN_AFTER = timedelta(days=30)
 NAMED = 500
 REQUESTS = 5
+# Stored as a notice's `why`, by which the next run and `db check` recognize it: with other words every CSM would get
+# the email again at once.
 WHY = "retired keys: customers "
 
 _Needs = Mapping[str | None, frozenset[str]]

@@ -123,6 +123,7 @@ class Control:
     async def request_log(self, request: Request) -> Response:
         log, query = self._sandbox.request_log, request.query_params
         entries = log.entries(query.get("account"), after=number(query.get("after"), 0))
+        # Not less than 1: [-0:] would be all of them.
         last = entries[-max(1, number(query.get("limit"), _ENTRIES)) :]
         return answer({"requests": log.request_count, "forgotten": log.forgotten, "entries": with_dates(last)})
 

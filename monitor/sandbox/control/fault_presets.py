@@ -89,6 +89,7 @@ def activate(sandbox: Sandbox, wanted: PresetRequest) -> None:
         if wanted.account is None:
             mail_faults.clear_presets(wanted.recipient)
         return
+    # Before the active one ends: a refused preset changes nothing.
     fault = wanted.fault()
     if isinstance(fault, MailFault):
         mail_faults.add_preset(fault, wanted.name)

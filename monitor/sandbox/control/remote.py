@@ -33,6 +33,7 @@ class Remote:
 
     def _call(self, method: str, path: str, body: object) -> Any:
         """Raises ConfigurationError with the sandbox's error message, or if no sandbox answers."""
+        # http.client, because an import contract keeps httpx to the requests to Greenhouse.
         connection = HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
         try:
             connection.connect()

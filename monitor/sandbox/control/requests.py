@@ -48,6 +48,7 @@ class LoopbackOnly:
 
 
 async def read(request: Request, model: type[BodyT]) -> BodyT:
+    # Any web page can make a browser post a form or plain text here without a preflight, but not JSON.
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "send JSON, with Content-Type: application/json")
     try:

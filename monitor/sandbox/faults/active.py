@@ -115,6 +115,7 @@ class ActiveFaults(Generic[FaultT]):
 
     def draw(self, matches: Callable[[FaultT], bool], name: str) -> FaultT | None:
         """The fault that hits this request or mail, which is from the account or for the recipient `name`."""
+        # A match that its share spares is left to the next fault, and does not use up `times`.
         return next((each.fault for each in self.active() if matches(each.fault) and each.strikes(name)), None)
 
     def _end(self, ends: Callable[[ActiveFault[FaultT]], bool]) -> None:

@@ -54,6 +54,7 @@ class Fault(FaultTerms):
     seconds: Annotated[float, Field(ge=0, le=3600)] = 1.0
     headers: bool = True
     text: str = "null"
+    # Both are header values, which must be printable ASCII.
     location: Annotated[str, Field(pattern=r"^https?://[!-~]+$")] = "https://elsewhere.example/"
     cookie: Annotated[str, Field(pattern=r"^[ !-~]+$")] = "_session_id=sandbox; path=/; HttpOnly"
     size: Annotated[int, Field(ge=1, le=2**31)] = 50 * 1024 * 1024

@@ -52,6 +52,7 @@ class MailFault(FaultTerms):
             raise ValueError(f"{self.kind} is for all mails: it takes no recipient, times, tries or share")
         if (self.recipient or self.tries) and self.step not in _WITH_RECIPIENT:
             raise ValueError(f"at {self.step} no recipient is known yet: use one of {', '.join(_WITH_RECIPIENT)}")
+        # This fault is drawn while asyncio creates the connection's protocol, which cannot wait.
         if self.kind is MailFaultKind.SLOW and self.step is MailStep.CONNECT:
             raise ValueError("a greeting cannot be slow: use silent, or slow at login or mail")
         return self

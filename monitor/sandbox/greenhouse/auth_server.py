@@ -70,6 +70,7 @@ def _token(request: SandboxRequest, applicant: Applicant, now: float) -> Decisio
         return Decision(
             message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now)), AnswerReason.RATE_LIMITED
         )
+    # Greenhouse's partner guide puts the parameters of a code into the query, integrations in use into the form.
     form = request.query | _form(request)
     client = _unauthorized(applicant, now) or _grant_type_refusal(form) or _client(applicant, now)
     return _grant(form, client, applicant.settings, now) if isinstance(client, Client) else client

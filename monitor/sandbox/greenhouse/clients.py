@@ -13,7 +13,7 @@ from monitor.sandbox.greenhouse.rate_limit import TOKEN_SECONDS, RateLimitWindow
 from monitor.sandbox.greenhouse.scopes import scope_names
 
 SITE_ADMIN = "Site Admin"  # how introspection spells it is not documented
-_DEAD_TOKENS_KEPT = 50
+_DEAD_TOKENS_KEPT = 50  # before they are forgotten; a service that mints gets a token for each check
 
 
 @dataclass(eq=False, slots=True)
@@ -153,6 +153,7 @@ def _jwt(client: Client, sub: str, issued_at: int, expires_at: int, number: int)
     """Shaped as a JWT with the claims that Greenhouse's have (`silo` as in its published example), but not signed."""
     claims = {"sub": sub, "iat": issued_at, "exp": expires_at, "silo": "sandbox"}
     header, payload = (_part(json.dumps(each).encode()) for each in ({"alg": "RS256", "typ": "JWT"}, claims))
+    # The number keeps two tokens of one second apart; 256 bytes are an RS256 signature with a key of 2048 bits.
     signature = hashlib.shake_256(f"{client.client_id} {number}".encode()).digest(256)
     return f"{header}.{payload}.{_part(signature)}"
 

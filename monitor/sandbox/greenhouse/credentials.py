@@ -110,6 +110,7 @@ class CredentialDirectory(Generic[CredentialT]):
 
 def require_sendable(credential: SandboxCredential, text: str, what: str) -> None:
     """Raises ConfigurationError if the text does not fit into a header of Basic authentication."""
+    # RFC 7617: the first colon ends the user, so a key or an id cannot contain one.
     if not re.fullmatch(r"[!-9;-~]{1,512}", text):  # all of printable ASCII but space and colon
         raise ConfigurationError(
             f"the {what} of account {credential.account.name} cannot be sent: no space, colon or non-ASCII"

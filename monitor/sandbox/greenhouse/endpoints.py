@@ -67,6 +67,7 @@ def _endpoint(row: dict[str, Any]) -> Endpoint:
     method, path = row["endpoint"].split(" ")
     segments = _segments(path)
     literals = [segment for segment in segments if segment[0] != "{"]
+    # Greenhouse serves applications apart from the rest (status.greenhouse.io, incident 5zr6zrxpqkj4, 2018).
     service = "applications" if literals[1] == "applications" else "rest"
     return Endpoint(
         name=row["endpoint"],
@@ -99,6 +100,7 @@ def _references(segments: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _segments(path: str) -> list[str]:
+    # Split first: an encoded slash belongs to its segment.
     return [unquote(segment) for segment in path.split("/") if segment]
 
 
@@ -142,6 +144,7 @@ def _walk(node: _Node, method: str, rest: list[str], taken: tuple[str, ...]) -> 
         return (node.methods[method], taken) if method in node.methods else None
     literal = node.literals.get(rest[0])
     found = _walk(literal, method, rest[1:], taken) if literal is not None else None
+    # A literal may lead nowhere, as `/v1/candidates/merge` does for a GET: then it is the placeholder's value.
     if found is None and node.placeholder is not None:
         found = _walk(node.placeholder, method, rest[1:], (*taken, rest[0]))
     return found

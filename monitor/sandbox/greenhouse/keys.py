@@ -29,4 +29,5 @@ class Key(SandboxCredential):
         return endpoint_names(words)
 
     def may(self, endpoint: Endpoint) -> bool:
+        # Documented: a key with v1's Destroy Openings has v2's, too.
         return endpoint.name in self.ticked or endpoint.comes_with in self.ticked

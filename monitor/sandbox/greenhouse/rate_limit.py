@@ -34,6 +34,7 @@ class RateLimitWindow:
         return self.take_of(now, settings.limit, settings.other_traffic)
 
     def take_of(self, now: float, limit: int, other_traffic: int = 0) -> Take:
+        # Windows begin on multiples of their length: on v3 `remaining` was recorded to rise at :00 and :30 (May 2026).
         number = int(now // self._seconds)
         if number != self._number:
             self._number, self._used = number, 0

@@ -272,6 +272,7 @@ def _moment(text: object) -> datetime | None:
 
 
 def _whole_number(text: str | None, *, default: int, most: int) -> int:
+    # Cut to nine digits: int() raises ValueError for a text of more than 4,300.
     if text is None or not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
         return default
     return min(int(text[:9]), most)

@@ -50,6 +50,7 @@ def presented_client(request: SandboxRequest) -> tuple[Authorization, str, str]:
     if kind is not Authorization.BASIC:
         return kind, "", ""
     try:
+        # Without `validate`, foreign characters are skipped, and a malformed header would pass.
         user, colon, password = base64.b64decode(credentials, validate=True).decode("utf-8").partition(":")
     except (binascii.Error, ValueError):
         return Authorization.MALFORMED, "", ""

@@ -37,6 +37,7 @@ class SandboxSettings(BaseModel):
     order: Order = Order.PERMISSION_FIRST
     orders: dict[str, Order] = Field(default_factory=dict)
     """Exceptions to `order`, by cell (`by-id/applications`) or by endpoint; the endpoint's wins over its cell's."""
+    # No recording has both status and text: the documentation suggests 401, and integrations expect 403.
     denial_status: Literal[401, 403] = 403
     denial_shape: Literal["message", "errors"] = "message"
     not_found_shape: Literal["message", "errors"] = "message"
@@ -45,10 +46,12 @@ class SandboxSettings(BaseModel):
     """Which writes need the header: all, only those whose documentation lists it in a table of headers, or none."""
     unknown_user: Literal[404, 403] = 404
     nested_without_parent: Literal["not_found", "empty_list"] = "not_found"
+    # Recorded limits: 20 in 2014, 40 and 50 in 2016, 50 from 2017 to 2023. So nobody may rely on one.
     limit: Annotated[int, Field(ge=1)] = 50
     limit_headers: bool = True
     other_traffic: Annotated[int, Field(ge=0)] = 0
     """Requests that the customer's own integration sends in every window; they count against the same limit."""
+    # 75 is the documentation's example; recorded was 150 (2026-05-11).
     v3_limit: Annotated[int, Field(ge=1)] = 75
     token_limit: Annotated[int, Field(ge=1)] = 1000
     """Token requests that one client may send in sixty seconds."""
@@ -77,6 +80,7 @@ class SandboxSettings(BaseModel):
 
     def changed(self, **changes: object) -> "SandboxSettings":
         """A copy with some settings changed. Raises pydantic's ValidationError."""
+        # Not model_copy(update=…), which does not validate.
         return SandboxSettings.model_validate(self.model_dump() | changes)
 
 

@@ -57,6 +57,7 @@ def decide(request: SandboxRequest, caller: Caller, now: float) -> Decision:
     refusal = edge_refusal(request, caller.settings)
     if refusal is not None:
         return refusal
+    # Before the key is known: a recorded 401 states the limit, so refused requests count, too.
     take = caller.window.take(now, caller.settings)
     refusal = limit_refusal(take, now, caller.settings)
     if refusal is not None:
@@ -121,6 +122,7 @@ def _records(call: Call, content: Any) -> Decision | None:
     for placeholder, collection, value in call.named():
         record = records.find(placeholder, collection, value)
         if record is None:
+            # `found` stays short then, by which `_read` knows that it must answer an empty list.
             return None if _may_be_parentless(call) else _not_found(call.account, AnswerReason.NO_RECORD)
         if records.is_private(collection, record):
             return Decision(message(403, NO_ACCESS), AnswerReason.PRIVATE_RECORD)
@@ -177,6 +179,7 @@ def _job_ids(content: dict[str, Any]) -> Iterator[Any]:
             yield holder["job_id"]
 
 
+# `_fields` needs the records of `_records` and the object that `_payload` has checked: in every order it comes later.
 _ORDERS: Final[dict[Order, tuple[Check, ...]]] = {
     Order.PERMISSION_FIRST: (_permission, _on_behalf_of, _records, _payload, _fields),
     Order.LOOKUP_FIRST: (_on_behalf_of, _records, _permission, _payload, _fields),
@@ -218,5 +221,5 @@ def _content(request: SandboxRequest) -> Any:
         return {}
     try:
         return json.loads(request.body)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # RecursionError: JSON that is nested too deeply
         return _UNREADABLE

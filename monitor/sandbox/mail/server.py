@@ -78,6 +78,7 @@ class _Listener:
             self._server = None
 
     async def hang_up(self) -> None:
+        # abort() takes effect in a later turn of the loop; until then the transport is still set.
         while open_ones := [client.transport for client in self._clients if client.transport is not None]:
             for transport in open_ones:
                 cast(Transport, transport).abort()
@@ -108,6 +109,7 @@ class _Listener:
             ident="takes every mail and passes none on",
             tls_context=None if without_tls else self._tls,
             authenticator=_accept_login,
+            # By default aiosmtpd refuses a login without TLS, which is offered only with a certificate.
             auth_require_tls=False,
         )
 
@@ -177,6 +179,7 @@ class _Handler:
         if fault is None:
             return None
         transport = cast(Transport, server.transport)
+        # The waits without end are cancelled by aiosmtpd when the connection is lost.
         match fault.kind:
             case MailFaultKind.SLOW:
                 await asyncio.sleep(fault.seconds)
@@ -187,6 +190,7 @@ class _Handler:
                 await asyncio.Event().wait()
             case MailFaultKind.ANSWER:
                 if fault.text.startswith(_CLOSING):
+                    # Later, since aiosmtpd writes the answer after this method returns.
                     asyncio.get_running_loop().call_soon(transport.close)
                 return fault.text
         return None

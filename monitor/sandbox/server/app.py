@@ -29,6 +29,7 @@ def application(sandbox: Sandbox) -> ASGIApp:
 
 
 def _request(scope: Scope, body: bytes) -> SandboxRequest:
+    # Not `path`, which is decoded: an encoded slash would split a segment.
     target: bytes = scope["raw_path"]
     if scope["query_string"]:
         target += b"?" + scope["query_string"]

@@ -66,6 +66,7 @@ def _config(application: Application) -> Config:
         server_header=False,
         timeout_keep_alive=75,
     )
+    # uvicorn's Server would call this; the protocol reads what it loads.
     config.load()
     return config
 

@@ -33,6 +33,7 @@ async def deliver(answer: SandboxAnswer, scope: Scope, receive: Receive, send: S
             await _disconnected(receive)
         case FaultKind.TRUNCATED:
             await _half(reply, send)
+            # close() sends the half that is buffered; abort() would drop it.
             transport.close()
             await _disconnected(receive)
         case FaultKind.SLOW:
@@ -71,6 +72,7 @@ async def _stream(reply: Reply, chunks: Iterator[bytes], send: Send) -> None:
     await _start(reply, None, send)
     for chunk in chunks:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        # A client that reads quickly never makes `send` wait: other requests get their turn here.
         await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b""})
 
@@ -106,6 +108,7 @@ def _padding(size: int) -> Iterator[bytes]:
 
 
 def _compressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    # 31: the largest window, with gzip's header instead of zlib's.
     packer = zlib.compressobj(level=9, wbits=31)
     for chunk in chunks:
         if packed := packer.compress(chunk):
