@@ -24,6 +24,10 @@ WITHOUT_INTROSPECTION = frozenset(
     {AuthKind.SERVER_ERROR, AuthKind.BLOCKED, AuthKind.UNUSABLE, AuthKind.TIMEOUT, AuthKind.NO_CONNECTION}
 )
 """Answers to an introspection after which lists are asked instead."""
+AGAINST_CLIENT = frozenset(
+    {AuthKind.INVALID_CLIENT, AuthKind.MALFORMED_CLIENT, AuthKind.NO_SCOPES, AuthKind.GRANT_REFUSED}
+)
+"""Answers that speak against the credential as a whole."""
 
 
 def state_of(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str]:
@@ -39,6 +43,8 @@ def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> 
         return _FROM_AUTH[seen.minted.kind]
     if seen.introspected is None:
         return None
+    if seen.minted is not None and _denies_the_client(seen.introspected, client):
+        return CredentialState.UNREACHABLE, "contradicted"
     if seen.introspection is not None and (found := _of_introspection(seen.introspection, client, now)):
         return found
     if seen.introspection is None and (
@@ -50,9 +56,18 @@ def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> 
     return None
 
 
+def _denies_the_client(introspected: AuthAnswer, client: OAuthClient) -> bool:
+    """Said about a client that was given a token in the same check."""
+    told = introspected.introspection
+    foreign = told is not None and told.client_id not in (None, client.client_id.reveal())
+    return introspected.kind in AGAINST_CLIENT or foreign
+
+
 def _of_introspection(
     introspection: Introspection, client: OAuthClient, now: datetime
 ) -> tuple[CredentialState, str] | None:
+    if introspection.active and introspection.contradicts_itself(now):
+        return None
     if introspection.client_id not in (None, client.client_id.reveal()):
         return CredentialState.MISCONFIGURED, "foreign_client"
     if client.organization and introspection.organization not in (None, client.organization):
