@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from checks.catalogue.scopes import known
+from checks.manifest import load
 from checks.reasons import REASONS
 from monitor import cli
 from monitor.config import settings
@@ -83,6 +85,11 @@ def swap_credentials(case: Case) -> None:
         case.write(f"credential-{what}", text)
 
 
+def swap_id_and_secret(case: Case) -> None:
+    case.write("credential-id", case.client.secret)
+    case.write("credential-secret", case.client.client_id)
+
+
 def mint(case: Case) -> None:
     case.credential["token"] = "mint"
 
@@ -117,6 +124,39 @@ def told(**facts: Any) -> Callable[[Case], None]:
     return spoil
 
 
+def told_in_other_words(case: Case) -> None:
+    number = case.sandbox.account(ACCOUNT).organization_id
+    end = int(time.time() + 3600) * 1000
+    told(organization=PERSON, organization_id=number, exp=end, scope=REQUIRED)(case)
+
+
+def told_as_ended(case: Case) -> None:
+    told(exp=str(int(time.time() - 3600)), scope=REQUIRED)(case)
+
+
+def lists_refused_by_a_gateway(case: Case) -> None:
+    """Introspection names no scopes, and of the lists only departments are let through."""
+    told(scope=None)(case)
+    for name in sorted(known()):
+        if known()[name].list is not None and name != "harvest:departments:list":
+            path = f"/v3/{name.split(':')[1]}"
+            case.fault(kind="wrong_json", status=403, prefix=path, text='{"message": "blocked"}')
+
+
+def after_minting(**times: int) -> Callable[[Case], None]:
+    def spoil(case: Case) -> None:
+        mint(case)
+        case.fault(kind="wrong_json", status=401, prefix="/introspect", text='{"error": "invalid_client"}', **times)
+
+    return spoil
+
+
+def refused_in_a_header(case: Case) -> None:
+    case.sandbox.change(ACCOUNT, challenges=True)
+    case.fault(kind="wrong_json", prefix="/introspect", text="{}")
+    case.sandbox.after["/introspect"] = case.client.revoke_tokens
+
+
 def introspection_fault(**facts: Any) -> Callable[[Case], None]:
     return lambda case: case.fault(prefix="/introspect", **facts)
 
@@ -147,6 +187,7 @@ def no_auth_server_to_mint(case: Case) -> None:
 MANY = " ".join(f"harvest:things_{number}:list" for number in range(200_000))
 UNKNOWN = {"a": [1], "nested": {"b": None}, "user_role": {"odd": 1}, "exp": "soon", "aud": ["x"], "iat": -1}
 GEM = "the scopes of Gem"
+REQUIRED = " ".join(sorted({name for permission in load("gem").applying_to([]) for name in permission.scopes}))
 
 # What is spoilt · state, detail, outcome and exit status · words that people read of it.
 TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]] = {
@@ -175,6 +216,36 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         lambda c: hold(c, json.dumps({"access_token": c.client.issue()})),
         ("misconfigured", "misconfigured", "failed", 2),
         "store the token itself and nothing else",
+    ),
+    "JSON without a blank in the token file": (
+        lambda c: hold(c, f'{{"access_token":"{c.client.issue()}"}}'),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the token itself and nothing else",
+    ),
+    "token in quotes": (
+        lambda c: hold(c, f'"{c.client.issue()}"'),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the token itself and nothing else",
+    ),
+    "token behind Bearer": (
+        lambda c: hold(c, f"Bearer {c.client.issue()}"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the token itself and nothing else",
+    ),
+    "secret in quotes": (
+        lambda c: c.write("credential-secret", f"'{c.client.secret}'"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the client secret itself and nothing else",
+    ),
+    "client id and secret swapped": (
+        swap_id_and_secret,
+        ("misconfigured", "misconfigured", "failed", 2),
+        "exchange what the two references hold",
+    ),
+    "the secret in the token file": (
+        lambda c: hold(c, c.client.secret),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "two references lead to the same text",
     ),
     "token run out": (
         lambda c: hold(c, c.client.issue(now=time.time() - 7200)),
@@ -235,6 +306,41 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         lambda c: c.sandbox.change(ACCOUNT, introspected_scope="odd_spacing"),
         ("ok", "", "undecided", 3),
         "not wholly understood",
+    ),
+    "introspection that states the role twice": (
+        lambda c: c.sandbox.change(ACCOUNT, introspected_claims="contradicting"),
+        ("ok", "", "undecided", 3),
+        "say the opposite of each other",
+    ),
+    "introspection in milliseconds, with the customer's name beside its number": (
+        told_in_other_words,
+        ("ok", "", "compliant", 0),
+        "0 missing",
+    ),
+    "introspection of a token that has ended, and is active": (
+        told_as_ended,
+        ("ok", "", "undecided", 3),
+        "say the opposite of each other",
+    ),
+    "lists refused by a gateway in JSON": (
+        lists_refused_by_a_gateway,
+        ("ok", "", "undecided", 3),
+        "nothing shows that this credential ever could read it",
+    ),
+    "a client unknown to introspection, once, right after its token was issued": (
+        after_minting(times=1),
+        ("ok", "", "compliant", 0),
+        "0 missing",
+    ),
+    "a client unknown to introspection right after its token was issued": (
+        after_minting(),
+        ("unreachable", "contradicted", "failed", 3),
+        "gave this client a token",
+    ),
+    "token refused in a header alone": (
+        anybodys(refused_in_a_header),
+        ("unreachable", "token_refused", "failed", 3),
+        "does not accept the token",
     ),
     "introspection that names no organization": (
         lambda c: c.sandbox.change(ACCOUNT, introspected_claims="absent"),
@@ -328,6 +434,13 @@ TABLE: dict[str, tuple[Callable[[Case], object], tuple[str, str, str, int], str]
         "could not be read",
     ),
 }
+UNREADABLE = ["commas", "semicolons", "quoted", "escaped", "upper_case", "urls", "cut_off", "joined_list", "objects"]
+for shape in [*UNREADABLE, "twice"]:
+    TABLE[f"scopes as {shape}"] = (
+        lambda c, shape=shape: c.sandbox.change(ACCOUNT, introspected_scope=shape),  # type: ignore[misc]
+        ("ok", "", "undecided", 3),
+        "not wholly understood",
+    )
 
 
 @pytest.fixture
