@@ -238,7 +238,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         True,
     ),
     "a client secret in quotes": (
-        lambda p: p.only(**p.client(client_secret=p.keep("secret", f'"{SECRET}"'))),
+        lambda p: p.only(**p.client(client_secret=p.keep("quoted", f'"{SECRET}"'))),
         "credentials",
         "client secret",
         "store the client secret itself and nothing else",
