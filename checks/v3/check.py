@@ -20,10 +20,11 @@ from checks.v3.gate import lists
 from checks.v3.scope_report import ScopeReport, required_scopes
 from checks.v3.token_answers import AuthAnswer
 from checks.v3.token_state import AGAINST_CLIENT, settled_by_auth, state_of
-from checks.v3.verdicts import doubt
+from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
+LISTS_TO_CONFIRM = 2
 PREFERRED = ("harvest:departments:list", "harvest:offices:list", "harvest:close_reasons:list", "harvest:sources:list")
 """Lists to confirm a token with: their records are about no person."""
 
@@ -100,12 +101,16 @@ class TokenCheckRun(CheckRun):
         self._introspected_at = self.context.now()
 
     async def _confirm(self, token: Token, carried: frozenset[str]) -> None:
-        """Read one list that the token may read, to find out a token that is no longer what introspection says."""
+        """Read one list that the token may read, to find out a token that is no longer what introspection says.
+
+        Where somebody refuses it in other ways than the API does, a second one tells one path from all.
+        """
         if self.seen.contradicted:
             return
-        for name in (*PREFERRED, *required_scopes(self.request), *known()):
-            if name in carried and scope(name).proves:
-                await self._read(name, token)
+        names = dict.fromkeys((*PREFERRED, *required_scopes(self.request), *known()))
+        for name in [name for name in names if name in carried and scope(name).proves][:LISTS_TO_CONFIRM]:
+            await self._read(name, token)
+            if self._answers[name].kind is not AnswerKind.UNKNOWN_REFUSAL:
                 return
 
     async def _refute(self, token: Token, carried: frozenset[str]) -> None:
@@ -121,6 +126,10 @@ class TokenCheckRun(CheckRun):
             if name in lists():
                 await self._read(name, token)
                 self._stop_if_hopeless(answer.kind for answer in self._answers.values())
+        lost = lost_lists(self.seen, self.request)
+        if len(lost) <= MOST_LOST_LISTS:
+            for name in sorted(lost):
+                await self._read(name, token)
 
     async def _read(self, name: str, token: Token) -> None:
         self._answers[name] = await self.sender.list(lists()[name], token, self.end_if_over)

@@ -70,7 +70,7 @@ def _of_introspection(
         return None
     if introspection.client_id not in (None, client.client_id.reveal()):
         return CredentialState.MISCONFIGURED, "foreign_client"
-    if client.organization and introspection.organization not in (None, client.organization):
+    if client.organization and introspection.organization not in (None, str(int(client.organization))):
         return CredentialState.MISCONFIGURED, "foreign_organization"
     if introspection.active:
         return None

@@ -157,14 +157,14 @@ def _refused_list(name: str, permission_id: str, seen: TokenEvidence, request: C
         return Judgement(ScopeRule.MISSING_LIST, "list_refused")
     if permission_id not in request.granted_before:
         return Judgement(ScopeRule.SCOPE_OR_ROLE, "list_never_read")
-    lost = len(_lost_lists(seen, request))
+    lost = len(lost_lists(seen, request))
     if lost > MOST_LOST_LISTS or lost * LOST_LISTS_OF_ASKED >= len(seen.answers):
         return Judgement(ScopeRule.SCOPE_OR_ROLE, "many_lists_refused")
     return Judgement(ScopeRule.MISSING_LIST, "list_refused")
 
 
-def _lost_lists(seen: TokenEvidence, request: CheckRequest) -> set[str]:
-    """Refused now, and read with this credential before."""
+def lost_lists(seen: TokenEvidence, request: CheckRequest) -> set[str]:
+    """By their scopes: refused now, and read with this credential before."""
     before = {name for p in request.manifest.permissions if p.id in request.granted_before for name in p.scopes}
     return {name for name, answer in seen.answers.items() if answer.kind is AnswerKind.FORBIDDEN and name in before}
 

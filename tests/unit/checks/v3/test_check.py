@@ -204,6 +204,20 @@ def test_a_page_instead_of_a_list_is_a_block() -> None:
     assert (report.state, report.detail, missing(report)) == (CredentialState.BLOCKED, "unknown_refusal", set())
 
 
+def test_a_page_instead_of_one_list_is_no_block() -> None:
+    """The next list is served: what spoke for the credential is not forgotten."""
+
+    class OnePath(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            found = await super().list(entry, token, may_send)
+            blocked = entry.endpoint == "GET /v3/departments"
+            return Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True) if blocked else found
+
+    world = OnePath()
+    report = check(world)
+    assert (report.state, report.outcome, world.requests) == (CredentialState.OK, Outcome.COMPLIANT, 3)
+
+
 @pytest.mark.parametrize("role", ["Job Admin", "basic", "JOB_ADMIN"])
 def test_another_role_is_a_finding_of_its_own(role: str) -> None:
     """Lists are for Site Admins: that one thing is missing, and what lists are refused for is left open."""
@@ -328,7 +342,7 @@ def test_whose_token_it_is_must_be_told_where_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize("answer", [told(AuthKind.SERVER_ERROR), told(AuthKind.UNUSABLE), told(AuthKind.TOLD)])
 def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answer: AuthAnswer) -> None:
-    """Each list of the manifest's scopes once; what was read before and is refused now is missing."""
+    """Each list of the manifest's scopes once, and again what was read before and is refused now: that is missing."""
     world = World(REQUIRED - {"harvest:jobs:list"}, told=answer)
     report = check(world, ANYBODYS, READ_BEFORE)
     reads = {p.id for p in GEM.applying_to([]) if scope(p.scopes[0]).list}
@@ -336,7 +350,7 @@ def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answe
     assert by_verdict[Verdict.MISSING] == {p.id for p in GEM.permissions if p.scopes == ("harvest:jobs:list",)}
     assert by_verdict[Verdict.GRANTED] == reads - by_verdict[Verdict.MISSING]
     assert by_verdict[Verdict.NOT_CHECKABLE] == {p.id for p in GEM.applying_to([])} - reads | {ROLE_ID}
-    assert world.requests == 1 + len({name for name in REQUIRED if scope(name).list})
+    assert world.requests == 1 + len({name for name in REQUIRED if scope(name).list}) + 1
     assert not report.excess_is_whole
 
 

@@ -146,6 +146,19 @@ def test_without_introspection_few_lists_are_lost_at_once(lost: int, told_missin
         assert "many_lists_refused" in {finding.reason for finding in report.findings}
 
 
+def test_without_introspection_one_false_refusal_is_no_loss() -> None:
+    """A list that was read before is asked for again at once, and the second answer decides."""
+    gone, asked = f"GET /v3/{REQUIRED_LISTS[0].split(':')[1]}", []
+
+    def first_time(path: str) -> bool:
+        asked.append(path)
+        return path == gone and asked.count(gone) == 1
+
+    report = check('"x": 1', refusing(first_time, FORBIDDEN), READ_BEFORE, ANYBODYS)
+    assert (by_verdict(report, Verdict.MISSING), by_verdict(report, Verdict.UNDECIDED)) == (set(), set())
+    assert asked.count(gone) == 2
+
+
 def test_without_introspection_a_list_that_was_never_read_is_not_lost() -> None:
     """Nothing shows that it ever was to be had; once known to be missing, it stays so."""
     gone = f"GET /v3/{REQUIRED_LISTS[0].split(':')[1]}"
