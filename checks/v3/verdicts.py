@@ -31,14 +31,14 @@ class ScopeRule(Rule):
         "The token carries every scope of the permission, and a list was read with it, if it may read any.",
     )
     MISSING = (
-        "S2",
+        "S14",
         Verdict.MISSING,
         "The token's scopes are named, one of the permission's is not among them, and its list, if it has one, "
         "is refused.",
     )
     GRANTED_LIST = ("S3", Verdict.GRANTED, "Without introspection: the scope's list is answered 200 with a JSON array.")
     MISSING_LIST = (
-        "S4",
+        "S15",
         Verdict.MISSING,
         "Without introspection: the scope's list is refused with 403, another list is read in the same check, and with "
         "this credential it was read before and few such lists are refused now, or it was missing before.",
@@ -46,7 +46,7 @@ class ScopeRule(Rule):
     SCOPE_OR_ROLE = (
         "S5",
         Verdict.UNDECIDED,
-        "Without introspection: the scope's list is refused with 403, and S4 does not apply: the user's role or "
+        "Without introspection: the scope's list is refused with 403, and S15 does not apply: the user's role or "
         "something in between may be the reason.",
     )
     DOUBTED = (
@@ -67,16 +67,19 @@ class ScopeRule(Rule):
     UNKNOWN_ROLE = ("S12", Verdict.UNDECIDED, "The token acts for a user with a role that is not known.")
     ROLE_UNTOLD = ("S13", Verdict.NOT_CHECKABLE, "Nothing says for whom the token acts.")
     REFUTED = (
-        "S14",
+        "S16",
         Verdict.UNDECIDED,
         "The token's scopes are named and lack one of the permission's, but a list was read whose scope they lack.",
     )
     UNREADABLE = (
-        "S15",
+        "S17",
         Verdict.UNDECIDED,
         "The token's scopes are named in a way that is not wholly understood, and no list decides.",
     )
 
+
+GONE = frozenset({"S2", "S4"})
+"""Rules of earlier releases that said `missing` on less evidence; stored verdicts may still carry their numbers."""
 
 ROLE_ID = "role.site_admin"
 """The id of the finding on the role of the token's user, beside the manifest's permissions."""

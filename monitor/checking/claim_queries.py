@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialKind, CredentialState
 from checks.report import Verdict
+from checks.v3.verdicts import GONE
 from monitor.checking.schedule import key_of, next_regular
 from monitor.config.retention import REMEMBERED_FOR
 from monitor.drift.suspicion import Suspicion
@@ -35,7 +36,9 @@ _REFUSED = select(REFUSAL.c.endpoint).where(
     REFUSAL.c.seen_at.between(bindparam("earliest"), bindparam("latest")),
 )
 _VERDICTS = select(PERMISSION_STATE.c.permission_id, PERMISSION_STATE.c.verdict).where(
-    PERMISSION_STATE.c.credential_id == bindparam("credential_id"), PERMISSION_STATE.c.verdict.is_not(None)
+    PERMISSION_STATE.c.credential_id == bindparam("credential_id"),
+    PERMISSION_STATE.c.verdict.is_not(None),
+    PERMISSION_STATE.c.rule.not_in(sorted(GONE)),
 )
 
 
@@ -189,7 +192,7 @@ async def _suspects(conn: AsyncConnection, credential_id: int) -> list[str]:
 
 
 async def _decided(conn: AsyncConnection, row: Row[Any]) -> dict[Verdict, frozenset[str]]:
-    """The permissions known as granted, and as missing; asked for by checks of Harvest v3 alone."""
+    """The permissions known as granted, and as missing, by rules that still hold; for checks of Harvest v3 alone."""
     found = [] if row.oauth is None else (await conn.execute(_VERDICTS, {"credential_id": row.id})).all()
     verdicts = (Verdict.GRANTED, Verdict.MISSING)
     return {verdict: frozenset(id_ for id_, known in found if known == verdict) for verdict in verdicts}

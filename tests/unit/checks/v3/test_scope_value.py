@@ -179,7 +179,7 @@ def test_a_list_that_is_said_to_be_missing_and_is_served_takes_the_others_with_i
     named = [name for name in ALL if name not in (REQUIRED_LISTS[0], "harvest:notes:create")]
     report = check(scope(named))
     open_ = [finding for finding in report.findings if finding.verdict is Verdict.UNDECIDED]
-    assert {(finding.rule, finding.reason) for finding in open_} == {("S14", "contradicted")}
+    assert {(finding.rule, finding.reason) for finding in open_} == {("S16", "contradicted")}
     assert {name for finding in open_ for name in finding.scopes} == {REQUIRED_LISTS[0], "harvest:notes:create"}
     assert by_verdict(report, Verdict.MISSING) == set()
     assert not report.excess_is_whole
