@@ -475,6 +475,14 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) 
         yield made
 
 
+def enter(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenants file and the settings, as the case has them now."""
+    row = {"id": TENANT, "name": "Acme", "csm": {"name": "D", "email": "d@v.example"}, "credential": case.credential}
+    (case.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}))
+    for variable, value in case.settings.items():
+        monkeypatch.setenv(f"HARVEST_MONITOR_{variable}", value)
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_each_ends_in_a_state_with_words_and_without_a_secret(
     name: str, case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -482,10 +490,7 @@ def test_each_ends_in_a_state_with_words_and_without_a_secret(
     """Looked at and recorded with JSON, then told to people: the same end, and no secret in output, log or database."""
     spoil, (state, detail, outcome, status), words = TABLE[name]
     spoil(case)
-    row = {"id": TENANT, "name": "Acme", "csm": {"name": "D", "email": "d@v.example"}, "credential": case.credential}
-    (case.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}))
-    for variable, value in case.settings.items():
-        monkeypatch.setenv(f"HARVEST_MONITOR_{variable}", value)
+    enter(case, monkeypatch)
     secrets = case.secrets()
 
     assert cli.run(["check", "--record", "--json"]) == status
@@ -505,3 +510,24 @@ def test_each_ends_in_a_state_with_words_and_without_a_secret(
     everything += [path.read_bytes() for path in case.folder.glob("store.sqlite3*")]
     for secret in secrets:
         assert not [text for text in everything if secret in text], secret
+
+
+def test_without_introspection_a_recorded_check_knows_what_was_read_before(
+    case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list that one check read and the next may not is missing; without the record nothing is known of it."""
+
+    def missing(*arguments: str) -> set[str]:
+        cli.run(["check", "--json", *arguments])
+        (check,) = json.loads(capsys.readouterr().out)["checks"]
+        return {scope for p in check["permissions"] if p["verdict"] == "missing" for scope in p["scopes"]}
+
+    case.sandbox.change(ACCOUNT, introspected_scope="absent")
+    enter(case, monkeypatch)
+    assert missing("--record") == set()
+    case.client.untick("harvest:jobs:list")
+    assert missing() == set()
+    assert missing("--record") == {"harvest:jobs:list"}
+    assert missing("--record") == {"harvest:jobs:list"}
+    case.write("credential-secret", case.client.rotate_secret())
+    assert missing("--record") == set()
