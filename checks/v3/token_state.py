@@ -87,7 +87,7 @@ def _inactive(introspection: Introspection, client: OAuthClient, now: datetime) 
 def _of_lists(seen: TokenEvidence, introspected: AuthAnswer) -> tuple[CredentialState, str]:
     if seen.some(AnswerKind.UNKNOWN_REFUSAL) and not seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.BLOCKED, "unknown_refusal"
-    if introspected.introspection and introspected.introspection.names_none and _only_refused(seen):
+    if _has_no_scopes(seen):
         return CredentialState.INVALID, "no_scopes"
     if seen.scopes is not None or seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.OK, ""
@@ -98,6 +98,11 @@ def _of_lists(seen: TokenEvidence, introspected: AuthAnswer) -> tuple[Credential
     return CredentialState.UNREACHABLE, failure_code(seen.answers.values())
 
 
-def _only_refused(seen: TokenEvidence) -> bool:
-    """Every list that was answered by the API is refused, and some were."""
-    return seen.some(AnswerKind.FORBIDDEN) and not seen.some(AnswerKind.JSON)
+def _has_no_scopes(seen: TokenEvidence) -> bool:
+    """Introspection names none, and the API refuses every list that it answers.
+
+    A client without scopes is given no token: one that was given one in this check has some.
+    """
+    named_none = seen.introspection is not None and seen.introspection.names_none
+    refused = seen.some(AnswerKind.FORBIDDEN) and not seen.some(AnswerKind.JSON)
+    return named_none and refused and seen.minted is None and not seen.contradicted

@@ -31,6 +31,10 @@ class Noisy(World):
     random: Random = field(default_factory=Random)
     share: float = 0.0
 
+    async def mint(self, may_send: Callable[[], None]) -> AuthAnswer:
+        answer = await super().mint(may_send)
+        return told(self.random.choice(sorted(AGAINST_CLIENT))) if self._lies() else answer
+
     async def introspect(self, token: Token, may_send: Callable[[], None]) -> AuthAnswer:
         answer = await super().introspect(token, may_send)
         return told(self.random.choice(sorted(AGAINST_CLIENT))) if self._lies() else answer
