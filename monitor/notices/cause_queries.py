@@ -30,7 +30,7 @@ async def pending_causes(conn: AsyncConnection) -> list[PendingCause]:
             DRIFT_EVENT.c.manifest_digest,
             TENANT.c.name.label("tenant_name"),
             *TENANT.c["csm_name", "csm_email"],
-            TENANT.c.removed_at.is_not(None).label("removed"),
+            TENANT.c.removed_at,
             CREDENTIAL.c.label.label("credential_label"),
             CREDENTIAL.c.kind.label("credential_kind"),
             CREDENTIAL.c.oauth,
@@ -107,11 +107,6 @@ def _beginning(end: RowMapping, causes: list[_EarlierCause]) -> _EarlierCause | 
     return before[-1] if before else None
 
 
-async def active_tenants(conn: AsyncConnection) -> int:
-    statement = select(func.count()).select_from(TENANT).where(TENANT.c.removed_at.is_(None))
-    return int((await conn.execute(statement)).scalar_one())
-
-
 async def partner_coverage(conn: AsyncConnection, permissions: Collection[str]) -> dict[str, PartnerCoverage]:
     """For each of these permissions, how many of the working credentials of a partner's client have it."""
     state = PERMISSION_STATE.c
@@ -184,6 +179,15 @@ async def settle(conn: AsyncConnection, causes: Collection[int], notice: int | N
     for ids in batches(causes):
         statement = update(CAUSE).where(CAUSE.c.id.in_(ids), CAUSE.c.settled_at.is_(None))
         changed += (await conn.execute(statement.values(settled_at=now, notice_id=notice))).rowcount
+    return changed
+
+
+async def reopen(conn: AsyncConnection, causes: Collection[int]) -> int:
+    """Make settled causes wait again, for a notice that is not written yet; returns how many were settled."""
+    changed = 0
+    for ids in batches(causes):
+        statement = update(CAUSE).where(CAUSE.c.id.in_(ids), CAUSE.c.settled_at.is_not(None))
+        changed += (await conn.execute(statement.values(settled_at=None, notice_id=None))).rowcount
     return changed
 
 

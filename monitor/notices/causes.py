@@ -31,7 +31,7 @@ class PendingCause:
     tenant_name: str
     csm_name: str | None
     csm_email: str | None
-    removed: bool
+    removed_at: datetime | None
     credential_id: int
     credential_label: str
     credential_kind: str

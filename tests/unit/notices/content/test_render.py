@@ -264,11 +264,12 @@ def test_a_brake_notice_says_what_to_do() -> None:
         "Harvest Monitor: mail to CSMs is held: 12 tenants lost the permission “GET: List offers” (Offers)"
     )
     for said in (
-        "More than 5 of your 100 tenants",
+        "More tenants changed in the same way than chance explains",
+        "12 % of the 100 tenants checked since 23 Nov 2026, 13:45 UTC",
         "Tenant0 (tenant0), Tenant1 (tenant1), Tenant10 (tenant10)",
-        "harvest-monitor notices release",
-        "harvest-monitor notices drop",
-        "within 15 minutes",
+        "harvest-monitor notices show NUMBER",
+        "harvest-monitor notices release --all",
+        "harvest-monitor notices drop --all",
     ):
         assert said in words.text
 
