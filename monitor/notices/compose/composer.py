@@ -6,8 +6,9 @@ from datetime import datetime
 
 import structlog
 
-from monitor.notices import brake_queries, cause_queries, notice_queries
+from monitor.notices import cause_queries, notice_queries
 from monitor.notices.causes import PendingCause
+from monitor.notices.compose import brake_queries
 from monitor.notices.compose.brake import Recent
 from monitor.notices.compose.grouping import Composition, compose
 from monitor.notices.content.news_from_causes import Background, Scopes

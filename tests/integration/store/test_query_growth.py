@@ -14,7 +14,8 @@ from monitor.config.retention import Keep, KeepRule
 from monitor.drift import EventKind
 from monitor.incidents import history_queries
 from monitor.incidents.history_queries import Wanted
-from monitor.notices import brake_queries, cause_queries, notice_queries
+from monitor.notices import cause_queries, notice_queries
+from monitor.notices.compose import brake_queries
 from monitor.notices.delivery import outbox_queries
 from monitor.notices.notice import Status
 from monitor.store.database import Database, open_database
