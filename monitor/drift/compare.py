@@ -4,8 +4,8 @@
    that whoever was notified of it is notified of its end.
 2. The credential's own state changes (`drift.credential`). A check in which it failed decides no permission.
 3. Permissions change (`drift.permissions`). A full check forgets, without an event, what the manifest no longer has. A
-   check of suspects with a new secret is no baseline: it decides nothing, and a full one follows. A permission for which
-   the manifest now asks something else starts over.
+   check of suspects with a new secret is no baseline: it decides nothing, and a full one follows. What the manifest
+   now asks for in another way starts over.
 4. Excess changes (`drift.excess`), in full checks only.
 
 A paused check says nothing, and is repeated.
