@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checks.credential import CredentialState
+from checks.credential import CredentialKind, CredentialState
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.notices.causes import ENDS, PendingCause, StillMissing
+from monitor.notices.content.messages import V1Keys
 from monitor.notices.notice import Status
 from monitor.notices.notice_queries import batches
 from monitor.notices.partners import PARTNER, PartnerCoverage
@@ -128,6 +129,16 @@ async def partner_coverage(conn: AsyncConnection, permissions: Collection[str]) 
         rows = await conn.execute(statement.where(state.permission_id.in_(batch)))
         found.update({name: PartnerCoverage(*facts) for name, *facts in rows})
     return found
+
+
+async def v1_keys(conn: AsyncConnection) -> V1Keys:
+    """Of all active keys of Harvest v1 and v2."""
+    state = CREDENTIAL.c.state
+    retired, working = (
+        func.count().filter(state == wanted) for wanted in (CredentialState.RETIRED, CredentialState.OK)
+    )
+    active = CREDENTIAL.c.removed_at.is_(None) & (CREDENTIAL.c.kind == CredentialKind.HARVEST_KEY)
+    return V1Keys(*(await conn.execute(select(retired, working).where(active))).one())
 
 
 async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:

@@ -89,7 +89,7 @@ def test_a_backup_taken_from_a_running_service_goes_on_where_it_was(vendor: Vend
         checked(service, "acme", more_than=1)
         assert document(operator, "history") == before
         assert vendor.mails("acme") == []
-        assert operator("notices", "release")[:2] == (0, "1 notices released\n")
+        assert operator("notices", "release", "--all")[:2] == (0, "1 notices released\n")
         until(lambda: vendor.mails("acme"))
 
 

@@ -73,7 +73,9 @@ class Composer:
             recent = await brake_queries.recent(conn, now - self._policy.window, now, tenants)
             still_missing = await cause_queries.still_missing(conn)
             partners = await cause_queries.partner_coverage(conn, partner_permissions(causes))
-        background = Background(self._impacts, still_missing, self._scopes, partners)
+            retired = any(cause.is_retirement for cause in causes)
+            v1_keys = await cause_queries.v1_keys(conn) if retired else None
+        background = Background(self._impacts, still_missing, self._scopes, partners, v1_keys)
         composition, rendered = await asyncio.to_thread(self._compose, causes, recent, background, now)
         try:
             await self._write(composition, rendered, recent, now)

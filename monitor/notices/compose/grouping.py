@@ -13,10 +13,14 @@ from monitor.notices.compose.digest import digest
 from monitor.notices.content.messages import BrakeMessage, Burst, CsmMessage
 from monitor.notices.content.news_from_causes import Background, credential_news
 from monitor.notices.content.notice_draft import NoticeDraft
+from monitor.notices.immediate.retired_keys_rules import gathering
 from monitor.notices.notice import Status
 from monitor.notices.partners import route_partner_losses
-from monitor.notices.policy import NoticePolicy
+from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
 from monitor.notices.wording import clean
+
+RETIRED_KEYS = "retired keys"
+"""Under this key the last digest about retired keys is remembered, beside the reports of the brake."""
 
 BRAKE_WHY = "the brake holds mail to CSMs"
 
@@ -49,6 +53,8 @@ def compose(
     for tenant_id, theirs in tenants.items():
         if tenant_id not in active:
             run.wait_for_return(theirs)
+        elif _waits_for_other_retirements(theirs, recent.reported.get(RETIRED_KEYS), policy, now):
+            continue
         elif _is_ripe(theirs, recent.samples, policy, now):
             run.settle(theirs, cancelled[tenant_id])
     return run.finish()
@@ -71,6 +77,15 @@ def _is_ripe(causes: list[PendingCause], samples: Iterable[SampleState], policy:
         return False
     sampled = frozenset[str]().union(*(sample.brake_keys for sample in samples if sample.is_outstanding))
     return not any(c.brake_key in sampled and policy.waits_for_sample(c.created_at, now) for c in unsettled)
+
+
+def _waits_for_other_retirements(
+    causes: list[PendingCause], last: Reported | None, policy: NoticePolicy, now: datetime
+) -> bool:
+    """The operator knows that keys are being retired: those of the same sweep are one more email, not one a minute."""
+    if last is None or not -MAX_CLOCK_SKEW <= now - last.at < gathering(policy):
+        return False
+    return all(cause.is_retirement and cause.audience is Audience.OPERATOR for cause in causes)
 
 
 class _Run:
@@ -107,6 +122,9 @@ class _Run:
         if bursts:
             self.drafts.append(self._brake_notice(tuple(bursts.values())))
         reported = {key: Reported(self.brake.now, burst.tenants) for key, burst in bursts.items()}
+        retired = {cause.tenant_id for cause in self.for_operator if cause.is_retirement}
+        if retired:
+            reported[RETIRED_KEYS] = Reported(self.brake.now, len(retired))
         return Composition(tuple(self.drafts), self.suppressed, tuple(self.emptied), tuple(self.reopened), reported)
 
     def wait_for_return(self, causes: list[PendingCause]) -> None:

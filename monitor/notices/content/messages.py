@@ -47,10 +47,23 @@ class TenantNews:
 
 
 @dataclass(frozen=True, slots=True)
+class V1Keys:
+    """How many keys of Harvest v1 are retired, and how many still work."""
+
+    retired: int
+    working: int
+
+    @property
+    def all_retired(self) -> bool:
+        return self.retired > 0 and self.working == 0
+
+
+@dataclass(frozen=True, slots=True)
 class DigestMessage:
     """To the operator: the news of one run of the composer. `brief` are tenants for which there is no room in full.
 
-    `lost_to_all` are labels of what every customer of a partner's client lacks.
+    `lost_to_all` are labels of what every customer of a partner's client lacks. `retired` is set where some of the news
+    is of keys that Greenhouse retired.
     """
 
     template: ClassVar[str] = "digest"
@@ -58,6 +71,7 @@ class DigestMessage:
     brief: tuple[TenantNews, ...]
     unnamed: int
     lost_to_all: tuple[str, ...] = ()
+    retired: V1Keys | None = None
 
     @property
     def total(self) -> int:

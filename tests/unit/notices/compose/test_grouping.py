@@ -15,6 +15,7 @@ from monitor.incidents.rules import Audience
 from monitor.notices.causes import ENDS, PendingCause
 from monitor.notices.compose.brake import ANY_LOST, Recent, Reported
 from monitor.notices.compose.digest import BY_NAME, IN_FULL
+from monitor.notices.compose.grouping import RETIRED_KEYS
 from monitor.notices.content.messages import BrakeMessage, CsmMessage, DigestMessage
 from monitor.notices.content.render import Renderer
 from monitor.notices.notice import Status
@@ -238,6 +239,20 @@ def test_a_second_burst_of_another_kind_is_reported() -> None:
     assert [[burst.what for burst in message.bursts] for message in messages] == [
         ["lost the permission “GET: List jobs” (Offers)"]
     ]
+
+
+def test_retired_keys_of_one_sweep_are_two_emails() -> None:
+    """After the first email the others are gathered, for as long as the CSMs' emails wait; other news does not wait."""
+    retired = [for_operator(FAILED, None, f"t{n}", state="retired", credential_id=n) for n in range(3)]
+    first = composed(*retired)
+    assert len(first.drafts) == 1
+    assert first.reported[RETIRED_KEYS] == Reported(NOW, 3)
+    blocked = for_operator(FAILED, None, "other", state="blocked", credential_id=9)
+    seen = Recent(reported={RETIRED_KEYS: Reported(NOW - timedelta(hours=1), 3)})
+    (draft,) = composed(*retired, blocked, recent=seen).drafts
+    assert draft.reports == (blocked.id,)
+    seen = Recent(reported={RETIRED_KEYS: Reported(NOW - timedelta(hours=6, minutes=15), 3)})
+    assert len(composed(*retired, recent=seen).drafts[0].reports) == 3
 
 
 def test_news_of_a_held_tenant_replaces_its_held_notice() -> None:
