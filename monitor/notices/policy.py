@@ -39,11 +39,6 @@ class NoticePolicy:
             keep_removed=settings.keep_checks,
         )
 
-    @property
-    def window(self) -> timedelta:
-        """How far back the brake looks: every tenant is checked once in it, and every unsettled cause is in it."""
-        return max(self.interval, self.settle)
-
     def background_rate(self, any_permission: bool) -> float:
         return self.background_any if any_permission else self.background_alike
 

@@ -164,12 +164,13 @@ class Brake:
         return BurstSample(len(done), len(done & self.waves[key].tenants))
 
 
-def judge(remaining: Iterable[PendingCause], recent: Recent, policy: NoticePolicy, now: datetime) -> Brake:
-    """`remaining` are the pending causes of all tenants, held ones included, after opposite ones cancelled out."""
-    causes = tuple(cause for cause in remaining if cause.audience is Audience.CSM)
-    since = now - policy.window
-    pending = [TenantChange(c.brake_key, c.tenant_id, min(c.created_at, now)) for c in causes]
-    changed_at = _by_key([*recent.changes, *(change for change in pending if change.at >= since)])
+def judge(pending: Iterable[PendingCause], recent: Recent, policy: NoticePolicy, now: datetime) -> Brake:
+    """`pending` are the causes of all tenants, held ones included. What is not settled counts, however old it is."""
+    causes = tuple(cause for cause in pending if cause.audience is Audience.CSM)
+    since = now - policy.interval
+    current = [cause for cause in causes if cause.held_in is None or cause.created_at >= since]
+    changes = (TenantChange(cause.brake_key, cause.tenant_id, min(cause.created_at, now)) for cause in current)
+    changed_at = _by_key([*recent.changes, *changes])
     waves = {
         key: wave
         for key, tenants in changed_at.items()

@@ -1,12 +1,13 @@
 """What the brake judges by: who changed and who was checked within the last interval, samples, and earlier reports."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.incidents.rules import Audience
+from monitor.notices.causes import PendingCause
 from monitor.notices.compose.brake import ALWAYS_PASS, Recent, Reported, SampleState, TenantChange
 from monitor.notices.notice_queries import batches
 from monitor.store.columns import UTCDateTime
@@ -14,16 +15,20 @@ from monitor.store.statements import insert_if_new
 from monitor.store.tables import BRAKE_REPORT, CAUSE, CREDENTIAL, NOTICE, SAMPLE, TENANT
 
 
-async def recent(conn: AsyncConnection, since: datetime, now: datetime, pending: Collection[str] = ()) -> Recent:
-    """Of the time from `since` until now. What lies in the future was dated by a wrong clock, and does not count.
+async def recent(
+    conn: AsyncConnection, interval: timedelta, now: datetime, pending: Collection[PendingCause] = ()
+) -> Recent:
+    """Of the last interval. What lies in the future was dated by a wrong clock, and does not count.
 
-    `pending` are the tenants with pending causes: as long as few tenants changed, nobody counts those who were checked.
+    As long as few tenants changed, nobody counts those who were checked.
     """
+    since = now - interval
     changes = await _changes(conn, since, now)
-    tenants = {change.tenant_id for change in changes}.union(pending)
+    changed = {change.tenant_id for change in changes}.union(cause.tenant_id for cause in pending)
+    oldest = min((cause.created_at for cause in pending if cause.held_in is None), default=since)
     return Recent(
         changes=changes,
-        last_checked=await _last_checked(conn, since) if len(tenants) > ALWAYS_PASS else (),
+        last_checked=await _last_checked(conn, min(since, oldest)) if len(changed) > ALWAYS_PASS else (),
         samples=await _samples(conn, since, now),
         reported={key: Reported(at, tenants) for key, at, tenants in await conn.execute(select(BRAKE_REPORT))},
     )

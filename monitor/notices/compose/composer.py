@@ -69,8 +69,7 @@ class Composer:
         """
         async with self._db.reading() as conn:
             causes = await cause_queries.pending_causes(conn)
-            tenants = {cause.tenant_id for cause in causes}
-            recent = await brake_queries.recent(conn, now - self._policy.window, now, tenants)
+            recent = await brake_queries.recent(conn, self._policy.interval, now, causes)
             still_missing = await cause_queries.still_missing(conn)
             partners = await cause_queries.partner_coverage(conn, partner_permissions(causes))
             retired = any(cause.is_retirement for cause in causes)

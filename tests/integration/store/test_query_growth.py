@@ -41,7 +41,7 @@ QUESTIONS: dict[str, Question] = {
     "may write": write_halt_queries.in_force,
     "pending causes": cause_queries.pending_causes,
     "still missing": cause_queries.still_missing,
-    "recent changes": lambda conn: brake_queries.recent(conn, YEARS_LATER - POLICY.interval, YEARS_LATER),
+    "recent changes": lambda conn: brake_queries.recent(conn, POLICY.interval, YEARS_LATER),
     "claim a notice": lambda conn: outbox_queries.claim(conn, YEARS_LATER, YEARS_LATER),
     "repair the notices' schedule": lambda conn: outbox_queries.repair_schedule(conn, YEARS_LATER, DAY, DAY),
     "list held notices": lambda conn: notice_queries.list_notices(conn, [Status.HELD], None, 100),

@@ -89,6 +89,12 @@ def test_a_kind_stays_braked_while_it_is_held() -> None:
     assert not judged(*held[:2], late, recent=Recent((), [NOW] * 100)).holds([late])
 
 
+def test_what_waits_for_longer_than_the_interval_counts() -> None:
+    """An interval shorter than the settle time: causes are older than it when their emails are written."""
+    causes = [a_cause(LOST, "x", f"t{n}", created_at=NOW - 5 * HOUR) for n in range(3)]
+    assert judged(*causes).holds(causes)
+
+
 def test_the_notice_says_how_many_of_how_many_since_when_and_what_the_sample_found() -> None:
     """Facts of the wave, and of the sample that concerns it."""
     causes = [a_cause(LOST, "x", f"t{n}", created_at=NOW - n * MINUTE) for n in range(12)]
