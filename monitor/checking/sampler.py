@@ -14,7 +14,7 @@ from monitor.breaker.machine import State
 from monitor.checking import sampler_queries
 from monitor.checking.check_limits import CheckLimits
 from monitor.checking.sampler_queries import Candidate, NewChange
-from monitor.config.settings import Settings
+from monitor.config.settings import NoticesMode, Settings
 from monitor.metrics import Metrics
 from monitor.store.database import Database
 
@@ -39,8 +39,10 @@ class SampleLimits:
 
     @classmethod
     def of(cls, settings: Settings) -> "SampleLimits":
+        """Without notices there is no email that a sample could hold back."""
+        wanted = settings.notices_in_force is not NoticesMode.OFF
         return cls(
-            settings.sample,
+            settings.sample if wanted else 0,
             settings.sample_per_hour,
             spacing=max(settings.settle, _SHORTEST_SPACING),
             lease=CheckLimits.of(settings).lease,

@@ -9,6 +9,7 @@ from monitor.breaker.machine import Limits, State
 from monitor.breaker.recent_tenants import MANY
 from monitor.checking.sampler import SampleLimits, Sampler, spread
 from monitor.checking.sampler_queries import Candidate
+from monitor.config.settings import Settings
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.metrics import Metrics
@@ -145,6 +146,14 @@ async def test_a_size_of_zero_switches_it_off(world: Sampled) -> None:
     """HARVEST_MONITOR_SAMPLE=0."""
     await world.lost("t00")
     assert await world.sample(limits=SampleLimits(0, 50, SETTLE, MINUTE, HOUR)) == 0
+
+
+def test_the_settings_say_how_many() -> None:
+    """Without notices there is nothing to hold back; a settle time of nothing does not sample at every second."""
+    mail = {"notices": "csm", "smtp_url": "mailbox:/mail", "mail_from": "a@b.example", "operator_mail": "a@b.example"}
+    limits = SampleLimits.of(Settings(**mail, settle=0, sample=7, sample_per_hour=9))
+    assert (limits.size, limits.per_hour, limits.spacing, limits.keep) == (7, 9, MINUTE, 4 * HOUR)
+    assert SampleLimits.of(Settings(**{**mail, "notices": "off"})).size == 0
 
 
 async def test_old_samples_go(world: Sampled) -> None:
