@@ -91,10 +91,14 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """`waves` are those of the last interval by key; `still_held` are keys of earlier ones, until an operator acts."""
+    """`waves` are those of the last interval by key; `still_held` are keys of earlier ones, until an operator acts.
+
+    `held_since` says when the first tenant of a key changed that is in a held notice.
+    """
 
     waves: Mapping[str, Wave]
     still_held: frozenset[str]
+    held_since: Mapping[str, datetime]
     causes: tuple[PendingCause, ...]
     recent: Recent
     policy: NoticePolicy
@@ -118,24 +122,14 @@ class Brake:
     def _is_due(self, key: str, newly_held: bool) -> bool:
         reported = self._reported(key)
         if reported is None:
-            return newly_held or key in self._held_since
+            return newly_held or key in self.held_since
         grown = len(self.waves[key].tenants) >= GROWN * reported.tenants
         return grown and self.policy.has_settled(reported.at, self.now)
 
     def _reported(self, key: str) -> Reported | None:
         """The last report, if it was about those who are held now, and not about an earlier wave."""
-        reported, held_since = self.recent.reported.get(key), self._held_since.get(key)
+        reported, held_since = self.recent.reported.get(key), self.held_since.get(key)
         return reported if reported is not None and held_since is not None and reported.at >= held_since else None
-
-    @property
-    def _held_since(self) -> dict[str, datetime]:
-        """Since when the first tenant of a key is in a held notice."""
-        since: dict[str, datetime] = {}
-        for cause in self.causes:
-            if cause.held_in is not None:
-                for key in _keys_of(cause.brake_key):
-                    since[key] = min(cause.created_at, since.get(key, cause.created_at))
-        return since
 
     def _is_explained(self) -> bool:
         """Those who lost any permission are those who lost one and the same, but for what always passes."""
@@ -176,12 +170,23 @@ def judge(pending: Iterable[PendingCause], recent: Recent, policy: NoticePolicy,
         for key, tenants in changed_at.items()
         if (wave := _wave(tenants, recent.last_checked, policy.background_rate(key == ANY_LOST))) is not None
     }
-    held: dict[str, set[str]] = {}
-    for cause in causes:
-        if cause.held_in is not None:
-            held.setdefault(cause.brake_key, set()).add(cause.tenant_id)
-    still_held = frozenset(key for key, tenants in held.items() if len(tenants) > ALWAYS_PASS)
-    return Brake(waves, still_held, causes, recent, policy, now)
+    held = [cause for cause in causes if cause.held_in is not None]
+    return Brake(waves, _shared_by_many(held), _first_of_each_key(held), causes, recent, policy, now)
+
+
+def _shared_by_many(held: Iterable[PendingCause]) -> frozenset[str]:
+    tenants: dict[str, set[str]] = {}
+    for cause in held:
+        tenants.setdefault(cause.brake_key, set()).add(cause.tenant_id)
+    return frozenset(key for key, members in tenants.items() if len(members) > ALWAYS_PASS)
+
+
+def _first_of_each_key(held: Iterable[PendingCause]) -> dict[str, datetime]:
+    first: dict[str, datetime] = {}
+    for cause in held:
+        for key in _keys_of(cause.brake_key):
+            first[key] = min(cause.created_at, first.get(key, cause.created_at))
+    return first
 
 
 def exceeds_chance(changed: int, checked: int, rate: float) -> bool:
@@ -193,10 +198,10 @@ def _wave(changed_at: Mapping[str, datetime], last_checked: Sequence[datetime], 
     """The longest one: whoever changed first may have done so by chance, before the trouble of the others began."""
     in_order = sorted(changed_at.items(), key=lambda item: (item[1], item[0]))
     for number, (_, since) in enumerate(in_order):
-        tenants = [tenant for tenant, _ in in_order[number:]]
-        checked = max(len(last_checked) - bisect_left(last_checked, since), len(tenants))
-        if exceeds_chance(len(tenants), checked, rate):
-            return Wave(frozenset(tenants), checked, since)
+        changed = len(in_order) - number
+        checked = max(len(last_checked) - bisect_left(last_checked, since), changed)
+        if exceeds_chance(changed, checked, rate):
+            return Wave(frozenset(tenant for tenant, _ in in_order[number:]), checked, since)
     return None
 
 
