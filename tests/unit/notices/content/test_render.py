@@ -290,6 +290,7 @@ def test_retired_keys_are_one_story(keys: V1Keys, subject: str, said: str) -> No
         assert said in part
         assert "ove to v3" in part
         assert "harvest-monitor tenants migration" in part
+        assert "no CSM is notified of" not in part  # each gets an email about theirs
 
 
 def test_other_news_says_nothing_of_retired_keys() -> None:
