@@ -8,7 +8,7 @@ ARGS ?=
 ENGINE ?= docker
 export BUILDAH_FORMAT := docker
 
-.PHONY: demo test lint bench faults soak pictures image image-test
+.PHONY: demo test lint bench faults simulate soak pictures image image-test
 
 demo: $(VENV)/.installed
 	@$(BIN)/harvest-monitor demo $(ARGS)
@@ -20,6 +20,10 @@ test: $(VENV)/.installed-dev
 # Takes a quarter of an hour; prints the table in docs/reliability.md.
 faults: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+# Prints the table of waves in docs/notices.md; ARGS=--whole takes hours.
+simulate: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 soak: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.faults.soak $(ARGS)

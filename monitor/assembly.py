@@ -12,6 +12,7 @@ from monitor.checking.credential_check import CredentialCheck
 from monitor.checking.dispatcher import Dispatcher
 from monitor.checking.greenhouse import Greenhouse, RequestLimits
 from monitor.checking.recorded_check import RecordedCheck
+from monitor.checking.sampler import SampleLimits, Sampler
 from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import elapsed, utc_now
 from monitor.config.settings import Settings
@@ -79,6 +80,9 @@ class Assembly:
             interval=self.settings.interval,
             clock=elapsed,
         )
+
+    def sampler(self, db: Database, metrics: Metrics, breaker: CircuitBreaker) -> Sampler:
+        return Sampler(db, breaker, metrics, SampleLimits.of(self.settings))
 
     def composer(self, db: Database, renderer: Renderer, tenant_sync: TenantSync) -> Composer:
         return Composer(

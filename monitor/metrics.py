@@ -84,6 +84,7 @@ class Metrics:
         self._fenced = _counter(registry, "fenced", "Checks not recorded: another took over, or the process slept")
         self._paused = _counter(registry, "checks_paused", "Checks ended early because many tenants were in trouble")
         # `breaker_turns`, `beats_failed` and the label `beat` are older words: alert rules and dashboards rely on them.
+        self._sampled = _counter(registry, "sampled_checks", "Checks brought forward because another tenant changed")
         self._breaker_changes = _counter(registry, "breaker_turns", "Changes of the breaker's state", "state", "reason")
         self._jumps = _counter(registry, "clock_jumps", "Times the clock was set while the service ran")
         self._task_failures = _counter(registry, "beats_failed", "Failed runs of a periodic task", "beat")
@@ -176,6 +177,9 @@ class Metrics:
 
     def fenced(self) -> None:
         self._fenced.inc()
+
+    def sampled(self, checks: int) -> None:
+        self._sampled.inc(checks)
 
     def breaker_changed(self, transition: Transition) -> None:
         self._breaker_changes.labels(transition.after, transition.reason).inc()

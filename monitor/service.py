@@ -16,6 +16,7 @@ from monitor.checking import claim_queries, sweep_queries
 from monitor.checking.check_job import CheckJob
 from monitor.checking.check_limits import CheckLimits
 from monitor.checking.dispatcher import Dispatcher
+from monitor.checking.sampler import Sampler
 from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import ClockJumps, elapsed, utc_now
 from monitor.config.retention import Keep
@@ -43,6 +44,7 @@ log = structlog.get_logger()
 
 TICK = timedelta(seconds=1)  # a query of an indexed column (docs/decisions/0007)
 SNAPSHOT = timedelta(seconds=15)
+SAMPLING = timedelta(seconds=5)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
 PRUNING = timedelta(hours=1)
@@ -61,6 +63,7 @@ class MonitorService:
     write_halt: SharedWriteHalt
     dispatcher: Dispatcher
     pauses: PauseNotices
+    sampler: Sampler
     composer: Composer
     outbox: Outbox | None
     pruner: Pruner
@@ -71,6 +74,9 @@ class MonitorService:
     async def reload(self) -> None:
         await self.tenant_sync.reload_if_changed(utc_now())
         self.check_job.registry = self.tenant_sync.registry
+
+    async def sample(self) -> None:
+        await self.sampler.run_once(utc_now())
 
     async def compose(self) -> None:
         await self.composer.run_once(utc_now())
@@ -174,6 +180,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             write_halt=write_halt,
             dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
             pauses=pauses,
+            sampler=assembly.sampler(db, metrics, breaker),
             composer=assembly.composer(db, renderer, tenant_sync),
             outbox=assembly.outbox(db, metrics),
             pruner=Pruner(db, Keep.of(settings)),
@@ -206,6 +213,7 @@ def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
         "tick": PeriodicTask(service.tick, TICK),
         "pauses": PeriodicTask(service.pauses.write, TICK),
         "reload": PeriodicTask(service.reload, service.settings.tenants_reload),
+        "sample": PeriodicTask(service.sample, min(SAMPLING, quick)),
         "compose": PeriodicTask(service.compose, min(COMPOSING, quick)),
         "deliver": PeriodicTask(service.deliver, min(DELIVERY, quick)),
         "look_back": PeriodicTask(service.catch_up, SNAPSHOT),

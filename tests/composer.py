@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from checks.report import WriteAlarm
 from monitor.config.settings import NoticesMode
@@ -28,7 +28,7 @@ class ComposerHarness:
         self.database = database
         self.credentials: dict[str, int] = {}
 
-    async def add_tenant(self, tenant: str, **facts: Any) -> None:
+    async def add_tenant(self, tenant: str, last_checked_at: datetime | None = None, **facts: Any) -> None:
         row = {
             "id": tenant,
             "name": tenant.title(),
@@ -41,13 +41,24 @@ class ComposerHarness:
         }
         async with self.database.writing() as conn:
             await conn.execute(insert(TENANT).values(row | facts))
-        self.credentials[tenant] = await self.add_credential(tenant, "Gem Harvest API Key")
+        self.credentials[tenant] = await self.add_credential(tenant, "Gem Harvest API Key", last_checked_at)
 
-    async def add_credential(self, tenant: str, label: str) -> int:
-        columns = {"label": label, "kind": "harvest-key", "reference": "env:KEY", "tenant_id": tenant}
+    async def add_credential(self, tenant: str, label: str, last_checked_at: datetime | None = None) -> int:
+        columns = {
+            "label": label,
+            "kind": "harvest-key",
+            "reference": "env:KEY",
+            "tenant_id": tenant,
+            "last_checked_at": last_checked_at,
+        }
         async with self.database.writing() as conn:
             added = await conn.execute(insert(CREDENTIAL).values(columns).returning(CREDENTIAL.c.id))
             return int(added.scalar_one())
+
+    async def checked(self, at: datetime) -> None:
+        """All tenants were."""
+        async with self.database.writing() as conn:
+            await conn.execute(update(CREDENTIAL).values(last_checked_at=at))
 
     async def add_known_state(self, permission: str, **facts: Any) -> None:
         """Stores the known state of a permission of acme."""

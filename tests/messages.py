@@ -105,7 +105,7 @@ def messages_of_every_kind(text: str, number: int) -> Iterator[Message]:
     burst = [
         a_cause(LOST, "p", f"t{n}", credential_id=n, **facts | {"permission_label": text}) for n in range(number + 3)
     ]
-    yield composed(*burst, active_tenants=10).drafts[-1].message
+    yield composed(*burst, checked=10).drafts[-1].message
     yield from (an_alarm(text, stops) for stops in ("all", "without_id"))
     for troubles in ([("blocked", number)], [("unreachable", number + 1), ("rate_limited", number)]):
         yield PauseMessage(

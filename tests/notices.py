@@ -8,6 +8,7 @@ from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.notices.causes import PendingCause
+from monitor.notices.compose.brake import Recent
 from monitor.notices.compose.grouping import Composition, compose
 from monitor.notices.content.news_from_causes import Background
 from monitor.notices.policy import NoticePolicy
@@ -38,7 +39,7 @@ def a_cause(kind: EventKind, permission: str | None = None, tenant: str = "acme"
         "tenant_name": tenant.title(),
         "csm_name": "Dana Reyes",
         "csm_email": "dana@vendor.example",
-        "removed": False,
+        "removed_at": None,
         "credential_id": 1,
         "credential_label": "Gem Harvest API Key",
         "credential_kind": "harvest-key",
@@ -63,8 +64,11 @@ def for_operator(kind: EventKind, permission: str | None = None, tenant: str = "
 def composed(
     *causes: PendingCause,
     mode: NoticesMode = NoticesMode.CSM,
-    active_tenants: int = 100,
+    checked: int = 100,
+    recent: Recent | None = None,
     now: datetime = NOW,
     background: Background | None = None,
 ) -> Composition:
-    return compose(causes, active_tenants, a_policy(mode), now, background or Background())
+    """`checked` tenants were all checked just now."""
+    seen = recent or Recent(last_checked=[now] * checked)
+    return compose(causes, seen, a_policy(mode), now, background or Background())

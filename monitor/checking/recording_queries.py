@@ -47,7 +47,7 @@ async def record(
         if not await _is_newest(conn, claim):
             return None
         before = await known_queries.load(conn, claim.credential_id)
-        change = compare(before, report, fingerprint, now, policy)
+        change = compare(before, report, fingerprint, now, policy, claim.config.kind)
         check_id = await _write_summary(conn, claim, report, fingerprint, now)
         due = next_due(key_of(claim.tenant_id, claim.label), now, policy.interval, change.check_again_in)
         # Only a paused check leaves even `last_checked_at`: for the sweep, the credential is still to be checked.

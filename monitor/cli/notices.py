@@ -1,22 +1,26 @@
-"""`notices list|release|retry|drop`."""
+"""`notices list|show|release|retry|drop`."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
-from monitor.cli.console import print_json, print_table, tell
+from monitor.checking.check_document import ExitStatus
+from monitor.cli.console import complain, print_json, print_table, tell
 from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.notices import operator_actions
 from monitor.notices.notice import Status
-from monitor.notices.notice_queries import ListedNotice
+from monitor.notices.notice_queries import ListedNotice, PastAction, WholeNotice
 from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 
-app = typer.Typer(help="List notices; release held ones, retry failed ones, or drop them.", no_args_is_help=True)
-Ids = typer.Argument(None, help="Numbers of notices; all held ones if left out.")
+app = typer.Typer(help="Read notices; release held ones, retry failed ones, or drop them.", no_args_is_help=True)
+Ids = typer.Argument(None, help="Numbers of held notices.")
+AllHeld = typer.Option(False, "--all", help="All held notices, without asking.")
 Reason = typer.Option("", help="Why, for the record.")
 
 
@@ -56,14 +60,92 @@ def _line(notice: ListedNotice) -> tuple[str, ...]:
     )
 
 
-@app.command(epilog="Example: harvest-monitor notices release --reason 'Greenhouse confirmed the change'")
-def release(ids: list[int] | None = Ids, reason: str = Reason) -> None:
+@app.command(epilog="Example: harvest-monitor notices show 17 --html 17.html")
+def show(
+    number: int = typer.Argument(..., help="Number of the notice."),
+    html: Path | None = typer.Option(None, "--html", help="Also write the HTML part to this file.", dir_okay=False),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """A notice as it would be sent, why and to whom, and what operators did with it."""
+
+    async def ask(db: Database, settings: Settings) -> tuple[WholeNotice | None, str]:
+        return await operator_actions.show(db, number), settings.mail_from or ""
+
+    notice, sender = with_database(ask)
+    if notice is None:
+        complain(f"there is no notice {number}; `harvest-monitor notices list` shows the newest")
+        raise typer.Exit(ExitStatus.USAGE)
+    if html is not None:
+        _write_html(notice, html)
+    if as_json:
+        parts = {"message_id": notice.message_id, "text": notice.text, "html": notice.html}
+        actions = [asdict(action) for action in notice.actions]
+        print_json({"notice": {**asdict(notice.listed), **parts, "actions": actions}})
+        return
+    typer.echo("\n".join(_headers(notice, sender)))
+    typer.echo(f"\n{notice.text.rstrip()}" if notice.text else "\n(its text was deleted, as the settings say)")
+
+
+def _write_html(notice: WholeNotice, path: Path) -> None:
+    if not notice.html:
+        complain(f"notice {notice.listed.id} has no HTML part: it is fallback text, or was deleted")
+        raise typer.Exit(ExitStatus.USAGE)
+    try:
+        path.write_text(notice.html, encoding="utf-8")
+    except OSError as problem:
+        complain(f"{path} cannot be written ({problem.strerror})")
+        raise typer.Exit(ExitStatus.USAGE) from None
+
+
+def _headers(notice: WholeNotice, sender: str) -> list[str]:
+    """First what we know of the notice, then what its reader sees."""
+    listed = notice.listed
+    facts = [
+        ("Notice", f"{listed.id}, written {moment(listed.created_at)}"),
+        ("Status", f"{listed.status}{f', sent {moment(listed.sent_at)}' if listed.sent_at else ''}"),
+        ("Tenant", listed.tenant_id or ""),
+        ("Why", listed.why),
+        ("Last error", listed.last_error or ""),
+        *(
+            ("Operator", f"{moment(a.at)} {a.who}: {a.action}{f', {a.reason}' if a.reason else ''}")
+            for a in notice.actions
+        ),
+        ("From", sender),
+        ("To", listed.recipient),
+        ("Subject", listed.subject),
+    ]
+    return [f"{caption}: {value}" for caption, value in facts if value]
+
+
+def _done(action: PastAction) -> str:
+    reason = f", {action.reason}" if action.reason else ""
+    return f"{moment(action.at)} {action.who}: {action.action}{reason}"
+
+
+@app.command(epilog="Example: harvest-monitor notices release --all --reason 'Greenhouse confirmed the change'")
+def release(ids: list[int] | None = Ids, every: bool = AllHeld, reason: str = Reason) -> None:
     """Send held notices after all."""
+    _ask_about_all(ids, every, "Send")
 
     async def act(db: Database, _: Settings) -> list[int]:
         return await operator_actions.release(db, utc_now(), who(), reason, ids or None)
 
     typer.echo(f"{len(with_database(act))} notices released")
+
+
+def _ask_about_all(ids: list[int] | None, every: bool, what: str) -> None:
+    """Without numbers a person at a terminal is asked; a script must say --all."""
+    if ids and every:
+        raise typer.BadParameter("give the numbers of the notices, or --all")
+    if ids or every:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise typer.BadParameter("give the numbers of the notices, or --all")
+
+    async def count(db: Database, _: Settings) -> int:
+        return await operator_actions.count_held(db)
+
+    typer.confirm(f"{what} all {with_database(count)} held notices?", abort=True)
 
 
 @app.command(epilog="Example: harvest-monitor notices retry 17 --reason 'corrected the address'")
@@ -91,10 +173,12 @@ def retry(
 
 @app.command(epilog="Example: harvest-monitor notices drop 17 18 --reason 'our own mistake'")
 def drop(
-    ids: list[int] | None = typer.Argument(None, help="Numbers of held or failed notices; all held ones if left out."),
+    ids: list[int] | None = typer.Argument(None, help="Numbers of held or failed notices."),
+    every: bool = AllHeld,
     reason: str = Reason,
 ) -> None:
     """Never send held notices, or failed ones that you name."""
+    _ask_about_all(ids, every, "Never send")
 
     async def act(db: Database, _: Settings) -> list[int]:
         return await operator_actions.drop(db, utc_now(), who(), reason, ids or None)

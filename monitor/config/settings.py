@@ -106,6 +106,7 @@ def _checked(check: Callable[[str], object]) -> AfterValidator:
 Delay = Annotated[timedelta, BeforeValidator(parse_duration)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
 Rate = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
+Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Origin = Annotated[str, AfterValidator(addresses.greenhouse_origin)]
 
 
@@ -176,6 +177,14 @@ class Settings(BaseSettings):
     settle: Delay = Field(
         timedelta(minutes=15), description="how long changes are collected before a notice is written"
     )
+    background_alike: Percent = Field(
+        0.05, description="per cent of checks that find the same change by chance: one permission lost, or one state"
+    )
+    background_any: Percent = Field(0.5, description="per cent of checks that find any permission lost by chance")
+    sample: int = Field(
+        20, ge=0, le=100, description="tenants checked ahead of time when one changes: do others change alike? 0 = none"
+    )
+    sample_per_hour: int = Field(200, ge=0, le=10_000, description="most checks ahead of time in an hour")
     smtp_url: Annotated[SecretStr, _secret_address(addresses.mail_target)] | None = Field(
         None, description="mail server, `smtp://user:password@host:587`, or a reference to it; see below"
     )

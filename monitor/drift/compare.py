@@ -4,7 +4,8 @@
    that whoever was notified of it is notified of its end.
 2. The credential's own state changes (`drift.credential`). A check in which it failed decides no permission.
 3. Permissions change (`drift.permissions`). A full check forgets, without an event, what the manifest no longer has. A
-   check of suspects with a new secret is no baseline: it decides nothing, and a full one follows.
+   check of suspects with a new secret is no baseline: it decides nothing, and a full one follows. What the manifest
+   now asks for in another way starts over.
 4. Excess changes (`drift.excess`), in full checks only.
 
 A paused check says nothing, and is repeated.
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from checks.credential import CredentialState
+from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport
 from monitor.drift import credential, excess, permissions
 from monitor.drift.model import (
@@ -45,7 +46,14 @@ class Change:
     check_again_in: timedelta | None
 
 
-def compare(known: Known, report: CheckReport, fingerprint: str | None, now: datetime, policy: DriftPolicy) -> Change:
+def compare(
+    known: Known,
+    report: CheckReport,
+    fingerprint: str | None,
+    now: datetime,
+    policy: DriftPolicy,
+    kind: CredentialKind = CredentialKind.HARVEST_KEY,
+) -> Change:
     """`fingerprint` is that of the secret; None, where it could not be loaded, replaces nothing."""
     if report.paused:
         return Change(known, events=(), refused=frozenset(), replaced=False, check_again_in=timedelta(0))
@@ -61,7 +69,9 @@ def compare(known: Known, report: CheckReport, fingerprint: str | None, now: dat
     too_narrow = served and replaced and report.partial
     decides = served and not too_narrow
     if decides:
-        after, happened = _permissions_and_excess(known, after, report, now)
+        after, happened = _permissions_and_excess(
+            known, after, report, permissions.timing_of(known.credential, now, kind)
+        )
         events += happened
     return Change(
         known=after,
@@ -98,13 +108,12 @@ def _started_over(known: Known) -> Known:
 
 
 def _permissions_and_excess(
-    before: Known, after: Known, report: CheckReport, now: datetime
+    before: Known, after: Known, report: CheckReport, timing: permissions.CheckTiming
 ) -> tuple[Known, list[Event]]:
-    timing = permissions.timing_of(before.credential, now)
     changed, events = permissions.change(before.permissions, report.findings, timing)
     if report.partial:
         return replace(after, permissions={**before.permissions, **changed}), events
-    found, happened = excess.change(before.excess, report, now)
+    found, happened = excess.change(before.excess, report, timing.now)
     return replace(after, permissions=changed, excess=found), events + happened
 
 

@@ -1,13 +1,16 @@
 """How what is known about one permission changes with one finding.
 
 Missing takes two checks, granted takes one. What the customer declines is known by name only, so that it begins
-without a past if it is required again.
+without a past if it is required again. So does a permission that the manifest asks for in another way: by another
+endpoint, or with other scopes. What is missing then is newly required, because nobody took it away.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from checks.credential import CredentialKind
 from checks.report import Finding, Verdict
 from monitor.drift.model import Event, EventKind, KnownCredential, KnownPermission
 
@@ -17,17 +20,24 @@ _NOTHING_TO_ASK = frozenset({"no_scope", "no_endpoint"})
 
 @dataclass(frozen=True, slots=True)
 class CheckTiming:
-    """When a check was made, and the last full one before it; `baseline` until one was made with this secret."""
+    """When a check was made, and the last full one before it; `baseline` until one was made with this secret.
+
+    `kind` says whether a permission is asked about by its endpoint or by its scopes.
+    """
 
     now: datetime
     last_full_at: datetime | None
     baseline: bool
+    kind: CredentialKind = CredentialKind.HARVEST_KEY
 
 
 def carried_over(permissions: Mapping[str, KnownPermission]) -> dict[str, KnownPermission]:
     """What a new secret inherits: what was missing, or was carried already."""
     kept = {id_: was for id_, was in permissions.items() if was.missing or was.carried}
-    return {id_: KnownPermission(was.group, was.label, origin=_carried_origin(was)) for id_, was in kept.items()}
+    return {
+        id_: KnownPermission(was.group, was.label, origin=_carried_origin(was), asked=was.asked)
+        for id_, was in kept.items()
+    }
 
 
 def _carried_origin(was: KnownPermission) -> EventKind:
@@ -42,27 +52,40 @@ def change(
     changed: dict[str, KnownPermission] = {}
     events = []
     for finding in findings:
-        was = known.get(finding.permission_id) or _unknown(finding, timing)
+        was = _meant(known.get(finding.permission_id), finding, timing)
         changed[finding.permission_id], event = _seen(was, finding, timing)
         if event is not None:
             events.append(event)
     return changed, events
 
 
-def timing_of(was: KnownCredential, now: datetime) -> CheckTiming:
-    return CheckTiming(now=now, last_full_at=was.last_full_at, baseline=was.baseline_at is None)
+def timing_of(was: KnownCredential, now: datetime, kind: CredentialKind) -> CheckTiming:
+    return CheckTiming(now=now, last_full_at=was.last_full_at, baseline=was.baseline_at is None, kind=kind)
 
 
-def _unknown(finding: Finding, timing: CheckTiming) -> KnownPermission:
-    origin = None if timing.baseline else EventKind.NEWLY_REQUIRED
-    return KnownPermission(finding.group, finding.label, origin=origin)
+def asked_for(finding: Finding, kind: CredentialKind) -> str:
+    """Identifies what was asked for: the endpoint of a key, or the scopes of a client."""
+    asked = " ".join(sorted(finding.scopes)) if kind is CredentialKind.HARVEST_OAUTH else finding.endpoint or ""
+    return hashlib.sha256(asked.encode()).hexdigest()[:8]
+
+
+def _meant(was: KnownPermission | None, finding: Finding, timing: CheckTiming) -> KnownPermission:
+    """What is known of the permission as it is meant now; nothing, if the manifest asks for something else by its id.
+
+    What an earlier release decided counts as asked for in the same way.
+    """
+    asked = asked_for(finding, timing.kind)
+    if was is None or was.asked not in (None, asked):
+        origin = None if timing.baseline else EventKind.NEWLY_REQUIRED
+        return KnownPermission(finding.group, finding.label, origin=origin, asked=asked)
+    return was if was.asked == asked else replace(was, asked=asked)
 
 
 def _seen(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if (was.group, was.label) != (finding.group, finding.label):
         was = replace(was, group=finding.group, label=finding.label)
     if finding.declined:
-        return KnownPermission(finding.group, finding.label), None
+        return KnownPermission(finding.group, finding.label, asked=was.asked), None
     if finding.verdict is Verdict.GRANTED:
         return _granted(was, finding, timing)
     if finding.verdict is Verdict.MISSING:
@@ -74,7 +97,7 @@ def _granted(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tup
     if was.verdict is Verdict.GRANTED:
         # The same object where nothing changed: only what differs is written.
         return (replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was), None
-    known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=timing.now)
+    known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=timing.now, asked=was.asked)
     if not (was.missing or was.carried):
         return known, None
     seen_before = None if was.since is None else _last_seen_missing(was, timing)
@@ -113,7 +136,7 @@ def _left_open(was: KnownPermission, finding: Finding, timing: CheckTiming) -> K
     What the manifest no longer asks anything for is forgotten, like what left it: its absence could never end.
     """
     if finding.reason in _NOTHING_TO_ASK and (was.missing or was.suspect or was.carried):
-        was = KnownPermission(was.group, was.label)
+        was = KnownPermission(was.group, was.label, asked=was.asked)
     known = _leaving_granted(was, timing)
     if was.suspect:
         known = replace(known, suspect_looks=was.suspect_looks + 1)

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from checks.credential import CredentialState
+from checks.credential import CredentialKind, CredentialState
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.notices.causes import ENDS, PendingCause, StillMissing
+from monitor.notices.content.messages import V1Keys
 from monitor.notices.notice import Status
 from monitor.notices.notice_queries import batches
 from monitor.notices.partners import PARTNER, PartnerCoverage
@@ -31,7 +32,7 @@ async def pending_causes(conn: AsyncConnection) -> list[PendingCause]:
             DRIFT_EVENT.c.manifest_digest,
             TENANT.c.name.label("tenant_name"),
             *TENANT.c["csm_name", "csm_email"],
-            TENANT.c.removed_at.is_not(None).label("removed"),
+            TENANT.c.removed_at,
             CREDENTIAL.c.label.label("credential_label"),
             CREDENTIAL.c.kind.label("credential_kind"),
             CREDENTIAL.c.oauth,
@@ -109,11 +110,6 @@ def _beginning(end: RowMapping, causes: list[_EarlierCause]) -> _EarlierCause | 
     return before[-1] if before else None
 
 
-async def active_tenants(conn: AsyncConnection) -> int:
-    statement = select(func.count()).select_from(TENANT).where(TENANT.c.removed_at.is_(None))
-    return int((await conn.execute(statement)).scalar_one())
-
-
 async def partner_coverage(conn: AsyncConnection, permissions: Collection[str]) -> dict[str, PartnerCoverage]:
     """For each of these permissions, how many of the working credentials of a partner's client have it."""
     state = PERMISSION_STATE.c
@@ -136,6 +132,16 @@ async def partner_coverage(conn: AsyncConnection, permissions: Collection[str]) 
         rows = await conn.execute(statement.where(state.permission_id.in_(batch)))
         found.update({name: PartnerCoverage(*facts) for name, *facts in rows})
     return found
+
+
+async def v1_keys(conn: AsyncConnection) -> V1Keys:
+    """Of all active keys of Harvest v1 and v2."""
+    state = CREDENTIAL.c.state
+    retired, working = (
+        func.count().filter(state == wanted) for wanted in (CredentialState.RETIRED, CredentialState.OK)
+    )
+    active = CREDENTIAL.c.removed_at.is_(None) & (CREDENTIAL.c.kind == CredentialKind.HARVEST_KEY)
+    return V1Keys(*(await conn.execute(select(retired, working).where(active))).one())
 
 
 async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:
@@ -187,6 +193,15 @@ async def settle(conn: AsyncConnection, causes: Collection[int], notice: int | N
     for ids in batches(causes):
         statement = update(CAUSE).where(CAUSE.c.id.in_(ids), CAUSE.c.settled_at.is_(None))
         changed += (await conn.execute(statement.values(settled_at=now, notice_id=notice))).rowcount
+    return changed
+
+
+async def reopen(conn: AsyncConnection, causes: Collection[int]) -> int:
+    """Make settled causes wait again, for a notice that is not written yet; returns how many were settled."""
+    changed = 0
+    for ids in batches(causes):
+        statement = update(CAUSE).where(CAUSE.c.id.in_(ids), CAUSE.c.settled_at.is_not(None))
+        changed += (await conn.execute(statement.values(settled_at=None, notice_id=None))).rowcount
     return changed
 
 

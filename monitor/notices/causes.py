@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 
+from checks.credential import CredentialState
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 
@@ -31,7 +32,7 @@ class PendingCause:
     tenant_name: str
     csm_name: str | None
     csm_email: str | None
-    removed: bool
+    removed_at: datetime | None
     credential_id: int
     credential_label: str
     credential_kind: str
@@ -52,6 +53,11 @@ class PendingCause:
     @property
     def is_end(self) -> bool:
         return self.kind in ENDS
+
+    @property
+    def is_retirement(self) -> bool:
+        """The key became `retired`: what many others soon will, if Greenhouse switched off the API."""
+        return self.kind is EventKind.CREDENTIAL_FAILED and self.state == CredentialState.RETIRED
 
     @property
     def subject(self) -> tuple[str, int, str]:

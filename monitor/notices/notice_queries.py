@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.incidents.rules import Audience
 from monitor.notices.notice import Status
-from monitor.store.tables import NOTICE, OPERATOR_ACTION, TENANT
+from monitor.store.tables import NOTICE, NOTICE_ACTION, OPERATOR_ACTION, TENANT
 
 Id = TypeVar("Id", int, str)
 
@@ -35,6 +35,27 @@ class ListedNotice:
     sent_at: datetime | None
     failed_at: datetime | None
     fallback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PastAction:
+    """What an operator did with a notice."""
+
+    at: datetime
+    who: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNotice:
+    """A notice as it would be sent, or was; `text` and `html` are empty once they were deleted."""
+
+    listed: ListedNotice
+    message_id: str
+    text: str
+    html: str
+    actions: tuple[PastAction, ...]
 
 
 _LISTED = [NOTICE.c[name] for name in ListedNotice.__slots__]
@@ -75,6 +96,29 @@ async def list_notices(
     if tenant_id is not None:
         statement = statement.where(NOTICE.c.tenant_id == tenant_id)
     return [ListedNotice(*row) for row in await conn.execute(statement)]
+
+
+async def whole_notice(conn: AsyncConnection, number: int) -> WholeNotice | None:
+    """None if there is no such notice."""
+    found = select(*_LISTED, *NOTICE.c["message_id", "text", "html"]).where(NOTICE.c.id == number)
+    row = (await conn.execute(found)).one_or_none()
+    if row is None:
+        return None
+    done = OPERATOR_ACTION.c
+    of_notice = (
+        select(done.at, done.who, done.action, done.reason)
+        .join(NOTICE_ACTION, NOTICE_ACTION.c.action_id == done.id)
+        .where(NOTICE_ACTION.c.notice_id == number)
+        .order_by(done.id)
+    )
+    actions = tuple(PastAction(*action) for action in await conn.execute(of_notice))
+    listed = ListedNotice(*row[: len(_LISTED)])
+    return WholeNotice(listed, row.message_id, row.text, row.html, actions)
+
+
+async def count_held(conn: AsyncConnection) -> int:
+    held = select(func.count()).select_from(NOTICE).where(NOTICE.c.status == Status.HELD)
+    return int((await conn.execute(held)).scalar_one())
 
 
 async def drop_superseded(conn: AsyncConnection, notices: Collection[int]) -> int:
@@ -135,8 +179,10 @@ async def _change(
     return sorted((await conn.execute(statement.values(columns).returning(NOTICE.c.id))).scalars())
 
 
-async def record_action(conn: AsyncConnection, action: dict[str, Any]) -> None:
-    await conn.execute(insert(OPERATOR_ACTION).values(action))
+async def record_action(conn: AsyncConnection, action: dict[str, Any], notices: Collection[int]) -> None:
+    written = insert(OPERATOR_ACTION).values(action).returning(OPERATOR_ACTION.c.id)
+    action_id = (await conn.execute(written)).scalar_one()
+    await conn.execute(insert(NOTICE_ACTION), [{"notice_id": notice, "action_id": action_id} for notice in notices])
 
 
 async def first_unreported_failure(conn: AsyncConnection, operator: str) -> datetime | None:

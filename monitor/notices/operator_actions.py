@@ -1,4 +1,4 @@
-"""What an operator does with notices by command: list them, release held ones, retry failed ones, drop them."""
+"""What an operator does with notices by command: list, read, release, retry and drop them."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.config.settings import NoticesMode
 from monitor.notices import notice_queries
 from monitor.notices.notice import Status
-from monitor.notices.notice_queries import ListedNotice
+from monitor.notices.notice_queries import ListedNotice, WholeNotice
 from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 
@@ -19,6 +19,17 @@ async def listing(
     """Notices with one of these statuses, the newest first."""
     async with db.reading() as conn:
         return await notice_queries.list_notices(conn, statuses, tenant_id, limit)
+
+
+async def show(db: Database, number: int) -> WholeNotice | None:
+    """A notice with its text, and what operators did with it; None if there is no such notice."""
+    async with db.reading() as conn:
+        return await notice_queries.whole_notice(conn, number)
+
+
+async def count_held(db: Database) -> int:
+    async with db.reading() as conn:
+        return await notice_queries.count_held(conn)
 
 
 async def release(
@@ -64,4 +75,4 @@ async def _record(conn: AsyncConnection, changed: list[int], now: datetime, who:
     if changed:
         subject = ", ".join(f"notice {notice}" for notice in changed[:20]) + (", …" if len(changed) > 20 else "")
         entry = {"at": now, "who": who, "action": action, "subject": subject, "reason": reason}
-        await notice_queries.record_action(conn, entry)
+        await notice_queries.record_action(conn, entry, changed)

@@ -12,7 +12,9 @@ MAX_CLOCK_SKEW = timedelta(minutes=1)  # between the processes of one installati
 class NoticePolicy:
     """`settle` is how long causes wait for each other, `interval` the time in which every credential is checked once.
 
-    Both addresses are empty only where `mode` is off.
+    Both addresses are empty only where `mode` is off. `background_alike` is the chance that one check of a tenant finds
+    a given change, `background_any` that it finds any permission lost. `keep_removed` is how long the causes of a
+    removed tenant wait for its return.
     """
 
     mode: NoticesMode
@@ -20,6 +22,9 @@ class NoticePolicy:
     mail_from: str
     operator_mail: str
     interval: timedelta = timedelta(hours=4)
+    background_alike: float = 0.0005
+    background_any: float = 0.005
+    keep_removed: timedelta = timedelta(days=30)
 
     @classmethod
     def of(cls, settings: Settings) -> "NoticePolicy":
@@ -29,7 +34,17 @@ class NoticePolicy:
             mail_from=settings.mail_from or "",
             operator_mail=settings.operator_mail or "",
             interval=settings.interval,
+            background_alike=settings.background_alike / 100,
+            background_any=settings.background_any / 100,
+            keep_removed=settings.keep_checks,
         )
+
+    def background_rate(self, any_permission: bool) -> float:
+        return self.background_any if any_permission else self.background_alike
+
+    def waits_for_sample(self, since: datetime, now: datetime) -> bool:
+        """A sample may delay an email by one more settle time at most."""
+        return -MAX_CLOCK_SKEW <= now - since < 2 * self.settle
 
     def has_settled(self, since: datetime, now: datetime) -> bool:
         """It has waited for the settle time. A time in the future came from a wrong clock, and does not wait."""

@@ -12,6 +12,7 @@ MIGRATION_LOCK = 0x48_4D_00_01
 TENANTS_LOCK = 0x48_4D_00_02
 PRUNE_LOCK = 0x48_4D_00_03
 RETIRED_LOCK = 0x48_4D_00_04
+SAMPLE_LOCK = 0x48_4D_00_05
 
 
 def _insert(conn: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
@@ -30,8 +31,8 @@ async def upsert(conn: AsyncConnection, table: Table, rows: Sequence[dict[str, A
 
 async def insert_if_new(conn: AsyncConnection, table: Table, row: dict[str, Any]) -> bool:
     """Whether the row was written; False if a row with the same unique value exists."""
-    written = await conn.execute(_insert(conn, table).values(row).on_conflict_do_nothing())
-    return written.rowcount > 0
+    statement = _insert(conn, table).values(row).on_conflict_do_nothing().returning(*table.primary_key)
+    return (await conn.execute(statement)).first() is not None
 
 
 async def one_at_a_time(conn: AsyncConnection, lock: int) -> None:

@@ -170,6 +170,7 @@ class PermissionState(SQLModel, table=True):
     undecided_reason: str | None = None
     suspect_since: datetime | None = utc_datetime(nullable=True)
     suspect_looks: int = 0
+    asked: str | None = None
 
 
 class ExcessState(SQLModel, table=True):
@@ -276,7 +277,7 @@ class Cause(SQLModel, table=True):
     tenant_id: str = Field(foreign_key="tenant.id")
     audience: str
     brake_key: str
-    created_at: datetime = utc_datetime()
+    created_at: datetime = utc_datetime(index=True)
     settled_at: datetime | None = utc_datetime(nullable=True)
     notice_id: int | None = Field(default=None, foreign_key="notice.id", index=True)
 
@@ -316,6 +317,30 @@ class Notice(SQLModel, table=True):
     failed_at: datetime | None = utc_datetime(nullable=True)
     reported_at: datetime | None = utc_datetime(nullable=True)
     pending_since: datetime | None = utc_datetime(nullable=True)
+
+
+class Sample(SQLModel, table=True):
+    """Tenants whose checks were brought forward at `asked_at`, because others had changed in the ways of `brake_keys`.
+
+    Only the rows of the last interval are used; older ones are deleted with the next sample.
+    """
+
+    __tablename__ = "sample"
+
+    id: int | None = Field(default=None, primary_key=True)
+    asked_at: datetime = utc_datetime(index=True)
+    brake_keys: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    tenants: list[str] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class BrakeReport(SQLModel, table=True):
+    """How many tenants of a brake key the operator was last notified of, and when."""
+
+    __tablename__ = "brake_report"
+
+    brake_key: str = Field(primary_key=True)
+    reported_at: datetime = utc_datetime()
+    tenants: int
 
 
 class Installation(SQLModel, table=True):
@@ -359,6 +384,15 @@ class OperatorAction(SQLModel, table=True):
     reason: str = ""
 
 
+class NoticeAction(SQLModel, table=True):
+    """Which notices an operator's action concerned."""
+
+    __tablename__ = "notice_action"
+
+    notice_id: int = Field(foreign_key="notice.id", primary_key=True)
+    action_id: int = Field(foreign_key="operator_action.id", primary_key=True)
+
+
 def _table(model: type[SQLModel]) -> Table:
     return METADATA.tables[str(model.__tablename__)]
 
@@ -378,3 +412,6 @@ NOTICE = _table(Notice)
 INSTALLATION = _table(Installation)
 WRITE_HALT = _table(WriteHalt)
 OPERATOR_ACTION = _table(OperatorAction)
+NOTICE_ACTION = _table(NoticeAction)
+SAMPLE = _table(Sample)
+BRAKE_REPORT = _table(BrakeReport)

@@ -15,7 +15,7 @@ from monitor.drift import DriftPolicy, compare
 from monitor.incidents import known_queries
 from monitor.incidents.event_queries import record_events, settle_incident
 from monitor.store.statements import TENANTS_LOCK, one_at_a_time
-from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT, Credential
+from monitor.store.tables import CAUSE, CREDENTIAL, INCIDENT, TENANT, Credential
 from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem
 
 _Row = Row[*tuple[Any, ...]]
@@ -82,8 +82,9 @@ async def sync(
         await _change(conn, changed[start : start + _BATCH], now, policy)
     await _remove(conn, gone, now)
     await _settle_incidents(conn, {one.tenant_id for one in changed}.union(gone), now)
-    back = sum(stored[one.tenant_id].removed_at is not None for one in changed)
-    return Synced(added=len(new) + back, changed=len(changed) - back, removed=len(gone))
+    back = [one.tenant_id for one in changed if stored[one.tenant_id].removed_at is not None]
+    await _wait_again(conn, back, now)
+    return Synced(added=len(new) + len(back), changed=len(changed) - len(back), removed=len(gone))
 
 
 async def active_ids(conn: AsyncConnection) -> frozenset[str]:
@@ -245,6 +246,13 @@ async def _remove(conn: AsyncConnection, gone: Sequence[str], now: datetime) -> 
         await conn.execute(update(TENANT).where(TENANT.c.id.in_(batch)).values(removed_at=now))
         active = CREDENTIAL.c.tenant_id.in_(batch) & CREDENTIAL.c.removed_at.is_(None)
         await _suspend(conn, active, removed_at=now)
+
+
+async def _wait_again(conn: AsyncConnection, back: Sequence[str], now: datetime) -> None:
+    """What a tenant was to be notified of when it left waits as if it had just happened, until it is checked again."""
+    for start in range(0, len(back), _BATCH):
+        waiting = CAUSE.c.tenant_id.in_(back[start : start + _BATCH]) & CAUSE.c.settled_at.is_(None)
+        await conn.execute(update(CAUSE).where(waiting).values(created_at=now))
 
 
 async def _settle_incidents(conn: AsyncConnection, tenant_ids: set[str], now: datetime) -> None:

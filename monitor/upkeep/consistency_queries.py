@@ -173,14 +173,24 @@ async def _cross_tenant(conn: AsyncConnection) -> list[HealthFinding]:
 
 
 async def _late_causes(conn: AsyncConnection, now: datetime, notified_within: timedelta) -> list[HealthFinding]:
-    """Causes that wait too long for their notice although credentials are checked, so the service is running."""
+    """Causes that wait too long for their notice although credentials are checked, so the service is running.
+
+    Those of a removed tenant wait for its return, and those of retired keys for each other.
+    """
     # Measured from the last check, not from now: a database at rest, such as a backup, is not reported for its age.
     alive = await last_check(conn, now)
     if alive is None:
         return []
     c = CAUSE.c
-    late = select(c.tenant_id, func.count(), func.min(c.created_at)).where(
-        c.settled_at.is_(None), c.created_at < alive - notified_within
+    late = (
+        select(c.tenant_id, func.count(), func.min(c.created_at))
+        .join(TENANT, TENANT.c.id == c.tenant_id)
+        .where(
+            c.settled_at.is_(None),
+            c.created_at < alive - notified_within,
+            c.brake_key != f"{EventKind.CREDENTIAL_FAILED}:{CredentialState.RETIRED}",
+            TENANT.c.removed_at.is_(None),
+        )
     )
     return [
         _finding(

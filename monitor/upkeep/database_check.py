@@ -129,7 +129,7 @@ class DatabaseCheck:
     async def _records(self, conn: AsyncConnection) -> None:
         self._report.last_check = await consistency_queries.last_check(conn, self._now)
         self._report.findings += await consistency_queries.of_records(
-            conn, self._now, self._settings.settle + _COMPOSING
+            conn, self._now, 2 * self._settings.settle + _COMPOSING
         )
 
     async def _key(self, _: AsyncConnection) -> None:

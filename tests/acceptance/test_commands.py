@@ -24,7 +24,7 @@ COMMANDS = [
     *(["db", "upgrade"], ["db", "prune"], ["db", "backup"], ["db", "restore"], ["db", "accept-key"]),
     *(["tenants", "list"], ["tenants", "show"], ["tenants", "days"], ["tenants", "sync"]),
     ["tenants", "migration"],
-    *(["notices", "list"], ["notices", "release"], ["notices", "retry"], ["notices", "drop"]),
+    *(["notices", "list"], ["notices", "show"], ["notices", "release"], ["notices", "retry"], ["notices", "drop"]),
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
     *(["writes", "status"], ["writes", "resume"]),
     *(["sandbox", "weather"], ["sandbox", "mails"], ["sandbox", "hold-database"], ["sandbox", "token"]),

@@ -89,7 +89,7 @@ def test_a_service_continues_from_a_restored_backup(harness: ServiceHarness, ope
         checked(service, "acme", more_than=1)
         assert document(operator, "history") == before
         assert harness.emails("acme") == []
-        assert operator("notices", "release")[:2] == (0, "1 notices released\n")
+        assert operator("notices", "release", "--all")[:2] == (0, "1 notices released\n")
         until(lambda: harness.emails("acme"))
 
 

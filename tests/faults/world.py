@@ -28,8 +28,10 @@ COMPRESSED = {
     "request_timeout": "2s",
     "smtp_timeout": "5s",
     "concurrency": 4,
+    "background_any": 100,
 }
-"""The only difference between a fault run and a deployment. Checks one after the other still meet their deadline."""
+"""The only difference between a fault run and a deployment. Checks one after the other still meet their deadline, and
+tenants who each lose something different within seconds are no wave."""
 
 CHANGING, KEY_CHANGING, FLICKERING = 10, 2, 2  # customers, by what they do
 

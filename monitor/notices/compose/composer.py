@@ -8,6 +8,8 @@ import structlog
 
 from monitor.notices import cause_queries, notice_queries
 from monitor.notices.causes import PendingCause
+from monitor.notices.compose import brake_queries
+from monitor.notices.compose.brake import Recent
 from monitor.notices.compose.grouping import Composition, compose
 from monitor.notices.content.news_from_causes import Background, Scopes
 from monitor.notices.content.notice_draft import NoticeDraft
@@ -67,14 +69,16 @@ class Composer:
         """
         async with self._db.reading() as conn:
             causes = await cause_queries.pending_causes(conn)
-            active = await cause_queries.active_tenants(conn)
+            recent = await brake_queries.recent(conn, self._policy.interval, now, causes)
             still_missing = await cause_queries.still_missing(conn)
             partners = await cause_queries.partner_coverage(conn, partner_permissions(causes))
-        background = Background(self._impacts, still_missing, self._scopes, partners)
+            retired = any(cause.is_retirement for cause in causes)
+            v1_keys = await cause_queries.v1_keys(conn) if retired else None
+        background = Background(self._impacts, still_missing, self._scopes, partners, v1_keys)
         # In a thread: on the event loop, rendering the emails of a burst would hold up checks and /healthz.
-        composition, rendered = await asyncio.to_thread(self._compose, causes, active, background, now)
+        composition, rendered = await asyncio.to_thread(self._compose, causes, recent, background, now)
         try:
-            await self._write(composition, rendered, now)
+            await self._write(composition, rendered, recent, now)
         except _Overtaken:
             _log.warning("composing_overtaken")
             return 0
@@ -83,13 +87,17 @@ class Composer:
         return len(rendered)
 
     def _compose(
-        self, causes: list[PendingCause], active: int, background: Background, now: datetime
+        self, causes: list[PendingCause], recent: Recent, background: Background, now: datetime
     ) -> tuple[Composition, list[tuple[NoticeDraft, RenderedMessage]]]:
-        composition = compose(causes, active, self._policy, now, background)
+        composition = compose(causes, recent, self._policy, now, background)
         return composition, [(draft, self._renderer.render(draft.message)) for draft in composition.drafts]
 
     async def _write(
-        self, composition: Composition, rendered: list[tuple[NoticeDraft, RenderedMessage]], now: datetime
+        self,
+        composition: Composition,
+        rendered: list[tuple[NoticeDraft, RenderedMessage]],
+        recent: Recent,
+        now: datetime,
     ) -> None:
         # Most runs have nothing to write, and must not take SQLite's only write lock every minute.
         if not (rendered or composition.suppressed or composition.emptied):
@@ -100,6 +108,9 @@ class Composer:
             _expect(len(superseded), await notice_queries.drop_superseded(conn, superseded))
             for notice, causes in _by_notice(composition.suppressed).items():
                 _expect(len(causes), await cause_queries.settle(conn, causes, notice, now))
+            _expect(len(composition.reopened), await cause_queries.reopen(conn, composition.reopened))
+            saved = await brake_queries.save_reports(conn, composition.reported, recent.reported)
+            _expect(len(composition.reported), saved)
             settled = [cause for draft, _ in rendered for cause in draft.settles]
             _expect(len(settled), await cause_queries.settle(conn, settled, None, now))
             rows = [draft.row(message, self._policy.mail_from, now) for draft, message in rendered]

@@ -35,6 +35,7 @@ def digest(causes: Iterable[PendingCause], background: Background) -> DigestMess
         brief=tuple(news[IN_FULL : IN_FULL + BY_NAME]),
         unnamed=len(news[IN_FULL + BY_NAME :]),
         lost_to_all=tuple(map(clean, lost_to_all(causes, background.partners))),
+        retired=background.v1_keys if any(cause.is_retirement for cause in causes) else None,
     )
 
 

@@ -8,15 +8,21 @@ from datetime import datetime
 from monitor.config.settings import NoticesMode
 from monitor.incidents.rules import Audience
 from monitor.notices.causes import CancelledOut, PendingCause, cancel_out
-from monitor.notices.compose.brake import Brake, judge
+from monitor.notices.compose.brake import Brake, Recent, Reported, SampleState, judge
 from monitor.notices.compose.digest import digest
 from monitor.notices.content.messages import BrakeMessage, Burst, CsmMessage
 from monitor.notices.content.news_from_causes import Background, credential_news
 from monitor.notices.content.notice_draft import NoticeDraft
+from monitor.notices.immediate.retired_keys_rules import gathering
 from monitor.notices.notice import Status
 from monitor.notices.partners import route_partner_losses
-from monitor.notices.policy import NoticePolicy
-from monitor.notices.wording import clean, duration
+from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
+from monitor.notices.wording import clean
+
+RETIRED_KEYS = "retired keys"
+"""Under this key the last digest about retired keys is remembered, beside the reports of the brake."""
+
+BRAKE_WHY = "the brake holds mail to CSMs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +30,33 @@ class Composition:
     """What one run settles: every ripe cause once, either in a draft's `settles` or in `suppressed`.
 
     `suppressed` maps a cause to the notice that reported the same before, if any. `emptied` are held notices with
-    nothing left to report.
+    nothing left to report. `reopened` are their causes that wait again, unsettled, because their tenant was removed and
+    may come back. `reported` is what the operator is notified of about the brake, by key.
     """
 
     drafts: tuple[NoticeDraft, ...] = ()
     suppressed: Mapping[int, int | None] = field(default_factory=dict)
     emptied: tuple[int, ...] = ()
+    reopened: tuple[int, ...] = ()
+    reported: Mapping[str, Reported] = field(default_factory=dict)
 
 
 def compose(
-    causes: Iterable[PendingCause], active_tenants: int, policy: NoticePolicy, now: datetime, background: Background
+    causes: Iterable[PendingCause], recent: Recent, policy: NoticePolicy, now: datetime, background: Background
 ) -> Composition:
     """`causes` are all pending ones of all tenants: the brake needs all of them."""
     tenants = _by_tenant(route_partner_losses(causes, background.partners, policy, now))
-    cancelled = {tenant_id: cancel_out(theirs) for tenant_id, theirs in tenants.items()}
-    ripe = [tenant_id for tenant_id, theirs in tenants.items() if _is_ripe(theirs, policy, now)]
-    brake = judge((cause for each in cancelled.values() for cause in each.remaining), active_tenants)
-    run = _Run(policy, brake, background)
-    for tenant_id in ripe:
-        run.settle(tenants[tenant_id], cancelled[tenant_id])
+    active = {tenant_id: theirs for tenant_id, theirs in tenants.items() if theirs[0].removed_at is None}
+    cancelled = {tenant_id: cancel_out(theirs) for tenant_id, theirs in active.items()}
+    pending = [cause for theirs in active.values() for cause in theirs]
+    run = _Run(policy, judge(pending, recent, policy, now), background)
+    for tenant_id, theirs in tenants.items():
+        if tenant_id not in active:
+            run.wait_for_return(theirs)
+        elif _waits_for_other_retirements(theirs, recent.reported.get(RETIRED_KEYS), policy, now):
+            continue
+        elif _is_ripe(theirs, recent.samples, policy, now):
+            run.settle(theirs, cancelled[tenant_id])
     return run.finish()
 
 
@@ -53,10 +67,25 @@ def _by_tenant(causes: Iterable[PendingCause]) -> dict[str, list[PendingCause]]:
     return tenants
 
 
-def _is_ripe(causes: list[PendingCause], policy: NoticePolicy, now: datetime) -> bool:
-    """The tenant's oldest unsettled cause has waited for the settle time; its later ones join the same email."""
-    # Held causes do not count: they are old, so their tenant would be ripe in every run.
-    return any(policy.has_settled(cause.created_at, now) for cause in causes if cause.held_in is None)
+def _is_ripe(causes: list[PendingCause], samples: Iterable[SampleState], policy: NoticePolicy, now: datetime) -> bool:
+    """The tenant's oldest unsettled cause has waited for the settle time, and for the sample that it caused.
+
+    Its later ones join the same email.
+    """
+    unsettled = [cause for cause in causes if cause.held_in is None]
+    if not any(policy.has_settled(cause.created_at, now) for cause in unsettled):
+        return False
+    sampled = frozenset[str]().union(*(sample.brake_keys for sample in samples if sample.is_outstanding))
+    return not any(c.brake_key in sampled and policy.waits_for_sample(c.created_at, now) for c in unsettled)
+
+
+def _waits_for_other_retirements(
+    causes: list[PendingCause], last: Reported | None, policy: NoticePolicy, now: datetime
+) -> bool:
+    """The operator knows that keys are being retired: those of the same sweep are one more email, not one a minute."""
+    if last is None or not -MAX_CLOCK_SKEW <= now - last.at < gathering(policy):
+        return False
+    return all(cause.is_retirement and cause.audience is Audience.OPERATOR for cause in causes)
 
 
 class _Run:
@@ -69,12 +98,13 @@ class _Run:
         self.drafts: list[NoticeDraft] = []
         self.suppressed: dict[int, int | None] = {}
         self.emptied: list[int] = []
+        self.reopened: list[int] = []
         self.for_operator: list[PendingCause] = []
         self.held_now: list[PendingCause] = []
 
     def settle(self, causes: list[PendingCause], cancelled: CancelledOut) -> None:
         """Settle all causes of one ripe tenant, and replace its held notice if they change it."""
-        if self.policy.mode is NoticesMode.OFF or causes[0].removed:
+        if self.policy.mode is NoticesMode.OFF:
             self._suppress_all(causes)
             return
         # Held causes are settled already: settling one again would look as if another composer had been quicker.
@@ -89,10 +119,24 @@ class _Run:
     def finish(self) -> Composition:
         if self.for_operator:
             self.drafts.append(self._digest())
-        bursts = self.brake.new_bursts(self.held_now)
+        bursts = self.brake.new_bursts(self.held_now) if self.policy.mode is not NoticesMode.OFF else {}
         if bursts:
-            self.drafts.append(self._brake_notice(bursts))
-        return Composition(tuple(self.drafts), self.suppressed, tuple(self.emptied))
+            self.drafts.append(self._brake_notice(tuple(bursts.values())))
+        reported = {key: Reported(self.brake.now, burst.tenants) for key, burst in bursts.items()}
+        retired = {cause.tenant_id for cause in self.for_operator if cause.is_retirement}
+        if retired:
+            reported[RETIRED_KEYS] = Reported(self.brake.now, len(retired))
+        return Composition(tuple(self.drafts), self.suppressed, tuple(self.emptied), tuple(self.reopened), reported)
+
+    def wait_for_return(self, causes: list[PendingCause]) -> None:
+        """Of a removed tenant: nothing is sent, and nothing is forgotten before it has been away for long."""
+        removed_at = causes[0].removed_at
+        long_ago = removed_at is not None and removed_at <= self.brake.now - self.policy.keep_removed
+        if long_ago or self.policy.mode is NoticesMode.OFF:
+            self._suppress_all(causes)
+            return
+        self.emptied += _held_notices(causes)
+        self.reopened += [cause.id for cause in causes if cause.held_in is not None]
 
     def _suppress_all(self, causes: list[PendingCause]) -> None:
         self.suppressed.update((cause.id, None) for cause in causes if cause.held_in is None)
@@ -149,12 +193,12 @@ class _Run:
 
     def _brake_notice(self, bursts: tuple[Burst, ...]) -> NoticeDraft:
         return NoticeDraft(
-            message=BrakeMessage(bursts, self.brake.limit, self.brake.active_tenants, duration(self.policy.settle)),
+            message=BrakeMessage(bursts),
             audience=Audience.OPERATOR,
             recipient=self.policy.operator_mail,
             status=Status.PENDING,
-            why="the brake holds mail to CSMs",
-            identity=identity_of("brake", self.held_now),
+            why=BRAKE_WHY,
+            identity=identity_of(f"brake {self.brake.now.isoformat()}", self.brake.causes),
         )
 
 

@@ -47,10 +47,23 @@ class TenantNews:
 
 
 @dataclass(frozen=True, slots=True)
+class V1Keys:
+    """How many keys of Harvest v1 are retired, and how many still work."""
+
+    retired: int
+    working: int
+
+    @property
+    def all_retired(self) -> bool:
+        return self.retired > 0 and self.working == 0
+
+
+@dataclass(frozen=True, slots=True)
 class DigestMessage:
     """To the operator: the news of one run of the composer. `brief` are tenants for which there is no room in full.
 
-    `lost_to_all` are labels of what every customer of a partner's client lacks.
+    `lost_to_all` are labels of what every customer of a partner's client lacks. `retired` is set where some of the news
+    is of keys that Greenhouse retired.
     """
 
     template: ClassVar[str] = "digest"
@@ -58,6 +71,7 @@ class DigestMessage:
     brief: tuple[TenantNews, ...]
     unnamed: int
     lost_to_all: tuple[str, ...] = ()
+    retired: V1Keys | None = None
 
     @property
     def total(self) -> int:
@@ -65,12 +79,33 @@ class DigestMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class BurstSample:
+    """Tenants checked ahead of time because others had changed, and how many of them had changed alike."""
+
+    checked: int
+    alike: int
+
+
+@dataclass(frozen=True, slots=True)
 class Burst:
-    """Tenants with the same change: what it is, how many they are, and a few of them by id and name."""
+    """Tenants with the same change: what it is, how many of those checked since when, and a few by id and name.
+
+    `is_update` marks one that the operator knows of, and that has grown.
+    """
 
     what: str
     tenants: int
+    checked: int
+    since: str
     examples: tuple[tuple[str, str], ...]
+    sample: BurstSample | None = None
+    is_update: bool = False
+
+    @property
+    def share(self) -> str:
+        """Per cent of those checked since; one decimal for a small share."""
+        per_cent = 100 * self.tenants / self.checked
+        return f"{per_cent:.1f} %" if per_cent < 10 else f"{per_cent:.0f} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +114,15 @@ class BrakeMessage:
 
     template: ClassVar[str] = "brake"
     bursts: tuple[Burst, ...]
-    limit: int
-    active_tenants: int
-    settle_time: str
+
+    @property
+    def is_update(self) -> bool:
+        return all(burst.is_update for burst in self.bursts)
+
+    @property
+    def example(self) -> str:
+        """The id of a tenant to look at; empty if none is named."""
+        return next((burst.examples[0][0] for burst in self.bursts if burst.examples), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
 from monitor.notices.causes import EXCESS, PendingCause, StillMissing
 from monitor.notices.content.credential_news import CredentialNews, Group, Listing, PermissionLine, StateChange, Window
+from monitor.notices.content.messages import V1Keys
 from monitor.notices.partners import Partners
 from monitor.notices.wording import clean, moment
 
@@ -34,12 +35,16 @@ Scopes = Mapping[tuple[str | None, str | None], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What a message may add to its causes: impact and scopes of a permission, what is still missing from earlier."""
+    """What a message may add to its causes: impact and scopes of a permission, what is still missing from earlier.
+
+    `v1_keys` is known where a cause is about a retired key.
+    """
 
     impacts: Mapping[str, str] = field(default_factory=dict)
     still_missing: tuple[StillMissing, ...] = ()
     scopes: Scopes = field(default_factory=dict)
     partners: Partners = field(default_factory=dict)
+    v1_keys: V1Keys | None = None
 
 
 def credential_news(causes: Iterable[PendingCause], background: Background) -> tuple[CredentialNews, ...]:

@@ -1,5 +1,6 @@
 """From checks to emails: what real checks recorded reaches the right reader in the right words."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -12,6 +13,8 @@ from checks.report import CheckReport, Excess
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
 from monitor.notices.delivery.transport import FolderTransport
+from monitor.notices.notice import Status
+from monitor.notices.operator_actions import drop, listing
 from monitor.store.database import Database
 from tests.notices import a_policy
 from tests.outbox import OutboxHarness
@@ -162,3 +165,71 @@ async def test_a_burst_that_recovers_is_dropped(service: Service, database: Data
         await check(database, served({"jobs": "g"}), service.now, credential_id=credential)
     service.now += timedelta(hours=1)
     assert await service.an_hour_later() == []
+
+
+async def test_a_manifest_that_means_something_else_notifies_no_csm(service: Service, database: Database) -> None:
+    """Eight of eight keys lack what an id means now, by another endpoint: newly required, and the operator's matter."""
+    names = ("acme", *(f"tenant{number}" for number in range(1, 8)))
+    await sync(database, *(a_tenant(name) for name in names))
+    other = served({"jobs": "m"}, digest="e" * 16)
+    other = replace(other, findings=tuple(replace(found, endpoint="GET /v1/offers") for found in other.findings))
+    for report in (served({"jobs": "g"}), other, other):
+        service.now += MINUTE
+        for credential in range(1, 9):
+            await check(database, report, service.now, credential_id=credential)
+    (mail,) = await service.an_hour_later()
+    assert _subjects([mail])[0][0] == "ops"
+    assert "newly required" in _text(mail)
+    assert "lost" not in _text(mail)
+
+
+async def _leaves_and_returns(service: Service, database: Database, away: timedelta) -> None:
+    """Acme lost a permission, its row is gone before the email is written, and comes back."""
+    for report in (served({"jobs": "g"}), served({"jobs": "m"}), served({"jobs": "m"})):
+        service.now += MINUTE
+        await check(database, report, service.now)
+    await sync(database, a_tenant("globex"), now=service.now)
+    assert await service.an_hour_later() == []
+    service.now += away
+    await service.composer.run_once(service.now)
+    await sync(database, a_tenant("acme", name="Acme Corp"), a_tenant("globex"), now=service.now)
+    await service.composer.run_once(service.now + MINUTE)
+    assert service._new_mails() == []
+
+
+async def test_a_row_that_comes_back_loses_no_notice(service: Service, database: Database) -> None:
+    """The loss that was waiting when the row dropped out is reported after the return, once it was checked again."""
+    await _leaves_and_returns(service, database, timedelta(days=2))
+    (mail,) = await service.sees(served({"jobs": "m"}))
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]
+
+
+async def test_what_was_restored_while_the_row_was_gone_is_not_reported(service: Service, database: Database) -> None:
+    """The check after the return finds it granted: there is nothing to say."""
+    await _leaves_and_returns(service, database, timedelta(days=2))
+    assert await service.sees(served({"jobs": "g"})) == []
+
+
+async def test_a_former_customer_is_forgotten(service: Service, database: Database) -> None:
+    """After as long as checks are kept, what was waiting is settled in silence."""
+    await _leaves_and_returns(service, database, timedelta(days=31))
+    assert await service.sees(served({"jobs": "m"})) == []
+
+
+async def test_a_held_notice_waits_for_the_return_of_its_tenant(service: Service, database: Database) -> None:
+    """It is not held any more while the tenant is gone, and judged anew afterwards."""
+    names = ("acme", "globex", "initech")
+    await sync(database, *(a_tenant(name) for name in names))
+    for report in (served({"jobs": "g"}), served({"jobs": "m"}), served({"jobs": "m"})):
+        service.now += MINUTE
+        for credential in (1, 2, 3):
+            await check(database, report, service.now, credential_id=credential)
+    assert [to for to, _ in _subjects(await service.an_hour_later())] == ["ops"]
+    await sync(database, a_tenant("globex"), a_tenant("initech"), now=service.now)
+    assert await service.an_hour_later() == []
+    assert {notice.tenant_id for notice in await listing(database, [Status.HELD])} == {"globex", "initech"}
+    service.now += 9 * HOUR
+    await sync(database, *(a_tenant(name) for name in names), now=service.now)
+    await drop(database, service.now, "ops", ids=None)
+    (mail,) = await service.sees(served({"jobs": "m"}))
+    assert _subjects([mail]) == [("dana", "Acme: Greenhouse permission missing: GET: jobs")]

@@ -15,6 +15,7 @@ from monitor.drift import EventKind
 from monitor.incidents import history_queries
 from monitor.incidents.history_queries import Wanted
 from monitor.notices import cause_queries, notice_queries
+from monitor.notices.compose import brake_queries
 from monitor.notices.delivery import outbox_queries
 from monitor.notices.notice import Status
 from monitor.store.database import Database, open_database
@@ -40,7 +41,7 @@ QUESTIONS: dict[str, Question] = {
     "may write": write_halt_queries.in_force,
     "pending causes": cause_queries.pending_causes,
     "still missing": cause_queries.still_missing,
-    "active tenants": cause_queries.active_tenants,
+    "recent changes": lambda conn: brake_queries.recent(conn, POLICY.interval, YEARS_LATER),
     "claim a notice": lambda conn: outbox_queries.claim(conn, YEARS_LATER, YEARS_LATER),
     "repair the notices' schedule": lambda conn: outbox_queries.repair_schedule(conn, YEARS_LATER, DAY, DAY),
     "list held notices": lambda conn: notice_queries.list_notices(conn, [Status.HELD], None, 100),

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from checks.credential import CredentialState
-from checks.report import Excess, Outcome, Verdict
-from monitor.drift import Counts, EventKind, difference
+from checks.credential import CredentialKind, CredentialState
+from checks.report import CheckReport, Excess, Outcome, Verdict
+from monitor.drift import Counts, EventKind, Known, compare, difference
 from tests.check_sequence import CheckSequence
-from tests.reports import HOUR, MINUTE, T0, failed, served
+from tests.reports import HOUR, KEY, MINUTE, POLICY, T0, failed, served
 
 BLOCKED, UNREACHABLE = CredentialState.BLOCKED, CredentialState.UNREACHABLE
 
@@ -271,9 +271,84 @@ def test_excess_that_becomes_required_is_forgotten() -> None:
     assert sequence.known.excess == {}
 
 
-def test_a_check_of_suspects_leaves_excess_as_it_was() -> None:
-    """It asks nothing outside the manifest."""
-    sequence = CheckSequence()
-    sequence.check(served({"jobs": "m"}, excess=[Excess("x", "GET /v1/x", True)]))
-    sequence.check(served({"jobs": "m"}, partial=True))
-    assert set(sequence.known.excess) == {"GET /v1/x"}
+def test_a_second_look_is_silent_about_excess() -> None:
+    """A look at suspects asks nothing outside the manifest."""
+    story = CheckSequence()
+    story.check(served({"jobs": "m"}, excess=[Excess("x", "GET /v1/x", True)]))
+    story.check(served({"jobs": "m"}, partial=True))
+    assert set(story.known.excess) == {"GET /v1/x"}
+
+
+def _meaning(report: CheckReport, endpoint: str, scopes: tuple[str, ...] = ()) -> CheckReport:
+    """The same report of a manifest whose permissions ask for this instead."""
+    findings = tuple(replace(found, endpoint=endpoint, scopes=scopes) for found in report.findings)
+    return replace(report, findings=findings, manifest_digest="e" * 16)
+
+
+def test_another_meaning_under_the_same_id_is_never_a_loss() -> None:
+    """Granted under the old meaning, missing under the new one: newly required, not lost."""
+    story = CheckSequence()
+    story.checks("g")
+    other = _meaning(served({"jobs": "m"}), "GET /v1/offers")
+    assert [story.check(other), story.check(other)] == [[], ["newly_required:jobs"]]
+
+
+def test_what_was_suspect_under_the_old_meaning_is_no_suspicion_of_the_new_one() -> None:
+    """Seen missing once, then the manifest changes: it takes two checks again."""
+    story = CheckSequence()
+    story.checks("gm")
+    other = _meaning(served({"jobs": "m"}), "GET /v1/offers")
+    assert [story.check(other), story.check(other)] == [[], ["newly_required:jobs"]]
+
+
+def test_what_was_missing_under_the_old_meaning_is_not_regained_under_the_new_one() -> None:
+    """The customer gave nothing back: something else is asked for."""
+    story = CheckSequence()
+    story.checks("gmm")
+    assert story.check(_meaning(served({"jobs": "g"}), "GET /v1/offers")) == []
+
+
+def test_a_loss_after_the_new_meaning_was_granted_is_a_loss() -> None:
+    """The new meaning has a past of its own."""
+    story = CheckSequence()
+    story.checks("g")
+    story.check(_meaning(served({"jobs": "g"}), "GET /v1/offers"))
+    other = _meaning(served({"jobs": "m"}), "GET /v1/offers")
+    assert [story.check(other), story.check(other)] == [[], ["lost:jobs"]]
+
+
+def test_another_id_and_a_removed_permission_are_no_loss() -> None:
+    """A renamed id is newly required where it is missing; the old one is forgotten without an event."""
+    story = CheckSequence()
+    story.check(served({"jobs": "g", "offers": "g"}))
+    renamed = served({"positions": "m"}, digest="e" * 16)
+    assert [story.check(renamed), story.check(renamed)] == [[], ["newly_required:positions"]]
+    assert set(story.known.permissions) == {"positions"}
+
+
+def test_scopes_mean_nothing_to_a_key_and_endpoints_nothing_to_a_client() -> None:
+    """A manifest that lists other scopes changes nothing for a key of Harvest v1, whose loss is a loss."""
+    story = CheckSequence()
+    story.checks("g")
+    other = _meaning(served({"jobs": "m"}), "GET /v1/jobs", ("harvest:jobs:list",))
+    assert [story.check(other), story.check(other)] == [[], ["lost:jobs"]]
+    client = CredentialKind.HARVEST_OAUTH
+    known = compare(Known(), _meaning(served({"jobs": "g"}), "GET /v1/jobs", ("a", "b")), KEY, T0, POLICY, client).known
+    for scopes, kinds in ((("b", "a"), ["lost"]), (("a", "c"), ["newly_required"])):
+        now, report = known, _meaning(served({"jobs": "m"}), "GET /v1/moved", scopes)
+        for _ in range(2):
+            change = compare(now, report, KEY, T0 + HOUR, POLICY, client)
+            now = change.known
+        assert [event.kind for event in change.events] == kinds
+
+
+def test_what_an_earlier_release_decided_counts_as_asked_for_in_the_same_way() -> None:
+    """Rows without the mark take it with the next check, and lose nothing of their past."""
+    story = CheckSequence()
+    story.checks("g")
+    bare = {id_: replace(was, asked=None) for id_, was in story.known.permissions.items()}
+    story.known = replace(story.known, permissions=bare)
+    story.checks("m")
+    assert story.known.permissions["jobs"].asked is not None
+    story.checks("m")
+    assert story.event.kind == EventKind.LOST

@@ -1,6 +1,7 @@
 """Causes in a database become notices in one transaction, on SQLite and on Postgres."""
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from monitor.notices.content.render import RenderedMessage, Renderer
 from monitor.notices.notice import Status
 from monitor.notices.operator_actions import drop, listing, release
 from monitor.store.database import Database
-from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, TENANT
+from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION
 from tests.composer import ComposerHarness
 from tests.notices import NOW, OPERATOR, SETTLE
 from tests.store import rows
@@ -285,20 +286,59 @@ async def test_modes_change_who_is_notified(harness: ComposerHarness) -> None:
     assert (await harness.causes())[cause] == (True, None)
 
 
-async def test_removed_tenants_do_not_count_as_active(harness: ComposerHarness) -> None:
-    """The brake's share is of active tenants: 3 of 60 pass, 3 of 59 do not."""
-    for number in range(57):
-        await harness.add_tenant(f"other{number}", removed_at=NOW if number == 0 else None)
-    await harness.burst(LOST, 3)
+async def test_the_brake_counts_the_tenants_checked_since_the_first_changed(harness: ComposerHarness) -> None:
+    """Four alike are more than chance explains among 60 checked since, and not among 600; removed ones do not count."""
+    await harness.burst(LOST, 4)
+    for number in range(600):
+        since = NOW - SETTLE - timedelta(seconds=number < 540)
+        await harness.add_tenant(f"other{number}", last_checked_at=since)
+    await harness.run()
+    assert len(await harness.notices(Status.HELD)) == 4
+    await drop(harness.database, NOW, "ops")
+    await harness.checked(NOW + timedelta(hours=5))
+    for number in range(4):
+        await harness.add_event(LOST, "GET: List jobs", f"burst{number}", at=NOW + timedelta(hours=5))
+    await harness.run(NOW + timedelta(hours=5) + SETTLE)
+    assert await harness.notices(Status.HELD) == []
+
+
+async def test_the_brake_counts_those_who_were_notified(harness: ComposerHarness) -> None:
+    """Two of a wave were notified before the third changed: that one is held, within one interval of the first."""
+    for number, hours in enumerate((0, 1, 2)):
+        await harness.add_event(LOST, "GET: List offers", f"t{number}", at=NOW + timedelta(hours=hours))
+        await harness.run(NOW + timedelta(hours=hours) + SETTLE)
+    statuses = [notice.status for notice in await harness.notices() if notice.audience == Audience.CSM]
+    assert statuses == [Status.PENDING, Status.PENDING, Status.HELD]
+
+
+async def test_the_brake_forgets_after_one_interval(harness: ComposerHarness) -> None:
+    """A third loss five hours after the first two is not part of the same wave."""
+    for number, hours in enumerate((0, 1, 5)):
+        await harness.add_event(LOST, "GET: List offers", f"t{number}", at=NOW + timedelta(hours=hours))
+        await harness.run(NOW + timedelta(hours=hours) + SETTLE)
+    assert {notice.status for notice in await harness.notices()} == {Status.PENDING}
+
+
+async def test_a_different_permission_each_is_a_wave(harness: ComposerHarness) -> None:
+    """Three of three tenants lost something within minutes: their emails are held."""
+    for number in range(3):
+        await harness.add_event(LOST, f"GET: Number {number}", f"t{number}")
     await harness.run()
     assert len(await harness.notices(Status.HELD)) == 3
-    async with harness.database.writing() as conn:
-        await conn.execute(update(TENANT).values(removed_at=None))
-    await release(harness.database, NOW, "ops")
-    for number in range(3):
-        await harness.add_event(LOST, "GET: List jobs", f"burst{number}")
+
+
+async def test_the_operator_is_kept_up_to_date_about_a_wave(harness: ComposerHarness) -> None:
+    """Another email when the number has doubled, and not for each tenant, nor within the settle time."""
+    await harness.burst(LOST, 3)
     await harness.run()
-    assert await harness.notices(Status.HELD) == []
+    subjects = []
+    for minutes in range(0, 60, 5):
+        now = NOW + timedelta(minutes=minutes)
+        await harness.add_event(LOST, "GET: List offers", f"late{minutes}", at=now - SETTLE)
+        await harness.run(now)
+        subjects = [notice.subject for notice in await harness.notices() if notice.audience == Audience.OPERATOR]
+    assert [re.sub(r"\D*(\d+) tenants.*", r"\1", subject) for subject in subjects] == ["3", "7", "14"]
+    assert subjects[1].startswith("Harvest Monitor: mail to CSMs is still held: now 7 tenants lost the permission")
 
 
 async def test_more_causes_than_a_statement_can_hold(harness: ComposerHarness) -> None:

@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.notices.causes import PendingCause, StillMissing
-from monitor.notices.content.messages import Message
+from monitor.notices.content.messages import Message, V1Keys
 from monitor.notices.content.news_from_causes import Background
 from monitor.notices.content.render import LONGEST_SUBJECT, RenderedMessage, Renderer
 from monitor.notices.wording import counted, duration
@@ -264,13 +264,39 @@ def test_a_brake_notice_says_what_to_do() -> None:
         "Harvest Monitor: mail to CSMs is held: 12 tenants lost the permission “GET: List offers” (Offers)"
     )
     for said in (
-        "More than 5 of your 100 tenants",
+        "More tenants changed in the same way than chance explains",
+        "12 % of the 100 tenants checked since 23 Nov 2026, 13:45 UTC",
         "Tenant0 (tenant0), Tenant1 (tenant1), Tenant10 (tenant10)",
-        "harvest-monitor notices release",
-        "harvest-monitor notices drop",
-        "within 15 minutes",
+        "harvest-monitor notices show NUMBER",
+        "harvest-monitor notices release --all",
+        "harvest-monitor notices drop --all",
     ):
         assert said in words.text
+
+
+@pytest.mark.parametrize(
+    ("keys", "subject", "said"),
+    [
+        (V1Keys(62, 0), "all 62 keys of Harvest v1 are retired: move to v3", "All 62 keys of Harvest v1 are retired"),
+        (V1Keys(12, 50), "12 keys of Harvest v1 are retired, 50 still work", "the others follow within one interval"),
+    ],
+)
+def test_retired_keys_are_one_story(keys: V1Keys, subject: str, said: str) -> None:
+    """The operator reads how many keys are retired and what to do, and nothing about our network as the cause."""
+    causes = [for_operator(FAILED, None, f"t{n}", state="retired", credential_id=n) for n in range(3)]
+    words = RENDERER.render(composed(*causes, background=Background(v1_keys=keys)).drafts[0].message)
+    assert words.subject == f"Harvest Monitor: {subject}"
+    for part in (words.text, words.html):
+        assert said in part
+        assert "ove to v3" in part
+        assert "harvest-monitor tenants migration" in part
+        assert "no CSM is notified of" not in part  # each gets an email about theirs
+
+
+def test_other_news_says_nothing_of_retired_keys() -> None:
+    """Only where a key was retired."""
+    message = composed(for_operator(FAILED, state="blocked"), background=Background(v1_keys=V1Keys(1, 1))).drafts[0]
+    assert "Harvest v1" not in RENDERER.render(message.message).text
 
 
 @pytest.mark.parametrize(
