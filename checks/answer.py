@@ -65,7 +65,7 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Any 2xx, whatever became of the body: on a write, what no probe should get."""
+        """Any 2xx, with or without a readable body: on a write, what no probe should get."""
         return self.status is not None and 200 <= self.status < 300
 
     @property

@@ -22,7 +22,7 @@ class CredentialKind(StrEnum):
 
 
 class CredentialState(StrEnum):
-    """How the credential as a whole stands; the worst of a tenant's credentials is the tenant's."""
+    """The state of the credential as a whole; the worst of a tenant's credentials is the tenant's."""
 
     OK = "ok"
     UNREACHABLE = "unreachable"
@@ -77,8 +77,8 @@ class Token(Secret):
 class OAuthClient:
     """A credential of Harvest v3. `token` is the one the integration holds; None where each check mints one.
 
-    `sub` is the number of the user a new token is to act for, `organization` that of the customer at Greenhouse, if
-    either was told.
+    `sub` is the number of the user for whom a new token is to act, `organization` that of the customer at Greenhouse;
+    None if the tenants file does not name it.
     """
 
     client_id: Secret

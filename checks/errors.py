@@ -1,15 +1,15 @@
 """The tree of errors of the library.
 
     HarvestMonitorError
-    ├── CatalogueError         an endpoint the catalogue does not hold was named
+    ├── CatalogueError         an endpoint was named that is not in the catalogue
     ├── GateRefusal            a request that may not be sent was about to be sent
     ├── DocumentError          a YAML text cannot be read, or does not fit its schema
     │   └── ManifestError          a manifest cannot be read as one
     ├── WireError              the connection cannot be set up as the settings say
-    └── CredentialError        a credential cannot be used as it stands
+    └── CredentialError        a credential cannot be used as it is
 
 `monitor.errors` grows further branches from the same root. A message says what happened, to whom, and what to do
-next. No message ever holds a secret.
+next. No message ever contains a secret.
 """
 
 
@@ -18,11 +18,11 @@ class HarvestMonitorError(Exception):
 
 
 class CatalogueError(HarvestMonitorError):
-    """An endpoint was named that the catalogue does not hold."""
+    """An endpoint was named that is not in the catalogue."""
 
 
 class GateRefusal(HarvestMonitorError):
-    """A request was stopped before the wire because the catalogue does not hold it exactly as it stood."""
+    """A request was not sent because exactly this request is not in the catalogue."""
 
 
 class DocumentError(HarvestMonitorError):

@@ -23,7 +23,7 @@ class ReportBuilder:
 
     @property
     def void(self) -> str | None:
-        """Why no verdict of the check stands, if none does: a key of reasons.REASONS."""
+        """Why all verdicts of the check are void, if they are: a key of reasons.REASONS."""
         if self.detail == PAUSED:
             return PAUSED
         match self.state:

@@ -1,6 +1,6 @@
-"""A YAML text as plain data that remembers on which line everything stood.
+"""A YAML text as plain data that knows the line of each value.
 
-Every value is text exactly as it was written, whatever YAML would make of it: `off` is "off" and no boolean, `007`
+Every value is text exactly as it was written, without YAML's guesses at types: `off` is "off" and no boolean, `007`
 keeps its zeros, `2026-05-02` its dashes. What a text means is for the schema to say: a pydantic field that is not
 strict reads numbers, dates and booleans from text. Only an empty value, `~` and `null`, none of them quoted, are None.
 """
@@ -84,7 +84,7 @@ class Document:
     _lines: _Lines = field(default_factory=_Lines, repr=False)
 
     def line_of(self, path: Sequence[Part]) -> int:
-        """The line of a field or an index; where it does not exist, the line of what should have held it."""
+        """The line of a field or an index; where it does not exist, the line of what should contain it."""
         return self._place(path)[0]
 
     def problem(self, path: Sequence[Part], text: str) -> Problem:

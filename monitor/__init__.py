@@ -1,1 +1,1 @@
-"""The service around `checks`: who is watched, when, what is remembered and who is told."""
+"""The service around `checks`: who is checked and when, what is recorded, and who is notified."""

@@ -5,7 +5,7 @@ HarvestMonitorError (checks.errors)
 │   └── UnresolvedReference    a secret's reference cannot be resolved
 │       └── SourceFailed           the command behind it hung or failed; it may work next time
 ├── StoreError             the database is missing, too old, too new or not reachable
-└── DeliveryError          a mail was not accepted; says what is to blame, and whether a retry can help
+└── DeliveryError          an email was not accepted; says what is to blame, and whether a retry can help
 """
 
 from enum import StrEnum
@@ -30,7 +30,7 @@ class StoreError(HarvestMonitorError):
 
 
 class FailureScope(StrEnum):
-    """What a failed delivery is due to, and so affects: all mail, one recipient, one mail; or we cannot tell which."""
+    """What a failed delivery is due to, and so affects: all email, one recipient, one email; or `unclear`."""
 
     SERVER = "server"
     ADDRESS = "address"
@@ -39,7 +39,7 @@ class FailureScope(StrEnum):
 
 
 class DeliveryError(HarvestMonitorError):
-    """A mail was not accepted. `permanent`: a retry cannot help."""
+    """An email was not accepted. `permanent`: a retry cannot help."""
 
     def __init__(self, message: str, blame: FailureScope, *, permanent: bool = False) -> None:
         super().__init__(message)

@@ -65,7 +65,7 @@ def configure(level: LogLevel, log_format: LogFormat, stream: TextIO) -> None:
     root.setLevel(number)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It warns about every run skipped because the previous one is not done, as with a queue of mails to a slow server.
+    # It warns about every run skipped because the previous one is not done, as with a queue of emails to a slow server.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 

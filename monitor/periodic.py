@@ -69,7 +69,7 @@ class PeriodicTasks:
         self._clock_watch = asyncio.create_task(self._watch_clock(), name="clock")
 
     async def stop(self, seconds: float) -> None:
-        """Start no more tasks; those running, such as one handing over a mail, get so many seconds to finish."""
+        """Start no more tasks; those running, such as one handing over an email, get so many seconds to finish."""
         self._scheduler.pause()
         if self._clock_watch is not None:
             self._clock_watch.cancel()

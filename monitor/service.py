@@ -1,4 +1,4 @@
-"""`serve`: everything that runs by itself, from the start to a clean stop."""
+"""`serve`: everything that runs automatically, from the start to a clean stop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -80,7 +80,7 @@ class MonitorService:
             await self.outbox.deliver()
 
     async def catch_up(self) -> None:
-        """Store a halt that could not be stored, summarize sweeps, mend what a changed clock left, shorten the log."""
+        """Store a halt that could not be stored, summarize sweeps, repair what a set clock left, shorten the log."""
         now = utc_now()
         # It opens a transaction of its own, so it must not be within the next one: on SQLite they cannot be nested.
         await self.write_halt.store()
@@ -110,7 +110,7 @@ class MonitorService:
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None] | None = None) -> None:
-    """Run until `stop` is set. `ready` is told the address of `/metrics` once everything runs.
+    """Run until `stop` is set. `ready` gets the address of `/metrics` once everything runs.
 
     ConfigurationError or StoreError before anything was sent, if it cannot begin.
     """
@@ -132,7 +132,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
             log.info("stopping", seconds=seconds)
             service.pruner.stop()
             outbox = [service.outbox.stop(seconds)] if service.outbox else []
-            # Side by side: all of it may take `stop_timeout`, not each part.
+            # In parallel: all of it may take `stop_timeout`, not each part.
             await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
     log.info("stopped")
 

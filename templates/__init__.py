@@ -1,1 +1,1 @@
-"""The templates of mails and pages, as package data."""
+"""The templates of emails, as package data."""

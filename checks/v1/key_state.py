@@ -19,7 +19,7 @@ SETTLES_NOTHING = frozenset({AnswerKind.INVALID_KEY, AnswerKind.PERMISSION, Answ
 def state_of(answers: Iterable[Answer], anonymous: Answer | None, now: datetime) -> tuple[CredentialState, str]:
     """State and detail code, from every answer heard. `anonymous` is that to the request without a key, if it was sent.
 
-    `retired` is confirmed by a second check: whoever keeps the states asks for it.
+    `retired` is confirmed by a second check, which the caller makes.
     """
     answers = list(answers)
     kinds = {answer.kind for answer in answers}

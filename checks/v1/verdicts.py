@@ -247,10 +247,10 @@ def _by_evidence_of_others(entry: Entry, needed: Set[Hurdle], evidence: Evidence
     passed = "past_permission_check"
     seen = view(entry.cell, evidence)
     if seen.disagrees:
-        beside = [refusal for refusal in seen.refusals if refusal.segment == entry.segment]
+        same_segment = [refusal for refusal in seen.refusals if refusal.segment == entry.segment]
         return (
             Judgement(KeyRule.GRANTED_SAME_SEGMENT, passed)
-            if seen.vouches(beside, needed)
+            if seen.vouches(same_segment, needed)
             else Judgement(KeyRule.MIXED_CONTROLS, "mixed_controls")
         )
     if seen.vouches(seen.required_refusals, needed):
@@ -264,7 +264,7 @@ def _by_evidence_of_others(entry: Entry, needed: Set[Hurdle], evidence: Evidence
 
 
 def _undecided(rule: KeyRule, reason: str, evidence: Evidence) -> Judgement:
-    """A check that was cut short lacks controls it might have had: then that is the reason to name."""
+    """If the check was cut short, controls may be missing, so that is the reason to name."""
     return Judgement(KeyRule.NOT_ASKED, evidence.cut_short) if evidence.cut_short else Judgement(rule, reason)
 
 
@@ -274,8 +274,8 @@ def _borrows(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> bool:
     kin = READS if cell.request_class in READS else WRITES
     other_service = next(service for service in Service if service is not cell.service)
     across = view(Cell(cell.request_class, other_service), evidence)
-    beside = (view(Cell(other, cell.service), evidence) for other in kin - {cell.request_class})
-    return across.shows(needed) and any(other.shows(needed) for other in beside)
+    others = (view(Cell(other, cell.service), evidence) for other in kin - {cell.request_class})
+    return across.shows(needed) and any(other.shows(needed) for other in others)
 
 
 def _passed(entry: Entry, evidence: Evidence) -> bool:

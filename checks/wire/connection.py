@@ -91,7 +91,7 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Sends one request after the other, each at most once; whatever happens to it is in the result, never raised."""
+    """Sends one request after the other, each at most once; a failure is in the result, never raised."""
 
     settings: ConnectionSettings
     transport: AiohttpTransport
@@ -117,7 +117,7 @@ class Connection:
         return await self._receive(response, ends_at)
 
     async def _receive(self, response: httpx.Response, ends_at: float) -> Received:
-        """The head has come: its status stands, whatever becomes of the body."""
+        """The head was received: its status counts, whatever happens to the body."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         try:
             async with asyncio.timeout_at(ends_at):
@@ -162,7 +162,7 @@ async def _read(response: httpx.Response, encoding: str) -> tuple[bytes, bool]:
 
 
 def _decompress(raw: bytes, encoding: str) -> tuple[bytes, bool]:
-    """Compression is not asked for; a server that compresses all the same is read within the same bound."""
+    """We do not ask for compression; for a server that still compresses the limit is the same."""
     if encoding in ("", "identity"):
         return raw, True
     if encoding not in ("gzip", "deflate"):

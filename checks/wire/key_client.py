@@ -39,7 +39,7 @@ class KeySession:
     now: Callable[[], datetime]
 
     async def send(self, entry: Entry, secret: Secret | None, permitted: WriteProbes) -> tuple[Answer, RateLimit]:
-        """GateRefusal if the request may not be sent; whatever else happens is an answer."""
+        """GateRefusal if the request may not be sent; anything else that happens is an answer."""
         authorization = None if secret is None else basic_authorization(secret)
         headers = list(self.gate.headers_for(entry, authorization).items())
         made = OutgoingRequest(entry.method, self.gate.url_of(entry), headers, entry.body)

@@ -84,7 +84,7 @@ class RateLimiter:
         self.set_rate(per_second)
 
     def set_rate(self, per_second: float) -> None:
-        """For the turns taken from now on."""
+        """For requests from now on."""
         self._gap = 1.0 / per_second if per_second > 0 else 0.0
 
     async def wait_for_turn(self) -> float:

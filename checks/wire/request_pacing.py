@@ -8,7 +8,7 @@ from checks.wire.rate_limit import RateLimit, RateLimiter
 
 TRIES_WHEN_LIMITED = 3
 REPEATED_ONCE = frozenset({AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.NOT_JSON})
-"""A read that ends so is sent once more: a single failure is no trouble yet."""
+"""A read with such an answer is sent once more: a single failure does not count yet."""
 
 
 class RequestObserver(Protocol):

@@ -11,9 +11,9 @@ TO_RECORD = timedelta(minutes=1)  # a locked database keeps nobody waiting for l
 
 @dataclass(frozen=True, slots=True)
 class CheckLimits:
-    """`longest` is the deadline and the last request on the wire. A check that took longer slept on the way.
+    """`longest` is the deadline and the last request on the wire. A check that took longer was frozen meanwhile.
 
-    `lease` is how long a claimed credential is left to whoever claimed it: the longest check, and time to record it.
+    `lease` is how long a credential belongs to the worker that claimed it: the longest check, and time to record it.
     """
 
     longest: timedelta

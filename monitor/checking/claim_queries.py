@@ -80,11 +80,11 @@ async def due(conn: AsyncConnection, now: datetime, limit: int, excluding: Colle
     return Due([*second, *first][:limit], ordinary)
 
 
-async def soundest_due(conn: AsyncConnection, now: datetime, excluding: Collection[int]) -> int | None:
-    """The most overdue credential that is in no trouble, or at least one that is due, if there is any."""
-    in_trouble = or_(CREDENTIAL.c.state != CredentialState.OK, CREDENTIAL.c.suspect_state.is_not(None))
+async def probe_due(conn: AsyncConnection, now: datetime, excluding: Collection[int]) -> int | None:
+    """The most overdue credential that works and is not suspect, or else one that is due, if there is any."""
+    failing = or_(CREDENTIAL.c.state != CredentialState.OK, CREDENTIAL.c.suspect_state.is_not(None))
     is_due = select(CREDENTIAL.c.id).where(CREDENTIAL.c.next_due <= now)
-    in_order = is_due.order_by(case((in_trouble, 1), else_=0), CREDENTIAL.c.next_due).limit(1 + len(excluding))
+    in_order = is_due.order_by(case((failing, 1), else_=0), CREDENTIAL.c.next_due).limit(1 + len(excluding))
     found = (await conn.execute(in_order)).scalars()
     return next((credential_id for credential_id in found if credential_id not in excluding), None)
 
@@ -156,9 +156,9 @@ def _config(row: Row[Any]) -> CredentialConfig:
 
 
 async def bring_back(conn: AsyncConnection, now: datetime, interval: timedelta, lease: timedelta) -> int:
-    """Mend what a clock set back or a shortened interval leaves behind: checks planned further off than one interval.
+    """Replan checks that a clock set back or a shortened interval has left more than one interval away.
 
-    They go to their own moment of the interval; returns how many. What is being checked, for `lease` at most, stays.
+    Each goes to its own time of the interval; returns how many. What is being checked, for `lease` at most, stays.
     Run it at every start and now and then.
     """
     plan = select(CREDENTIAL.c.id, CREDENTIAL.c.tenant_id, CREDENTIAL.c.label)

@@ -71,7 +71,7 @@ class Confirmation:
 
 
 def _merge(before: CheckReport, now: CheckReport) -> CheckReport:
-    """A full check stands for itself, a check of suspects changes their findings only."""
+    """A full check replaces all findings, a check of suspects only theirs."""
     if before.state is CredentialState.BLOCKED and now.paused:
         return before  # checks are paused because many tenants are in this trouble: that confirms it
     if now.partial:

@@ -125,10 +125,10 @@ class _Probes:
 
     async def pick(self, conn: AsyncConnection, now: datetime, busy: Collection[int]) -> list[int]:
         """One, or none if nothing is due."""
-        picked = await claim_queries.soundest_due(conn, now, self._sent.union(busy))
+        picked = await claim_queries.probe_due(conn, now, self._sent.union(busy))
         if picked is None and self._sent:
             self._sent.clear()
-            picked = await claim_queries.soundest_due(conn, now, busy)
+            picked = await claim_queries.probe_due(conn, now, busy)
         if picked is None:
             return []
         self._last = picked

@@ -42,7 +42,7 @@ class RequestLimits:
 
 
 class Greenhouse:
-    """Checks one credential at a time, or many side by side.
+    """Checks one credential, or many in parallel.
 
     `address` is Harvest's, `auth` that of the server that knows its tokens. WireError if they cannot be reached as the
     settings say.
@@ -126,7 +126,7 @@ class Greenhouse:
 
 @dataclass(frozen=True, slots=True)
 class _BreakerObserver:
-    """Counts one check's requests, and lets the breaker hear of them."""
+    """Counts one check's requests, and reports them to the breaker."""
 
     observer: RequestObserver
     breaker: CircuitBreaker
@@ -142,7 +142,7 @@ class _BreakerObserver:
 
 @dataclass(frozen=True, slots=True)
 class _ListsObserver:
-    """Where lists can replace the introspection, a failed one is no trouble yet: the breaker does not hear of it."""
+    """If lists can replace the introspection, a failed one does not count: it is not reported to the breaker."""
 
     observer: _BreakerObserver
 

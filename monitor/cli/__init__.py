@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage_error(arguments: list[str], problem: Any) -> ExitStatus:
-    """Say what was wrong with the call. `check --json` prints its JSON document all the same."""
+    """Say what was wrong with the call. `check --json` still prints its JSON document."""
     if arguments[:1] == ["check"] and "--json" in arguments:
         print_json(document([], [CheckError(None, problem.format_message())]))
     problem.show()

@@ -91,7 +91,7 @@ Alarms = list[tuple[str, WriteAlarm]]
 
 
 def _alarms(alarms: Alarms) -> list[CheckError]:
-    """A write alarm is reported with all that Greenhouse's support would ask for, whatever became of its check."""
+    """A write alarm is reported with all that Greenhouse's support would ask for, however its check ended."""
     return [
         CheckError(
             tenant_id,
@@ -125,7 +125,7 @@ def _stopped(left: int) -> list[CheckError]:
 
 
 def _problems(targets: CheckTargets, wanted: frozenset[str]) -> list[CheckError]:
-    """The rows that cannot be used: those asked for, or all where nobody was named. A row without an id always."""
+    """The rows that cannot be used: those of the named tenants, or all if none is named. A row without an id always."""
     return [
         CheckError(problem.tenant_id, problem.message)
         for problem in targets.file.problems
@@ -167,7 +167,9 @@ async def _recorded(assembly: Assembly, tasks: list[CheckTask], breaker: Circuit
         results = await _run_all(assembly, tasks, RecordingCheck(check, halt, assembly.recorded_check(db)))
         await halt.store()
         if not halt.stored:
-            complain("the write halt could not be stored: stop the service, mend the database, and run `writes status`")
+            complain(
+                "the write halt could not be stored: stop the service, repair the database, and run `writes status`"
+            )
         return results, halt.alarms
     finally:
         await db.close()

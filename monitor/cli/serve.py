@@ -19,7 +19,7 @@ EXAMPLE = "Example: HARVEST_MONITOR_CONFIG=/etc/harvest-monitor.toml harvest-mon
 
 
 def command() -> None:
-    """Check every tenant every few hours, record drift, serve metrics and send notices, until told to stop."""
+    """Check every tenant every few hours, record drift, serve metrics and send notices, until stopped."""
     settings = settings_module.load()
     configure(settings.log_level, settings.log_format, sys.stderr)
     asyncio.run(until_signalled(settings))

@@ -8,7 +8,7 @@ from sqlmodel import Field
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware moment, stored in UTC. SQLite drops the time zone, so it is added again on reading."""
+    """A time with its zone, stored in UTC. SQLite drops the time zone, so it is added again on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True  # without it SQLAlchemy warns, and compiles each statement with such a column again
@@ -17,7 +17,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment without a time zone was about to be stored")
+            raise ValueError("a time without a time zone was about to be stored")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:

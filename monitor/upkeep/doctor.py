@@ -1,4 +1,4 @@
-"""Examines an installation before or beside `serve`: changes nothing, and sends nothing to Greenhouse."""
+"""Checks an installation, before `serve` or while it runs: changes nothing, and sends nothing to Greenhouse."""
 
 import os
 import stat

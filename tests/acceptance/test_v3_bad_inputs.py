@@ -121,8 +121,8 @@ def introspection_fault(**facts: Any) -> Callable[[CredentialCase], None]:
     return lambda case: case.fault(prefix="/introspect", **facts)
 
 
-def after_introspection(turn: Callable[[CredentialCase], object]) -> Callable[[CredentialCase], None]:
-    return lambda case: case.sandbox.after.update({"/introspect": lambda: turn(case)})
+def after_introspection(change: Callable[[CredentialCase], object]) -> Callable[[CredentialCase], None]:
+    return lambda case: case.sandbox.after.update({"/introspect": lambda: change(case)})
 
 
 def anybodys(break_it: Callable[[CredentialCase], object]) -> Callable[[CredentialCase], None]:

@@ -25,12 +25,12 @@ def command(
     once: bool = typer.Option(False, "--once", help="End when the demo is over."),
     restart: bool = typer.Option(False, "--anew", help="Start over, even if an earlier demo was cut off."),
     folder: Path = typer.Option(
-        Path("demo"), help="For settings, database and mails; emptied unless a demo in it was cut off."
+        Path("demo"), help="For settings, database and emails; emptied unless a demo in it was cut off."
     ),
 ) -> None:
-    """Start a sandbox and the service, let an admin untick permissions, and show what is found, recorded and mailed.
+    """Start a sandbox and the service, let an admin untick permissions, and show what is found, recorded and emailed.
 
-    You can kill it at any moment (kill -9): the next demo says what it finds, and continues.
+    You can kill it at any time (kill -9): the next demo says what it finds, and continues.
     """
     with open_journal(folder) as journal:
         if restart or not journal.is_cut_off:

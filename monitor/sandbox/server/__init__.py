@@ -1,1 +1,1 @@
-"""Serves a sandbox over HTTP, and its mail server beside it."""
+"""Serves a sandbox over HTTP, together with its mail server."""

@@ -229,7 +229,7 @@ async def test_a_lifted_halt_allows_writes_again(database: Database, claimed: Cl
 
 async def lift(database: Database) -> int:
     async with database.writing() as conn:
-        return await write_halt_queries.lift(conn, "op", "looked at: nothing was changed", AT)
+        return await write_halt_queries.lift(conn, "op", "checked: nothing was changed", AT)
 
 
 async def test_the_guard_of_a_check_is_the_shared_halt(database: Database, claimed: Claim) -> None:

@@ -33,7 +33,7 @@ Question = Callable[[AsyncConnection], Awaitable[Any]]
 QUESTIONS: dict[str, Question] = {
     "due": lambda conn: claim_queries.due(conn, YEARS_LATER, 50),
     "watched": claim_queries.count_checked,
-    "soundest due": lambda conn: claim_queries.soundest_due(conn, YEARS_LATER, ()),
+    "probe due": lambda conn: claim_queries.probe_due(conn, YEARS_LATER, ()),
     "bring credentials back": lambda conn: claim_queries.bring_back(conn, YEARS_LATER, POLICY.interval, MINUTE),
     "snapshot": lambda conn: snapshot(conn, YEARS_LATER, MINUTE),
     "keep sweeps": lambda conn: sweep_queries.keep(conn, YEARS_LATER, POLICY.interval),

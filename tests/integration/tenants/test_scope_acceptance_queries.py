@@ -120,7 +120,7 @@ async def test_the_email_asks_for_what_fits_the_grant(database: Database, grant:
 async def test_what_every_partner_tenant_lacks_is_reported_to_the_operator(
     database: Database,
 ) -> None:
-    """No customer can restore it; whoever was notified of the loss is notified of the recovery."""
+    """No customer can restore it; everybody notified of the loss is notified of the recovery."""
     await sync(database, *(on_v3(name, Grant.PARTNER) for name in ("acme", "globex")))
     await accepted(database)
     composer = Composer(database, a_policy(), Renderer())

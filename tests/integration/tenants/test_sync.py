@@ -123,7 +123,7 @@ async def test_a_mistake_in_the_file_is_logged_once_until_the_file_changes(
     content: str,
     word: str,
 ) -> None:
-    """Three reloads log it once and keep the stored tenants; broken again, it is logged again; mended, it is loaded."""
+    """Three reloads log it once and keep the stored tenants; broken again, it is logged again; corrected, it loads."""
     write(file, "acme")
     await tenant_sync.load(START)
     for times in (1, 2):

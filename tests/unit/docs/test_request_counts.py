@@ -161,7 +161,7 @@ def test_a_safe_write_probe_is_one_with_an_id(page: str) -> None:
 
 
 def test_the_result_that_readme_shows_is_what_the_sandbox_gives() -> None:
-    """Whoever follows README with the sandbox's key sees the lines that README shows."""
+    """With the sandbox's key, README's commands print the lines that README shows."""
     customer = sandbox_session("gem")
     request = CheckRequest(GEM, features=frozenset({"eeoc"}))
 

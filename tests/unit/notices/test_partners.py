@@ -71,7 +71,7 @@ def test_an_undecided_check_of_another_customer_is_waited_for() -> None:
 
 
 def test_the_role_is_each_customers_own() -> None:
-    """Coverage is not asked for, and the customer's CSM is notified, whoever else lacks it."""
+    """Coverage is not asked for, and the customer's CSM is notified, however many others lack it."""
     role = replace(lost(), permission_id=ROLE_ID)
     assert partner_permissions([role, lost("globex")]) == {JOBS}
     background = Background(partners={ROLE_ID: PartnerCoverage(2, 0, None)})

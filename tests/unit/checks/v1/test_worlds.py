@@ -1,4 +1,4 @@
-"""No verdict is wrong in worlds drawn at random, and no working key ends as revoked; `tests.worlds` has more of them."""
+"""No verdict is wrong in worlds drawn at random, and no working key ends as revoked."""
 
 import asyncio
 import random
