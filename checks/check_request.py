@@ -10,7 +10,8 @@ class CheckRequest:
     """`declined` and `only` hold permission ids, `remembered` endpoints that were refused before.
 
     `only` names the suspects of a second check; None asks for everything. A token is asked about as a whole, so a check
-    of Harvest v3 ignores `only` and `remembered`.
+    of Harvest v3 ignores `only` and `remembered`. It asks what is known of this very credential instead, by permission
+    id: `granted_before` and `missing_before`.
     """
 
     manifest: Manifest
@@ -18,3 +19,5 @@ class CheckRequest:
     declined: frozenset[str] = frozenset()
     remembered: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
+    granted_before: frozenset[str] = frozenset()
+    missing_before: frozenset[str] = frozenset()

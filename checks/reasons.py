@@ -34,7 +34,11 @@ REASONS: Mapping[str, str] = {
     "writes_without_id_off": "this write has no id in its path and is only probed under `all`",
     "scope_carried": "the token carries the scope",
     "scope_not_carried": "the token does not carry the scope",
+    "scopes_unreadable": "the token's scopes are named in a way that is not wholly understood, so they decide nothing",
+    "contradicted": "two answers, or two parts of one answer, say the opposite of each other: check again",
     "list_refused": "the scope's list is refused, and another one is not",
+    "list_never_read": "the list is refused, and nothing shows that this credential ever could read it",
+    "many_lists_refused": "too many lists are refused at once for scopes that were lost: perhaps something in between",
     "scope_or_role": "every list is refused: the scope is missing, or the token's user is not a Site Admin",
     "stale_token": "the token says that it may read a list, and is refused: check again with a new one",
     "unconfirmed_token": "the list that was to confirm the token could not be read",
@@ -65,6 +69,7 @@ DETAILS = {
     "misconfigured": "the tenants file or a reference in it is wrong; the message beside it says what and where",
     "invalid_client": "the auth server does not know the client, or its secret: disabled, deleted or mistyped; check "
     "what the references hold",
+    "contradicted": "the auth server gave this client a token, and did not know the client when asked about it",
     "malformed_client": "the client id is not one: correct what its reference holds",
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
     "grant_refused": "the auth server gives this client no such token: supply a token instead of `mint`, as a "

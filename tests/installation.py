@@ -39,6 +39,7 @@ from monitor.tenants.sync import TenantSync
 LABEL = "Gem Harvest API Key"
 V3_LABEL = "Gem"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+LONG = 30 * 24 * 3600  # what a token lives, so that none ends while the clock is moved
 POLICY = DriftPolicy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
 LIMITS = RequestLimits(
     requests_per_second=0, total_requests_per_second=0, deadline_seconds=120, interval_seconds=4 * 3600
@@ -99,7 +100,7 @@ class Installation:
     ) -> None:
         """Adds a tenant with an account and a v3 client at the sandbox; its token is in a file, unless we mint."""
         account = self.sandbox.add_account(tenant_id)
-        client = self.sandbox.add_client(tenant_id, scopes, label=V3_LABEL, grant=grant)
+        client = self.sandbox.add_client(tenant_id, scopes, label=V3_LABEL, grant=grant, ttl=LONG)
         for what, text in (("id", client.client_id), ("secret", client.secret)):
             (self.folder / f"{tenant_id}-{what}").write_text(text, encoding="ascii")
         credential = {
@@ -183,10 +184,10 @@ async def installation(
     connection: ConnectionSettings | None = None,
     breaker: CircuitBreaker | None = None,
 ) -> AsyncIterator[Installation]:
-    sandbox = sandbox or Sandbox(request_log_size=100_000)
+    clock, metrics = Clock(), Metrics("test")
+    sandbox = sandbox or Sandbox(clock=lambda: clock.now.timestamp(), request_log_size=100_000)
     unlimited = {"limit": 1_000_000, "v3_limit": 1_000_000, "token_limit": 1_000_000}
     sandbox.change(None, **unlimited, **(sandbox_settings or {}))
-    clock, metrics = Clock(), Metrics("test")
     registry = ManifestRegistry(load("gem"))
     async with running(sandbox) as url:
         greenhouse = Greenhouse(

@@ -1,6 +1,7 @@
-"""One check of one Harvest v3 credential: its token is introspected, and a list confirms what that says.
+"""One check of one Harvest v3 credential: its token is introspected, and lists confirm what that says.
 
-Where introspection is not available, the lists that the manifest's scopes read are asked instead.
+One list that the token is said to open, and each required one that it is said not to. Where introspection is not
+available or not understood, the lists that the manifest's scopes read are asked instead.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,10 +19,12 @@ from checks.v3.evidence import TokenEvidence
 from checks.v3.gate import lists
 from checks.v3.scope_report import ScopeReport, required_scopes
 from checks.v3.token_answers import AuthAnswer
-from checks.v3.token_state import settled_by_auth, state_of
+from checks.v3.token_state import AGAINST_CLIENT, settled_by_auth, state_of
+from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
+LISTS_TO_CONFIRM = 2
 PREFERRED = ("harvest:departments:list", "harvest:offices:list", "harvest:close_reasons:list", "harvest:sources:list")
 """Lists to confirm a token with: their records are about no person."""
 
@@ -54,6 +57,7 @@ class TokenCheckRun(CheckRun):
         self.request = request
         self._minted: AuthAnswer | None = None
         self._introspected: AuthAnswer | None = None
+        self._introspected_at: datetime | None = None
         self._answers: dict[str, Answer] = {}
 
     @property
@@ -62,7 +66,9 @@ class TokenCheckRun(CheckRun):
 
     @property
     def seen(self) -> TokenEvidence:
-        return TokenEvidence(self._minted, self._introspected, self._answers, self.cut_short)
+        return TokenEvidence(
+            self._minted, self._introspected, self._answers, self.cut_short, introspected_at=self._introspected_at
+        )
 
     def judge_state(self, now: datetime) -> tuple[CredentialState, str]:
         return state_of(self.seen, self.client, now)
@@ -76,31 +82,59 @@ class TokenCheckRun(CheckRun):
         if token is None:
             return
         # Before any list (docs/decisions/0006): for Gem, lists would be 25 requests, and could not decide writes.
-        self._introspected = await self.sender.introspect(token, self.end_if_over)
+        await self._introspect(token)
         if settled_by_auth(self.seen, self.client, self.context.now()) is not None:
             return
         if self.seen.scopes is not None:
             await self._confirm(token, self.seen.scopes)
+            await self._refute(token, self.seen.scopes)
         else:
             await self._read_lists(token)
 
     async def _new_token(self) -> Token | None:
+        """Asked for again only where the client was refused: no token can have come of that."""
         self._minted = await self.sender.mint(self.end_if_over)
+        if self._minted.kind in AGAINST_CLIENT:
+            self._minted = await self.sender.mint(self.end_if_over)
         return self._minted.token
 
+    async def _introspect(self, token: Token) -> None:
+        """Twice where the first answer speaks against the client as a whole: one false answer must not end it."""
+        self._introspected = await self.sender.introspect(token, self.end_if_over)
+        if self._introspected.kind in AGAINST_CLIENT:
+            self._introspected = await self.sender.introspect(token, self.end_if_over)
+        self._introspected_at = self.context.now()
+
     async def _confirm(self, token: Token, carried: frozenset[str]) -> None:
-        """Read one list that the token may read, to find out a token that is no longer what introspection says."""
-        for name in (*PREFERRED, *required_scopes(self.request), *known()):
-            # A list that needs more than its scope would make a good token look stale.
-            if name in carried and scope(name).proves:
-                await self._read(name, token)
+        """Read one list that the token may read, to find out a token that is no longer what introspection says.
+
+        Where somebody refuses it in other ways than the API does, a second one tells one path from all.
+        """
+        if self.seen.contradicted:
+            return
+        names = dict.fromkeys((*PREFERRED, *required_scopes(self.request), *known()))
+        for name in [name for name in names if name in carried and scope(name).proves][:LISTS_TO_CONFIRM]:
+            await self._read(name, token)
+            if self._answers[name].kind is not AnswerKind.UNKNOWN_REFUSAL:
                 return
+
+    async def _refute(self, token: Token, carried: frozenset[str]) -> None:
+        """Ask for each required list that the token is said not to open, until one opens all the same."""
+        for name in required_scopes(self.request):
+            if doubt(self.seen, self.client) is not None or self.seen.absence_refuted:
+                return
+            if name in lists() and name not in carried:
+                await self._read(name, token)
 
     async def _read_lists(self, token: Token) -> None:
         for name in required_scopes(self.request):
             if name in lists():
                 await self._read(name, token)
                 self._stop_if_hopeless(answer.kind for answer in self._answers.values())
+        lost = lost_lists(self.seen, self.request)
+        if len(lost) <= MOST_LOST_LISTS:
+            for name in sorted(lost):
+                await self._read(name, token)
 
     async def _read(self, name: str, token: Token) -> None:
         self._answers[name] = await self.sender.list(lists()[name], token, self.end_if_over)

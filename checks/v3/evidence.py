@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from checks.answer import Answer, AnswerKind
 from checks.catalogue.scopes import known
@@ -13,13 +14,14 @@ from checks.v3.token_answers import AuthAnswer, Introspection
 class TokenEvidence:
     """`minted` and `introspected` are None where nothing was asked; `answers` are lists, by scope.
 
-    `cut_short` says why the check ended early, if it did.
+    `introspected_at` is by our clock. `cut_short` says why the check ended early, if it did.
     """
 
     minted: AuthAnswer | None = None
     introspected: AuthAnswer | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
     cut_short: str | None = None
+    introspected_at: datetime | None = None
 
     @property
     def introspection(self) -> Introspection | None:
@@ -31,6 +33,33 @@ class TokenEvidence:
         named = self.introspection.scopes if self.introspection else None
         # A spelling that nobody has recorded must not make everything missing: the lists decide instead.
         return named if named and not named.isdisjoint(known()) else None
+
+    @property
+    def scopes_unreadable(self) -> bool:
+        """Scopes were named, and not wholly understood, or none of them by Greenhouse's names."""
+        if self.introspection is None or self.scopes is not None:
+            return False
+        return self.introspection.scopes_unreadable or self.introspection.scopes is not None
+
+    @property
+    def contradicted(self) -> bool:
+        """Introspection contradicts itself."""
+        if self.introspection is None or self.introspected_at is None:
+            return False
+        return self.introspection.contradicts_itself(self.introspected_at)
+
+    @property
+    def confirming(self) -> dict[str, Answer]:
+        """Of the lists read those that the token is said to open."""
+        carried = self.scopes or frozenset()
+        return {name: answer for name, answer in self.answers.items() if name in carried}
+
+    @property
+    def absence_refuted(self) -> bool:
+        """A list was read whose scope the token is said not to carry."""
+        if self.scopes is None:
+            return False
+        return any(a.kind is AnswerKind.JSON and name not in self.scopes for name, a in self.answers.items())
 
     def some(self, *kinds: AnswerKind) -> bool:
         return any(answer.kind in kinds for answer in self.answers.values())

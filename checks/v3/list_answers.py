@@ -3,15 +3,22 @@
 from collections.abc import Mapping
 
 from checks.answer import Answer, AnswerKind, looks_like_html, parse_json, plain_token
+from checks.v3.challenge import challenge_error
+
+_BY_ERROR = {"invalid_token": AnswerKind.UNAUTHORIZED, "insufficient_scope": AnswerKind.FORBIDDEN}
 
 
 def reduce_listed(status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> Answer:
     """The answer to a list of Harvest v3. Greenhouse does not document what a 403 says, so its body decides nothing."""
     document = parse_json(body) if complete else None
+    html = looks_like_html(headers, body)
+    kind = _listed_kind(status, document)
+    if kind is AnswerKind.UNKNOWN_REFUSAL and not html:
+        kind = _BY_ERROR.get(challenge_error(headers) or "", kind)
     return Answer(
-        kind=_listed_kind(status, document),
+        kind=kind,
         status=status,
-        html=looks_like_html(headers, body),
+        html=html,
         request_id=plain_token(headers.get("x-request-id")),
     )
 

@@ -36,7 +36,7 @@ class ScopeReport:
             builder.findings(self._permissions, self._judge),
             excess=tuple(self._excess()) if decided else (),
             # Introspection names every scope, so one that it leaves out is gone.
-            excess_is_whole=decided,
+            excess_is_whole=decided and not self.seen.absence_refuted,
             provisional=self.request.manifest.v3_source == "derived",
         )
 
@@ -54,7 +54,7 @@ class ScopeReport:
     def _judge(self, permission: Permission) -> Judgement:
         if permission is _ROLE:
             return judge_role(self.seen, self._doubt)
-        return judge(permission, self.seen, self._doubt)
+        return judge(permission, self.seen, self._doubt, self.request)
 
     def _excess(self) -> Iterator[Excess]:
         beyond = (self.seen.scopes or frozenset()) - set(required_scopes(self.request))

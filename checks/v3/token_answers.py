@@ -5,8 +5,9 @@ organization and role. Greenhouse documents no answer of introspection, so each 
 """
 
 import base64
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,13 +16,16 @@ from typing import Any
 from checks.answer import Answer, AnswerKind, looks_like_html, parse_json
 from checks.credential import Secret, Token
 from checks.errors import CredentialError
+from checks.v3.challenge import challenge_error
+from checks.v3.scope_value import ScopeValue, read_scopes
 
 CLAIMS = "https://auth.greenhouse.io/claims"
 UNREADABLE = "?"
 # A token that has expired by the auth server's clock must not look revoked because ours is a little behind.
 CLOCKS_DIFFER = timedelta(minutes=5)
-_SCOPE = re.compile(r"[\x21-\x7e]{1,120}")
-_TIMESTAMPS = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds; a number outside is no time
+_TIMESTAMPS = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds; what lies outside is no moment
+_TWICE = object()
+"""The value of a key that a JSON object gives more than once: readers differ in which one they take."""
 
 
 class AuthKind(StrEnum):
@@ -55,9 +59,10 @@ _AS_ANSWER = {
 class Introspection:
     """What the auth server knows of a token; None where it does not say. `scopes` is None also if it names none.
 
-    `names_none` distinguishes the two as far as possible: a scope field was there, with no scope in it. `role` is the
-    acting user's, None for a token that acts for no user; `role_stated` is whether it was given at all. The repr
-    leaves out whose token it is.
+    `names_none` tells the two apart, as far as that goes: scopes were given, and there was none among them.
+    `scopes_unreadable` is a third: they were given, and not wholly understood. `role` is the acting user's, None for a
+    token that acts for nobody; `role_stated` is whether it was given at all. `contradicted`: one part of the answer
+    says otherwise than another. Its repr leaves out whose token it is.
     """
 
     active: bool | None
@@ -68,6 +73,13 @@ class Introspection:
     role_stated: bool = False
     expires_at: datetime | None = None
     names_none: bool = False
+    scopes_unreadable: bool = False
+    contradicted: bool = False
+
+    def contradicts_itself(self, now: datetime) -> bool:
+        """Also where it calls a token active whose end it puts into the past, by more than clocks differ."""
+        ended = self.expires_at is not None and self.expires_at < now - CLOCKS_DIFFER
+        return self.contradicted or bool(self.active and ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +133,25 @@ def _reduced(
     status: int, headers: Mapping[str, str], body: bytes, complete: bool
 ) -> tuple[AuthKind, dict[str, Any], bool]:
     document = _object(body) if complete else {}
-    return _kind(status, document), document, looks_like_html(headers, body)
+    html = looks_like_html(headers, body)
+    if not document and not html and (error := challenge_error(headers)):
+        document = {"error": error}
+    return _kind(status, document), document, html
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    document = parse_json(body)
+    try:
+        document = json.loads(body, object_pairs_hook=_unambiguous)
+    except (ValueError, RecursionError):
+        return {}
     return document if isinstance(document, dict) else {}
+
+
+def _unambiguous(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found[key] = _TWICE if key in found else value
+    return found
 
 
 def _kind(status: int, document: Mapping[str, Any]) -> AuthKind:
@@ -150,6 +175,8 @@ def _refusal(status: int, document: Mapping[str, Any]) -> AuthKind:
             return AuthKind.INVALID_CLIENT
         case "unauthorized_client" | "invalid_grant" | "invalid_scope":
             return AuthKind.GRANT_REFUSED
+        case "invalid_token" | "insufficient_scope":
+            return AuthKind.UNUSABLE
     return AuthKind.BLOCKED if status in (401, 403) else AuthKind.UNUSABLE
 
 
@@ -161,17 +188,43 @@ def _words(document: Mapping[str, Any]) -> str:
 def _introspection(document: Mapping[str, Any]) -> Introspection:
     claims = document.get(CLAIMS)
     sources = [claims, document] if isinstance(claims, dict) else [document]
-    role_stated = any("user_role" in source for source in sources)
+    given = [document[name] for name in ("scope", "scopes") if document.get(name) is not None]
+    scopes = _agreed_scopes(given)
+    roles = [_role(source["user_role"]) for source in sources if "user_role" in source]
+    organizations = list(dict.fromkeys(number for source in sources for number in _organizations(source)))
+    moments = [moment for name in ("exp", "expires_at") if (moment := _moment(document.get(name)))]
     return Introspection(
         active=_truth(document.get("active")),
         client_id=_text(document.get("client_id")),
-        scopes=_scopes(document.get("scope", document.get("scopes"))),
-        organization=next(filter(None, map(_organization, sources)), None),
-        role=next((_role(source["user_role"]) for source in sources if "user_role" in source), None),
-        role_stated=role_stated,
-        names_none=document.get("scope", document.get("scopes")) in ("", []),
-        expires_at=next(filter(None, (_moment(document.get(name)) for name in ("exp", "expires_at"))), None),
+        scopes=scopes.names,
+        organization=organizations[0] if len(organizations) == 1 else None,
+        role=roles[0] if roles else None,
+        role_stated=bool(roles),
+        names_none=bool(given) and given[0] in ("", []) and not scopes.unreadable,
+        expires_at=moments[0] if moments else None,
+        scopes_unreadable=scopes.unreadable,
+        contradicted=(
+            len({None if role is None else folded(role) for role in roles}) > 1
+            or len(organizations) > 1
+            or (bool(moments) and max(moments) - min(moments) > CLOCKS_DIFFER)
+            or any(_TWICE in source.values() for source in [*sources, *map(_nested, sources)])
+        ),
     )
+
+
+def _agreed_scopes(given: list[object]) -> ScopeValue:
+    found = [read_scopes(value) for value in given] or [ScopeValue()]
+    return found[0] if all(one == found[0] for one in found) else ScopeValue(unreadable=True)
+
+
+def _nested(source: Mapping[str, Any]) -> Mapping[str, Any]:
+    organization = source.get("organization")
+    return organization if isinstance(organization, dict) else {}
+
+
+def folded(role: str) -> str:
+    """However it is spelled: `Site Admin` and `SITE_ADMIN` are one role."""
+    return "".join(character for character in role.casefold() if character.isalnum())
 
 
 def _truth(value: object) -> bool | None:
@@ -186,27 +239,24 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _scopes(value: object) -> frozenset[str] | None:
-    """A string with blanks between scopes, or a list of them. Nothing readable is as good as nothing given."""
-    found = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
-    scopes = frozenset(one for one in found if isinstance(one, str) and _SCOPE.fullmatch(one))
-    return scopes or None
-
-
 def _role(value: object) -> str | None:
     """Only null says that there is no user; a role that cannot be read is an unknown one."""
     return None if value is None else _text(value) or UNREADABLE
 
 
-def _organization(source: Mapping[str, Any]) -> str | None:
-    found = source.get("organization", source.get("organization_id"))
-    return _text(found.get("id")) if isinstance(found, dict) else _text(found)
+def _organizations(source: Mapping[str, Any]) -> list[str]:
+    """The numbers it gives. A name beside a number is no second customer, and is compared with nothing."""
+    given = [_nested(source).get("id"), source.get("organization"), source.get("organization_id")]
+    texts = [text for value in given if not isinstance(value, dict) and (text := _text(value))]
+    return [str(int(text)) for text in texts if re.fullmatch(r"[0-9]{1,20}", text)]
 
 
 def _moment(value: object) -> datetime | None:
-    """Seconds since 1970, or ISO 8601."""
+    """Seconds or milliseconds since 1970, also as text, or ISO 8601."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value, UTC) if _TIMESTAMPS[0] <= value <= _TIMESTAMPS[1] else None
+        return next((datetime.fromtimestamp(seconds, UTC) for seconds in _seconds(value)), None)
     if not isinstance(value, str):
         return None
     try:
@@ -214,6 +264,13 @@ def _moment(value: object) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _seconds(number: float) -> list[float]:
+    """Of the two readings the one that is a moment of this century: they are a thousand apart."""
+    earliest, latest = _TIMESTAMPS
+    readings = (number, number / 1000) if abs(number) <= 1000 * latest else ()
+    return [seconds for seconds in readings if earliest <= seconds <= latest]
 
 
 def _token(document: Mapping[str, Any]) -> Token | None:

@@ -25,6 +25,10 @@ WITHOUT_INTROSPECTION = frozenset(
     {AuthKind.SERVER_ERROR, AuthKind.BLOCKED, AuthKind.UNUSABLE, AuthKind.TIMEOUT, AuthKind.NO_CONNECTION}
 )
 """Answers to an introspection after which lists are asked instead."""
+AGAINST_CLIENT = frozenset(
+    {AuthKind.INVALID_CLIENT, AuthKind.MALFORMED_CLIENT, AuthKind.NO_SCOPES, AuthKind.GRANT_REFUSED}
+)
+"""Answers that speak against the credential as a whole."""
 
 
 def state_of(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str]:
@@ -40,6 +44,8 @@ def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> 
         return _FROM_AUTH[seen.minted.kind]
     if seen.introspected is None:
         return None
+    if seen.minted is not None and _denies_the_client(seen.introspected, client):
+        return CredentialState.UNREACHABLE, "contradicted"
     if seen.introspection is not None and (found := _of_introspection(seen.introspection, client, now)):
         return found
     if seen.introspection is None and (
@@ -52,12 +58,21 @@ def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> 
     return None
 
 
+def _denies_the_client(introspected: AuthAnswer, client: OAuthClient) -> bool:
+    """Said about a client that was given a token in the same check."""
+    told = introspected.introspection
+    foreign = told is not None and told.client_id not in (None, client.client_id.reveal())
+    return introspected.kind in AGAINST_CLIENT or foreign
+
+
 def _of_introspection(
     introspection: Introspection, client: OAuthClient, now: datetime
 ) -> tuple[CredentialState, str] | None:
+    if introspection.active and introspection.contradicts_itself(now):
+        return None
     if introspection.client_id not in (None, client.client_id.reveal()):
         return CredentialState.MISCONFIGURED, "foreign_client"
-    if client.organization and introspection.organization not in (None, client.organization):
+    if client.organization and introspection.organization not in (None, str(int(client.organization))):
         return CredentialState.MISCONFIGURED, "foreign_organization"
     # Whatever the expiry says: the clock that counts is the auth server's.
     if introspection.active:
@@ -76,7 +91,7 @@ def _of_lists(seen: TokenEvidence, introspected: AuthAnswer) -> tuple[Credential
     if seen.some(AnswerKind.UNKNOWN_REFUSAL) and not seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.BLOCKED, "unknown_refusal"
     # Both together: a token that names no scope and still reads a list is judged by its lists.
-    if introspected.introspection and introspected.introspection.names_none and _only_refused(seen):
+    if _has_no_scopes(seen):
         return CredentialState.INVALID, "no_scopes"
     if seen.scopes is not None or seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.OK, ""
@@ -87,6 +102,11 @@ def _of_lists(seen: TokenEvidence, introspected: AuthAnswer) -> tuple[Credential
     return CredentialState.UNREACHABLE, failure_code(seen.answers.values())
 
 
-def _only_refused(seen: TokenEvidence) -> bool:
-    """Every list that was answered by the API is refused, and some were."""
-    return seen.some(AnswerKind.FORBIDDEN) and not seen.some(AnswerKind.JSON)
+def _has_no_scopes(seen: TokenEvidence) -> bool:
+    """Introspection names none, and the API refuses every list that it answers.
+
+    A client without scopes is given no token: one that was given one in this check has some.
+    """
+    named_none = seen.introspection is not None and seen.introspection.names_none
+    refused = seen.some(AnswerKind.FORBIDDEN) and not seen.some(AnswerKind.JSON)
+    return named_none and refused and seen.minted is None and not seen.contradicted

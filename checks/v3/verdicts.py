@@ -1,18 +1,25 @@
 """From what was learned about a token to verdicts: pure, each rule numbered and written out in docs/verdicts.md.
 
 Introspection names the scopes, so it decides reads and writes at once; one list is read to see that the token still is
-what introspection says. Without introspection the lists themselves decide reads, and nothing decides writes.
+what introspection says, and each required list that is said to be missing. Without introspection the lists themselves
+decide reads, and nothing decides writes.
 """
 
 from collections.abc import Iterable
 
 from checks.answer import FAILURE_CODES, AnswerKind
 from checks.catalogue.scopes import scope
+from checks.check_request import CheckRequest
 from checks.credential import OAuthClient
 from checks.judgement import Judgement, Rule
 from checks.manifest import Permission
 from checks.report import Verdict
 from checks.v3.evidence import TokenEvidence
+from checks.v3.token_answers import folded
+
+MOST_LOST_LISTS = 3
+LOST_LISTS_OF_ASKED = 4
+"""Without introspection: more lists than that, or a larger share than one in so many, are not lost in one go."""
 
 
 class ScopeRule(Rule):
@@ -23,22 +30,30 @@ class ScopeRule(Rule):
         Verdict.GRANTED,
         "The token carries every scope of the permission, and a list was read with it, if it may read any.",
     )
-    MISSING = ("S2", Verdict.MISSING, "The token's scopes are named, and one of the permission's is not among them.")
+    MISSING = (
+        "S14",
+        Verdict.MISSING,
+        "The token's scopes are named, one of the permission's is not among them, and its list, if it has one, "
+        "is refused.",
+    )
     GRANTED_LIST = ("S3", Verdict.GRANTED, "Without introspection: the scope's list is answered 200 with a JSON array.")
     MISSING_LIST = (
-        "S4",
+        "S15",
         Verdict.MISSING,
-        "Without introspection: the scope's list is refused with 403, and another list was read with the same token.",
+        "Without introspection: the scope's list is refused with 403, another list is read in the same check, and with "
+        "this credential it was read before and few such lists are refused now, or it was missing before.",
     )
     SCOPE_OR_ROLE = (
         "S5",
         Verdict.UNDECIDED,
-        "Without introspection: every list that was asked for is refused, so the user's role may be the reason.",
+        "Without introspection: the scope's list is refused with 403, and S15 does not apply: the user's role or "
+        "something in between may be the reason.",
     )
     DOUBTED = (
         "S6",
         Verdict.UNDECIDED,
-        "What the token is said to carry could not be confirmed, or belongs to another organization.",
+        "What the token is said to carry could not be confirmed, contradicts itself, or belongs to another "
+        "organization.",
     )
     NOT_ASKED = ("S7", Verdict.UNDECIDED, "The check ended before the request was sent, or its answer decides nothing.")
     WRITES = (
@@ -51,7 +66,20 @@ class ScopeRule(Rule):
     OTHER_ROLE = ("S11", Verdict.MISSING, "The token acts for a user with another of Greenhouse's roles.")
     UNKNOWN_ROLE = ("S12", Verdict.UNDECIDED, "The token acts for a user with a role that is not known.")
     ROLE_UNTOLD = ("S13", Verdict.NOT_CHECKABLE, "Nothing says for whom the token acts.")
+    REFUTED = (
+        "S16",
+        Verdict.UNDECIDED,
+        "The token's scopes are named and lack one of the permission's, but a list was read whose scope they lack.",
+    )
+    UNREADABLE = (
+        "S17",
+        Verdict.UNDECIDED,
+        "The token's scopes are named in a way that is not wholly understood, and no list decides.",
+    )
 
+
+GONE = frozenset({"S2", "S4"})
+"""Rules of earlier releases that said `missing` on less evidence; stored verdicts may still carry their numbers."""
 
 ROLE_ID = "role.site_admin"
 """The id of the finding on the role of the token's user, beside the manifest's permissions."""
@@ -63,28 +91,46 @@ _SITE_ADMIN = "siteadmin"
 
 def doubt(seen: TokenEvidence, client: OAuthClient) -> str | None:
     """Why introspection is not to be believed, if it is not: a key of reasons.REASONS."""
+    if seen.contradicted:
+        return "contradicted"
     if seen.may_be_foreign(client):
         return "organization_untold"
     # Before `stale_token`: without the role, lists are refused to the newest token as well.
-    if seen.some(AnswerKind.FORBIDDEN) and judge_role(seen, None).rule is ScopeRule.OTHER_ROLE:
+    kinds = {answer.kind for answer in seen.confirming.values()}
+    if AnswerKind.FORBIDDEN in kinds and judge_role(seen, None).rule is ScopeRule.OTHER_ROLE:
         return "other_role"
-    if seen.some(AnswerKind.UNAUTHORIZED, AnswerKind.FORBIDDEN):
+    if AnswerKind.FORBIDDEN in kinds or seen.some(AnswerKind.UNAUTHORIZED):
         return "stale_token"
-    if seen.answers and not seen.some(AnswerKind.JSON):
+    if kinds and AnswerKind.JSON not in kinds:
         return "unconfirmed_token"
     return seen.cut_short
 
 
-def judge(permission: Permission, seen: TokenEvidence, doubted: str | None) -> Judgement:
+def judge(permission: Permission, seen: TokenEvidence, doubted: str | None, request: CheckRequest) -> Judgement:
     if not permission.scopes:
         return Judgement(ScopeRule.NO_SCOPE, "no_scope")
     if seen.scopes is None:
-        return _first(_by_list(name, seen) for name in permission.scopes)
+        return _first(_by_list(name, permission.id, seen, request) for name in permission.scopes)
     if doubted is not None:
         return Judgement(ScopeRule.DOUBTED, doubted)
-    if seen.scopes.issuperset(permission.scopes):
+    absent = [name for name in permission.scopes if name not in seen.scopes]
+    if not absent:
         return Judgement(ScopeRule.GRANTED, "scope_carried")
-    return Judgement(ScopeRule.MISSING, "scope_not_carried")
+    if seen.absence_refuted:
+        return Judgement(ScopeRule.REFUTED, "contradicted")
+    return _first(_absent(name, seen) for name in absent)
+
+
+def _absent(name: str, seen: TokenEvidence) -> Judgement:
+    """Its list is asked for; nothing that changes nothing could be asked about a write."""
+    if scope(name).list is None:
+        return Judgement(ScopeRule.MISSING, "scope_not_carried")
+    answer = seen.answers.get(name)
+    if answer is None:
+        return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
+    if answer.kind is AnswerKind.FORBIDDEN:
+        return Judgement(ScopeRule.MISSING, "scope_not_carried")
+    return Judgement(ScopeRule.NOT_ASKED, FAILURE_CODES.get(answer.kind, "unexpected_answer"))
 
 
 def _first(judgements: Iterable[Judgement]) -> Judgement:
@@ -93,38 +139,55 @@ def _first(judgements: Iterable[Judgement]) -> Judgement:
     return min(judgements, key=lambda one: order.index(one.verdict))
 
 
-def _by_list(name: str, seen: TokenEvidence) -> Judgement:
+def _by_list(name: str, permission_id: str, seen: TokenEvidence, request: CheckRequest) -> Judgement:
     answer = seen.answers.get(name)
     if scope(name).list is None:
-        return Judgement(ScopeRule.WRITES, "introspection_needed")
+        unread = Judgement(ScopeRule.UNREADABLE, "scopes_unreadable")
+        return unread if seen.scopes_unreadable else Judgement(ScopeRule.WRITES, "introspection_needed")
     if answer is None:
         return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
     match answer.kind:
         # Also an empty array: Greenhouse leaves out of a 200 what the user may not see (v3 OpenAPI, `bearer`).
         case AnswerKind.JSON:
             return Judgement(ScopeRule.GRANTED_LIST, "data")
-        case AnswerKind.FORBIDDEN if scope(name).proves and seen.some(AnswerKind.JSON):
-            return Judgement(ScopeRule.MISSING_LIST, "list_refused")
         case AnswerKind.FORBIDDEN:
-            return Judgement(ScopeRule.SCOPE_OR_ROLE, "scope_or_role")
+            return _refused_list(name, permission_id, seen, request)
     return Judgement(ScopeRule.NOT_ASKED, FAILURE_CODES.get(answer.kind, "unexpected_answer"))
+
+
+def _refused_list(name: str, permission_id: str, seen: TokenEvidence, request: CheckRequest) -> Judgement:
+    """Nothing but its status is known of a refusal, so it must be one of few, and news."""
+    if not (scope(name).proves and seen.some(AnswerKind.JSON)):
+        return Judgement(ScopeRule.SCOPE_OR_ROLE, "scope_or_role")
+    if permission_id in request.missing_before:
+        return Judgement(ScopeRule.MISSING_LIST, "list_refused")
+    if permission_id not in request.granted_before:
+        return Judgement(ScopeRule.SCOPE_OR_ROLE, "list_never_read")
+    lost = len(lost_lists(seen, request))
+    if lost > MOST_LOST_LISTS or lost * LOST_LISTS_OF_ASKED >= len(seen.answers):
+        return Judgement(ScopeRule.SCOPE_OR_ROLE, "many_lists_refused")
+    return Judgement(ScopeRule.MISSING_LIST, "list_refused")
+
+
+def lost_lists(seen: TokenEvidence, request: CheckRequest) -> set[str]:
+    """By their scopes: refused now, and read with this credential before."""
+    before = {name for p in request.manifest.permissions if p.id in request.granted_before for name in p.scopes}
+    return {name for name, answer in seen.answers.items() if answer.kind is AnswerKind.FORBIDDEN and name in before}
 
 
 def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:
     """Lists are for Site Admins (Greenhouse, "Authentication"); how introspection spells that is not documented."""
     introspection = seen.introspection
+    if seen.scopes_unreadable:
+        return Judgement(ScopeRule.UNREADABLE, "scopes_unreadable")
     if introspection is None or seen.scopes is None or not introspection.role_stated:
         return Judgement(ScopeRule.ROLE_UNTOLD, "role_untold")
     # A refused list is just what another role leads to, so these two doubts leave the role as it was told.
     if doubted not in (None, "stale_token", "other_role"):
         return Judgement(ScopeRule.DOUBTED, doubted or "")
-    role = None if introspection.role is None else _folded(introspection.role)
+    role = None if introspection.role is None else folded(introspection.role)
     if role in (None, _SITE_ADMIN):
         return Judgement(ScopeRule.SITE_ADMIN, "site_admin")
     if role in _OTHER_ROLES:
         return Judgement(ScopeRule.OTHER_ROLE, "other_role")
     return Judgement(ScopeRule.UNKNOWN_ROLE, "unknown_role")
-
-
-def _folded(role: str) -> str:
-    return "".join(character for character in role.casefold() if character.isalnum())

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 V1_WINDOW_SECONDS = 10.0  # Harvest v1 counts in windows of 10 s (Greenhouse's documentation, "Throttling")
-V3_WINDOW_SECONDS = 30.0  # Harvest v3 counts in fixed windows, from :00 and :30 (recorded 2026-05-11)
-TOKEN_WINDOW_SECONDS = 60.0  # requests for tokens are counted apart, 60 a minute (recorded 2026-05-11)
+V3_WINDOW_SECONDS = 30.0  # Harvest v3 counts in fixed windows that begin at :00 and :30 (recorded 2026-05-11)
+TOKEN_WINDOW_SECONDS = 60.0  # requests for tokens are counted apart, by the minute (recorded 2026-05-11)
 SHORTEST_PAUSE_SECONDS = 1.0  # a reset that lies in the past is a clock that differs, not permission to go on
 LONGEST_WAIT_SECONDS = 120.0
 
@@ -50,6 +50,24 @@ def rate_limit(headers: Mapping[str, str], now: datetime, window_seconds: float 
     )
 
 
+def v3_rate_limit(headers: Mapping[str, str], now: datetime) -> RateLimit:
+    """Of Harvest v3's lists, whose X-RateLimit-Reset runs ahead: it is always one window from the answer.
+
+    So the end of the window is told by the clock, Greenhouse's if the answer has it.
+    """
+    seconds = (_date(headers.get("date")) or now).timestamp()
+    found = rate_limit(headers, now, V3_WINDOW_SECONDS)
+    return replace(found, reset_seconds=V3_WINDOW_SECONDS - seconds % V3_WINDOW_SECONDS)
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+    return found.replace(tzinfo=found.tzinfo or UTC)
+
+
 def _whole(text: str | None) -> int | None:
     # int() takes fewer blanks off than strip() does: it must see what was found to be digits.
     digits = (text or "").strip()
@@ -61,12 +79,8 @@ def _until(text: str | None, now: datetime) -> float | None:
     number = _whole(text)
     if number is not None:
         seconds = float(number) if number < 10_000_000 else number - now.timestamp()
-    elif text:
-        try:
-            moment = parsedate_to_datetime(text)
-            seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
-        except (ValueError, OverflowError):
-            return None
+    elif moment := _date(text):
+        seconds = (moment - now).total_seconds()
     else:
         return None
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)

@@ -13,7 +13,7 @@ from checks.v3.gate import TokenGate
 from checks.v3.list_answers import reduce_listed
 from checks.v3.token_answers import AuthAnswer, AuthKind, introspected, minted
 from checks.wire.connection import Connection, ConnectionSettings, Connector, Received
-from checks.wire.rate_limit import TOKEN_WINDOW_SECONDS, V3_WINDOW_SECONDS, RateLimit, rate_limit
+from checks.wire.rate_limit import TOKEN_WINDOW_SECONDS, RateLimit, rate_limit, v3_rate_limit
 
 
 class TokenClient:
@@ -39,22 +39,24 @@ class TokenSession:
     now: Callable[[], datetime]
 
     async def list(self, entry: Entry, token: Token) -> tuple[Answer, RateLimit]:
-        got, limit = await self._send(self.gate.listing(entry, token), V3_WINDOW_SECONDS)
+        got = await self._send(self.gate.listing(entry, token))
+        limit = v3_rate_limit(got.headers, self.now())
         if got.failure is not None or got.status is None:
             return Answer(got.failure or AnswerKind.NO_CONNECTION, got.status), limit
         return reduce_listed(got.status, got.headers, got.body, complete=got.complete), limit
 
     async def introspect(self, client: OAuthClient, token: Token) -> tuple[AuthAnswer, RateLimit]:
-        got, limit = await self._send(self.gate.introspection(client, token), TOKEN_WINDOW_SECONDS)
+        got = await self._send(self.gate.introspection(client, token))
+        limit = rate_limit(got.headers, self.now(), TOKEN_WINDOW_SECONDS)
         return _auth_failure(got) or introspected(got.status or 0, got.headers, got.body, complete=got.complete), limit
 
     async def mint(self, client: OAuthClient) -> tuple[AuthAnswer, RateLimit]:
-        got, limit = await self._send(self.gate.minting(client), TOKEN_WINDOW_SECONDS)
+        got = await self._send(self.gate.minting(client))
+        limit = rate_limit(got.headers, self.now(), TOKEN_WINDOW_SECONDS)
         return _auth_failure(got) or minted(got.status or 0, got.headers, got.body, complete=got.complete), limit
 
-    async def _send(self, made: OutgoingRequest, window_seconds: float) -> tuple[Received, RateLimit]:
-        got = await self.connection.send(made, self.gate.check)
-        return got, rate_limit(got.headers, self.now(), window_seconds)
+    async def _send(self, made: OutgoingRequest) -> Received:
+        return await self.connection.send(made, self.gate.check)
 
 
 def _auth_failure(got: Received) -> AuthAnswer | None:

@@ -68,7 +68,7 @@ class RecordingCheck:
 
         async def check() -> tuple[CheckReport, str]:
             guard = SharedWriteGuard(self.write_halt, claim)
-            return await self.credential_check.run(task, _with_refusals_of(claim, suspicion), guard)
+            return await self.credential_check.run(task, _with_memory_of(claim, suspicion), guard)
 
         report, fingerprint, recorded = await self.recorded_check.run(claim, check)
         if recorded is None:
@@ -76,15 +76,18 @@ class RecordingCheck:
         return report, fingerprint
 
 
-def _with_refusals_of(claim: Claim, suspicion: Suspicion) -> Suspicion:
-    """The database remembers refusals of earlier checks, too."""
+def _with_memory_of(claim: Claim, suspicion: Suspicion) -> Suspicion:
+    """The database remembers refusals and verdicts of earlier checks, too."""
     known = claim.suspicion
     # The first check of a command asks for everything, whatever the service suspects.
     if suspicion.fingerprint is None:
         return replace(known, suspects=frozenset())
     if suspicion.fingerprint != known.fingerprint:
         return suspicion
-    return replace(suspicion, refused=suspicion.refused | known.refused)
+    suspicion = replace(suspicion, refused=suspicion.refused | known.refused)
+    if not known.is_of(suspicion.fingerprint, suspicion.manifest_digest):
+        return suspicion
+    return replace(suspicion, granted=known.granted, missing=known.missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialKind, CredentialState
+from checks.report import Verdict
+from checks.v3.verdicts import GONE
 from monitor.checking.schedule import key_of, next_regular
 from monitor.config.retention import REMEMBERED_FOR
 from monitor.drift.suspicion import Suspicion
@@ -33,6 +35,11 @@ _REFUSED = select(REFUSAL.c.endpoint).where(
     REFUSAL.c.credential_id == bindparam("credential_id"),
     REFUSAL.c.fingerprint == bindparam("fingerprint"),
     REFUSAL.c.seen_at.between(bindparam("earliest"), bindparam("latest")),
+)
+_VERDICTS = select(PERMISSION_STATE.c.permission_id, PERMISSION_STATE.c.verdict).where(
+    PERMISSION_STATE.c.credential_id == bindparam("credential_id"),
+    PERMISSION_STATE.c.verdict.is_not(None),
+    PERMISSION_STATE.c.rule.not_in(sorted(GONE)),
 )
 
 
@@ -131,6 +138,7 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
     if row is None:
         return None
     tenant = (await conn.execute(_TENANT, {"tenant_id": row.tenant_id})).one()
+    decided = await _decided(conn, row)
     suspects = () if _full_check_due(row, now, interval) else await _suspects(conn, row.id)
     return Claim(
         credential_id=row.id,
@@ -146,6 +154,8 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
             manifest_digest=row.manifest_digest,
             suspects=frozenset(suspects),
             refused=await _refused(conn, row, now),
+            granted=decided[Verdict.GRANTED],
+            missing=decided[Verdict.MISSING],
         ),
     )
 
@@ -182,6 +192,13 @@ async def _suspects(conn: AsyncConnection, credential_id: int) -> list[str]:
     state = PERMISSION_STATE.c
     wanted = select(state.permission_id).where(state.credential_id == credential_id, state.suspect_since.is_not(None))
     return list((await conn.execute(wanted)).scalars())
+
+
+async def _decided(conn: AsyncConnection, row: Row[Any]) -> dict[Verdict, frozenset[str]]:
+    """The permissions known as granted, and as missing, by rules that still hold; for checks of Harvest v3 alone."""
+    found = [] if row.oauth is None else (await conn.execute(_VERDICTS, {"credential_id": row.id})).all()
+    verdicts = (Verdict.GRANTED, Verdict.MISSING)
+    return {verdict: frozenset(id_ for id_, known in found if known == verdict) for verdict in verdicts}
 
 
 async def _refused(conn: AsyncConnection, row: Row[Any], now: datetime) -> frozenset[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from checks.check_request import CheckRequest
+from checks.report import Verdict
 from monitor.drift.model import Known
 
 _SHORTEST_WAIT = timedelta(seconds=1)  # even where `confirm_after` is zero, checks that decide nothing are spaced out
@@ -15,12 +16,15 @@ class Suspicion:
     """What the last checks leave for the next one. `suspects` is empty where a full check is due.
 
     `fingerprint` and `manifest_digest` are those of the last full check, `refused` endpoints seen refused under them.
+    `granted` and `missing` are permissions by what is known of them.
     """
 
     fingerprint: str | None = None
     manifest_digest: str | None = None
     suspects: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    granted: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, known: Known, refused: frozenset[str]) -> "Suspicion":
@@ -28,16 +32,31 @@ class Suspicion:
         credential = known.credential
         suspects = frozenset(id_ for id_, permission in known.permissions.items() if permission.suspect)
         narrow = credential.suspect_state is None
-        return cls(credential.fingerprint, credential.manifest_digest, suspects if narrow else frozenset(), refused)
+        return cls(
+            credential.fingerprint,
+            credential.manifest_digest,
+            suspects if narrow else frozenset(),
+            refused,
+            granted=frozenset(id_ for id_, was in known.permissions.items() if was.verdict is Verdict.GRANTED),
+            missing=frozenset(id_ for id_, was in known.permissions.items() if was.missing),
+        )
 
     def narrow(self, request: CheckRequest, fingerprint: str) -> CheckRequest:
         """The request limited to the suspects; whole where another secret or manifest is checked."""
-        only = self.only(fingerprint, request.manifest.digest)
-        return replace(request, remembered=self.remembered(fingerprint), only=only)
+        same = self.is_of(fingerprint, request.manifest.digest)
+        return replace(
+            request,
+            remembered=self.remembered(fingerprint),
+            only=self.only(fingerprint, request.manifest.digest),
+            granted_before=self.granted if same else frozenset(),
+            missing_before=self.missing if same else frozenset(),
+        )
+
+    def is_of(self, fingerprint: str | None, manifest_digest: str | None) -> bool:
+        return fingerprint == self.fingerprint and manifest_digest == self.manifest_digest
 
     def only(self, fingerprint: str, manifest_digest: str) -> frozenset[str] | None:
-        same = fingerprint == self.fingerprint and manifest_digest == self.manifest_digest
-        return self.suspects if same and self.suspects else None
+        return self.suspects if self.is_of(fingerprint, manifest_digest) and self.suspects else None
 
     def remembered(self, fingerprint: str) -> frozenset[str]:
         return self.refused if fingerprint == self.fingerprint else frozenset()

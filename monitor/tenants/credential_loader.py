@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from checks.credential import OAuthClient, Secret, Token, fingerprint
 from checks.errors import CredentialError
+from checks.v3.stored_client import require_plausible
 from monitor.config.secrets import resolve_credential_reference
 from monitor.errors import UnresolvedReference
 from monitor.redaction import has_known_shape, redactor
@@ -30,13 +31,18 @@ class CredentialLoader:
         if config.oauth is None:
             return secret
         minted = config.oauth.token == MINT
-        return OAuthClient(
+        client = OAuthClient(
             client_id=await self.load_secret(tenant_id, config.oauth.client_id, Secret),
             secret=secret,
             token=None if minted else await self.load_secret(tenant_id, config.oauth.token, Token),
             sub=config.oauth.sub,
             organization=config.oauth.organization,
         )
+        try:
+            require_plausible(client)
+        except CredentialError as problem:
+            raise UnresolvedReference(str(problem)) from None
+        return client
 
     def fingerprint(self, credential: LoadedCredential) -> str:
         return fingerprint(credential, self.installation_key)

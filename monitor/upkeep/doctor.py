@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from checks.credential import OAuthClient, Secret, Token, basic_authorization, client_authorization
 from checks.errors import CredentialError, ManifestError
 from checks.manifest import Manifest
+from checks.v3.stored_client import require_plain
 from monitor.assembly import Assembly
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
@@ -113,13 +114,27 @@ class Doctor:
             return None
 
     async def _references(self, target: CheckTarget) -> AsyncIterator[HealthFinding]:
+        whole = True
+        whose = (target.tenant.id, target.credential.label)
         for name, (reference, kind) in references(target.credential).items():
             if reference.startswith("command:") and not self._run_commands:
                 self._report.commands_not_run += 1
+                whole = False
                 continue
-            for problem in [*_readable_by_all(reference), *await self._problems(target, name, reference, kind)]:
-                whose = (target.tenant.id, target.credential.label)
+            problems = await self._problems(target, name, reference, kind)
+            whole = whole and not problems
+            for problem in [*_readable_by_all(reference), *problems]:
                 yield HealthFinding.of_error(DoctorArea.CREDENTIALS, f"{name}: {problem}", *whose)
+        if whole and (mixed := await self._mixed(target)):
+            yield HealthFinding.of_error(DoctorArea.CREDENTIALS, mixed, *whose)
+
+    async def _mixed(self, target: CheckTarget) -> str | None:
+        """What is wrong with the texts together, where each by itself is in order."""
+        try:
+            await self._loader.load(target.tenant.id, target.credential)
+        except ConfigurationError as problem:
+            return str(problem)
+        return None
 
     async def _problems(self, target: CheckTarget, name: str, reference: str, kind: type[Secret]) -> list[str]:
         try:
@@ -138,8 +153,10 @@ def _readable_by_all(reference: str) -> Iterator[str]:
 
 
 def _sendable(name: str, secret: Secret) -> None:
-    """CredentialError for a secret that no request could carry."""
+    """CredentialError for a secret that no request could carry, or that is plainly something else."""
     if name == "key":
         basic_authorization(secret)
+    else:
+        require_plain(name.replace("_", " "), secret)
     if name == "client_id":
         client_authorization(OAuthClient(secret, secret))

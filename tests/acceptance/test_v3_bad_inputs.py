@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from checks.catalogue.scopes import known
+from checks.manifest import load
 from checks.reasons import REASONS
 from monitor import cli
 from monitor.config import settings
@@ -83,6 +85,11 @@ def swap_credentials(case: CredentialCase) -> None:
         case.write(f"credential-{what}", text)
 
 
+def swap_id_and_secret(case: CredentialCase) -> None:
+    case.write("credential-id", case.client.secret)
+    case.write("credential-secret", case.client.client_id)
+
+
 def mint(case: CredentialCase) -> None:
     case.credential["token"] = "mint"
 
@@ -117,6 +124,39 @@ def introspected(**facts: Any) -> Callable[[CredentialCase], None]:
     return break_it
 
 
+def told_in_other_words(case: CredentialCase) -> None:
+    number = case.sandbox.account(ACCOUNT).organization_id
+    end = int(time.time() + 3600) * 1000
+    introspected(organization=PERSON, organization_id=number, exp=end, scope=REQUIRED)(case)
+
+
+def told_as_ended(case: CredentialCase) -> None:
+    introspected(exp=str(int(time.time() - 3600)), scope=REQUIRED)(case)
+
+
+def lists_refused_by_a_gateway(case: CredentialCase) -> None:
+    """Introspection names no scopes, and of the lists only departments are let through."""
+    introspected(scope=None)(case)
+    for name in sorted(known()):
+        if known()[name].list is not None and name != "harvest:departments:list":
+            path = f"/v3/{name.split(':')[1]}"
+            case.fault(kind="wrong_json", status=403, prefix=path, text='{"message": "blocked"}')
+
+
+def after_minting(**times: int) -> Callable[[CredentialCase], None]:
+    def spoil(case: CredentialCase) -> None:
+        mint(case)
+        case.fault(kind="wrong_json", status=401, prefix="/introspect", text='{"error": "invalid_client"}', **times)
+
+    return spoil
+
+
+def refused_in_a_header(case: CredentialCase) -> None:
+    case.sandbox.change(ACCOUNT, challenges=True)
+    case.fault(kind="wrong_json", prefix="/introspect", text="{}")
+    case.sandbox.after["/introspect"] = case.client.revoke_tokens
+
+
 def introspection_fault(**facts: Any) -> Callable[[CredentialCase], None]:
     return lambda case: case.fault(prefix="/introspect", **facts)
 
@@ -147,6 +187,7 @@ def no_auth_server_to_mint(case: CredentialCase) -> None:
 MANY = " ".join(f"harvest:things_{number}:list" for number in range(200_000))
 UNKNOWN = {"a": [1], "nested": {"b": None}, "user_role": {"odd": 1}, "exp": "soon", "aud": ["x"], "iat": -1}
 GEM = "the scopes of Gem"
+REQUIRED = " ".join(sorted({name for permission in load("gem").applying_to([]) for name in permission.scopes}))
 
 # What is broken · state, detail, outcome and exit status · words that people read about it.
 TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, int], str]] = {
@@ -175,6 +216,36 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
         lambda c: hold(c, json.dumps({"access_token": c.client.issue()})),
         ("misconfigured", "misconfigured", "failed", 2),
         "store the token itself and nothing else",
+    ),
+    "JSON without a blank in the token file": (
+        lambda c: hold(c, f'{{"access_token":"{c.client.issue()}"}}'),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the token itself and nothing else",
+    ),
+    "token in quotes": (
+        lambda c: hold(c, f'"{c.client.issue()}"'),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the token itself and nothing else",
+    ),
+    "token behind Bearer": (
+        lambda c: hold(c, f"Bearer {c.client.issue()}"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the token itself and nothing else",
+    ),
+    "secret in quotes": (
+        lambda c: c.write("credential-secret", f"'{c.client.secret}'"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "store the client secret itself and nothing else",
+    ),
+    "client id and secret swapped": (
+        swap_id_and_secret,
+        ("misconfigured", "misconfigured", "failed", 2),
+        "exchange what the two references hold",
+    ),
+    "the secret in the token file": (
+        lambda c: hold(c, c.client.secret),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "two references lead to the same text",
     ),
     "token expired": (
         lambda c: hold(c, c.client.issue(now=time.time() - 7200)),
@@ -233,8 +304,43 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "introspection with 200,000 scopes": (anybodys(introspected(scope=MANY)), ("ok", "", "compliant", 0), "unchecked"),
     "introspection in odd spacing": (
         lambda c: c.sandbox.change(ACCOUNT, introspected_scope="odd_spacing"),
+        ("ok", "", "undecided", 3),
+        "not wholly understood",
+    ),
+    "introspection that states the role twice": (
+        lambda c: c.sandbox.change(ACCOUNT, introspected_claims="contradicting"),
+        ("ok", "", "undecided", 3),
+        "say the opposite of each other",
+    ),
+    "introspection in milliseconds, with the customer's name beside its number": (
+        told_in_other_words,
         ("ok", "", "compliant", 0),
         "0 missing",
+    ),
+    "introspection of a token that has ended, and is active": (
+        told_as_ended,
+        ("ok", "", "undecided", 3),
+        "say the opposite of each other",
+    ),
+    "lists refused by a gateway in JSON": (
+        lists_refused_by_a_gateway,
+        ("ok", "", "undecided", 3),
+        "nothing shows that this credential ever could read it",
+    ),
+    "a client unknown to introspection, once, right after its token was issued": (
+        after_minting(times=1),
+        ("ok", "", "compliant", 0),
+        "0 missing",
+    ),
+    "a client unknown to introspection right after its token was issued": (
+        after_minting(),
+        ("unreachable", "contradicted", "failed", 3),
+        "gave this client a token",
+    ),
+    "token refused in a header alone": (
+        anybodys(refused_in_a_header),
+        ("unreachable", "token_refused", "failed", 3),
+        "does not accept the token",
     ),
     "introspection that names no organization": (
         lambda c: c.sandbox.change(ACCOUNT, introspected_claims="absent"),
@@ -328,6 +434,13 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
         "could not be read",
     ),
 }
+UNREADABLE = ["commas", "semicolons", "quoted", "escaped", "upper_case", "urls", "cut_off", "joined_list", "objects"]
+for shape in [*UNREADABLE, "twice"]:
+    TABLE[f"scopes as {shape}"] = (
+        lambda c, shape=shape: c.sandbox.change(ACCOUNT, introspected_scope=shape),  # type: ignore[misc]
+        ("ok", "", "undecided", 3),
+        "not wholly understood",
+    )
 
 
 @pytest.fixture
@@ -362,17 +475,22 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) 
         yield made
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_each_ends_in_a_state_with_words_and_without_a_secret(
-    name: str, case: CredentialCase, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Recorded with JSON, then printed for people: the same result, and no secret in output, log or database."""
-    break_it, (state, detail, outcome, status), words = TABLE[name]
-    break_it(case)
+def enter(case: CredentialCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenants file and the settings, as the case has them now."""
     row = {"id": TENANT, "name": "Acme", "csm": {"name": "D", "email": "d@v.example"}, "credential": case.credential}
     (case.folder / "tenants.yaml").write_text(yaml.safe_dump({"tenants": [row]}))
     for variable, value in case.settings.items():
         monkeypatch.setenv(f"HARVEST_MONITOR_{variable}", value)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_each_ends_in_a_state_with_words_and_without_a_secret(
+    name: str, case: CredentialCase, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looked at and recorded with JSON, then told to people: the same end, and no secret in output, log or database."""
+    spoil, (state, detail, outcome, status), words = TABLE[name]
+    spoil(case)
+    enter(case, monkeypatch)
     secrets = case.secrets()
 
     assert cli.run(["check", "--record", "--json"]) == status
@@ -390,3 +508,24 @@ def test_each_ends_in_a_state_with_words_and_without_a_secret(
     everything += [path.read_bytes() for path in case.folder.glob("store.sqlite3*")]
     for secret in secrets:
         assert not [text for text in everything if secret in text], secret
+
+
+def test_without_introspection_a_recorded_check_knows_what_was_read_before(
+    case: CredentialCase, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list that one check read and the next may not is missing; without the record nothing is known of it."""
+
+    def missing(*arguments: str) -> set[str]:
+        cli.run(["check", "--json", *arguments])
+        (check,) = json.loads(capsys.readouterr().out)["checks"]
+        return {scope for p in check["permissions"] if p["verdict"] == "missing" for scope in p["scopes"]}
+
+    case.sandbox.change(ACCOUNT, introspected_scope="absent")
+    enter(case, monkeypatch)
+    assert missing("--record") == set()
+    case.client.untick("harvest:jobs:list")
+    assert missing() == set()
+    assert missing("--record") == {"harvest:jobs:list"}
+    assert missing("--record") == {"harvest:jobs:list"}
+    case.write("credential-secret", case.client.rotate_secret())
+    assert missing("--record") == set()

@@ -16,7 +16,7 @@ from monitor.sandbox.greenhouse.responses import Header, Reply, message, page, r
 
 class FaultKind(StrEnum):
     STATUS = "status"  # any status, e.g. a 503 with an HTML page
-    WRONG_JSON = "wrong_json"  # 200 with `text` as JSON: null, a string, or something that is not JSON
+    WRONG_JSON = "wrong_json"  # 200, or `status`, with `text` as JSON: null, a string, or something that is not JSON
     HTML = "html"  # 200 with a page
     REDIRECT = "redirect"  # `status` (302) to `location`
     RATE_LIMITED = "rate_limited"  # 429, with or without the headers that say when to retry
@@ -90,7 +90,7 @@ class Fault(FaultTerms):
                 status = self.status or 503
                 return page(status, f"Sandbox fault {status}")
             case FaultKind.WRONG_JSON:
-                return Reply(200, self.text.encode())
+                return Reply(self.status or 200, self.text.encode())
             case FaultKind.HTML:
                 return page(200, "Sandbox fault")
             case FaultKind.REDIRECT:

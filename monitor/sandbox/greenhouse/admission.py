@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from monitor.sandbox.greenhouse.keys import Key
-from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, Take, refused_headers
+from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, Take, refused_headers, retry_after
 from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
 from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.responses import INVALID_KEY, NOT_FOUND, Reply, message, page, redirect
@@ -77,6 +77,12 @@ def limit_refusal(take: Take, now: float, settings: SandboxSettings) -> Decision
         return None
     headers = refused_headers(take.reset_at, now) if settings.limit_headers else ()
     return Decision(message(429, "Rate limit exceeded").adding(*headers), AnswerReason.RATE_LIMITED)
+
+
+def too_many_requests(take: Take, now: float) -> Decision:
+    """Of v3 and its auth server, whose headers state the limit in every answer. Its body is assumed."""
+    reply = message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now))
+    return Decision(reply, AnswerReason.RATE_LIMITED)
 
 
 def admit(caller: Caller) -> Key | Decision:

@@ -1,20 +1,23 @@
 """Greenhouse's auth server for Harvest v3: `POST /token` and `POST /introspect`.
 
 Here it shares the API's port; Greenhouse has it on a separate host. Its refusals were measured without a credential on
-2026-08-11 (w6w Greenhouse app, README and auth/token.ts); `errorId` is made up.
+2026-08-11 (w6w Greenhouse app, README and auth/token.ts), a new token was recorded on 2026-05-11 (Grayscale's
+greenhouse_io); `errorId` is made up.
 """
 
+import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
-from monitor.sandbox.greenhouse.admission import Decision, blocked
+from monitor.sandbox.greenhouse.admission import Decision, blocked, too_many_requests
 from monitor.sandbox.greenhouse.clients import Client, IssuedToken, Tokens
-from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, retry_after
+from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, token_headers
 from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from monitor.sandbox.greenhouse.responses import NOT_FOUND, Reply, document, message
+from monitor.sandbox.greenhouse.responses import NOT_FOUND, Reply, challenge, document, message
 from monitor.sandbox.greenhouse.settings import SandboxSettings
 
 TOKEN_PATH = "/token"  # noqa: S105  # no secret
@@ -64,13 +67,14 @@ def decide(request: SandboxRequest, applicant: Applicant, tokens: Tokens, now: f
 
 
 def _token(request: SandboxRequest, applicant: Applicant, now: float) -> Decision:
-    """Token requests have a separate window (rate limit guide); the 429's body is assumed."""
+    """Token requests have a separate window, which each answer states (recorded 2026-05-11)."""
     take = applicant.window.take_of(now, applicant.settings.token_limit)
-    if not take.allowed:
-        return Decision(
-            message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now)), AnswerReason.RATE_LIMITED
-        )
-    # Greenhouse's partner guide puts the parameters of a code into the query, integrations in use into the form.
+    decision = _decided_token(request, applicant, now) if take.allowed else too_many_requests(take, now)
+    stated = token_headers(take, now, applicant.settings)
+    return decision._replace(reply=decision.reply.adding(*stated))
+
+
+def _decided_token(request: SandboxRequest, applicant: Applicant, now: float) -> Decision:
     form = request.query | _form(request)
     client = _unauthorized(applicant, now) or _grant_type_refusal(form) or _client(applicant, now)
     return _grant(form, client, applicant.settings, now) if isinstance(client, Client) else client
@@ -97,14 +101,21 @@ def _grant_type_refusal(form: Form) -> Decision | None:
 def _client(applicant: Applicant, now: float) -> Client | Decision:
     """The live client, or the refusal. Greenhouse echoes a malformed id. A disabled client's refusal is assumed."""
     client = applicant.client
+    invalid = _invalid_client(applicant.settings)
     if client is None and not _ID_SUFFIX.search(applicant.client_id):
         text = f"client_id={applicant.client_id} does not contain a valid client ID suffix"
         return Decision(_with_error_id(400, text, now), AnswerReason.MALFORMED_CLIENT)
     if client is None:
-        return _oauth_error(401, "invalid_client", AnswerReason.UNKNOWN_CLIENT)
+        return Decision(invalid, AnswerReason.UNKNOWN_CLIENT)
     if not applicant.secret_fits:
-        return _oauth_error(401, "invalid_client", AnswerReason.WRONG_SECRET)
-    return _oauth_error(401, "invalid_client", AnswerReason.DEAD_CLIENT) if client.dead else client
+        return Decision(invalid, AnswerReason.WRONG_SECRET)
+    return Decision(invalid, AnswerReason.DEAD_CLIENT) if client.dead else client
+
+
+def _invalid_client(settings: SandboxSettings) -> Reply:
+    if settings.challenges:
+        return challenge(401, "Basic", "invalid_client")
+    return document(401, {"error": "invalid_client"})
 
 
 def _grant(form: Form, client: Client, settings: SandboxSettings, now: float) -> Decision:
@@ -124,11 +135,12 @@ def _grant(form: Form, client: Client, settings: SandboxSettings, now: float) ->
         return _oauth_error(400, "invalid_request", AnswerReason.INVALID)
     token = client.new_token(now, sub or None)
     content = {"token_type": "Bearer", "access_token": token.text} | _expiry(token, client, settings)
-    return Decision(document(200, content), AnswerReason.ISSUED)
+    reply = document(200, content).adding((b"Cache-Control", b"private, no-store"))
+    return Decision(reply, AnswerReason.ISSUED)
 
 
 def _expiry(token: IssuedToken, client: Client, settings: SandboxSettings) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    moment = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     shapes: dict[str, dict[str, Any]] = {
         "expires_at": {"expires_at": moment},
         "expires_in": {"expires_in": client.ttl},
@@ -151,7 +163,11 @@ def _introspection(form: Form, applicant: Applicant, tokens: Tokens, now: float)
     token = tokens.find(form["token"])
     if token is None or token.client is not client or not token.lives(now):
         return Decision(document(200, {"active": False}), AnswerReason.INACTIVE_TOKEN)
-    return Decision(document(200, _facts(token, applicant.settings)), AnswerReason.SERVED)
+    reply = document(200, _facts(token, applicant.settings))
+    if applicant.settings.introspected_scope == "twice":
+        few = json.dumps({"scope": " ".join(sorted(token.scopes)[:9])}).encode()[1:]
+        reply = reply._replace(body=reply.body[:-1] + b"," + few)
+    return Decision(reply, AnswerReason.SERVED)
 
 
 def _facts(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
@@ -163,13 +179,26 @@ def _facts(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
 
 def _scope(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
     names = sorted(token.issued_with if settings.stale_scopes else token.scopes)
-    shapes: dict[str, dict[str, Any]] = {
-        "string": {"scope": " ".join(names)},
-        "list": {"scope": names},
-        "odd_spacing": {"scope": "  " + " \n".join(names) + "\t"},
-        "absent": {},
-    }
-    return shapes[settings.introspected_scope]
+    if settings.introspected_scope == "absent":
+        return {}
+    return {"scope": _SCOPE_SHAPES[settings.introspected_scope](names)}
+
+
+_SCOPE_SHAPES: dict[str, Callable[[list[str]], Any]] = {
+    "string": " ".join,
+    "list": list,
+    "odd_spacing": lambda names: "  " + " \n".join(names) + "\t",
+    "commas": ", ".join,
+    "semicolons": "; ".join,
+    "quoted": lambda names: f'"{" ".join(names)}"',
+    "escaped": lambda names: quote(" ".join(names)),
+    "upper_case": lambda names: " ".join(names).upper(),
+    "urls": lambda names: " ".join(f"https://api.greenhouse.io/{name}" for name in names),
+    "cut_off": lambda names: " ".join(names)[: len(" ".join(names)) // 2],
+    "joined_list": lambda names: [" ".join(names)],
+    "objects": lambda names: [{"name": name} for name in names],
+    "twice": " ".join,
+}
 
 
 def _claims(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
@@ -178,7 +207,12 @@ def _claims(token: IssuedToken, settings: SandboxSettings) -> dict[str, Any]:
         "organization": {"id": account.organization_id, "name": account.organization_name},
         "user_role": token.role,
     }
-    shapes: dict[str, dict[str, Any]] = {"nested": {CLAIMS: claims}, "flat": claims, "absent": {}}
+    shapes: dict[str, dict[str, Any]] = {
+        "nested": {CLAIMS: claims},
+        "flat": claims,
+        "absent": {},
+        "contradicting": {CLAIMS: claims, "user_role": "Interviewer"},
+    }
     return shapes[settings.introspected_claims]
 
 

@@ -78,12 +78,22 @@ def refused_headers(reset_at: int, now: float) -> tuple[Header, ...]:
     return (b"X-RateLimit-Reset", str(reset_at).encode()), retry_after(reset_at, now)
 
 
-def v3_headers(take: Take, settings: SandboxSettings) -> tuple[Header, ...]:
+def v3_headers(take: Take, now: float, settings: SandboxSettings) -> tuple[Header, ...]:
     """The headers of every answer of v3, whatever its status (rate limit guide of Harvest v3)."""
+    return _stated(settings.v3_limit, take, now + V3_SECONDS, settings)
+
+
+def token_headers(take: Take, now: float, settings: SandboxSettings) -> tuple[Header, ...]:
+    """The headers of every answer of `/token` (recorded 2026-05-11 with a token, assumed of refusals)."""
+    return _stated(settings.token_limit, take, now + TOKEN_SECONDS, settings)
+
+
+def _stated(limit: int, take: Take, reset: float, settings: SandboxSettings) -> tuple[Header, ...]:
+    """The reset is not the end of the window but the answer's own time and a window's length (recorded 2026-05-11)."""
     if not settings.limit_headers:
         return ()
     names = (b"X-RateLimit-Limit", b"X-RateLimit-Remaining", b"X-RateLimit-Reset")
-    values = (settings.v3_limit, take.remaining, take.reset_at)
+    values = (limit, take.remaining, int(reset))
     return tuple((name, str(value).encode()) for name, value in zip(names, values, strict=True))
 
 

@@ -36,6 +36,11 @@ def message(status: int, text: str) -> Reply:
     return document(status, {"message": text})
 
 
+def challenge(status: int, scheme: str, error: str) -> Reply:
+    """A refusal with its reason in a header alone (RFC 6750, section 3)."""
+    return Reply(status, b"").adding((b"WWW-Authenticate", f'{scheme} error="{error}"'.encode("ascii")))
+
+
 def errors(status: int, *problems: dict[str, str]) -> Reply:
     """The other recorded shape: {"errors": [{"message": "...", "field": "..."}]}."""
     return document(status, {"errors": list(problems)})

@@ -29,6 +29,25 @@ class Retirement(StrEnum):
     FORBIDDEN_HTML = "403-html"
 
 
+ScopeShape = Literal[
+    "string",
+    "list",
+    "absent",
+    "odd_spacing",
+    "commas",
+    "semicolons",
+    "quoted",
+    "escaped",
+    "upper_case",
+    "urls",
+    "cut_off",
+    "joined_list",
+    "objects",
+    "twice",
+]
+"""How introspection writes a token's scopes. Integrations read the first two; a reader must not guess at the others."""
+
+
 class SandboxSettings(BaseModel):
     """One account's settings. Assigned values are validated; replace `orders` as a whole, do not change it in place."""
 
@@ -52,13 +71,15 @@ class SandboxSettings(BaseModel):
     other_traffic: Annotated[int, Field(ge=0)] = 0
     """Requests that the customer's own integration sends in every window; they count against the same limit."""
     # 75 is the documentation's example; recorded was 150 (2026-05-11).
-    v3_limit: Annotated[int, Field(ge=1)] = 75
-    token_limit: Annotated[int, Field(ge=1)] = 1000
+    v3_limit: Annotated[int, Field(ge=1)] = 150
+    token_limit: Annotated[int, Field(ge=1)] = 60
     """Token requests that one client may send in sixty seconds."""
     expiry: Literal["expires_at", "expires_in", "both", "none"] = "expires_at"
     """How a new token states its expiry: integrations read `expires_at`, the documentation has `expires_in`."""
-    introspected_scope: Literal["string", "list", "absent", "odd_spacing"] = "string"
-    introspected_claims: Literal["nested", "flat", "absent"] = "nested"
+    introspected_scope: ScopeShape = "string"
+    introspected_claims: Literal["nested", "flat", "absent", "contradicting"] = "nested"
+    challenges: bool = False
+    """v3 refuses with an empty body, and gives the reason in `WWW-Authenticate` alone."""
     stale_scopes: bool = False
     """Introspection keeps listing scopes that the client has lost since the token was issued."""
     non_admin_lists: Literal["forbidden", "empty"] = "forbidden"

@@ -3,14 +3,17 @@
 from typing import NamedTuple
 
 from checks.catalogue.scopes import Scope
-from monitor.sandbox.greenhouse.admission import Decision, blocked
+from monitor.sandbox.greenhouse.admission import Decision, blocked, too_many_requests
 from monitor.sandbox.greenhouse.clients import IssuedToken
-from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, retry_after, v3_headers
+from monitor.sandbox.greenhouse.rate_limit import RateLimitWindow, v3_headers
 from monitor.sandbox.greenhouse.request import Authorization, SandboxRequest
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from monitor.sandbox.greenhouse.responses import NOT_FOUND, UNDECODABLE, Reply, document, message
+from monitor.sandbox.greenhouse.responses import NOT_FOUND, UNDECODABLE, Reply, challenge, document, message
 from monitor.sandbox.greenhouse.scopes import ROOT, scope_for
 from monitor.sandbox.greenhouse.settings import SandboxSettings
+
+_LIST_TYPE = b"application/json;charset=utf-8"
+_CHALLENGES = {401: "invalid_token", 403: "insufficient_scope"}
 
 
 class Bearer(NamedTuple):
@@ -39,12 +42,11 @@ def decide(request: SandboxRequest, bearer: Bearer, now: float) -> Decision:
     if bearer.settings.blocked:
         return blocked()
     take = bearer.window.take_of(now, bearer.settings.v3_limit, bearer.settings.other_traffic)
-    if take.allowed:
-        decision = _answer(request, bearer, now)
-    else:
-        reply = message(429, "Rate limit exceeded").adding(retry_after(take.reset_at, now))
-        decision = Decision(reply, AnswerReason.RATE_LIMITED)
-    return decision._replace(reply=decision.reply.adding(*v3_headers(take, bearer.settings)))
+    decision = _answer(request, bearer, now) if take.allowed else too_many_requests(take, now)
+    if bearer.settings.challenges and decision.reply.status in _CHALLENGES:
+        status = decision.reply.status
+        decision = decision._replace(reply=challenge(status, "Bearer", _CHALLENGES[status]))
+    return decision._replace(reply=decision.reply.adding(*v3_headers(take, now, bearer.settings)))
 
 
 def _answer(request: SandboxRequest, bearer: Bearer, now: float) -> Decision:
@@ -78,7 +80,7 @@ def _list(scope: Scope, token: IssuedToken, settings: SandboxSettings) -> Decisi
     if token.is_site_admin:
         return Decision(_records(scope, token), AnswerReason.SERVED)
     if settings.non_admin_lists == "empty":
-        return Decision(document(200, []), AnswerReason.NOT_SITE_ADMIN)
+        return Decision(_last_page([]), AnswerReason.NOT_SITE_ADMIN)
     return _forbidden(AnswerReason.NOT_SITE_ADMIN)
 
 
@@ -90,7 +92,12 @@ def _is_available(scope: Scope, token: IssuedToken, settings: SandboxSettings) -
 
 
 def _records(scope: Scope, token: IssuedToken) -> Reply:
-    return document(200, [token.client.account.records.of_v3(scope.resource)])
+    return _last_page([token.client.account.records.of_v3(scope.resource)])
+
+
+def _last_page(records: list[object]) -> Reply:
+    """Type and header as recorded on 2026-05-11: on the last page `Link` is there, and empty."""
+    return document(200, records)._replace(content_type=_LIST_TYPE).adding((b"Link", b""))
 
 
 def _change(request: SandboxRequest, scope: Scope) -> Decision:

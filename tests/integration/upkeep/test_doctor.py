@@ -237,6 +237,22 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         "store the key itself",
         True,
     ),
+    "a client secret in quotes": (
+        lambda p: p.only(**p.client(client_secret=p.keep("quoted", f'"{SECRET}"'))),
+        "credentials",
+        "client secret",
+        "store the client secret itself and nothing else",
+        True,
+    ),
+    "client id and secret in each other's place": (
+        lambda p: p.only(
+            **p.client(client_id=p.keep("other-id", SECRET), client_secret=p.keep("other-secret", f"{SECRET}-1"))
+        ),
+        "credentials",
+        "ends as a client id does",
+        "exchange what the two references hold",
+        True,
+    ),
     "a client id with a colon": (
         lambda p: p.keep("id", f"a:{SECRET}"),
         "credentials",

@@ -1,4 +1,4 @@
-"""One check of Harvest v3 against a fake Greenhouse: never a wrong verdict, and few requests."""
+"""The course of a check of Harvest v3, put to a model of Greenhouse: never a wrong verdict, and few requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from checks.manifest import load
 from checks.report import PAUSED, CheckReport, Outcome, Verdict
 from checks.v3.check import PREFERRED, TokenCheckRun
 from checks.v3.token_answers import AuthAnswer, AuthKind, Introspection
+from checks.v3.token_state import AGAINST_CLIENT
 from checks.v3.verdicts import ROLE_ID
 from tests.cases import for_each
 
@@ -30,19 +31,20 @@ HELD = OAuthClient(Secret("client-1"), Secret("secret-1"), Token("token-1"), org
 MINTING = replace(HELD, token=None)
 ANYBODYS = replace(HELD, organization=None)
 GEM_REQUEST = CheckRequest(GEM)
+READ_BEFORE = CheckRequest(GEM, granted_before=frozenset(p.id for p in GEM.applying_to([])))
 
 
 @dataclass
-class FakeGreenhouseV3:
-    """Answers one client. `scopes` are the token's; `live` are those the API still accepts, if they differ.
+class World:
+    """Greenhouse towards one client. `scopes` are the token's; `live` what the API still lets it do, if that differs.
 
-    `auth_answer` replaces the answer to the introspection, `listed` the answer of every list.
+    `told` replaces the answer to the introspection, `listed` the answer of every list.
     """
 
     scopes: frozenset[str] = REQUIRED
     live: frozenset[str] | None = None
     role: str | None = None
-    auth_answer: AuthAnswer | None = None
+    told: AuthAnswer | None = None
     minted: AuthAnswer | None = None
     listed: Answer | None = None
     organization: str | None = "4242"
@@ -61,10 +63,10 @@ class FakeGreenhouseV3:
 
     async def introspect(self, token: Token, may_send: Callable[[], None]) -> AuthAnswer:
         self._ask("introspect", may_send)
-        introspection = Introspection(
+        told = Introspection(
             self.active, self.client_id, self.scopes or None, self.organization, self.role, True, self.expires_at
         )
-        return self.auth_answer or AuthAnswer(AuthKind.JSON, 200, introspection=introspection)
+        return self.told or AuthAnswer(AuthKind.JSON, 200, introspection=told)
 
     async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
         self._ask(entry.endpoint, may_send)
@@ -81,13 +83,13 @@ class FakeGreenhouseV3:
 
 
 def check(
-    greenhouse: FakeGreenhouseV3,
+    world: World,
     client: OAuthClient = HELD,
     request: CheckRequest = GEM_REQUEST,
     stop: Callable[[], bool] = lambda: False,
 ) -> CheckReport:
     return asyncio.run(
-        TokenCheckRun(greenhouse, client, request, CheckContext(lambda: NOW, lambda: 0.0, 60.0, stop)).report()
+        TokenCheckRun(world, client, request, CheckContext(lambda: NOW, lambda: 0.0, 60.0, stop)).report()
     )
 
 
@@ -95,37 +97,39 @@ def missing(report: CheckReport) -> set[str]:
     return {finding.permission_id for finding in report.findings if finding.verdict is Verdict.MISSING}
 
 
-def answered(kind: AuthKind, **facts: object) -> AuthAnswer:
+def told(kind: AuthKind, **facts: object) -> AuthAnswer:
     introspection = Introspection(**{"active": True, **facts}) if kind is AuthKind.JSON else None  # type: ignore[arg-type]
     return AuthAnswer(kind, None, introspection=introspection)
 
 
 @for_each(sorted(REQUIRED))
-def test_exactly_the_permissions_of_a_lost_scope_are_missing(lost: str) -> None:
-    """Every permission that needs the scope, and no other; two requests with a held token."""
-    greenhouse = FakeGreenhouseV3(REQUIRED - {lost})
-    report = check(greenhouse)
+def test_a_client_that_lacks_one_scope_lacks_exactly_its_permissions(lost: str) -> None:
+    """Right for every permission that the scope carries, and for no other: a list that is said to be missing is asked
+    for as well.
+    """
+    world = World(REQUIRED - {lost})
+    report = check(world)
     assert missing(report) == {permission.id for permission in GEM.permissions if lost in permission.scopes}
     assert all(finding.scopes == (lost,) for finding in report.missing)
     assert report.outcome is Outcome.DRIFTED
-    assert report.requests == 2
+    assert report.requests == (3 if scope(lost).list else 2)
 
 
 def test_a_token_is_confirmed_by_a_list_about_nobody() -> None:
-    """It reads a list of reference data if it may: notes and candidates only if there is nothing else."""
-    greenhouse, narrow = FakeGreenhouseV3(), FakeGreenhouseV3(frozenset({"harvest:notes:list", "harvest:offers:list"}))
-    check(greenhouse)
-    check(narrow)
-    assert greenhouse.asked == ["introspect", "GET /v3/departments"]
-    assert narrow.asked == ["introspect", "GET /v3/notes"]
+    """Of what it may read, a list of reference data is read first: no note or candidate comes back without need."""
+    world, poor = World(), World(frozenset({"harvest:notes:list", "harvest:offers:list"}))
+    check(world)
+    check(poor)
+    assert world.asked == ["introspect", "GET /v3/departments"]
+    assert poor.asked[:2] == ["introspect", "GET /v3/notes"]
     assert all(scope(name).proves for name in PREFERRED)
 
 
 def test_a_client_with_every_scope_shows_those_beyond_the_manifest() -> None:
-    """All 163 but the 37 required ones, each with Greenhouse's title; one fewer with EEOC."""
+    """163 less the 37 that are required, each by Greenhouse's title; with EEOC one fewer."""
     plain, with_eeoc = (
-        check(FakeGreenhouseV3(EVERYTHING)),
-        check(FakeGreenhouseV3(EVERYTHING), request=CheckRequest(GEM, frozenset({"eeoc"}))),
+        check(World(EVERYTHING)),
+        check(World(EVERYTHING), request=CheckRequest(GEM, frozenset({"eeoc"}))),
     )
     assert {excess.endpoint for excess in plain.excess} == EVERYTHING - REQUIRED
     assert {excess.endpoint for excess in plain.excess} - {e.endpoint for e in with_eeoc.excess} == {
@@ -136,21 +140,20 @@ def test_a_client_with_every_scope_shows_those_beyond_the_manifest() -> None:
     assert plain.excess_is_whole
 
 
-def test_an_unknown_scope_is_excess_under_its_own_name() -> None:
-    """Greenhouse may add scopes at any time."""
-    report = check(FakeGreenhouseV3(REQUIRED | {"harvest:new_things:list", "odd"}))
+def test_a_scope_that_is_not_known_yet_is_excess_by_its_own_name() -> None:
+    """Greenhouse adds scopes over time."""
+    report = check(World(REQUIRED | {"harvest:new_things:list"}))
     assert [(excess.label, excess.endpoint) for excess in report.excess] == [
-        ("New things › List", "harvest:new_things:list"),
-        ("Odd › Odd", "odd"),
+        ("New things › List", "harvest:new_things:list")
     ]
 
 
 def test_a_new_token_costs_one_request_more() -> None:
     """Mint, introspect, one list."""
-    greenhouse = FakeGreenhouseV3()
-    assert check(greenhouse, MINTING).outcome is Outcome.COMPLIANT
-    assert greenhouse.asked[:2] == ["mint", "introspect"]
-    assert greenhouse.requests == 3
+    world = World()
+    assert check(world, MINTING).outcome is Outcome.COMPLIANT
+    assert world.asked[:2] == ["mint", "introspect"]
+    assert world.requests == 3
 
 
 @settings(max_examples=300, deadline=None)
@@ -164,15 +167,13 @@ def test_a_new_token_costs_one_request_more() -> None:
 def test_no_verdict_is_ever_wrong(
     scopes: frozenset[str], withdrawn: frozenset[str], role: str | None, kind: AuthKind | None, eeoc: bool
 ) -> None:
-    """For any scopes, any user's role, with and without introspection, and whatever was withdrawn since.
+    """Whatever a token carries, whoever it acts for, whether introspection works, and what was withdrawn since.
 
-    `granted` is what the scopes allow; `missing` is what they do not allow, or not any more.
+    `granted` is what its scopes still let it do; `missing` is what they do not, or not any more.
     """
-    request = CheckRequest(GEM, frozenset({"eeoc"} if eeoc else ()))
-    greenhouse = FakeGreenhouseV3(
-        scopes, live=scopes - withdrawn, role=role, auth_answer=None if kind is None else answered(kind)
-    )
-    for finding in check(greenhouse, ANYBODYS, request).findings:
+    question = CheckRequest(GEM, frozenset({"eeoc"} if eeoc else ()))
+    world = World(scopes, live=scopes - withdrawn, role=role, told=None if kind is None else told(kind))
+    for finding in check(world, ANYBODYS, question).findings:
         if finding.permission_id == ROLE_ID:
             assert finding.verdict is not Verdict.MISSING or role in ("Job Admin", "Basic")
             assert finding.verdict is not Verdict.GRANTED or role in (None, "Site Admin")
@@ -183,30 +184,44 @@ def test_no_verdict_is_ever_wrong(
 
 
 def test_a_token_whose_list_is_refused_decides_nothing() -> None:
-    """Its scopes and the API disagree: since it was issued, a scope was withdrawn or the token revoked."""
+    """It says that it may read and may not: a scope was withdrawn, or the token revoked, since it was given."""
     for answer in (Answer(AnswerKind.FORBIDDEN, 403), Answer(AnswerKind.UNAUTHORIZED, 401)):
-        report = check(FakeGreenhouseV3(REQUIRED - {"harvest:jobs:list"}, listed=answer))
+        report = check(World(REQUIRED - {"harvest:jobs:list"}, listed=answer))
         assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"stale_token"}
         assert (report.outcome, report.excess, report.excess_is_whole) == (Outcome.UNDECIDED, (), False)
 
 
 @pytest.mark.parametrize("kind", [AnswerKind.RATE_LIMITED, AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT])
 def test_a_list_that_cannot_be_read_confirms_nothing(kind: AnswerKind) -> None:
-    report = check(FakeGreenhouseV3(listed=Answer(kind)))
+    report = check(World(listed=Answer(kind)))
     assert (report.state, report.outcome) == (CredentialState.OK, Outcome.UNDECIDED)
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"unconfirmed_token"}
 
 
 def test_a_page_instead_of_a_list_is_a_block() -> None:
-    """Our address is not allowed: nothing is decided about the token."""
-    report = check(FakeGreenhouseV3(listed=Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True)))
+    """An address that may not ask: nothing of the token is judged."""
+    report = check(World(listed=Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True)))
     assert (report.state, report.detail, missing(report)) == (CredentialState.BLOCKED, "unknown_refusal", set())
 
 
+def test_a_page_instead_of_one_list_is_no_block() -> None:
+    """The next list is served: what spoke for the credential is not forgotten."""
+
+    class OnePath(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            found = await super().list(entry, token, may_send)
+            blocked = entry.endpoint == "GET /v3/departments"
+            return Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True) if blocked else found
+
+    world = OnePath()
+    report = check(world)
+    assert (report.state, report.outcome, world.requests) == (CredentialState.OK, Outcome.COMPLIANT, 3)
+
+
 @pytest.mark.parametrize("role", ["Job Admin", "basic", "JOB_ADMIN"])
-def test_another_role_is_a_separate_finding(role: str) -> None:
-    """Lists are for Site Admins: the role is missing, and scopes of refused lists are undecided."""
-    report = check(FakeGreenhouseV3(role=role))
+def test_another_role_is_a_finding_of_its_own(role: str) -> None:
+    """Lists are for Site Admins: that one thing is missing, and what lists are refused for is left open."""
+    report = check(World(role=role))
     assert missing(report) == {ROLE_ID}
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"other_role"}
 
@@ -221,21 +236,21 @@ def test_another_role_is_a_separate_finding(role: str) -> None:
         ("?", "undecided"),
     ],
 )
-def test_a_role_is_recognized_in_any_spelling_and_otherwise_undecided(role: str | None, verdict: str) -> None:
-    report = check(FakeGreenhouseV3(role=role, listed=Answer(AnswerKind.JSON, 200)))
+def test_a_role_is_known_however_it_is_spelled_and_else_left_open(role: str | None, verdict: str) -> None:
+    report = check(World(role=role, listed=Answer(AnswerKind.JSON, 200)))
     assert {f.verdict for f in report.findings if f.permission_id == ROLE_ID} == {verdict}
 
 
-# What the auth server says about a client or its token, and the credential's state and detail then.
+# What the auth server says of a client or its token, and what the credential is then.
 AUTH = [
-    (answered(AuthKind.INVALID_CLIENT), CredentialState.INVALID, "invalid_client"),
-    (answered(AuthKind.MALFORMED_CLIENT), CredentialState.MISCONFIGURED, "malformed_client"),
-    (answered(AuthKind.GRANT_REFUSED), CredentialState.MISCONFIGURED, "grant_refused"),
-    (answered(AuthKind.RATE_LIMITED), CredentialState.UNREACHABLE, "rate_limited"),
-    (answered(AuthKind.JSON, client_id="client-9"), CredentialState.MISCONFIGURED, "foreign_client"),
-    (answered(AuthKind.JSON, organization="9"), CredentialState.MISCONFIGURED, "foreign_organization"),
-    (answered(AuthKind.JSON, active=False), CredentialState.UNREACHABLE, "token_inactive"),
-    (answered(AuthKind.JSON, active=False, expires_at=NOW), CredentialState.UNREACHABLE, "token_stale"),
+    (told(AuthKind.INVALID_CLIENT), CredentialState.INVALID, "invalid_client"),
+    (told(AuthKind.MALFORMED_CLIENT), CredentialState.MISCONFIGURED, "malformed_client"),
+    (told(AuthKind.GRANT_REFUSED), CredentialState.MISCONFIGURED, "grant_refused"),
+    (told(AuthKind.RATE_LIMITED), CredentialState.UNREACHABLE, "rate_limited"),
+    (told(AuthKind.JSON, client_id="client-9"), CredentialState.MISCONFIGURED, "foreign_client"),
+    (told(AuthKind.JSON, organization="9"), CredentialState.MISCONFIGURED, "foreign_organization"),
+    (told(AuthKind.JSON, active=False), CredentialState.UNREACHABLE, "token_inactive"),
+    (told(AuthKind.JSON, active=False, expires_at=NOW), CredentialState.UNREACHABLE, "token_stale"),
 ]
 
 
@@ -243,12 +258,12 @@ AUTH = [
 def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
     answer: AuthAnswer, state: CredentialState, detail: str
 ) -> None:
-    """Then no request goes to Harvest, and there is no verdict."""
-    greenhouse = FakeGreenhouseV3(auth_answer=answer)
-    report = check(greenhouse)
+    """Nothing is asked of Harvest then, and nothing judged; what speaks against the client itself is asked twice."""
+    world = World(told=answer)
+    report = check(world)
     assert (report.state, report.detail) == (state, detail)
     assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
-    assert greenhouse.asked == ["introspect"]
+    assert world.asked == ["introspect"] * (2 if answer.kind in AGAINST_CLIENT else 1)
 
 
 @pytest.mark.parametrize(
@@ -261,86 +276,119 @@ def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
         (AuthKind.UNUSABLE, CredentialState.UNREACHABLE, "no_usable_answer"),
     ],
 )
-def test_a_check_ends_if_no_token_is_issued(kind: AuthKind, state: CredentialState, detail: str) -> None:
-    """With `token: mint`; no held token is tried instead."""
-    greenhouse = FakeGreenhouseV3(minted=answered(kind))
-    report = check(greenhouse, MINTING)
-    assert (report.state, report.detail, greenhouse.asked) == (state, detail, ["mint"])
+def test_a_token_that_is_not_given_ends_the_check(kind: AuthKind, state: CredentialState, detail: str) -> None:
+    """No held one is tried instead. Where the client is refused, it is asked for once more; no token came of that."""
+    world = World(minted=told(kind))
+    report = check(world, MINTING)
+    asked = ["mint"] * (2 if kind in AGAINST_CLIENT else 1)
+    assert (report.state, report.detail, world.asked) == (state, detail, asked)
+
+
+def in_turn(*answers: AuthAnswer) -> World:
+    """Introspection answers so, one after the other; the last one stays."""
+
+    class Changing(World):
+        async def introspect(self, token: Token, may_send: Callable[[], None]) -> AuthAnswer:
+            self.told = answers[min(self.asked.count("introspect"), len(answers) - 1)]
+            return await super().introspect(token, may_send)
+
+    return Changing()
+
+
+AGAINST = sorted(AGAINST_CLIENT)
+WELL = told(AuthKind.JSON, scopes=REQUIRED, organization="4242", client_id="client-1")
+
+
+@pytest.mark.parametrize("kind", AGAINST)
+def test_a_client_that_was_just_given_a_token_is_not_refused_as_a_whole(kind: AuthKind) -> None:
+    """Asked once more, the second answer decides; if it is the same, the two contradict each other."""
+    world = in_turn(told(kind))
+    report = check(world, MINTING)
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "contradicted")
+    assert (world.asked, missing(report)) == (["mint", "introspect", "introspect"], set())
+    assert check(in_turn(told(kind), WELL), MINTING).outcome is Outcome.COMPLIANT
+    foreign = check(in_turn(told(AuthKind.JSON, client_id="client-9")), MINTING)
+    assert (foreign.state, foreign.detail) == (CredentialState.UNREACHABLE, "contradicted")
+
+
+@pytest.mark.parametrize("kind", AGAINST)
+def test_one_refusal_of_a_client_with_a_held_token_is_asked_about_again(kind: AuthKind) -> None:
+    """The second answer decides."""
+    assert check(in_turn(told(kind), WELL)).outcome is Outcome.COMPLIANT
+    after_failure = check(in_turn(told(kind), told(AuthKind.SERVER_ERROR)))
+    assert (after_failure.state, after_failure.detail) == (CredentialState.UNREACHABLE, "server_error")
 
 
 @pytest.mark.parametrize("minutes", [-60, -1, 0, 4])
 def test_clocks_that_differ_by_five_minutes_do_not_make_an_expired_token_look_revoked(minutes: int) -> None:
-    """By our clock it is valid for a few minutes more, by theirs it has expired."""
-    report = check(FakeGreenhouseV3(active=False, expires_at=NOW + timedelta(minutes=minutes)))
+    """By our clock it has a few minutes left; by theirs it has run out."""
+    report = check(World(active=False, expires_at=NOW + timedelta(minutes=minutes)))
     assert report.detail == "token_stale"
-    assert check(FakeGreenhouseV3(active=False, expires_at=NOW + timedelta(minutes=6))).detail == "token_inactive"
+    assert check(World(active=False, expires_at=NOW + timedelta(minutes=6))).detail == "token_inactive"
 
 
 def test_an_active_token_is_judged_whatever_its_expiry_says() -> None:
-    """Only the auth server's clock counts."""
-    assert check(FakeGreenhouseV3(expires_at=NOW - timedelta(minutes=5))).outcome is Outcome.COMPLIANT
+    """The auth server's clock is the one that counts, as far as clocks differ."""
+    assert check(World(expires_at=NOW - timedelta(minutes=5))).outcome is Outcome.COMPLIANT
+    report = check(World(REQUIRED - {"harvest:notes:create"}, expires_at=NOW - timedelta(minutes=6)))
+    assert (report.state, {finding.reason for finding in report.findings}) == (CredentialState.OK, {"contradicted"})
 
 
-def test_a_token_must_name_the_organization_if_the_tenants_file_does() -> None:
-    """Otherwise there is no verdict; if the tenants file names no organization, the token need not."""
-    report = check(FakeGreenhouseV3(organization=None))
+def test_whose_token_it_is_must_be_told_where_it_was_asked_for() -> None:
+    """Doubt about the organization is no verdict; where the tenants file names none, nothing is asked."""
+    report = check(World(organization=None))
     assert {f.reason for f in report.findings} == {"organization_untold"}
-    assert check(FakeGreenhouseV3(organization=None), ANYBODYS).outcome is Outcome.COMPLIANT
+    assert check(World(organization=None), ANYBODYS).outcome is Outcome.COMPLIANT
 
 
-@pytest.mark.parametrize(
-    "answer", [answered(AuthKind.SERVER_ERROR), answered(AuthKind.UNUSABLE), answered(AuthKind.JSON)]
-)
+@pytest.mark.parametrize("answer", [told(AuthKind.SERVER_ERROR), told(AuthKind.UNUSABLE), told(AuthKind.JSON)])
 def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answer: AuthAnswer) -> None:
-    """Each list of the manifest's scopes is read once."""
-    greenhouse = FakeGreenhouseV3(REQUIRED - {"harvest:jobs:list"}, auth_answer=answer)
-    report = check(greenhouse, ANYBODYS)
+    """Each list of the manifest's scopes once, and again what was read before and is refused now: that is missing."""
+    world = World(REQUIRED - {"harvest:jobs:list"}, told=answer)
+    report = check(world, ANYBODYS, READ_BEFORE)
     reads = {p.id for p in GEM.applying_to([]) if scope(p.scopes[0]).list}
     by_verdict = {v: {f.permission_id for f in report.findings if f.verdict is v} for v in Verdict}
     assert by_verdict[Verdict.MISSING] == {p.id for p in GEM.permissions if p.scopes == ("harvest:jobs:list",)}
     assert by_verdict[Verdict.GRANTED] == reads - by_verdict[Verdict.MISSING]
     assert by_verdict[Verdict.NOT_CHECKABLE] == {p.id for p in GEM.applying_to([])} - reads | {ROLE_ID}
-    assert greenhouse.requests == 1 + len({name for name in REQUIRED if scope(name).list})
+    assert world.requests == 1 + len({name for name in REQUIRED if scope(name).list}) + 1
     assert not report.excess_is_whole
 
 
 def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
-    """Only both together are certain; a token that names none and reads a list is judged by its lists."""
-    named_none = answered(AuthKind.JSON, names_none=True, organization="4242")
-    report = check(FakeGreenhouseV3(frozenset(), auth_answer=named_none))
+    """Both together are certain; a token that names none and reads a list is judged by its lists."""
+    named_none = told(AuthKind.JSON, names_none=True, organization="4242")
+    report = check(World(frozenset(), told=named_none))
     assert (report.state, report.detail, missing(report)) == (CredentialState.INVALID, "no_scopes", set())
-    assert check(FakeGreenhouseV3(REQUIRED, auth_answer=named_none)).state is CredentialState.OK
+    assert check(World(REQUIRED, told=named_none)).state is CredentialState.OK
+    assert check(World(frozenset(), told=named_none), MINTING).state is CredentialState.OK
 
 
 @pytest.mark.parametrize(
     ("answer", "detail"),
-    [(answered(AuthKind.SERVER_ERROR), "server_error"), (answered(AuthKind.JSON), "organization_untold")],
+    [(told(AuthKind.SERVER_ERROR), "server_error"), (told(AuthKind.JSON), "organization_untold")],
 )
 def test_no_list_is_read_with_a_token_that_may_be_another_customers(answer: AuthAnswer, detail: str) -> None:
-    """If the tenants file names an organization and nothing confirms it. A new token is the client's own."""
-    greenhouse = FakeGreenhouseV3(auth_answer=answer)
-    report = check(greenhouse)
-    assert (report.state, report.detail, greenhouse.asked) == (CredentialState.UNREACHABLE, detail, ["introspect"])
+    """Where the tenants file says whose it must be, and nothing has confirmed that. A new token is the client's own."""
+    world = World(told=answer)
+    report = check(world)
+    assert (report.state, report.detail, world.asked) == (CredentialState.UNREACHABLE, detail, ["introspect"])
     assert missing(report) == set()
-    assert check(FakeGreenhouseV3(auth_answer=answer), MINTING).state is CredentialState.OK
+    assert check(World(told=answer), MINTING).state is CredentialState.OK
 
 
-def test_scopes_with_unknown_names_decide_nothing() -> None:
-    """An undocumented spelling must not make everything missing: the lists decide."""
-    names = frozenset({"openid", "jobs:list"})
-    greenhouse = FakeGreenhouseV3(
-        auth_answer=answered(AuthKind.JSON, scopes=names), scopes=REQUIRED - {"harvest:jobs:list"}
-    )
-    report = check(greenhouse, ANYBODYS)
+def test_scopes_by_other_names_than_greenhouses_tell_nothing() -> None:
+    """A spelling that is on no record must not make everything missing: the lists decide."""
+    names = frozenset({"harvest:jobs:read", "harvest:users:read"})
+    world = World(told=told(AuthKind.JSON, scopes=names), scopes=REQUIRED - {"harvest:jobs:list"})
+    report = check(world, ANYBODYS, READ_BEFORE)
     assert {finding.scopes for finding in report.missing} == {("harvest:jobs:list",)}
-    assert greenhouse.requests > 20
+    assert world.requests > 20
 
 
-def test_if_all_lists_are_refused_it_may_be_the_role() -> None:
-    """If no list works, 403 does not mean a missing scope."""
-    report = check(
-        FakeGreenhouseV3(auth_answer=answered(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS
-    )
+def test_lists_that_are_all_refused_may_be_a_matter_of_the_role() -> None:
+    """Without one that works, 403 is no missing scope."""
+    report = check(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
     assert missing(report) == set()
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"scope_or_role"}
 
@@ -353,29 +401,29 @@ def test_if_all_lists_are_refused_it_may_be_the_role() -> None:
         (AnswerKind.NO_CONNECTION, CredentialState.UNREACHABLE, "no_connection", 4),
     ],
 )
-def test_a_check_stops_early_if_all_lists_fail_alike(
+def test_lists_that_fail_alike_are_not_asked_to_the_end(
     kind: AnswerKind, state: CredentialState, detail: str, requests: int
 ) -> None:
-    greenhouse = FakeGreenhouseV3(auth_answer=answered(AuthKind.NO_CONNECTION), listed=Answer(kind))
-    report = check(greenhouse, ANYBODYS)
-    assert (report.state, report.detail, greenhouse.requests) == (state, detail, requests)
+    world = World(told=told(AuthKind.NO_CONNECTION), listed=Answer(kind))
+    report = check(world, ANYBODYS)
+    assert (report.state, report.detail, world.requests) == (state, detail, requests)
 
 
 def test_a_check_that_is_stopped_from_outside_is_paused() -> None:
-    """Nothing is sent, and nothing is decided."""
-    greenhouse = FakeGreenhouseV3()
-    report = check(greenhouse, stop=lambda: True)
-    assert (report.detail, report.paused, greenhouse.asked) == (PAUSED, True, [])
+    """Nothing is sent, and nothing follows from it."""
+    world = World()
+    report = check(world, stop=lambda: True)
+    assert (report.detail, report.paused, world.asked) == (PAUSED, True, [])
     assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
 
 
 def test_a_check_past_its_deadline_sends_no_more() -> None:
-    """For example after a freeze that no timer noticed."""
+    """As after a sleep that no timer has noticed."""
     moments = iter([0.0, 0.0, 61.0, 61.0])
     context = CheckContext(lambda: NOW, lambda: next(moments), 60.0, lambda: False)
-    greenhouse = FakeGreenhouseV3()
-    report = asyncio.run(TokenCheckRun(greenhouse, HELD, GEM_REQUEST, context).report())
-    assert greenhouse.asked == ["introspect"]
+    world = World()
+    report = asyncio.run(TokenCheckRun(world, HELD, GEM_REQUEST, context).report())
+    assert world.asked == ["introspect"]
     assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"deadline"}
 
 
@@ -383,7 +431,6 @@ def test_what_the_customer_declined_is_marked() -> None:
     """It is found missing, and is no drift."""
     declined = next(p.id for p in GEM.permissions if p.scopes == ("harvest:candidates:merge",))
     report = check(
-        FakeGreenhouseV3(REQUIRED - {"harvest:candidates:merge"}),
-        request=CheckRequest(GEM, declined=frozenset({declined})),
+        World(REQUIRED - {"harvest:candidates:merge"}), request=CheckRequest(GEM, declined=frozenset({declined}))
     )
     assert report.outcome is Outcome.COMPLIANT

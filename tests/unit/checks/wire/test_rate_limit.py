@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from checks.wire.rate_limit import LONGEST_WAIT_SECONDS, V1_WINDOW_SECONDS, RateLimiter, rate_limit
+from checks.wire.rate_limit import LONGEST_WAIT_SECONDS, V1_WINDOW_SECONDS, RateLimiter, rate_limit, v3_rate_limit
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -66,18 +66,40 @@ def test_after_a_429_we_wait_as_long_as_it_asks(headers: dict[str, str], seconds
     assert rate_limit(headers, NOW).back_off_seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("date", "second", "pause"),
+    [
+        ("Mon, 01 Jun 2026 12:00:10 GMT", 0, 20.0),
+        ("Mon, 01 Jun 2026 12:00:30 GMT", 0, 30.0),
+        ("Mon, 01 Jun 2026 12:00:59 GMT", 0, 1.0),
+        (None, 10, 20.0),  # by our clock
+        ("yesterday", 44, 16.0),
+    ],
+)
+def test_a_window_of_v3_ends_on_the_half_minute_whatever_the_reset_says(
+    date: str | None, second: int, pause: float
+) -> None:
+    """Recorded on 2026-05-11: the reset is thirty seconds ahead of each answer; the window begins at :00 and :30."""
+    now = NOW + timedelta(seconds=second)
+    headers = {"x-ratelimit-limit": "150", "x-ratelimit-remaining": "60"}
+    headers |= {"x-ratelimit-reset": str(int(now.timestamp()) + 30)} | ({} if date is None else {"date": date})
+    assert v3_rate_limit(headers, now).pause_seconds == pause
+    assert v3_rate_limit(headers, now).back_off_seconds == pause
+    assert v3_rate_limit({**headers, "x-ratelimit-remaining": "75"}, now).pause_seconds == 0
+
+
 @given(
     st.dictionaries(
-        st.sampled_from(["retry-after", "x-ratelimit-reset", "x-ratelimit-limit", "x-ratelimit-remaining"]),
+        st.sampled_from(["date", "retry-after", "x-ratelimit-reset", "x-ratelimit-limit", "x-ratelimit-remaining"]),
         st.text(max_size=14),
     )
 )
 @example({"retry-after": "0\x1f"})
-def test_no_header_makes_us_wait_forever_or_fail(headers: dict[str, str]) -> None:
-    """Whatever the headers contain, a wait is between nothing and two minutes."""
-    limit = rate_limit(headers, NOW)
-    assert 0 <= limit.pause_seconds <= LONGEST_WAIT_SECONDS
-    assert 1 <= limit.back_off_seconds <= LONGEST_WAIT_SECONDS
+def test_no_header_makes_us_wait_for_ever_or_fail(headers: dict[str, str]) -> None:
+    """Whatever the headers hold, a wait is between nothing and two minutes."""
+    for limit in (rate_limit(headers, NOW), v3_rate_limit(headers, NOW)):
+        assert 0 <= limit.pause_seconds <= LONGEST_WAIT_SECONDS
+        assert 1 <= limit.back_off_seconds <= LONGEST_WAIT_SECONDS
 
 
 async def test_requests_are_spaced_by_the_rate() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -54,9 +55,13 @@ def test_the_answer_is_the_recorded_one(row: dict[str, Any]) -> None:
     else:
         form = row.get("form", {"token": text or ""})
         reply = session.post(row["request"].split(" ")[1], form, shown(row["shows"], session))
-    answer = content(reply)
+    answer = content(reply) if reply.body else None
 
     assert reply.status == row["status"]
+    assert reply.content_type.decode() == row.get("type", reply.content_type.decode())
+    assert list(row.get("fields", answer or [])) == list(answer or [])
+    for name, value in row.get("headers", {}).items():
+        assert header(reply, name) == (str(int(session.clock.now) + int(value)) if value.startswith("+") else value)
     if row.get("error_id"):
         assert answer.pop("errorId").startswith("err-")
     if "answer" in row:
@@ -102,6 +107,7 @@ def test_a_token_states_its_expiry_in_each_way(expiry: str, fields: set[str]) ->
         assert answer["expires_in"] == 600
     if "expires_at" in fields:
         assert datetime.fromisoformat(answer["expires_at"]).timestamp() == session.clock.now + 600
+        assert answer["expires_at"] == "2023-11-14T22:23:20Z"
 
 
 def test_a_live_token_is_introspected() -> None:
@@ -149,6 +155,15 @@ def test_a_user_that_is_no_number_is_refused() -> None:
         ({"introspected_scope": "list"}, {"scope": [JOBS, USERS]}),
         ({"introspected_scope": "odd_spacing"}, {"scope": f"  {JOBS} \n{USERS}\t"}),
         ({"introspected_scope": "absent"}, {}),
+        ({"introspected_scope": "commas"}, {"scope": f"{JOBS}, {USERS}"}),
+        ({"introspected_scope": "semicolons"}, {"scope": f"{JOBS}; {USERS}"}),
+        ({"introspected_scope": "quoted"}, {"scope": f'"{JOBS} {USERS}"'}),
+        ({"introspected_scope": "escaped"}, {"scope": "harvest%3Ajobs%3Alist%20harvest%3Ausers%3Alist"}),
+        ({"introspected_scope": "upper_case"}, {"scope": f"{JOBS} {USERS}".upper()}),
+        ({"introspected_scope": "urls"}, {"scope": " ".join(f"https://api.greenhouse.io/{x}" for x in (JOBS, USERS))}),
+        ({"introspected_scope": "cut_off"}, {"scope": f"{JOBS} "}),
+        ({"introspected_scope": "joined_list"}, {"scope": [f"{JOBS} {USERS}"]}),
+        ({"introspected_scope": "objects"}, {"scope": [{"name": JOBS}, {"name": USERS}]}),
         ({"introspected_claims": "flat"}, {"organization": {"id": 4001, "name": "acme"}, "user_role": None}),
         ({"introspected_claims": "absent"}, {}),
     ],
@@ -163,6 +178,24 @@ def test_an_introspection_has_other_shapes(settings: dict[str, str], found: dict
     assert {
         name: value for name, value in facts.items() if name not in (other, "active", "client_id", "sub", "exp")
     } == (found)
+
+
+def test_an_introspection_can_contradict_itself() -> None:
+    """Scopes given twice, the second time fewer; a role stated twice."""
+    session = sandbox_v3_session("all")
+    session.sandbox.change("acme", introspected_scope="twice", introspected_claims="contradicting")
+    reply = session.post("/introspect", {"token": session.client.issue()})
+    assert [len(json.loads(text).split()) for text in re.findall(rb'"scope":\s*("[^"]*")', reply.body)] == [163, 9]
+    assert (content(reply)[CLAIMS]["user_role"], content(reply)["user_role"]) == (None, "Interviewer")
+
+
+def test_a_client_can_be_refused_by_a_header_alone() -> None:
+    """With an empty body."""
+    session = sandbox_v3_session()
+    session.sandbox.change("acme", challenges=True)
+    reply = session.post("/token", CREDENTIALS, basic(session.client.client_id, "x"))
+    assert (reply.status, reply.body) == (401, b"")
+    assert header(reply, "WWW-Authenticate") == 'Basic error="invalid_client"'
 
 
 def test_only_its_own_client_can_introspect_a_token() -> None:
