@@ -24,7 +24,6 @@ REASONS: Mapping[str, str] = {
     "blocked": "the credential as a whole was refused in an unknown way",
     "retired": "Greenhouse no longer serves the API that this credential is for",
     "unreachable": "no usable answer at all",
-    "contradicted": "the answers contradict each other: refused, and not refused when asked again",
     "not_greenhouse": "something between us and Greenhouse answers: data of a record that does not exist",
     "unconfirmed": "refused once, and the second check could not tell",
     "write_halt": "write probes are halted; see `writes status`",
@@ -64,12 +63,11 @@ DETAILS = {
     "no_connection": "no connection to Greenhouse",
     "rate_limited": "the rate limit is reached before the check can begin",
     "no_usable_answer": "answers came, but none of the API's",
-    "contradicted": "the key is served and refused in one check, which is not how a revoked key answers",
     "not_greenhouse": "something between us and Greenhouse answers: it gave data of records that do not exist",
     "misconfigured": "the tenants file or a reference in it is wrong; the message beside it says what and where",
     "invalid_client": "the auth server does not know the client, or its secret: disabled, deleted or mistyped; check "
     "what the references hold",
-    "contradicted": "the auth server gave this client a token, and did not know the client when asked about it",
+    "contradicted": "the credential is served and refused in one check, which is not how a revoked one answers",
     "malformed_client": "the client id is not one: correct what its reference holds",
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
     "grant_refused": "the auth server gives this client no such token: supply a token instead of `mint`, as a "
