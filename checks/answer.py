@@ -15,8 +15,9 @@ class AnswerKind(StrEnum):
     been quoted with 401 and with 403, so both count.
     """
 
-    JSON = "json"  # 200 with data: a JSON array, or outside lists an object that does not merely report an error
-    PERMISSION = "permission"  # 401/403 with the permission text
+    JSON = "json"  # 200 with data that can be Greenhouse's: an array of a list, or an empty one under no record
+    IMPOSSIBLE = "impossible"  # 200 with data of a record that does not exist: not Greenhouse's answer
+    PERMISSION = "permission"  # 401/403 with the permission text and nothing else
     INVALID_KEY = "invalid_key"  # 401 "Invalid Basic Auth credentials"
     UNAUTHORIZED = "unauthorized"  # v3: 401 in JSON, the token or the client is not accepted
     FORBIDDEN = "forbidden"  # v3: 403 in JSON, the scope is missing or the user is no Site Admin
@@ -50,7 +51,8 @@ _PAST = frozenset(
 class Answer:
     """One reduced answer. `status` is None where none came; it is kept where the head came and the body did not.
 
-    `record_id` is kept for a 2xx on a write only.
+    `record_id` is kept for a 2xx on a write only. `counted`: it carries the rate limit headers that all 163 recorded
+    answers of Harvest carry, whatever their status (429 apart).
     """
 
     kind: AnswerKind
@@ -59,6 +61,7 @@ class Answer:
     request_id: str | None = None
     record_id: str | None = None
     location_host: str | None = None
+    counted: bool = False
 
     @property
     def accepted(self) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import yaml
 
-from checks.catalogue.entry import Cell, Entry, RequestClass, Role, Service
+from checks.catalogue.entry import Cell, Entry, Hurdle, RequestClass, Role, Service
 from checks.errors import CatalogueError
 
 
@@ -70,6 +70,8 @@ def _entry(row: Mapping[str, Any], role: Role) -> Entry:
         guards=row["guards"],
         role=role,
         title=row.get("title", row["endpoint"]),
+        hurdles=frozenset(map(Hurdle, row.get("fails", ()))),
+        gives_list=row["class"] == RequestClass.LIST or row.get("gives") == "list",
     )
 
 

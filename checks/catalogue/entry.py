@@ -19,6 +19,14 @@ class RequestClass(StrEnum):
     AUTH = "auth"  # a question to the auth server of Harvest v3
 
 
+class Hurdle(StrEnum):
+    """A check of Greenhouse's, other than the permission, that a request is bound to fail."""
+
+    RECORD = "record"  # the id in the path is 0, which no record has
+    ON_BEHALF_OF = "on_behalf_of"  # writes only: the header is absent
+    FIELDS = "fields"  # required fields are absent
+
+
 class Service(StrEnum):
     """Which part of Greenhouse answers; /v1/applications is served apart (status incident 5zr6zrxpqkj4, 2018)."""
 
@@ -57,6 +65,8 @@ class Cell(NamedTuple):
 class Entry:
     """One request that may be sent. `body` is what goes out, byte for byte; empty for none.
 
+    `hurdles` are what it is bound to fail; `gives_list` is true for a list, also for one under a record.
+
     What is derived from target and guards is cached: a check reads it thousands of times.
     """
 
@@ -68,6 +78,8 @@ class Entry:
     guards: str  # letters explained at the top of endpoints.yaml
     role: Role
     title: str
+    hurdles: frozenset[Hurdle] = frozenset()
+    gives_list: bool = False
 
     @cached_property
     def service(self) -> Service:

@@ -1,26 +1,28 @@
 """One check of one Harvest v1/v2 key: which requests are sent in which order, and when to stop."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Protocol
 
 from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import Catalogue
-from checks.catalogue.entry import Cell, Entry, RequestClass, Service, WriteProbes
+from checks.catalogue.entry import Cell, Entry, Hurdle, RequestClass, Service, WriteProbes
 from checks.check_request import CheckRequest
 from checks.check_run import CheckContext, CheckRun, EndOfCheck
 from checks.credential import CredentialState
 from checks.manifest import Permission
 from checks.report import CheckReport, WriteAlarm
 from checks.v1.key_report import KeyReport, writes_off_reason
-from checks.v1.key_state import looks_retired, state_of
-from checks.v1.verdicts import READS, WRITES, Evidence, positive_control, view
+from checks.v1.key_state import REFUSALS_OF_A_DEAD_KEY, looks_retired, state_of
+from checks.v1.verdicts import READS, WRITES, Evidence, gave, positive_control, view
 
 STOP_AFTER_UNKNOWN_REFUSALS = 2  # in a row; whatever refuses a whole address refuses the other requests as well
 STOP_AFTER_FAILURES = 3  # in a row, each of them repeated once by the sender
 FEWEST_LISTS = 3  # before concluding that the API does not serve this credential
 MOST_POSITIVE_CONTROLS = 3
+ASKS_OF_A_REFUSAL = 3  # it may vouch for others and is remembered: a false one would make a false grant
 _FAILURES = frozenset({AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.SERVER_ERROR})
 
 
@@ -74,11 +76,15 @@ class KeyCheckRun(CheckRun):
         self.request = request
         self.catalogue = catalogue
         self.answers: dict[str, Answer] = {}
+        self.contradicted: set[str] = set()
         self.not_sent: dict[str, str] = {}
+        self._heard: list[Answer] = []
+        self._refused_early: list[Entry] = []
         self.alarms: list[WriteAlarm] = []
         self._guard = guard
         self._send_anonymous = anonymous
         self._anonymous: Answer | None = None
+        self._invalid = 0
         self._unknown_refusals = 0
         self._failures = 0
 
@@ -111,15 +117,30 @@ class KeyCheckRun(CheckRun):
     def evidence(self) -> Evidence:
         return Evidence(
             catalogue=self.catalogue,
-            answers=self.answers,
+            answers=self._genuine(),
             required=self._required,
             remembered=self.request.remembered,
+            contradicted=self.contradicted,
             not_sent=self.not_sent,
             cut_short=self.cut_short,
         )
 
+    def _genuine(self) -> Mapping[str, Answer]:
+        """Where Greenhouse counts the requests it serves, an answer that is not counted is somebody else's.
+
+        Not so for the permission text, which nobody recorded with its headers and nobody else would write.
+        """
+        if not any(answer.usable and answer.counted for answer in self._heard):
+            return self.answers
+        return {
+            endpoint: replace(answer, kind=AnswerKind.UNEXPECTED) if _is_foreign(answer) else answer
+            for endpoint, answer in self.answers.items()
+        }
+
     def judge_state(self, now: datetime) -> tuple[CredentialState, str]:
-        return state_of(self.answers.values(), self._anonymous, now)
+        if self.cut_short == "contradicted":
+            return CredentialState.UNREACHABLE, "contradicted"
+        return state_of(self._heard, self._anonymous, now)
 
     def build_report(self, state: CredentialState, detail: str) -> CheckReport:
         return KeyReport(
@@ -165,13 +186,40 @@ class KeyCheckRun(CheckRun):
         if not self.sender.permitted.allows(entry.needs):
             self.not_sent[entry.endpoint] = writes_off_reason(self.sender.permitted)
             return None
-        answer = await self.sender.send(entry, self)
+        answer = await self._ask(entry)
         if answer is None:
             self.not_sent[entry.endpoint] = "write_halt"
             return None
+        answer = await self._ask_again(entry, answer)
         self.answers[entry.endpoint] = answer
-        self._stop_if_hopeless(answer)
         return answer
+
+    async def _ask(self, entry: Entry) -> Answer | None:
+        answer = await self.sender.send(entry, self)
+        if answer is not None:
+            self._heard.append(answer)
+            self._stop_if_hopeless(answer)
+        return answer
+
+    async def _ask_again(self, entry: Entry, answer: Answer) -> Answer:
+        """What is said against the credential is asked again, at once; the last answer stands."""
+        match answer.kind:
+            case AnswerKind.PERMISSION:
+                return await self._confirm_refusal(entry, answer)
+            case AnswerKind.INVALID_KEY if not self._served:
+                self._refused_early.append(entry)
+            case AnswerKind.INVALID_KEY if not entry.is_write:
+                return await self._ask(entry) or answer
+        return answer
+
+    async def _confirm_refusal(self, entry: Entry, refusal: Answer) -> Answer:
+        for _ in range(1, ASKS_OF_A_REFUSAL):
+            again = await self._ask(entry)
+            if again is not None and again.kind is not AnswerKind.PERMISSION:
+                if again.kind.past_permission:
+                    self.contradicted.add(entry.endpoint)
+                return again
+        return refusal
 
     async def may_send(self, entry: Entry) -> bool:
         """Raises EndOfCheck where nothing more may be sent."""
@@ -200,8 +248,14 @@ class KeyCheckRun(CheckRun):
         await self._guard.halt(alarm)
 
     def _stop_if_hopeless(self, answer: Answer) -> None:
-        if answer.kind is AnswerKind.INVALID_KEY:
+        if answer.kind is AnswerKind.IMPOSSIBLE:
+            raise EndOfCheck("unreachable")
+        self._invalid = self._invalid + 1 if answer.kind is AnswerKind.INVALID_KEY else 0
+        if self._invalid >= REFUSALS_OF_A_DEAD_KEY and not self._served:
             raise EndOfCheck("invalid_key")
+        # Each is asked twice: so many in a row are several requests, and the key was perhaps revoked on the way.
+        if self._invalid >= 2 * REFUSALS_OF_A_DEAD_KEY:
+            raise EndOfCheck("contradicted")
         self._unknown_refusals = self._unknown_refusals + 1 if answer.kind is AnswerKind.UNKNOWN_REFUSAL else 0
         # A 401 in unknown words is about the key, whatever was served; a 403 may be one endpoint's own rule.
         if self._unknown_refusals >= STOP_AFTER_UNKNOWN_REFUSALS and (answer.status == 401 or not self._served):
@@ -212,7 +266,7 @@ class KeyCheckRun(CheckRun):
 
     @property
     def _served(self) -> bool:
-        return any(answer.usable for answer in self.answers.values())
+        return any(answer.usable for answer in self._heard)
 
     async def _stop_if_not_served(self) -> None:
         """No verdict can follow when no list works; with few lists of our own, others are tried before giving up."""
@@ -220,13 +274,26 @@ class KeyCheckRun(CheckRun):
             if self._served or len(self.answers) >= FEWEST_LISTS:
                 break
             await self._send(listed)
+        if not self._served and looks_retired(self._heard, self.context.now()):
+            # All lists can be gone while the rest of the API answers.
+            await self._send_each(self._first_by_id())
         if self._served:
+            await self._ask_refused_lists_again()
             return
-        if looks_retired(self.answers.values(), self.context.now()):
+        if looks_retired(self._heard, self.context.now()):
             # The request without a key does not pass `may_send`: deadline and pause hold for it, too.
             self.end_if_over()
             self._anonymous = await self._send_anonymous()
         raise EndOfCheck("unreachable")
+
+    def _first_by_id(self) -> list[Entry]:
+        by_id = [entry for entry in self.catalogue.probes.values() if entry.request_class is RequestClass.BY_ID]
+        return [next(entry for entry in by_id if entry.service is service) for service in Service]
+
+    async def _ask_refused_lists_again(self) -> None:
+        """Those refused as if the key were dead, before anything showed that it is served."""
+        for entry in self._refused_early:
+            self.answers[entry.endpoint] = await self._ask(entry) or self.answers[entry.endpoint]
 
     async def _send_controls_for(self, entries: Iterable[Entry]) -> None:
         """Controls for the cells in which an answer waits for one, and a sign of life of each service."""
@@ -235,9 +302,13 @@ class KeyCheckRun(CheckRun):
             if not positive_control(entry.service, self.evidence):
                 await self._send_positive_controls(entry)
         # An endpoint that was refused to this key before is its own control (V3).
-        for cell in dict.fromkeys(entry.cell for entry in waiting if entry.endpoint not in self.request.remembered):
+        needed: dict[Cell, set[Hurdle]] = {}
+        for entry in waiting:
+            if entry.endpoint not in self.request.remembered:
+                needed.setdefault(entry.cell, set()).update(gave(self.answers[entry.endpoint], entry))
+        for cell, hurdles in needed.items():
             for speaking in self._cells_speaking_for(cell):
-                await self._send_controls_of(speaking)
+                await self._send_controls_of(speaking, hurdles)
 
     def _waits_for_controls(self, entry: Entry) -> bool:
         answer = self.answers.get(entry.endpoint)
@@ -267,16 +338,16 @@ class KeyCheckRun(CheckRun):
             or (control_cell.service == cell.service and control_cell.request_class in kin)
         ]
 
-    async def _send_controls_of(self, cell: Cell) -> None:
-        """Until one is refused; where one passes, all of them, to see whether they disagree."""
-        # A required permission refused in this cell shows the order without any control (V4).
-        if view(cell, self.evidence).required_refusals:
-            return
+    async def _send_controls_of(self, cell: Cell, needed: Set[Hurdle]) -> None:
+        """Until refusals show all that is needed; where one passes, all of them, to see whether they disagree."""
         for control in self.catalogue.controls_of(cell):
-            # A manifest may require a control's endpoint: granted, as it should be, it would look like disagreement.
-            if control.endpoint in self._required:
-                continue
-            await self._send(control)
-            seen = view(cell, self.evidence)
-            if seen.control_refusals and not seen.control_passes:
+            if view(cell, self.evidence).shows(needed):
                 return
+            # Required by the manifest, it is no control: its passing would be no disagreement.
+            if control.endpoint not in self._required:
+                await self._send(control)
+
+
+def _is_foreign(answer: Answer) -> bool:
+    decisive = answer.kind.past_permission or answer.kind is AnswerKind.INVALID_KEY
+    return decisive and not answer.counted

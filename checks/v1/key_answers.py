@@ -7,22 +7,34 @@ from checks.answer import Answer, AnswerKind, looks_like_html, parse_json, plain
 from checks.catalogue.entry import Entry, RequestClass
 
 # Quoted by users since 2021 (airbyte issue 5343), never recorded with its status: the documentation points to 401,
-# clients expect 403.
-PERMISSION_TEXT = "does not have permission for this endpoint"
+# clients expect 403. Nobody recorded its letter case, so that and white space are free.
+PERMISSION_TEXT = "this api key does not have permission for this endpoint"
 # Recorded in 2020 and on 2026-08-11; also the answer for a disabled organization (airbyte issue 2289, 2021).
-INVALID_KEY_TEXT = "invalid basic auth credentials"
-_REPORTING = frozenset({"error", "errors", "message", "status", "code", "detail", "details", "request_id"})
+INVALID_KEY = {"message": "Invalid Basic Auth credentials"}
+# Letter for letter, as recorded: a gateway says "Not Found" and "Access Denied".
+_NOT_FOUND = (
+    {"message": "Resource not found"},
+    {"errors": [{"message": "Not found"}]},  # grnhse/greenhouse-api-docs issue 393
+)
+_NO_ACCESS = ({"message": "You do not have access to that record"}, {"errors": [{"message": "Access denied"}]})
+_BAD_PAYLOAD = {"message": "Invalid JSON Payload"}
 
 
-def messages(document: object) -> list[str]:
-    """Every `message` and `errors[].message` of an answer, folded in letter case and white space."""
+def says_no_permission(document: object) -> bool:
+    """Every message of the answer is the permission text and nothing else, letter case and white space aside."""
+    texts = [" ".join(text.split()).casefold() for text in _messages(document)]
+    return bool(texts) and set(texts) == {PERMISSION_TEXT}
+
+
+def _messages(document: object) -> list[str]:
+    """Every `message` and `errors[].message`."""
     if not isinstance(document, dict):
         return []
     errors = document.get("errors")
     found = [document.get("message")]
     if isinstance(errors, list):
         found += [error.get("message") if isinstance(error, dict) else error for error in errors]
-    return [" ".join(text.split()).casefold() for text in found if isinstance(text, str)]
+    return [text for text in found if isinstance(text, str)]
 
 
 def reduce(entry: Entry, status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> Answer:
@@ -35,6 +47,7 @@ def reduce(entry: Entry, status: int, headers: Mapping[str, str], body: bytes, *
         html=looks_like_html(headers, body),
         request_id=plain_token(headers.get("x-request-id")),
         record_id=_record_id(document) if entry.is_write and 200 <= status < 300 else None,
+        counted="x-ratelimit-limit" in headers,
         location_host=_host(headers.get("location")) if kind is AnswerKind.REDIRECT else None,
     )
 
@@ -44,52 +57,61 @@ def _kind(entry: Entry, status: int, document: object) -> AnswerKind:
         return AnswerKind.REDIRECT
     if status >= 500:
         return AnswerKind.SERVER_ERROR
-    texts = messages(document)
-    if status not in (401, 403) and any(PERMISSION_TEXT in text for text in texts):
-        return AnswerKind.UNEXPECTED  # quoted with 401 and 403 only: elsewhere it is neither a refusal nor a pass
-    return _success_kind(entry, status, document) if status < 300 else _refusal_kind(status, texts, document)
+    return _success_kind(entry, status, document) if status < 300 else _refusal_kind(status, document)
 
 
 def _success_kind(entry: Entry, status: int, document: object) -> AnswerKind:
     if not isinstance(document, list | dict):
         return AnswerKind.NOT_JSON
-    # Every list of Harvest v1 is documented to answer with an array.
-    wrong_shape = isinstance(document, dict) and (entry.request_class is RequestClass.LIST or _only_reports(document))
-    return AnswerKind.UNEXPECTED if status != 200 or wrong_shape else AnswerKind.JSON
+    # Every list of Harvest v1 is documented to answer 200 with an array.
+    if status != 200 or (entry.request_class is RequestClass.LIST and isinstance(document, dict)):
+        return AnswerKind.UNEXPECTED
+    if entry.is_write or entry.request_class is RequestClass.LIST or (entry.gives_list and document == []):
+        return AnswerKind.JSON
+    return AnswerKind.UNEXPECTED if _all_empty(document) else AnswerKind.IMPOSSIBLE
 
 
-def _only_reports(document: Mapping[str, object]) -> bool:
-    """An object that says something about the request, as a gateway does, and holds no data of a record."""
-    return bool(document) and document.keys() <= _REPORTING
+def _all_empty(document: object) -> bool:
+    """An object of empty lists, as an activity feed of nobody might be: it holds no data."""
+    return isinstance(document, dict) and bool(document) and all(value == [] for value in document.values())
 
 
-def _refusal_kind(status: int, texts: list[str], document: object) -> AnswerKind:
-    def says(*wanted: str) -> bool:
-        return any(text.rstrip(".") in wanted for text in texts)
-
+def _refusal_kind(status: int, document: object) -> AnswerKind:
     match status:
-        case 401 if any(INVALID_KEY_TEXT in text for text in texts):
+        case 401 if document == INVALID_KEY:
             return AnswerKind.INVALID_KEY
-        case 401 | 403 if any(PERMISSION_TEXT in text for text in texts):
+        case 401 | 403 if says_no_permission(document):
             return AnswerKind.PERMISSION
-        case 403 if says("you do not have access to that record", "access denied"):
+        case 403 if document in _NO_ACCESS:
             return AnswerKind.NO_ACCESS
         # Perhaps the credential's IP list: what Greenhouse answers to other addresses is not documented.
         case 401 | 403:
             return AnswerKind.UNKNOWN_REFUSAL
-        # "Not found" is from grnhse/greenhouse-api-docs issue 393; recordings say "Resource not found".
-        case 404 if says("resource not found", "not found"):
+        case 404 if document in _NOT_FOUND:
             return AnswerKind.NOT_FOUND
         case 404 | 410:
             return AnswerKind.GONE
-        # The `message` that Greenhouse documents beside `errors` is missing in both recorded answers.
-        case 422 if isinstance(document, dict) and isinstance(document.get("errors"), list):
+        case 422 if _lists_problems(document):
             return AnswerKind.VALIDATION
-        case 400 if says("invalid json payload"):
+        case 400 if document == _BAD_PAYLOAD:
             return AnswerKind.BAD_PAYLOAD
         case 429:
             return AnswerKind.RATE_LIMITED
     return AnswerKind.UNEXPECTED
+
+
+def _lists_problems(document: object) -> bool:
+    """Recorded: `errors`, each a `message` and perhaps a `field`; documented: a `message` beside them."""
+    if not isinstance(document, dict) or not document.keys() <= {"message", "errors"}:
+        return False
+    problems = document.get("errors")
+    return isinstance(problems, list) and bool(problems) and all(map(_is_problem, problems))
+
+
+def _is_problem(problem: object) -> bool:
+    if not isinstance(problem, dict) or not problem.keys() <= {"message", "field"}:
+        return False
+    return isinstance(problem.get("message"), str) and not says_no_permission(problem)
 
 
 def _record_id(document: object) -> str | None:

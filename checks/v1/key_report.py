@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from checks.answer import AnswerKind
 from checks.catalogue.entry import Entry, RequestClass, WriteProbes
 from checks.check_request import CheckRequest
 from checks.credential import CredentialState
@@ -12,7 +11,7 @@ from checks.judgement import Judgement
 from checks.manifest import Permission
 from checks.report import CheckReport, Excess, Verdict, WriteAlarm
 from checks.report_builder import ReportBuilder
-from checks.v1.verdicts import Evidence, KeyRule, judge
+from checks.v1.verdicts import Evidence, KeyRule, judge, refused
 
 
 def writes_off_reason(permitted: WriteProbes) -> str:
@@ -78,9 +77,5 @@ class KeyReport:
         return frozenset(entry.endpoint for entry, judged in self._not_required if judged.verdict is Verdict.MISSING)
 
     def _refused(self) -> frozenset[str]:
-        answers = self.evidence.answers
-        return frozenset(
-            endpoint
-            for endpoint in self.evidence.required
-            if endpoint in answers and answers[endpoint].kind is AnswerKind.PERMISSION
-        )
+        entries = map(self.evidence.catalogue.entry, self.evidence.required)
+        return frozenset(entry.endpoint for entry in entries if refused(entry, self.evidence))

@@ -1,16 +1,17 @@
 """From answers to verdicts: pure, each rule numbered and written out in docs/verdicts.md.
 
 What makes an answer past the permission check mean `granted` is evidence that, for this credential and this kind of
-request, Greenhouse checks the permission first. Greenhouse documents no order of checks, so it is shown again in
-each check by a refusal in the same cell, and where nothing shows it the verdict is `undecided`.
+request, Greenhouse looks at the permission before whatever else gave that answer: the record, On-Behalf-Of, the fields.
+Greenhouse documents no order of checks, so it is shown again in each check by a refusal in the same cell of a request
+that was bound to fail the same; where nothing shows it the verdict is `undecided`.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import Catalogue
-from checks.catalogue.entry import Cell, Entry, RequestClass, Service
+from checks.catalogue.entry import Cell, Entry, Hurdle, RequestClass, Service
 from checks.judgement import Judgement, Rule
 from checks.report import Verdict
 
@@ -18,8 +19,12 @@ from checks.report import Verdict
 class KeyRule(Rule):
     """docs/verdicts.md carries the same table."""
 
-    MISSING = ("V1", Verdict.MISSING, "The answer is 401 or 403 with the permission text.")
-    GRANTED_DATA = ("V2", Verdict.GRANTED, "A GET is answered 200 with a JSON array or object.")
+    MISSING = ("V1", Verdict.MISSING, "The answer is 401 or 403 with the permission text, each time it was asked.")
+    GRANTED_DATA = (
+        "V2",
+        Verdict.GRANTED,
+        "A list is answered 200 with a JSON array, or a list under a record 200 with an empty one.",
+    )
     GRANTED_REMEMBERED = (
         "V3",
         Verdict.GRANTED,
@@ -28,23 +33,26 @@ class KeyRule(Rule):
     GRANTED_BESIDE_MISSING = (
         "V4",
         Verdict.GRANTED,
-        "The answer lies past the permission check, and another required permission of the cell is refused.",
+        "The answer lies past the permission check, and other required permissions of the cell are refused that were "
+        "bound to fail what gave it.",
     )
     GRANTED_BY_CONTROL = (
         "V5",
         Verdict.GRANTED,
-        "The answer lies past the permission check, and a control of the cell is refused while none passes.",
+        "The answer lies past the permission check, and controls of the cell are refused that were bound to fail what "
+        "gave it, while none passes.",
     )
     GRANTED_SAME_SEGMENT = (
         "V6",
         Verdict.GRANTED,
-        "The controls of the cell disagree, and one under the same first path segment is refused.",
+        "The controls of the cell disagree, and a request under the same first path segment is refused that was bound "
+        "to fail what gave the answer.",
     )
     GRANTED_BORROWED = (
         "V7",
         Verdict.GRANTED,
         "The cell has no control; the same class in the other service and another class of its own service (reads from "
-        "reads, writes from writes) both show a refusal and no disagreement: borrowed.",
+        "reads, writes from writes) both show such a refusal and no disagreement: borrowed.",
     )
     NO_POSITIVE_CONTROL = (
         "V8",
@@ -55,17 +63,24 @@ class KeyRule(Rule):
     NO_REFUSAL = (
         "V9",
         Verdict.UNDECIDED,
-        "The answer lies past the permission check, but no refusal in the cell shows that this check comes first.",
+        "The answer lies past the permission check, but no refusal in the cell shows that the permission comes before "
+        "what gave it.",
     )
     MIXED_CONTROLS = (
         "V10",
         Verdict.UNDECIDED,
-        "The controls of the cell disagree and none under the same first path segment is refused.",
+        "The controls of the cell disagree, and no such refusal is under the same first path segment.",
     )
     NOT_DECISIVE = ("V11", Verdict.UNDECIDED, "The answer, or its absence, says nothing about the permission.")
     NOT_ASKED = ("V12", Verdict.UNDECIDED, "The check ended before the question, or a control it needs, was put.")
     WRITE_HALT = ("V13", Verdict.UNDECIDED, "Writes are halted after an answer that no probe should get.")
     NO_ENDPOINT = ("V14", Verdict.NOT_CHECKABLE, "Greenhouse documents no endpoint for this permission.")
+    CONTRADICTED = (
+        "V17",
+        Verdict.UNDECIDED,
+        "The answers of this check contradict each other: a refusal that is answered otherwise when asked again, or a "
+        "refused key that is served.",
+    )
     WRITES_OFF = ("V15", Verdict.NOT_CHECKABLE, "Only a write probe could tell, and the setting does not allow it.")
 
 
@@ -73,7 +88,7 @@ READS = frozenset({RequestClass.BY_ID, RequestClass.NESTED})
 WRITES = frozenset({RequestClass.POST, RequestClass.PATCH, RequestClass.PUT, RequestClass.DELETE})
 
 _KIND_REASON: Mapping[AnswerKind, str] = {
-    AnswerKind.INVALID_KEY: "invalid_key",
+    AnswerKind.IMPOSSIBLE: "not_greenhouse",
     AnswerKind.UNKNOWN_REFUSAL: "unknown_refusal",
     AnswerKind.GONE: "unexpected_answer",
     AnswerKind.REDIRECT: "redirect",
@@ -91,26 +106,31 @@ class Evidence:
     """All that one check saw, by documented endpoint.
 
     `required` are the endpoints of the tenant's permissions; `remembered` those refused to this credential before;
-    `not_sent` says why a request was not sent (a key of reasons.REASONS), `cut_short` why the check ended early, if it
-    did.
+    `contradicted` those that were refused and answered otherwise when asked again; `not_sent` says why a request was
+    not sent (a key of reasons.REASONS), `cut_short` why the check ended early, if it did.
     """
 
     catalogue: Catalogue
     answers: Mapping[str, Answer]
     required: Set[str]
     remembered: Set[str] = frozenset()
+    contradicted: Set[str] = frozenset()
     not_sent: Mapping[str, str] = field(default_factory=dict)
     cut_short: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CellView:
-    """What one cell showed: refusals and passes of its controls, refusals of required permissions."""
+    """What one cell showed: refusals and passes of its controls, refusals of required permissions.
+
+    `lists_look_up`: its lists under a record were seen to look for the record, and none to do without.
+    """
 
     designated: int
     control_refusals: tuple[Entry, ...]
     control_passes: tuple[Entry, ...]
     required_refusals: tuple[Entry, ...]
+    lists_look_up: bool
 
     @property
     def disagrees(self) -> bool:
@@ -120,20 +140,33 @@ class CellView:
     def refusals(self) -> tuple[Entry, ...]:
         return self.control_refusals + self.required_refusals
 
-    @property
-    def shows_order(self) -> bool:
-        return bool(self.refusals) and not self.disagrees
+    def vouches(self, refusals: Iterable[Entry], needed: Set[Hurdle]) -> bool:
+        """These refusals show that the permission comes before all of `needed`; at least one is there."""
+        shown = [self._shown(entry) for entry in refusals]
+        return bool(shown) and needed <= frozenset().union(*shown)
+
+    def shows(self, needed: Set[Hurdle]) -> bool:
+        return not self.disagrees and self.vouches(self.refusals, needed)
+
+    def _shown(self, refused: Entry) -> frozenset[Hurdle]:
+        # A list that answers [] for a record that is not there does not look for it, so its refusal shows no order.
+        looks_up = self.lists_look_up or not refused.gives_list
+        return refused.hurdles if looks_up else refused.hurdles - {Hurdle.RECORD}
 
 
 def view(cell: Cell, evidence: Evidence) -> CellView:
     """What this check showed about one cell."""
     controls = [entry for entry in evidence.catalogue.controls_of(cell) if entry.endpoint not in evidence.required]
-    refused = [evidence.catalogue.entry(e) for e, a in evidence.answers.items() if a.kind is AnswerKind.PERMISSION]
+    asked = [(evidence.catalogue.entry(endpoint), answer.kind) for endpoint, answer in evidence.answers.items()]
+    of_lists = {kind for entry, kind in asked if entry.cell == cell and entry.gives_list}
     return CellView(
         designated=len(controls),
-        control_refusals=tuple(e for e in controls if _refused(e, evidence)),
+        control_refusals=tuple(e for e in controls if refused(e, evidence)),
         control_passes=tuple(e for e in controls if _passed(e, evidence)),
-        required_refusals=tuple(e for e in refused if e.cell == cell and e.endpoint in evidence.required),
+        required_refusals=tuple(
+            e for e, _ in asked if e.cell == cell and e.endpoint in evidence.required and refused(e, evidence)
+        ),
+        lists_look_up=AnswerKind.NOT_FOUND in of_lists and AnswerKind.JSON not in of_lists,
     )
 
 
@@ -142,9 +175,27 @@ def positive_control(service: Service, evidence: Evidence) -> bool:
     for endpoint, answer in evidence.answers.items():
         entry = evidence.catalogue.entry(endpoint)
         listed = entry.request_class is RequestClass.LIST and answer.kind is AnswerKind.JSON
-        if entry.service is service and (listed or answer.kind is AnswerKind.PERMISSION):
+        if entry.service is service and (listed or refused(entry, evidence)):
             return True
     return False
+
+
+def refused(entry: Entry, evidence: Evidence) -> bool:
+    """By the permission text; in a check that saw one such refusal taken back, none is believed."""
+    answer = evidence.answers.get(entry.endpoint)
+    return answer is not None and answer.kind is AnswerKind.PERMISSION and not evidence.contradicted
+
+
+def gave(answer: Answer, entry: Entry) -> frozenset[Hurdle]:
+    """Every check other than the permission that may have given this answer to this request."""
+    match answer.kind:
+        case AnswerKind.NOT_FOUND | AnswerKind.NO_ACCESS:
+            return entry.hurdles & {Hurdle.RECORD, Hurdle.ON_BEHALF_OF}
+        case AnswerKind.VALIDATION:
+            return frozenset({Hurdle.FIELDS}) | (entry.hurdles & {Hurdle.ON_BEHALF_OF})
+        case AnswerKind.BAD_PAYLOAD:
+            return frozenset({Hurdle.FIELDS})
+    return frozenset()
 
 
 def judge(entry: Entry, evidence: Evidence) -> Judgement:
@@ -152,18 +203,24 @@ def judge(entry: Entry, evidence: Evidence) -> Judgement:
     answer = evidence.answers.get(entry.endpoint)
     if answer is None:
         return _not_sent(evidence.not_sent.get(entry.endpoint, evidence.cut_short or "deadline"))
+    if entry.endpoint in evidence.contradicted:
+        return Judgement(KeyRule.CONTRADICTED, "contradicted")
     if answer.kind is AnswerKind.PERMISSION:
-        return Judgement(KeyRule.MISSING, "refused")
-    if answer.kind is AnswerKind.JSON and not entry.is_write:
-        return Judgement(KeyRule.GRANTED_DATA, "data")
+        certain = refused(entry, evidence)
+        return Judgement(KeyRule.MISSING, "refused") if certain else Judgement(KeyRule.CONTRADICTED, "contradicted")
+    if answer.kind is AnswerKind.INVALID_KEY:
+        return Judgement(KeyRule.CONTRADICTED, "contradicted")
     if answer.accepted and entry.is_write:
         return Judgement(KeyRule.WRITE_HALT, "write_alarm")
     if not answer.kind.past_permission:
         return Judgement(KeyRule.NOT_DECISIVE, _KIND_REASON[answer.kind])
     # A list looks up no record, so "not found" says nothing about its permission.
     if entry.request_class is RequestClass.LIST:
-        return Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
-    return _past_permission(entry, evidence)
+        listed = answer.kind is AnswerKind.JSON
+        return (
+            Judgement(KeyRule.GRANTED_DATA, "data") if listed else Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
+        )
+    return _past_permission(entry, answer, evidence)
 
 
 def _not_sent(reason: str) -> Judgement:
@@ -175,27 +232,33 @@ def _not_sent(reason: str) -> Judgement:
     return Judgement(KeyRule.NOT_ASKED, reason)
 
 
-def _past_permission(entry: Entry, evidence: Evidence) -> Judgement:
-    passed = "past_permission_check"
+def _past_permission(entry: Entry, answer: Answer, evidence: Evidence) -> Judgement:
     if not positive_control(entry.service, evidence):
         return _undecided(KeyRule.NO_POSITIVE_CONTROL, "no_positive_control", evidence)
+    if answer.kind is AnswerKind.JSON:
+        return Judgement(KeyRule.GRANTED_DATA, "data")
     # Before the controls: the endpoint's own refusal counts more than theirs, even where all of them pass.
     if entry.endpoint in evidence.remembered:
-        return Judgement(KeyRule.GRANTED_REMEMBERED, passed)
+        return Judgement(KeyRule.GRANTED_REMEMBERED, "past_permission_check")
+    return _by_evidence_of_others(entry, gave(answer, entry), evidence)
+
+
+def _by_evidence_of_others(entry: Entry, needed: Set[Hurdle], evidence: Evidence) -> Judgement:
+    passed = "past_permission_check"
     seen = view(entry.cell, evidence)
     if seen.disagrees:
-        same_segment = any(refused.segment == entry.segment for refused in seen.refusals)
+        same_segment = [refusal for refusal in seen.refusals if refusal.segment == entry.segment]
         return (
             Judgement(KeyRule.GRANTED_SAME_SEGMENT, passed)
-            if same_segment
+            if seen.vouches(same_segment, needed)
             else Judgement(KeyRule.MIXED_CONTROLS, "mixed_controls")
         )
-    if seen.required_refusals:
+    if seen.vouches(seen.required_refusals, needed):
         return Judgement(KeyRule.GRANTED_BESIDE_MISSING, passed)
-    if seen.control_refusals:
+    if seen.shows(needed):
         return Judgement(KeyRule.GRANTED_BY_CONTROL, passed)
     # By-id × applications has no control in the catalogue; a manifest that requires a cell's controls leaves none.
-    if seen.designated == 0 and _borrows(entry.cell, evidence):
+    if seen.designated == 0 and _borrows(entry.cell, needed, evidence):
         return Judgement(KeyRule.GRANTED_BORROWED, passed)
     return _undecided(KeyRule.NO_REFUSAL, "no_refusal", evidence)
 
@@ -205,19 +268,14 @@ def _undecided(rule: KeyRule, reason: str, evidence: Evidence) -> Judgement:
     return Judgement(KeyRule.NOT_ASKED, evidence.cut_short) if evidence.cut_short else Judgement(rule, reason)
 
 
-def _borrows(cell: Cell, evidence: Evidence) -> bool:
+def _borrows(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> bool:
     # On-Behalf-Of is required on writes only and may be checked first, so reads borrow from reads and writes from
     # writes.
     kin = READS if cell.request_class in READS else WRITES
     other_service = next(service for service in Service if service is not cell.service)
     across = view(Cell(cell.request_class, other_service), evidence)
     others = (view(Cell(other, cell.service), evidence) for other in kin - {cell.request_class})
-    return across.shows_order and any(other.shows_order for other in others)
-
-
-def _refused(entry: Entry, evidence: Evidence) -> bool:
-    answer = evidence.answers.get(entry.endpoint)
-    return answer is not None and answer.kind is AnswerKind.PERMISSION
+    return across.shows(needed) and any(other.shows(needed) for other in others)
 
 
 def _passed(entry: Entry, evidence: Evidence) -> bool:

@@ -82,6 +82,8 @@ def test_a_check_interrupted_while_a_write_is_sent_waits_for_its_answer() -> Non
                 on_the_wire.set()
                 await asyncio.sleep(0.15)
                 writer.write(answer("200 OK", b'{"id": 7}'))
+            elif b"/0" in request:
+                writer.write(answer("404 Not Found", b'{"message": "Resource not found"}'))
             else:
                 writer.write(answer("200 OK"))
             await writer.drain()

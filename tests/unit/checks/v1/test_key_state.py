@@ -14,15 +14,24 @@ KNOWN_401 = Answer(AnswerKind.INVALID_KEY, 401)
 HTML_404 = Answer(AnswerKind.GONE, 404, html=True)
 
 
-def test_the_known_401_means_invalid_whatever_came_before() -> None:
-    """A key revoked in the middle of a check is invalid, even if it got data before."""
-    answers = [Answer(AnswerKind.JSON, 200), KNOWN_401]
-    assert state_of(answers, None, BEFORE) == (CredentialState.INVALID, "revoked")
+@pytest.mark.parametrize(("now", "detail"), [(BEFORE, "revoked"), (AFTER, "revoked_or_retired")])
+def test_the_known_401_three_times_means_invalid(now: datetime, detail: str) -> None:
+    """Since 31 August 2026 a refused key is worded as revoked or retired."""
+    assert state_of([KNOWN_401] * 3, None, now) == (CredentialState.INVALID, detail)
+    assert state_of([Answer(AnswerKind.TIMEOUT), *[KNOWN_401] * 3], None, now) == (CredentialState.INVALID, detail)
 
 
-def test_after_the_retirement_the_known_401_has_two_explanations() -> None:
-    """Since 31 August 2026 a refused key is reported as revoked or retired."""
-    assert state_of([KNOWN_401], None, AFTER) == (CredentialState.INVALID, "revoked_or_retired")
+def test_a_401_beside_anything_better_revokes_no_key() -> None:
+    """A served key is ok; fewer than three, or beside what a refused key would not get, is doubt."""
+    assert state_of([Answer(AnswerKind.JSON, 200), *[KNOWN_401] * 5], None, AFTER) == (CredentialState.OK, "")
+    assert state_of([KNOWN_401] * 2, None, AFTER) == (CredentialState.UNREACHABLE, "no_usable_answer")
+    assert state_of([*[KNOWN_401] * 3, HTML_404], None, AFTER) == (CredentialState.UNREACHABLE, "contradicted")
+
+
+def test_data_of_a_record_that_does_not_exist_is_not_greenhouses() -> None:
+    """Whatever else was said came the same way, so nothing of it is believed."""
+    answers = [Answer(AnswerKind.JSON, 200), Answer(AnswerKind.IMPOSSIBLE, 200)]
+    assert state_of(answers, None, AFTER) == (CredentialState.UNREACHABLE, "not_greenhouse")
 
 
 @pytest.mark.parametrize("usable", [Answer(AnswerKind.JSON, 200), Answer(AnswerKind.PERMISSION, 401)])

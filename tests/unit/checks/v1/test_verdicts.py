@@ -24,6 +24,7 @@ STAGES = "GET /v1/jobs/{id}/stages"
 FUTURE_JOBS = "GET /v1/users/{id}/permissions/future_jobs"
 NOTE = "POST /v1/candidates/{id}/activity_feed/notes"
 MERGE = "PUT /v1/candidates/merge"
+WRITES = frozenset({"PATCH /v1/applications/{id}", "PATCH /v1/applications/{id}/convert_prospect"})
 REQUIRED = frozenset({LIST, APPLICATIONS, JOB, OFFER, APPLICATION, SCORECARDS, STAGES, FUTURE_JOBS, NOTE, MERGE})
 
 APPROVAL_FLOW = "GET /v1/approval_flows/{id}"
@@ -36,7 +37,7 @@ APPLICATION_ATTACHMENTS = "POST /v1/applications/{id}/attachments"
 
 
 def ruled(endpoint: str, answers: Mapping[str, Answer], **more: object) -> tuple[KeyRule, str]:
-    evidence = Evidence(CATALOGUE, answers, REQUIRED, **more)  # type: ignore[arg-type]
+    evidence = Evidence(CATALOGUE, answers, **{"required": REQUIRED, **more})  # type: ignore[arg-type]
     judgement = judge(CATALOGUE.entry(endpoint), evidence)
     return judgement.rule, judgement.reason
 
@@ -49,10 +50,11 @@ def test_v1_the_permission_text_means_missing_whatever_else_is_known(status: int
         assert ruled(endpoint, answers) == (KeyRule.MISSING, "refused")
 
 
-@pytest.mark.parametrize("endpoint", [LIST, JOB, STAGES])
-def test_v2_data_on_a_get_means_granted(endpoint: str) -> None:
-    """A GET answered with data needs no control."""
-    assert ruled(endpoint, {endpoint: DATA}) == (KeyRule.GRANTED_DATA, "data")
+def test_v2_data_of_a_list_means_granted() -> None:
+    """A list answered with data needs no control; an empty list under a record needs a sign of life of its service."""
+    assert ruled(LIST, {LIST: DATA}) == (KeyRule.GRANTED_DATA, "data")
+    assert ruled(STAGES, {LIST: DATA, STAGES: DATA}) == (KeyRule.GRANTED_DATA, "data")
+    assert ruled(STAGES, {STAGES: DATA})[0] is KeyRule.NO_POSITIVE_CONTROL
 
 
 def test_v3_an_endpoint_refused_before_is_its_own_control() -> None:
@@ -89,6 +91,40 @@ def test_v5_every_answer_past_the_permission_check_counts_alike(past: Answer) ->
     assert ruled(NOTE, {LIST: DATA, NOTE: past, EMPLOYMENTS: past})[0] is KeyRule.NO_REFUSAL
 
 
+UPDATE = "PATCH /v1/applications/{id}"
+CONVERT = "PATCH /v1/applications/{id}/convert_prospect"
+OFFERS = "GET /v1/applications/{application_id}/offers"
+CURRENT_OFFER = "GET /v1/applications/{application_id}/offers/current_offer"
+INVALID = Answer(AnswerKind.VALIDATION, 422)
+PATCHES = {APPLICATIONS: DATA, UPDATE: DENIED}
+
+
+def test_a_refusal_vouches_only_for_what_its_own_request_was_bound_to_fail() -> None:
+    """A refused PATCH that needs no field shows nothing about a 422: Greenhouse may look at the fields first."""
+    assert ruled(CONVERT, {**PATCHES, CONVERT: INVALID}, required=WRITES)[0] is KeyRule.NO_REFUSAL
+    assert ruled(CONVERT, {**PATCHES, CONVERT: NOT_FOUND}, required=WRITES)[0] is KeyRule.GRANTED_BESIDE_MISSING
+    reject = {**PATCHES, CONVERT: INVALID, "PATCH /v1/applications/{id}/reject": DENIED}
+    assert ruled(CONVERT, reject, required=WRITES)[0] is KeyRule.GRANTED_BY_CONTROL
+
+
+def test_a_refused_list_vouches_for_a_record_only_if_lists_look_for_theirs() -> None:
+    """A list that answers [] for a record that is not there never looked for it, so neither did the refused one."""
+    asked = {APPLICATIONS: DATA, DEMOGRAPHICS: DENIED, CURRENT_OFFER: NOT_FOUND}
+    assert ruled(CURRENT_OFFER, asked)[0] is KeyRule.NO_REFUSAL
+    assert ruled(CURRENT_OFFER, {**asked, OFFERS: DATA})[0] is KeyRule.NO_REFUSAL
+    assert ruled(CURRENT_OFFER, {**asked, OFFERS: NOT_FOUND, SCORECARDS: DATA})[0] is KeyRule.NO_REFUSAL
+    assert ruled(CURRENT_OFFER, {**asked, OFFERS: NOT_FOUND})[0] is KeyRule.GRANTED_BY_CONTROL
+
+
+def test_v17_where_one_refusal_was_taken_back_none_is_believed() -> None:
+    """Nor does any vouch for another, or show that its service serves this key."""
+    answers = {LIST: DATA, OFFER: DENIED, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED}
+    doubtful = frozenset({"GET /v1/offices"})
+    assert ruled(OFFER, answers, contradicted=doubtful) == (KeyRule.CONTRADICTED, "contradicted")
+    assert ruled(JOB, answers, contradicted=doubtful)[0] is KeyRule.NO_REFUSAL
+    assert ruled(LIST, answers, contradicted=doubtful)[0] is KeyRule.GRANTED_DATA
+
+
 def test_a_control_of_another_cell_proves_nothing() -> None:
     """Controls do not carry over between classes or services."""
     for control in (HIRING_TEAM, DEMOGRAPHICS, EMPLOYMENTS):
@@ -102,7 +138,14 @@ def test_v6_disagreeing_controls_leave_only_what_shares_the_first_segment() -> N
     assert ruled(FUTURE_JOBS, answers) == (KeyRule.MIXED_CONTROLS, "mixed_controls")
 
 
-BORROWED = {APPLICATIONS: DATA, LIST: DATA, APPLICATION: NOT_FOUND, APPROVAL_FLOW: DENIED, DEMOGRAPHICS: DENIED}
+BORROWED = {
+    APPLICATIONS: DATA,
+    LIST: DATA,
+    APPLICATION: NOT_FOUND,
+    APPROVAL_FLOW: DENIED,
+    SCORECARDS: NOT_FOUND,
+    DEMOGRAPHICS: DENIED,
+}
 
 
 def test_v7_a_cell_without_controls_borrows_from_both_sides() -> None:
@@ -114,6 +157,8 @@ def test_v7_a_cell_without_controls_borrows_from_both_sides() -> None:
     "change",
     [
         {APPROVAL_FLOW: NOT_FOUND},  # the class shows no refusal in the other service
+        {SCORECARDS: DENIED},  # nothing shows that its lists look for the record
+        {SCORECARDS: DATA},  # they do not look for it
         {DEMOGRAPHICS: NOT_FOUND},  # nothing shows the order in its own service
         {PROSPECT_POOL: NOT_FOUND},  # the controls of the other service disagree
         {DEMOGRAPHICS: NOT_FOUND, APPLICATION_ATTACHMENTS: DENIED},  # a write proves nothing about a read

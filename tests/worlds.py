@@ -1,0 +1,214 @@
+"""Worlds drawn at random: what a key holds, in which order Greenhouse checks, and what something in between adds.
+
+The model answers in bytes, from the documentation and the recorded answers; it knows no rule of a verdict. The long
+form is `python -m tests.worlds 100000`: it says how many verdicts were wrong, and which share was decided.
+"""
+
+import asyncio
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from checks.answer import Answer, AnswerKind
+from checks.catalogue.endpoints import catalogue
+from checks.catalogue.entry import Cell, Entry, RequestClass, Service, WriteProbes
+from checks.check_request import CheckRequest
+from checks.check_run import CheckContext
+from checks.manifest import load
+from checks.report import CheckReport, Verdict, WriteAlarm
+from checks.v1.check import KeyCheckRun, SendGuard
+from checks.v1.key_answers import reduce
+from tests.paths import FIXTURES
+
+CATALOGUE = catalogue()
+GEM = load("gem")
+NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+EVERYTHING = sorted({*CATALOGUE.probes, *CATALOGUE.controls})
+REQUIRED = frozenset(p.endpoint for p in GEM.applying_to([]) if p.endpoint)
+CELLS = sorted({CATALOGUE.entry(endpoint).cell for endpoint in EVERYTHING})
+BORROWING = Cell(RequestClass.BY_ID, Service.APPLICATIONS)
+FIELDS_NEEDED = {
+    f"{row['method']} {row['path']}": row["required_body"]
+    for row in json.loads((FIXTURES / "documented_endpoints.json").read_text("utf-8"))["endpoints"]
+}
+ONE_RECORD = ("/activity_feed", "/current_offer", "/job_post", "/eeoc", "/hiring_team")
+STEPS = ("permission", "on_behalf_of", "record", "fields")
+Reply = tuple[int, object]
+NO_PERMISSION: Reply = (403, {"message": "This API Key does not have permission for this endpoint"})
+NOT_FOUND: Reply = (404, {"message": "Resource not found"})
+INVALID_KEY: Reply = (401, {"message": "Invalid Basic Auth credentials"})
+INVALID_FIELDS: Reply = (422, {"errors": [{"message": "Missing required field: x", "field": "x"}]})
+GATEWAYS: tuple[Reply, ...] = (
+    (200, {"maintenance": True}),
+    (200, {}),
+    (200, {"type": "about:blank", "title": "Forbidden", "status": 403}),
+    (200, [{"id": 1}]),
+    (403, {"message": "Access Denied"}),
+    (403, {"errors": [{"message": "Access Denied"}]}),
+    (404, {"message": "Not Found"}),
+    (404, {"message": "not found"}),
+    (404, {"error": "Resource not found"}),
+    (403, {"message": "Sorry: this API key does not have permission for this endpoint, says the proxy"}),
+    (422, {"errors": [{"status": "422", "title": "Unprocessable"}]}),
+    (400, {"message": "Invalid JSON payload"}),
+)
+"""What something between us and Greenhouse may answer; none of it is Greenhouse's."""
+
+
+@dataclass
+class World:
+    """Greenhouse towards one key. A cell in `without_parent` lists nothing, with 200, under a record that is not there.
+
+    `noise` is the share of answers, each drawn anew, that are `noises` instead; `gateway` answers the requests of
+    `through_gateway` instead of Greenhouse.
+    """
+
+    grants: frozenset[str]
+    orders: Mapping[Cell, tuple[str, ...]] = field(default_factory=dict)
+    without_parent: frozenset[Cell] = frozenset()
+    enforces_on_behalf_of: bool = True
+    permitted: WriteProbes = WriteProbes.ALL
+    noise: float = 0.0
+    noises: tuple[Reply, ...] = (NO_PERMISSION,)
+    gateway: Reply | None = None
+    through_gateway: frozenset[str] = frozenset()
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    requests: int = 0
+
+    async def send(self, entry: Entry, guard: SendGuard) -> Answer | None:
+        if not await guard.may_send(entry):
+            return None
+        self.requests += 1
+        status, document = self.reply(entry)
+        answer = reduce(entry, status, {}, json.dumps(document).encode())
+        await guard.answered(entry, answer)
+        return answer
+
+    def reply(self, entry: Entry) -> Reply:
+        if self.chance.random() < self.noise:
+            return self.chance.choice(self.noises)
+        if self.gateway is not None and entry.endpoint in self.through_gateway:
+            return self.gateway
+        for step in self.orders.get(entry.cell, STEPS):
+            refusal = self._refusal(step, entry)
+            if refusal is not None:
+                return refusal
+        return 200, []
+
+    def _refusal(self, step: str, entry: Entry) -> Reply | None:
+        match step:
+            case "permission" if entry.endpoint not in self.grants:
+                return NO_PERMISSION
+            case "on_behalf_of" if entry.method != "GET" and self.enforces_on_behalf_of:
+                return NOT_FOUND
+            case "record" if "/0" in entry.target and not self._lists_nothing(entry):
+                return NOT_FOUND
+            case "fields" if FIELDS_NEEDED[entry.endpoint]:
+                return INVALID_FIELDS
+        return None
+
+    def _lists_nothing(self, entry: Entry) -> bool:
+        nested_list = entry.request_class is RequestClass.NESTED and not entry.target.endswith(ONE_RECORD)
+        return nested_list and entry.cell in self.without_parent
+
+
+class Writes:
+    """Lets writes go until one is accepted."""
+
+    halted = False
+
+    async def may_write(self, entry: Entry) -> bool:
+        return not self.halted
+
+    async def halt(self, alarm: WriteAlarm) -> None:
+        self.halted = True
+
+
+async def _known_401() -> Answer:
+    return Answer(AnswerKind.INVALID_KEY, 401)
+
+
+async def check(world: World, remembered: frozenset[str] = frozenset()) -> CheckReport:
+    context = CheckContext(lambda: NOW, lambda: 0.0, 3600.0, lambda: False)
+    request = CheckRequest(GEM, remembered=remembered)
+    return await KeyCheckRun(world, request, CATALOGUE, Writes(), _known_401, context).report()
+
+
+def wrong(report: CheckReport, world: World) -> list[str]:
+    """Verdicts that are plainly false. The one that is borrowed is left out where its cell has an order of its own."""
+    found = []
+    for finding in report.findings:
+        false = Verdict.MISSING if finding.endpoint in world.grants else Verdict.GRANTED
+        apart = finding.endpoint is not None and CATALOGUE.entry(finding.endpoint).cell == BORROWING
+        if finding.verdict is false and not (apart and world.orders.get(BORROWING, STEPS) != STEPS):
+            found.append(f"{finding.verdict} {finding.endpoint} by {finding.rule}")
+    return found
+
+
+def draw(chance: random.Random) -> World:
+    """A world of any kind; about half of them have Greenhouse's checks in the same order everywhere."""
+    orders = {cell: tuple(chance.sample(STEPS, 4)) for cell in CELLS if chance.random() < chance.choice((0, 0.3, 1))}
+    gateway = chance.choice(GATEWAYS) if chance.random() < 0.3 else None
+    return World(
+        grants=_grants(chance),
+        orders=orders,
+        without_parent=frozenset(cell for cell in CELLS if chance.random() < 0.3),
+        enforces_on_behalf_of=chance.random() < 0.8,
+        permitted=chance.choice(list(WriteProbes)),
+        gateway=gateway,
+        through_gateway=frozenset(chance.sample(EVERYTHING, chance.randint(1, len(EVERYTHING)))),
+        chance=chance,
+    )
+
+
+def _grants(chance: random.Random) -> frozenset[str]:
+    """Nothing, everything, what Gem needs, or any of these without a few or with a few more."""
+    base = chance.choice((frozenset[str](), frozenset(EVERYTHING), REQUIRED, REQUIRED))
+    few = frozenset(chance.sample(EVERYTHING, chance.choice((0, 1, 3, 10, 40))))
+    return base - few if chance.random() < 0.7 else base | few
+
+
+def noisy(chance: random.Random, noise: float) -> World:
+    """A world with false refusals; in half of them Greenhouse looks for the record first, where they do most harm."""
+    first = chance.random() < 0.5
+    lookup_first = ("on_behalf_of", "record", "permission", "fields")
+    return World(
+        grants=_grants(chance),
+        orders=dict.fromkeys(CELLS, lookup_first) if first else {},
+        noise=noise,
+        chance=chance,
+    )
+
+
+def worlds(count: int, seed: int = 0) -> Iterator[World]:
+    for number in range(count):
+        yield draw(random.Random(f"{seed}-{number}"))
+
+
+async def survey(count: int, seed: int = 0) -> tuple[list[str], Counter[Verdict]]:
+    """Every wrong verdict, with the number of its world, and how often each verdict was given."""
+    faults, verdicts = [], Counter[Verdict]()
+    for number, world in enumerate(worlds(count, seed)):
+        report = await check(world)
+        verdicts.update(report.counts)
+        faults += [f"world {number}: {fault}" for fault in wrong(report, world)]
+        if sys.stderr.isatty() and number % 1000 == 0:
+            print(f"\r{number} of {count}", end="", file=sys.stderr)
+    return faults, verdicts
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    faults, verdicts = asyncio.run(survey(count))
+    print(f"{count} worlds, {verdicts.total()} verdicts, {len(faults)} wrong")
+    print(", ".join(f"{verdict}: {number}" for verdict, number in verdicts.items()))
+    print(*faults[:20], sep="\n")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
