@@ -57,7 +57,8 @@ class GreenhouseCase:
 
     def _order_shows(self, entry: Entry, gap: Entry) -> bool:
         """Whether something in the cell is refused: the lost permission, or a control that the key does not have."""
-        if gap.cell == entry.cell:
+        # A request without an id in its path fails no lookup, so its refusal shows nothing about one.
+        if gap.cell == entry.cell and ("/0" in gap.target or "/0" not in entry.target):
             return True
         if catalogue().controls_of(entry.cell):
             return not self.full_keys
