@@ -226,7 +226,7 @@ async def test_an_answer_that_changes_between_the_checks_is_no_drift() -> None:
 
 
 async def test_a_key_killed_during_the_check_voids_it() -> None:
-    """Answers before the known 401 do not count. That the key is dead is said by the next check, which hears only that."""
+    """Answers before the known 401 do not count; that the key is dead is for the next check to say."""
     async with greenhouse_harness() as harness:
         harness.key.untick("GET /v1/applications")
         harness.waits.after = (10, harness.key.kill)

@@ -335,7 +335,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "a client unknown to introspection right after its token was issued": (
         after_minting(),
         ("unreachable", "contradicted", "failed", 3),
-        "gave this client a token",
+        "served and refused in one check",
     ),
     "token refused in a header alone": (
         anybodys(refused_in_a_header),
