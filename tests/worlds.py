@@ -63,7 +63,7 @@ GATEWAYS: tuple[Reply, ...] = (
 class World:
     """Greenhouse towards one key. A cell in `without_parent` lists nothing, with 200, under a record that is not there.
 
-    `noise` is the share of answers, each drawn anew, that are `noises` instead; `gateway` answers the requests of
+    `noise` is the share of answers, each drawn by itself, that are `noises` instead; `gateway` answers the requests of
     `through_gateway` instead of Greenhouse.
     """
 

@@ -1,7 +1,7 @@
 """What a check changes: (what is known, report, now) -> what is known now, and the events: pure.
 
 1. A new fingerprint starts over: nothing about the old secret is kept, except that what was missing is *carried*, so
-   that whoever was notified of it is notified of its end.
+   that those who were notified of it are notified of its end.
 2. The credential's own state changes (`drift.credential`). A check in which it failed decides no permission.
 3. Permissions change (`drift.permissions`). A full check forgets, without an event, what the manifest no longer has. A
    check of suspects with a new secret is no baseline: it decides nothing, and a full one follows. What the manifest

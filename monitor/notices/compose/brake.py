@@ -195,7 +195,7 @@ def exceeds_chance(changed: int, checked: int, rate: float) -> bool:
 
 
 def _wave(changed_at: Mapping[str, datetime], last_checked: Sequence[datetime], rate: float) -> Wave | None:
-    """The longest one: whoever changed first may have done so by chance, before the trouble of the others began."""
+    """The longest one: the first to change may have done so by chance, before the trouble of the others began."""
     in_order = sorted(changed_at.items(), key=lambda item: (item[1], item[0]))
     for number, (_, since) in enumerate(in_order):
         changed = len(in_order) - number

@@ -217,7 +217,7 @@ async def test_a_former_customer_is_forgotten(service: Service, database: Databa
 
 
 async def test_a_held_notice_waits_for_the_return_of_its_tenant(service: Service, database: Database) -> None:
-    """It is not held any more while the tenant is gone, and judged anew afterwards."""
+    """It is not held any more while the tenant is gone, and judged again afterwards."""
     names = ("acme", "globex", "initech")
     await sync(database, *(a_tenant(name) for name in names))
     for report in (served({"jobs": "g"}), served({"jobs": "m"}), served({"jobs": "m"})):

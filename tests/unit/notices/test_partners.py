@@ -78,7 +78,7 @@ def test_the_role_is_each_customers_own() -> None:
     assert [draft.audience for draft in composed(role, background=background).drafts] == [Audience.CSM]
 
 
-def test_a_custom_credential_goes_to_its_customers_csm_whoever_else_lacks_it() -> None:
+def test_a_custom_credential_goes_to_its_customers_csm_even_if_others_lack_it() -> None:
     """Each customer ticks their own scopes; the brake is for what many do at once."""
     background = Background(partners={JOBS: PartnerCoverage(5, 0, None)})
     (draft,) = composed(lost(grant="custom"), background=background).drafts

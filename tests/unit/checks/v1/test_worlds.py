@@ -22,7 +22,7 @@ async def test_no_verdict_is_wrong_in_worlds_of_any_order_and_behind_any_gateway
 
 @pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
 async def test_false_refusals_at_random_make_no_wrong_verdict(noise: float) -> None:
-    """Each answer is drawn anew, also when the same is asked again: no false refusal is believed, nor vouches."""
+    """Each answer is drawn by itself, also when the same is asked again: no false refusal is believed, nor vouches."""
     for number in range(100):
         world = noisy(random.Random(f"{noise}-{number}"), noise)
         assert wrong(await check(world), world) == [], f"world {number}"

@@ -167,7 +167,7 @@ def test_a_new_token_costs_one_request_more() -> None:
 def test_no_verdict_is_ever_wrong(
     scopes: frozenset[str], withdrawn: frozenset[str], role: str | None, kind: AuthKind | None, eeoc: bool
 ) -> None:
-    """Whatever a token carries, whoever it acts for, whether introspection works, and what was withdrawn since.
+    """Whatever a token carries, whomever it acts for, whether introspection works, and what was withdrawn since.
 
     `granted` is what its scopes still let it do; `missing` is what they do not, or not any more.
     """
@@ -378,7 +378,7 @@ def test_no_list_is_read_with_a_token_that_may_be_another_customers(answer: Auth
 
 
 def test_scopes_by_other_names_than_greenhouses_tell_nothing() -> None:
-    """A spelling that is on no record must not make everything missing: the lists decide."""
+    """A spelling that was never recorded must not make everything missing: the lists decide."""
     names = frozenset({"harvest:jobs:read", "harvest:users:read"})
     world = World(told=told(AuthKind.JSON, scopes=names), scopes=REQUIRED - {"harvest:jobs:list"})
     report = check(world, ANYBODYS, READ_BEFORE)
