@@ -16,18 +16,18 @@ from monitor.metrics import Metrics
 from monitor.notices.notice import Status
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, NOTICE, SAMPLE
+from tests.composer import ComposerHarness
 from tests.notices import NOW, SETTLE
 from tests.reports import HOUR, MINUTE
 from tests.store import rows
 from tests.unit.test_metrics import value
-from tests.world import World
 
 LOST = EventKind.LOST
 LIMITS = SampleLimits(size=20, per_hour=50, spacing=SETTLE, lease=7 * MINUTE, keep=4 * HOUR)
 LATER = NOW + SETTLE
 
 
-class Sampled(World):
+class Sampled(ComposerHarness):
     """A hundred tenants checked an hour ago and due in two, and a sampler for them."""
 
     def __init__(self, database: Database) -> None:
@@ -54,7 +54,7 @@ class Sampled(World):
             return sorted((await conn.execute(due)).scalars())
 
     async def lost(self, tenant: str, permission: str = "GET: List offers", minutes: int = 0) -> None:
-        await self.happens(LOST, permission, tenant, at=NOW + minutes * MINUTE)
+        await self.add_event(LOST, permission, tenant, at=NOW + minutes * MINUTE)
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ async def test_nobody_is_asked_twice_or_without_use(world: Sampled) -> None:
 @pytest.mark.parametrize("kind", [EventKind.REGAINED, EventKind.RECOVERED])
 async def test_good_news_needs_no_sample(world: Sampled, kind: EventKind) -> None:
     """Only what may be the beginning of a wave of bad news."""
-    await world.happens(kind, "GET: List offers" if kind is EventKind.REGAINED else None, "t00", at=NOW)
-    await world.happens(EventKind.FOUND, "GET: List offers", "t01", audience=Audience.OPERATOR, at=NOW)
+    await world.add_event(kind, "GET: List offers" if kind is EventKind.REGAINED else None, "t00", at=NOW)
+    await world.add_event(EventKind.FOUND, "GET: List offers", "t01", audience=Audience.OPERATOR, at=NOW)
     assert await world.sample() == 0
 
 

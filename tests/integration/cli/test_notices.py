@@ -16,8 +16,8 @@ from monitor.drift import EventKind
 from monitor.notices.notice import Status
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE, OPERATOR_ACTION
+from tests.composer import ComposerHarness
 from tests.store import rows
-from tests.world import World
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def held(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     database = Database(settings.load().database)
 
     async def prepare() -> None:
-        world = World(database)
+        world = ComposerHarness(database)
         await world.burst(EventKind.LOST, 3)
         await world.run()
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from checks.catalogue.entry import Entry
 from checks.credential import CredentialState
 from checks.report import Verdict
 from tests import worlds
@@ -45,7 +46,7 @@ def test_one_refusal_taken_back_makes_every_refusal_of_the_check_doubtful() -> N
     once = iter([True])
 
     class Flaky(World):
-        def reply(self, entry: worlds.Entry) -> worlds.Reply:
+        def reply(self, entry: Entry) -> worlds.Reply:
             flaky = entry.endpoint == "GET /v1/jobs" and next(once, False)
             return NO_PERMISSION if flaky else super().reply(entry)
 
