@@ -187,11 +187,12 @@ class KeyCheckRun(CheckRun):
             self.not_sent[entry.endpoint] = writes_off_reason(self.sender.permitted)
             return None
         answer = await self._ask(entry)
+        if answer is not None:
+            answer = await self._ask_again(entry, answer)
         if answer is None:
             self.not_sent[entry.endpoint] = "write_halt"
-            return None
-        answer = await self._ask_again(entry, answer)
-        self.answers[entry.endpoint] = answer
+        else:
+            self.answers[entry.endpoint] = answer
         return answer
 
     async def _ask(self, entry: Entry) -> Answer | None:
@@ -201,25 +202,29 @@ class KeyCheckRun(CheckRun):
             self._stop_if_hopeless(answer)
         return answer
 
-    async def _ask_again(self, entry: Entry, answer: Answer) -> Answer:
-        """What is said against the credential is asked again, at once; the last answer stands."""
-        match answer.kind:
-            case AnswerKind.PERMISSION:
-                return await self._confirm_refusal(entry, answer)
-            case AnswerKind.INVALID_KEY if not self._served:
-                self._refused_early.append(entry)
-            case AnswerKind.INVALID_KEY if not entry.is_write:
-                return await self._ask(entry) or answer
-        return answer
+    async def _ask_again(self, entry: Entry, answer: Answer) -> Answer | None:
+        """What is said against the credential is asked again, at once; the last answer stands.
 
-    async def _confirm_refusal(self, entry: Entry, refusal: Answer) -> Answer:
+        None if writes were halted before it was asked often enough.
+        """
+        latest: Answer | None = answer
+        if answer.kind is AnswerKind.INVALID_KEY and not self._served:
+            self._refused_early.append(entry)
+        elif answer.kind is AnswerKind.INVALID_KEY and not entry.is_write:
+            latest = await self._ask(entry)
+        if latest is not None and latest.kind is AnswerKind.PERMISSION:
+            return await self._confirm_refusal(entry, latest)
+        return latest
+
+    async def _confirm_refusal(self, entry: Entry, refusal: Answer) -> Answer | None:
+        answer: Answer | None = refusal
         for _ in range(1, ASKS_OF_A_REFUSAL):
-            again = await self._ask(entry)
-            if again is not None and again.kind is not AnswerKind.PERMISSION:
-                if again.kind.past_permission:
-                    self.contradicted.add(entry.endpoint)
-                return again
-        return refusal
+            answer = await self._ask(entry)
+            if answer is None or answer.kind is not AnswerKind.PERMISSION:
+                break
+        if answer is not None and answer.kind.past_permission:
+            self.contradicted.add(entry.endpoint)
+        return answer
 
     async def may_send(self, entry: Entry) -> bool:
         """Raises EndOfCheck where nothing more may be sent."""
@@ -293,7 +298,9 @@ class KeyCheckRun(CheckRun):
     async def _ask_refused_lists_again(self) -> None:
         """Those refused as if the key were dead, before anything showed that it is served."""
         for entry in self._refused_early:
-            self.answers[entry.endpoint] = await self._ask(entry) or self.answers[entry.endpoint]
+            answer = await self._ask_again(entry, self.answers[entry.endpoint])
+            if answer is not None:
+                self.answers[entry.endpoint] = answer
 
     async def _send_controls_for(self, entries: Iterable[Entry]) -> None:
         """Controls for the cells in which an answer waits for one, and a sign of life of each service."""

@@ -284,6 +284,44 @@ def test_one_endpoint_that_refuses_the_key_is_doubt_about_that_endpoint(endpoint
     assert greenhouse.asked.count(endpoint) == (1 if endpoint.startswith("PUT") else 2)
 
 
+@dataclass
+class InTurn(FakeGreenhouse):
+    """Gives these answers first, in turn, to the endpoint `of`."""
+
+    of: str = ""
+    first: list[Answer] = field(default_factory=list)
+
+    def answer(self, entry: Entry) -> Answer:
+        return self.first.pop(0) if entry.endpoint == self.of and self.first else super().answer(entry)
+
+
+@for_each(["GET /v1/applications", "GET /v1/jobs", "GET /v1/users/{id}"])
+def test_a_refusal_after_a_401_is_asked_for_again_as_any_other(endpoint: str) -> None:
+    """Early or late in the check: what answers twice in two wrong ways is contradicted, not missing."""
+    refusal = Answer(AnswerKind.PERMISSION, 403)
+    report = check(InTurn(REQUIRED, of=endpoint, first=[KNOWN_401, refusal]), CheckRequest(GEM))
+    assert {f.rule for f in report.findings if f.endpoint == endpoint} == {"V17"}
+    assert (
+        verdicts(check(InTurn(REQUIRED - {endpoint}, of=endpoint, first=[KNOWN_401]), CheckRequest(GEM)))[endpoint]
+        is Verdict.MISSING
+    )
+
+
+def test_a_refused_write_that_may_not_be_asked_again_decides_nothing() -> None:
+    """Writes are halted after its first answer, by another check: one refusal is not believed, nor vouches."""
+    endpoint = "POST /v1/applications/{id}/advance"
+
+    class HaltedAfterOne(Guard):
+        async def may_write(self, entry: Entry) -> bool:
+            return endpoint not in greenhouse.asked
+
+    greenhouse = FakeGreenhouse(REQUIRED - {endpoint})
+    report = check(greenhouse, CheckRequest(GEM), guard=HaltedAfterOne())
+    found = {f.endpoint: (f.verdict, f.reason) for f in report.findings}
+    assert found[endpoint] == (Verdict.UNDECIDED, "write_halt")
+    assert report.refused == frozenset()
+
+
 def test_a_key_that_is_refused_from_some_moment_on_is_contradicted_and_not_yet_invalid() -> None:
     """Revoked on the way, or a proxy: this check ends soon and says so; the next one hears only the one thing."""
     lists = [p.endpoint for p in GEM.permissions if p.endpoint in CATALOGUE.probes]
