@@ -89,8 +89,9 @@ class Assembly:
             db,
             self.notice_policy,
             renderer,
-            impacts=tenant_sync.registry.impacts,
-            scopes=tenant_sync.registry.scopes,
+            # Functions: a reload replaces the registry.
+            impacts=lambda: tenant_sync.registry.impacts,
+            scopes=lambda: tenant_sync.registry.scopes,
             manifests=lambda name: tenant_sync.registry.manifest(name),
         )
 

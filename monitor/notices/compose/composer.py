@@ -1,7 +1,7 @@
 """The composer: once a minute, from unsettled causes to written notices, in one transaction."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
@@ -33,7 +33,8 @@ class _Overtaken(Exception):
 class Composer:
     """`impacts` are the manifests' sentences on what fails without a permission, `scopes` the scopes that grant it.
 
-    `manifests` say which scopes to ask for in the place of a retired key.
+    `manifests` say which scopes to ask for in the place of a retired key. All three are asked for in each run: a reload
+    of the tenants file reads the manifests again.
     """
 
     def __init__(
@@ -41,15 +42,15 @@ class Composer:
         db: Database,
         policy: NoticePolicy,
         renderer: Renderer,
-        impacts: Mapping[str, str] | None = None,
-        scopes: Scopes | None = None,
+        impacts: Callable[[], Mapping[str, str]] = dict,
+        scopes: Callable[[], Scopes] = dict,
         manifests: Manifests = no_manifest,
     ) -> None:
         self._db = db
         self._policy = policy
         self._renderer = renderer
-        self._impacts = impacts or {}
-        self._scopes = scopes or {}
+        self._impacts = impacts
+        self._scopes = scopes
         self._manifests = manifests
 
     async def run_once(self, now: datetime) -> int:
@@ -74,7 +75,7 @@ class Composer:
             partners = await cause_queries.partner_coverage(conn, partner_permissions(causes))
             retired = any(cause.is_retirement for cause in causes)
             v1_keys = await cause_queries.v1_keys(conn) if retired else None
-        background = Background(self._impacts, still_missing, self._scopes, partners, v1_keys)
+        background = Background(self._impacts(), still_missing, self._scopes(), partners, v1_keys)
         # In a thread: on the event loop, rendering the emails of a burst would hold up checks and /healthz.
         composition, rendered = await asyncio.to_thread(self._compose, causes, recent, background, now)
         try:

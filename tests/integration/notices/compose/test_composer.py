@@ -4,14 +4,17 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from monitor.config.settings import NoticesMode
+from monitor.assembly import Assembly
+from monitor.config.settings import NoticesMode, Settings
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
+from monitor.metrics import Metrics
 from monitor.notices.cause_queries import still_missing
 from monitor.notices.content.messages import Message
 from monitor.notices.content.render import RenderedMessage, Renderer
@@ -21,6 +24,7 @@ from monitor.store.database import Database
 from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION
 from tests.composer import ComposerHarness
 from tests.notices import NOW, OPERATOR, SETTLE
+from tests.paths import FIXTURES
 from tests.store import rows
 
 LOST, REGAINED = EventKind.LOST, EventKind.REGAINED
@@ -391,3 +395,22 @@ async def test_a_write_alarm_is_not_written_with_notices_off(harness: ComposerHa
     await harness.add_tenant("acme")
     await harness.alarm(NoticesMode.OFF)
     assert await harness.notices() == []
+
+
+async def test_an_email_quotes_the_manifest_as_it_was_read_last(harness: ComposerHarness, tmp_path: Path) -> None:
+    """A reload replaces the manifests under a composer that runs on."""
+    manifest = tmp_path / "lumen.yaml"
+    text = (FIXTURES / "manifests" / "lumen.yaml").read_text("utf-8")
+    manifest.write_text(text, "utf-8")
+    settings = Settings(
+        tenants=tmp_path / "tenants.yaml", manifest=str(manifest), notices=NoticesMode.CSM, operator_mail=OPERATOR
+    )
+    assembly = Assembly(settings)
+    tenant_sync = assembly.tenant_sync(harness.database, Metrics("test"))
+    composer = assembly.composer(harness.database, Renderer(), tenant_sync)
+    manifest.write_text(text.replace("Candidates do not see the note", "Nobody is sent the note"), "utf-8")
+    tenant_sync.registry = assembly.registry()
+    await harness.add_event(LOST, "candidates.add_note")
+    assert await composer.run_once(NOW + timedelta(hours=2)) == 1
+    [row] = await rows(harness.database, NOTICE)
+    assert "Nobody is sent the note with the interview's link." in " ".join(row["text"].split())
