@@ -42,11 +42,12 @@ NO_PERMISSION: Reply = (403, {"message": "This API Key does not have permission 
 NOT_FOUND: Reply = (404, {"message": "Resource not found"})
 INVALID_KEY: Reply = (401, {"message": "Invalid Basic Auth credentials"})
 INVALID_FIELDS: Reply = (422, {"errors": [{"message": "Missing required field: x", "field": "x"}]})
+ROWS: Reply = (200, [{"id": 1}])
 GATEWAYS: tuple[Reply, ...] = (
     (200, {"maintenance": True}),
     (200, {}),
     (200, {"type": "about:blank", "title": "Forbidden", "status": 403}),
-    (200, [{"id": 1}]),
+    ROWS,
     (403, {"message": "Access Denied"}),
     (403, {"errors": [{"message": "Access Denied"}]}),
     (404, {"message": "Not Found"}),
@@ -64,7 +65,8 @@ class World:
     """Greenhouse towards one key. A cell in `without_parent` lists nothing, with 200, under a record that is not there.
 
     `noise` is the share of answers, each drawn by itself, that are `noises` instead; `gateway` answers the requests of
-    `through_gateway` instead of Greenhouse.
+    `through_gateway` instead of Greenhouse. `counted`: Greenhouse's answers carry its rate limit headers, as all that
+    were recorded do; the gateway's do too where it is `disguised`.
     """
 
     grants: frozenset[str]
@@ -75,6 +77,8 @@ class World:
     noise: float = 0.0
     noises: tuple[Reply, ...] = (NO_PERMISSION,)
     gateway: Reply | None = None
+    counted: bool = True
+    disguised: bool = False
     through_gateway: frozenset[str] = frozenset()
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     requests: int = 0
@@ -84,7 +88,9 @@ class World:
             return None
         self.requests += 1
         status, document = self.reply(entry)
-        answer = reduce(entry, status, {}, json.dumps(document).encode())
+        foreign = self.gateway is not None and entry.endpoint in self.through_gateway and not self.disguised
+        headers = {"x-ratelimit-limit": "50"} if self.counted and not foreign else {}
+        answer = reduce(entry, status, headers, json.dumps(document).encode())
         await guard.answered(entry, answer)
         return answer
 
@@ -153,6 +159,11 @@ def draw(chance: random.Random) -> World:
     """A world of any kind; about half of them have Greenhouse's checks in the same order everywhere."""
     orders = {cell: tuple(chance.sample(STEPS, 4)) for cell in CELLS if chance.random() < chance.choice((0, 0.3, 1))}
     gateway = chance.choice(GATEWAYS) if chance.random() < 0.3 else None
+    counted, disguised = chance.random() < 0.5, chance.random() < 0.5
+    through_gateway = chance.sample(EVERYTHING, chance.randint(1, len(EVERYTHING)))
+    if gateway == ROWS and (disguised or not counted):
+        # Rows of a list look like Greenhouse's own, so in this world no list goes through the gateway.
+        through_gateway = [e for e in through_gateway if CATALOGUE.entry(e).request_class is not RequestClass.LIST]
     return World(
         grants=_grants(chance),
         orders=orders,
@@ -160,7 +171,9 @@ def draw(chance: random.Random) -> World:
         enforces_on_behalf_of=chance.random() < 0.8,
         permitted=chance.choice(list(WriteProbes)),
         gateway=gateway,
-        through_gateway=frozenset(chance.sample(EVERYTHING, chance.randint(1, len(EVERYTHING)))),
+        through_gateway=frozenset(through_gateway),
+        counted=counted,
+        disguised=disguised,
         chance=chance,
     )
 

@@ -11,7 +11,8 @@ from monitor.version import VERSION
 app = typer.Typer(
     name="harvest-monitor",
     help="Checks every tenant's Greenhouse Harvest credential against a permission manifest, and changes nothing.",
-    epilog="Settings come from HARVEST_MONITOR_* variables; see docs/settings.md. First steps: harvest-monitor demo",
+    epilog="Settings come from HARVEST_MONITOR_* variables and from the TOML file that HARVEST_MONITOR_CONFIG names. "
+    "First steps: harvest-monitor demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

@@ -40,12 +40,14 @@ def command(
     tenant: list[str] | None = typer.Argument(None, help="Ids of tenants; all of the tenants file if left out."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document on stdout; progress goes to stderr."),
     tenants_file: Path | None = typer.Option(None, "--tenants", help="The tenants file, instead of the setting."),
-    write_probes: WriteProbes | None = typer.Option(None, help="Write probes, instead of the setting."),
+    write_probes: WriteProbes | None = typer.Option(
+        None, help="Which write probes may be sent, instead of the setting: none, those to id 0, or all."
+    ),
     record: bool = typer.Option(False, "--record", help="Also write what is found into the database, as `serve` does."),
 ) -> int:
     """Check credentials now, and again a minute later where the first check finds trouble.
 
-    Exit status, the first that applies: 4 write alarm, 70 internal error, 2 a mistake in the call or the tenants
+    Exit status, the first that applies: 4 write alarm, 130 interrupted, 70 internal error, 2 a mistake in the call or the tenants
     file, 1 drift or a credential that is invalid, blocked or retired, 3 undecided or unreachable, 0 compliant.
     """
     try:

@@ -19,7 +19,7 @@ from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 
 app = typer.Typer(help="Read notices; release held ones, retry failed ones, or drop them.", no_args_is_help=True)
-Ids = typer.Argument(None, help="Numbers of held notices.")
+Ids = typer.Argument(None, help="Numbers of held notices; if left out, all of them, after a question.")
 AllHeld = typer.Option(False, "--all", help="All held notices, without asking.")
 Reason = typer.Option("", help="Why, for the record.")
 
