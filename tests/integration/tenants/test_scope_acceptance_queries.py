@@ -106,8 +106,8 @@ async def test_the_email_asks_for_what_fits_the_grant(database: Database, grant:
     job = GEM.permission("GET: List jobs")
     for hour, verdict in enumerate("gmm"):
         await check(database, derived(served({job.id: verdict})), T0 + hour * HOUR)
-    scopes = ManifestRegistry(GEM).scopes
-    await Composer(database, a_policy(), Renderer(), scopes=scopes).run_once(T0 + 9 * HOUR)
+    registry = ManifestRegistry(GEM)
+    await Composer(database, a_policy(), Renderer(), scopes=lambda: registry.scopes).run_once(T0 + 9 * HOUR)
     (notice,) = await rows(database, NOTICE)
     for text in (notice["text"], notice["html"]):
         assert words in text
