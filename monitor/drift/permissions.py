@@ -2,7 +2,8 @@
 
 Missing takes two checks, granted takes one. What the customer declines is known by name only, so that it begins
 without a past if it is required again. So does a permission that the manifest asks for in another way: by another
-endpoint, or with other scopes. What is missing then is newly required, because nobody took it away.
+endpoint, or with other scopes. What is missing then is newly required, because nobody took it away. What an earlier
+release decided by a rule that is gone is looked at anew, and is neither lost nor regained.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from checks.credential import CredentialKind
+from checks.judgement import GONE_RULES
 from checks.report import Finding, Verdict
 from monitor.drift.model import Event, EventKind, KnownCredential, KnownPermission
 
@@ -35,7 +37,7 @@ def carried_over(permissions: Mapping[str, KnownPermission]) -> dict[str, KnownP
     """What a new secret inherits: what was missing, or was carried already."""
     kept = {id_: was for id_, was in permissions.items() if was.missing or was.carried}
     return {
-        id_: KnownPermission(was.group, was.label, origin=_carried_origin(was), asked=was.asked)
+        id_: KnownPermission(was.group, was.label, rule=was.rule, origin=_carried_origin(was), asked=was.asked)
         for id_, was in kept.items()
     }
 
@@ -52,7 +54,7 @@ def change(
     changed: dict[str, KnownPermission] = {}
     events = []
     for finding in findings:
-        was = _meant(known.get(finding.permission_id), finding, timing)
+        was = _by_rules_that_hold(_meant(known.get(finding.permission_id), finding, timing))
         changed[finding.permission_id], event = _seen(was, finding, timing)
         if event is not None:
             events.append(event)
@@ -81,6 +83,17 @@ def _meant(was: KnownPermission | None, finding: Finding, timing: CheckTiming) -
     return was if was.asked == asked else replace(was, asked=asked)
 
 
+def _by_rules_that_hold(was: KnownPermission) -> KnownPermission:
+    """Nothing decided, where an earlier release decided on less evidence. Its rule stays as the mark of that.
+
+    What was missing is carried: who was notified of it is not notified again.
+    """
+    if was.verdict is None or was.rule not in GONE_RULES:
+        return was
+    origin = _carried_origin(was) if was.missing else None
+    return KnownPermission(was.group, was.label, rule=was.rule, origin=origin, asked=was.asked)
+
+
 def _seen(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if (was.group, was.label) != (finding.group, finding.label):
         was = replace(was, group=finding.group, label=finding.label)
@@ -98,7 +111,8 @@ def _granted(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tup
         # The same object where nothing changed: only what differs is written.
         return (replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was), None
     known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=timing.now, asked=was.asked)
-    if not (was.missing or was.carried):
+    # By a rule that is gone it may never have been missing, so it is not back either.
+    if not (was.missing or was.carried) or was.rule in GONE_RULES:
         return known, None
     seen_before = None if was.since is None else _last_seen_missing(was, timing)
     return known, _event(EventKind.REGAINED, finding, seen_before, timing.now, notified_as=was.origin)
