@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from monitor.drift import EventKind
 from monitor.notices.causes import PendingCause
-from monitor.notices.content.credential_news import CredentialNews
+from monitor.notices.content.credential_news import CredentialNews, StateChange
 from monitor.notices.content.messages import DigestMessage, TenantNews
 from monitor.notices.content.news_from_causes import Background, credential_news
 from monitor.notices.partners import lost_to_all
@@ -45,14 +45,19 @@ def _tenant_news(causes: list[PendingCause], background: Background) -> TenantNe
 
 
 def _summary(credentials: tuple[CredentialNews, ...]) -> str:
-    changes = [
-        "credential works again" if change.kind is EventKind.RECOVERED else f"credential {change.state}"
-        for credential in credentials
-        for change in credential.changes
-    ]
+    changes = [_summary_of(change) for credential in credentials for change in credential.changes]
     counts: dict[EventKind, int] = {}
     for credential in credentials:
         for kind, listing in credential.listings.items():
             counts[kind] = counts.get(kind, 0) + listing.count
     listed = [_SUMMARIES[kind].format(counted(number, "permission")) for kind, number in counts.items()]
     return ", ".join([*dict.fromkeys(changes), *listed])
+
+
+def _summary_of(change: StateChange) -> str:
+    match change.kind:
+        case EventKind.RECOVERED:
+            return "credential works again"
+        case EventKind.FOUND:
+            return f"credential {change.state}, and never worked"
+    return f"credential {change.state}"

@@ -27,6 +27,9 @@ _CAPTIONS: Mapping[EventKind, tuple[str | None, str]] = {
     EventKind.RECOVERED: ("Last seen failing", "Seen working again"),
 }
 
+# Of a credential as a whole, what is found at first sight is that it fails.
+_AS_STATE: Mapping[EventKind, EventKind] = {EventKind.FOUND: EventKind.CREDENTIAL_FAILED}
+
 Member = TypeVar("Member")
 
 Scopes = Mapping[tuple[str | None, str | None], tuple[str, ...]]
@@ -122,6 +125,6 @@ def _grouped(members: Iterable[Member], name_of: Callable[[Member], str]) -> dic
 
 
 def _window(cause: PendingCause) -> Window:
-    before, after = _CAPTIONS[cause.kind]
+    before, after = _CAPTIONS[cause.kind if cause.permission_id else _AS_STATE.get(cause.kind, cause.kind)]
     ends = [(before, cause.seen_before), (after, cause.first_seen or cause.at)]
     return tuple((caption, moment(at)) for caption, at in ends if caption and at)

@@ -124,6 +124,35 @@ async def test_a_key_that_is_revoked_and_works_again(service: Service) -> None:
     assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential works again")]
 
 
+async def test_a_secret_that_never_worked_is_the_operators(service: Service) -> None:
+    """No email says "no longer" of what never was: the operator stored it, and is notified of its end, too."""
+    (mail,) = await service.sees(INVALID, INVALID)
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential invalid, and never worked")]
+    text = _text(mail)
+    assert "The stored secret has never worked here" in text
+    assert "First seen failing: " in text
+    assert "no longer" not in text
+    assert "revoked" not in text
+    (mail,) = await service.sees(served({"jobs": "g"}), fingerprint=OTHER_KEY)
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential works again")]
+
+
+async def test_a_wrong_secret_in_place_of_one_that_worked_is_the_operators(service: Service) -> None:
+    """Somebody stored it; the customer revoked nothing."""
+    await service.sees(served({"jobs": "g"}))
+    (mail,) = await service.sees(INVALID, INVALID, fingerprint=OTHER_KEY)
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential invalid, and never worked")]
+
+
+async def test_a_half_written_secret_hides_no_loss(service: Service) -> None:
+    """Read once while it was being written, it replaced nothing; what was lost meanwhile is told to the CSM."""
+    await service.sees(served({"jobs": "g"}))
+    assert await service.sees(INVALID, fingerprint="half written") == []
+    lost = served({"jobs": "m"})
+    (mail,) = await service.sees(lost, lost)
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]
+
+
 async def test_a_refused_key_that_fails_otherwise_meanwhile(service: Service) -> None:
     """Each reader is notified of the end of what they were notified of."""
     await service.sees(served({"jobs": "g"}))
