@@ -222,7 +222,13 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         "chmod o-r",
         True,
     ),
-    "an empty token": (lambda p: p.keep("token", ""), "credentials", "the token is empty", "store the token", True),
+    "an empty token": (
+        lambda p: p.keep("token", ""),
+        "credentials",
+        "the token is empty",
+        "store the token",
+        True,
+    ),
     "an expired token": (
         lambda p: p.keep("token", jwt(1_700_000_000)),
         "credentials",
@@ -234,7 +240,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         lambda p: p.keep("secret", SECRET + "é"),
         "credentials",
         "outside ASCII",
-        "store the key itself",
+        "store the client secret itself",
         True,
     ),
     "a client secret in quotes": (
@@ -256,7 +262,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
     "a client id with a colon": (
         lambda p: p.keep("id", f"a:{SECRET}"),
         "credentials",
-        "holds a colon",
+        "contains a colon",
         "store the client id",
         True,
     ),
