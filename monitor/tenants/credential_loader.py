@@ -40,11 +40,15 @@ class StoredText:
 
 @dataclass(frozen=True, slots=True)
 class CredentialLoader:
-    """`command_seconds` is how long a `command:` may take to print a secret."""
+    """`command_seconds` is how long a `command:` may take to print a secret.
+
+    A file that cannot be read is read again after `replacing_seconds`, in which another may take its place.
+    """
 
     installation_key: bytes
     command_seconds: float
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    replacing_seconds: float = 1.0
 
     async def load(self, tenant_id: str, config: CredentialConfig) -> LoadedCredential:
         """UnresolvedReference if a text cannot be read or is plainly not what it should be.
@@ -75,6 +79,7 @@ class CredentialLoader:
             tenant_id=tenant_id,
             environ=self.environ,
             command_seconds=self.command_seconds,
+            replacing_seconds=self.replacing_seconds,
         )
         try:
             stored.require(text)

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -46,7 +46,8 @@ class Doctor:
         self._run_commands = run_commands
         self._assembly = Assembly(settings)
         # Without the installation's key, which a loader needs for fingerprints only: asking for it could create it.
-        self._loader = self._assembly.loader(b"")
+        # Nor does it wait for files that may be about to return: of thousands, each would take a second.
+        self._loader = replace(self._assembly.loader(b""), replacing_seconds=0)
         self._report = DoctorReport()
 
     async def run(self) -> DoctorReport:

@@ -199,13 +199,13 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "token file empty": (
         lambda c: hold(c, ""),
-        ("misconfigured", "misconfigured", "failed", 2),
-        "the token is empty",
+        ("unreachable", "secret_source", "failed", 3),
+        "if it stays empty, write the secret into it",
     ),
     "token file with only white space": (
         lambda c: hold(c, " \n"),
-        ("misconfigured", "misconfigured", "failed", 2),
-        "store the token itself and nothing else",
+        ("unreachable", "secret_source", "failed", 3),
+        "if it stays empty, write the secret into it",
     ),
     "token file gone": (
         lambda c: (c.folder / "credential-token").unlink(),
@@ -245,7 +245,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "the secret in the token file": (
         lambda c: hold(c, c.client.secret),
         ("misconfigured", "misconfigured", "failed", 2),
-        "two references lead to the same text",
+        "the client secret and the token are the same text",
     ),
     "token expired": (
         lambda c: hold(c, c.client.issue(now=time.time() - 7200)),

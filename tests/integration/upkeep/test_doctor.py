@@ -225,8 +225,8 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
     "an empty token": (
         lambda p: p.keep("token", ""),
         "credentials",
-        "the token is empty",
-        "store the token",
+        "the file is empty, perhaps because it is being written",
+        "if it stays empty, write the secret into it",
         True,
     ),
     "an expired token": (
