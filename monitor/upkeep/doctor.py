@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from checks.credential import Secret, Token
-from checks.errors import ManifestError
+from checks.errors import ManifestError, ReadFailed
 from checks.manifest import Manifest
 from monitor.assembly import Assembly
 from monitor.config.settings import Settings
@@ -104,12 +104,12 @@ class Doctor:
     def _targets(self) -> CheckTargets | None:
         try:
             registry = self._assembly.registry()
-        except ManifestError as problem:
+        except (ManifestError, ReadFailed) as problem:
             self._report.findings.append(HealthFinding.of_error(DoctorArea.MANIFEST, str(problem)))
             return None
         try:
             return self._assembly.targets(registry)
-        except ConfigurationError as problem:
+        except (ConfigurationError, ReadFailed) as problem:
             self._report.findings.append(HealthFinding.of_error(DoctorArea.TENANTS, str(problem)))
             return None
 
