@@ -237,6 +237,23 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
         ("misconfigured", "misconfigured", "failed", 2),
         "store the client secret itself and nothing else",
     ),
+    "the token as secret": (
+        lambda c: c.write("credential-secret", c.client.issue()),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "the client secret is a token",
+    ),
+    "a line of a dotenv file as secret": (
+        lambda c: c.write("credential-secret", f"CLIENT_SECRET={c.client.secret}"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "the name of a variable before it",
+    ),
+    "what Basic sends as secret": (
+        lambda c: c.write(
+            "credential-secret", base64.b64encode(f"{c.client.client_id}:{c.client.secret}".encode()).decode()
+        ),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "client id and secret, encoded in base64",
+    ),
     "client id and secret swapped": (
         swap_id_and_secret,
         ("misconfigured", "misconfigured", "failed", 2),
@@ -360,7 +377,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "a colon in the client id": (
         lambda c: c.write("credential-id", "client:secret-1"),
         ("misconfigured", "misconfigured", "failed", 2),
-        "store the client id and nothing else",
+        "store the client id itself and nothing else",
     ),
     "an email address as client id": (
         lambda c: c.write("credential-id", "dana.reyes@customer.example"),

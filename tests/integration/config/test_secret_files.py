@@ -95,6 +95,12 @@ def test_every_error_that_is_not_known_to_be_certain_may_pass() -> None:
     assert may_pass(OSError("without a number"))
 
 
+async def test_a_drive_that_fails_to_read_may_read_the_next_time() -> None:
+    """The first page of a process's own memory is a regular file that opens, and cannot be read (EIO)."""
+    with pytest.raises(SourceFailed, match=r"cannot be read right now \(Input/output error\): if this lasts, see to"):
+        await read(Path("/proc/self/mem"))
+
+
 async def replaced(path: Path, spoil: Callable[[Path], object]) -> str:
     """What is read from a file that is spoiled, and whole again a moment later."""
     path.write_text(KEY)

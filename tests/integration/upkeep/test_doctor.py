@@ -259,6 +259,19 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         "exchange what the two references hold",
         True,
     ),
+    "the same while the token's command is not run": (
+        lambda p: p.only(
+            **p.client(
+                client_id=p.keep("other-id", SECRET),
+                client_secret=p.keep("other-secret", f"{SECRET}-1"),
+                token=p.command("exit 3"),
+            )
+        ),
+        "credentials",
+        "other-id, file:",
+        "exchange what the two references hold",
+        True,
+    ),
     "a client id with a colon": (
         lambda p: p.keep("id", f"a:{SECRET}"),
         "credentials",
