@@ -41,7 +41,7 @@ class Assembly:
 
     @cached_property
     def drift_policy(self) -> DriftPolicy:
-        return DriftPolicy(self.settings.confirm_after, self.settings.interval)
+        return DriftPolicy(self.settings.confirm_after, self.settings.interval, self.notice_policy.look_again_after)
 
     @cached_property
     def notice_policy(self) -> NoticePolicy:

@@ -83,7 +83,7 @@ def compare(
         events=tuple(events),
         refused=report.refused if decides else frozenset(),
         replaced=replaced,
-        check_again_in=timedelta(0) if too_narrow else _check_again_in(after, report, policy),
+        check_again_in=timedelta(0) if too_narrow else _soonest(_check_again_in(after, report, policy), events, policy),
     )
 
 
@@ -132,6 +132,17 @@ def _permissions_and_excess(
         return replace(after, permissions={**before.permissions, **changed}), events
     found, happened = excess.change(before.excess, report, timing.now)
     return replace(after, permissions=changed, excess=found), events + happened
+
+
+def _soonest(suspicion: timedelta | None, events: list[Event], policy: DriftPolicy) -> timedelta | None:
+    """What the customer is to be asked for is looked at once more before, since somebody may repair it meanwhile."""
+    asked = any(
+        event.kind is EventKind.LOST
+        or (event.kind is EventKind.CREDENTIAL_FAILED and event.state is CredentialState.INVALID)
+        for event in events
+    )
+    again = policy.look_again_after if asked else None
+    return min((wait for wait in (suspicion, again) if wait is not None), default=None)
 
 
 def _check_again_in(known: Known, report: CheckReport, policy: DriftPolicy) -> timedelta | None:

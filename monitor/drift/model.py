@@ -47,8 +47,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
+    """`look_again_after` is when to check again before somebody is told to ask the customer; None if nobody is told."""
+
     confirm_after: timedelta
     interval: timedelta
+    look_again_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,7 @@ async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:
         .join_from(state, event, _same_permission(state, event))
         .where(
             state.c.verdict == "missing",
+            state.c.undecided_since.is_(None),
             state.c.origin == EventKind.LOST,
             event.c.kind == EventKind.LOST,
             event.c.tenant_id.in_(ended),

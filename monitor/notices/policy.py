@@ -39,6 +39,11 @@ class NoticePolicy:
             keep_removed=settings.keep_checks,
         )
 
+    @property
+    def look_again_after(self) -> timedelta | None:
+        """When to check again what a CSM is to be told: late in the settle time, with a margin for the check itself."""
+        return None if self.mode is NoticesMode.OFF else self.settle * 0.75
+
     def background_rate(self, any_permission: bool) -> float:
         return self.background_any if any_permission else self.background_alike
 
@@ -49,6 +54,11 @@ class NoticePolicy:
     def knows_the_present(self, last_checked_at: datetime | None, now: datetime) -> bool:
         """After a downtime, what happened before it may be over; None where no check will tell."""
         return last_checked_at is None or now - last_checked_at <= self.interval + self.settle
+
+    def waits_for_another_look(self, since: datetime, last_checked_at: datetime | None, now: datetime) -> bool:
+        """What was confirmed may be repaired before it is told; a check that does not come delays it no longer."""
+        seen_again = last_checked_at is None or last_checked_at > since
+        return not seen_again and -MAX_CLOCK_SKEW <= now - since < 2 * self.settle
 
     def has_settled(self, since: datetime, now: datetime) -> bool:
         """It has waited for the settle time. A time in the future came from a wrong clock, and does not wait."""

@@ -81,6 +81,9 @@ def _is_ripe(causes: list[PendingCause], samples: Iterable[SampleState], policy:
         return False
     if not all(policy.knows_the_present(cause.last_checked_at, now) for cause in unsettled):
         return False
+    asking = [cause for cause in unsettled if cause.audience is Audience.CSM and not cause.is_end]
+    if any(policy.waits_for_another_look(cause.created_at, cause.last_checked_at, now) for cause in asking):
+        return False
     sampled = frozenset[str]().union(*(sample.brake_keys for sample in samples if sample.is_outstanding))
     return not any(c.brake_key in sampled and policy.waits_for_sample(c.created_at, now) for c in unsettled)
 

@@ -329,3 +329,16 @@ async def test_after_a_downtime_what_still_holds_is_told(service: Service) -> No
     assert await service.an_hour_later() == []
     (mail,) = await service.sees(served({"jobs": "m"}))
     assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]
+
+
+async def test_what_was_confirmed_is_looked_at_once_more_before_it_is_told(service: Service) -> None:
+    """Repaired within the settle time: no email. A check that does not come delays it by one settle time at most."""
+    for reports in (LOST, REFUSED):
+        await _minutes(service, *reports)
+        service.now += 16 * MINUTE
+        assert await service.composer.run_once(service.now) == 0  # nobody has looked since
+        await _minutes(service, served({"jobs": "g"}))
+        assert await service.an_hour_later() == []
+    await _minutes(service, *LOST)
+    service.now += 31 * MINUTE
+    assert await service.composer.run_once(service.now) == 1

@@ -185,6 +185,26 @@ def test_a_suspicion_asks_for_another_check(letters: str, waits: timedelta | Non
     assert sequence.check_again_in == waits
 
 
+def test_what_the_customer_is_to_be_asked_for_is_looked_at_once_more() -> None:
+    """Somebody may repair it within the settle time: a loss and a refused credential, and nothing of the operator's."""
+    policy = replace(POLICY, look_again_after=11 * MINUTE)
+    granted, missing = served({"jobs": "g"}), served({"jobs": "m"})
+    for reports, expected in {
+        (granted, missing, missing): 11 * MINUTE,
+        (granted, failed(CredentialState.INVALID), failed(CredentialState.INVALID)): 11 * MINUTE,
+        (missing, missing): None,  # found at first sight
+        (granted, failed(BLOCKED), failed(BLOCKED)): None,
+        (granted, missing): MINUTE,  # a suspicion comes first
+        (granted, missing, missing, missing): None,  # told once
+    }.items():
+        known, change = Known(), None
+        for number, report in enumerate(reports):
+            change = compare(known, report, KEY, T0 + number * MINUTE, policy)
+            known = change.known
+        assert change is not None
+        assert change.check_again_in == expected, reports
+
+
 def test_the_newest_suspicion_sets_the_time() -> None:
     """A new suspicion does not wait for an old one."""
     sequence = CheckSequence()
