@@ -46,8 +46,8 @@ class KeyRule(Rule):
     GRANTED_SAME_SEGMENT = (
         "V6",
         Verdict.GRANTED,
-        "The controls of the cell disagree, and a request under the same first path segment is refused that was bound "
-        "to fail what gave the answer.",
+        "The controls of the cell that were bound to fail what gave the answer disagree, and a request under the same "
+        "first path segment is refused that was bound to fail it.",
     )
     GRANTED_BORROWED = (
         "V7",
@@ -71,7 +71,8 @@ class KeyRule(Rule):
     MIXED_CONTROLS = (
         "V10",
         Verdict.UNDECIDED,
-        "The controls of the cell disagree, and no such refusal is under the same first path segment.",
+        "The controls of the cell that were bound to fail what gave the answer disagree, and no such refusal is under "
+        "the same first path segment.",
     )
     NOT_DECISIVE = ("V11", Verdict.UNDECIDED, "The answer, or its absence, says nothing about the permission.")
     NOT_ASKED = ("V12", Verdict.UNDECIDED, "The check ended before the question, or a control it needs, was put.")
