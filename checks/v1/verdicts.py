@@ -170,13 +170,13 @@ def view(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> CellView:
     """What this check showed about one cell, as far as these hurdles are concerned."""
     controls = controls_for(cell, needed, evidence)
     asked = [(evidence.catalogue.entry(endpoint), answer.kind) for endpoint, answer in evidence.answers.items()]
-    others = [(entry, kind) for entry, kind in asked if entry.cell == cell]
-    of_lists = {kind for entry, kind in others if entry.gives_list}
+    in_cell = [(entry, kind) for entry, kind in asked if entry.cell == cell]
+    of_lists = {kind for entry, kind in in_cell if entry.gives_list}
     return CellView(
         designated=len(controls),
         control_refusals=tuple(e for e in controls if refused(e, evidence)),
         control_passes=tuple(e for e in controls if _passed(e, evidence)),
-        permission_refusals=tuple(e for e, _ in others if not _is_control(e, evidence) and refused(e, evidence)),
+        permission_refusals=tuple(e for e, _ in in_cell if not _is_control(e, evidence) and refused(e, evidence)),
         lists_look_up=AnswerKind.NOT_FOUND in of_lists and AnswerKind.JSON not in of_lists,
     )
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints
 
 
-class Step(StrEnum):
+class CheckStep(StrEnum):
     """A check of a live key's request. In which order they come is neither documented nor recorded."""
 
     PERMISSION = "permission"
@@ -27,19 +27,19 @@ NAMED_ORDERS: Final[Mapping[str, str]] = {
 
 
 @cache
-def steps_of(order: str) -> tuple[Step, ...]:
+def steps_of(order: str) -> tuple[CheckStep, ...]:
     """The steps of an order: a name, or every step once, with commas. Raises ValueError with the word that is wrong."""
     words = [word.strip() for word in NAMED_ORDERS.get(order, order).split(",")]
-    unknown = [word for word in words if word not in list(Step)]
+    unknown = [word for word in words if word not in list(CheckStep)]
     if unknown:
         raise ValueError(f"{unknown[0]!r} is neither a check nor an order: use {_RIGHT_ORDERS}")
-    wrong = [f"{step} stands there {words.count(step)} times" for step in Step if words.count(step) != 1]
+    wrong = [f"{step} stands there {words.count(step)} times" for step in CheckStep if words.count(step) != 1]
     if wrong:
         raise ValueError(f"{wrong[0]}: use {_RIGHT_ORDERS}")
-    return tuple(map(Step, words))
+    return tuple(map(CheckStep, words))
 
 
-_RIGHT_ORDERS: Final = f"one of {', '.join(NAMED_ORDERS)}, or each of {', '.join(Step)} once, with commas in between"
+_RIGHT_ORDERS: Final = f"one of {', '.join(NAMED_ORDERS)}, or each of {', '.join(CheckStep)} once, with commas between"
 
 
 def _known_order(order: str) -> str:
@@ -150,7 +150,7 @@ class SandboxSettings(BaseModel):
                 raise ValueError(f"{name} does not need {unknown[0]!r}, but {', '.join(required) or 'no field'}")
         return not_needed
 
-    def steps_for(self, endpoint: Endpoint) -> tuple[Step, ...]:
+    def steps_for(self, endpoint: Endpoint) -> tuple[CheckStep, ...]:
         return steps_of(self.orders.get(endpoint.name) or self.orders.get(endpoint.cell) or self.order)
 
     def on_behalf_of_for(self, endpoint: Endpoint) -> OnBehalfOf:

@@ -23,7 +23,7 @@ from monitor.sandbox.greenhouse.responses import (
     errors,
     message,
 )
-from monitor.sandbox.greenhouse.settings import Step
+from monitor.sandbox.greenhouse.settings import CheckStep
 
 _UNREADABLE: Final = object()
 _UNREJECT = "POST /v1/applications/{id}/unreject"
@@ -176,11 +176,11 @@ def _job_ids(content: dict[str, Any]) -> Iterator[Any]:
 
 
 # `_fields` needs the object that `_payload` has checked.
-_CHECKS: Final[Mapping[Step, tuple[Check, ...]]] = {
-    Step.PERMISSION: (_permission,),
-    Step.ON_BEHALF_OF: (_on_behalf_of,),
-    Step.RECORD: (_records,),
-    Step.FIELDS: (_payload, _fields),
+_CHECKS: Final[Mapping[CheckStep, tuple[Check, ...]]] = {
+    CheckStep.PERMISSION: (_permission,),
+    CheckStep.ON_BEHALF_OF: (_on_behalf_of,),
+    CheckStep.RECORD: (_records,),
+    CheckStep.FIELDS: (_payload, _fields),
 }
 
 

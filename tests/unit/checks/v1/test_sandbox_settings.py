@@ -11,13 +11,13 @@ from checks.credential import CredentialState
 from checks.manifest import load
 from checks.report import CheckReport, Finding
 from monitor.sandbox.greenhouse.endpoints import cells, endpoint_names, endpoints
-from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, Step
+from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, CheckStep
 from tests.sandbox_check import check_key
 from tests.sandbox_session import sandbox_session
 from tests.worlds import EVERYTHING, false_findings
 
 GEM = load("gem")
-ORDERS = [*NAMED_ORDERS, *(",".join(steps) for steps in permutations(Step))]
+ORDERS = [*NAMED_ORDERS, *(",".join(steps) for steps in permutations(CheckStep))]
 NESTED = ("nested/applications", "nested/rest")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints
 from monitor.sandbox.greenhouse.request_log import AnswerReason
-from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, Step
+from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, CheckStep
 from tests.cases import for_each
 from tests.sandbox_session import content, sandbox_session, zeroed
 
@@ -16,13 +16,13 @@ WRITES = [endpoint for endpoint in ALL if endpoint.writes]
 WITH_ID = [endpoint for endpoint in ALL if endpoint.refers]
 DENIED, NOT_FOUND = 403, 404
 ORDERS = list(NAMED_ORDERS)
-EVERY_ORDER = [",".join(steps) for steps in permutations(Step)]
+EVERY_ORDER = [",".join(steps) for steps in permutations(CheckStep)]
 MOVE = "POST /v1/applications/0/move"  # fails every step for a key without the permission
 REFUSED_BY = {
-    AnswerReason.NO_PERMISSION: Step.PERMISSION,
-    AnswerReason.NO_ON_BEHALF_OF: Step.ON_BEHALF_OF,
-    AnswerReason.NO_RECORD: Step.RECORD,
-    AnswerReason.INVALID: Step.FIELDS,
+    AnswerReason.NO_PERMISSION: CheckStep.PERMISSION,
+    AnswerReason.NO_ON_BEHALF_OF: CheckStep.ON_BEHALF_OF,
+    AnswerReason.NO_RECORD: CheckStep.RECORD,
+    AnswerReason.INVALID: CheckStep.FIELDS,
 }
 
 
@@ -56,7 +56,7 @@ def test_no_order_serves_a_key_without_the_permission(endpoint: Endpoint, order:
     assert session.changes() == []
 
 
-def refused_by(line: str, grants: str | list[str] = "none", **settings: Any) -> Step:
+def refused_by(line: str, grants: str | list[str] = "none", **settings: Any) -> CheckStep:
     """The check that refuses this request with an empty body, without On-Behalf-Of."""
     session = sandbox_session(grants, **settings)
     session.send(line, {} if line[:3] != "GET" else None)
@@ -114,26 +114,26 @@ def test_needs_of_one_kind_can_come_before_the_permission_and_others_after_it() 
     """By endpoint: single nested records but not nested lists; of one write the body, of another the header."""
     records = [e.name for e in ALL if e.request_class == "nested" and e.gives_object]
     orders = dict.fromkeys(records, "record,permission,on_behalf_of,fields")
-    assert refused_by("GET /v1/jobs/0/hiring_team", orders=orders) is Step.RECORD
-    assert refused_by("GET /v1/jobs/0/stages", orders=orders) is Step.PERMISSION
+    assert refused_by("GET /v1/jobs/0/hiring_team", orders=orders) is CheckStep.RECORD
+    assert refused_by("GET /v1/jobs/0/stages", orders=orders) is CheckStep.PERMISSION
     orders = {
         "PATCH/rest": "fields,permission,on_behalf_of,record",
         "PATCH /v1/offices/{id}": "on_behalf_of,permission,record,fields",
     }
-    assert refused_by("PATCH /v1/departments/0", orders=orders) is Step.FIELDS
-    assert refused_by("PATCH /v1/candidates/0", orders=orders) is Step.PERMISSION  # it demands no field
-    assert refused_by("PATCH /v1/offices/0", orders=orders) is Step.ON_BEHALF_OF
+    assert refused_by("PATCH /v1/departments/0", orders=orders) is CheckStep.FIELDS
+    assert refused_by("PATCH /v1/candidates/0", orders=orders) is CheckStep.PERMISSION  # it demands no field
+    assert refused_by("PATCH /v1/offices/0", orders=orders) is CheckStep.ON_BEHALF_OF
 
 
 def test_each_need_can_be_lifted_for_an_endpoint_or_a_cell() -> None:
     """The header by cell and by endpoint, a field by endpoint."""
     headers = {"POST/applications": "off", "POST /v1/applications/{id}/advance": "every_write"}
-    assert refused_by("POST /v1/applications/0/move", "all", headers=headers) is Step.RECORD
-    assert refused_by("POST /v1/applications/0/advance", "all", headers=headers) is Step.ON_BEHALF_OF
-    assert refused_by("POST /v1/candidates/0/employments", "all", headers=headers) is Step.ON_BEHALF_OF
+    assert refused_by("POST /v1/applications/0/move", "all", headers=headers) is CheckStep.RECORD
+    assert refused_by("POST /v1/applications/0/advance", "all", headers=headers) is CheckStep.ON_BEHALF_OF
+    assert refused_by("POST /v1/candidates/0/employments", "all", headers=headers) is CheckStep.ON_BEHALF_OF
     name, fields = "PATCH /v1/departments/{id}", "fields,permission,on_behalf_of,record"
-    assert refused_by("PATCH /v1/departments/0", order=fields, not_needed={name: ["name"]}) is Step.PERMISSION
-    assert refused_by("PATCH /v1/offices/0", order=fields, not_needed={name: ["name"]}) is Step.FIELDS
+    assert refused_by("PATCH /v1/departments/0", order=fields, not_needed={name: ["name"]}) is CheckStep.PERMISSION
+    assert refused_by("PATCH /v1/offices/0", order=fields, not_needed={name: ["name"]}) is CheckStep.FIELDS
     line, _ = sandbox_session().complete(endpoints()["POST /v1/candidates"])
     reply = sandbox_session(not_needed={"POST /v1/candidates": ["first_name"]}).write(line, {})
     assert [error["field"] for error in content(reply)["errors"]] == ["last_name", "applications"]
