@@ -21,6 +21,10 @@ class SharedRule(Rule):
     UNCONFIRMED = ("V16", Verdict.UNDECIDED, "Seen missing in the first check, and the second check could not tell.")
 
 
+GONE_RULES = frozenset({"V1", "V2", "V3", "V4", "V5", "V6", "V7", "V9", "V10", "S2", "S4"})
+"""Numbers under which earlier releases decided on less evidence; stored verdicts and events may still carry them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The verdict on one permission; `reason` is a key of reasons.REASONS."""

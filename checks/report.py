@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict on one permission of the manifest. `rule` is the number of docs/verdicts.md, such as `V3`."""
+    """The verdict on one permission of the manifest. `rule` is the number of docs/verdicts.md, such as `V20`."""
 
     permission_id: str
     group: str

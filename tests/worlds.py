@@ -26,6 +26,7 @@ from checks.manifest import load
 from checks.report import CheckReport, Finding, Verdict
 from checks.v1.check import KeyCheckRun, SendGuard
 from checks.v1.key_answers import reduce
+from checks.v1.verdicts import KeyRule
 from tests.paths import FIXTURES
 from tests.sandbox_check import Writes, known_401
 
@@ -157,11 +158,15 @@ def false_findings(report: CheckReport, grants: frozenset[str]) -> list[Finding]
 
 
 def wrong(report: CheckReport, world: World) -> list[str]:
-    """False verdicts. One that is borrowed (V7 says so) is left out where what borrows has an order of its own."""
+    """False verdicts; not one that is borrowed, as its rule says, where what borrows has an order of its own."""
     return [
         f"{f.verdict} {f.endpoint} by {f.rule}"
         for f in false_findings(report, world.grants)
-        if not (f.rule == "V7" and f.endpoint and world.has_an_order_alone(CATALOGUE.entry(f.endpoint)))
+        if not (
+            f.rule == KeyRule.GRANTED_BORROWED.number
+            and f.endpoint
+            and world.has_an_order_alone(CATALOGUE.entry(f.endpoint))
+        )
     ]
 
 

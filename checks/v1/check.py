@@ -308,7 +308,7 @@ class KeyCheckRun(CheckRun):
         for entry in waiting:
             if not positive_control(entry.service, self.evidence):
                 await self._send_positive_controls(entry)
-        # An endpoint that was refused to this key before is its own control (V3).
+        # An endpoint that was refused to this key before is its own control (V20).
         unproven = [entry for entry in waiting if entry.endpoint not in self.request.remembered]
         for cell, needed in dict.fromkeys((e.cell, gave(self.answers[e.endpoint], e)) for e in unproven):
             await self._send_controls_of(cell, needed)
@@ -323,7 +323,7 @@ class KeyCheckRun(CheckRun):
             answer is not None
             and entry.request_class is not RequestClass.LIST
             and answer.kind.past_permission
-            # Data decides a read (V2), and never a write.
+            # Data decides a read (V19), and never a write.
             and (entry.is_write or answer.kind is not AnswerKind.JSON)
         )
 

@@ -20,37 +20,37 @@ from checks.report import Verdict
 class KeyRule(Rule):
     """docs/verdicts.md carries the same table."""
 
-    MISSING = ("V1", Verdict.MISSING, "The answer is 401 or 403 with the permission text, each time it was asked.")
+    MISSING = ("V18", Verdict.MISSING, "The answer is 401 or 403 with the permission text, each time it was asked.")
     GRANTED_DATA = (
-        "V2",
+        "V19",
         Verdict.GRANTED,
         "A list is answered 200 with a JSON array, or a list under a record 200 with an empty one.",
     )
     GRANTED_REMEMBERED = (
-        "V3",
+        "V20",
         Verdict.GRANTED,
         "The answer lies past the permission check, and this same endpoint was refused to this credential before.",
     )
     GRANTED_BESIDE_MISSING = (
-        "V4",
+        "V21",
         Verdict.GRANTED,
         "The answer lies past the permission check, and other permissions of the manifest in the cell are refused that "
         "were bound to fail what gave it.",
     )
     GRANTED_BY_CONTROL = (
-        "V5",
+        "V22",
         Verdict.GRANTED,
         "The answer lies past the permission check, and controls of the cell are refused that were bound to fail what "
         "gave it, while none of these passes.",
     )
     GRANTED_SAME_SEGMENT = (
-        "V6",
+        "V23",
         Verdict.GRANTED,
         "The controls of the cell that were bound to fail what gave the answer disagree, and a request under the same "
         "first path segment is refused that was bound to fail it.",
     )
     GRANTED_BORROWED = (
-        "V7",
+        "V24",
         Verdict.GRANTED,
         "The cell has no control that is bound to fail what gave the answer; the same class in the other service and "
         "another kind of request of its own service (reads from reads, writes from writes) both show such a refusal "
@@ -63,13 +63,13 @@ class KeyRule(Rule):
         "credential.",
     )
     NO_REFUSAL = (
-        "V9",
+        "V25",
         Verdict.UNDECIDED,
         "The answer lies past the permission check, but no refusal in the cell shows that the permission comes before "
         "what gave it.",
     )
     MIXED_CONTROLS = (
-        "V10",
+        "V26",
         Verdict.UNDECIDED,
         "The controls of the cell that were bound to fail what gave the answer disagree, and no such refusal is under "
         "the same first path segment.",

@@ -78,9 +78,6 @@ class ScopeRule(Rule):
     )
 
 
-GONE = frozenset({"S2", "S4"})
-"""Rules of earlier releases that said `missing` on less evidence; stored verdicts may still carry their numbers."""
-
 ROLE_ID = "role.site_admin"
 """The id of the finding on the role of the token's user, beside the manifest's permissions."""
 

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialKind, CredentialState
+from checks.judgement import GONE_RULES
 from checks.report import Verdict
-from checks.v3.verdicts import GONE
 from monitor.checking.schedule import key_of, next_regular
 from monitor.config.retention import REMEMBERED_FOR
 from monitor.drift.suspicion import Suspicion
@@ -39,7 +39,7 @@ _REFUSED = select(REFUSAL.c.endpoint).where(
 _VERDICTS = select(PERMISSION_STATE.c.permission_id, PERMISSION_STATE.c.verdict).where(
     PERMISSION_STATE.c.credential_id == bindparam("credential_id"),
     PERMISSION_STATE.c.verdict.is_not(None),
-    PERMISSION_STATE.c.rule.not_in(sorted(GONE)),
+    PERMISSION_STATE.c.rule.not_in(sorted(GONE_RULES)),
 )
 
 

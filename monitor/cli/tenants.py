@@ -189,7 +189,7 @@ def _credential_lines(detail: CredentialDetail) -> list[str]:
     c = detail.line
     state = f"{c.state}" if c.state is CredentialState.OK else f"{c.state} ({c.detail}) since {moment(c.state_since)}"
     shown = [
-        f"{c.label} ({c.kind}, {c.fingerprint or 'secret never read'}): {state}",
+        f"{c.label} ({c.kind}, {c.fingerprint or 'no secret has worked yet'}): {state}",
         f"  last check {moment(c.last_checked_at) or 'never'}, next {moment(c.next_due) or 'not planned'}",
         f"  {c.granted} granted, {c.missing} missing, {c.undecided} undecided, {c.unchecked} unchecked",
     ]

@@ -1,7 +1,7 @@
 """What a check changes: (what is known, report, now) -> what is known now, and the events: pure.
 
-1. A new fingerprint starts over: nothing about the old secret is kept, except that what was missing is *carried*, so
-   that those who were notified of it are notified of its end.
+1. A new fingerprint, once it counts (`drift.credential`), starts over: nothing about the old secret is kept, except
+   that what was missing is *carried*, so that those who were notified of it are notified of its end.
 2. The credential's own state changes (`drift.credential`). A check in which it failed decides no permission.
 3. Permissions change (`drift.permissions`). A full check forgets, without an event, what the manifest no longer has. A
    check of suspects with a new secret is no baseline: it decides nothing, and a full one follows. What the manifest
@@ -24,6 +24,7 @@ from monitor.drift.model import (
     Event,
     EventKind,
     Known,
+    KnownCredential,
     KnownExcess,
     KnownPermission,
 )
@@ -57,6 +58,10 @@ def compare(
     """`fingerprint` is that of the secret; None, where it could not be loaded, replaces nothing."""
     if report.paused:
         return Change(known, events=(), refused=frozenset(), replaced=False, check_again_in=timedelta(0))
+    counts = credential.counts(known.credential, report, fingerprint)
+    known = replace(known, credential=credential.of_secret(known.credential, fingerprint))
+    if not counts:
+        return _of_unproven_secret(known, report, fingerprint, now, policy)
     replaced = known.credential.fingerprint is not None and fingerprint not in (None, known.credential.fingerprint)
     events = []
     if replaced:
@@ -64,13 +69,13 @@ def compare(
         known = _started_over(known)
     now_known, happened = credential.change(known.credential, report, now)
     events += happened
-    after = replace(known, credential=replace(now_known, fingerprint=fingerprint or now_known.fingerprint))
+    after = replace(known, credential=_with_secret(now_known, fingerprint))
     served = report.state is CredentialState.OK
     too_narrow = served and replaced and report.partial
     decides = served and not too_narrow
     if decides:
         after, happened = _permissions_and_excess(
-            known, after, report, permissions.timing_of(known.credential, now, kind)
+            known, after, report, permissions.timing_of(known.credential, now, policy.interval, kind)
         )
         events += happened
     return Change(
@@ -88,17 +93,29 @@ def difference(before: Mapping[str, _Known], after: Mapping[str, _Known]) -> tup
     return written, frozenset(before.keys() - after.keys())
 
 
+def _of_unproven_secret(
+    known: Known, report: CheckReport, fingerprint: str | None, now: datetime, policy: DriftPolicy
+) -> Change:
+    suspected = credential.with_unproven_secret(known.credential, report, fingerprint, now)
+    known = replace(known, credential=suspected)
+    again = _check_again_in(known, report, policy)
+    return Change(known, events=(), refused=frozenset(), replaced=False, check_again_in=again)
+
+
+def _with_secret(now_known: KnownCredential, fingerprint: str | None) -> KnownCredential:
+    if fingerprint is None:
+        return now_known
+    return replace(now_known, fingerprint=fingerprint, suspect_fingerprint=None)
+
+
 def _replaced(old: str | None, new: str | None, now: datetime) -> Event:
     return Event(EventKind.REPLACED, detail=f"{old} -> {new}", first_seen=now)
 
 
 def _started_over(known: Known) -> Known:
-    """A suspicion about the old secret says nothing about the new one; a confirmed failing state stands."""
+    """A confirmed failing state stands, and so does a suspicion, which is about the new secret."""
     fresh = replace(
         known.credential,
-        suspect_state=None,
-        suspect_since=None,
-        suspect_looks=0,
         baseline_at=None,
         last_full_at=None,
         manifest_digest=None,

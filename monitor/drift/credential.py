@@ -3,6 +3,9 @@
 `misconfigured` is certain and holds at once. Any other failing state holds when two checks in a row show it: a check
 that fails differently starts a new suspicion, because an outage must neither confirm an invalid key nor count as one.
 Back to ok needs one check.
+
+A new secret counts once it worked, or when two checks in a row read the same one: a file may be half written. What was
+seen with another secret confirms nothing about this one.
 """
 
 from dataclasses import replace
@@ -25,6 +28,27 @@ def change(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[Kn
     return _suspect(checked, report.state, now), []
 
 
+def counts(was: KnownCredential, report: CheckReport, fingerprint: str | None) -> bool:
+    """The secret of this check is the credential's, and not perhaps a part of it that was being written."""
+    known = (None, was.fingerprint, was.suspect_fingerprint)
+    return report.state is CredentialState.OK or fingerprint in known
+
+
+def of_secret(was: KnownCredential, fingerprint: str | None) -> KnownCredential:
+    """Without the suspicion that another secret raised."""
+    if fingerprint is None or fingerprint == (was.suspect_fingerprint or was.fingerprint):
+        return was
+    return replace(_unsuspected(was), suspect_fingerprint=None)
+
+
+def with_unproven_secret(
+    was: KnownCredential, report: CheckReport, fingerprint: str | None, now: datetime
+) -> KnownCredential:
+    """After a failing check whose secret does not count yet: nothing is certain, not even `misconfigured`."""
+    checked = replace(was, last_checked_at=now, suspect_fingerprint=fingerprint)
+    return checked if report.state is was.state else _suspect(checked, report.state, now)
+
+
 def _served(
     checked: KnownCredential, was: KnownCredential, report: CheckReport, now: datetime
 ) -> tuple[KnownCredential, list[Event]]:
@@ -45,16 +69,24 @@ def _served(
         detail=was.detail,
         seen_before=was.last_checked_at,
         first_seen=now,
-        # Readers notified of `invalid` are notified of its end, even if it failed in another way since.
-        notified_as=CredentialState.INVALID if was.was_invalid else was.state,
+        notified_as=_notified_as(was),
     )
     return replace(known, state=CredentialState.OK, detail="", state_since=now, was_invalid=False), [recovered]
 
 
+def _notified_as(was: KnownCredential) -> str:
+    """Readers notified of `invalid` are notified of its end, even if it failed in another way since."""
+    if was.was_invalid:
+        return CredentialState.INVALID
+    return EventKind.FOUND if was.state is CredentialState.INVALID else was.state
+
+
 def _failed(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[KnownCredential, list[Event]]:
     first_seen = was.suspect_since if report.state is was.suspect_state else now
+    # Of a secret that never worked, nobody can say that Greenhouse no longer accepts it: the operator stored it.
+    never_worked = report.state is CredentialState.INVALID and was.baseline_at is None and not was.was_invalid
     failed = Event(
-        EventKind.CREDENTIAL_FAILED,
+        EventKind.FOUND if never_worked else EventKind.CREDENTIAL_FAILED,
         state=report.state,
         detail=report.detail,
         # From one failing state to the next, nothing was seen to work in between.
@@ -66,7 +98,7 @@ def _failed(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[K
         state=report.state,
         detail=report.detail,
         state_since=first_seen,
-        was_invalid=was.was_invalid or report.state is CredentialState.INVALID,
+        was_invalid=was.was_invalid or (report.state is CredentialState.INVALID and not never_worked),
     )
     return known, [failed]
 

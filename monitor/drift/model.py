@@ -26,9 +26,10 @@ class EventKind(StrEnum):
 class Event:
     """One drift event. `seen_before` and `first_seen` are the window in which it happened.
 
-    For excess, `permission_id` is the endpoint, and `detail` is `certain` or `likely`. `state` is the new one
-    of a failure, or the one recovered from. `notified_as` is the kind (or state) under which an earlier failure was
-    notified; it decides who is notified of its end, and that nobody is notified of its beginning twice.
+    For excess, `permission_id` is the endpoint, and `detail` is `certain` or `likely`. `state` is the new one of a
+    failure, or the one recovered from; `found` with a state is a secret that never worked here. `notified_as` is the
+    kind (or state) under which an earlier failure was notified; it decides who is notified of its end, and that nobody
+    is notified of its beginning twice.
     """
 
     kind: EventKind
@@ -107,7 +108,8 @@ class KnownCredential:
 
     `suspect_since` and `suspect_looks` count failing checks in a row, whatever they failed with. `was_invalid` holds
     from a confirmed `invalid` until it is ok again. `baseline_at` is the first full check under this fingerprint,
-    `last_full_at` the last one that was served, `manifest_digest` what that one asked for.
+    `last_full_at` the last one that was served, `manifest_digest` what that one asked for. `suspect_fingerprint` is
+    that of another secret, which failed in the last check: perhaps half written, so it does not count yet.
     """
 
     # Each field, and each of Counts, is a column of `credential`: known_queries reads and writes them by name.
@@ -120,6 +122,7 @@ class KnownCredential:
     suspect_state: CredentialState | None = None
     suspect_since: datetime | None = None
     suspect_looks: int = 0
+    suspect_fingerprint: str | None = None
     baseline_at: datetime | None = None
     last_checked_at: datetime | None = None
     last_full_at: datetime | None = None

@@ -2,15 +2,17 @@
 
 Missing takes two checks, granted takes one. What the customer declines is known by name only, so that it begins
 without a past if it is required again. So does a permission that the manifest asks for in another way: by another
-endpoint, or with other scopes. What is missing then is newly required, because nobody took it away.
+endpoint, or with other scopes. What is missing then is newly required, because nobody took it away. What an earlier
+release decided by a rule that is gone is looked at anew, and is neither lost nor regained.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from checks.credential import CredentialKind
+from checks.judgement import GONE_RULES
 from checks.report import Finding, Verdict
 from monitor.drift.model import Event, EventKind, KnownCredential, KnownPermission
 
@@ -22,20 +24,22 @@ _NOTHING_TO_ASK = frozenset({"no_scope", "no_endpoint"})
 class CheckTiming:
     """When a check was made, and the last full one before it; `baseline` until one was made with this secret.
 
-    `kind` says whether a permission is asked about by its endpoint or by its scopes.
+    `interval` is how long a suspicion lasts that no check could settle. `kind` says whether a permission is asked about
+    by its endpoint or by its scopes.
     """
 
     now: datetime
     last_full_at: datetime | None
     baseline: bool
-    kind: CredentialKind = CredentialKind.HARVEST_KEY
+    interval: timedelta
+    kind: CredentialKind
 
 
 def carried_over(permissions: Mapping[str, KnownPermission]) -> dict[str, KnownPermission]:
     """What a new secret inherits: what was missing, or was carried already."""
     kept = {id_: was for id_, was in permissions.items() if was.missing or was.carried}
     return {
-        id_: KnownPermission(was.group, was.label, origin=_carried_origin(was), asked=was.asked)
+        id_: KnownPermission(was.group, was.label, rule=was.rule, origin=_carried_origin(was), asked=was.asked)
         for id_, was in kept.items()
     }
 
@@ -52,15 +56,15 @@ def change(
     changed: dict[str, KnownPermission] = {}
     events = []
     for finding in findings:
-        was = _meant(known.get(finding.permission_id), finding, timing)
+        was = _by_rules_that_hold(_meant(known.get(finding.permission_id), finding, timing))
         changed[finding.permission_id], event = _seen(was, finding, timing)
         if event is not None:
             events.append(event)
     return changed, events
 
 
-def timing_of(was: KnownCredential, now: datetime, kind: CredentialKind) -> CheckTiming:
-    return CheckTiming(now=now, last_full_at=was.last_full_at, baseline=was.baseline_at is None, kind=kind)
+def timing_of(was: KnownCredential, now: datetime, interval: timedelta, kind: CredentialKind) -> CheckTiming:
+    return CheckTiming(now, was.last_full_at, baseline=was.baseline_at is None, interval=interval, kind=kind)
 
 
 def asked_for(finding: Finding, kind: CredentialKind) -> str:
@@ -81,6 +85,17 @@ def _meant(was: KnownPermission | None, finding: Finding, timing: CheckTiming) -
     return was if was.asked == asked else replace(was, asked=asked)
 
 
+def _by_rules_that_hold(was: KnownPermission) -> KnownPermission:
+    """Nothing decided, where an earlier release decided on less evidence. Its rule stays as the mark of that.
+
+    What was missing is carried: who was notified of it is not notified again.
+    """
+    if was.verdict is None or was.rule not in GONE_RULES:
+        return was
+    origin = _carried_origin(was) if was.missing else None
+    return KnownPermission(was.group, was.label, rule=was.rule, origin=origin, asked=was.asked)
+
+
 def _seen(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if (was.group, was.label) != (finding.group, finding.label):
         was = replace(was, group=finding.group, label=finding.label)
@@ -98,7 +113,8 @@ def _granted(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tup
         # The same object where nothing changed: only what differs is written.
         return (replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was), None
     known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=timing.now, asked=was.asked)
-    if not (was.missing or was.carried):
+    # By a rule that is gone it may never have been missing, so it is not back either.
+    if not (was.missing or was.carried) or was.rule in GONE_RULES:
         return known, None
     seen_before = None if was.since is None else _last_seen_missing(was, timing)
     return known, _event(EventKind.REGAINED, finding, seen_before, timing.now, notified_as=was.origin)
@@ -113,7 +129,8 @@ def _last_seen_missing(was: KnownPermission, timing: CheckTiming) -> datetime | 
 def _missing(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if was.missing:
         return _settled(was), None
-    if not was.suspect:
+    # One that no check could settle for so long says nothing of when it went missing: this is a first sight again.
+    if was.suspect_since is None or timing.now - was.suspect_since > timing.interval:
         return replace(_decided(_leaving_granted(was, timing)), suspect_since=timing.now, suspect_looks=1), None
     kind = _kind_of_absence(was)
     notified_as = was.origin if was.carried else None

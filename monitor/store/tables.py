@@ -73,6 +73,7 @@ class Credential(SQLModel, table=True):
     suspect_state: str | None = None
     suspect_since: datetime | None = utc_datetime(nullable=True)
     suspect_looks: int = 0
+    suspect_fingerprint: str | None = None
     epoch: int = 0  # docs/decisions/0003-epoch-fence.md
     next_due: datetime | None = utc_datetime(nullable=True, index=True)
     baseline_at: datetime | None = utc_datetime(nullable=True)

@@ -157,7 +157,7 @@ class Year:
                 verdict = Verdict.MISSING if is_missing else Verdict.GRANTED if permission.endpoint else _NO_ENDPOINT
                 reason = "refused_by_permission" if is_missing else ""
                 named = (permission.id, permission.group, permission.label)
-                yield Finding(*named, verdict, "V3", reason, permission.endpoint, permission.mapping)
+                yield Finding(*named, verdict, "V20", reason, permission.endpoint, permission.mapping)
 
 
 _NO_ENDPOINT = Verdict.NOT_CHECKABLE

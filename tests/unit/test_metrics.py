@@ -38,7 +38,7 @@ SNAPSHOT = Snapshot(
 
 
 def finding(verdict: Verdict) -> Finding:
-    return Finding("jobs.list_jobs", "Jobs", "GET: List jobs", verdict, "V1", "", "GET /v1/jobs")
+    return Finding("jobs.list_jobs", "Jobs", "GET: List jobs", verdict, "V18", "", "GET /v1/jobs")
 
 
 def alarm() -> WriteAlarm:

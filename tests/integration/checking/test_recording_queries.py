@@ -93,7 +93,7 @@ async def test_a_loss_from_suspicion_to_regain(database: Database) -> None:
     assert first == first | {
         "kind": "lost", "at": T0 + 4 * HOUR + MINUTE, "tenant_id": "acme", "credential_id": 1, "check_id": 3,
         "incident_id": 1, "permission_id": "jobs", "permission_group": "Jobs", "permission_label": "GET: jobs",
-        "rule": "V1", "seen_before": T0, "first_seen": T0 + 4 * HOUR, "manifest_digest": DIGEST,
+        "rule": "V18", "seen_before": T0, "first_seen": T0 + 4 * HOUR, "manifest_digest": DIGEST,
     }  # fmt: skip
     assert second == second | {"kind": "regained", "incident_id": 1, "first_seen": T0 + 12 * HOUR}
     (incident,) = await rows(database, INCIDENT)

@@ -74,9 +74,10 @@ async def test_a_refused_client_is_reported_to_who_can_fix_it(database: Database
     """A custom client belongs to the customer; the partner's client is the vendor's own, for all customers."""
     await sync(database, on_v3("acme", grant))
     await accepted(database)
-    for hour in range(2):
+    await check(database, derived(served({"jobs": "g"})))
+    for hour in (1, 2):
         await check(database, derived(failed(CredentialState.INVALID)), T0 + hour * HOUR)
-    await check(database, derived(served({"jobs": "g"})), T0 + 2 * HOUR)
+    await check(database, derived(served({"jobs": "g"})), T0 + 3 * HOUR)
     assert await audiences(database) == [reader] * 2
 
 

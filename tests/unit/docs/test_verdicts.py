@@ -3,7 +3,7 @@
 import re
 
 from checks.credential import CredentialState
-from checks.judgement import SharedRule
+from checks.judgement import GONE_RULES, SharedRule
 from checks.reasons import DETAILS, REASONS
 from checks.v1.verdicts import KeyRule
 from checks.v3.verdicts import ScopeRule
@@ -28,6 +28,14 @@ def test_every_rule_is_documented_with_its_number_verdict_and_sentence() -> None
     assert documented == [
         (rule.number, rule.verdict.value, rule.sentence) for rule in (*KeyRule, *SharedRule, *ScopeRule)
     ]
+
+
+def test_the_rules_that_are_gone_are_documented_and_their_numbers_are_not_used_again() -> None:
+    """A stored number must mean one rule for ever."""
+    section = PAGE.read_text(encoding="utf-8").split("## Rules of earlier releases")[1].split("\n## ")[0]
+    named = section.split(" are gone")[0].replace("V1 to V7", "V1, V2, V3, V4, V5, V6, V7")
+    assert set(re.findall(r"[VS]\d+", named)) == GONE_RULES
+    assert not GONE_RULES & {rule.number for rule in (*KeyRule, *SharedRule, *ScopeRule)}
 
 
 def test_every_reason_and_detail_is_documented() -> None:

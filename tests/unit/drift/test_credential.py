@@ -72,6 +72,7 @@ def test_the_same_failure_must_show_twice_in_a_row(
 ) -> None:
     """A check that fails differently starts the suspicion over."""
     sequence = CheckSequence()
+    sequence.checks("g")
     seen = [e for state in states for e in sequence.check(served({"jobs": "g"}) if state is OK else failed(state))]
     assert seen == [f"credential_failed:{state}" for state in events]
 
@@ -101,6 +102,7 @@ def test_a_failed_check_decides_nothing_about_permissions() -> None:
 def test_a_recovery_remembers_that_the_credential_was_invalid() -> None:
     """Everybody notified of `invalid` is notified of the recovery, even if the last failing state was another."""
     sequence = CheckSequence()
+    sequence.checks("g")
     for state in (INVALID, INVALID, UNREACHABLE, UNREACHABLE):
         sequence.check(failed(state))
     assert sequence.check(served({"jobs": "g"})) == ["recovered:unreachable"]
@@ -131,11 +133,100 @@ def test_excess_and_suspicions_of_the_old_secret_are_forgotten() -> None:
     sequence = CheckSequence()
     sequence.check(served({"jobs": "m"}, excess=[Excess("x", "GET /v1/x", True)]))
     sequence.check(failed(INVALID))
+    sequence.check(failed(BLOCKED), OTHER_KEY)
     sequence.check(failed(INVALID), OTHER_KEY)
     assert (sequence.known.permissions, sequence.known.excess) == ({}, {})
-    assert (sequence.known.credential.state, sequence.known.credential.suspect_looks) == (OK, 1)
+    assert (sequence.known.credential.state, sequence.known.credential.suspect_looks) == (OK, 2)
     assert sequence.change is not None
     assert sequence.change.replaced
+
+
+# A secret that was read while it was being written.
+
+
+def test_a_new_secret_that_does_not_work_counts_when_it_was_read_twice() -> None:
+    """Once, it may be half written: nothing is replaced, and nothing about the old one is forgotten."""
+    sequence = CheckSequence()
+    sequence.checks("g")
+    assert sequence.check(failed(INVALID), OTHER_KEY) == []
+    known = sequence.known.credential
+    assert (known.fingerprint, known.suspect_fingerprint, known.suspect_state) == (KEY, OTHER_KEY, INVALID)
+    assert (sequence.known.counts.granted, sequence.check_again_in) == (1, MINUTE)
+    assert sequence.check(failed(INVALID), OTHER_KEY) == ["replaced:None", "found:invalid"]
+    known = sequence.known.credential
+    assert (known.fingerprint, known.suspect_fingerprint, known.state) == (OTHER_KEY, None, INVALID)
+
+
+@pytest.mark.parametrize("state", [INVALID, BLOCKED, UNREACHABLE, MISCONFIGURED, RETIRED])
+def test_what_a_half_written_secret_showed_is_forgotten_once_the_old_one_is_read_again(state: CredentialState) -> None:
+    """A permission lost meanwhile is lost, not found at first sight; nothing was replaced."""
+    sequence = CheckSequence()
+    sequence.checks("g")
+    assert sequence.check(failed(state), "half") == []
+    assert sequence.checks("mm") == ["lost:jobs"]
+    assert (sequence.known.credential.fingerprint, sequence.known.credential.suspect_fingerprint) == (KEY, None)
+
+
+def test_a_half_written_secret_confirms_nothing_about_the_whole_one() -> None:
+    """Two failing checks of two secrets are two suspicions, and each dates from its own check."""
+    sequence = CheckSequence()
+    sequence.checks("g")
+    assert [sequence.check(failed(INVALID), secret) for secret in ("half", KEY, "half", "other")] == [[]] * 4
+    known = sequence.known.credential
+    assert (known.state, known.suspect_looks, known.suspect_since) == (OK, 1, sequence.now)
+
+
+def test_a_half_written_first_secret_is_not_remembered() -> None:
+    """The whole one that follows replaces nothing."""
+    sequence = CheckSequence()
+    assert sequence.check(failed(INVALID), "half") == []
+    assert sequence.check(served({"jobs": "g"})) == []
+    assert sequence.known.credential.fingerprint == KEY
+
+
+def test_a_secret_that_cannot_be_read_leaves_open_whether_another_is_there() -> None:
+    """A check that read nothing says nothing about the secret that was read before it."""
+    sequence = CheckSequence()
+    sequence.checks("g")
+    sequence.check(failed(INVALID), OTHER_KEY)
+    sequence.check(failed(UNREACHABLE), fingerprint=None)
+    assert sequence.known.credential.suspect_fingerprint == OTHER_KEY
+    assert sequence.check(failed(INVALID), OTHER_KEY) == ["replaced:None"]
+
+
+# A secret that never worked here.
+
+
+def test_a_secret_that_never_worked_is_found_to_be_invalid() -> None:
+    """Greenhouse cannot "no longer" accept it: whoever stored it is asked, on the first day and after a replacement."""
+    first, later = CheckSequence(), CheckSequence()
+    assert first.check(failed(INVALID)) + first.check(failed(INVALID)) == ["found:invalid"]
+    later.checks("g")
+    later.check(failed(INVALID), OTHER_KEY)
+    assert later.check(failed(INVALID), OTHER_KEY) == ["replaced:None", "found:invalid"]
+
+
+def test_the_recovery_of_a_secret_that_never_worked_goes_to_who_was_asked() -> None:
+    """Nobody told the CSM that it was invalid."""
+    sequence = CheckSequence()
+    sequence.check(failed(INVALID))
+    sequence.check(failed(INVALID))
+    assert sequence.check(served({"jobs": "g"}), OTHER_KEY) == ["replaced:None", "recovered:invalid"]
+    assert sequence.change is not None
+    assert sequence.change.events[-1].notified_as == EventKind.FOUND
+
+
+def test_a_wrong_secret_in_place_of_a_revoked_one_leaves_the_csm_with_the_revocation() -> None:
+    """The CSM was told that it is invalid; a new secret that fails as well ends nothing and is told to nobody anew."""
+    sequence = CheckSequence()
+    sequence.checks("g")
+    sequence.check(failed(INVALID))
+    assert sequence.check(failed(INVALID)) == ["credential_failed:invalid"]
+    sequence.check(failed(INVALID), OTHER_KEY)
+    assert sequence.check(failed(INVALID), OTHER_KEY) == ["replaced:None"]
+    sequence.check(served({"jobs": "g"}), "c" * 16)
+    assert sequence.change is not None
+    assert sequence.change.events[-1].notified_as == INVALID
 
 
 @pytest.mark.parametrize(
@@ -169,7 +260,12 @@ def test_a_missing_permission_is_carried_over_two_replacements() -> None:
     sequence = CheckSequence()
     sequence.checks("gmm")
     sequence.check(failed(UNREACHABLE), OTHER_KEY)
-    assert sequence.check(served({"jobs": "g"}), "c" * 16) == ["replaced:None", "regained:jobs"]
+    assert sequence.check(failed(UNREACHABLE), OTHER_KEY) == ["replaced:None", "credential_failed:unreachable"]
+    assert sequence.check(served({"jobs": "g"}), "c" * 16) == [
+        "replaced:None",
+        "recovered:unreachable",
+        "regained:jobs",
+    ]
 
 
 def test_a_check_of_suspects_with_a_new_secret_is_no_baseline() -> None:

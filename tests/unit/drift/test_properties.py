@@ -94,7 +94,7 @@ def test_the_audience_of_a_loss_is_the_audience_of_its_regain(
 
 @given(sequences)
 def test_the_csm_is_notified_of_invalid_and_its_recovery(sequence: list[tuple[CheckReport, str]]) -> None:
-    """The CSM is notified of `invalid` and of each recovery after it, and of no other state or recovery."""
+    """The CSM is notified of a secret that stopped working and of each recovery after it, and of nothing else."""
     invalid = False
     for event in events_of(sequence):
         if event.permission_id is None and event.kind is not EventKind.REPLACED:
@@ -103,7 +103,8 @@ def test_the_csm_is_notified_of_invalid_and_its_recovery(sequence: list[tuple[Ch
                 assert notified == invalid
                 invalid = False
             else:
-                assert notified == (event.state is CredentialState.INVALID)
+                ended = event.kind is EventKind.CREDENTIAL_FAILED and event.state is CredentialState.INVALID
+                assert notified == ended
                 invalid = invalid or notified
 
 
@@ -114,14 +115,12 @@ def test_the_events_add_up_to_the_stored_state(sequence: list[tuple[CheckReport,
     state = CredentialState.OK
     for step in steps(sequence):
         for event in step.change.events:
-            if event.kind in BEGINNINGS:
+            if event.state is not None:
+                state = CredentialState.OK if event.kind is EventKind.RECOVERED else event.state
+            elif event.kind in BEGINNINGS:
                 missing.add(event.permission_id)
             elif event.kind is EventKind.REGAINED:
                 missing.discard(event.permission_id)
-            elif event.kind is EventKind.CREDENTIAL_FAILED and event.state is not None:
-                state = event.state
-            elif event.kind is EventKind.RECOVERED:
-                state = CredentialState.OK
         permissions = step.change.known.permissions
         assert missing == {id_ for id_, known in permissions.items() if known.missing or known.carried}
         assert state is step.change.known.credential.state

@@ -42,6 +42,9 @@ def test_an_incident_lives_as_long_as_the_trouble(is_open: bool, trouble: Troubl
         (Event(EventKind.EXCESS_GONE, "GET /v1/x"), set(), None),
         (Event(EventKind.REPLACED), set(), None),
         (Event(EventKind.CREDENTIAL_FAILED, state=INVALID), {CSM}, "credential_failed:invalid"),
+        # a secret that never worked here: nobody at the customer took anything away
+        (Event(EventKind.FOUND, state=INVALID), {OPERATOR}, "found:invalid"),
+        (Event(EventKind.RECOVERED, state=INVALID, notified_as="found"), {OPERATOR}, "recovered:invalid"),
         (Event(EventKind.CREDENTIAL_FAILED, state=UNREACHABLE), {OPERATOR}, "credential_failed:unreachable"),
         (Event(EventKind.RECOVERED, state=INVALID, notified_as="invalid"), {CSM}, "recovered:invalid"),
         (Event(EventKind.RECOVERED, state=UNREACHABLE, notified_as="unreachable"), {OPERATOR}, "recovered:unreachable"),

@@ -147,13 +147,13 @@ def test_no_verdict_is_ever_wrong(
 
 
 def test_a_borrowed_verdict_says_that_it_is_borrowed() -> None:
-    """If only what borrows has another order, no control can show that: the rule number says V7."""
+    """If only what borrows has another order, no control can show that: the rule number says V24."""
     greenhouse = FakeGreenhouse(
         REQUIRED - {"GET /v1/applications/{id}"}, frozenset({BORROWING}), permitted=WriteProbes.OFF
     )
     report = check(greenhouse, CheckRequest(GEM))
     assert wrong(report, greenhouse.grants) == ["GET /v1/applications/{id}"]
-    assert [f.rule for f in report.findings if f.endpoint == "GET /v1/applications/{id}"] == ["V7"]
+    assert [f.rule for f in report.findings if f.endpoint == "GET /v1/applications/{id}"] == ["V24"]
 
 
 @pytest.mark.parametrize("denial", [401, 403])

@@ -10,6 +10,7 @@ from checks.check_request import CheckRequest
 from checks.credential import CredentialState
 from checks.manifest import load
 from checks.report import CheckReport, Finding
+from checks.v1.verdicts import KeyRule
 from monitor.sandbox.greenhouse.endpoints import cells, endpoint_names, endpoints
 from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, CheckStep
 from tests.sandbox_check import check_key
@@ -67,7 +68,7 @@ def checked(chance: random.Random, settings: dict[str, Any], grants: frozenset[s
 
 def false(report: CheckReport, grants: frozenset[str]) -> list[Finding]:
     """Without what is borrowed, whose rule says that it may be false if its own kind has an order of its own."""
-    return [finding for finding in false_findings(report, grants) if finding.rule != "V7"]
+    return [finding for finding in false_findings(report, grants) if finding.rule != KeyRule.GRANTED_BORROWED.number]
 
 
 def test_no_verdict_is_wrong_whatever_the_settings() -> None:
