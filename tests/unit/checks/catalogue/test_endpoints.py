@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.catalogue.endpoints import catalogue
-from checks.catalogue.entry import Cell, Entry, RequestClass, Role, Service, WriteProbes
+from checks.catalogue.entry import Cell, Entry, Hurdle, RequestClass, Role, Service, WriteProbes
 from checks.errors import CatalogueError
+from monitor.sandbox.greenhouse.endpoints import endpoints
 from tests.cases import for_each
 from tests.paths import FIXTURES
+from tests.sandbox_session import content, sandbox_session
 
 FACTS = json.loads((FIXTURES / "documented_endpoints.json").read_text("utf-8"))
 DOCUMENTED: dict[str, dict[str, Any]] = {f"{row['method']} {row['path']}": row for row in FACTS["endpoints"]}
@@ -77,6 +79,29 @@ def test_guards_are_true(entry: Entry) -> None:
 
     assert guards(entry) == expected
     assert entry.is_write == (entry.method != "GET")
+
+
+@for_each(ENTRIES, ids=named)
+def test_a_request_is_bound_to_fail_just_what_it_lacks(entry: Entry) -> None:
+    """A record where the path says 0, On-Behalf-Of on a write, fields where the documentation requires some."""
+    expected = set()
+    if "/0" in entry.target:
+        expected.add(Hurdle.RECORD)
+    if entry.method != "GET":
+        expected.add(Hurdle.ON_BEHALF_OF)
+    if DOCUMENTED[entry.endpoint]["required_body"]:
+        expected.add(Hurdle.FIELDS)
+
+    assert entry.hurdles == expected
+
+
+@for_each([entry for entry in ENTRIES if not entry.is_write], ids=named)
+def test_a_read_gives_a_list_where_the_documentation_answers_with_one(entry: Entry) -> None:
+    """As the sandbox, which follows it, answers under a record that is there; under one that is not, it may be empty."""
+    session = sandbox_session()
+    line, _ = session.complete(endpoints()[entry.endpoint])
+
+    assert entry.gives_list == isinstance(content(session.send(line)), list)
 
 
 @for_each(WRITES, ids=named)

@@ -23,8 +23,7 @@ KEYS = {
     "nothing": frozenset[str](),
     "everything": frozenset(EVERYTHING),
     "what is required": REQUIRED,
-    "what is required, but for three": REQUIRED
-    - {"GET /v1/offices", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/stages"},
+    "what is required, but for three": REQUIRED - {"GET /v1/offices", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/stages"},
     "lists alone": LISTS,
 }
 TEXT = "This API Key does not have permission for this endpoint"
