@@ -97,7 +97,7 @@ def test_a_request_is_bound_to_fail_just_what_it_lacks(entry: Entry) -> None:
 
 @for_each([entry for entry in ENTRIES if not entry.is_write], ids=named)
 def test_a_read_gives_a_list_where_the_documentation_answers_with_one(entry: Entry) -> None:
-    """As the sandbox, which follows it, answers under a record that is there; under one that is not, it may be empty."""
+    """As the sandbox answers under a record that is there, by the documentation; without one, a list may be empty."""
     session = sandbox_session()
     line, _ = session.complete(endpoints()[entry.endpoint])
 

@@ -73,9 +73,7 @@ def test_false_refusals_make_no_wrong_verdict_of_a_check_and_its_confirmation(no
     """
     for number in range(CHECKS):
         world = noisy(random.Random(f"confirmed-{noise}-{number}"), noise)
-        report = confirmed(
-            CheckRequest(GEM), lambda asked, w=world: look(w, asked), lambda asked, w=world: look(w, asked)
-        )
+        report = confirmed(CheckRequest(GEM), partial(look, world), partial(look, world))
         assert wrong(report, world) == [], f"world {number}"
 
 
