@@ -28,7 +28,7 @@ GONE: dict[str, Reply] = {
 
 @dataclass
 class Odd(World):
-    """Answers some requests in its own way. `anonymous` is how the request without a key ends, and `asked` its count."""
+    """Answers some requests in its own way; `anonymous` answers the request without a key, `asked` counts those."""
 
     odd: Mapping[str, Reply] = field(default_factory=dict)
     anonymous: Answer = field(default_factory=lambda: Answer(AnswerKind.GONE, 410))
