@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from monitor import cli
 from monitor.cli import notices
@@ -72,6 +73,23 @@ def test_an_unknown_number_is_an_error(held: Database, capsys: pytest.CaptureFix
     """It names the command that shows the numbers."""
     assert cli.run(["notices", "show", "99"]) == 2
     assert "there is no notice 99" in capsys.readouterr().err
+
+
+def test_html_that_cannot_be_written_is_an_error(
+    held: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """No folder, or no HTML part: it says which, and shows nothing half."""
+    assert cli.run(["notices", "show", "1", "--html", str(tmp_path / "none" / "notice.html")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+    async def without_html() -> None:
+        async with held.writing() as conn:
+            await conn.execute(update(NOTICE).values(html=""))
+
+    asyncio.run(without_html())
+    assert cli.run(["notices", "show", "1", "--html", str(tmp_path / "notice.html")]) == 2
+    assert "has no HTML part" in capsys.readouterr().err
+    assert not (tmp_path / "notice.html").exists()
 
 
 @pytest.mark.parametrize(("command", "action"), [("release", "notices release"), ("drop", "notices drop")])
