@@ -102,8 +102,7 @@ async def test_what_was_never_granted_is_the_operators(service: Service) -> None
     assert _subjects([mail]) == [
         (
             "ops",
-            "Harvest Monitor: Acme Corp: 1 permission more than the manifest asks for, "
-            "1 permission missing at the first check",
+            "Harvest Monitor: Acme Corp: 1 permission more than the manifest asks for, 1 permission found missing",
         )
     ]
     more = served({"jobs": "m", "users": "m"}, digest="e" * 16)
@@ -336,3 +335,71 @@ async def test_a_held_notice_waits_for_the_return_of_its_tenant(service: Service
     await drop(database, service.now, "ops", ids=None)
     (mail,) = await service.sees(served({"jobs": "m"}))
     assert _subjects([mail]) == [("dana", "Acme: Greenhouse permission missing: GET: jobs")]
+
+
+# What is so no longer when its email would be written.
+
+LOST = (served({"jobs": "g"}), served({"jobs": "m"}), served({"jobs": "m"}))
+REFUSED = (served({"jobs": "g"}), INVALID, INVALID)
+
+
+async def _minutes(service: Service, *reports: CheckReport, credentials: tuple[int, ...] = (1,)) -> None:
+    """These checks, a minute apart, and no time for an email."""
+    for report in reports:
+        service.now += MINUTE
+        for credential in credentials:
+            await check(service.database, report, service.now, credential_id=credential)
+
+
+@pytest.mark.parametrize("reports", [LOST, REFUSED], ids=["lost", "refused"])
+async def test_nothing_is_told_of_a_credential_that_was_replaced_by_another(
+    service: Service, reports: tuple[CheckReport, ...]
+) -> None:
+    """Under another label in the tenants file, before the email about the old one was written."""
+    await _minutes(service, *reports)
+    await sync(service.database, a_tenant("acme", "Gem, new"), now=service.now)
+    assert await service.an_hour_later() == []
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        served({"jobs": "m"}, declined=["jobs"]),
+        served({}, digest="e" * 16),
+    ],
+    ids=["declined", "no longer asked for"],
+)
+async def test_nothing_is_asked_that_is_not_wanted_any_more(service: Service, after: CheckReport) -> None:
+    """The customer declined it, or the integration no longer needs it, before the email was written."""
+    await _minutes(service, *LOST, after)
+    assert await service.an_hour_later() == []
+
+
+async def test_a_held_email_is_dropped_when_what_it_says_is_over(service: Service, database: Database) -> None:
+    """Replaced, declined, no longer asked for: what is left is what still holds."""
+    await sync(database, *(a_tenant(name) for name in ("acme", "globex", "hooli", "initech")))
+    await _minutes(service, *LOST, credentials=(1, 2, 3, 4))
+    assert [to for to, _ in _subjects(await service.an_hour_later())] == ["ops"]
+    others = (a_tenant(name) for name in ("globex", "hooli", "initech"))
+    await sync(database, a_tenant("acme", "Gem, new"), *others, now=service.now)
+    await _minutes(service, served({"jobs": "m"}, declined=["jobs"]), credentials=(2,))
+    await _minutes(service, served({}, digest="e" * 16), credentials=(3,))
+    await service.an_hour_later()
+    assert {notice.tenant_id for notice in await listing(database, [Status.HELD])} == {"initech"}
+
+
+async def test_after_a_downtime_nothing_is_told_before_the_next_check(service: Service) -> None:
+    """What was lost three days ago may be back: the first check tells."""
+    await _minutes(service, *LOST)
+    service.now += timedelta(days=3)
+    assert await service.an_hour_later() == []
+    assert await service.sees(served({"jobs": "g"})) == []
+
+
+async def test_after_a_downtime_what_still_holds_is_told(service: Service) -> None:
+    """The check after it finds the loss as it was."""
+    await _minutes(service, *LOST)
+    service.now += timedelta(days=3)
+    assert await service.an_hour_later() == []
+    (mail,) = await service.sees(served({"jobs": "m"}))
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]

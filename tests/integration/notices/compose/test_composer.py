@@ -21,7 +21,7 @@ from monitor.notices.content.render import RenderedMessage, Renderer
 from monitor.notices.notice import Status
 from monitor.notices.operator_actions import drop, listing, release
 from monitor.store.database import Database
-from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION
+from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE
 from tests.composer import ComposerHarness
 from tests.notices import NOW, OPERATOR, SETTLE
 from tests.paths import FIXTURES
@@ -379,6 +379,9 @@ async def test_more_causes_than_a_statement_can_hold(harness: ComposerHarness) -
             for n in range(1, 2502)
         ]
         await conn.execute(insert(DRIFT_EVENT), rows)
+        known = {"credential_id": harness.credentials["acme"], "verdict": "missing", "rule": "", "suspect_looks": 0}
+        named = ("permission_id", "permission_label", "permission_group")
+        await conn.execute(insert(PERMISSION_STATE), [known | {name: row[name] for name in named} for row in rows])
         cause = {"tenant_id": "acme", "audience": "operator", "brake_key": "found", "created_at": NOW - SETTLE}
         await conn.execute(insert(CAUSE), [cause | {"event_id": n} for n in range(1, 2502)])
     assert await harness.run() == 1
