@@ -24,16 +24,16 @@ def verdicts(world: World) -> dict[str | None, Verdict]:
     return {finding.endpoint: finding.verdict for finding in report.findings}
 
 
-@pytest.mark.parametrize("enforces_on_behalf_of", [True, False])
+@pytest.mark.parametrize("needs_header", [True, False])
 @pytest.mark.parametrize("grants", [REQUIRED, frozenset(EVERYTHING)], ids=["what is required", "everything"])
 def test_a_patch_whose_fields_are_looked_at_first_is_not_granted_by_another_that_needs_none(
-    grants: frozenset[str], enforces_on_behalf_of: bool
+    grants: frozenset[str], needs_header: bool
 ) -> None:
     """Update Application is refused; Convert a prospect is missing as well, and answers 422."""
     world = World(
         grants - {UPDATE, CONVERT},
         orders=dict.fromkeys(PATCHES, ("fields", "permission", "on_behalf_of", "record")),
-        enforces_on_behalf_of=enforces_on_behalf_of,
+        without_header=frozenset() if needs_header else frozenset(PATCHES),
     )
     found = verdicts(world)
     assert (found[UPDATE], found[CONVERT]) == (Verdict.MISSING, Verdict.UNDECIDED)
