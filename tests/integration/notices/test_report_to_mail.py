@@ -1,5 +1,6 @@
 """From checks to emails: what real checks recorded reaches the right reader in the right words."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.credential import CredentialState
+from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Excess
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
@@ -16,10 +17,11 @@ from monitor.notices.delivery.transport import FolderTransport
 from monitor.notices.notice import Status
 from monitor.notices.operator_actions import drop, listing
 from monitor.store.database import Database
+from monitor.store.tables import CREDENTIAL
 from tests.notices import a_policy
 from tests.outbox import OutboxHarness
 from tests.reports import HOUR, KEY, MINUTE, OTHER_KEY, T0, failed, served
-from tests.store import a_tenant, check, sync
+from tests.store import a_tenant, check, rows, sync
 
 INVALID, BLOCKED = failed(CredentialState.INVALID), failed(CredentialState.BLOCKED)
 
@@ -195,20 +197,92 @@ async def test_a_burst_that_recovers_is_dropped(service: Service, database: Data
     assert await service.an_hour_later() == []
 
 
-async def test_a_manifest_that_means_something_else_notifies_no_csm(service: Service, database: Database) -> None:
-    """Eight of eight keys lack what an id means now, by another endpoint: newly required, and the operator's matter."""
-    names = ("acme", *(f"tenant{number}" for number in range(1, 8)))
-    await sync(database, *(a_tenant(name) for name in names))
-    other = served({"jobs": "m"}, digest="e" * 16)
-    other = replace(other, findings=tuple(replace(found, endpoint="GET /v1/offers") for found in other.findings))
-    for report in (served({"jobs": "g"}), other, other):
+def _asking(report: CheckReport, endpoint: str, scopes: tuple[str, ...] = ()) -> CheckReport:
+    """The same report under a manifest whose permissions ask for this."""
+    findings = tuple(replace(found, endpoint=endpoint, scopes=scopes) for found in report.findings)
+    return replace(report, findings=findings)
+
+
+BEFORE = _asking(served({"jobs": "g"}), "GET /v1/jobs", ("harvest:jobs:list",))
+NEW_MEANINGS: dict[str, tuple[CredentialKind, CheckReport, bool]] = {
+    "another endpoint": (CredentialKind.HARVEST_KEY, _asking(served({"jobs": "m"}), "GET /v1/offers"), True),
+    "another scope": (
+        CredentialKind.HARVEST_OAUTH,
+        _asking(served({"jobs": "m"}), "GET /v1/jobs", ("harvest:offers:list",)),
+        True,
+    ),
+    "one more scope": (
+        CredentialKind.HARVEST_OAUTH,
+        _asking(served({"jobs": "m"}), "GET /v1/jobs", ("harvest:jobs:list", "harvest:offers:list")),
+        True,
+    ),
+    "a renamed id": (CredentialKind.HARVEST_KEY, _asking(served({"positions": "m"}), "GET /v1/jobs"), True),
+    "a removed permission": (CredentialKind.HARVEST_KEY, served({"offers": "g"}), False),
+}
+"""The kind of credential, what its check finds under the new manifest, and whether anything is newly required."""
+
+
+@pytest.mark.parametrize(("kind", "after", "newly_required"), NEW_MEANINGS.values(), ids=NEW_MEANINGS)
+async def test_a_manifest_that_changes_meaning_takes_nothing_from_anybody(
+    service: Service, database: Database, kind: CredentialKind, after: CheckReport, newly_required: bool
+) -> None:
+    """Of eight tenants that all lack what is asked for now, no CSM is notified: nobody took anything away."""
+    tenants = [a_tenant(name) for name in ("acme", *(f"tenant{number}" for number in range(1, 8)))]
+    credentials = tuple(replace(credential, kind=kind) for credential in tenants[0].credentials)
+    await sync(database, *(replace(t, credentials=credentials, row_digest=f"{t.id} {kind}") for t in tenants))
+    after = replace(after, manifest_digest="e" * 16)
+    for report in (BEFORE, after, after):
         service.now += MINUTE
-        for credential in range(1, 9):
+        for credential in await _credentials(database):
+            await check(database, report, service.now, credential_id=credential)
+    emails = await service.an_hour_later()
+    assert {to for to, _ in _subjects(emails)} == ({"ops"} if newly_required else set())
+    for mail in emails:
+        assert "newly required" in _text(mail)
+        assert not re.search(r"\blost\b|no longer|is held", _text(mail))
+
+
+async def _credentials(database: Database) -> list[int]:
+    return [row["id"] for row in await rows(database, CREDENTIAL) if row["removed_at"] is None]
+
+
+async def test_all_keys_retired_is_one_email_to_the_operator_that_says_so(service: Service, database: Database) -> None:
+    """Ten keys of ten, from their checks on: no brake, no outage, no permissions, and no CSM within the hour."""
+    await sync(database, *(a_tenant(name) for name in ("acme", *(f"tenant{number}" for number in range(1, 10)))))
+    retired = failed(CredentialState.RETIRED, "api_retired")
+    for report in (served({"jobs": "g"}), retired, retired):
+        service.now += MINUTE
+        for credential in await _credentials(database):
             await check(database, report, service.now, credential_id=credential)
     (mail,) = await service.an_hour_later()
-    assert _subjects([mail])[0][0] == "ops"
-    assert "newly required" in _text(mail)
-    assert "lost" not in _text(mail)
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: all 10 keys of Harvest v1 are retired: move to v3")]
+    text = " ".join(_text(mail).split())
+    assert "All 10 keys of Harvest v1 are retired: move to v3." in text
+    assert "Checking our network is no use" in text
+    assert "harvest-monitor tenants migration" in text
+    for untrue in ("held", "Greenhouse itself", "status.greenhouse.io", "lost", "firewall"):
+        assert untrue not in text
+
+
+async def test_the_csms_of_retired_keys_are_mailed_when_the_pages_say_so(service: Service, database: Database) -> None:
+    """One and a half intervals and the settle time after the first: six hours and a quarter, one email to each."""
+    await sync(database, *(a_tenant(name) for name in ("acme", "globex", "initech")))
+    retired = failed(CredentialState.RETIRED, "api_retired")
+    began = service.now + 2 * MINUTE
+    for report in (served({"jobs": "g"}), retired, retired):
+        service.now += MINUTE
+        for credential in await _credentials(database):
+            await check(database, report, service.now, credential_id=credential)
+    told: dict[str, list[timedelta]] = {}
+    for quarters in range(1, 48):
+        service.now = began + quarters * HOUR / 4
+        await service.composer.run_once(service.now)
+        await service.harness.deliver(service.now)
+        for to, _ in _subjects(service._new_mails()):
+            told.setdefault(to, []).append(service.now - began)
+    assert [len(moments) for moments in told.values()] == [1, 1]
+    assert told["ops"][0] <= HOUR / 2
+    assert 6 * HOUR <= told["dana"][0] <= 6.75 * HOUR
 
 
 async def _leaves_and_returns(service: Service, database: Database, away: timedelta) -> None:
