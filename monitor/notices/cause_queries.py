@@ -41,11 +41,13 @@ async def pending_causes(conn: AsyncConnection) -> list[PendingCause]:
             case((CREDENTIAL.c.next_due.is_not(None), CREDENTIAL.c.last_checked_at)).label("last_checked_at"),
             *PERMISSION_STATE.c["verdict", "origin"],
             case((CAUSE.c.settled_at.is_not(None), CAUSE.c.notice_id)).label("held_in"),
+            case((CAUSE.c.settled_at.is_not(None), NOTICE.c.recipient)).label("held_for"),
         )
         .join_from(CAUSE, DRIFT_EVENT, DRIFT_EVENT.c.id == CAUSE.c.event_id)
         .join(TENANT, TENANT.c.id == CAUSE.c.tenant_id)
         .join(CREDENTIAL, CREDENTIAL.c.id == DRIFT_EVENT.c.credential_id)
         .outerjoin(PERMISSION_STATE, _same_permission(PERMISSION_STATE, DRIFT_EVENT))
+        .outerjoin(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
         .where(CAUSE.c.id.in_(unsettled.union_all(held)))
         .order_by(CAUSE.c.id)
     )

@@ -20,7 +20,11 @@ from monitor.notices.wording import clean, moment
 
 ALWAYS_PASS = 2
 CHANCE = 1e-4
-ANY_LOST = f"{EventKind.LOST}:*"
+ANY_LOST, ANY_REGAINED = (f"{kind}:*" for kind in (EventKind.LOST, EventKind.REGAINED))
+_ANY = {
+    ANY_LOST: "lost a permission, not all of them the same",
+    ANY_REGAINED: "got back a permission, not all the same",
+}
 GROWN = 2  # times as many as the operator was notified of
 _EXAMPLES = 3
 
@@ -55,7 +59,7 @@ class SampleState:
         return not self.tenants <= self.done
 
     def concerns(self, key: str) -> bool:
-        return key in self.brake_keys or (key == ANY_LOST and any(map(_is_loss, self.brake_keys)))
+        return any(key in _keys_of(sampled) for sampled in self.brake_keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +119,7 @@ class Brake:
         """What the operator is to be notified of: waves held for the first time, and those that have doubled since."""
         newly_held = {key for cause in held_now for key in _keys_of(cause.brake_key)}
         bursts = {key: self._burst(key) for key in sorted(self.waves) if self._is_due(key, key in newly_held)}
-        if ANY_LOST in bursts and self._is_explained():
-            del bursts[ANY_LOST]
-        return bursts
+        return {key: burst for key, burst in bursts.items() if not (key in _ANY and self._is_explained(key))}
 
     def _is_due(self, key: str, newly_held: bool) -> bool:
         reported = self._reported(key)
@@ -131,17 +133,18 @@ class Brake:
         reported, held_since = self.recent.reported.get(key), self.held_since.get(key)
         return reported if reported is not None and held_since is not None and reported.at >= held_since else None
 
-    def _is_explained(self) -> bool:
-        """Those who lost any permission are those who lost one and the same, but for what always passes."""
-        largest = max((len(wave.tenants) for key, wave in self.waves.items() if _is_single_loss(key)), default=0)
-        return len(self.waves[ANY_LOST].tenants) - largest <= ALWAYS_PASS
+    def _is_explained(self, any_key: str) -> bool:
+        """Those who changed in any permission are those who changed in one and the same, but for what always passes."""
+        alike = (wave for key, wave in self.waves.items() if key != any_key and any_key in _keys_of(key))
+        largest = max((len(wave.tenants) for wave in alike), default=0)
+        return len(self.waves[any_key].tenants) - largest <= ALWAYS_PASS
 
     def _burst(self, key: str) -> Burst:
         wave = self.waves[key]
         theirs = [cause for cause in self.causes if key in _keys_of(cause.brake_key)]
         names = {cause.tenant_id: clean(cause.tenant_name) for cause in theirs}
         return Burst(
-            what=_what(theirs[0]) if theirs and key != ANY_LOST else "lost a permission, not all of them the same",
+            what=_ANY.get(key) or _what(theirs[0]),
             tenants=len(wave.tenants),
             checked=wave.checked,
             since=moment(wave.since),
@@ -168,7 +171,7 @@ def judge(pending: Iterable[PendingCause], recent: Recent, policy: NoticePolicy,
     waves = {
         key: wave
         for key, tenants in changed_at.items()
-        if (wave := _wave(tenants, recent.last_checked, policy.background_rate(key == ANY_LOST))) is not None
+        if (wave := _wave(tenants, recent.last_checked, policy.background_rate(key in _ANY))) is not None
     }
     held = [cause for cause in causes if cause.held_in is not None]
     return Brake(waves, _shared_by_many(held), _first_of_each_key(held), causes, recent, policy, now)
@@ -216,15 +219,8 @@ def _by_key(changes: Iterable[TenantChange]) -> dict[str, dict[str, datetime]]:
 
 
 def _keys_of(key: str) -> tuple[str, ...]:
-    return (key, ANY_LOST) if _is_loss(key) else (key,)
-
-
-def _is_loss(key: str) -> bool:
-    return key.startswith(f"{EventKind.LOST}:")
-
-
-def _is_single_loss(key: str) -> bool:
-    return _is_loss(key) and key != ANY_LOST
+    any_permission = f"{key.partition(':')[0]}:*"
+    return (key, any_permission) if any_permission in _ANY else (key,)
 
 
 def _what(cause: PendingCause) -> str:

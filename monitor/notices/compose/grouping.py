@@ -72,9 +72,10 @@ def _by_tenant(causes: Iterable[PendingCause]) -> dict[str, list[PendingCause]]:
 def _is_ripe(causes: list[PendingCause], samples: Iterable[SampleState], policy: NoticePolicy, now: datetime) -> bool:
     """The tenant's oldest unsettled cause has waited for the settle time, and for the sample that it caused.
 
-    Its later ones join the same email. A held email that says what is so no longer does not wait.
+    Its later ones join the same email. A held email that says what is so no longer, or to whom it no longer concerns,
+    does not wait.
     """
-    if any(cause.held_in is not None and cause.is_outdated for cause in causes):
+    if any(cause.held_in is not None and (cause.is_outdated or _moved_on(cause, policy)) for cause in causes):
         return True
     unsettled = [cause for cause in causes if cause.held_in is None]
     if not any(policy.has_settled(cause.created_at, now) for cause in unsettled):
@@ -154,7 +155,9 @@ class _Run:
     def _settle_for_csm(self, causes: list[PendingCause], remaining: list[PendingCause]) -> None:
         """One notice for everything that remains; it replaces a held one, which is dropped if nothing remains."""
         # What came and went meanwhile leaves a held notice, and its number, as it is.
-        if {cause.id for cause in remaining} == {cause.id for cause in causes if cause.held_in is not None}:
+        held = [cause for cause in causes if cause.held_in is not None]
+        same_reader = not any(_moved_on(cause, self.policy) for cause in held)
+        if same_reader and {cause.id for cause in remaining} == {cause.id for cause in held}:
             return
         if remaining:
             self.drafts.append(self._csm_notice(causes, remaining))
@@ -178,7 +181,8 @@ class _Run:
             recipient=recipient,
             status=Status.HELD if held else Status.PENDING,
             why=_why(remaining),
-            identity=identity_of(Audience.CSM, causes),
+            # The same causes make another email where one of them is over, or the reader is another.
+            identity=identity_of(f"{Audience.CSM} {_held_notices(causes)}", causes),
             tenant_id=first.tenant_id,
             reports=tuple(cause.id for cause in remaining),
             settles=tuple(cause.id for cause in remaining if cause.held_in is None),
@@ -223,6 +227,11 @@ def identity_of(purpose: str, causes: Iterable[PendingCause]) -> str:
     """
     facts = sorted((c.id, c.tenant_id, c.brake_key, c.created_at.isoformat()) for c in causes)
     return hashlib.sha256(repr((purpose, facts)).encode()).hexdigest()[:32]
+
+
+def _moved_on(held: PendingCause, policy: NoticePolicy) -> bool:
+    """The tenants file names another CSM than the one that the held email is addressed to."""
+    return held.audience is Audience.CSM and held.held_for not in (None, _recipient(held, policy)[0])
 
 
 def _recipient(cause: PendingCause, policy: NoticePolicy) -> tuple[str, str]:

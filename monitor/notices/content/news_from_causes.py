@@ -49,6 +49,12 @@ class Background:
     partners: Partners = field(default_factory=dict)
     v1_keys: V1Keys | None = None
 
+    def scopes_of(self, cause: PendingCause) -> tuple[str, ...]:
+        """By the manifest that the cause was found with; by another that has the permission if that is not known."""
+        asked = (cause.manifest_digest, cause.permission_id)
+        known = (scopes for (_, permission), scopes in self.scopes.items() if permission == cause.permission_id)
+        return self.scopes[asked] if asked in self.scopes else next(known, ())
+
 
 def credential_news(
     causes: Iterable[PendingCause], background: Background, recipient: str
@@ -99,7 +105,7 @@ def _permission(cause: PendingCause, background: Background, window: Window) -> 
         likely="likely" in (cause.mapping, cause.detail if cause.kind in EXCESS else None),
         window=window,
         impact=clean(background.impacts.get(cause.permission_id or "", "")),
-        scopes=background.scopes.get((cause.manifest_digest, cause.permission_id), ()) if is_v3 else (),
+        scopes=background.scopes_of(cause) if is_v3 else (),
         is_role=cause.permission_id == ROLE_ID,
     )
 
@@ -132,5 +138,8 @@ def _grouped(members: Iterable[Member], name_of: Callable[[Member], str]) -> dic
 
 def _window(cause: PendingCause) -> Window:
     before, after = _CAPTIONS[cause.kind if cause.permission_id else _AS_STATE.get(cause.kind, cause.kind)]
-    ends = [(before, cause.seen_before), (after, cause.first_seen or cause.at)]
+    until = cause.first_seen or cause.at
+    # After a clock was set back, the last check before may be dated after the first one that saw it.
+    since = cause.seen_before if cause.seen_before is not None and cause.seen_before < until else None
+    ends = [(before, since), (after, until)]
     return tuple((caption, moment(at)) for caption, at in ends if caption and at)

@@ -388,6 +388,23 @@ async def test_a_held_email_is_dropped_when_what_it_says_is_over(service: Servic
     assert {notice.tenant_id for notice in await listing(database, [Status.HELD])} == {"initech"}
 
 
+async def test_a_held_email_keeps_what_still_holds_of_it(service: Service, database: Database) -> None:
+    """Two permissions are lost by three tenants; one tenant declines one of them, and its email names the other."""
+    await sync(database, *(a_tenant(name) for name in ("acme", "globex", "initech")))
+    both = ("jobs", "offers")
+    reports = (served(dict.fromkeys(both, "g")), *[served(dict.fromkeys(both, "m"))] * 2)
+    await _minutes(service, *reports, credentials=(1, 2, 3))
+    await service.an_hour_later()
+    await _minutes(service, served(dict.fromkeys(both, "m"), declined=["offers"]))
+    await service.an_hour_later()
+    subjects = {notice.tenant_id: notice.subject for notice in await listing(database, [Status.HELD])}
+    assert subjects == {
+        "acme": "Acme: Greenhouse permission missing: GET: jobs",
+        "globex": "Globex: 2 Greenhouse permissions missing",
+        "initech": "Initech: 2 Greenhouse permissions missing",
+    }
+
+
 async def test_after_a_downtime_nothing_is_told_before_the_next_check(service: Service) -> None:
     """What was lost three days ago may be back: the first check tells."""
     await _minutes(service, *LOST)
@@ -416,3 +433,17 @@ async def test_what_was_confirmed_is_looked_at_once_more_before_it_is_told(servi
     await _minutes(service, *LOST)
     service.now += 31 * MINUTE
     assert await service.composer.run_once(service.now) == 1
+
+
+async def test_a_held_email_follows_its_tenant_to_another_csm(service: Service, database: Database) -> None:
+    """Whoever manages the tenant when it is released gets it, in an email that greets them."""
+    names = ("acme", "globex", "initech")
+    await sync(database, *(a_tenant(name) for name in names))
+    await _minutes(service, *LOST, credentials=(1, 2, 3))
+    await service.an_hour_later()
+    moved = replace(a_tenant("acme"), csm_name="Lee Chan", csm_email="lee@vendor.example", row_digest="moved")
+    await sync(database, moved, a_tenant("globex"), a_tenant("initech"), now=service.now)
+    await service.an_hour_later()
+    held = {notice.tenant_id: notice.recipient for notice in await listing(database, [Status.HELD])}
+    assert held == {"acme": "lee@vendor.example", "globex": "dana@vendor.example", "initech": "dana@vendor.example"}
+    assert len(await listing(database, [Status.HELD])) == 3

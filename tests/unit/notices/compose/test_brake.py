@@ -9,6 +9,7 @@ from monitor.drift import EventKind
 from monitor.notices.causes import PendingCause
 from monitor.notices.compose.brake import (
     ANY_LOST,
+    ANY_REGAINED,
     Brake,
     Recent,
     Reported,
@@ -73,6 +74,15 @@ def test_a_different_permission_each_is_a_wave() -> None:
     assert set(brake.waves) == {ANY_LOST}
     assert all(brake.holds([cause]) for cause in causes)
     assert not brake.holds([failed])
+
+
+def test_a_different_permission_back_for_each_is_a_wave() -> None:
+    """Somebody who names every permission for everybody brings back what is not back."""
+    causes = [a_cause(EventKind.REGAINED, f"p{n}", f"t{n}", notified_in=n) for n in range(6)]
+    brake = judged(*causes, recent=Recent((), [NOW] * 100))
+    assert set(brake.waves) == {ANY_REGAINED}
+    (burst,) = brake.new_bursts(causes).values()
+    assert (burst.what, burst.tenants) == ("got back a permission, not all the same", 6)
 
 
 @pytest.mark.parametrize("state", ["invalid", "blocked", "retired"])

@@ -345,3 +345,19 @@ def test_numbers_agree_with_their_nouns() -> None:
         "2 tenants",
         "1,200 tenants",
     )
+
+
+def test_scopes_to_tick_are_named_although_the_manifest_has_changed_since() -> None:
+    """By the manifest of now where that of the loss is not known any more: a label of v1 is no box on v3's screen."""
+    facts = {"credential_grant": "custom", "credential_kind": "harvest-oauth", "manifest_digest": "of then"}
+    background = Background(scopes={("of now", "offers"): ("harvest:offers:list",)})
+    words = _worded(a_cause(LOST, "offers", permission_label="GET: List offers", **facts), background=background)
+    assert "[ ] List offers" in words.text
+    assert "[ ] GET: List offers" not in words.text
+
+
+def test_a_clock_that_was_set_back_leaves_no_window_that_ends_before_it_begins() -> None:
+    """The last check before is left out where it is dated after the first one that saw the loss."""
+    words = _worded(a_cause(LOST, "GET: List offers", seen_before=NOW, first_seen=NOW - timedelta(hours=3)))
+    assert "Last seen granted" not in words.text
+    assert "First seen missing: 23 Nov 2026, 11:05 UTC" in words.text
