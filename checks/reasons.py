@@ -67,6 +67,10 @@ DETAILS = {
     "misconfigured": "the tenants file or a reference in it is wrong; the message beside it says what and where",
     "invalid_client": "the auth server does not know the client, or its secret: disabled, deleted or mistyped; check "
     "what the references hold",
+    "secret_refused": "the auth server does not accept the client's secret, but Harvest still serves the token: store "
+    "the present secret; ours is old, or the credential was disabled within the hour",
+    "unconfirmed_client": "the auth server does not accept the client, and no list shows whether the token still works: "
+    "check what the references hold",
     "contradicted": "the credential is served and refused in one check, which is not how a revoked one answers",
     "malformed_client": "the client id is not one: correct what its reference holds",
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",

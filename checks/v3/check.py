@@ -1,7 +1,8 @@
 """One check of one Harvest v3 credential: its token is introspected, and lists confirm what that says.
 
 One list that the token is said to open, and each required one that it is said not to. Where introspection is not
-available or not understood, the lists that the manifest's scopes read are asked instead.
+available or not understood, the lists that the manifest's scopes read are asked instead. Where the auth server refuses
+the client of a held token, a list shows whether the integration still works.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,12 +20,13 @@ from checks.v3.evidence import TokenEvidence
 from checks.v3.gate import lists
 from checks.v3.scope_report import ScopeReport, required_scopes
 from checks.v3.token_answers import AuthAnswer
-from checks.v3.token_state import AGAINST_CLIENT, settled_by_auth, state_of
-from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists
+from checks.v3.token_state import AGAINST_CLIENT, held_token_decides, settled_by_auth, state_of
+from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists, read_before
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
 LISTS_TO_CONFIRM = 2
+LISTS_TO_TRY = 4
 PREFERRED = ("harvest:departments:list", "harvest:offices:list", "harvest:close_reasons:list", "harvest:sources:list")
 """Lists to confirm a token with: their records are about no person."""
 
@@ -83,6 +85,9 @@ class TokenCheckRun(CheckRun):
             return
         # Before any list (docs/decisions/0006): for Gem, lists would be 25 requests, and could not decide writes.
         await self._introspect(token)
+        if held_token_decides(self.seen):
+            await self._try(token)
+            return
         if settled_by_auth(self.seen, self.client, self.context.now()) is not None:
             return
         if self.seen.scopes is not None:
@@ -104,6 +109,15 @@ class TokenCheckRun(CheckRun):
         if self._introspected.kind in AGAINST_CLIENT:
             self._introspected = await self.sender.introspect(token, self.end_if_over)
         self._introspected_at = self.context.now()
+
+    async def _try(self, token: Token) -> None:
+        """Does the API still serve this token? First by lists that it opened before: any other may lack its scope."""
+        before = read_before(self.request)
+        names = [name for name in dict.fromkeys((*PREFERRED, *required_scopes(self.request))) if scope(name).proves]
+        for name in sorted(names, key=lambda name: name not in before)[:LISTS_TO_TRY]:
+            await self._read(name, token)
+            if self.seen.some(AnswerKind.JSON, AnswerKind.UNAUTHORIZED):
+                return
 
     async def _confirm(self, token: Token, carried: frozenset[str]) -> None:
         """Read one list that the token may read, to find out a token that is no longer what introspection says.

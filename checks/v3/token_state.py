@@ -29,13 +29,38 @@ AGAINST_CLIENT = frozenset(
     {AuthKind.INVALID_CLIENT, AuthKind.MALFORMED_CLIENT, AuthKind.NO_SCOPES, AuthKind.GRANT_REFUSED}
 )
 """Answers that speak against the credential as a whole."""
+_NOTHING_WORKS = frozenset({AuthKind.INVALID_CLIENT, AuthKind.NO_SCOPES})
+"""Of these those by which nobody could do anything with the credential."""
 
 
 def state_of(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str]:
     """State and detail code of the credential as a whole."""
+    if held_token_decides(seen):
+        return _of_refused_client(seen)
     if found := settled_by_auth(seen, client, now):
         return found
     return _of_lists(seen, seen.introspected) if seen.introspected else (CredentialState.UNREACHABLE, "deadline")
+
+
+def held_token_decides(seen: TokenEvidence) -> bool:
+    """The auth server refuses the client of a held token: only a list shows whether the integration still works.
+
+    It has a secret of its own, and ours may be an old copy of it.
+    """
+    return seen.minted is None and seen.introspected is not None and seen.introspected.kind in _NOTHING_WORKS
+
+
+def _of_refused_client(seen: TokenEvidence) -> tuple[CredentialState, str]:
+    assert seen.introspected is not None
+    has_no_scopes = seen.introspected.kind is AuthKind.NO_SCOPES
+    if seen.some(AnswerKind.JSON):
+        if has_no_scopes:
+            return CredentialState.UNREACHABLE, "contradicted"
+        return CredentialState.MISCONFIGURED, "secret_refused"
+    refused_alike = seen.some(AnswerKind.UNAUTHORIZED) and not seen.some(AnswerKind.FORBIDDEN)
+    if refused_alike or (has_no_scopes and seen.some(AnswerKind.FORBIDDEN)):
+        return _FROM_AUTH[seen.introspected.kind]
+    return CredentialState.UNREACHABLE, "unconfirmed_client"
 
 
 def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str] | None:

@@ -168,8 +168,13 @@ def _refused_list(name: str, permission_id: str, seen: TokenEvidence, request: C
 
 def lost_lists(seen: TokenEvidence, request: CheckRequest) -> set[str]:
     """By their scopes: refused now, and read with this credential before."""
-    before = {name for p in request.manifest.permissions if p.id in request.granted_before for name in p.scopes}
+    before = read_before(request)
     return {name for name, answer in seen.answers.items() if answer.kind is AnswerKind.FORBIDDEN and name in before}
+
+
+def read_before(request: CheckRequest) -> set[str]:
+    """The scopes of what was granted to this credential before."""
+    return {name for p in request.manifest.permissions if p.id in request.granted_before for name in p.scopes}
 
 
 def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:

@@ -157,6 +157,16 @@ def refused_in_a_header(case: CredentialCase) -> None:
     case.sandbox.after["/introspect"] = case.client.revoke_tokens
 
 
+def wrong_secret_and_dead_token(case: CredentialCase) -> None:
+    case.write("credential-secret", "quite-another-secret")
+    case.client.revoke_tokens()
+
+
+def wrong_secret_and_no_lists(case: CredentialCase) -> None:
+    case.write("credential-secret", "quite-another-secret")
+    case.fault(kind="reset", prefix="/v3")
+
+
 def introspection_fault(**facts: Any) -> Callable[[CredentialCase], None]:
     return lambda case: case.fault(prefix="/introspect", **facts)
 
@@ -386,7 +396,22 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "wrong secret": (
         lambda c: c.write("credential-secret", "quite-another-secret"),
+        ("misconfigured", "secret_refused", "failed", 2),
+        "store the present secret",
+    ),
+    "wrong secret, and no organization in the tenants file": (
+        anybodys(lambda c: c.write("credential-secret", "quite-another-secret")),
+        ("misconfigured", "secret_refused", "failed", 2),
+        "store the present secret",
+    ),
+    "wrong secret and dead token": (
+        wrong_secret_and_dead_token,
         ("invalid", "invalid_client", "failed", 1),
+        "check what the references hold",
+    ),
+    "wrong secret, and the lists out of reach": (
+        wrong_secret_and_no_lists,
+        ("unreachable", "unconfirmed_client", "failed", 3),
         "check what the references hold",
     ),
     "client disabled": (

@@ -243,7 +243,6 @@ def test_a_role_is_known_however_it_is_spelled_and_else_left_open(role: str | No
 
 # What the auth server says of a client or its token, and what the credential is then.
 AUTH = [
-    (told(AuthKind.INVALID_CLIENT), CredentialState.INVALID, "invalid_client"),
     (told(AuthKind.MALFORMED_CLIENT), CredentialState.MISCONFIGURED, "malformed_client"),
     (told(AuthKind.GRANT_REFUSED), CredentialState.MISCONFIGURED, "grant_refused"),
     (told(AuthKind.RATE_LIMITED), CredentialState.UNREACHABLE, "rate_limited"),
@@ -264,6 +263,61 @@ def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
     assert (report.state, report.detail) == (state, detail)
     assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
     assert world.asked == ["introspect"] * (2 if answer.kind in AGAINST_CLIENT else 1)
+
+
+# The auth server refuses the client of a held token; what the lists answer, and what the credential is then.
+HELD_TOKENS = [
+    (AuthKind.INVALID_CLIENT, AnswerKind.UNAUTHORIZED, CredentialState.INVALID, "invalid_client", 1),
+    (AuthKind.INVALID_CLIENT, AnswerKind.JSON, CredentialState.MISCONFIGURED, "secret_refused", 1),
+    (AuthKind.INVALID_CLIENT, AnswerKind.FORBIDDEN, CredentialState.UNREACHABLE, "unconfirmed_client", 4),
+    (AuthKind.INVALID_CLIENT, AnswerKind.TIMEOUT, CredentialState.UNREACHABLE, "unconfirmed_client", 4),
+    (AuthKind.INVALID_CLIENT, AnswerKind.UNKNOWN_REFUSAL, CredentialState.UNREACHABLE, "unconfirmed_client", 4),
+    (AuthKind.NO_SCOPES, AnswerKind.UNAUTHORIZED, CredentialState.INVALID, "no_scopes", 1),
+    (AuthKind.NO_SCOPES, AnswerKind.FORBIDDEN, CredentialState.INVALID, "no_scopes", 4),
+    (AuthKind.NO_SCOPES, AnswerKind.JSON, CredentialState.UNREACHABLE, "contradicted", 1),
+    (AuthKind.NO_SCOPES, AnswerKind.SERVER_ERROR, CredentialState.UNREACHABLE, "unconfirmed_client", 4),
+]
+
+
+@pytest.mark.parametrize("client", [HELD, ANYBODYS])
+@pytest.mark.parametrize(("kind", "answer", "state", "detail", "lists"), HELD_TOKENS)
+def test_a_refused_client_is_invalid_only_if_the_api_refuses_the_held_token_as_well(
+    client: OAuthClient, kind: AuthKind, answer: AnswerKind, state: CredentialState, detail: str, lists: int
+) -> None:
+    """The integration has a secret of its own, and ours may be the old one: its token shows whether it works."""
+    world = World(told=told(kind), listed=Answer(answer))
+    report = check(world, client)
+    assert (report.state, report.detail) == (state, detail)
+    assert world.asked[:3] == ["introspect", "introspect", "GET /v3/departments"]
+    assert (len(world.asked), missing(report)) == (2 + lists, set())
+
+
+def test_a_refused_client_is_tried_by_a_list_that_its_token_opened_before() -> None:
+    """One whose scope it never had would be refused to any token."""
+    poor = frozenset({"harvest:offers:list"})
+    before = frozenset(p.id for p in GEM.permissions if poor.issuperset(p.scopes))
+    world = World(poor, told=told(AuthKind.INVALID_CLIENT))
+    assert check(world, request=CheckRequest(GEM, granted_before=before)).detail == "secret_refused"
+    assert world.asked == ["introspect", "introspect", "GET /v3/offers"]
+
+
+def test_a_list_that_is_refused_in_two_ways_confirms_nothing_about_a_refused_client() -> None:
+    """The API knew the token a moment before it did not."""
+
+    class Changing(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            self.listed = Answer(AnswerKind.UNAUTHORIZED if self.listed else AnswerKind.FORBIDDEN)
+            return await super().list(entry, token, may_send)
+
+    report = check(Changing(told=told(AuthKind.INVALID_CLIENT)))
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "unconfirmed_client")
+
+
+def test_a_check_that_ends_before_the_held_token_is_tried_says_nothing_about_the_client() -> None:
+    moments = iter([0.0, 0.0, 0.0, 61.0, 61.0])
+    context = CheckContext(lambda: NOW, lambda: next(moments), 60.0, lambda: False)
+    report = asyncio.run(TokenCheckRun(World(told=told(AuthKind.INVALID_CLIENT)), HELD, GEM_REQUEST, context).report())
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "unconfirmed_client")
 
 
 @pytest.mark.parametrize(
