@@ -44,7 +44,7 @@ REASONS: Mapping[str, str] = {
     "organization_untold": "the auth server does not say whose token this is",
     "introspection_needed": "only introspection could tell, and it failed",
     "no_scope": "the manifest names no scope of Harvest v3 for it",
-    "misconfigured": "the credential belongs to somebody else, or is not what the tenants file says",
+    "misconfigured": "what is stored for the credential is wrong, or belongs to somebody else",
     "site_admin": "the token acts for a Site Admin, or for no user",
     "other_role": "the token's user is not a Site Admin, so lists are refused",
     "unknown_role": "the token's user has a role whose name is not known",
@@ -74,8 +74,8 @@ DETAILS = {
     "contradicted": "the credential is served and refused in one check, which is not how a revoked one answers",
     "malformed_client": "the client id is not one: correct what its reference holds",
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
-    "grant_refused": "the auth server gives this client no such token: supply a token instead of `mint`, as a "
-    "partner's client must",
+    "grant_refused": "the auth server refuses this client what was asked for. A new token (`mint`): supply one instead, as "
+    "a partner's client must. News of the token we hold: check that token and client belong together",
     "foreign_client": "the token belongs to another client: correct the reference of the token, or of the client id",
     "foreign_organization": "the token belongs to another customer's organization, so nothing of it was judged: "
     "correct the references",

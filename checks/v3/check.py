@@ -20,7 +20,7 @@ from checks.v3.evidence import TokenEvidence
 from checks.v3.gate import lists
 from checks.v3.scope_report import ScopeReport, required_scopes
 from checks.v3.token_answers import AuthAnswer
-from checks.v3.token_state import AGAINST_CLIENT, held_token_decides, settled_by_auth, state_of
+from checks.v3.token_state import AGAINST_CLIENT, held_token_decides, is_to_be_asked_again, settled_by_auth, state_of
 from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists, read_before
 
 STOP_AFTER_REFUSED_TOKENS = 2
@@ -104,9 +104,9 @@ class TokenCheckRun(CheckRun):
         return self._minted.token
 
     async def _introspect(self, token: Token) -> None:
-        """Twice where the first answer speaks against the client as a whole: one false answer must not end it."""
+        """The second answer decides, where the first one must not."""
         self._introspected = await self.sender.introspect(token, self.end_if_over)
-        if self._introspected.kind in AGAINST_CLIENT:
+        if is_to_be_asked_again(self._introspected, self.client):
             self._introspected = await self.sender.introspect(token, self.end_if_over)
         self._introspected_at = self.context.now()
 

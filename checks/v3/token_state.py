@@ -83,11 +83,26 @@ def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> 
     return None
 
 
+def is_to_be_asked_again(introspected: AuthAnswer, client: OAuthClient) -> bool:
+    """It speaks against the client as a whole, or of another's token: one false or mixed-up answer must not end it."""
+    told = introspected.introspection
+    return introspected.kind in AGAINST_CLIENT or (told is not None and _foreign(told, client) is not None)
+
+
 def _denies_the_client(introspected: AuthAnswer, client: OAuthClient) -> bool:
     """Said about a client that was given a token in the same check."""
     told = introspected.introspection
-    foreign = told is not None and told.client_id not in (None, client.client_id.reveal())
+    foreign = told is not None and _foreign(told, client) == "foreign_client"
     return introspected.kind in AGAINST_CLIENT or foreign
+
+
+def _foreign(told: Introspection, client: OAuthClient) -> str | None:
+    """The detail code, where the token is said to belong to somebody else."""
+    if told.client_id not in (None, client.client_id.reveal()):
+        return "foreign_client"
+    if client.organization and told.organization not in (None, str(int(client.organization))):
+        return "foreign_organization"
+    return None
 
 
 def _of_introspection(
@@ -95,10 +110,8 @@ def _of_introspection(
 ) -> tuple[CredentialState, str] | None:
     if introspection.active and introspection.contradicts_itself(now):
         return None
-    if introspection.client_id not in (None, client.client_id.reveal()):
-        return CredentialState.MISCONFIGURED, "foreign_client"
-    if client.organization and introspection.organization not in (None, str(int(client.organization))):
-        return CredentialState.MISCONFIGURED, "foreign_organization"
+    if foreign := _foreign(introspection, client):
+        return CredentialState.MISCONFIGURED, foreign
     # Whatever the expiry says: the clock that counts is the auth server's.
     if introspection.active:
         return None

@@ -257,12 +257,12 @@ AUTH = [
 def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
     answer: AuthAnswer, state: CredentialState, detail: str
 ) -> None:
-    """Nothing is asked of Harvest then, and nothing judged; what speaks against the client itself is asked twice."""
+    """Nothing is asked of Harvest then, and nothing judged; what says that something is stored wrongly is asked twice."""
     world = World(told=answer)
     report = check(world)
     assert (report.state, report.detail) == (state, detail)
     assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
-    assert world.asked == ["introspect"] * (2 if answer.kind in AGAINST_CLIENT else 1)
+    assert world.asked == ["introspect"] * (1 if state is CredentialState.UNREACHABLE else 2)
 
 
 # The auth server refuses the client of a held token; what the lists answer, and what the credential is then.
@@ -371,6 +371,13 @@ def test_one_refusal_of_a_client_with_a_held_token_is_asked_about_again(kind: Au
     assert check(in_turn(told(kind), WELL)).outcome is Outcome.COMPLIANT
     after_failure = check(in_turn(told(kind), told(AuthKind.SERVER_ERROR)))
     assert (after_failure.state, after_failure.detail) == (CredentialState.UNREACHABLE, "server_error")
+
+
+@pytest.mark.parametrize("mixed_up", [{"client_id": "client-9"}, {"organization": "9"}])
+def test_one_answer_about_another_customers_token_is_asked_about_again(mixed_up: dict[str, str]) -> None:
+    """It may be mixed up: the second answer decides."""
+    world = in_turn(told(AuthKind.JSON, scopes=REQUIRED, **mixed_up), WELL)
+    assert (check(world).outcome, world.asked) == (Outcome.COMPLIANT, ["introspect"] * 2 + ["GET /v3/departments"])
 
 
 @pytest.mark.parametrize("minutes", [-60, -1, 0, 4])
