@@ -82,6 +82,8 @@ DETAILS = {
     "token_stale": "the token we were given has expired: fix what supplies it",
     "token_inactive": "the token we were given is not active, perhaps revoked or replaced: supply the newest one",
     "token_refused": "Harvest v3 does not accept the token, expired or revoked: supply the newest one",
+    "every_list_refused": "every list is refused, and introspection did not work: no scope, another role, or something "
+    "in between",
     "organization_untold": "nothing says whose token we were given, so nothing was read with it",
     "secret_source": "the secret could not be read this time, from its file or its command: see the log",
     "deadline": "the time for the check ran out before the first usable answer",

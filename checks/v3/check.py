@@ -95,6 +95,9 @@ class TokenCheckRun(CheckRun):
             await self._refute(token, self.seen.scopes)
         else:
             await self._read_lists(token)
+        if not self._answers:
+            # Whatever it may read: the API must have answered before the token is said to work.
+            await self._read(PREFERRED[0], token)
 
     async def _new_token(self) -> Token | None:
         """Asked for again only where the client was refused: no token can have come of that."""
@@ -122,14 +125,12 @@ class TokenCheckRun(CheckRun):
     async def _confirm(self, token: Token, carried: frozenset[str]) -> None:
         """Read one list that the token may read, to find out a token that is no longer what introspection says.
 
-        Where somebody refuses it in other ways than the API does, a second one tells one path from all.
+        Where it is refused as to no token, or in other ways than the API does, a second one tells one path from all.
         """
-        if self.seen.contradicted:
-            return
         names = dict.fromkeys((*PREFERRED, *required_scopes(self.request), *known()))
         for name in [name for name in names if name in carried and scope(name).proves][:LISTS_TO_CONFIRM]:
             await self._read(name, token)
-            if self._answers[name].kind is not AnswerKind.UNKNOWN_REFUSAL:
+            if self._answers[name].kind not in _HOPELESS:
                 return
 
     async def _refute(self, token: Token, carried: frozenset[str]) -> None:

@@ -39,7 +39,9 @@ def state_of(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[C
         return _of_refused_client(seen)
     if found := settled_by_auth(seen, client, now):
         return found
-    return _of_lists(seen, seen.introspected) if seen.introspected else (CredentialState.UNREACHABLE, "deadline")
+    if not seen.answers:
+        return _without_lists(seen)
+    return _of_lists(seen)
 
 
 def held_token_decides(seen: TokenEvidence) -> bool:
@@ -125,18 +127,25 @@ def _inactive(introspection: Introspection, client: OAuthClient, now: datetime) 
     return CredentialState.UNREACHABLE, "token_stale" if expired else "token_inactive"
 
 
-def _of_lists(seen: TokenEvidence, introspected: AuthAnswer) -> tuple[CredentialState, str]:
+def _without_lists(seen: TokenEvidence) -> tuple[CredentialState, str]:
+    """Introspection alone never shows that a credential works."""
+    if seen.introspected is not None and seen.introspected.kind in WITHOUT_INTROSPECTION:
+        return CredentialState.UNREACHABLE, _FROM_AUTH[seen.introspected.kind][1]
+    return CredentialState.UNREACHABLE, "deadline"
+
+
+def _of_lists(seen: TokenEvidence) -> tuple[CredentialState, str]:
     if seen.some(AnswerKind.UNKNOWN_REFUSAL) and not seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.BLOCKED, "unknown_refusal"
     # Both together: a token that names no scope and still reads a list is judged by its lists.
     if _has_no_scopes(seen):
         return CredentialState.INVALID, "no_scopes"
-    if seen.scopes is not None or seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
+    if seen.some(AnswerKind.JSON) or (seen.introspection and seen.some(AnswerKind.FORBIDDEN)):
         return CredentialState.OK, ""
+    if seen.some(AnswerKind.FORBIDDEN):
+        return CredentialState.UNREACHABLE, "every_list_refused"
     if seen.some(AnswerKind.UNAUTHORIZED):
         return CredentialState.UNREACHABLE, "token_refused"
-    if introspected.kind in WITHOUT_INTROSPECTION and not seen.answers:
-        return CredentialState.UNREACHABLE, _FROM_AUTH[introspected.kind][1]
     return CredentialState.UNREACHABLE, failure_code(seen.answers.values())
 
 

@@ -301,8 +301,8 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "token revoked during the check": (
         after_introspection(lambda c: c.client.revoke_tokens()),
-        ("ok", "", "undecided", 3),
-        "check again with a new one",
+        ("unreachable", "token_refused", "failed", 3),
+        "does not accept the token",
     ),
     "scope withdrawn during the check": (
         after_introspection(lambda c: c.client.tick_only(["harvest:candidates:create"])),
@@ -472,8 +472,8 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "API unreachable": (
         lambda c: c.fault(kind="reset", prefix="/v3"),
-        ("ok", "", "undecided", 3),
-        "could not be read",
+        ("unreachable", "no_connection", "failed", 3),
+        "no connection",
     ),
 }
 UNREADABLE = ["commas", "semicolons", "quoted", "escaped", "upper_case", "urls", "cut_off", "joined_list", "objects"]

@@ -185,17 +185,55 @@ def test_no_verdict_is_ever_wrong(
 
 def test_a_token_whose_list_is_refused_decides_nothing() -> None:
     """It says that it may read and may not: a scope was withdrawn, or the token revoked, since it was given."""
-    for answer in (Answer(AnswerKind.FORBIDDEN, 403), Answer(AnswerKind.UNAUTHORIZED, 401)):
-        report = check(World(REQUIRED - {"harvest:jobs:list"}, listed=answer))
-        assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"stale_token"}
-        assert (report.outcome, report.excess, report.excess_is_whole) == (Outcome.UNDECIDED, (), False)
+    report = check(World(REQUIRED - {"harvest:jobs:list"}, listed=Answer(AnswerKind.FORBIDDEN, 403)))
+    assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"stale_token"}
+    assert (report.outcome, report.excess, report.excess_is_whole) == (Outcome.UNDECIDED, (), False)
 
 
-@pytest.mark.parametrize("kind", [AnswerKind.RATE_LIMITED, AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT])
-def test_a_list_that_cannot_be_read_confirms_nothing(kind: AnswerKind) -> None:
-    report = check(World(listed=Answer(kind)))
+# What every list answers to a token of which introspection says that it is active.
+UNSERVED = [
+    (AnswerKind.UNAUTHORIZED, "token_refused"),
+    (AnswerKind.RATE_LIMITED, "rate_limited"),
+    (AnswerKind.SERVER_ERROR, "server_error"),
+    (AnswerKind.TIMEOUT, "timeout"),
+    (AnswerKind.NO_CONNECTION, "no_connection"),
+    (AnswerKind.GONE, "no_usable_answer"),
+    (AnswerKind.NOT_JSON, "no_usable_answer"),
+    (AnswerKind.REDIRECT, "no_usable_answer"),
+]
+
+
+@pytest.mark.parametrize(("kind", "detail"), UNSERVED)
+@pytest.mark.parametrize("expires_at", [None, NOW - timedelta(hours=1)])
+@pytest.mark.parametrize("scopes", [REQUIRED, frozenset({"harvest:candidates:create"}), frozenset()])
+def test_introspection_alone_does_not_show_that_a_credential_works(
+    scopes: frozenset[str], expires_at: datetime | None, kind: AnswerKind, detail: str
+) -> None:
+    """Whatever it says of the token, also against itself, and whichever lists the token may read."""
+    report = check(World(scopes, expires_at=expires_at, listed=Answer(kind)), ANYBODYS)
+    assert (report.state, report.detail, missing(report)) == (CredentialState.UNREACHABLE, detail, set())
+
+
+@pytest.mark.parametrize("scopes", [frozenset({"harvest:candidates:create"}), frozenset({"harvest:webhooks:list"})])
+def test_a_token_that_may_read_no_list_works_if_the_api_refuses_it_by_permission(scopes: frozenset[str]) -> None:
+    """An API that does not know a token says so in other words."""
+    small = replace(GEM, permissions=tuple(p for p in GEM.permissions if scopes.issuperset(p.scopes)))
+    world = World(scopes)
+    report = check(world, request=CheckRequest(small))
+    assert (report.state, world.requests) == (CredentialState.OK, 2)
+
+
+def test_one_401_of_a_list_does_not_make_a_token_refused() -> None:
+    """Another list is read, and what the two say decides nothing."""
+
+    class Once(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            self.listed = None if self.asked[1:] else Answer(AnswerKind.UNAUTHORIZED, 401)
+            return await super().list(entry, token, may_send)
+
+    report = check(Once())
     assert (report.state, report.outcome) == (CredentialState.OK, Outcome.UNDECIDED)
-    assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"unconfirmed_token"}
+    assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"stale_token"}
 
 
 def test_a_page_instead_of_a_list_is_a_block() -> None:
@@ -449,9 +487,16 @@ def test_scopes_by_other_names_than_greenhouses_tell_nothing() -> None:
 
 def test_lists_that_are_all_refused_may_be_a_matter_of_the_role() -> None:
     """Without one that works, 403 is no missing scope."""
-    report = check(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
-    assert missing(report) == set()
+    report = check(World(told=told(AuthKind.JSON), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
+    assert (report.state, missing(report)) == (CredentialState.OK, set())
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"scope_or_role"}
+
+
+def test_lists_that_are_all_refused_do_not_show_that_a_credential_works() -> None:
+    """Neither the auth server nor the API knew it: something in between may have refused them all."""
+    report = check(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "every_list_refused")
+    assert missing(report) == set()
 
 
 @pytest.mark.parametrize(
@@ -485,7 +530,7 @@ def test_a_check_past_its_deadline_sends_no_more() -> None:
     world = World()
     report = asyncio.run(TokenCheckRun(world, HELD, GEM_REQUEST, context).report())
     assert world.asked == ["introspect"]
-    assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"deadline"}
+    assert (report.state, report.detail, missing(report)) == (CredentialState.UNREACHABLE, "deadline", set())
 
 
 def test_what_the_customer_declined_is_marked() -> None:
