@@ -48,6 +48,7 @@ REASONS: Mapping[str, str] = {
     "site_admin": "the token acts for a Site Admin, or for no user",
     "other_role": "the token's user is not a Site Admin, so lists are refused",
     "unknown_role": "the token's user has a role whose name is not known",
+    "unconfirmed_role": "the token's user is said not to be a Site Admin, and too few lists show whether that is so",
     "role_untold": "nothing says for whom the token acts",
 }
 """By the `reason` of a finding: why a permission has its verdict."""

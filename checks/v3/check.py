@@ -21,7 +21,7 @@ from checks.v3.gate import lists
 from checks.v3.scope_report import ScopeReport, required_scopes
 from checks.v3.token_answers import AuthAnswer
 from checks.v3.token_state import AGAINST_CLIENT, held_token_decides, is_to_be_asked_again, settled_by_auth, state_of
-from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists, read_before
+from checks.v3.verdicts import MOST_LOST_LISTS, doubt, has_another_role, lost_lists, read_before
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
@@ -126,12 +126,18 @@ class TokenCheckRun(CheckRun):
         """Read one list that the token may read, to find out a token that is no longer what introspection says.
 
         Where it is refused as to no token, or in other ways than the API does, a second one tells one path from all.
+        An empty one is no sign yet that the token's user is not a Site Admin.
         """
         names = dict.fromkeys((*PREFERRED, *required_scopes(self.request), *known()))
-        for name in [name for name in names if name in carried and scope(name).proves][:LISTS_TO_CONFIRM]:
+        for name in [name for name in names if name in carried and scope(name).proves][:LISTS_TO_TRY]:
             await self._read(name, token)
-            if self._answers[name].kind not in _HOPELESS:
+            if self._is_clear(self._answers[name]):
                 return
+
+    def _is_clear(self, answer: Answer) -> bool:
+        if answer.kind in _HOPELESS:
+            return len(self._answers) >= LISTS_TO_CONFIRM
+        return not (answer.empty and has_another_role(self.seen))
 
     async def _refute(self, token: Token, carried: frozenset[str]) -> None:
         """Ask for each required list that the token is said not to open, until one opens all the same."""

@@ -61,6 +61,10 @@ class TokenEvidence:
             return False
         return any(a.kind is AnswerKind.JSON and name not in self.scopes for name, a in self.answers.items())
 
+    @property
+    def rows_served(self) -> bool:
+        return any(answer.kind is AnswerKind.JSON and not answer.empty for answer in self.answers.values())
+
     def some(self, *kinds: AnswerKind) -> bool:
         return any(answer.kind in kinds for answer in self.answers.values())
 

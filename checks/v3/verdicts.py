@@ -63,9 +63,20 @@ class ScopeRule(Rule):
     )
     NO_SCOPE = ("S9", Verdict.NOT_CHECKABLE, "The manifest names no scope of Harvest v3 for this permission.")
     SITE_ADMIN = ("S10", Verdict.GRANTED, "The token acts for a Site Admin, or for no user.")
-    OTHER_ROLE = ("S11", Verdict.MISSING, "The token acts for a user with another of Greenhouse's roles.")
+    OTHER_ROLE = (
+        "S18",
+        Verdict.MISSING,
+        "The token acts for a user with another of Greenhouse's roles, and no list gave it a row: one is refused, or four "
+        "are empty.",
+    )
     UNKNOWN_ROLE = ("S12", Verdict.UNDECIDED, "The token acts for a user with a role that is not known.")
     ROLE_UNTOLD = ("S13", Verdict.NOT_CHECKABLE, "Nothing says for whom the token acts.")
+    ROLE_UNCONFIRMED = (
+        "S19",
+        Verdict.UNDECIDED,
+        "The token is said to act for a user with another of Greenhouse's roles, but a list gave it a row, or too few "
+        "were read.",
+    )
     REFUTED = (
         "S16",
         Verdict.UNDECIDED,
@@ -84,6 +95,8 @@ ROLE_ID = "role.site_admin"
 # Greenhouse's user types, folded: how introspection spells them is not documented.
 _OTHER_ROLES = frozenset({"basic", "jobadmin", "interviewer"})
 _SITE_ADMIN = "siteadmin"
+EMPTY_LISTS_OF_ANOTHER_ROLE = 4
+"""Other users may be given empty lists instead of refusals; one or two are empty at some customers for Site Admins."""
 
 
 def doubt(seen: TokenEvidence, client: OAuthClient) -> str | None:
@@ -187,9 +200,22 @@ def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:
     # A refused list is just what another role leads to, so these two doubts leave the role as it was told.
     if doubted not in (None, "stale_token", "other_role"):
         return Judgement(ScopeRule.DOUBTED, doubted or "")
-    role = None if introspection.role is None else folded(introspection.role)
-    if role in (None, _SITE_ADMIN):
+    if introspection.role is None or folded(introspection.role) == _SITE_ADMIN:
         return Judgement(ScopeRule.SITE_ADMIN, "site_admin")
-    if role in _OTHER_ROLES:
+    return _another_role(seen) if has_another_role(seen) else Judgement(ScopeRule.UNKNOWN_ROLE, "unknown_role")
+
+
+def has_another_role(seen: TokenEvidence) -> bool:
+    """Introspection says that the token acts for a user who is not a Site Admin."""
+    role = seen.introspection.role if seen.introspection else None
+    return role is not None and folded(role) in _OTHER_ROLES
+
+
+def _another_role(seen: TokenEvidence) -> Judgement:
+    """How a service user's role is spelled is not documented; what lists give is."""
+    if seen.rows_served:
+        return Judgement(ScopeRule.ROLE_UNCONFIRMED, "contradicted")
+    empty = sum(answer.empty for answer in seen.answers.values())
+    if seen.some(AnswerKind.FORBIDDEN) or empty >= EMPTY_LISTS_OF_ANOTHER_ROLE:
         return Judgement(ScopeRule.OTHER_ROLE, "other_role")
-    return Judgement(ScopeRule.UNKNOWN_ROLE, "unknown_role")
+    return Judgement(ScopeRule.ROLE_UNCONFIRMED, "unconfirmed_role")

@@ -279,6 +279,43 @@ def test_a_role_is_known_however_it_is_spelled_and_else_left_open(role: str | No
     assert {f.verdict for f in report.findings if f.permission_id == ROLE_ID} == {verdict}
 
 
+ROWS, EMPTY = Answer(AnswerKind.JSON, 200), Answer(AnswerKind.JSON, 200, empty=True)
+# What lists answer to a token whose user is said to be `Basic`; the verdict on the role; how many lists are read.
+LISTS_OF_ANOTHER_ROLE = [
+    ([ROWS], "undecided", "contradicted", 1),
+    ([EMPTY, ROWS], "undecided", "contradicted", 2),
+    ([EMPTY], "missing", "other_role", 4),
+    ([EMPTY, Answer(AnswerKind.FORBIDDEN, 403)], "missing", "other_role", 2),
+    ([EMPTY, Answer(AnswerKind.TIMEOUT)], "undecided", "unconfirmed_role", 2),
+]
+
+
+@pytest.mark.parametrize(("answers", "verdict", "reason", "lists"), LISTS_OF_ANOTHER_ROLE)
+def test_another_role_is_believed_only_if_lists_agree(
+    answers: list[Answer], verdict: str, reason: str, lists: int
+) -> None:
+    """Lists are for Site Admins; how the role of a service user is spelled is documented nowhere."""
+
+    class InTurn(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            self.listed = answers[min(len(self.asked), len(answers)) - 1]
+            return await super().list(entry, token, may_send)
+
+    world = InTurn(role="Basic")
+    report = check(world)
+    (role,) = [f for f in report.findings if f.permission_id == ROLE_ID]
+    assert (role.verdict, role.reason, world.requests) == (verdict, reason, 1 + lists)
+    assert report.state is CredentialState.OK
+
+
+def test_one_empty_list_does_not_tell_that_the_user_is_no_site_admin() -> None:
+    """A token that may read one list only, at a customer who has nothing there."""
+    world = World(frozenset({"harvest:notes:list"}), role="Basic", listed=EMPTY)
+    small = replace(GEM, permissions=tuple(p for p in GEM.permissions if p.scopes == ("harvest:notes:list",)))
+    (role,) = [f for f in check(world, request=CheckRequest(small)).findings if f.permission_id == ROLE_ID]
+    assert (role.verdict, role.reason) == (Verdict.UNDECIDED, "unconfirmed_role")
+
+
 # What the auth server says of a client or its token, and what the credential is then.
 AUTH = [
     (told(AuthKind.MALFORMED_CLIENT), CredentialState.MISCONFIGURED, "malformed_client"),
