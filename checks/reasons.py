@@ -70,13 +70,13 @@ DETAILS = {
     "what the references hold",
     "secret_refused": "the auth server does not accept the client's secret, but Harvest still serves the token: store "
     "the present secret; ours is old, or the credential was disabled within the hour",
-    "unconfirmed_client": "the auth server does not accept the client, and no list shows whether the token still works: "
-    "check what the references hold",
+    "unconfirmed_client": "the auth server does not accept the client, and no list shows whether the token still "
+    "works: check what the references hold",
     "contradicted": "the credential is served and refused in one check, which is not how a revoked one answers",
     "malformed_client": "the client id is not one: correct what its reference holds",
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
-    "grant_refused": "the auth server refuses this client what was asked for. A new token (`mint`): supply one instead, as "
-    "a partner's client must. News of the token we hold: check that token and client belong together",
+    "grant_refused": "the auth server refuses this client what was asked for. A new token (`mint`): supply one "
+    "instead, as a partner's client must. News of the token we hold: check that token and client belong together",
     "foreign_client": "the token belongs to another client: correct the reference of the token, or of the client id",
     "foreign_organization": "the token belongs to another customer's organization, so nothing of it was judged: "
     "correct the references",

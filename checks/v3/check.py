@@ -18,10 +18,11 @@ from checks.credential import CredentialState, OAuthClient, Token
 from checks.report import CheckReport
 from checks.v3.evidence import TokenEvidence
 from checks.v3.gate import lists
+from checks.v3.roles import acts_for_another
 from checks.v3.scope_report import ScopeReport, required_scopes
 from checks.v3.token_answers import AuthAnswer
 from checks.v3.token_state import AGAINST_CLIENT, held_token_decides, is_to_be_asked_again, settled_by_auth, state_of
-from checks.v3.verdicts import MOST_LOST_LISTS, doubt, has_another_role, lost_lists, read_before
+from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists, read_before
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
@@ -73,7 +74,7 @@ class TokenCheckRun(CheckRun):
         )
 
     def judge_state(self, now: datetime) -> tuple[CredentialState, str]:
-        return state_of(self.seen, self.client, now)
+        return state_of(self.seen, self.client, self.request, now)
 
     def build_report(self, state: CredentialState, detail: str) -> CheckReport:
         return ScopeReport(self.seen, self.client, self.request).build(state, detail)
@@ -137,7 +138,7 @@ class TokenCheckRun(CheckRun):
     def _is_clear(self, answer: Answer) -> bool:
         if answer.kind in _HOPELESS:
             return len(self._answers) >= LISTS_TO_CONFIRM
-        return not (answer.empty and has_another_role(self.seen))
+        return not (answer.empty and acts_for_another(self.seen.introspection))
 
     async def _refute(self, token: Token, carried: frozenset[str]) -> None:
         """Ask for each required list that the token is said not to open, until one opens all the same."""

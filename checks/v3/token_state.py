@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from checks.answer import AnswerKind, failure_code
+from checks.check_request import CheckRequest
 from checks.credential import CredentialState, OAuthClient
 from checks.v3.evidence import TokenEvidence
+from checks.v3.roles import acts_for_site_admin
 from checks.v3.token_answers import CLOCKS_DIFFER, AuthAnswer, AuthKind, Introspection, expiry_of
 
 _FROM_AUTH: Mapping[AuthKind, tuple[CredentialState, str]] = {
@@ -33,7 +35,9 @@ _NOTHING_WORKS = frozenset({AuthKind.INVALID_CLIENT, AuthKind.NO_SCOPES})
 """Of these those by which nobody could do anything with the credential."""
 
 
-def state_of(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str]:
+def state_of(
+    seen: TokenEvidence, client: OAuthClient, request: CheckRequest, now: datetime
+) -> tuple[CredentialState, str]:
     """State and detail code of the credential as a whole."""
     if held_token_decides(seen):
         return _of_refused_client(seen)
@@ -41,7 +45,7 @@ def state_of(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[C
         return found
     if not seen.answers:
         return _without_lists(seen)
-    return _of_lists(seen)
+    return _of_lists(seen, request)
 
 
 def held_token_decides(seen: TokenEvidence) -> bool:
@@ -134,11 +138,11 @@ def _without_lists(seen: TokenEvidence) -> tuple[CredentialState, str]:
     return CredentialState.UNREACHABLE, "deadline"
 
 
-def _of_lists(seen: TokenEvidence) -> tuple[CredentialState, str]:
+def _of_lists(seen: TokenEvidence, request: CheckRequest) -> tuple[CredentialState, str]:
     if seen.some(AnswerKind.UNKNOWN_REFUSAL) and not seen.some(AnswerKind.JSON, AnswerKind.FORBIDDEN):
         return CredentialState.BLOCKED, "unknown_refusal"
     # Both together: a token that names no scope and still reads a list is judged by its lists.
-    if _has_no_scopes(seen):
+    if _has_no_scopes(seen, request):
         return CredentialState.INVALID, "no_scopes"
     if seen.some(AnswerKind.JSON) or (seen.introspection and seen.some(AnswerKind.FORBIDDEN)):
         return CredentialState.OK, ""
@@ -149,11 +153,14 @@ def _of_lists(seen: TokenEvidence) -> tuple[CredentialState, str]:
     return CredentialState.UNREACHABLE, failure_code(seen.answers.values())
 
 
-def _has_no_scopes(seen: TokenEvidence) -> bool:
-    """Introspection names none, and the API refuses every list that it answers.
+def _has_no_scopes(seen: TokenEvidence, request: CheckRequest) -> bool:
+    """Introspection names none, the API refuses every list that it answers, and nothing else explains either.
 
-    A client without scopes is given no token: one that was given one in this check has some.
+    A client without scopes is given no token: one that was given one in this check has some. To a user who is not a
+    Site Admin every list is refused. And where lists were read while no scope was named, none ever is.
     """
-    named_none = seen.introspection is not None and seen.introspection.names_none
+    told = seen.introspection
+    if told is None or not told.names_none or seen.minted is not None or seen.contradicted:
+        return False
     refused = seen.some(AnswerKind.FORBIDDEN) and not seen.some(AnswerKind.JSON)
-    return named_none and refused and seen.minted is None and not seen.contradicted
+    return refused and acts_for_site_admin(told) and not request.granted_by_list

@@ -15,7 +15,7 @@ from checks.judgement import Judgement, Rule
 from checks.manifest import Permission
 from checks.report import Verdict
 from checks.v3.evidence import TokenEvidence
-from checks.v3.token_answers import folded
+from checks.v3.roles import acts_for_another, acts_for_site_admin
 
 MOST_LOST_LISTS = 3
 LOST_LISTS_OF_ASKED = 4
@@ -66,8 +66,8 @@ class ScopeRule(Rule):
     OTHER_ROLE = (
         "S18",
         Verdict.MISSING,
-        "The token acts for a user with another of Greenhouse's roles, and no list gave it a row: one is refused, or four "
-        "are empty.",
+        "The token acts for a user with another of Greenhouse's roles, and no list gave it a row: one is refused, or "
+        "four are empty.",
     )
     UNKNOWN_ROLE = ("S12", Verdict.UNDECIDED, "The token acts for a user with a role that is not known.")
     ROLE_UNTOLD = ("S13", Verdict.NOT_CHECKABLE, "Nothing says for whom the token acts.")
@@ -92,9 +92,6 @@ class ScopeRule(Rule):
 ROLE_ID = "role.site_admin"
 """The id of the finding on the role of the token's user, beside the manifest's permissions."""
 
-# Greenhouse's user types, folded: how introspection spells them is not documented.
-_OTHER_ROLES = frozenset({"basic", "jobadmin", "interviewer"})
-_SITE_ADMIN = "siteadmin"
 EMPTY_LISTS_OF_ANOTHER_ROLE = 4
 """Other users may be given empty lists instead of refusals; one or two are empty at some customers for Site Admins."""
 
@@ -195,20 +192,14 @@ def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:
     introspection = seen.introspection
     if seen.scopes_unreadable:
         return Judgement(ScopeRule.UNREADABLE, "scopes_unreadable")
-    if introspection is None or seen.scopes is None or not introspection.role_stated:
+    if introspection is None or not introspection.role_stated:
         return Judgement(ScopeRule.ROLE_UNTOLD, "role_untold")
     # A refused list is just what another role leads to, so these two doubts leave the role as it was told.
     if doubted not in (None, "stale_token", "other_role"):
         return Judgement(ScopeRule.DOUBTED, doubted or "")
-    if introspection.role is None or folded(introspection.role) == _SITE_ADMIN:
+    if acts_for_site_admin(introspection):
         return Judgement(ScopeRule.SITE_ADMIN, "site_admin")
-    return _another_role(seen) if has_another_role(seen) else Judgement(ScopeRule.UNKNOWN_ROLE, "unknown_role")
-
-
-def has_another_role(seen: TokenEvidence) -> bool:
-    """Introspection says that the token acts for a user who is not a Site Admin."""
-    role = seen.introspection.role if seen.introspection else None
-    return role is not None and folded(role) in _OTHER_ROLES
+    return _another_role(seen) if acts_for_another(introspection) else Judgement(ScopeRule.UNKNOWN_ROLE, "unknown_role")
 
 
 def _another_role(seen: TokenEvidence) -> Judgement:

@@ -110,8 +110,9 @@ def _seen(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[
 
 def _granted(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if was.verdict is Verdict.GRANTED:
+        known = replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was
         # The same object where nothing changed: only what differs is written.
-        return (replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was), None
+        return (known if was.rule == finding.rule else replace(known, rule=finding.rule)), None
     known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=timing.now, asked=was.asked)
     # By a rule that is gone it may never have been missing, so it is not back either.
     if not (was.missing or was.carried) or was.rule in GONE_RULES:

@@ -302,7 +302,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "token revoked during the check": (
         after_introspection(lambda c: c.client.revoke_tokens()),
         ("unreachable", "token_refused", "failed", 3),
-        "does not accept the token",
+        "supply the newest",
     ),
     "scope withdrawn during the check": (
         after_introspection(lambda c: c.client.tick_only(["harvest:candidates:create"])),
@@ -432,7 +432,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "a partner's client, with minting": (
         as_partner_who_mints,
         ("misconfigured", "grant_refused", "failed", 2),
-        "supply a token",
+        "supply one instead, as a partner's client must",
     ),
     "too many tokens requested": (
         mint_with(kind="rate_limited", seconds=1),

@@ -108,4 +108,6 @@ class CredentialNews:
         if self.grant == "partner":
             return False
         lost = self.listing(EventKind.LOST)
-        return self.change("credential_failed") is not None or (lost is not None and bool(lost.scopes or not self.grant))
+        return self.change("credential_failed") is not None or (
+            lost is not None and bool(lost.scopes or not self.grant)
+        )

@@ -48,6 +48,15 @@ def test_a_loss_needs_two_checks_and_a_regain_one(letters: str, events: list[str
     assert CheckSequence().checks(letters) == events
 
 
+def test_what_stays_granted_goes_by_the_rule_of_the_last_check() -> None:
+    """On Harvest v3 it says whether a list or a scope showed it last."""
+    sequence = CheckSequence()
+    for rule in ("S3", "S1"):
+        (found,) = served({"jobs": "g"}).findings
+        assert sequence.check(replace(served({}), findings=(replace(found, rule=rule),))) == []
+        assert (sequence.known.permissions["jobs"].rule, sequence.known.permissions["jobs"].since) == (rule, T0)
+
+
 def test_a_loss_happened_between_two_known_checks() -> None:
     """The window of a loss: from the last check that saw it granted to the first that saw it missing."""
     sequence = CheckSequence()

@@ -332,7 +332,7 @@ AUTH = [
 def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
     answer: AuthAnswer, state: CredentialState, detail: str
 ) -> None:
-    """Nothing is asked of Harvest then, and nothing judged; what says that something is stored wrongly is asked twice."""
+    """Nothing is asked of Harvest then, and nothing judged; what says that a wrong text is stored is asked twice."""
     world = World(told=answer)
     report = check(world)
     assert (report.state, report.detail) == (state, detail)
@@ -493,11 +493,30 @@ def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answe
 
 def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
     """Both together are certain; a token that names none and reads a list is judged by its lists."""
-    named_none = told(AuthKind.JSON, names_none=True, organization="4242")
+    named_none = told(AuthKind.JSON, names_none=True, organization="4242", role_stated=True)
     report = check(World(frozenset(), told=named_none))
     assert (report.state, report.detail, missing(report)) == (CredentialState.INVALID, "no_scopes", set())
     assert check(World(REQUIRED, told=named_none)).state is CredentialState.OK
     assert check(World(frozenset(), told=named_none), MINTING).state is CredentialState.OK
+
+
+# What else than unticked scopes explains that none is named, and every list refused.
+OTHER_REASONS = [
+    ({"role": "Basic", "role_stated": True}, GEM_REQUEST, {ROLE_ID}),  # the answer says so itself
+    ({"role": "Wizard", "role_stated": True}, GEM_REQUEST, set()),
+    ({}, GEM_REQUEST, set()),  # the role is not told
+    ({"role_stated": True}, replace(READ_BEFORE, granted_by_list=READ_BEFORE.granted_before), set()),  # never names any
+]
+
+
+@pytest.mark.parametrize(("facts", "request_", "lacks"), OTHER_REASONS)
+def test_a_client_has_no_scopes_only_if_nothing_else_explains_it(
+    facts: dict[str, object], request_: CheckRequest, lacks: set[str]
+) -> None:
+    """Nobody is asked to tick scopes that are ticked."""
+    named_none = told(AuthKind.JSON, names_none=True, organization="4242", **facts)
+    report = check(World(frozenset(), told=named_none), request=request_)
+    assert (report.state, missing(report)) == (CredentialState.OK, lacks)
 
 
 @pytest.mark.parametrize(

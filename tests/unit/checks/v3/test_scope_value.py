@@ -196,9 +196,9 @@ def test_a_list_that_is_said_to_be_missing_and_cannot_be_read_is_left_open(kind:
 
 
 def test_an_answer_that_contradicts_itself_decides_nothing() -> None:
-    """A role stated twice with different values: no verdict, and nothing is read with the token."""
+    """A role stated twice with different values: no verdict, and one list to see that the API accepts the token."""
     world = World(frozenset(ALL))
     told = f'{scope([name for name in ALL if name != "harvest:jobs:list"])}, "https://auth.greenhouse.io/claims": '
     report = check(told + '{"user_role": "Basic"}', world)
     assert {finding.reason for finding in report.findings} == {"contradicted"}
-    assert (report.state, world.asked) == (CredentialState.OK, ["introspect"])
+    assert (report.state, world.asked) == (CredentialState.OK, ["introspect", "GET /v3/departments"])
