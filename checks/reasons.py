@@ -77,9 +77,10 @@ DETAILS = {
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
     "grant_refused": "the auth server refuses this client what was asked for. A new token (`mint`): supply one "
     "instead, as a partner's client must. News of the token we hold: check that token and client belong together",
-    "foreign_client": "the token belongs to another client: correct the reference of the token, or of the client id",
-    "foreign_organization": "the token belongs to another customer's organization, so nothing of it was judged: "
-    "correct the references",
+    "foreign_client": "the auth server says that the token is another client's: correct the reference of the token, or of "
+    "the client id",
+    "foreign_organization": "the auth server names another organization than the tenants file, so nothing was judged: "
+    "correct the references, or `organization`",
     "token_stale": "the token we were given has expired: fix what supplies it",
     "token_inactive": "the token we were given is not active, perhaps revoked or replaced: supply the newest one",
     "token_refused": "Harvest v3 does not accept the token, expired or revoked: supply the newest one",

@@ -8,6 +8,7 @@ from checks.check_request import CheckRequest
 from checks.credential import CredentialState, OAuthClient
 from checks.v3.evidence import TokenEvidence
 from checks.v3.roles import acts_for_site_admin
+from checks.v3.stored_client import is_another_client
 from checks.v3.token_answers import CLOCKS_DIFFER, AuthAnswer, AuthKind, Introspection, expiry_of
 
 _FROM_AUTH: Mapping[AuthKind, tuple[CredentialState, str]] = {
@@ -104,7 +105,7 @@ def _denies_the_client(introspected: AuthAnswer, client: OAuthClient) -> bool:
 
 def _foreign(told: Introspection, client: OAuthClient) -> str | None:
     """The detail code, where the token is said to belong to somebody else."""
-    if told.client_id not in (None, client.client_id.reveal()):
+    if told.client_id is not None and is_another_client(told.client_id, client.client_id.reveal()):
         return "foreign_client"
     if client.organization and told.organization not in (None, str(int(client.organization))):
         return "foreign_organization"

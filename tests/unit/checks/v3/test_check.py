@@ -448,6 +448,13 @@ def test_one_refusal_of_a_client_with_a_held_token_is_asked_about_again(kind: Au
     assert (after_failure.state, after_failure.detail) == (CredentialState.UNREACHABLE, "server_error")
 
 
+@pytest.mark.parametrize("spelled", ["CLIENT-1", "client", "17", "https://auth.greenhouse.io/clients/1"])
+def test_our_own_client_spelled_in_another_way_is_not_another_one(spelled: str) -> None:
+    """How introspection spells a client is recorded nowhere."""
+    assert check(World(client_id=spelled)).outcome is Outcome.COMPLIANT
+    assert check(World(client_id="client-12")).detail == "foreign_client"
+
+
 @pytest.mark.parametrize("mixed_up", [{"client_id": "client-9"}, {"organization": "9"}])
 def test_one_answer_about_another_customers_token_is_asked_about_again(mixed_up: dict[str, str]) -> None:
     """It may be mixed up: the second answer decides."""
