@@ -34,6 +34,7 @@ REASONS: Mapping[str, str] = {
     "scope_carried": "the token carries the scope",
     "scope_not_carried": "the token does not carry the scope",
     "scopes_unreadable": "the token's scopes are named in a way that is not wholly understood, so they decide nothing",
+    "unknown_scope": "the token carries a scope that this release does not know, and that may stand for this one",
     "contradicted": "two answers, or two parts of one answer, say the opposite of each other: check again",
     "list_refused": "the scope's list is refused, and another one is not",
     "list_never_read": "the list is refused, and nothing shows that this credential ever could read it",

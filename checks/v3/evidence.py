@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from checks.answer import Answer, AnswerKind
-from checks.catalogue.scopes import known
+from checks.catalogue.scopes import known, scope
 from checks.credential import OAuthClient
 from checks.v3.token_answers import AuthAnswer, Introspection
 
@@ -40,6 +40,11 @@ class TokenEvidence:
         if self.introspection is None or self.scopes is not None:
             return False
         return self.introspection.scopes_unreadable or self.introspection.scopes is not None
+
+    @property
+    def unknown_writes_carried(self) -> bool:
+        """The token carries a scope of a name that this release does not know, and that is not plainly one to read."""
+        return any(name not in known() and not scope(name).is_read for name in self.scopes or ())
 
     @property
     def contradicted(self) -> bool:

@@ -87,6 +87,11 @@ class ScopeRule(Rule):
         Verdict.UNDECIDED,
         "The token's scopes are named in a way that is not wholly understood, and no list decides.",
     )
+    UNKNOWN_SCOPE = (
+        "S20",
+        Verdict.UNDECIDED,
+        "The token's scopes are named and lack that of a write, but one of them is not known and may stand for it.",
+    )
 
 
 ROLE_ID = "role.site_admin"
@@ -131,6 +136,8 @@ def judge(permission: Permission, seen: TokenEvidence, doubted: str | None, requ
 def _absent(name: str, seen: TokenEvidence) -> Judgement:
     """Its list is asked for; nothing that changes nothing could be asked about a write."""
     if scope(name).list is None:
+        if seen.unknown_writes_carried:
+            return Judgement(ScopeRule.UNKNOWN_SCOPE, "unknown_scope")
         return Judgement(ScopeRule.MISSING, "scope_not_carried")
     answer = seen.answers.get(name)
     if answer is None:
