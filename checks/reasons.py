@@ -78,8 +78,8 @@ DETAILS = {
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
     "grant_refused": "the auth server refuses this client what was asked for. A new token (`mint`): supply one "
     "instead, as a partner's client must. News of the token we hold: check that token and client belong together",
-    "foreign_client": "the auth server says that the token is another client's: correct the reference of the token, or of "
-    "the client id",
+    "foreign_client": "the auth server says that the token is another client's: correct the reference of the token, or "
+    "of the client id",
     "foreign_organization": "the auth server names another organization than the tenants file, so nothing was judged: "
     "correct the references, or `organization`",
     "token_stale": "the token we were given has expired: fix what supplies it",

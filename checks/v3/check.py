@@ -22,7 +22,7 @@ from checks.v3.roles import acts_for_another
 from checks.v3.scope_report import ScopeReport, required_scopes
 from checks.v3.token_answers import AuthAnswer
 from checks.v3.token_state import AGAINST_CLIENT, held_token_decides, is_to_be_asked_again, settled_by_auth, state_of
-from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists, read_before
+from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists, scopes_of
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
@@ -93,6 +93,7 @@ class TokenCheckRun(CheckRun):
             return
         if self.seen.scopes is not None:
             await self._confirm(token, self.seen.scopes)
+            await self._verify_returned(token, self.seen.scopes)
             await self._refute(token, self.seen.scopes)
         else:
             await self._read_lists(token)
@@ -116,7 +117,7 @@ class TokenCheckRun(CheckRun):
 
     async def _try(self, token: Token) -> None:
         """Does the API still serve this token? First by lists that it opened before: any other may lack its scope."""
-        before = read_before(self.request)
+        before = scopes_of(self.request.granted_before, self.request)
         names = [name for name in dict.fromkeys((*PREFERRED, *required_scopes(self.request))) if scope(name).proves]
         for name in sorted(names, key=lambda name: name not in before)[:LISTS_TO_TRY]:
             await self._read(name, token)
@@ -134,6 +135,14 @@ class TokenCheckRun(CheckRun):
             await self._read(name, token)
             if self._is_clear(self._answers[name]):
                 return
+
+    async def _verify_returned(self, token: Token, carried: frozenset[str]) -> None:
+        """Read what was missing and is said to be back: introspection may not have heard that it was taken away."""
+        for name in scopes_of(self.request.missing_before, self.request):
+            if doubt(self.seen, self.client) is not None:
+                return
+            if name in carried and scope(name).proves and name not in self._answers:
+                await self._read(name, token)
 
     def _is_clear(self, answer: Answer) -> bool:
         if answer.kind in _HOPELESS:

@@ -28,7 +28,8 @@ class ScopeRule(Rule):
     GRANTED = (
         "S1",
         Verdict.GRANTED,
-        "The token carries every scope of the permission, and a list was read with it, if it may read any.",
+        "The token carries every scope of the permission, and a list was read with it, if it may read any; if the "
+        "permission was missing before, its own list, if it has one.",
     )
     MISSING = (
         "S14",
@@ -127,10 +128,22 @@ def judge(permission: Permission, seen: TokenEvidence, doubted: str | None, requ
         return Judgement(ScopeRule.DOUBTED, doubted)
     absent = [name for name in permission.scopes if name not in seen.scopes]
     if not absent:
-        return Judgement(ScopeRule.GRANTED, "scope_carried")
+        returned = permission.id in request.missing_before
+        return _returned(permission, seen) if returned else Judgement(ScopeRule.GRANTED, "scope_carried")
     if seen.absence_refuted:
         return Judgement(ScopeRule.REFUTED, "contradicted")
     return _first(_absent(name, seen) for name in absent)
+
+
+def _returned(permission: Permission, seen: TokenEvidence) -> Judgement:
+    """What lists show at once; what only introspection says (`scope_carried`), drift believes when it is said twice."""
+    listed = [name for name in permission.scopes if scope(name).proves]
+    for answer in map(seen.answers.get, listed):
+        if answer is None:
+            return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
+        if answer.kind is not AnswerKind.JSON:
+            return Judgement(ScopeRule.NOT_ASKED, FAILURE_CODES.get(answer.kind, "unexpected_answer"))
+    return Judgement(ScopeRule.GRANTED, "data" if len(listed) == len(permission.scopes) else "scope_carried")
 
 
 def _absent(name: str, seen: TokenEvidence) -> Judgement:
@@ -185,13 +198,14 @@ def _refused_list(name: str, permission_id: str, seen: TokenEvidence, request: C
 
 def lost_lists(seen: TokenEvidence, request: CheckRequest) -> set[str]:
     """By their scopes: refused now, and read with this credential before."""
-    before = read_before(request)
+    before = scopes_of(request.granted_before, request)
     return {name for name, answer in seen.answers.items() if answer.kind is AnswerKind.FORBIDDEN and name in before}
 
 
-def read_before(request: CheckRequest) -> set[str]:
-    """The scopes of what was granted to this credential before."""
-    return {name for p in request.manifest.permissions if p.id in request.granted_before for name in p.scopes}
+def scopes_of(permission_ids: frozenset[str], request: CheckRequest) -> list[str]:
+    """Each once, in the order of the manifest."""
+    chosen = [p for p in request.manifest.permissions if p.id in permission_ids]
+    return list(dict.fromkeys(name for permission in chosen for name in permission.scopes))
 
 
 def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:

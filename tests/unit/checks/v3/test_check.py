@@ -498,6 +498,44 @@ def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answe
     assert not report.excess_is_whole
 
 
+OFFERS, NOTE = "harvest:offers:list", "harvest:notes:create"
+MISSING_BEFORE = CheckRequest(
+    GEM, missing_before=frozenset(p.id for p in GEM.permissions if {OFFERS, NOTE} & {*p.scopes})
+)
+
+
+def returned(report: CheckReport) -> dict[str, tuple[Verdict, str]]:
+    return {f.scopes[0]: (f.verdict, f.reason) for f in report.findings if {OFFERS, NOTE} & {*f.scopes}}
+
+
+def test_a_list_that_was_missing_is_read_before_it_is_called_back() -> None:
+    """Of what has no list, the reason says that only introspection shows it."""
+    world = World()
+    found = returned(check(world, request=MISSING_BEFORE))
+    assert found == {OFFERS: (Verdict.GRANTED, "data"), NOTE: (Verdict.GRANTED, "scope_carried")}
+    assert world.asked == ["introspect", "GET /v3/departments", "GET /v3/offers"]
+
+
+def test_a_list_that_is_said_to_be_back_and_is_refused_makes_the_answer_doubtful() -> None:
+    """Introspection has not heard that the scope was taken away: then nothing else that it says is news either."""
+    report = check(World(live=REQUIRED - {OFFERS}), request=MISSING_BEFORE)
+    assert set(returned(report).values()) == {(Verdict.UNDECIDED, "stale_token")}
+    assert (report.state, report.outcome, report.excess) == (CredentialState.OK, Outcome.UNDECIDED, ())
+
+
+def test_a_list_that_is_said_to_be_back_and_gives_no_answer_is_left_open() -> None:
+    """It alone: the others were not missing."""
+
+    class Slow(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            found = await super().list(entry, token, may_send)
+            return Answer(AnswerKind.TIMEOUT) if entry.endpoint == "GET /v3/offers" else found
+
+    report = check(Slow(), request=MISSING_BEFORE)
+    assert returned(report)[OFFERS] == (Verdict.UNDECIDED, "timeout")
+    assert {f.scopes for f in report.findings if f.verdict is Verdict.UNDECIDED} == {(OFFERS,)}
+
+
 def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
     """Both together are certain; a token that names none and reads a list is judged by its lists."""
     named_none = told(AuthKind.JSON, names_none=True, organization="4242", role_stated=True)
