@@ -74,10 +74,13 @@ DETAILS = {
     "unconfirmed_client": "the auth server does not accept the client, and no list shows whether the token still "
     "works: check what the references hold",
     "contradicted": "the credential is served and refused in one check, which is not how a revoked one answers",
+    "auth_server_refused": "the auth server refuses the request without a known text: perhaps a proxy in between, or "
+    "the credential's list of trusted addresses",
     "malformed_client": "the client id is not one: correct what its reference holds",
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
     "grant_refused": "the auth server refuses this client what was asked for. A new token (`mint`): supply one "
-    "instead, as a partner's client must. News of the token we hold: check that token and client belong together",
+    "instead, as a partner's client must, or correct `sub`. News of the token we hold: check that token and client "
+    "belong together",
     "foreign_client": "the auth server says that the token is another client's: correct the reference of the token, or "
     "of the client id",
     "foreign_organization": "the auth server names another organization than the tenants file, so nothing was judged: "

@@ -18,7 +18,8 @@ _FROM_AUTH: Mapping[AuthKind, tuple[CredentialState, str]] = {
     AuthKind.GRANT_REFUSED: (CredentialState.MISCONFIGURED, "grant_refused"),
     AuthKind.RATE_LIMITED: (CredentialState.UNREACHABLE, "rate_limited"),
     AuthKind.SERVER_ERROR: (CredentialState.UNREACHABLE, "server_error"),
-    AuthKind.BLOCKED: (CredentialState.BLOCKED, "unknown_refusal"),
+    # Not `blocked`: of the API nothing is known then.
+    AuthKind.BLOCKED: (CredentialState.UNREACHABLE, "auth_server_refused"),
     AuthKind.UNUSABLE: (CredentialState.UNREACHABLE, "no_usable_answer"),
     AuthKind.TIMEOUT: (CredentialState.UNREACHABLE, "timeout"),
     AuthKind.NO_CONNECTION: (CredentialState.UNREACHABLE, "no_connection"),

@@ -327,7 +327,11 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
         "unchecked",
     ),
     "introspection without scopes": (introspected(scope=None), ("ok", "", "compliant", 0), "unchecked"),
-    "introspection with unknown fields": (introspected(**UNKNOWN), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection with unknown fields": (
+        introspected(**UNKNOWN),
+        ("ok", "", "undecided", 3),
+        "a role whose name is not known",
+    ),
     "introspection with 200,000 scopes": (anybodys(introspected(scope=MANY)), ("ok", "", "compliant", 0), "unchecked"),
     "introspection in odd spacing": (
         lambda c: c.sandbox.change(ACCOUNT, introspected_scope="odd_spacing"),
