@@ -52,7 +52,7 @@ class Answer:
     """One reduced answer. `status` is None where none came; it is kept where the head came and the body did not.
 
     `record_id` is kept for a 2xx on a write only. `counted`: it carries the rate limit headers that all 163 recorded
-    answers of Harvest carry, whatever their status (429 apart).
+    answers of Harvest carry, whatever their status (429 apart). `empty`, on v3: a list without a row.
     """
 
     kind: AnswerKind
@@ -62,6 +62,7 @@ class Answer:
     record_id: str | None = None
     location_host: str | None = None
     counted: bool = False
+    empty: bool = False
 
     @property
     def accepted(self) -> bool:

@@ -11,7 +11,8 @@ class CheckRequest:
 
     `only` names the suspects of a second check; None asks for everything. A token is asked about as a whole, so a check
     of Harvest v3 ignores `only` and `remembered`. It asks what is known of this very credential instead, by permission
-    id: `granted_before` and `missing_before`.
+    id: `granted_before` and `missing_before`. `granted_by_list` are those of the former that a list showed while
+    introspection named no scope.
     """
 
     manifest: Manifest
@@ -20,4 +21,5 @@ class CheckRequest:
     remembered: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
     granted_before: frozenset[str] = frozenset()
+    granted_by_list: frozenset[str] = frozenset()
     missing_before: frozenset[str] = frozenset()

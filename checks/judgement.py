@@ -21,7 +21,7 @@ class SharedRule(Rule):
     UNCONFIRMED = ("V16", Verdict.UNDECIDED, "Seen missing in the first check, and the second check could not tell.")
 
 
-GONE_RULES = frozenset({"V1", "V2", "V3", "V4", "V5", "V6", "V7", "V9", "V10", "S2", "S4"})
+GONE_RULES = frozenset({"V1", "V2", "V3", "V4", "V5", "V6", "V7", "V9", "V10", "S2", "S4", "S11"})
 """Numbers under which earlier releases decided on less evidence; stored verdicts and events may still carry them."""
 
 

@@ -34,6 +34,7 @@ REASONS: Mapping[str, str] = {
     "scope_carried": "the token carries the scope",
     "scope_not_carried": "the token does not carry the scope",
     "scopes_unreadable": "the token's scopes are named in a way that is not wholly understood, so they decide nothing",
+    "unknown_scope": "the token carries a scope that this release does not know, and that may stand for this one",
     "contradicted": "two answers, or two parts of one answer, say the opposite of each other: check again",
     "list_refused": "the scope's list is refused, and another one is not",
     "list_never_read": "the list is refused, and nothing shows that this credential ever could read it",
@@ -44,10 +45,11 @@ REASONS: Mapping[str, str] = {
     "organization_untold": "the auth server does not say whose token this is",
     "introspection_needed": "only introspection could tell, and it failed",
     "no_scope": "the manifest names no scope of Harvest v3 for it",
-    "misconfigured": "the credential belongs to somebody else, or is not what the tenants file says",
+    "misconfigured": "what is stored for the credential is wrong, or belongs to somebody else",
     "site_admin": "the token acts for a Site Admin, or for no user",
     "other_role": "the token's user is not a Site Admin, so lists are refused",
     "unknown_role": "the token's user has a role whose name is not known",
+    "unconfirmed_role": "the token's user is said not to be a Site Admin, and too few lists show whether that is so",
     "role_untold": "nothing says for whom the token acts",
 }
 """By the `reason` of a finding: why a permission has its verdict."""
@@ -67,17 +69,27 @@ DETAILS = {
     "misconfigured": "the tenants file or a reference in it is wrong; the message beside it says what and where",
     "invalid_client": "the auth server does not know the client, or its secret: disabled, deleted or mistyped; check "
     "what the references hold",
+    "secret_refused": "the auth server does not accept the client's secret, but Harvest still serves the token: store "
+    "the present secret; ours is old, or the credential was disabled within the hour",
+    "unconfirmed_client": "the auth server does not accept the client, and no list shows whether the token still "
+    "works: check what the references hold",
     "contradicted": "the credential is served and refused in one check, which is not how a revoked one answers",
+    "auth_server_refused": "the auth server refuses the request without a known text: perhaps a proxy in between, or "
+    "the credential's list of trusted addresses",
     "malformed_client": "the client id is not one: correct what its reference holds",
     "no_scopes": "the credential has no scopes at all: have them ticked under Manage scopes",
-    "grant_refused": "the auth server gives this client no such token: supply a token instead of `mint`, as a "
-    "partner's client must",
-    "foreign_client": "the token belongs to another client: correct the reference of the token, or of the client id",
-    "foreign_organization": "the token belongs to another customer's organization, so nothing of it was judged: "
-    "correct the references",
+    "grant_refused": "the auth server refuses this client what was asked for. A new token (`mint`): supply one "
+    "instead, as a partner's client must, or correct `sub`. News of the token we hold: check that token and client "
+    "belong together",
+    "foreign_client": "the auth server says that the token is another client's: correct the reference of the token, or "
+    "of the client id",
+    "foreign_organization": "the auth server names another organization than the tenants file, so nothing was judged: "
+    "correct the references, or `organization`",
     "token_stale": "the token we were given has expired: fix what supplies it",
     "token_inactive": "the token we were given is not active, perhaps revoked or replaced: supply the newest one",
     "token_refused": "Harvest v3 does not accept the token, expired or revoked: supply the newest one",
+    "every_list_refused": "every list is refused, and introspection did not work: no scope, another role, or something "
+    "in between",
     "organization_untold": "nothing says whose token we were given, so nothing was read with it",
     "secret_source": "the secret could not be read this time, from its file or its command: see the log",
     "deadline": "the time for the check ran out before the first usable answer",

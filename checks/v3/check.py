@@ -1,7 +1,8 @@
 """One check of one Harvest v3 credential: its token is introspected, and lists confirm what that says.
 
 One list that the token is said to open, and each required one that it is said not to. Where introspection is not
-available or not understood, the lists that the manifest's scopes read are asked instead.
+available or not understood, the lists that the manifest's scopes read are asked instead. Where the auth server refuses
+the client of a held token, a list shows whether the integration still works.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,14 +18,16 @@ from checks.credential import CredentialState, OAuthClient, Token
 from checks.report import CheckReport
 from checks.v3.evidence import TokenEvidence
 from checks.v3.gate import lists
+from checks.v3.roles import acts_for_another
 from checks.v3.scope_report import ScopeReport, required_scopes
 from checks.v3.token_answers import AuthAnswer
-from checks.v3.token_state import AGAINST_CLIENT, settled_by_auth, state_of
-from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists
+from checks.v3.token_state import AGAINST_CLIENT, held_token_decides, is_to_be_asked_again, settled_by_auth, state_of
+from checks.v3.verdicts import MOST_LOST_LISTS, doubt, lost_lists, scopes_of
 
 STOP_AFTER_REFUSED_TOKENS = 2
 STOP_AFTER_FAILURES = 3
 LISTS_TO_CONFIRM = 2
+LISTS_TO_TRY = 4
 PREFERRED = ("harvest:departments:list", "harvest:offices:list", "harvest:close_reasons:list", "harvest:sources:list")
 """Lists to confirm a token with: their records are about no person."""
 
@@ -71,7 +74,7 @@ class TokenCheckRun(CheckRun):
         )
 
     def judge_state(self, now: datetime) -> tuple[CredentialState, str]:
-        return state_of(self.seen, self.client, now)
+        return state_of(self.seen, self.client, self.request, now)
 
     def build_report(self, state: CredentialState, detail: str) -> CheckReport:
         return ScopeReport(self.seen, self.client, self.request).build(state, detail)
@@ -83,13 +86,20 @@ class TokenCheckRun(CheckRun):
             return
         # Before any list (docs/decisions/0006): for Gem, lists would be 25 requests, and could not decide writes.
         await self._introspect(token)
+        if held_token_decides(self.seen):
+            await self._try(token)
+            return
         if settled_by_auth(self.seen, self.client, self.context.now()) is not None:
             return
         if self.seen.scopes is not None:
             await self._confirm(token, self.seen.scopes)
+            await self._verify_returned(token, self.seen.scopes)
             await self._refute(token, self.seen.scopes)
         else:
             await self._read_lists(token)
+        if not self._answers:
+            # Whatever it may read: the API must have answered before the token is said to work.
+            await self._read(PREFERRED[0], token)
 
     async def _new_token(self) -> Token | None:
         """Asked for again only where the client was refused: no token can have come of that."""
@@ -99,24 +109,45 @@ class TokenCheckRun(CheckRun):
         return self._minted.token
 
     async def _introspect(self, token: Token) -> None:
-        """Twice where the first answer speaks against the client as a whole: one false answer must not end it."""
+        """The second answer decides, where the first one must not."""
         self._introspected = await self.sender.introspect(token, self.end_if_over)
-        if self._introspected.kind in AGAINST_CLIENT:
+        if is_to_be_asked_again(self._introspected, self.client):
             self._introspected = await self.sender.introspect(token, self.end_if_over)
         self._introspected_at = self.context.now()
+
+    async def _try(self, token: Token) -> None:
+        """Does the API still serve this token? First by lists that it opened before: any other may lack its scope."""
+        before = scopes_of(self.request.granted_before, self.request)
+        names = [name for name in dict.fromkeys((*PREFERRED, *required_scopes(self.request))) if scope(name).proves]
+        for name in sorted(names, key=lambda name: name not in before)[:LISTS_TO_TRY]:
+            await self._read(name, token)
+            if self.seen.some(AnswerKind.JSON, AnswerKind.UNAUTHORIZED):
+                return
 
     async def _confirm(self, token: Token, carried: frozenset[str]) -> None:
         """Read one list that the token may read, to find out a token that is no longer what introspection says.
 
-        Where somebody refuses it in other ways than the API does, a second one tells one path from all.
+        Where it is refused as to no token, or in other ways than the API does, a second one tells one path from all.
+        An empty one is no sign yet that the token's user is not a Site Admin.
         """
-        if self.seen.contradicted:
-            return
         names = dict.fromkeys((*PREFERRED, *required_scopes(self.request), *known()))
-        for name in [name for name in names if name in carried and scope(name).proves][:LISTS_TO_CONFIRM]:
+        for name in [name for name in names if name in carried and scope(name).proves][:LISTS_TO_TRY]:
             await self._read(name, token)
-            if self._answers[name].kind is not AnswerKind.UNKNOWN_REFUSAL:
+            if self._is_clear(self._answers[name]):
                 return
+
+    async def _verify_returned(self, token: Token, carried: frozenset[str]) -> None:
+        """Read what was missing and is said to be back: introspection may not have heard that it was taken away."""
+        for name in scopes_of(self.request.missing_before, self.request):
+            if doubt(self.seen, self.client) is not None:
+                return
+            if name in carried and scope(name).proves and name not in self._answers:
+                await self._read(name, token)
+
+    def _is_clear(self, answer: Answer) -> bool:
+        if answer.kind in _HOPELESS:
+            return len(self._answers) >= LISTS_TO_CONFIRM
+        return not (answer.empty and acts_for_another(self.seen.introspection))
 
     async def _refute(self, token: Token, carried: frozenset[str]) -> None:
         """Ask for each required list that the token is said not to open, until one opens all the same."""

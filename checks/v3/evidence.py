@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from checks.answer import Answer, AnswerKind
-from checks.catalogue.scopes import known
+from checks.catalogue.scopes import known, scope
 from checks.credential import OAuthClient
 from checks.v3.token_answers import AuthAnswer, Introspection
 
@@ -42,6 +42,11 @@ class TokenEvidence:
         return self.introspection.scopes_unreadable or self.introspection.scopes is not None
 
     @property
+    def unknown_writes_carried(self) -> bool:
+        """The token carries a scope of a name that this release does not know, and that is not plainly one to read."""
+        return any(name not in known() and not scope(name).is_read for name in self.scopes or ())
+
+    @property
     def contradicted(self) -> bool:
         """Introspection contradicts itself."""
         if self.introspection is None or self.introspected_at is None:
@@ -60,6 +65,10 @@ class TokenEvidence:
         if self.scopes is None:
             return False
         return any(a.kind is AnswerKind.JSON and name not in self.scopes for name, a in self.answers.items())
+
+    @property
+    def rows_served(self) -> bool:
+        return any(answer.kind is AnswerKind.JSON and not answer.empty for answer in self.answers.values())
 
     def some(self, *kinds: AnswerKind) -> bool:
         return any(answer.kind in kinds for answer in self.answers.values())

@@ -35,6 +35,14 @@ def _require_no_token(what: str, text: str) -> None:
         raise not_itself(what, "is a token")
 
 
+def is_another_client(named: str, ours: str) -> bool:
+    """Whether a name for a client is that of another one.
+
+    How introspection spells it is recorded nowhere: the case of letters says nothing, nor does a name of another shape.
+    """
+    return bool(_ENDS_AS_CLIENT_ID.fullmatch(named)) and named.casefold() != ours.casefold()
+
+
 def require_in_place(stored: Mapping[str, Secret]) -> None:
     """CredentialError for texts in each other's place; `stored` has those that are there, by what they are to be."""
     texts = {what: secret.reveal() for what, secret in stored.items()}

@@ -24,6 +24,7 @@ UNREADABLE = "?"
 # A token that has expired by the auth server's clock must not look revoked because ours is a little behind.
 CLOCKS_DIFFER = timedelta(minutes=5)
 _TIMESTAMPS = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds; what lies outside is no moment
+_NAMING_SCOPES = ("scope", "scopes")
 _TWICE = object()
 """The value of a key that a JSON object gives more than once: readers differ in which one they take."""
 
@@ -188,8 +189,8 @@ def _words(document: Mapping[str, Any]) -> str:
 def _introspection(document: Mapping[str, Any]) -> Introspection:
     claims = document.get(CLAIMS)
     sources = [claims, document] if isinstance(claims, dict) else [document]
-    given = [document[name] for name in ("scope", "scopes") if document.get(name) is not None]
-    scopes = _agreed_scopes(given)
+    given = [source[name] for source in sources for name in _NAMING_SCOPES if source.get(name) is not None]
+    scopes = ScopeValue(unreadable=True) if _names_scopes_elsewhere(sources) else _agreed_scopes(given)
     roles = [_role(source["user_role"]) for source in sources if "user_role" in source]
     organizations = list(dict.fromkeys(number for source in sources for number in _organizations(source)))
     moments = [moment for name in ("exp", "expires_at") if (moment := _moment(document.get(name)))]
@@ -215,6 +216,15 @@ def _introspection(document: Mapping[str, Any]) -> Introspection:
 def _agreed_scopes(given: list[object]) -> ScopeValue:
     found = [read_scopes(value) for value in given] or [ScopeValue()]
     return found[0] if all(one == found[0] for one in found) else ScopeValue(unreadable=True)
+
+
+def _names_scopes_elsewhere(sources: Iterable[Mapping[str, Any]]) -> bool:
+    """Under a key that nobody has recorded, such as `granted_scope` or `scope_count`: what it adds is not known."""
+    return any(
+        "scope" in key.casefold() and key not in _NAMING_SCOPES and value is not None
+        for source in sources
+        for key, value in source.items()
+    )
 
 
 def _nested(source: Mapping[str, Any]) -> Mapping[str, Any]:

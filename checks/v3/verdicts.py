@@ -15,7 +15,7 @@ from checks.judgement import Judgement, Rule
 from checks.manifest import Permission
 from checks.report import Verdict
 from checks.v3.evidence import TokenEvidence
-from checks.v3.token_answers import folded
+from checks.v3.roles import acts_for_another, acts_for_site_admin
 
 MOST_LOST_LISTS = 3
 LOST_LISTS_OF_ASKED = 4
@@ -28,7 +28,8 @@ class ScopeRule(Rule):
     GRANTED = (
         "S1",
         Verdict.GRANTED,
-        "The token carries every scope of the permission, and a list was read with it, if it may read any.",
+        "The token carries every scope of the permission, and a list was read with it, if it may read any; if the "
+        "permission was missing before, its own list, if it has one.",
     )
     MISSING = (
         "S14",
@@ -63,9 +64,20 @@ class ScopeRule(Rule):
     )
     NO_SCOPE = ("S9", Verdict.NOT_CHECKABLE, "The manifest names no scope of Harvest v3 for this permission.")
     SITE_ADMIN = ("S10", Verdict.GRANTED, "The token acts for a Site Admin, or for no user.")
-    OTHER_ROLE = ("S11", Verdict.MISSING, "The token acts for a user with another of Greenhouse's roles.")
+    OTHER_ROLE = (
+        "S18",
+        Verdict.MISSING,
+        "The token acts for a user with another of Greenhouse's roles, and no list gave it a row: one is refused, or "
+        "four are empty.",
+    )
     UNKNOWN_ROLE = ("S12", Verdict.UNDECIDED, "The token acts for a user with a role that is not known.")
     ROLE_UNTOLD = ("S13", Verdict.NOT_CHECKABLE, "Nothing says for whom the token acts.")
+    ROLE_UNCONFIRMED = (
+        "S19",
+        Verdict.UNDECIDED,
+        "The token is said to act for a user with another of Greenhouse's roles, but a list gave it a row, or too few "
+        "were read.",
+    )
     REFUTED = (
         "S16",
         Verdict.UNDECIDED,
@@ -76,14 +88,18 @@ class ScopeRule(Rule):
         Verdict.UNDECIDED,
         "The token's scopes are named in a way that is not wholly understood, and no list decides.",
     )
+    UNKNOWN_SCOPE = (
+        "S20",
+        Verdict.UNDECIDED,
+        "The token's scopes are named and lack that of a write, but one of them is not known and may stand for it.",
+    )
 
 
 ROLE_ID = "role.site_admin"
 """The id of the finding on the role of the token's user, beside the manifest's permissions."""
 
-# Greenhouse's user types, folded: how introspection spells them is not documented.
-_OTHER_ROLES = frozenset({"basic", "jobadmin", "interviewer"})
-_SITE_ADMIN = "siteadmin"
+EMPTY_LISTS_OF_ANOTHER_ROLE = 4
+"""Other users may be given empty lists instead of refusals; one or two are empty at some customers for Site Admins."""
 
 
 def doubt(seen: TokenEvidence, client: OAuthClient) -> str | None:
@@ -112,15 +128,29 @@ def judge(permission: Permission, seen: TokenEvidence, doubted: str | None, requ
         return Judgement(ScopeRule.DOUBTED, doubted)
     absent = [name for name in permission.scopes if name not in seen.scopes]
     if not absent:
-        return Judgement(ScopeRule.GRANTED, "scope_carried")
+        returned = permission.id in request.missing_before
+        return _returned(permission, seen) if returned else Judgement(ScopeRule.GRANTED, "scope_carried")
     if seen.absence_refuted:
         return Judgement(ScopeRule.REFUTED, "contradicted")
     return _first(_absent(name, seen) for name in absent)
 
 
+def _returned(permission: Permission, seen: TokenEvidence) -> Judgement:
+    """What lists show at once; what only introspection says (`scope_carried`), drift believes when it is said twice."""
+    listed = [name for name in permission.scopes if scope(name).proves]
+    for answer in map(seen.answers.get, listed):
+        if answer is None:
+            return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
+        if answer.kind is not AnswerKind.JSON:
+            return Judgement(ScopeRule.NOT_ASKED, FAILURE_CODES.get(answer.kind, "unexpected_answer"))
+    return Judgement(ScopeRule.GRANTED, "data" if len(listed) == len(permission.scopes) else "scope_carried")
+
+
 def _absent(name: str, seen: TokenEvidence) -> Judgement:
     """Its list is asked for; nothing that changes nothing could be asked about a write."""
     if scope(name).list is None:
+        if seen.unknown_writes_carried:
+            return Judgement(ScopeRule.UNKNOWN_SCOPE, "unknown_scope")
         return Judgement(ScopeRule.MISSING, "scope_not_carried")
     answer = seen.answers.get(name)
     if answer is None:
@@ -168,8 +198,14 @@ def _refused_list(name: str, permission_id: str, seen: TokenEvidence, request: C
 
 def lost_lists(seen: TokenEvidence, request: CheckRequest) -> set[str]:
     """By their scopes: refused now, and read with this credential before."""
-    before = {name for p in request.manifest.permissions if p.id in request.granted_before for name in p.scopes}
+    before = scopes_of(request.granted_before, request)
     return {name for name, answer in seen.answers.items() if answer.kind is AnswerKind.FORBIDDEN and name in before}
+
+
+def scopes_of(permission_ids: frozenset[str], request: CheckRequest) -> list[str]:
+    """Each once, in the order of the manifest."""
+    chosen = [p for p in request.manifest.permissions if p.id in permission_ids]
+    return list(dict.fromkeys(name for permission in chosen for name in permission.scopes))
 
 
 def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:
@@ -177,14 +213,21 @@ def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:
     introspection = seen.introspection
     if seen.scopes_unreadable:
         return Judgement(ScopeRule.UNREADABLE, "scopes_unreadable")
-    if introspection is None or seen.scopes is None or not introspection.role_stated:
+    if introspection is None or not introspection.role_stated:
         return Judgement(ScopeRule.ROLE_UNTOLD, "role_untold")
     # A refused list is just what another role leads to, so these two doubts leave the role as it was told.
     if doubted not in (None, "stale_token", "other_role"):
         return Judgement(ScopeRule.DOUBTED, doubted or "")
-    role = None if introspection.role is None else folded(introspection.role)
-    if role in (None, _SITE_ADMIN):
+    if acts_for_site_admin(introspection):
         return Judgement(ScopeRule.SITE_ADMIN, "site_admin")
-    if role in _OTHER_ROLES:
+    return _another_role(seen) if acts_for_another(introspection) else Judgement(ScopeRule.UNKNOWN_ROLE, "unknown_role")
+
+
+def _another_role(seen: TokenEvidence) -> Judgement:
+    """How a service user's role is spelled is not documented; what lists give is."""
+    if seen.rows_served:
+        return Judgement(ScopeRule.ROLE_UNCONFIRMED, "contradicted")
+    empty = sum(answer.empty for answer in seen.answers.values())
+    if seen.some(AnswerKind.FORBIDDEN) or empty >= EMPTY_LISTS_OF_ANOTHER_ROLE:
         return Judgement(ScopeRule.OTHER_ROLE, "other_role")
-    return Judgement(ScopeRule.UNKNOWN_ROLE, "unknown_role")
+    return Judgement(ScopeRule.ROLE_UNCONFIRMED, "unconfirmed_role")

@@ -10,7 +10,7 @@ from checks.catalogue.entry import WriteProbes
 from checks.check_request import CheckRequest
 from checks.errors import CredentialError, ManifestError
 from checks.manifest import Manifest
-from checks.report import CheckReport
+from checks.report import CheckReport, Outcome
 from checks.report_builder import misconfigured, not_loaded
 from monitor.checking.claim_queries import Claim
 from monitor.checking.credential_check import CheckTask, CredentialCheck
@@ -84,7 +84,7 @@ class CheckJob:
             log.warning("fenced_check", tenant=claim.tenant_id, credential=claim.label)
             return
         self._metrics.checked(claim.config.kind, report)
-        if report.detail == "foreign_organization":
+        if report.detail == "foreign_organization" and recorded.outcome is Outcome.FAILED:
             log.error("found_token_of_another_organization", tenant=claim.tenant_id, credential=claim.label)
         if report.paused:
             log.info("check_paused", tenant=claim.tenant_id, credential=claim.label, requests=report.requests)

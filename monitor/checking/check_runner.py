@@ -87,7 +87,7 @@ def _with_memory_of(claim: Claim, suspicion: Suspicion) -> Suspicion:
     suspicion = replace(suspicion, refused=suspicion.refused | known.refused)
     if not known.is_of(suspicion.fingerprint, suspicion.manifest_digest):
         return suspicion
-    return replace(suspicion, granted=known.granted, missing=known.missing)
+    return replace(suspicion, granted=known.granted, granted_by_list=known.granted_by_list, missing=known.missing)
 
 
 @dataclass(frozen=True, slots=True)

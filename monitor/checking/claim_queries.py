@@ -14,7 +14,7 @@ from checks.judgement import GONE_RULES
 from checks.report import Verdict
 from monitor.checking.schedule import key_of, next_regular
 from monitor.config.retention import REMEMBERED_FOR
-from monitor.drift.suspicion import Suspicion
+from monitor.drift.suspicion import Suspicion, by_list
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, REFUSAL, TENANT
 from monitor.tenants.file import CredentialConfig, Grant, OAuthConfig
 
@@ -36,7 +36,7 @@ _REFUSED = select(REFUSAL.c.endpoint).where(
     REFUSAL.c.fingerprint == bindparam("fingerprint"),
     REFUSAL.c.seen_at.between(bindparam("earliest"), bindparam("latest")),
 )
-_VERDICTS = select(PERMISSION_STATE.c.permission_id, PERMISSION_STATE.c.verdict).where(
+_VERDICTS = select(PERMISSION_STATE.c.permission_id, PERMISSION_STATE.c.verdict, PERMISSION_STATE.c.rule).where(
     PERMISSION_STATE.c.credential_id == bindparam("credential_id"),
     PERMISSION_STATE.c.verdict.is_not(None),
     PERMISSION_STATE.c.rule.not_in(sorted(GONE_RULES)),
@@ -138,7 +138,6 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
     if row is None:
         return None
     tenant = (await conn.execute(_TENANT, {"tenant_id": row.tenant_id})).one()
-    decided = await _decided(conn, row)
     suspects = () if _full_check_due(row, now, interval) else await _suspects(conn, row.id)
     return Claim(
         credential_id=row.id,
@@ -154,8 +153,7 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
             manifest_digest=row.manifest_digest,
             suspects=frozenset(suspects),
             refused=await _refused(conn, row, now),
-            granted=decided[Verdict.GRANTED],
-            missing=decided[Verdict.MISSING],
+            **await _decided(conn, row),
         ),
     )
 
@@ -194,11 +192,12 @@ async def _suspects(conn: AsyncConnection, credential_id: int) -> list[str]:
     return list((await conn.execute(wanted)).scalars())
 
 
-async def _decided(conn: AsyncConnection, row: Row[Any]) -> dict[Verdict, frozenset[str]]:
+async def _decided(conn: AsyncConnection, row: Row[Any]) -> dict[str, frozenset[str]]:
     """The permissions known as granted, and as missing, by rules that still hold; for checks of Harvest v3 alone."""
     found = [] if row.oauth is None else (await conn.execute(_VERDICTS, {"credential_id": row.id})).all()
-    verdicts = (Verdict.GRANTED, Verdict.MISSING)
-    return {verdict: frozenset(id_ for id_, known in found if known == verdict) for verdict in verdicts}
+    granted = {id_: rule for id_, verdict, rule in found if verdict == Verdict.GRANTED}
+    missing = frozenset(id_ for id_, verdict, _ in found if verdict == Verdict.MISSING)
+    return {"granted": frozenset(granted), "granted_by_list": by_list(granted), "missing": missing}
 
 
 async def _refused(conn: AsyncConnection, row: Row[Any], now: datetime) -> frozenset[str]:

@@ -13,7 +13,9 @@ from monitor.drift import DriftPolicy, Known, compare
 from monitor.drift.suspicion import Suspicion
 
 MOST_CHECKS = 4  # a key may be refused, then replaced, then lack something
-_CONFIRMED = frozenset({CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED})
+_CONFIRMED = frozenset(
+    {CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED, CredentialState.MISCONFIGURED}
+)
 """States that a second check confirms; `unreachable` is reported as it is seen."""
 
 

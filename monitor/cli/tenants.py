@@ -210,7 +210,8 @@ def _permission_lines(known: KnownPermission) -> list[str]:
     if known.missing:
         shown.append(f"  missing: {what}, since {moment(known.since)}")
     if known.suspect:
-        shown.append(f"  suspect: {what}, seen missing at {moment(known.suspect_since)}")
+        seen = "granted" if known.missing else "missing"
+        shown.append(f"  suspect: {what}, seen {seen} at {moment(known.suspect_since)}")
     if known.undecided_as is Verdict.UNDECIDED:
         reason = REASONS.get(known.undecided_reason or "", "")
         shown.append(f"  undecided: {what}, since {moment(known.undecided_since)}: {reason}")

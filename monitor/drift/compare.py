@@ -67,7 +67,7 @@ def compare(
     if replaced:
         events.append(_replaced(known.credential.fingerprint, fingerprint, now))
         known = _started_over(known)
-    now_known, happened = credential.change(known.credential, report, now)
+    now_known, happened = credential.change(known.credential, report, fingerprint, now)
     events += happened
     after = replace(known, credential=_with_secret(now_known, fingerprint))
     served = report.state is CredentialState.OK

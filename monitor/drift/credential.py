@@ -1,8 +1,9 @@
 """How a credential's own state changes.
 
-`misconfigured` is certain and holds at once. Any other failing state holds when two checks in a row show it: a check
-that fails differently starts a new suspicion, because an outage must neither confirm an invalid key nor count as one.
-Back to ok needs one check.
+A credential that could not even be loaded is `misconfigured` for certain, and at once. Any other failing state holds
+when two checks in a row show it: an answer may be another credential's, or of a moment. A check that fails differently
+starts a new suspicion, because an outage must neither confirm an invalid key nor count as one. Back to ok needs one
+check.
 
 A new secret counts once it worked, or when two checks in a row read the same one: a file may be half written. What was
 seen with another secret confirms nothing about this one.
@@ -16,14 +17,18 @@ from checks.report import CheckReport
 from monitor.drift.model import Event, EventKind, KnownCredential
 
 
-def change(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[KnownCredential, list[Event]]:
+def change(
+    was: KnownCredential, report: CheckReport, fingerprint: str | None, now: datetime
+) -> tuple[KnownCredential, list[Event]]:
+    """`fingerprint` is None where no secret could be loaded."""
     checked = replace(was, last_checked_at=now)
     if report.state is CredentialState.OK:
         return _served(checked, was, report, now)
     # The same trouble with another detail is no second event.
     if report.state is was.state:
         return replace(_unsuspected(checked), detail=report.detail), []
-    if report.state is CredentialState.MISCONFIGURED or report.state is was.suspect_state:
+    certain = report.state is CredentialState.MISCONFIGURED and fingerprint is None
+    if certain or report.state is was.suspect_state:
         return _failed(checked, report, now)
     return _suspect(checked, report.state, now), []
 
@@ -44,7 +49,7 @@ def of_secret(was: KnownCredential, fingerprint: str | None) -> KnownCredential:
 def with_unproven_secret(
     was: KnownCredential, report: CheckReport, fingerprint: str | None, now: datetime
 ) -> KnownCredential:
-    """After a failing check whose secret does not count yet: nothing is certain, not even `misconfigured`."""
+    """After a failing check whose secret does not count yet: nothing is certain."""
     checked = replace(was, last_checked_at=now, suspect_fingerprint=fingerprint)
     return checked if report.state is was.state else _suspect(checked, report.state, now)
 

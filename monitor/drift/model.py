@@ -61,8 +61,9 @@ class KnownPermission:
     `verdict` is granted, missing or None (nothing decided under this fingerprint). `origin` is the kind of event under
     which it went missing and still is; `newly_required` also marks, before anything is decided, a permission that was
     not asked for at the baseline. `undecided_*` and `suspect_*` are set while the last check left it undecided, or saw
-    it missing without confirmation. `last_granted_at` is written when it stops being seen granted. `asked` identifies
-    the requests or scopes that the verdict rests on; None where an earlier release decided it.
+    it missing without confirmation; or, where it is known as missing, granted without confirmation. `last_granted_at`
+    is written when it stops being seen granted. `asked` identifies the requests or scopes that the verdict rests on;
+    None where an earlier release decided it.
     """
 
     group: str

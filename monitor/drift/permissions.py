@@ -1,9 +1,10 @@
 """How what is known about one permission changes with one finding.
 
-Missing takes two checks, granted takes one. What the customer declines is known by name only, so that it begins
-without a past if it is required again. So does a permission that the manifest asks for in another way: by another
-endpoint, or with other scopes. What is missing then is newly required, because nobody took it away. What an earlier
-release decided by a rule that is gone is looked at anew, and is neither lost nor regained.
+Missing takes two checks, granted takes one; two, where only introspection says that what was missing is back. What the
+customer declines is known by name only, so that it begins without a past if it is required again. So does a permission
+that the manifest asks for in another way: by another endpoint, or with other scopes. What is missing then is newly
+required, because nobody took it away. What an earlier release decided by a rule that is gone is looked at anew, and is
+neither lost nor regained.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from checks.judgement import GONE_RULES
 from checks.report import Finding, Verdict
 from monitor.drift.model import Event, EventKind, KnownCredential, KnownPermission
 
+_SAID_BY_INTROSPECTION = "scope_carried"
 # Not `writes_off` or `introspection_needed`: these may be asked again, so the last known state stays.
 _NOTHING_TO_ASK = frozenset({"no_scope", "no_endpoint"})
 
@@ -110,18 +112,23 @@ def _seen(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[
 
 def _granted(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if was.verdict is Verdict.GRANTED:
+        known = replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was
         # The same object where nothing changed: only what differs is written.
-        return (replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was), None
-    known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=timing.now, asked=was.asked)
+        return (known if was.rule == finding.rule else replace(known, rule=finding.rule)), None
+    if was.missing and not was.suspect and finding.reason == _SAID_BY_INTROSPECTION:
+        return replace(_decided(was), suspect_since=timing.now, suspect_looks=1), None
+    first_seen = was.suspect_since if was.missing and was.suspect_since else timing.now
+    known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=first_seen, asked=was.asked)
     # By a rule that is gone it may never have been missing, so it is not back either.
     if not (was.missing or was.carried) or was.rule in GONE_RULES:
         return known, None
     seen_before = None if was.since is None else _last_seen_missing(was, timing)
-    return known, _event(EventKind.REGAINED, finding, seen_before, timing.now, notified_as=was.origin)
+    return known, _event(EventKind.REGAINED, finding, seen_before, first_seen, notified_as=was.origin)
 
 
 def _last_seen_missing(was: KnownPermission, timing: CheckTiming) -> datetime | None:
-    if was.undecided_since is not None or timing.last_full_at is None or was.since is None:
+    # While it is suspect, the last full check may be the one that saw it granted.
+    if was.suspect or was.undecided_since is not None or timing.last_full_at is None or was.since is None:
         return was.since
     return max(was.since, timing.last_full_at)
 

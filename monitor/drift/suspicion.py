@@ -1,10 +1,12 @@
 """What was seen once and is not confirmed yet: when to check again, and what to ask then."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from checks.check_request import CheckRequest
 from checks.report import Verdict
+from checks.v3.verdicts import ScopeRule
 from monitor.drift.model import Known
 
 _SHORTEST_WAIT = timedelta(seconds=1)  # even where `confirm_after` is zero, checks that decide nothing are spaced out
@@ -16,7 +18,8 @@ class Suspicion:
     """What the last checks leave for the next one. `suspects` is empty where a full check is due.
 
     `fingerprint` and `manifest_digest` are those of the last full check, `refused` endpoints seen refused under them.
-    `granted` and `missing` are permissions by what is known of them.
+    `granted` and `missing` are permissions by what is known of them, `granted_by_list` those of the granted ones that a
+    list of Harvest v3 showed, and no scope.
     """
 
     fingerprint: str | None = None
@@ -24,6 +27,7 @@ class Suspicion:
     suspects: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     granted: frozenset[str] = frozenset()
+    granted_by_list: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
 
     @classmethod
@@ -32,12 +36,14 @@ class Suspicion:
         credential = known.credential
         suspects = frozenset(id_ for id_, permission in known.permissions.items() if permission.suspect)
         narrow = credential.suspect_state is None
+        granted = {id_: was.rule for id_, was in known.permissions.items() if was.verdict is Verdict.GRANTED}
         return cls(
             credential.fingerprint,
             credential.manifest_digest,
             suspects if narrow else frozenset(),
             refused,
-            granted=frozenset(id_ for id_, was in known.permissions.items() if was.verdict is Verdict.GRANTED),
+            granted=frozenset(granted),
+            granted_by_list=by_list(granted),
             missing=frozenset(id_ for id_, was in known.permissions.items() if was.missing),
         )
 
@@ -49,6 +55,7 @@ class Suspicion:
             remembered=self.remembered(fingerprint),
             only=self.only(fingerprint, request.manifest.digest),
             granted_before=self.granted if same else frozenset(),
+            granted_by_list=self.granted_by_list if same else frozenset(),
             missing_before=self.missing if same else frozenset(),
         )
 
@@ -60,6 +67,11 @@ class Suspicion:
 
     def remembered(self, fingerprint: str) -> frozenset[str]:
         return self.refused if fingerprint == self.fingerprint else frozenset()
+
+
+def by_list(granted: Mapping[str, str]) -> frozenset[str]:
+    """Of what is granted, with the rule that says so, what a list of Harvest v3 showed and introspection did not."""
+    return frozenset(id_ for id_, rule in granted.items() if rule == ScopeRule.GRANTED_LIST.number)
 
 
 def back_off(checks: int, confirm_after: timedelta, interval: timedelta) -> timedelta:

@@ -162,7 +162,7 @@ async def test_the_permissions_of_one_lost_scope_are_missing_and_no_others(
             known = found.permissions[asked.id]
             assert (known.verdict, known.undecided_as) == case.expected(lost, asked), (lost, asked.id)
             assert not known.suspect
-        role = Verdict.GRANTED if case.names_scopes and case.names_organization else None
+        role = Verdict.GRANTED if case.names_organization else None
         assert found.permissions[ROLE_ID].verdict is role
         assert found.excess == {}
 

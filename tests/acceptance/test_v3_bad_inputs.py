@@ -157,6 +157,16 @@ def refused_in_a_header(case: CredentialCase) -> None:
     case.sandbox.after["/introspect"] = case.client.revoke_tokens
 
 
+def wrong_secret_and_dead_token(case: CredentialCase) -> None:
+    case.write("credential-secret", "quite-another-secret")
+    case.client.revoke_tokens()
+
+
+def wrong_secret_and_no_lists(case: CredentialCase) -> None:
+    case.write("credential-secret", "quite-another-secret")
+    case.fault(kind="reset", prefix="/v3")
+
+
 def introspection_fault(**facts: Any) -> Callable[[CredentialCase], None]:
     return lambda case: case.fault(prefix="/introspect", **facts)
 
@@ -291,8 +301,8 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "token revoked during the check": (
         after_introspection(lambda c: c.client.revoke_tokens()),
-        ("ok", "", "undecided", 3),
-        "check again with a new one",
+        ("unreachable", "token_refused", "failed", 3),
+        "supply the newest",
     ),
     "scope withdrawn during the check": (
         after_introspection(lambda c: c.client.tick_only(["harvest:candidates:create"])),
@@ -317,7 +327,11 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
         "unchecked",
     ),
     "introspection without scopes": (introspected(scope=None), ("ok", "", "compliant", 0), "unchecked"),
-    "introspection with unknown fields": (introspected(**UNKNOWN), ("ok", "", "compliant", 0), "unchecked"),
+    "introspection with unknown fields": (
+        introspected(**UNKNOWN),
+        ("ok", "", "undecided", 3),
+        "a role whose name is not known",
+    ),
     "introspection with 200,000 scopes": (anybodys(introspected(scope=MANY)), ("ok", "", "compliant", 0), "unchecked"),
     "introspection in odd spacing": (
         lambda c: c.sandbox.change(ACCOUNT, introspected_scope="odd_spacing"),
@@ -386,7 +400,22 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "wrong secret": (
         lambda c: c.write("credential-secret", "quite-another-secret"),
+        ("misconfigured", "secret_refused", "failed", 2),
+        "store the present secret",
+    ),
+    "wrong secret, and no organization in the tenants file": (
+        anybodys(lambda c: c.write("credential-secret", "quite-another-secret")),
+        ("misconfigured", "secret_refused", "failed", 2),
+        "store the present secret",
+    ),
+    "wrong secret and dead token": (
+        wrong_secret_and_dead_token,
         ("invalid", "invalid_client", "failed", 1),
+        "check what the references hold",
+    ),
+    "wrong secret, and the lists out of reach": (
+        wrong_secret_and_no_lists,
+        ("unreachable", "unconfirmed_client", "failed", 3),
         "check what the references hold",
     ),
     "client disabled": (
@@ -407,7 +436,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "a partner's client, with minting": (
         as_partner_who_mints,
         ("misconfigured", "grant_refused", "failed", 2),
-        "supply a token",
+        "supply one instead, as a partner's client must",
     ),
     "too many tokens requested": (
         mint_with(kind="rate_limited", seconds=1),
@@ -447,8 +476,8 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "API unreachable": (
         lambda c: c.fault(kind="reset", prefix="/v3"),
-        ("ok", "", "undecided", 3),
-        "could not be read",
+        ("unreachable", "no_connection", "failed", 3),
+        "no connection",
     ),
 }
 UNREADABLE = ["commas", "semicolons", "quoted", "escaped", "upper_case", "urls", "cut_off", "joined_list", "objects"]

@@ -101,3 +101,13 @@ class CredentialNews:
 
     def change(self, kind: str) -> StateChange | None:
         return next((change for change in self.changes if change.kind == kind), None)
+
+    @property
+    def asks_in_dev_center(self) -> bool:
+        """What the customer is asked for is done there, and neither by connecting again nor by changing a user."""
+        if self.grant == "partner":
+            return False
+        lost = self.listing(EventKind.LOST)
+        return self.change("credential_failed") is not None or (
+            lost is not None and bool(lost.scopes or not self.grant)
+        )

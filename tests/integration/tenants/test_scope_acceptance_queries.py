@@ -203,3 +203,15 @@ async def test_no_scopes_at_all_has_its_own_wording(database: Database) -> None:
         assert "no longer has any scopes" in text
         assert "Manage scopes" in text
         assert "revoked" not in text
+
+
+async def test_a_claim_says_what_lists_and_what_scopes_showed(database: Database) -> None:
+    """Missing permissions as well; a check of v3 rests on them."""
+    await sync(database, on_v3("acme"))
+    report = served({"jobs": "g", "offers": "g", "users": "m"})
+    rules = {"jobs": "S3", "offers": "S1", "users": "S14"}
+    findings = tuple(replace(found, rule=rules[found.permission_id]) for found in report.findings)
+    for hour in range(2):
+        await check(database, replace(report, findings=findings), T0 + hour * HOUR)
+    known = (await claim(database, now=T0 + 2 * HOUR)).suspicion
+    assert (known.granted, known.granted_by_list, known.missing) == ({"jobs", "offers"}, {"jobs"}, {"users"})

@@ -34,7 +34,7 @@ FIRST_CHECKS = [
     (served({"jobs": "u", "offers": "n"}), True),  # nothing is missing
     (served({"jobs": "m"}, declined=["jobs"]), True),  # its absence is agreed
     (failed(CredentialState.UNREACHABLE), True),
-    (failed(CredentialState.MISCONFIGURED), True),
+    (failed(CredentialState.MISCONFIGURED), False),
     (paused(), True),
     (served({"jobs": "m"}), False),
     (failed(CredentialState.INVALID), False),
@@ -45,7 +45,7 @@ FIRST_CHECKS = [
 
 @pytest.mark.parametrize(("first", "enough"), FIRST_CHECKS)
 def test_only_bad_news_is_checked_twice(first: CheckReport, enough: bool) -> None:
-    """A missing permission, and a key that is invalid, blocked or retired; anything else counts at once."""
+    """A missing permission, and a key that is invalid, blocked, retired or said to be another's; all else counts."""
     assert after(first).in_doubt is not enough
 
 

@@ -48,6 +48,58 @@ def test_a_loss_needs_two_checks_and_a_regain_one(letters: str, events: list[str
     assert CheckSequence().checks(letters) == events
 
 
+def carried(letters: str, reason: str = "scope_carried") -> list[CheckReport]:
+    """Checks of Harvest v3 in which introspection alone says that `jobs` is granted."""
+    reports = []
+    for letter in letters:
+        (found,) = served({"jobs": letter}).findings
+        reports.append(replace(served({}), findings=(replace(found, reason=reason if letter == "g" else ""),)))
+    return reports
+
+
+@pytest.mark.parametrize(
+    ("letters", "events"),
+    [
+        ("gmmg", ["lost:jobs"]),  # one answer of an auth server that has not heard of the loss
+        ("gmmgm", ["lost:jobs"]),
+        ("gmmgmgmg", ["lost:jobs"]),
+        ("gmmgg", ["lost:jobs", "regained:jobs"]),
+        ("gmmgug", ["lost:jobs", "regained:jobs"]),
+        ("gmmggmm", ["lost:jobs", "regained:jobs", "lost:jobs"]),
+        ("mmgg", ["found:jobs", "regained:jobs"]),
+        ("gmg", []),  # a suspicion is no loss, so nothing is back
+    ],
+)
+def test_what_only_introspection_says_is_back_needs_two_checks(letters: str, events: list[str]) -> None:
+    """A list that was read, or a refusal that is gone, needs one."""
+    sequence = CheckSequence()
+    assert [event for report in carried(letters) for event in sequence.check(report)] == events
+
+
+def test_what_introspection_says_is_back_is_asked_about_again_soon() -> None:
+    """The window of the regain ends with the first check that saw it, and begins when it was surely missing."""
+    sequence = CheckSequence()
+    for report in carried("gmmg"):
+        sequence.check(report)
+    assert (sequence.check_again_in, sequence.known.counts.suspects, sequence.known.counts.missing) == (MINUTE, 1, 1)
+    (again,) = carried("g")
+    assert sequence.check(again) == ["regained:jobs"]
+    assert (sequence.event.seen_before, sequence.event.first_seen) == (T0 + HOUR, T0 + 3 * HOUR)
+    by_list = CheckSequence()
+    for report in carried("gmmg", reason="data"):
+        by_list.check(report)
+    assert by_list.event.kind is EventKind.REGAINED
+
+
+def test_what_stays_granted_goes_by_the_rule_of_the_last_check() -> None:
+    """On Harvest v3 it says whether a list or a scope showed it last."""
+    sequence = CheckSequence()
+    for rule in ("S3", "S1"):
+        (found,) = served({"jobs": "g"}).findings
+        assert sequence.check(replace(served({}), findings=(replace(found, rule=rule),))) == []
+        assert (sequence.known.permissions["jobs"].rule, sequence.known.permissions["jobs"].since) == (rule, T0)
+
+
 def test_a_loss_happened_between_two_known_checks() -> None:
     """The window of a loss: from the last check that saw it granted to the first that saw it missing."""
     sequence = CheckSequence()

@@ -185,17 +185,55 @@ def test_no_verdict_is_ever_wrong(
 
 def test_a_token_whose_list_is_refused_decides_nothing() -> None:
     """It says that it may read and may not: a scope was withdrawn, or the token revoked, since it was given."""
-    for answer in (Answer(AnswerKind.FORBIDDEN, 403), Answer(AnswerKind.UNAUTHORIZED, 401)):
-        report = check(World(REQUIRED - {"harvest:jobs:list"}, listed=answer))
-        assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"stale_token"}
-        assert (report.outcome, report.excess, report.excess_is_whole) == (Outcome.UNDECIDED, (), False)
+    report = check(World(REQUIRED - {"harvest:jobs:list"}, listed=Answer(AnswerKind.FORBIDDEN, 403)))
+    assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"stale_token"}
+    assert (report.outcome, report.excess, report.excess_is_whole) == (Outcome.UNDECIDED, (), False)
 
 
-@pytest.mark.parametrize("kind", [AnswerKind.RATE_LIMITED, AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT])
-def test_a_list_that_cannot_be_read_confirms_nothing(kind: AnswerKind) -> None:
-    report = check(World(listed=Answer(kind)))
+# What every list answers to a token of which introspection says that it is active.
+UNSERVED = [
+    (AnswerKind.UNAUTHORIZED, "token_refused"),
+    (AnswerKind.RATE_LIMITED, "rate_limited"),
+    (AnswerKind.SERVER_ERROR, "server_error"),
+    (AnswerKind.TIMEOUT, "timeout"),
+    (AnswerKind.NO_CONNECTION, "no_connection"),
+    (AnswerKind.GONE, "no_usable_answer"),
+    (AnswerKind.NOT_JSON, "no_usable_answer"),
+    (AnswerKind.REDIRECT, "no_usable_answer"),
+]
+
+
+@pytest.mark.parametrize(("kind", "detail"), UNSERVED)
+@pytest.mark.parametrize("expires_at", [None, NOW - timedelta(hours=1)])
+@pytest.mark.parametrize("scopes", [REQUIRED, frozenset({"harvest:candidates:create"}), frozenset()])
+def test_introspection_alone_does_not_show_that_a_credential_works(
+    scopes: frozenset[str], expires_at: datetime | None, kind: AnswerKind, detail: str
+) -> None:
+    """Whatever it says of the token, also against itself, and whichever lists the token may read."""
+    report = check(World(scopes, expires_at=expires_at, listed=Answer(kind)), ANYBODYS)
+    assert (report.state, report.detail, missing(report)) == (CredentialState.UNREACHABLE, detail, set())
+
+
+@pytest.mark.parametrize("scopes", [frozenset({"harvest:candidates:create"}), frozenset({"harvest:webhooks:list"})])
+def test_a_token_that_may_read_no_list_works_if_the_api_refuses_it_by_permission(scopes: frozenset[str]) -> None:
+    """An API that does not know a token says so in other words."""
+    small = replace(GEM, permissions=tuple(p for p in GEM.permissions if scopes.issuperset(p.scopes)))
+    world = World(scopes)
+    report = check(world, request=CheckRequest(small))
+    assert (report.state, world.requests) == (CredentialState.OK, 2)
+
+
+def test_one_401_of_a_list_does_not_make_a_token_refused() -> None:
+    """Another list is read, and what the two say decides nothing."""
+
+    class Once(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            self.listed = None if self.asked[1:] else Answer(AnswerKind.UNAUTHORIZED, 401)
+            return await super().list(entry, token, may_send)
+
+    report = check(Once())
     assert (report.state, report.outcome) == (CredentialState.OK, Outcome.UNDECIDED)
-    assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"unconfirmed_token"}
+    assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"stale_token"}
 
 
 def test_a_page_instead_of_a_list_is_a_block() -> None:
@@ -241,12 +279,49 @@ def test_a_role_is_known_however_it_is_spelled_and_else_left_open(role: str | No
     assert {f.verdict for f in report.findings if f.permission_id == ROLE_ID} == {verdict}
 
 
+ROWS, EMPTY = Answer(AnswerKind.JSON, 200), Answer(AnswerKind.JSON, 200, empty=True)
+# What lists answer to a token whose user is said to be `Basic`; the verdict on the role; how many lists are read.
+LISTS_OF_ANOTHER_ROLE = [
+    ([ROWS], "undecided", "contradicted", 1),
+    ([EMPTY, ROWS], "undecided", "contradicted", 2),
+    ([EMPTY], "missing", "other_role", 4),
+    ([EMPTY, Answer(AnswerKind.FORBIDDEN, 403)], "missing", "other_role", 2),
+    ([EMPTY, Answer(AnswerKind.TIMEOUT)], "undecided", "unconfirmed_role", 2),
+]
+
+
+@pytest.mark.parametrize(("answers", "verdict", "reason", "lists"), LISTS_OF_ANOTHER_ROLE)
+def test_another_role_is_believed_only_if_lists_agree(
+    answers: list[Answer], verdict: str, reason: str, lists: int
+) -> None:
+    """Lists are for Site Admins; how the role of a service user is spelled is documented nowhere."""
+
+    class InTurn(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            self.listed = answers[min(len(self.asked), len(answers)) - 1]
+            return await super().list(entry, token, may_send)
+
+    world = InTurn(role="Basic")
+    report = check(world)
+    (role,) = [f for f in report.findings if f.permission_id == ROLE_ID]
+    assert (role.verdict, role.reason, world.requests) == (verdict, reason, 1 + lists)
+    assert report.state is CredentialState.OK
+
+
+def test_one_empty_list_does_not_tell_that_the_user_is_no_site_admin() -> None:
+    """A token that may read one list only, at a customer who has nothing there."""
+    world = World(frozenset({"harvest:notes:list"}), role="Basic", listed=EMPTY)
+    small = replace(GEM, permissions=tuple(p for p in GEM.permissions if p.scopes == ("harvest:notes:list",)))
+    (role,) = [f for f in check(world, request=CheckRequest(small)).findings if f.permission_id == ROLE_ID]
+    assert (role.verdict, role.reason) == (Verdict.UNDECIDED, "unconfirmed_role")
+
+
 # What the auth server says of a client or its token, and what the credential is then.
 AUTH = [
-    (told(AuthKind.INVALID_CLIENT), CredentialState.INVALID, "invalid_client"),
     (told(AuthKind.MALFORMED_CLIENT), CredentialState.MISCONFIGURED, "malformed_client"),
     (told(AuthKind.GRANT_REFUSED), CredentialState.MISCONFIGURED, "grant_refused"),
     (told(AuthKind.RATE_LIMITED), CredentialState.UNREACHABLE, "rate_limited"),
+    (told(AuthKind.BLOCKED), CredentialState.UNREACHABLE, "auth_server_refused"),
     (told(AuthKind.JSON, client_id="client-9"), CredentialState.MISCONFIGURED, "foreign_client"),
     (told(AuthKind.JSON, organization="9"), CredentialState.MISCONFIGURED, "foreign_organization"),
     (told(AuthKind.JSON, active=False), CredentialState.UNREACHABLE, "token_inactive"),
@@ -258,12 +333,67 @@ AUTH = [
 def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
     answer: AuthAnswer, state: CredentialState, detail: str
 ) -> None:
-    """Nothing is asked of Harvest then, and nothing judged; what speaks against the client itself is asked twice."""
+    """Nothing is asked of Harvest then, and nothing judged; what says that a wrong text is stored is asked twice."""
     world = World(told=answer)
     report = check(world)
     assert (report.state, report.detail) == (state, detail)
     assert {finding.verdict for finding in report.findings} <= {Verdict.UNDECIDED, Verdict.NOT_CHECKABLE}
-    assert world.asked == ["introspect"] * (2 if answer.kind in AGAINST_CLIENT else 1)
+    assert world.asked == ["introspect"] * (1 if state is CredentialState.UNREACHABLE else 2)
+
+
+# The auth server refuses the client of a held token; what the lists answer, and what the credential is then.
+HELD_TOKENS = [
+    (AuthKind.INVALID_CLIENT, AnswerKind.UNAUTHORIZED, CredentialState.INVALID, "invalid_client", 1),
+    (AuthKind.INVALID_CLIENT, AnswerKind.JSON, CredentialState.MISCONFIGURED, "secret_refused", 1),
+    (AuthKind.INVALID_CLIENT, AnswerKind.FORBIDDEN, CredentialState.UNREACHABLE, "unconfirmed_client", 4),
+    (AuthKind.INVALID_CLIENT, AnswerKind.TIMEOUT, CredentialState.UNREACHABLE, "unconfirmed_client", 4),
+    (AuthKind.INVALID_CLIENT, AnswerKind.UNKNOWN_REFUSAL, CredentialState.UNREACHABLE, "unconfirmed_client", 4),
+    (AuthKind.NO_SCOPES, AnswerKind.UNAUTHORIZED, CredentialState.INVALID, "no_scopes", 1),
+    (AuthKind.NO_SCOPES, AnswerKind.FORBIDDEN, CredentialState.INVALID, "no_scopes", 4),
+    (AuthKind.NO_SCOPES, AnswerKind.JSON, CredentialState.UNREACHABLE, "contradicted", 1),
+    (AuthKind.NO_SCOPES, AnswerKind.SERVER_ERROR, CredentialState.UNREACHABLE, "unconfirmed_client", 4),
+]
+
+
+@pytest.mark.parametrize("client", [HELD, ANYBODYS])
+@pytest.mark.parametrize(("kind", "answer", "state", "detail", "lists"), HELD_TOKENS)
+def test_a_refused_client_is_invalid_only_if_the_api_refuses_the_held_token_as_well(
+    client: OAuthClient, kind: AuthKind, answer: AnswerKind, state: CredentialState, detail: str, lists: int
+) -> None:
+    """The integration has a secret of its own, and ours may be the old one: its token shows whether it works."""
+    world = World(told=told(kind), listed=Answer(answer))
+    report = check(world, client)
+    assert (report.state, report.detail) == (state, detail)
+    assert world.asked[:3] == ["introspect", "introspect", "GET /v3/departments"]
+    assert (len(world.asked), missing(report)) == (2 + lists, set())
+
+
+def test_a_refused_client_is_tried_by_a_list_that_its_token_opened_before() -> None:
+    """One whose scope it never had would be refused to any token."""
+    poor = frozenset({"harvest:offers:list"})
+    before = frozenset(p.id for p in GEM.permissions if poor.issuperset(p.scopes))
+    world = World(poor, told=told(AuthKind.INVALID_CLIENT))
+    assert check(world, request=CheckRequest(GEM, granted_before=before)).detail == "secret_refused"
+    assert world.asked == ["introspect", "introspect", "GET /v3/offers"]
+
+
+def test_a_list_that_is_refused_in_two_ways_confirms_nothing_about_a_refused_client() -> None:
+    """The API knew the token a moment before it did not."""
+
+    class Changing(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            self.listed = Answer(AnswerKind.UNAUTHORIZED if self.listed else AnswerKind.FORBIDDEN)
+            return await super().list(entry, token, may_send)
+
+    report = check(Changing(told=told(AuthKind.INVALID_CLIENT)))
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "unconfirmed_client")
+
+
+def test_a_check_that_ends_before_the_held_token_is_tried_says_nothing_about_the_client() -> None:
+    moments = iter([0.0, 0.0, 0.0, 61.0, 61.0])
+    context = CheckContext(lambda: NOW, lambda: next(moments), 60.0, lambda: False)
+    report = asyncio.run(TokenCheckRun(World(told=told(AuthKind.INVALID_CLIENT)), HELD, GEM_REQUEST, context).report())
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "unconfirmed_client")
 
 
 @pytest.mark.parametrize(
@@ -272,6 +402,7 @@ def test_what_the_auth_server_refuses_is_a_state_and_no_missing_permission(
         (AuthKind.NO_SCOPES, CredentialState.INVALID, "no_scopes"),
         (AuthKind.INVALID_CLIENT, CredentialState.INVALID, "invalid_client"),
         (AuthKind.RATE_LIMITED, CredentialState.UNREACHABLE, "rate_limited"),
+        (AuthKind.BLOCKED, CredentialState.UNREACHABLE, "auth_server_refused"),
         (AuthKind.NO_CONNECTION, CredentialState.UNREACHABLE, "no_connection"),
         (AuthKind.UNUSABLE, CredentialState.UNREACHABLE, "no_usable_answer"),
     ],
@@ -319,6 +450,20 @@ def test_one_refusal_of_a_client_with_a_held_token_is_asked_about_again(kind: Au
     assert (after_failure.state, after_failure.detail) == (CredentialState.UNREACHABLE, "server_error")
 
 
+@pytest.mark.parametrize("spelled", ["CLIENT-1", "client", "17", "https://auth.greenhouse.io/clients/1"])
+def test_our_own_client_spelled_in_another_way_is_not_another_one(spelled: str) -> None:
+    """How introspection spells a client is recorded nowhere."""
+    assert check(World(client_id=spelled)).outcome is Outcome.COMPLIANT
+    assert check(World(client_id="client-12")).detail == "foreign_client"
+
+
+@pytest.mark.parametrize("mixed_up", [{"client_id": "client-9"}, {"organization": "9"}])
+def test_one_answer_about_another_customers_token_is_asked_about_again(mixed_up: dict[str, str]) -> None:
+    """It may be mixed up: the second answer decides."""
+    world = in_turn(told(AuthKind.JSON, scopes=REQUIRED, **mixed_up), WELL)
+    assert (check(world).outcome, world.asked) == (Outcome.COMPLIANT, ["introspect"] * 2 + ["GET /v3/departments"])
+
+
 @pytest.mark.parametrize("minutes", [-60, -1, 0, 4])
 def test_clocks_that_differ_by_five_minutes_do_not_make_an_expired_token_look_revoked(minutes: int) -> None:
     """By our clock it has a few minutes left; by theirs it has run out."""
@@ -355,13 +500,70 @@ def test_without_introspection_lists_decide_on_reads_and_nothing_on_writes(answe
     assert not report.excess_is_whole
 
 
+OFFERS, NOTE = "harvest:offers:list", "harvest:notes:create"
+MISSING_BEFORE = CheckRequest(
+    GEM, missing_before=frozenset(p.id for p in GEM.permissions if {OFFERS, NOTE} & {*p.scopes})
+)
+
+
+def returned(report: CheckReport) -> dict[str, tuple[Verdict, str]]:
+    return {f.scopes[0]: (f.verdict, f.reason) for f in report.findings if {OFFERS, NOTE} & {*f.scopes}}
+
+
+def test_a_list_that_was_missing_is_read_before_it_is_called_back() -> None:
+    """Of what has no list, the reason says that only introspection shows it."""
+    world = World()
+    found = returned(check(world, request=MISSING_BEFORE))
+    assert found == {OFFERS: (Verdict.GRANTED, "data"), NOTE: (Verdict.GRANTED, "scope_carried")}
+    assert world.asked == ["introspect", "GET /v3/departments", "GET /v3/offers"]
+
+
+def test_a_list_that_is_said_to_be_back_and_is_refused_makes_the_answer_doubtful() -> None:
+    """Introspection has not heard that the scope was taken away: then nothing else that it says is news either."""
+    report = check(World(live=REQUIRED - {OFFERS}), request=MISSING_BEFORE)
+    assert set(returned(report).values()) == {(Verdict.UNDECIDED, "stale_token")}
+    assert (report.state, report.outcome, report.excess) == (CredentialState.OK, Outcome.UNDECIDED, ())
+
+
+def test_a_list_that_is_said_to_be_back_and_gives_no_answer_is_left_open() -> None:
+    """It alone: the others were not missing."""
+
+    class Slow(World):
+        async def list(self, entry: Entry, token: Token, may_send: Callable[[], None]) -> Answer:
+            found = await super().list(entry, token, may_send)
+            return Answer(AnswerKind.TIMEOUT) if entry.endpoint == "GET /v3/offers" else found
+
+    report = check(Slow(), request=MISSING_BEFORE)
+    assert returned(report)[OFFERS] == (Verdict.UNDECIDED, "timeout")
+    assert {f.scopes for f in report.findings if f.verdict is Verdict.UNDECIDED} == {(OFFERS,)}
+
+
 def test_a_token_that_names_no_scope_and_may_read_nothing_has_none() -> None:
     """Both together are certain; a token that names none and reads a list is judged by its lists."""
-    named_none = told(AuthKind.JSON, names_none=True, organization="4242")
+    named_none = told(AuthKind.JSON, names_none=True, organization="4242", role_stated=True)
     report = check(World(frozenset(), told=named_none))
     assert (report.state, report.detail, missing(report)) == (CredentialState.INVALID, "no_scopes", set())
     assert check(World(REQUIRED, told=named_none)).state is CredentialState.OK
     assert check(World(frozenset(), told=named_none), MINTING).state is CredentialState.OK
+
+
+# What else than unticked scopes explains that none is named, and every list refused.
+OTHER_REASONS = [
+    ({"role": "Basic", "role_stated": True}, GEM_REQUEST, {ROLE_ID}),  # the answer says so itself
+    ({"role": "Wizard", "role_stated": True}, GEM_REQUEST, set()),
+    ({}, GEM_REQUEST, set()),  # the role is not told
+    ({"role_stated": True}, replace(READ_BEFORE, granted_by_list=READ_BEFORE.granted_before), set()),  # never names any
+]
+
+
+@pytest.mark.parametrize(("facts", "request_", "lacks"), OTHER_REASONS)
+def test_a_client_has_no_scopes_only_if_nothing_else_explains_it(
+    facts: dict[str, object], request_: CheckRequest, lacks: set[str]
+) -> None:
+    """Nobody is asked to tick scopes that are ticked."""
+    named_none = told(AuthKind.JSON, names_none=True, organization="4242", **facts)
+    report = check(World(frozenset(), told=named_none), request=request_)
+    assert (report.state, missing(report)) == (CredentialState.OK, lacks)
 
 
 @pytest.mark.parametrize(
@@ -388,9 +590,16 @@ def test_scopes_by_other_names_than_greenhouses_tell_nothing() -> None:
 
 def test_lists_that_are_all_refused_may_be_a_matter_of_the_role() -> None:
     """Without one that works, 403 is no missing scope."""
-    report = check(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
-    assert missing(report) == set()
+    report = check(World(told=told(AuthKind.JSON), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
+    assert (report.state, missing(report)) == (CredentialState.OK, set())
     assert {f.reason for f in report.findings if f.verdict is Verdict.UNDECIDED} == {"scope_or_role"}
+
+
+def test_lists_that_are_all_refused_do_not_show_that_a_credential_works() -> None:
+    """Neither the auth server nor the API knew it: something in between may have refused them all."""
+    report = check(World(told=told(AuthKind.TIMEOUT), listed=Answer(AnswerKind.FORBIDDEN, 403)), ANYBODYS)
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "every_list_refused")
+    assert missing(report) == set()
 
 
 @pytest.mark.parametrize(
@@ -424,7 +633,7 @@ def test_a_check_past_its_deadline_sends_no_more() -> None:
     world = World()
     report = asyncio.run(TokenCheckRun(world, HELD, GEM_REQUEST, context).report())
     assert world.asked == ["introspect"]
-    assert {f.reason for f in report.findings if f.permission_id != ROLE_ID} == {"deadline"}
+    assert (report.state, report.detail, missing(report)) == (CredentialState.UNREACHABLE, "deadline", set())
 
 
 def test_what_the_customer_declined_is_marked() -> None:

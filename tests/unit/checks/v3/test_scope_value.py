@@ -15,7 +15,7 @@ from checks.credential import CredentialState, OAuthClient
 from checks.report import CheckReport, Verdict
 from checks.v3.check import TokenCheckRun
 from checks.v3.scope_value import read_scopes
-from checks.v3.token_answers import introspected
+from checks.v3.token_answers import CLAIMS, introspected
 from tests.cases import for_each
 from tests.unit.checks.v3.test_check import ANYBODYS, GEM_REQUEST, HELD, NOW, READ_BEFORE, REQUIRED, World
 
@@ -62,6 +62,11 @@ def misreadable(names: list[str]) -> dict[str, str]:
         "a number": scope(163),
         "given twice, the short one last": f"{scope(joined)}, {scope(' '.join(names[:9]))}",
         "given twice, the short one first": f"{scope(' '.join(names[:9]))}, {scope(joined)}",
+        "also in the claims": f'{scope(joined)}, "{CLAIMS}": {{"scopes": {json.dumps(names[:9])}}}',
+        "the rest in the claims": f'{scope(names[:half])}, "{CLAIMS}": {{{scope(names)}}}',
+        "the rest under another key": f'{scope(names[:half])}, "granted_scope": {json.dumps(names[half:])}',
+        "a part of them": f'{scope(names[:half])}, "scope_next": "cursor"',
+        "fewer than counted": f'{scope(names[:half])}, "scopeCount": {len(names)}',
         "given under two names": f'{scope(" ".join(names[:9]))}, "scopes": {json.dumps(names)}',
     }
 
@@ -196,9 +201,30 @@ def test_a_list_that_is_said_to_be_missing_and_cannot_be_read_is_left_open(kind:
 
 
 def test_an_answer_that_contradicts_itself_decides_nothing() -> None:
-    """A role stated twice with different values: no verdict, and nothing is read with the token."""
+    """A role stated twice with different values: no verdict, and one list to see that the API accepts the token."""
     world = World(frozenset(ALL))
     told = f'{scope([name for name in ALL if name != "harvest:jobs:list"])}, "https://auth.greenhouse.io/claims": '
     report = check(told + '{"user_role": "Basic"}', world)
     assert {finding.reason for finding in report.findings} == {"contradicted"}
-    assert (report.state, world.asked) == (CredentialState.OK, ["introspect"])
+    assert (report.state, world.asked) == (CredentialState.OK, ["introspect", "GET /v3/departments"])
+
+
+WRITES = sorted(name for name in REQUIRED if known()[name].list is None)
+
+
+@pytest.mark.parametrize("unknown", ["harvest:applications:transfer", "harvest:all:write", "harvest:brand_new:up"])
+def test_no_write_is_missing_beside_a_scope_that_is_not_known(unknown: str) -> None:
+    """It may be the write's new name, one for many, or a name that was cut off; lists decide on reads as ever."""
+    reads = [name for name in ALL if name not in WRITES and name != "harvest:jobs:list"]
+    report = check(scope(" ".join([*reads, unknown])), World(frozenset(ALL) - {"harvest:jobs:list"}))
+    by_reason = {finding.scopes[0]: finding.reason for finding in report.findings if finding.scopes}
+    assert {by_reason[name] for name in WRITES} == {"unknown_scope"}
+    assert by_reason["harvest:jobs:list"] == "scope_not_carried"
+    assert {f.scopes for f in report.findings if f.verdict is Verdict.MISSING} == {("harvest:jobs:list",)}
+
+
+def test_a_write_is_missing_beside_a_new_scope_to_read() -> None:
+    """Greenhouse adds those over time, and none stands for a write."""
+    named = [*(name for name in ALL if name != WRITES[0]), "harvest:new_things:list"]
+    report = check(scope(named), World(frozenset(ALL)))
+    assert {finding.scopes for finding in report.missing} == {(WRITES[0],)}

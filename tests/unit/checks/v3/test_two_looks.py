@@ -88,7 +88,8 @@ CHALLENGE = 'error="invalid_client", error_description="no such client"'
 def test_a_client_refused_in_a_header_alone_is_not_blocked(client: OAuthClient, scheme: str) -> None:
     """The body is empty: it is the client that is unknown, and no address that has to be listed."""
     refused = introspected(401, {"www-authenticate": f"{scheme} {CHALLENGE}"}, b"")
-    world = World(told=refused, minted=refused if client is MINTING else None)
+    dead = Answer(AnswerKind.UNAUTHORIZED, 401)
+    world = World(told=refused, minted=refused if client is MINTING else None, listed=dead)
     report = confirmed(
         GEM_REQUEST, lambda asked: check(world, client, asked), lambda asked: check(world, client, asked)
     )

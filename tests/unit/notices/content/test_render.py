@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from jinja2 import UndefinedError
 
+from checks.v3.verdicts import ROLE_ID
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.notices.causes import PendingCause, StillMissing
@@ -216,6 +217,27 @@ def test_the_customers_admin_is_told_where_to_go_and_what_to_tick() -> None:
         assert said in request
     assert "Dana" not in request
     assert "vendor.example" not in request
+
+
+@pytest.mark.parametrize(
+    ("grant", "lost", "needed"),
+    [
+        ("custom", [ROLE_ID], False),  # making a user a Site Admin is not done in the Dev Center
+        ("partner", [ROLE_ID], False),
+        ("partner", ["offers"], False),
+        ("custom", [ROLE_ID, "offers"], True),
+        ("custom", ["offers"], True),
+        (None, ["offers"], True),
+    ],
+)
+def test_the_right_to_the_dev_center_is_asked_for_only_where_it_is_needed(
+    grant: str | None, lost: list[str], needed: bool
+) -> None:
+    kind = "harvest-key" if grant is None else "harvest-oauth"
+    words = _worded(*(a_cause(LOST, id_, credential_kind=kind, credential_grant=grant) for id_ in lost))
+    for said in (_forwarded(words), _visible(words.html)):
+        assert ("“Can manage ALL organization's API Credentials”" in said) is needed
+        assert ("Site Admin" in said) is (ROLE_ID in lost or grant == "partner")
 
 
 def test_a_refused_key_may_be_revoked_or_retired() -> None:
