@@ -17,6 +17,7 @@ REASONS: Mapping[str, str] = {
     "timeout": "no answer in time",
     "no_connection": "no connection, or one that broke",
     "not_json": "the answer is not JSON, or longer than is read",
+    "copied": "the answer came out of a cache, or had been given before: Greenhouse was not asked",
     "redirect": "Greenhouse redirected, and redirects are not followed with a key",
     "deadline": "the time for the check ran out",
     "paused": "checks paused because many tenants were in trouble at once",
