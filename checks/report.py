@@ -18,6 +18,10 @@ class Verdict(StrEnum):
 PAUSED = "paused"
 """Reason and detail of a check that was ended from outside before it was done."""
 
+LOOKS_RETIRED = "looks_retired"
+"""Detail of an unreachable v1 key whose answers are those of a retired API; how long they have been, one check cannot
+know, and a maintenance answers alike."""
+
 
 class Outcome(StrEnum):
     """One word for a whole check: the first of these that applies, from the top."""
@@ -100,6 +104,10 @@ class CheckReport:
     def paused(self) -> bool:
         """It was ended from outside: nothing follows from it, and it is repeated."""
         return self.detail == PAUSED
+
+    @property
+    def looks_retired(self) -> bool:
+        return self.detail == LOOKS_RETIRED
 
     @property
     def outcome(self) -> Outcome:

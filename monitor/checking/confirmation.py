@@ -13,8 +13,9 @@ from monitor.drift import DriftPolicy, Known, compare
 from monitor.drift.suspicion import Suspicion
 
 MOST_CHECKS = 4  # a key may be refused, then replaced, then lack something
-_CONFIRMED = frozenset({CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED})
-"""States that a second check confirms; `unreachable` is reported as it is seen."""
+_CONFIRMED = frozenset({CredentialState.INVALID, CredentialState.BLOCKED})
+"""States that a second check confirms; `unreachable` is reported as it is seen, also where it looks retired: a one-shot
+does not wait for the hour that would decide."""
 
 
 class Confirmation:

@@ -47,8 +47,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
+    """`retired_after`: for so long every check must see a retired API before a key counts as retired."""
+
     confirm_after: timedelta
     interval: timedelta
+    retired_after: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
