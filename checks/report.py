@@ -111,6 +111,8 @@ class CheckReport:
 
     @property
     def outcome(self) -> Outcome:
+        if self.paused:
+            return Outcome.UNDECIDED
         if self.state is not CredentialState.OK:
             return Outcome.FAILED
         required = [finding.verdict for finding in self.findings if not finding.declined]

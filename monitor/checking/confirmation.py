@@ -73,8 +73,6 @@ class Confirmation:
 
 def _merge(before: CheckReport, now: CheckReport) -> CheckReport:
     """A full check replaces all findings, a check of suspects only theirs."""
-    if before.state is CredentialState.BLOCKED and now.paused:
-        return before  # checks are paused because many tenants are in this trouble: that confirms it
     if now.partial:
         changed = {finding.permission_id: finding for finding in now.findings}
         return replace(before, findings=tuple(changed.get(f.permission_id, f) for f in before.findings))
