@@ -38,7 +38,7 @@ def test_a_killed_demo_says_what_it_finds_and_continues(tmp_path: Path) -> None:
     assert [kind for tenant, kind, *_ in facts if tenant in ("globex", "initech")].count("lost") == 4
     failed = sorted((tenant, kind, state) for tenant, kind, permission, state in facts if permission is None)
     assert failed == [
-        ("umbrella", "credential_failed", "invalid"),
+        ("umbrella", "found", "invalid"),
         ("weyland", "credential_failed", "retired"),
         ("weyland", "credential_failed", "unreachable"),
     ]
