@@ -63,6 +63,8 @@ DETAILS = {
     "API's",
     "looks_retired": "every request, and one without a key, gets the same answer, and not one of the API's: "
     "a maintenance, or Greenhouse retired the API; if it lasts for an hour, that one",
+    "hardly_served": "hardly any request is served, and most get an answer that is none of the API's: perhaps it is "
+    "being closed, or something in between answers",
     "uniform_answer": "every request gets the same answer, and not one of the API's; a request without a key does not "
     "get it",
     "redirected": "every request is redirected to a host that is not Greenhouse's: perhaps a proxy or a login page in "

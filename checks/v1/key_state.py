@@ -17,6 +17,10 @@ REFUSALS_TO_DOUBT = 3
 REFUSALS_OF_A_DEAD_KEY = 6
 """So many do before a key counts as refused: three lists, then a list without a filter and a record of each service."""
 
+MOST_FOREIGN, SERVED_AT_LEAST_ONE_IN = 20, 5
+"""Where so many answers are none of the API's, a key is served only if a usable one comes to each few of them."""
+
+_NOT_OF_THE_API = frozenset({AnswerKind.GONE, AnswerKind.REDIRECT, AnswerKind.UNKNOWN_REFUSAL})
 _GREENHOUSE = re.compile(r"(.+\.)?greenhouse\.io")
 
 
@@ -30,7 +34,7 @@ def state_of(answers: Iterable[Answer], anonymous: Answer | None, now: datetime)
     if AnswerKind.IMPOSSIBLE in kinds:
         return CredentialState.UNREACHABLE, "not_greenhouse"
     if any(answer.usable for answer in answers):
-        return CredentialState.OK, ""
+        return (CredentialState.UNREACHABLE, "hardly_served") if _hardly_served(answers) else (CredentialState.OK, "")
     if refuses_all(answers, at_least=REFUSALS_OF_A_DEAD_KEY):
         return _refused(answers, anonymous, now)
     if AnswerKind.INVALID_KEY in kinds:
@@ -40,6 +44,15 @@ def state_of(answers: Iterable[Answer], anonymous: Answer | None, now: datetime)
     if answers and all(map(_leads_away, answers)):
         return CredentialState.UNREACHABLE, "redirected"
     return CredentialState.UNREACHABLE, failure_code(answers) if answers else "deadline"
+
+
+def _hardly_served(answers: list[Answer]) -> bool:
+    """By one list that a closed API left open, or by a stray answer: the rest is what none of its requests should get.
+
+    So much of it that a few suspects whose endpoints are gone make none.
+    """
+    foreign = sum(answer.kind in _NOT_OF_THE_API or _is_page(answer) for answer in answers)
+    return foreign >= MOST_FOREIGN and SERVED_AT_LEAST_ONE_IN * sum(answer.usable for answer in answers) <= foreign
 
 
 def refuses_all(answers: Iterable[Answer], at_least: int) -> bool:
@@ -78,6 +91,10 @@ def _retirement_shaped(answer: Answer) -> bool:
         return True
     if answer.kind is AnswerKind.REDIRECT:
         return not _leads_away(answer)
+    return _is_page(answer)
+
+
+def _is_page(answer: Answer) -> bool:
     return answer.html and answer.kind in (AnswerKind.NOT_JSON, AnswerKind.UNEXPECTED)
 
 

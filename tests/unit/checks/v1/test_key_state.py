@@ -76,6 +76,17 @@ def test_refusals_and_outages_never_look_retired(answer: Answer) -> None:
     assert not looks_retired([answer] * 3, AFTER)
 
 
+@pytest.mark.parametrize("foreign", [HTML_404, PAGE_403, Answer(AnswerKind.REDIRECT, 301)])
+def test_a_key_that_is_hardly_served_is_not_ok(foreign: Answer) -> None:
+    """One list that a closed API left open, or a stray answer, is no recovery; a few suspects may be gone."""
+    data = Answer(AnswerKind.JSON, 200)
+    for served, others in ((1, 20), (1, 45), (4, 42)):
+        answers = [*[data] * served, *[foreign] * others]
+        assert state_of(answers, None, AFTER) == (CredentialState.UNREACHABLE, "hardly_served"), (served, others)
+    for served, others in ((21, 25), (1, 19), (36, 21), (10, 40)):
+        assert state_of([*[data] * served, *[foreign] * others], None, AFTER) == (CredentialState.OK, "")
+
+
 @pytest.mark.parametrize(
     "another",
     [
