@@ -3,6 +3,7 @@
     HarvestMonitorError
     ├── CatalogueError         an endpoint was named that is not in the catalogue
     ├── GateRefusal            a request that may not be sent was about to be sent
+    ├── ReadFailed             a file could not be read this time; it may be readable the next time
     ├── DocumentError          a YAML text cannot be read, or does not fit its schema
     │   └── ManifestError          a manifest cannot be read as one
     ├── WireError              the connection cannot be set up as the settings say
@@ -25,6 +26,10 @@ class GateRefusal(HarvestMonitorError):
     """A request was not sent because exactly this request is not in the catalogue."""
 
 
+class ReadFailed(HarvestMonitorError):
+    """A file could not be read this time, whatever is in it; it may be readable the next time."""
+
+
 class DocumentError(HarvestMonitorError):
     """A YAML text is missing, is not YAML or does not fit its schema; `problems` has one sentence for each fault."""
 
@@ -42,4 +47,4 @@ class WireError(HarvestMonitorError):
 
 
 class CredentialError(HarvestMonitorError):
-    """A credential's secret has a shape that cannot be sent (empty, or characters no header may carry)."""
+    """A credential's secret cannot be sent (empty, or characters no header may carry), or is plainly something else."""

@@ -103,17 +103,28 @@ def built_in() -> tuple[str, ...]:
 
 
 def load(name_or_path: str) -> Manifest:
-    """A built-in manifest by its name, or one from a file; ManifestError with every problem if it can't be used."""
+    """A built-in manifest by its name, or one from a file.
+
+    ManifestError with every problem if it can't be used, ReadFailed if its file could not be read this time.
+    """
+    with _told_as_manifest_error():
+        try:
+            return _manifest(_document(name_or_path))
+        except OSError as error:
+            raise yaml_document.not_read(name_or_path, error) from error
+
+
+def _document(name_or_path: str) -> Document:
     # First, so that `gem` is the built-in one whatever files the working directory holds.
     if name_or_path in built_in():
-        return parse(_shelf().joinpath(f"{name_or_path}.yaml").read_text("utf-8"), f"{name_or_path}.yaml")
+        name = f"{name_or_path}.yaml"
+        return yaml_document.parse(_shelf().joinpath(name).read_bytes(), name)
     if not Path(name_or_path).exists():
         raise ManifestError(
             f"there is no manifest {name_or_path!r}: it is no file, and none of the built-in ones "
             f"({', '.join(built_in())}); give one of these names or the path of a file"
         )
-    with _told_as_manifest_error():
-        return _manifest(yaml_document.read(Path(name_or_path)))
+    return yaml_document.read(Path(name_or_path))
 
 
 def parse(text: str, source: str) -> Manifest:

@@ -90,7 +90,7 @@ DETAILS = {
     "token_inactive": "the token we were given is not active, perhaps revoked or replaced: supply the newest one",
     "token_refused": "Harvest v3 does not accept the token, expired or revoked: supply the newest one",
     "organization_untold": "nothing says whose token we were given, so nothing was read with it",
-    "token_source": "the command that gives the token failed: see the log",
+    "secret_source": "the secret could not be read this time, from its file or its command: see the log",
     "deadline": "the time for the check ran out before the first usable answer",
     "paused": "checks paused because many tenants were in trouble at once: nothing is known about this one",
 }

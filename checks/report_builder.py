@@ -67,7 +67,7 @@ def misconfigured(manifest: Manifest, detail: str, now: datetime) -> CheckReport
 
 def not_loaded(manifest: Manifest, now: datetime) -> CheckReport:
     """The report of a credential whose secret could not be read this time."""
-    return _report(manifest, CredentialState.UNREACHABLE, "token_source", started_at=now)
+    return _report(manifest, CredentialState.UNREACHABLE, "secret_source", started_at=now)
 
 
 def _report(manifest: Manifest, state: CredentialState, detail: str, **more: Any) -> CheckReport:

@@ -25,7 +25,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from checks.errors import DocumentError
+from checks.errors import DocumentError, ReadFailed
+from checks.file_errors import may_pass
 
 Model = TypeVar("Model", bound=BaseModel)
 Part = str | int
@@ -163,13 +164,26 @@ def _sentence(detail: ErrorDetails) -> str:
 
 
 def read(path: Path) -> Document:
-    """The document in a file, known by the path as it was given; DocumentError if there is none or it can't be read."""
+    """The document in a file, known by the path as it was given; DocumentError if there is none or it can't be read.
+
+    ReadFailed if it could not be read this time.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DocumentError(f"{path}: cannot be read ({reason}); check the path and its permissions") from error
+        raise not_read(str(path), error) from error
     return parse(raw, str(path))
+
+
+def not_read(source: str, error: OSError) -> DocumentError | ReadFailed:
+    """What to raise for a document that the system did not let us read."""
+    reason = error.strerror or type(error).__name__
+    if may_pass(error):
+        return ReadFailed(
+            f"{source}: cannot be read right now ({reason}): if this lasts, see to the drive it is on, and to this "
+            "machine's memory and limit of open files"
+        )
+    return DocumentError(f"{source}: cannot be read ({reason}); check the path and its permissions")
 
 
 def parse(raw: bytes, source: str) -> Document:

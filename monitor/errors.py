@@ -3,7 +3,7 @@
 HarvestMonitorError (checks.errors)
 ├── ConfigurationError     a setting, the tenants file or a reference is wrong; nothing was sent
 │   └── UnresolvedReference    a secret's reference cannot be resolved
-│       └── SourceFailed           the command behind it hung or failed; it may work next time
+│       └── SourceFailed           it could not be read this time; it may work next time
 ├── StoreError             the database is missing, too old, too new or not reachable
 └── DeliveryError          an email was not accepted; says what is to blame, and whether a retry can help
 """
@@ -22,7 +22,7 @@ class UnresolvedReference(ConfigurationError):
 
 
 class SourceFailed(UnresolvedReference):
-    """A command that supplies a secret hung or failed; it may work at the next check."""
+    """A secret could not be read this time, from its file or its command; it may work at the next check."""
 
 
 class StoreError(HarvestMonitorError):

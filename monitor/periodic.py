@@ -10,6 +10,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from checks.errors import ReadFailed
 from monitor.clock import ClockJumps, utc_now
 from monitor.errors import StoreError
 
@@ -102,7 +103,7 @@ class PeriodicTasks:
         try:
             await run()
         # A task is a `beat` in logs and metrics, which docs/metrics.md promises: these names stay.
-        except StoreError as problem:
+        except (StoreError, ReadFailed) as problem:
             self._on_failure(name)
             self._log_once(name, str(problem))
         except Exception:
@@ -113,7 +114,7 @@ class PeriodicTasks:
                 log.info("beat_recovered", beat=name)
 
     def _log_once(self, name: str, problem: str) -> None:
-        """A problem of the database is logged once, not at every run for as long as it lasts."""
+        """A problem of the database or a drive is logged once, not at every run for as long as it lasts."""
         if self._failing.get(name) != problem:
             log.error("beat_failed", beat=name, problem=problem)
         self._failing[name] = problem

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from checks.errors import ManifestError
+from checks.errors import ManifestError, ReadFailed
 from monitor.assembly import Assembly
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits
@@ -191,7 +191,7 @@ async def _first_load(tenant_sync: TenantSync, db: Database) -> None:
     """A service that knows tenants goes on with them if the file cannot be used; a new one does not start."""
     try:
         await tenant_sync.load(utc_now())
-    except (ConfigurationError, ManifestError) as problem:
+    except (ConfigurationError, ManifestError, ReadFailed) as problem:
         async with db.reading() as conn:
             known = await active_ids(conn)
         if not known:

@@ -17,6 +17,7 @@ from monitor.notices.notice import Status
 from monitor.notices.notice_queries import ListedNotice
 from monitor.notices.operator_actions import listing
 from monitor.store.database import Database
+from monitor.store.statements import upsert
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, PERMISSION_STATE, TENANT
 from tests.notices import NOW, SETTLE, a_policy
 
@@ -60,12 +61,12 @@ class ComposerHarness:
         async with self.database.writing() as conn:
             await conn.execute(update(CREDENTIAL).values(last_checked_at=at))
 
-    async def add_known_state(self, permission: str, **facts: Any) -> None:
-        """Stores the known state of a permission of acme."""
-        state = {"credential_id": self.credentials["acme"], "permission_id": permission, "verdict": "missing"}
+    async def add_known_state(self, permission: str, tenant: str = "acme", **facts: Any) -> None:
+        """Stores the known state of a permission: lost, unless `facts` say otherwise."""
+        state = {"credential_id": self.credentials[tenant], "permission_id": permission, "verdict": "missing"}
         words = {"permission_group": "Jobs", "permission_label": permission, "origin": "lost", "rule": ""}
         async with self.database.writing() as conn:
-            await conn.execute(insert(PERMISSION_STATE).values(state | words | {"suspect_looks": 0} | facts))
+            await upsert(conn, PERMISSION_STATE, [state | words | {"suspect_looks": 0} | facts])
 
     async def add_event(
         self,
@@ -75,9 +76,14 @@ class ComposerHarness:
         audience: Audience = Audience.CSM,
         at: datetime = NOW - SETTLE,
     ) -> int:
-        """Stores an event and its cause; returns the cause's id."""
+        """Stores an event, its cause, and what is known of the permission from then on; returns the cause's id."""
         if tenant not in self.credentials:
             await self.add_tenant(tenant)
+        if permission is not None:
+            verdict = "granted" if kind is EventKind.REGAINED else "missing"
+            await self.add_known_state(
+                permission, tenant, verdict=verdict, origin=None if verdict == "granted" else kind
+            )
         event = {
             "at": at,
             "kind": kind,

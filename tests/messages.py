@@ -68,7 +68,7 @@ def messages_about_retired_keys(text: str, number: int) -> Iterator[Message]:
 def messages_of_every_kind(text: str, number: int) -> Iterator[Message]:
     """A message of every kind, with `text` wherever somebody else's text goes, and `number` of everything."""
     facts = {"tenant_name": text, "credential_label": text, "csm_name": text, "permission_group": text, "detail": text}
-    background = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text),))
+    background = Background({f"p{n}": text for n in range(number)}, (StillMissing(1, "other", text, text, text),))
     for kind in (LOST, REGAINED):
         causes = [
             a_cause(kind, f"p{n}", **facts | {"permission_label": text, "mapping": "likely"}, notified_in=1)

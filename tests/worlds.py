@@ -2,6 +2,10 @@
 
 The model answers in bytes, from the documentation and the recorded answers; it knows no rule of a verdict. The long
 form is `python -m tests.worlds 100000`: it says how many verdicts were wrong, and which share was decided.
+
+Every order of the four checks is drawn for every cell, and for single records under a record apart from lists; every
+need (the header, the fields, a list's parent) is there or not for every cell. Within these all endpoints are alike:
+that one of them alone is checked in another order no request that changes nothing could show.
 """
 
 import asyncio
@@ -13,16 +17,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from checks.answer import Answer, AnswerKind
+from checks.answer import Answer
 from checks.catalogue.endpoints import catalogue
 from checks.catalogue.entry import Cell, Entry, RequestClass, Service, WriteProbes
 from checks.check_request import CheckRequest
 from checks.check_run import CheckContext
 from checks.manifest import load
-from checks.report import CheckReport, Verdict, WriteAlarm
+from checks.report import CheckReport, Finding, Verdict
 from checks.v1.check import KeyCheckRun, SendGuard
 from checks.v1.key_answers import reduce
+from checks.v1.verdicts import KeyRule
 from tests.paths import FIXTURES
+from tests.sandbox_check import Writes, known_401
 
 CATALOGUE = catalogue()
 GEM = load("gem")
@@ -35,6 +41,7 @@ FIELDS_NEEDED = {
     f"{row['method']} {row['path']}": row["required_body"]
     for row in json.loads((FIXTURES / "documented_endpoints.json").read_text("utf-8"))["endpoints"]
 }
+NESTED = [entry for entry in map(CATALOGUE.entry, EVERYTHING) if entry.request_class is RequestClass.NESTED]
 ONE_RECORD = ("/activity_feed", "/current_offer", "/job_post", "/eeoc", "/hiring_team")
 STEPS = ("permission", "on_behalf_of", "record", "fields")
 Reply = tuple[int, object]
@@ -62,7 +69,10 @@ GATEWAYS: tuple[Reply, ...] = (
 
 @dataclass
 class World:
-    """Greenhouse towards one key. A cell in `without_parent` lists nothing, with 200, under a record that is not there.
+    """Greenhouse towards one key. `orders` are by cell or by endpoint, and the endpoint's wins.
+
+    A cell in `without_parent` lists nothing, with 200, under a record that is not there; one in `without_header` does
+    not need On-Behalf-Of, and one in `without_fields` no field.
 
     `noise` is the share of answers, each drawn by itself, that are `noises` instead; `gateway` answers the requests of
     `through_gateway` instead of Greenhouse. `counted`: Greenhouse's answers carry its rate limit headers, as all that
@@ -70,9 +80,10 @@ class World:
     """
 
     grants: frozenset[str]
-    orders: Mapping[Cell, tuple[str, ...]] = field(default_factory=dict)
+    orders: Mapping[Cell | str, tuple[str, ...]] = field(default_factory=dict)
     without_parent: frozenset[Cell] = frozenset()
-    enforces_on_behalf_of: bool = True
+    without_header: frozenset[Cell] = frozenset()
+    without_fields: frozenset[Cell] = frozenset()
     permitted: WriteProbes = WriteProbes.ALL
     noise: float = 0.0
     noises: tuple[Reply, ...] = (NO_PERMISSION,)
@@ -99,65 +110,72 @@ class World:
             return self.chance.choice(self.noises)
         if self.gateway is not None and entry.endpoint in self.through_gateway:
             return self.gateway
-        for step in self.orders.get(entry.cell, STEPS):
+        for step in self.order_of(entry):
             refusal = self._refusal(step, entry)
             if refusal is not None:
                 return refusal
         return 200, []
 
+    def order_of(self, entry: Entry) -> tuple[str, ...]:
+        return self.orders.get(entry.endpoint) or self.orders.get(entry.cell, STEPS)
+
     def _refusal(self, step: str, entry: Entry) -> Reply | None:
         match step:
             case "permission" if entry.endpoint not in self.grants:
                 return NO_PERMISSION
-            case "on_behalf_of" if entry.method != "GET" and self.enforces_on_behalf_of:
+            case "on_behalf_of" if entry.method != "GET" and entry.cell not in self.without_header:
                 return NOT_FOUND
             case "record" if "/0" in entry.target and not self._lists_nothing(entry):
                 return NOT_FOUND
-            case "fields" if FIELDS_NEEDED[entry.endpoint]:
+            case "fields" if FIELDS_NEEDED[entry.endpoint] and entry.cell not in self.without_fields:
                 return INVALID_FIELDS
         return None
 
     def _lists_nothing(self, entry: Entry) -> bool:
-        nested_list = entry.request_class is RequestClass.NESTED and not entry.target.endswith(ONE_RECORD)
+        nested_list = entry.request_class is RequestClass.NESTED and not gives_one_record(entry)
         return nested_list and entry.cell in self.without_parent
 
-
-class Writes:
-    """Lets writes go until one is accepted."""
-
-    halted = False
-
-    async def may_write(self, entry: Entry) -> bool:
-        return not self.halted
-
-    async def halt(self, alarm: WriteAlarm) -> None:
-        self.halted = True
+    def has_an_order_alone(self, entry: Entry) -> bool:
+        """What this endpoint's verdict would be borrowed from is checked in another order."""
+        return entry.endpoint in self.orders or (entry.cell == BORROWING and self.order_of(entry) != STEPS)
 
 
-async def _known_401() -> Answer:
-    return Answer(AnswerKind.INVALID_KEY, 401)
+def gives_one_record(entry: Entry) -> bool:
+    return entry.target.endswith(ONE_RECORD)
 
 
-async def check(world: World, remembered: frozenset[str] = frozenset()) -> CheckReport:
+async def check(
+    world: World, remembered: frozenset[str] = frozenset(), features: frozenset[str] = frozenset()
+) -> CheckReport:
     context = CheckContext(lambda: NOW, lambda: 0.0, 3600.0, lambda: False)
-    request = CheckRequest(GEM, remembered=remembered)
-    return await KeyCheckRun(world, request, CATALOGUE, Writes(), _known_401, context).report()
+    request = CheckRequest(GEM, features, remembered=remembered)
+    return await KeyCheckRun(world, request, CATALOGUE, Writes(), known_401, context).report()
+
+
+def false_findings(report: CheckReport, grants: frozenset[str]) -> list[Finding]:
+    """What is said to be granted and is not there, or to be missing and is."""
+    return [f for f in report.findings if f.verdict is (Verdict.MISSING if f.endpoint in grants else Verdict.GRANTED)]
 
 
 def wrong(report: CheckReport, world: World) -> list[str]:
-    """Verdicts that are plainly false. The one that is borrowed is left out where its cell has an order of its own."""
-    found = []
-    for finding in report.findings:
-        false = Verdict.MISSING if finding.endpoint in world.grants else Verdict.GRANTED
-        apart = finding.endpoint is not None and CATALOGUE.entry(finding.endpoint).cell == BORROWING
-        if finding.verdict is false and not (apart and world.orders.get(BORROWING, STEPS) != STEPS):
-            found.append(f"{finding.verdict} {finding.endpoint} by {finding.rule}")
-    return found
+    """False verdicts; not one that is borrowed, as its rule says, where what borrows has an order of its own."""
+    return [
+        f"{f.verdict} {f.endpoint} by {f.rule}"
+        for f in false_findings(report, world.grants)
+        if not (
+            f.rule == KeyRule.GRANTED_BORROWED.number
+            and f.endpoint
+            and world.has_an_order_alone(CATALOGUE.entry(f.endpoint))
+        )
+    ]
 
 
 def draw(chance: random.Random) -> World:
-    """A world of any kind; about half of them have Greenhouse's checks in the same order everywhere."""
-    orders = {cell: tuple(chance.sample(STEPS, 4)) for cell in CELLS if chance.random() < chance.choice((0, 0.3, 1))}
+    """A world of any kind; about a third of them have the same order in every cell."""
+    orders: dict[Cell | str, tuple[str, ...]] = {cell: _order(chance) for cell in _some(chance, (0, 0.3, 1))}
+    for cell in {entry.cell for entry in NESTED}:
+        if chance.random() < 0.3:
+            orders |= dict.fromkeys(_records_under(cell), _order(chance))
     gateway = chance.choice(GATEWAYS) if chance.random() < 0.3 else None
     counted, disguised = chance.random() < 0.5, chance.random() < 0.5
     through_gateway = chance.sample(EVERYTHING, chance.randint(1, len(EVERYTHING)))
@@ -167,8 +185,9 @@ def draw(chance: random.Random) -> World:
     return World(
         grants=_grants(chance),
         orders=orders,
-        without_parent=frozenset(cell for cell in CELLS if chance.random() < 0.3),
-        enforces_on_behalf_of=chance.random() < 0.8,
+        without_parent=_some(chance, (0.3,)),
+        without_header=_some(chance, (0, 0.2, 1)),
+        without_fields=_some(chance, (0, 0.2, 1)),
         permitted=chance.choice(list(WriteProbes)),
         gateway=gateway,
         through_gateway=frozenset(through_gateway),
@@ -176,6 +195,19 @@ def draw(chance: random.Random) -> World:
         disguised=disguised,
         chance=chance,
     )
+
+
+def _order(chance: random.Random) -> tuple[str, ...]:
+    return tuple(chance.sample(STEPS, 4))
+
+
+def _some(chance: random.Random, shares: tuple[float, ...]) -> frozenset[Cell]:
+    share = chance.choice(shares)
+    return frozenset(cell for cell in CELLS if chance.random() < share)
+
+
+def _records_under(cell: Cell) -> list[str]:
+    return [entry.endpoint for entry in NESTED if entry.cell == cell and gives_one_record(entry)]
 
 
 def _grants(chance: random.Random) -> frozenset[str]:

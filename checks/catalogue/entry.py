@@ -23,6 +23,7 @@ class Hurdle(StrEnum):
     """A check of Greenhouse's, other than the permission, that a request is bound to fail."""
 
     RECORD = "record"  # the id in the path is 0, which no record has
+    PARENT = "parent"  # lists under a record only: the same of the record whose list it is; may be looked up or not
     ON_BEHALF_OF = "on_behalf_of"  # writes only: the header is absent
     FIELDS = "fields"  # required fields are absent
 

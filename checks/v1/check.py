@@ -16,7 +16,7 @@ from checks.manifest import Permission
 from checks.report import CheckReport, WriteAlarm
 from checks.v1.key_report import KeyReport, writes_off_reason
 from checks.v1.key_state import REFUSALS_TO_DOUBT, looks_retired, refuses_all, state_of
-from checks.v1.verdicts import READS, WRITES, Evidence, gave, positive_control, view
+from checks.v1.verdicts import Evidence, borrowed_from, controls_for, gave, positive_control, view
 
 STOP_AFTER_REFUSALS_OF_A_SERVED_KEY = 6  # in a row; each is asked twice, so they are several requests
 STOP_AFTER_FAILURES = 3  # in a row, each of them repeated once by the sender
@@ -329,13 +329,13 @@ class KeyCheckRun(CheckRun):
             if not positive_control(entry.service, self.evidence):
                 await self._send_positive_controls(entry)
         # An endpoint that was refused to this key before is its own control (V20).
-        needed: dict[Cell, set[Hurdle]] = {}
-        for entry in waiting:
-            if entry.endpoint not in self.request.remembered:
-                needed.setdefault(entry.cell, set()).update(gave(self.answers[entry.endpoint], entry))
-        for cell, hurdles in needed.items():
-            for speaking in self._cells_speaking_for(cell):
-                await self._send_controls_of(speaking, hurdles)
+        unproven = [entry for entry in waiting if entry.endpoint not in self.request.remembered]
+        for cell, needed in dict.fromkeys((e.cell, gave(self.answers[e.endpoint], e)) for e in unproven):
+            await self._send_controls_of(cell, needed)
+            seen = view(cell, needed, self.evidence)
+            if not seen.designated and not seen.shows(needed):
+                for other, others_needed in borrowed_from(cell, needed):
+                    await self._send_controls_of(other, others_needed)
 
     def _waits_for_controls(self, entry: Entry) -> bool:
         answer = self.answers.get(entry.endpoint)
@@ -353,26 +353,12 @@ class KeyCheckRun(CheckRun):
             if positive_control(entry.service, self.evidence):
                 return
 
-    def _cells_speaking_for(self, cell: Cell) -> list[Cell]:
-        """The cell itself, or the cells it borrows from where it has no control."""
-        if view(cell, self.evidence).designated:
-            return [cell]
-        kin = READS if cell.request_class in READS else WRITES
-        return [
-            control_cell
-            for control_cell in dict.fromkeys(control.cell for control in self.catalogue.controls.values())
-            if (control_cell.request_class == cell.request_class)
-            or (control_cell.service == cell.service and control_cell.request_class in kin)
-        ]
-
     async def _send_controls_of(self, cell: Cell, needed: Set[Hurdle]) -> None:
         """Until refusals show all that is needed; where one passes, all of them, to see whether they disagree."""
-        for control in self.catalogue.controls_of(cell):
-            if view(cell, self.evidence).shows(needed):
+        for control in controls_for(cell, needed, self.evidence):
+            if view(cell, needed, self.evidence).shows(needed):
                 return
-            # Required by the manifest, it is no control: its passing would be no disagreement.
-            if control.endpoint not in self._required:
-                await self._send(control)
+            await self._send(control)
 
 
 def _is_foreign(answer: Answer) -> bool:

@@ -3,7 +3,8 @@
 What makes an answer past the permission check mean `granted` is evidence that, for this credential and this kind of
 request, Greenhouse looks at the permission before whatever else gave that answer: the record, On-Behalf-Of, the fields.
 Greenhouse documents no order of checks, so it is shown again in each check by a refusal in the same cell of a request
-that was bound to fail the same; where nothing shows it the verdict is `undecided`.
+that was bound to fail the same; where nothing shows it the verdict is `undecided`. Lists under a record and single
+records are looked up apart, and neither vouches for the other.
 """
 
 from collections.abc import Iterable, Mapping, Set
@@ -33,26 +34,27 @@ class KeyRule(Rule):
     GRANTED_BESIDE_MISSING = (
         "V21",
         Verdict.GRANTED,
-        "The answer lies past the permission check, and other required permissions of the cell are refused that were "
-        "bound to fail what gave it.",
+        "The answer lies past the permission check, and other permissions of the manifest in the cell are refused that "
+        "were bound to fail what gave it.",
     )
     GRANTED_BY_CONTROL = (
         "V22",
         Verdict.GRANTED,
         "The answer lies past the permission check, and controls of the cell are refused that were bound to fail what "
-        "gave it, while none passes.",
+        "gave it, while none of these passes.",
     )
     GRANTED_SAME_SEGMENT = (
         "V23",
         Verdict.GRANTED,
-        "The controls of the cell disagree, and a request under the same first path segment is refused that was bound "
-        "to fail what gave the answer.",
+        "The controls of the cell that were bound to fail what gave the answer disagree, and a request under the same "
+        "first path segment is refused that was bound to fail it.",
     )
     GRANTED_BORROWED = (
         "V24",
         Verdict.GRANTED,
-        "The cell has no control; the same class in the other service and another class of its own service (reads from "
-        "reads, writes from writes) both show such a refusal and no disagreement: borrowed.",
+        "The cell has no control that is bound to fail what gave the answer; the same class in the other service and "
+        "another kind of request of its own service (reads from reads, writes from writes) both show such a refusal "
+        "and no disagreement: borrowed.",
     )
     NO_POSITIVE_CONTROL = (
         "V8",
@@ -69,7 +71,8 @@ class KeyRule(Rule):
     MIXED_CONTROLS = (
         "V26",
         Verdict.UNDECIDED,
-        "The controls of the cell disagree, and no such refusal is under the same first path segment.",
+        "The controls of the cell that were bound to fail what gave the answer disagree, and no such refusal is under "
+        "the same first path segment.",
     )
     NOT_DECISIVE = ("V11", Verdict.UNDECIDED, "The answer, or its absence, says nothing about the permission.")
     NOT_ASKED = ("V12", Verdict.UNDECIDED, "The check ended before the question, or a control it needs, was put.")
@@ -122,15 +125,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class CellView:
-    """What one cell showed: refusals and passes of its controls, refusals of required permissions.
+    """What one cell showed about some hurdles: its controls that are bound to fail one of them, refused or passing.
 
-    `lists_look_up`: its lists under a record were seen to look for the record, and none to do without.
+    `permission_refusals` are of the manifest's permissions; `lists_look_up`: the cell's lists under a record were seen
+    to look for the record, and none to do without.
     """
 
     designated: int
     control_refusals: tuple[Entry, ...]
     control_passes: tuple[Entry, ...]
-    required_refusals: tuple[Entry, ...]
+    permission_refusals: tuple[Entry, ...]
     lists_look_up: bool
 
     @property
@@ -139,7 +143,7 @@ class CellView:
 
     @property
     def refusals(self) -> tuple[Entry, ...]:
-        return self.control_refusals + self.required_refusals
+        return self.control_refusals + self.permission_refusals
 
     def vouches(self, refusals: Iterable[Entry], needed: Set[Hurdle]) -> bool:
         """These refusals show that the permission comes before all of `needed`; at least one is there."""
@@ -151,24 +155,35 @@ class CellView:
 
     def _shown(self, refused: Entry) -> frozenset[Hurdle]:
         # A list that answers [] for a record that is not there does not look for it, so its refusal shows no order.
-        looks_up = self.lists_look_up or not refused.gives_list
-        return refused.hurdles if looks_up else refused.hurdles - {Hurdle.RECORD}
+        return refused.hurdles if self.lists_look_up else refused.hurdles - {Hurdle.PARENT}
 
 
-def view(cell: Cell, evidence: Evidence) -> CellView:
-    """What this check showed about one cell."""
-    controls = [entry for entry in evidence.catalogue.controls_of(cell) if entry.endpoint not in evidence.required]
+def controls_for(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> list[Entry]:
+    """The cell's controls that can say something about one of these hurdles.
+
+    What the manifest requires is no control: its passing would be no disagreement.
+    """
+    controls = evidence.catalogue.controls_of(cell)
+    return [entry for entry in controls if entry.hurdles & needed and entry.endpoint not in evidence.required]
+
+
+def view(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> CellView:
+    """What this check showed about one cell, as far as these hurdles are concerned."""
+    controls = controls_for(cell, needed, evidence)
     asked = [(evidence.catalogue.entry(endpoint), answer.kind) for endpoint, answer in evidence.answers.items()]
-    of_lists = {kind for entry, kind in asked if entry.cell == cell and entry.gives_list}
+    in_cell = [(entry, kind) for entry, kind in asked if entry.cell == cell]
+    of_lists = {kind for entry, kind in in_cell if entry.gives_list}
     return CellView(
         designated=len(controls),
         control_refusals=tuple(e for e in controls if refused(e, evidence)),
         control_passes=tuple(e for e in controls if _passed(e, evidence)),
-        required_refusals=tuple(
-            e for e, _ in asked if e.cell == cell and e.endpoint in evidence.required and refused(e, evidence)
-        ),
+        permission_refusals=tuple(e for e, _ in in_cell if not _is_control(e, evidence) and refused(e, evidence)),
         lists_look_up=AnswerKind.NOT_FOUND in of_lists and AnswerKind.JSON not in of_lists,
     )
+
+
+def _is_control(entry: Entry, evidence: Evidence) -> bool:
+    return entry.endpoint in evidence.catalogue.controls and entry.endpoint not in evidence.required
 
 
 def positive_control(service: Service, evidence: Evidence) -> bool:
@@ -191,7 +206,7 @@ def gave(answer: Answer, entry: Entry) -> frozenset[Hurdle]:
     """Every check other than the permission that may have given this answer to this request."""
     match answer.kind:
         case AnswerKind.NOT_FOUND | AnswerKind.NO_ACCESS:
-            return entry.hurdles & {Hurdle.RECORD, Hurdle.ON_BEHALF_OF}
+            return entry.hurdles - {Hurdle.FIELDS}
         case AnswerKind.VALIDATION:
             return frozenset({Hurdle.FIELDS}) | (entry.hurdles & {Hurdle.ON_BEHALF_OF})
         case AnswerKind.BAD_PAYLOAD:
@@ -246,7 +261,7 @@ def _past_permission(entry: Entry, answer: Answer, evidence: Evidence) -> Judgem
 
 def _by_evidence_of_others(entry: Entry, needed: Set[Hurdle], evidence: Evidence) -> Judgement:
     passed = "past_permission_check"
-    seen = view(entry.cell, evidence)
+    seen = view(entry.cell, needed, evidence)
     if seen.disagrees:
         same_segment = [refusal for refusal in seen.refusals if refusal.segment == entry.segment]
         return (
@@ -254,11 +269,11 @@ def _by_evidence_of_others(entry: Entry, needed: Set[Hurdle], evidence: Evidence
             if seen.vouches(same_segment, needed)
             else Judgement(KeyRule.MIXED_CONTROLS, "mixed_controls")
         )
-    if seen.vouches(seen.required_refusals, needed):
+    if seen.vouches(seen.permission_refusals, needed):
         return Judgement(KeyRule.GRANTED_BESIDE_MISSING, passed)
     if seen.shows(needed):
         return Judgement(KeyRule.GRANTED_BY_CONTROL, passed)
-    # By-id × applications has no control in the catalogue; a manifest that requires a cell's controls leaves none.
+    # In applications the catalogue has none for single records; a manifest that requires a cell's controls leaves none.
     if seen.designated == 0 and _borrows(entry.cell, needed, evidence):
         return Judgement(KeyRule.GRANTED_BORROWED, passed)
     return _undecided(KeyRule.NO_REFUSAL, "no_refusal", evidence)
@@ -270,13 +285,23 @@ def _undecided(rule: KeyRule, reason: str, evidence: Evidence) -> Judgement:
 
 
 def _borrows(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> bool:
+    across, *own_service = borrowed_from(cell, needed)
+    return view(*across, evidence).shows(across[1]) and any(view(*own, evidence).shows(own[1]) for own in own_service)
+
+
+def borrowed_from(cell: Cell, needed: Set[Hurdle]) -> list[tuple[Cell, Set[Hurdle]]]:
+    """Where evidence for a cell without a control may lie: the same class in the other service, then its own service.
+
+    In the latter a list's parent stands for a record and the other way round: reads of one service are looked up alike.
+    """
     # On-Behalf-Of is required on writes only and may be checked first, so reads borrow from reads and writes from
-    # writes.
-    kin = READS if cell.request_class in READS else WRITES
+    # writes. Of reads only those under a record show something about both kinds.
+    kin = {RequestClass.NESTED} if cell.request_class in READS else WRITES - {cell.request_class}
     other_service = next(service for service in Service if service is not cell.service)
-    across = view(Cell(cell.request_class, other_service), evidence)
-    others = (view(Cell(other, cell.service), evidence) for other in kin - {cell.request_class})
-    return across.shows(needed) and any(other.shows(needed) for other in others)
+    looked_up = {Hurdle.RECORD: Hurdle.PARENT, Hurdle.PARENT: Hurdle.RECORD}
+    alike = frozenset(looked_up.get(hurdle, hurdle) for hurdle in needed)
+    own_service = [(Cell(each, cell.service), each_needed) for each in sorted(kin) for each_needed in (needed, alike)]
+    return [(Cell(cell.request_class, other_service), needed), *own_service]
 
 
 def _passed(entry: Entry, evidence: Evidence) -> bool:

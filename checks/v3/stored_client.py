@@ -1,32 +1,55 @@
 """What is stored for a v3 credential and is plainly something else: found before anything is sent."""
 
 import re
+from collections.abc import Mapping
+from itertools import combinations
 
-from checks.credential import OAuthClient, Secret
+from checks.credential import Secret
 from checks.errors import CredentialError
+from checks.stored_secret import encoded_in, is_jwt, not_itself, require_plain
 
-_CLIENT_ID = re.compile(r".*-[0-9]+")  # "the trailing `-<n>` suffix Greenhouse appends", w6w auth/token.ts
-_NOT_ITSELF = re.compile(r"[\"'{\[].*|.*[\"']|(?:basic|bearer|authorization)[:=%+].*", re.IGNORECASE)
+_ENDS_AS_CLIENT_ID = re.compile(r".*-[0-9]+")  # "the trailing `-<n>` suffix Greenhouse appends", w6w auth/token.ts
+CLIENT_ID, CLIENT_SECRET, TOKEN = "client id", "client secret", "token"
 
 
-def require_plausible(client: OAuthClient) -> None:
-    """CredentialError for a text that is quoted, JSON or a header, and for texts in each other's place."""
-    stored = {"client id": client.client_id, "client secret": client.secret, "token": client.token}
-    for what, secret in stored.items():
-        if secret is not None:
-            require_plain(what, secret)
-    texts = [secret.reveal() for secret in stored.values() if secret is not None]
-    if len(set(texts)) < len(texts):
-        raise CredentialError("client id, client secret and token differ, but two references lead to the same text")
-    if _CLIENT_ID.fullmatch(client.secret.reveal()) and not _CLIENT_ID.fullmatch(client.client_id.reveal()):
+def require_client_id(text: str) -> None:
+    """CredentialError for a text that is certainly no client id."""
+    _require_no_token(CLIENT_ID, text)
+    if ":" in text:
+        raise not_itself(CLIENT_ID, "contains a colon, which none does")
+
+
+def require_client_secret(text: str) -> None:
+    """CredentialError for a text that is certainly no client secret."""
+    _require_no_token(CLIENT_SECRET, text)
+
+
+def require_token(text: str) -> None:
+    """CredentialError for a text that is certainly no token."""
+    require_plain(TOKEN, text)
+
+
+def _require_no_token(what: str, text: str) -> None:
+    require_plain(what, text)
+    if is_jwt(text):
+        raise not_itself(what, "is a token")
+
+
+def require_in_place(stored: Mapping[str, Secret]) -> None:
+    """CredentialError for texts in each other's place; `stored` has those that are there, by what they are to be."""
+    texts = {what: secret.reveal() for what, secret in stored.items()}
+    for one, other in combinations(texts, 2):
+        if texts[one] == texts[other]:
+            raise CredentialError(f"the {one} and the {other} are the same text: correct one of the references")
+    client_id, secret = texts.get(CLIENT_ID), texts.get(CLIENT_SECRET)
+    if client_id is None or secret is None:
+        return
+    if _ENDS_AS_CLIENT_ID.fullmatch(secret) and not _ENDS_AS_CLIENT_ID.fullmatch(client_id):
         raise CredentialError(
-            "the client secret ends as a client id does, in a dash and a number, and the client id does not: exchange "
-            "what the two references hold"
+            "the client secret ends as a client id does, in a dash and a number, and the client id does not: "
+            "exchange what the two references hold"
         )
-
-
-def require_plain(what: str, secret: Secret) -> None:
-    if _NOT_ITSELF.fullmatch(secret.reveal()):
-        raise CredentialError(
-            f"the {what} is in quotes, is JSON, or is a whole header: store the {what} itself and nothing else"
-        )
+    for what, text in texts.items():
+        found = encoded_in(text) or ""
+        if found.startswith(f"{client_id}:") or found.endswith(f":{secret}"):
+            raise not_itself(what, "is client id and secret, encoded in base64")

@@ -66,9 +66,9 @@ class CheckJob:
             manifest = self.registry.manifest(claim.config.manifest)
             guard = SharedWriteGuard(self._write_halt, claim)
             return await self._credential_check.run(self._task(claim, manifest), claim.suspicion, guard)
-        # Before ConfigurationError, of which it is one: a command that fails may work at the next check.
+        # Before ConfigurationError, of which it is one: what cannot be read now may be readable at the next check.
         except SourceFailed as problem:
-            log.warning("secret_command_failed", tenant=claim.tenant_id, credential=claim.label, problem=str(problem))
+            log.warning("secret_not_read", tenant=claim.tenant_id, credential=claim.label, problem=str(problem))
             return not_loaded(manifest, self._now()), None
         except (ConfigurationError, CredentialError, ManifestError) as problem:
             return misconfigured(manifest, str(problem), self._now()), None

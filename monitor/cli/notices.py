@@ -106,10 +106,7 @@ def _headers(notice: WholeNotice, sender: str) -> list[str]:
         ("Tenant", listed.tenant_id or ""),
         ("Why", listed.why),
         ("Last error", listed.last_error or ""),
-        *(
-            ("Operator", f"{moment(a.at)} {a.who}: {a.action}{f', {a.reason}' if a.reason else ''}")
-            for a in notice.actions
-        ),
+        *(("Operator", _done(action)) for action in notice.actions),
         ("From", sender),
         ("To", listed.recipient),
         ("Subject", listed.subject),

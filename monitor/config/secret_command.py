@@ -1,7 +1,6 @@
 """Runs an operator's program that prints a secret (`command:/path ARGUMENT…`): no shell, limited time and output."""
 
 import asyncio
-import errno
 import os
 import re
 import signal
@@ -9,13 +8,13 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping
 from contextlib import suppress
 
+from checks.file_errors import may_pass
 from monitor.errors import SourceFailed, UnresolvedReference
 
 TENANT = "{tenant}"
 TENANT_VARIABLE = "HARVEST_MONITOR_TENANT"
 _MAX_OUTPUT_BYTES = 16 * 1024
 _PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
-_TEMPORARY_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
 _SECRET_SHAPE = re.compile(r"[0-9A-Fa-f]{20,}(-[0-9]+)?|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+")
 _COMMAND = re.compile(r"/[\x21-\x7e]+( [\x21-\x7e]+)*")
 
@@ -30,7 +29,7 @@ def is_command(rest: str) -> bool:
 
 
 async def output_of(reference: str, tenant_id: str, environ: Mapping[str, str], timeout_seconds: float) -> str:
-    """The one line it prints. SourceFailed if it hangs or fails; UnresolvedReference if it can never work."""
+    """The one line it prints. SourceFailed if it gives none this time; UnresolvedReference if it can never work."""
     argv = reference.removeprefix("command:").split(" ")
     if TENANT in argv and tenant_id.startswith("-"):
         raise UnresolvedReference(
@@ -69,9 +68,10 @@ async def _start(reference: str, arguments: list[str], environment: dict[str, st
             *arguments, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=environment, cwd="/", start_new_session=True
         )
     except OSError as problem:
-        if problem.errno in _TEMPORARY_ERRORS:
+        if may_pass(problem):
             raise SourceFailed(
-                f"{reference}: the command could not be started right now ({problem.strerror})"
+                f"{reference}: the command could not be started right now ({problem.strerror}): if this lasts, see to "
+                "this machine's memory and its limits of processes and open files"
             ) from None
         raise UnresolvedReference(
             f"{reference}: the command cannot be started ({problem.strerror}): correct the path, or allow the "
@@ -105,6 +105,8 @@ def _single_line(reference: str, printed: bytes, status: int) -> str:
         )
     # latin-1 decodes any bytes; what cannot be a secret is refused by its type, whose error does not show it.
     lines = printed.decode("latin-1").splitlines()
+    if not any(map(str.strip, lines)):
+        raise SourceFailed(f"{reference}: the command printed nothing: run it yourself as the service's user")
     if len(lines) != 1:
         raise UnresolvedReference(
             f"{reference}: the command prints {len(lines)} lines: it must print one, with only the secret"

@@ -3,6 +3,7 @@
 Only the reference is ever stored.
 """
 
+import asyncio
 import os
 import re
 import stat
@@ -13,8 +14,9 @@ import structlog
 
 from checks.credential import Secret
 from checks.errors import CredentialError
+from checks.file_errors import may_pass
 from monitor.config import secret_command
-from monitor.errors import ConfigurationError, UnresolvedReference
+from monitor.errors import ConfigurationError, SourceFailed, UnresolvedReference
 
 KNOWN_KINDS = "env:NAME and file:/absolute/path"
 _MAX_FILE_BYTES = 16 * 1024  # a token has 8192 characters at most
@@ -78,7 +80,10 @@ def _form_problem(kind: str) -> str:
 
 
 def resolve_reference(reference: str, *, environ: Mapping[str, str]) -> Secret:
-    """The secret that a reference points to, read again on each call; UnresolvedReference names only the reference."""
+    """The secret that a reference points to, read again on each call.
+
+    UnresolvedReference, or SourceFailed if only this time, names the reference and nothing of the secret.
+    """
     text = _read_from(reference, environ)
     try:
         return Secret(text)
@@ -87,12 +92,22 @@ def resolve_reference(reference: str, *, environ: Mapping[str, str]) -> Secret:
 
 
 async def resolve_credential_reference(
-    reference: str, *, tenant_id: str, environ: Mapping[str, str], command_seconds: float
+    reference: str, *, tenant_id: str, environ: Mapping[str, str], command_seconds: float, replacing_seconds: float
 ) -> str:
-    """The unchecked text that a credential's reference points to; UnresolvedReference if it cannot be read."""
+    """The unchecked text that a credential's reference points to.
+
+    SourceFailed if it could not be read this time, UnresolvedReference if it cannot be. Of a file the second attempt
+    decides, so many seconds after the first: while a file is replaced, it may be missing, locked or empty.
+    """
     if reference.startswith("command:"):
         check_credential_reference(reference)
         return await secret_command.output_of(reference, tenant_id, environ, command_seconds)
+    try:
+        return _read_from(reference, environ)
+    except UnresolvedReference:
+        if not reference.startswith("file:"):
+            raise
+    await asyncio.sleep(replacing_seconds)
     return _read_from(reference, environ)
 
 
@@ -115,10 +130,7 @@ def _from_file(path: str) -> str:
     try:
         raw, mode = _read(path)
     except OSError as problem:
-        raise UnresolvedReference(
-            f"file:{path}: the file cannot be read ({problem.strerror}): correct the path, or allow the service's "
-            "user to read it"
-        ) from None
+        raise _unread(path, problem) from None
     if not stat.S_ISREG(mode):
         raise UnresolvedReference(f"file:{path}: this is not a regular file: name the file that holds the secret")
     if len(raw) > _MAX_FILE_BYTES:
@@ -127,7 +139,25 @@ def _from_file(path: str) -> str:
         )
     if mode & stat.S_IROTH:
         _warn_world_readable(path)
+    # A drive may show zeros where what was written has not arrived yet.
+    if not raw.strip(b"\0 \t\r\n\v\f"):
+        raise SourceFailed(
+            f"file:{path}: the file is empty, perhaps because it is being written: if it stays empty, write the secret "
+            "into it"
+        )
     return raw.decode("latin-1").rstrip("\r\n")
+
+
+def _unread(path: str, problem: OSError) -> UnresolvedReference:
+    if may_pass(problem):
+        return SourceFailed(
+            f"file:{path}: the file cannot be read right now ({problem.strerror}): if this lasts, see to the drive it "
+            "is on, and to this machine's memory and limit of open files"
+        )
+    return UnresolvedReference(
+        f"file:{path}: the file cannot be read ({problem.strerror}): correct the path, or allow the service's user to "
+        "read it"
+    )
 
 
 def _read(path: str) -> tuple[bytes, int]:

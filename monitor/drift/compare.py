@@ -75,7 +75,7 @@ def compare(
     decides = served and not too_narrow
     if decides:
         after, happened = _permissions_and_excess(
-            known, after, report, permissions.timing_of(known.credential, now, kind)
+            known, after, report, permissions.timing_of(known.credential, now, policy.interval, kind)
         )
         events += happened
     return Change(

@@ -9,7 +9,7 @@ release decided by a rule that is gone is looked at anew, and is neither lost no
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from checks.credential import CredentialKind
 from checks.judgement import GONE_RULES
@@ -24,13 +24,15 @@ _NOTHING_TO_ASK = frozenset({"no_scope", "no_endpoint"})
 class CheckTiming:
     """When a check was made, and the last full one before it; `baseline` until one was made with this secret.
 
-    `kind` says whether a permission is asked about by its endpoint or by its scopes.
+    `interval` is how long a suspicion lasts that no check could settle. `kind` says whether a permission is asked about
+    by its endpoint or by its scopes.
     """
 
     now: datetime
     last_full_at: datetime | None
     baseline: bool
-    kind: CredentialKind = CredentialKind.HARVEST_KEY
+    interval: timedelta
+    kind: CredentialKind
 
 
 def carried_over(permissions: Mapping[str, KnownPermission]) -> dict[str, KnownPermission]:
@@ -61,8 +63,8 @@ def change(
     return changed, events
 
 
-def timing_of(was: KnownCredential, now: datetime, kind: CredentialKind) -> CheckTiming:
-    return CheckTiming(now=now, last_full_at=was.last_full_at, baseline=was.baseline_at is None, kind=kind)
+def timing_of(was: KnownCredential, now: datetime, interval: timedelta, kind: CredentialKind) -> CheckTiming:
+    return CheckTiming(now, was.last_full_at, baseline=was.baseline_at is None, interval=interval, kind=kind)
 
 
 def asked_for(finding: Finding, kind: CredentialKind) -> str:
@@ -127,7 +129,8 @@ def _last_seen_missing(was: KnownPermission, timing: CheckTiming) -> datetime | 
 def _missing(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if was.missing:
         return _settled(was), None
-    if not was.suspect:
+    # One that no check could settle for so long says nothing of when it went missing: this is a first sight again.
+    if was.suspect_since is None or timing.now - was.suspect_since > timing.interval:
         return replace(_decided(_leaving_granted(was, timing)), suspect_since=timing.now, suspect_looks=1), None
     kind = _kind_of_absence(was)
     notified_as = was.origin if was.carried else None

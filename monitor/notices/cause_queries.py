@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, s
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialKind, CredentialState
+from checks.report import Verdict
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
-from monitor.notices.causes import ENDS, PendingCause, StillMissing
+from monitor.notices.causes import ENDS, EXCESS, PendingCause, StillMissing
 from monitor.notices.content.messages import V1Keys
 from monitor.notices.notice import Status
 from monitor.notices.notice_queries import batches
@@ -36,11 +37,15 @@ async def pending_causes(conn: AsyncConnection) -> list[PendingCause]:
             CREDENTIAL.c.label.label("credential_label"),
             CREDENTIAL.c.kind.label("credential_kind"),
             CREDENTIAL.c.oauth,
+            CREDENTIAL.c.removed_at.label("credential_removed_at"),
+            case((CREDENTIAL.c.next_due.is_not(None), CREDENTIAL.c.last_checked_at)).label("last_checked_at"),
+            *PERMISSION_STATE.c["verdict", "origin"],
             case((CAUSE.c.settled_at.is_not(None), CAUSE.c.notice_id)).label("held_in"),
         )
         .join_from(CAUSE, DRIFT_EVENT, DRIFT_EVENT.c.id == CAUSE.c.event_id)
         .join(TENANT, TENANT.c.id == CAUSE.c.tenant_id)
         .join(CREDENTIAL, CREDENTIAL.c.id == DRIFT_EVENT.c.credential_id)
+        .outerjoin(PERMISSION_STATE, _same_permission(PERMISSION_STATE, DRIFT_EVENT))
         .where(CAUSE.c.id.in_(unsettled.union_all(held)))
         .order_by(CAUSE.c.id)
     )
@@ -91,11 +96,25 @@ def _pending_cause(row: RowMapping, earlier: dict[_Subject, list[_EarlierCause]]
     facts["kind"], facts["audience"] = EventKind(row["kind"]), Audience(row["audience"])
     oauth = facts.pop("oauth")
     facts["credential_grant"] = oauth["grant"] if oauth else None
+    facts["is_outdated"] = _is_outdated(
+        facts.pop("credential_removed_at"), facts.pop("verdict"), facts.pop("origin"), row
+    )
     if row["kind"] in ENDS:
         beginning = _beginning(row, earlier[row["credential_id"], row["permission_id"]])
         if beginning is not None:
             facts["notified_in"], facts["audience"] = beginning.notice, Audience(beginning.reader)
     return PendingCause(**facts)
+
+
+def _is_outdated(removed_at: datetime | None, verdict: str | None, origin: str | None, row: RowMapping) -> bool:
+    """A beginning that is over without an end that says so."""
+    if row["kind"] in ENDS:
+        return False
+    if removed_at is not None or row["permission_id"] is None or row["kind"] in EXCESS:
+        return removed_at is not None
+    # Carried over to a new secret: it is not decided yet whether it is still so.
+    carried = verdict is None and origin in (EventKind.LOST, EventKind.FOUND)
+    return verdict != Verdict.MISSING and not carried
 
 
 def _beginning(end: RowMapping, causes: list[_EarlierCause]) -> _EarlierCause | None:
@@ -155,7 +174,7 @@ async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:
     named = state.c["credential_id", "permission_id", "permission_group", "permission_label"]
     # A subquery for each event: with a join, SQLite may start from all notices that were ever sent.
     notified = (
-        select(CAUSE.c.id)
+        select(func.max(NOTICE.c.recipient))
         .join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
         .where(
             CAUSE.c.event_id == event.c.id,
@@ -164,20 +183,24 @@ async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:
         )
         .correlate(event)
     )
+    recipient = notified.scalar_subquery()
     statement = (
-        select(*named)
+        select(*named, func.max(recipient).label("notified"))
         .join_from(state, event, _same_permission(state, event))
         .where(
             state.c.verdict == "missing",
             state.c.origin == EventKind.LOST,
             event.c.kind == EventKind.LOST,
             event.c.tenant_id.in_(ended),
-            notified.exists(),
+            recipient.is_not(None),
         )
         .group_by(*named)
         .order_by(func.max(event.c.id))
     )
-    return tuple(StillMissing(*row) for row in await conn.execute(statement))
+    return tuple(
+        StillMissing(row.credential_id, row.permission_id, row.permission_group, row.permission_label, row.notified)
+        for row in await conn.execute(statement)
+    )
 
 
 def _same_permission(state: Any, event: Any) -> ColumnElement[bool]:

@@ -19,8 +19,11 @@ EXCESS = frozenset({EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE})
 class PendingCause:
     """A cause that is unsettled, or whose notice is held, with the facts of its event, tenant and credential.
 
-    `held_in` is the held notice that reports it. `notified_in` is for an end only: the notice that reported the
-    beginning to the same audience; None if nobody was notified, or the operator dropped that notice.
+    `last_checked_at` is None where no check of the credential will follow. `is_outdated` marks a beginning that is over
+    without an end: the credential was removed, or the permission is declined or no longer asked for. `concerns_all`
+    marks what a partner's client lost for all customers. `held_in` is the held notice that reports it. `notified_in` is
+    for an end only: the notice that reported the beginning to the same audience; None if nobody was notified, or the
+    operator dropped that notice.
     """
 
     id: int
@@ -48,6 +51,9 @@ class PendingCause:
     first_seen: datetime | None
     at: datetime
     manifest_digest: str | None = None
+    last_checked_at: datetime | None = None
+    is_outdated: bool = False
+    concerns_all: bool = False
     held_in: int | None = None
     notified_in: int | None = None
 
@@ -74,12 +80,16 @@ class PendingCause:
 
 @dataclass(frozen=True, slots=True)
 class StillMissing:
-    """A permission of a credential whose CSM was notified that it is missing, and which still is."""
+    """A permission of a credential whose CSM was notified that it is missing, and which still is.
+
+    `notified` is the address that the email went to: the CSM's of then, or the operator's.
+    """
 
     credential_id: int
     permission_id: str
     group: str
     label: str
+    notified: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,9 @@ class CancelledOut:
 
 
 def cancel_out(causes: Iterable[PendingCause]) -> CancelledOut:
-    """Suppress what came and went unreported (lost then regained), and the end of what was never reported."""
+    """Suppress what came and went unreported (lost then regained), what is so no longer, and the end of what was never
+    reported.
+    """
     by_subject = sorted(causes, key=attrgetter("subject", "event_id", "id"))
     remaining: list[PendingCause] = []
     suppressed: dict[int, int | None] = {}
@@ -113,6 +125,8 @@ def _news(history: list[PendingCause]) -> list[PendingCause]:
     believed_broken = first.is_end and first.notified_in is not None
     if last.is_end:
         return [last] if believed_broken else []
+    if last.is_outdated:
+        return []
     # The subject of a credential leaves out its state: a new failure may be of another kind, so it is reported.
     if believed_broken and last.permission_id:
         return []

@@ -33,6 +33,10 @@ class PartnerCoverage:
     def is_lost_to_all(self) -> bool:
         return self.judged > 1 and self.granted == 0
 
+    @property
+    def missing(self) -> int:
+        return self.judged - self.granted
+
 
 Partners = Mapping[str, PartnerCoverage]
 """By permission; only those that some cause asks about."""
@@ -43,25 +47,40 @@ def partner_permissions(causes: Iterable[PendingCause]) -> frozenset[str]:
     return frozenset(cause.permission_id for cause in causes if cause.permission_id and _may_concern_all(cause))
 
 
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """`waiting` causes have no audience yet: until others were checked, nobody knows whether all customers lack it."""
+
+    routed: tuple[PendingCause, ...]
+    waiting: tuple[PendingCause, ...]
+
+
 def route_partner_losses(
     causes: Iterable[PendingCause], partners: Partners, policy: NoticePolicy, now: datetime
-) -> list[PendingCause]:
-    """The causes whose audience is known by now: what all partner tenants lack goes to the operator."""
-    routed = []
+) -> Routing:
+    """What all partner tenants lack goes to the operator."""
+    routed, waiting = [], []
     for cause in causes:
         coverage = partners.get(cause.permission_id or "") if _may_concern_all(cause) else None
-        if coverage is not None and coverage.is_lost_to_all:
-            routed.append(replace(cause, audience=Audience.OPERATOR))
-        elif coverage is None or _concerns_one(cause, coverage) or _has_waited(cause, policy, now):
+        if coverage is None or _concerns_one(cause, coverage):
             routed.append(cause)
-    return routed
+        elif coverage.is_lost_to_all:
+            routed.append(_of_all(cause))
+        elif _has_waited(cause, policy, now):
+            # One that no check can tell about must not hide what all others lost.
+            routed.append(_of_all(cause) if coverage.missing > 1 else cause)
+        else:
+            waiting.append(cause)
+    return Routing(tuple(routed), tuple(waiting))
 
 
-def lost_to_all(causes: Iterable[PendingCause], partners: Partners) -> tuple[str, ...]:
-    """Labels of the permissions among these causes that every partner credential lacks by now."""
-    gone = {name for name, coverage in partners.items() if coverage.is_lost_to_all}
-    lost = [c for c in causes if c.kind is EventKind.LOST and c.credential_grant == PARTNER and c.permission_id in gone]
-    return tuple(dict.fromkeys(cause.permission_label or "" for cause in lost))
+def lost_to_all(causes: Iterable[PendingCause]) -> tuple[str, ...]:
+    """Labels of the permissions among these causes that no partner credential is seen to have any more."""
+    return tuple(dict.fromkeys(cause.permission_label or "" for cause in causes if cause.concerns_all))
+
+
+def _of_all(cause: PendingCause) -> PendingCause:
+    return replace(cause, audience=Audience.OPERATOR, concerns_all=True)
 
 
 def _concerns_one(cause: PendingCause, coverage: PartnerCoverage) -> bool:

@@ -46,6 +46,10 @@ class NoticePolicy:
         """A sample may delay an email by one more settle time at most."""
         return -MAX_CLOCK_SKEW <= now - since < 2 * self.settle
 
+    def knows_the_present(self, last_checked_at: datetime | None, now: datetime) -> bool:
+        """After a downtime, what happened before it may be over; None where no check will tell."""
+        return last_checked_at is None or now - last_checked_at <= self.interval + self.settle
+
     def has_settled(self, since: datetime, now: datetime) -> bool:
         """It has waited for the settle time. A time in the future came from a wrong clock, and does not wait."""
         return since <= now - self.settle or since > now + MAX_CLOCK_SKEW

@@ -31,11 +31,14 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def read_tenants_file(path: Path) -> TenantsFile:
-    """The file's tenants and the problems of its rows; ConfigurationError if the file as a whole cannot be used."""
-    # Reading a named pipe would wait for a writer, for ever.
-    if path.exists() and not path.is_file():
-        raise ConfigurationError(f"{path}: is not a regular file: name a file")
+    """The file's tenants and the problems of its rows; ConfigurationError if the file as a whole cannot be used.
+
+    ReadFailed if it could not be read this time.
+    """
     try:
+        # Reading a named pipe would wait for a writer, for ever.
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(f"{path}: is not a regular file: name a file")
         document = yaml_document.read(path)
     except DocumentError as problem:
         raise ConfigurationError(str(problem)) from None

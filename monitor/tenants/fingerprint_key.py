@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from checks.file_errors import may_pass
 from monitor.atomic_file import atomic_file
 from monitor.config.settings import INSTALLATION_KEY_NEEDED, Settings
 from monitor.errors import ConfigurationError
@@ -35,6 +36,8 @@ def installation_key(settings: Settings) -> bytes:
             _make(path)
         return _read(path)
     except OSError as problem:
+        if may_pass(problem):
+            raise _unread(path, problem) from None
         raise ConfigurationError(
             f"{path}: the installation's key cannot be created or read ({problem.strerror}): allow the service's "
             f"user to write there once, or create it yourself ({_MAKE_COMMAND} > {path}; chmod 600 {path}) and set "
@@ -61,14 +64,31 @@ async def existing_key(db: Database, settings: Settings) -> bytes | None:
     """Like `registered_key`, but creates and registers nothing; None if no key has been registered yet."""
     async with db.reading() as conn:
         registered = await fingerprint_key_queries.key_check(conn)
-    path = key_path(settings)
     if registered is None:
         return None
-    if not path.exists():
-        raise ConfigurationError(f"{path}: the installation's key is missing: {_RESTORE_HINT}")
-    key = installation_key(settings)
+    key = _registered_before(key_path(settings))
     _require_same_key(registered, key, db, settings)
     return key
+
+
+def _registered_before(path: Path) -> bytes:
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: the installation's key is missing: {_RESTORE_HINT}") from None
+    except OSError as problem:
+        if may_pass(problem):
+            raise _unread(path, problem) from None
+        raise ConfigurationError(
+            f"{path}: the installation's key cannot be read ({problem.strerror}): allow the service's user to read it"
+        ) from None
+
+
+def _unread(path: Path, problem: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path}: the installation's key cannot be created or read right now ({problem.strerror}): leave the file as "
+        "it is, see to the drive it is on and to this machine's memory and limit of open files, and start again"
+    )
 
 
 def _require_same_key(registered: str | None, key: bytes, db: Database, settings: Settings) -> None:

@@ -53,7 +53,10 @@ class TenantSync:
         self.registry = new_registry()
 
     async def load(self, now: datetime, *, any_removal: bool = False) -> Synced:
-        """Read the file and write what changed; ConfigurationError, and nothing changed, if it cannot be used."""
+        """Read the file and write what changed; ConfigurationError, and nothing changed, if it cannot be used.
+
+        ReadFailed, and nothing changed, if the file or a manifest could not be read this time.
+        """
         signature = self._signature()
         # In threads: 10,000 rows take a second or two. A change meanwhile is seen at the next reload, since the
         # signature is older than what is read.
@@ -77,7 +80,7 @@ class TenantSync:
         try:
             await self.load(now)
             self._metrics.tenants_file_loaded()
-        # A StoreError goes on to the caller: the old signature stays, and the next reload tries again.
+        # A StoreError or ReadFailed goes on to the caller: the old signature stays, and the next reload tries again.
         except (ConfigurationError, ManifestError) as problem:
             self._last_signature = signature  # the fault is in the file: log it once, until the file changes
             self._refused_ids = problem.tenant_ids if isinstance(problem, RemovalRefused) else None

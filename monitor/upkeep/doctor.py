@@ -3,23 +3,22 @@
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from checks.credential import OAuthClient, Secret, Token, basic_authorization, client_authorization
-from checks.errors import CredentialError, ManifestError
+from checks.credential import Secret, Token
+from checks.errors import ManifestError, ReadFailed
 from checks.manifest import Manifest
-from checks.v3.stored_client import require_plain
 from monitor.assembly import Assembly
 from monitor.config.settings import Settings
-from monitor.errors import ConfigurationError, StoreError
+from monitor.errors import ConfigurationError, StoreError, UnresolvedReference
 from monitor.store import migrations
 from monitor.store.database import Database, database_as_it_is
 from monitor.store.migrations import SchemaState
-from monitor.tenants.credential_loader import references
+from monitor.tenants.credential_loader import StoredText, require_texts_in_place, stored_texts
 from monitor.tenants.fingerprint_key import existing_key
 from monitor.tenants.scope_acceptance_queries import is_accepted
 from monitor.tenants.targets import CheckTarget, CheckTargets
@@ -47,7 +46,8 @@ class Doctor:
         self._run_commands = run_commands
         self._assembly = Assembly(settings)
         # Without the installation's key, which a loader needs for fingerprints only: asking for it could create it.
-        self._loader = self._assembly.loader(b"")
+        # Nor does it wait for files that may be about to return: of thousands, each would take a second.
+        self._loader = replace(self._assembly.loader(b""), replacing_seconds=0)
         self._report = DoctorReport()
 
     async def run(self) -> DoctorReport:
@@ -104,59 +104,42 @@ class Doctor:
     def _targets(self) -> CheckTargets | None:
         try:
             registry = self._assembly.registry()
-        except ManifestError as problem:
+        except (ManifestError, ReadFailed) as problem:
             self._report.findings.append(HealthFinding.of_error(DoctorArea.MANIFEST, str(problem)))
             return None
         try:
             return self._assembly.targets(registry)
-        except ConfigurationError as problem:
+        except (ConfigurationError, ReadFailed) as problem:
             self._report.findings.append(HealthFinding.of_error(DoctorArea.TENANTS, str(problem)))
             return None
 
     async def _references(self, target: CheckTarget) -> AsyncIterator[HealthFinding]:
-        whole = True
         whose = (target.tenant.id, target.credential.label)
-        for name, (reference, kind) in references(target.credential).items():
-            if reference.startswith("command:") and not self._run_commands:
+        texts = stored_texts(target.credential)
+        loaded: dict[str, Secret] = {}
+        for stored in texts:
+            if stored.reference.startswith("command:") and not self._run_commands:
                 self._report.commands_not_run += 1
-                whole = False
                 continue
-            problems = await self._problems(target, name, reference, kind)
-            whole = whole and not problems
-            for problem in [*_readable_by_all(reference), *problems]:
-                yield HealthFinding.of_error(DoctorArea.CREDENTIALS, f"{name}: {problem}", *whose)
-        if whole and (mixed := await self._mixed(target)):
-            yield HealthFinding.of_error(DoctorArea.CREDENTIALS, mixed, *whose)
-
-    async def _mixed(self, target: CheckTarget) -> str | None:
-        """What is wrong with the texts together, where each by itself is in order."""
+            problems = await self._problems(target.tenant.id, stored, loaded)
+            for problem in [*_readable_by_all(stored.reference), *problems]:
+                yield HealthFinding.of_error(DoctorArea.CREDENTIALS, f"{stored.field}: {problem}", *whose)
         try:
-            await self._loader.load(target.tenant.id, target.credential)
-        except ConfigurationError as problem:
-            return str(problem)
-        return None
+            require_texts_in_place(texts, loaded)
+        except UnresolvedReference as problem:
+            yield HealthFinding.of_error(DoctorArea.CREDENTIALS, str(problem), *whose)
 
-    async def _problems(self, target: CheckTarget, name: str, reference: str, kind: type[Secret]) -> list[str]:
+    async def _problems(self, tenant_id: str, stored: StoredText, loaded: dict[str, Secret]) -> list[str]:
+        """What is wrong with one text by itself; it is added to `loaded` if it can be read."""
         try:
-            secret = await self._loader.load_secret(target.tenant.id, reference, kind)
-            _sendable(name, secret)
-        except (ConfigurationError, CredentialError) as problem:
+            secret = loaded[stored.what] = await self._loader.load_text(tenant_id, stored)
+        except UnresolvedReference as problem:
             return [str(problem)]
         stale = doctor_findings.of_token(secret, self._now) if isinstance(secret, Token) else None
-        return [f"{reference}: {stale}"] if stale else []
+        return [f"{stored.reference}: {stale}"] if stale else []
 
 
 def _readable_by_all(reference: str) -> Iterator[str]:
     path = reference.removeprefix("file:")
     if path != reference and os.path.isfile(path) and os.stat(path).st_mode & stat.S_IROTH:
         yield f"{reference}: every user of this machine can read the file: chmod o-r {path}"
-
-
-def _sendable(name: str, secret: Secret) -> None:
-    """CredentialError for a secret that no request could carry, or that is plainly something else."""
-    if name == "key":
-        basic_authorization(secret)
-    else:
-        require_plain(name.replace("_", " "), secret)
-    if name == "client_id":
-        client_authorization(OAuthClient(secret, secret))

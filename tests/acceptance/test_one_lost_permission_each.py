@@ -57,8 +57,10 @@ class GreenhouseCase:
 
     def _order_shows(self, entry: Entry, gap: Entry) -> bool:
         """Whether something in the cell is refused: the lost permission, or a control that the key does not have."""
-        # A request without an id in its path fails no lookup, so its refusal shows nothing about one.
-        if gap.cell == entry.cell and ("/0" in gap.target or "/0" not in entry.target):
+        # A request without an id in its path fails no lookup, so its refusal shows nothing about one; and a list under
+        # a record shows nothing about a single one.
+        same_kind = gap.cell == entry.cell and gap.gives_list == entry.gives_list
+        if same_kind and ("/0" in gap.target or "/0" not in entry.target):
             return True
         if catalogue().controls_of(entry.cell):
             return not self.full_keys

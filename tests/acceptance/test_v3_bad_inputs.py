@@ -199,13 +199,13 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "token file empty": (
         lambda c: hold(c, ""),
-        ("misconfigured", "misconfigured", "failed", 2),
-        "the token is empty",
+        ("unreachable", "secret_source", "failed", 3),
+        "if it stays empty, write the secret into it",
     ),
     "token file with only white space": (
         lambda c: hold(c, " \n"),
-        ("misconfigured", "misconfigured", "failed", 2),
-        "store the token itself and nothing else",
+        ("unreachable", "secret_source", "failed", 3),
+        "if it stays empty, write the secret into it",
     ),
     "token file gone": (
         lambda c: (c.folder / "credential-token").unlink(),
@@ -237,6 +237,23 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
         ("misconfigured", "misconfigured", "failed", 2),
         "store the client secret itself and nothing else",
     ),
+    "the token as secret": (
+        lambda c: c.write("credential-secret", c.client.issue()),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "the client secret is a token",
+    ),
+    "a line of a dotenv file as secret": (
+        lambda c: c.write("credential-secret", f"CLIENT_SECRET={c.client.secret}"),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "the name of a variable before it",
+    ),
+    "what Basic sends as secret": (
+        lambda c: c.write(
+            "credential-secret", base64.b64encode(f"{c.client.client_id}:{c.client.secret}".encode()).decode()
+        ),
+        ("misconfigured", "misconfigured", "failed", 2),
+        "client id and secret, encoded in base64",
+    ),
     "client id and secret swapped": (
         swap_id_and_secret,
         ("misconfigured", "misconfigured", "failed", 2),
@@ -245,7 +262,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "the secret in the token file": (
         lambda c: hold(c, c.client.secret),
         ("misconfigured", "misconfigured", "failed", 2),
-        "two references lead to the same text",
+        "the client secret and the token are the same text",
     ),
     "token expired": (
         lambda c: hold(c, c.client.issue(now=time.time() - 7200)),
@@ -360,7 +377,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "a colon in the client id": (
         lambda c: c.write("credential-id", "client:secret-1"),
         ("misconfigured", "misconfigured", "failed", 2),
-        "store the client id and nothing else",
+        "store the client id itself and nothing else",
     ),
     "an email address as client id": (
         lambda c: c.write("credential-id", "dana.reyes@customer.example"),

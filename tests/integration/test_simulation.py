@@ -26,6 +26,32 @@ async def test_few_emails_leave_before_the_brake_holds(cell: Cell, most: int, tm
     assert all(outcome.held for outcome in outcomes)
 
 
+@pytest.mark.parametrize(
+    ("cell", "most"),
+    [
+        (Cell(10, 1.0, WaveKind.EACH, 16), 5),
+        (Cell(10, 1.0, WaveKind.REVOKED, 4), 4),
+        (Cell(1_000, 0.22, WaveKind.ONE, 16), 4),
+        (Cell(1_000, 0.50, WaveKind.ONE, 16), 4),
+        (Cell(1_000, 0.01, WaveKind.ONE, 48), 4),
+    ],
+)
+async def test_the_waves_that_once_went_through_are_held(cell: Cell, most: int, tmp_path: Path) -> None:
+    """All of ten, a fifth and a half of a thousand, and the smallest share of which few must leave."""
+    await template(tmp_path / "template.sqlite3", cell.tenants)
+    outcome = await run_cell(cell, 7, tmp_path / "template.sqlite3", tmp_path)
+    assert outcome.left <= most
+    assert outcome.held
+
+
+async def test_one_cause_after_another_is_held_each_time(tmp_path: Path) -> None:
+    """Six causes over a day, each for a tenth of a hundred tenants: of all sixty changes hardly an email leaves."""
+    await template(tmp_path / "template.sqlite3", 100)
+    outcome = await run_cell(Cell(100, 0.10, WaveKind.DAY, 16), 7, tmp_path / "template.sqlite3", tmp_path)
+    assert outcome.left <= 4
+    assert outcome.held > 30  # a tenant that changes twice has one held notice
+
+
 async def test_two_that_change_are_no_wave(tmp_path: Path) -> None:
     """Two of a hundred lose the same: their CSMs are notified."""
     await template(tmp_path / "template.sqlite3", 100)

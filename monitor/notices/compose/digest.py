@@ -17,7 +17,7 @@ BY_NAME = 500
 
 _SUMMARIES = {
     EventKind.LOST: "{} lost",
-    EventKind.FOUND: "{} missing at the first check",
+    EventKind.FOUND: "{} found missing",
     EventKind.NEWLY_REQUIRED: "{} newly required and not granted",
     EventKind.REGAINED: "{} back",
     EventKind.EXCESS_FOUND: "{} more than the manifest asks for",
@@ -25,22 +25,23 @@ _SUMMARIES = {
 }
 
 
-def digest(causes: Iterable[PendingCause], background: Background) -> DigestMessage:
+def digest(causes: Iterable[PendingCause], background: Background, operator: str) -> DigestMessage:
     """Some tenants in full, more by name, the rest as a number: a first sweep may bring thousands."""
     causes = list(causes)
     ordered = sorted(causes, key=attrgetter("tenant_name", "tenant_id"))
-    news = [_tenant_news(list(of_one), background) for _, of_one in groupby(ordered, key=attrgetter("tenant_id"))]
+    by_tenant = groupby(ordered, key=attrgetter("tenant_id"))
+    news = [_tenant_news(list(of_one), background, operator) for _, of_one in by_tenant]
     return DigestMessage(
         tenants=tuple(news[:IN_FULL]),
         brief=tuple(news[IN_FULL : IN_FULL + BY_NAME]),
         unnamed=len(news[IN_FULL + BY_NAME :]),
-        lost_to_all=tuple(map(clean, lost_to_all(causes, background.partners))),
+        lost_to_all=tuple(map(clean, lost_to_all(causes))),
         retired=background.v1_keys if any(cause.is_retirement for cause in causes) else None,
     )
 
 
-def _tenant_news(causes: list[PendingCause], background: Background) -> TenantNews:
-    credentials = credential_news(causes, background)
+def _tenant_news(causes: list[PendingCause], background: Background, operator: str) -> TenantNews:
+    credentials = credential_news(causes, background, operator)
     return TenantNews(clean(causes[0].tenant_id), clean(causes[0].tenant_name), credentials, _summary(credentials))
 
 

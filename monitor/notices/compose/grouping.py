@@ -45,10 +45,12 @@ def compose(
     causes: Iterable[PendingCause], recent: Recent, policy: NoticePolicy, now: datetime, background: Background
 ) -> Composition:
     """`causes` are all pending ones of all tenants: the brake needs all of them."""
-    tenants = _by_tenant(route_partner_losses(causes, background.partners, policy, now))
+    routing = route_partner_losses(causes, background.partners, policy, now)
+    tenants = _by_tenant(routing.routed)
     active = {tenant_id: theirs for tenant_id, theirs in tenants.items() if theirs[0].removed_at is None}
     cancelled = {tenant_id: cancel_out(theirs) for tenant_id, theirs in active.items()}
-    pending = [cause for theirs in active.values() for cause in theirs]
+    # Those that still wait for their audience count as well: a wave must not pass one by one as they cease to wait.
+    pending = [cause for cause in (*routing.routed, *routing.waiting) if cause.removed_at is None]
     run = _Run(policy, judge(pending, recent, policy, now), background)
     for tenant_id, theirs in tenants.items():
         if tenant_id not in active:
@@ -70,10 +72,14 @@ def _by_tenant(causes: Iterable[PendingCause]) -> dict[str, list[PendingCause]]:
 def _is_ripe(causes: list[PendingCause], samples: Iterable[SampleState], policy: NoticePolicy, now: datetime) -> bool:
     """The tenant's oldest unsettled cause has waited for the settle time, and for the sample that it caused.
 
-    Its later ones join the same email.
+    Its later ones join the same email. A held email that says what is so no longer does not wait.
     """
+    if any(cause.held_in is not None and cause.is_outdated for cause in causes):
+        return True
     unsettled = [cause for cause in causes if cause.held_in is None]
     if not any(policy.has_settled(cause.created_at, now) for cause in unsettled):
+        return False
+    if not all(policy.knows_the_present(cause.last_checked_at, now) for cause in unsettled):
         return False
     sampled = frozenset[str]().union(*(sample.brake_keys for sample in samples if sample.is_outstanding))
     return not any(c.brake_key in sampled and policy.waits_for_sample(c.created_at, now) for c in unsettled)
@@ -172,7 +178,7 @@ class _Run:
             message=CsmMessage(
                 tenant=clean(first.tenant_name),
                 reader=clean(first.csm_name or ""),
-                credentials=credential_news(remaining, self.background),
+                credentials=credential_news(remaining, self.background, recipient),
                 redirect=redirect,
             ),
             audience=Audience.CSM,
@@ -190,7 +196,7 @@ class _Run:
         causes = self.for_operator
         tenants = {cause.tenant_id for cause in causes}
         return NoticeDraft(
-            message=digest(causes, self.background),
+            message=digest(causes, self.background, self.policy.operator_mail),
             audience=Audience.OPERATOR,
             recipient=self.policy.operator_mail,
             status=Status.PENDING,

@@ -82,7 +82,8 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class CredentialNews:
-    """What happened to one credential; `listings` by kind of event. `still_missing` was in an earlier email.
+    """What happened to one credential; `listings` by kind of event. `still_missing` was in an earlier email,
+    `to_another` says that it went to another address than this one.
 
     `grant` is how a client of Harvest v3 was given; None for a key.
     """
@@ -93,6 +94,7 @@ class CredentialNews:
     changes: tuple[StateChange, ...]
     listings: Mapping[EventKind, Listing]
     still_missing: Listing | None = None
+    to_another: bool = False
 
     def listing(self, kind: str) -> Listing | None:
         return self.listings.get(EventKind(kind))

@@ -50,15 +50,17 @@ class Background:
     v1_keys: V1Keys | None = None
 
 
-def credential_news(causes: Iterable[PendingCause], background: Background) -> tuple[CredentialNews, ...]:
-    """The causes of one tenant by credential, each in the order of its events."""
+def credential_news(
+    causes: Iterable[PendingCause], background: Background, recipient: str
+) -> tuple[CredentialNews, ...]:
+    """The causes of one tenant by credential, each in the order of its events, for the reader at this address."""
     ordered = sorted(causes, key=attrgetter("credential_id", "event_id", "id"))
-    return tuple(
-        _news_of_one(list(of_one), background) for _, of_one in groupby(ordered, key=attrgetter("credential_id"))
-    )
+    by_credential = groupby(ordered, key=attrgetter("credential_id"))
+    return tuple(_news_of_one(list(of_one), background, recipient) for _, of_one in by_credential)
 
 
-def _news_of_one(causes: list[PendingCause], background: Background) -> CredentialNews:
+def _news_of_one(causes: list[PendingCause], background: Background, recipient: str) -> CredentialNews:
+    still_missing = _still_missing(causes, background)
     kinds = dict.fromkeys(cause.kind for cause in causes if cause.permission_id)
     return CredentialNews(
         label=clean(causes[0].credential_label),
@@ -66,7 +68,8 @@ def _news_of_one(causes: list[PendingCause], background: Background) -> Credenti
         grant=causes[0].credential_grant,
         changes=tuple(_change(cause) for cause in causes if not cause.permission_id),
         listings={kind: _listing([c for c in causes if c.kind == kind], background) for kind in kinds},
-        still_missing=_still_missing(causes, background),
+        still_missing=_listed(still_missing),
+        to_another=any(missing.notified != recipient for missing in still_missing),
     )
 
 
@@ -101,14 +104,17 @@ def _permission(cause: PendingCause, background: Background, window: Window) -> 
     )
 
 
-def _still_missing(causes: list[PendingCause], background: Background) -> Listing | None:
+def _still_missing(causes: list[PendingCause], background: Background) -> list[StillMissing]:
     reported_now = {cause.permission_id for cause in causes}
-    rest = [
+    return [
         missing
         for missing in background.still_missing
         if missing.credential_id == causes[0].credential_id and missing.permission_id not in reported_now
     ]
-    groups = _grouped(rest, lambda missing: clean(missing.group))
+
+
+def _listed(still_missing: list[StillMissing]) -> Listing | None:
+    groups = _grouped(still_missing, lambda missing: clean(missing.group))
     listed = tuple(
         Group(name, tuple(PermissionLine(clean(missing.label), False, (), "") for missing in members))
         for name, members in groups.items()

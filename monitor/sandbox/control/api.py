@@ -34,7 +34,7 @@ from monitor.sandbox.control.requests import (
 )
 from monitor.sandbox.greenhouse.accounts import Account
 from monitor.sandbox.greenhouse.endpoints import endpoints
-from monitor.sandbox.greenhouse.settings import Order, Retirement
+from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, Retirement
 from monitor.sandbox.sandbox import Sandbox
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
@@ -98,7 +98,7 @@ class Control:
                 "requests": log.request_count,
                 "changes": log.change_count,
                 "by_status": {str(status): count for status, count in log.by_status.items()},
-                "choices": {"order": list(Order), "retired": list(Retirement)},
+                "choices": {"order": list(NAMED_ORDERS), "retired": list(Retirement)},
             }
         )
 

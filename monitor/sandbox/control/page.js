@@ -53,7 +53,9 @@ function showSettings() {
   const number = name => element("label", {}, name.replaceAll("_", " "), element("input",
     {type: "number", value: settings[name], onchange: event => change(name, Number(event.target.value))}));
   $("settings").replaceChildren(
-    choice("order", state.choices.order), choice("denial_status", ["401", "403"], Number),
+    // An order that has no name is one of the choices as long as it is set.
+    choice("order", [...new Set([...state.choices.order, settings.order])]),
+    choice("denial_status", ["401", "403"], Number),
     choice("denial_shape", ["message", "errors"]), choice("retired", ["", ...state.choices.retired], x => x || null),
     number("limit"), number("v3_limit"), number("other_traffic"), box("limit_headers"), box("blocked"),
     choice("non_admin_lists", ["forbidden", "empty"]), box("stale_scopes"));

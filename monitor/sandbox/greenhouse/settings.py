@@ -1,20 +1,55 @@
 """How Greenhouse behaves towards one account: whatever is not recorded, or was recorded both ways, is a setting."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from monitor.sandbox.greenhouse.endpoints import cells, endpoints
+from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints
 
 
-class Order(StrEnum):
-    """Which check comes first; neither documented nor recorded."""
+class CheckStep(StrEnum):
+    """A check of a live key's request. In which order they come is neither documented nor recorded."""
 
-    PERMISSION_FIRST = "permission_first"
-    LOOKUP_FIRST = "lookup_first"
-    PERMISSION_LAST = "permission_last"
+    PERMISSION = "permission"
+    ON_BEHALF_OF = "on_behalf_of"
+    RECORD = "record"
+    FIELDS = "fields"
+
+
+NAMED_ORDERS: Final[Mapping[str, str]] = {
+    "permission_first": "permission,on_behalf_of,record,fields",
+    "lookup_first": "on_behalf_of,record,permission,fields",
+    "permission_last": "on_behalf_of,record,fields,permission",
+}
+
+
+@cache
+def steps_of(order: str) -> tuple[CheckStep, ...]:
+    """The steps of an order: a name, or every step once, with commas. Raises ValueError with the word that is wrong."""
+    words = [word.strip() for word in NAMED_ORDERS.get(order, order).split(",")]
+    unknown = [word for word in words if word not in list(CheckStep)]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is neither a check nor an order: use {_RIGHT_ORDERS}")
+    wrong = [f"{step} stands there {words.count(step)} times" for step in CheckStep if words.count(step) != 1]
+    if wrong:
+        raise ValueError(f"{wrong[0]}: use {_RIGHT_ORDERS}")
+    return tuple(map(CheckStep, words))
+
+
+_RIGHT_ORDERS: Final = f"one of {', '.join(NAMED_ORDERS)}, or each of {', '.join(CheckStep)} once, with commas between"
+
+
+def _known_order(order: str) -> str:
+    steps_of(order)
+    return order
+
+
+Order = Annotated[str, AfterValidator(_known_order)]
+OnBehalfOf = Literal["every_write", "documented", "off"]
+WithoutParent = Literal["not_found", "empty_list"]
 
 
 class Retirement(StrEnum):
@@ -49,22 +84,29 @@ ScopeShape = Literal[
 
 
 class SandboxSettings(BaseModel):
-    """One account's settings. Assigned values are validated; replace `orders` as a whole, do not change it in place."""
+    """One account's settings. Assigned values are validated; replace a mapping as a whole, do not change it in place.
+
+    `orders`, `headers` and `parents` are exceptions by cell (`by-id/applications`) or by endpoint; the endpoint's wins
+    over its cell's.
+    """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    order: Order = Order.PERMISSION_FIRST
+    order: Order = "permission_first"
     orders: dict[str, Order] = Field(default_factory=dict)
-    """Exceptions to `order`, by cell (`by-id/applications`) or by endpoint; the endpoint's wins over its cell's."""
     # No recording has both status and text: the documentation suggests 401, and integrations expect 403.
     denial_status: Literal[401, 403] = 403
     denial_shape: Literal["message", "errors"] = "message"
     not_found_shape: Literal["message", "errors"] = "message"
     validation_shape: Literal["recorded", "documented"] = "recorded"
-    on_behalf_of: Literal["every_write", "documented", "off"] = "every_write"
+    on_behalf_of: OnBehalfOf = "every_write"
     """Which writes need the header: all, only those whose documentation lists it in a table of headers, or none."""
+    headers: dict[str, OnBehalfOf] = Field(default_factory=dict)
     unknown_user: Literal[404, 403] = 404
-    nested_without_parent: Literal["not_found", "empty_list"] = "not_found"
+    nested_without_parent: WithoutParent = "not_found"
+    parents: dict[str, WithoutParent] = Field(default_factory=dict)
+    not_needed: dict[str, list[str]] = Field(default_factory=dict)
+    """By endpoint: fields that are documented as required, and that it does not demand."""
     # Recorded limits: 20 in 2014, 40 and 50 in 2016, 50 from 2017 to 2023. So nobody may rely on one.
     limit: Annotated[int, Field(ge=1)] = 50
     limit_headers: bool = True
@@ -88,16 +130,34 @@ class SandboxSettings(BaseModel):
     retired: Retirement | None = None
     retired_location: Annotated[str, Field(pattern=r"^https?://[!-~]+$")] = "https://support.greenhouse.io/"
 
-    @field_validator("orders")
+    @field_validator("orders", "headers", "parents")
     @classmethod
-    def _names_cells_or_endpoints(cls, orders: dict[str, Order]) -> dict[str, Order]:
-        unknown = [name for name in orders if name not in endpoints() and name not in cells()]
+    def _names_cells_or_endpoints(cls, exceptions: dict[str, Any]) -> dict[str, Any]:
+        unknown = [name for name in exceptions if name not in endpoints() and name not in cells()]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is neither a cell (one of {', '.join(cells())}) nor an endpoint")
-        return orders
+        return exceptions
 
-    def order_for(self, endpoint: str, cell: str) -> Order:
-        return self.orders.get(endpoint) or self.orders.get(cell) or self.order
+    @field_validator("not_needed")
+    @classmethod
+    def _names_required_fields(cls, not_needed: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name, fields in not_needed.items():
+            if name not in endpoints():
+                raise ValueError(f"{name!r} is no endpoint: write METHOD and documented path")
+            required = (*endpoints()[name].needs, *endpoints()[name].query_needs)
+            unknown = [field for field in fields if field not in required]
+            if unknown:
+                raise ValueError(f"{name} does not need {unknown[0]!r}, but {', '.join(required) or 'no field'}")
+        return not_needed
+
+    def steps_for(self, endpoint: Endpoint) -> tuple[CheckStep, ...]:
+        return steps_of(self.orders.get(endpoint.name) or self.orders.get(endpoint.cell) or self.order)
+
+    def on_behalf_of_for(self, endpoint: Endpoint) -> OnBehalfOf:
+        return self.headers.get(endpoint.name) or self.headers.get(endpoint.cell) or self.on_behalf_of
+
+    def without_parent_for(self, endpoint: Endpoint) -> WithoutParent:
+        return self.parents.get(endpoint.name) or self.parents.get(endpoint.cell) or self.nested_without_parent
 
     def changed(self, **changes: object) -> "SandboxSettings":
         """A copy with some settings changed. Raises pydantic's ValidationError."""

@@ -1,7 +1,7 @@
-"""Greenhouse's Harvest v1 and v2: admission, then five checks in an order that can be set, then the answer."""
+"""Greenhouse's Harvest v1 and v2: admission, then four checks in an order that can be set, then the answer."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from monitor.sandbox.greenhouse.responses import (
     errors,
     message,
 )
-from monitor.sandbox.greenhouse.settings import Order
+from monitor.sandbox.greenhouse.settings import CheckStep
 
 _UNREADABLE: Final = object()
 _UNREJECT = "POST /v1/applications/{id}/unreject"
@@ -74,11 +74,12 @@ def _answer(request: SandboxRequest, key: Key) -> Decision:
         return _not_found(key.account, AnswerReason.NO_ROUTE)
     call = Call(request, key, *route)
     content = _content(request) if call.endpoint.writes else None
-    for check in _ORDERS[call.account.settings.order_for(call.endpoint.name, call.endpoint.cell)]:
-        refusal = check(call, content)
-        if refusal is not None:
-            return refusal
-    return _change(call) if call.endpoint.writes else _read(call)
+    for step in call.account.settings.steps_for(call.endpoint):
+        for check in _CHECKS[step]:
+            refusal = check(call, content)
+            if refusal is not None:
+                return refusal
+    return (_status(call) or _change(call)) if call.endpoint.writes else _read(call)
 
 
 def _permission(call: Call, content: Any) -> Decision | None:
@@ -108,7 +109,7 @@ def _on_behalf_of(call: Call, content: Any) -> Decision | None:
 
 
 def _needs_user(call: Call) -> bool:
-    match call.account.settings.on_behalf_of:
+    match call.account.settings.on_behalf_of_for(call.endpoint):
         case "every_write":
             return True
         case "documented":
@@ -132,7 +133,7 @@ def _records(call: Call, content: Any) -> Decision | None:
 
 def _may_be_parentless(call: Call) -> bool:
     nested_list = call.endpoint.request_class == "nested" and not call.endpoint.gives_object
-    return nested_list and call.account.settings.nested_without_parent == "empty_list"
+    return nested_list and call.account.settings.without_parent_for(call.endpoint) == "empty_list"
 
 
 def _payload(call: Call, content: Any) -> Decision | None:
@@ -150,26 +151,21 @@ def _is_filled_object(content: dict[str, Any], name: str) -> bool:
 
 def _fields(call: Call, content: Any) -> Decision | None:
     problems = list(_problems(call, content)) if call.endpoint.writes else []
-    if not problems:
-        return None
-    if call.account.settings.validation_shape == "documented":
-        return Decision(document(422, {"message": "Validation error", "errors": problems}), AnswerReason.INVALID)
-    return Decision(errors(422, *problems), AnswerReason.INVALID)
+    return _invalid(call.account, problems) if problems else None
 
 
 def _problems(call: Call, content: dict[str, Any]) -> Iterator[dict[str, str]]:
     endpoint, query = call.endpoint, call.request.query
+    not_needed = call.account.settings.not_needed.get(endpoint.name, ())
     if not (endpoint.instead and str(content.get(endpoint.instead)).lower() == "true"):
         for name in endpoint.needs:
-            if name not in content or content[name] in (None, "", []):
+            if name not in not_needed and (name not in content or content[name] in (None, "", [])):
                 yield {"message": f"Missing required field: {name}", "field": name}
     for name in endpoint.query_needs:
-        if not query.get(name):
+        if name not in not_needed and not query.get(name):
             yield {"message": f"Missing required field: {name}", "field": name}
     if any(str(job) not in map(str, call.account.records.ids("jobs")) for job in _job_ids(content)):
         yield {"message": "A job with this id does not exist.", "field": "job_id"}
-    if endpoint.name == _UNREJECT and call.found[0]["status"] != "rejected":
-        yield {"message": f"Application must be 'rejected', is currently '{call.found[0]['status']}'"}
 
 
 def _job_ids(content: dict[str, Any]) -> Iterator[Any]:
@@ -179,12 +175,27 @@ def _job_ids(content: dict[str, Any]) -> Iterator[Any]:
             yield holder["job_id"]
 
 
-# `_fields` needs the records of `_records` and the object that `_payload` has checked: in every order it comes later.
-_ORDERS: Final[dict[Order, tuple[Check, ...]]] = {
-    Order.PERMISSION_FIRST: (_permission, _on_behalf_of, _records, _payload, _fields),
-    Order.LOOKUP_FIRST: (_on_behalf_of, _records, _permission, _payload, _fields),
-    Order.PERMISSION_LAST: (_on_behalf_of, _records, _payload, _fields, _permission),
+# `_fields` needs the object that `_payload` has checked.
+_CHECKS: Final[Mapping[CheckStep, tuple[Check, ...]]] = {
+    CheckStep.PERMISSION: (_permission,),
+    CheckStep.ON_BEHALF_OF: (_on_behalf_of,),
+    CheckStep.RECORD: (_records,),
+    CheckStep.FIELDS: (_payload, _fields),
 }
+
+
+def _status(call: Call) -> Decision | None:
+    """What only the record can tell, so that it comes last in every order."""
+    if call.endpoint.name != _UNREJECT or call.found[0]["status"] == "rejected":
+        return None
+    problem = {"message": f"Application must be 'rejected', is currently '{call.found[0]['status']}'"}
+    return _invalid(call.account, [problem])
+
+
+def _invalid(account: Account, problems: list[dict[str, str]]) -> Decision:
+    if account.settings.validation_shape == "documented":
+        return Decision(document(422, {"message": "Validation error", "errors": problems}), AnswerReason.INVALID)
+    return Decision(errors(422, *problems), AnswerReason.INVALID)
 
 
 def _read(call: Call) -> Decision:

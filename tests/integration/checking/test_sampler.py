@@ -1,9 +1,12 @@
 """When a tenant changes, some others are checked ahead of time: spread, politely, and remembered."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import select, update
 
 from checks.answer import Answer, AnswerKind
+from checks.credential import CredentialState
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits, State
 from monitor.breaker.recent_tenants import MANY
@@ -18,8 +21,8 @@ from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, NOTICE, SAMPLE
 from tests.composer import ComposerHarness
 from tests.notices import NOW, SETTLE
-from tests.reports import HOUR, MINUTE
-from tests.store import rows
+from tests.reports import HOUR, MINUTE, T0, failed, served
+from tests.store import a_tenant, check, rows, sync
 from tests.unit.test_metrics import value
 
 LOST = EventKind.LOST
@@ -74,6 +77,55 @@ async def test_the_first_loss_has_twenty_others_checked(world: Sampled) -> None:
     assert await world.due() == sample["tenants"]
     assert len(sample["tenants"]) == 20
     assert value(world.metrics, "sampled_checks_total") == 20
+
+
+async def test_a_suspicion_brings_nothing_forward(database: Database) -> None:
+    """Only the second check, which confirms it: seen once, a loss may be a mistake."""
+    await sync(database, *(a_tenant(f"t{number:02}") for number in range(40)))
+    for credential in range(1, 41):
+        await check(database, served({"jobs": "g"}), T0, credential_id=credential)
+    sampler = Sampler(database, CircuitBreaker(Limits.of(60)), Metrics("test"), LIMITS)
+    planned = []
+    for minutes in (10, 11):
+        now = T0 + minutes * MINUTE
+        await check(database, served({"jobs": "m"}), now, credential_id=1)
+        planned.append(await sampler.run_once(now))
+    assert planned == [0, 20]
+
+
+async def test_a_credential_that_fails_has_others_checked_too(database: Database) -> None:
+    """One of its kind whose key is refused: the first confirmed one, and never the one that fails itself."""
+    await sync(database, *(a_tenant(f"t{number:02}") for number in range(40)))
+    for credential in range(1, 41):
+        await check(database, served({"jobs": "g"}), T0, credential_id=credential)
+    for minutes in (10, 11):
+        await check(database, failed(CredentialState.INVALID), T0 + minutes * MINUTE, credential_id=1)
+    sampler = Sampler(database, CircuitBreaker(Limits.of(60)), Metrics("test"), LIMITS)
+    assert await sampler.run_once(T0 + 11 * MINUTE) == 20
+    (sample,) = await rows(database, SAMPLE)
+    assert sample["brake_keys"] == ["credential_failed:invalid"]
+    assert "t00" not in sample["tenants"]
+
+
+async def test_each_kind_has_a_sample_of_its_own_within_the_settle_time(world: Sampled) -> None:
+    """Another permission, a minute later, is another kind; the same one is not."""
+    await world.lost("t00", "GET: List offers")
+    assert await world.sample() == 20
+    await world.lost("t01", "GET: List jobs", minutes=1)
+    await world.lost("t02", "GET: List offers", minutes=1)
+    assert await world.sample(1) == 20
+    assert [sample["brake_keys"] for sample in await rows(world.database, SAMPLE)] == [
+        ["lost:GET: List offers"],
+        ["lost:GET: List jobs"],
+    ]
+
+
+async def test_two_processes_bring_forward_one_sample(world: Sampled, workers: list[Database]) -> None:
+    """Each with a sampler of its own, at the same moment."""
+    await world.lost("t00")
+    samplers = [Sampler(worker, CircuitBreaker(Limits.of(60)), Metrics("test"), LIMITS) for worker in workers]
+    assert sum(await asyncio.gather(*(sampler.run_once(NOW) for sampler in samplers))) == 20
+    assert len(await rows(world.database, SAMPLE)) == 1
 
 
 async def test_once_for_a_key_and_settle_time(world: Sampled) -> None:

@@ -4,13 +4,17 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from monitor import cli
 from monitor.cli import notices
+from monitor.cli.database import moment, who
+from monitor.clock import utc_now
 from monitor.config import settings
 from monitor.drift import EventKind
 from monitor.notices.notice import Status
@@ -71,17 +75,62 @@ def test_an_unknown_number_is_an_error(held: Database, capsys: pytest.CaptureFix
     assert "there is no notice 99" in capsys.readouterr().err
 
 
+def test_html_that_cannot_be_written_is_an_error(
+    held: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """No folder, or no HTML part: it says which, and shows nothing half."""
+    assert cli.run(["notices", "show", "1", "--html", str(tmp_path / "none" / "notice.html")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+    async def without_html() -> None:
+        async with held.writing() as conn:
+            await conn.execute(update(NOTICE).values(html=""))
+
+    asyncio.run(without_html())
+    assert cli.run(["notices", "show", "1", "--html", str(tmp_path / "notice.html")]) == 2
+    assert "has no HTML part" in capsys.readouterr().err
+    assert not (tmp_path / "notice.html").exists()
+
+
 @pytest.mark.parametrize(("command", "action"), [("release", "notices release"), ("drop", "notices drop")])
 def test_who_decided_when_and_why_is_shown(
     held: Database, capsys: pytest.CaptureFixture[str], command: str, action: str
 ) -> None:
-    """The reason is kept with each notice, however many were decided on at once."""
+    """The reason is kept with each notice, with the user and the moment, however many were decided on at once."""
+    before = utc_now()
     assert cli.run(["notices", command, "--all", "--reason", "our own mistake"]) == 0
     for number in ("1", "2", "3"):
         (done,) = document(capsys, "notices", "show", number)["notice"]["actions"]
-        assert (done["action"], done["reason"]) == (action, "our own mistake")
-    cli.run(["notices", "show", "1"])
-    assert f": {action}, our own mistake\n" in capsys.readouterr().out
+        assert (done["action"], done["who"], done["reason"]) == (action, who(), "our own mistake")
+        assert before <= datetime.fromisoformat(done["at"]) <= utc_now()
+    assert cli.run(["notices", "show", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Operator: {moment(datetime.fromisoformat(done['at']))} {who()}: {action}, our own mistake\n" in shown
+
+
+def test_a_later_decision_is_shown_beside_the_earlier_ones(held: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    """Released by one command, and not touched by those that name others."""
+    assert cli.run(["notices", "release", "2", "--reason", "as Greenhouse said"]) == 0
+    assert cli.run(["notices", "drop", "1", "3", "--reason", "a mistake"]) == 0
+    reasons = {
+        number: [done["reason"] for done in document(capsys, "notices", "show", str(number))["notice"]["actions"]]
+        for number in (1, 2, 3)
+    }
+    assert reasons == {1: ["a mistake"], 2: ["as Greenhouse said"], 3: ["a mistake"]}
+    assert statuses(held)[:3] == [Status.DROPPED, Status.PENDING, Status.DROPPED]
+
+
+def test_a_notice_is_shown_as_it_would_be_sent(held: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is read before the release is what is sent after it, and reading changes nothing."""
+    before = asyncio.run(rows(held, NOTICE))
+    assert cli.run(["notices", "show", "1"]) == 0
+    assert before[0]["text"].rstrip() in capsys.readouterr().out
+    assert asyncio.run(rows(held, NOTICE)) == before
+    assert cli.run(["notices", "release", "1"]) == 0
+    after = asyncio.run(rows(held, NOTICE))[0]
+    assert [after[part] for part in ("recipient", "subject", "text", "html", "message_id")] == [
+        before[0][part] for part in ("recipient", "subject", "text", "html", "message_id")
+    ]
 
 
 @pytest.mark.parametrize("command", ["release", "drop"])
@@ -94,8 +143,18 @@ def test_a_script_must_say_all(held: Database, capsys: pytest.CaptureFixture[str
     assert asyncio.run(rows(held, OPERATOR_ACTION)) == []
 
 
-@pytest.mark.parametrize(("answer", "expected"), [(True, Status.PENDING), (False, Status.HELD)])
-def test_a_person_is_asked(held: Database, monkeypatch: pytest.MonkeyPatch, answer: bool, expected: Status) -> None:
+@pytest.mark.parametrize(
+    ("command", "question", "answer", "expected"),
+    [
+        ("release", "Send all 3 held notices?", True, Status.PENDING),
+        ("release", "Send all 3 held notices?", False, Status.HELD),
+        ("drop", "Never send all 3 held notices?", True, Status.DROPPED),
+        ("drop", "Never send all 3 held notices?", False, Status.HELD),
+    ],
+)
+def test_a_person_is_asked(
+    held: Database, monkeypatch: pytest.MonkeyPatch, command: str, question: str, answer: bool, expected: Status
+) -> None:
     """On a terminal: how many, and only then all of them."""
     asked = []
 
@@ -107,6 +166,16 @@ def test_a_person_is_asked(held: Database, monkeypatch: pytest.MonkeyPatch, answ
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setattr(notices.typer, "confirm", confirm)
-    assert (cli.run(["notices", "release"]) == 0) == answer
-    assert asked == ["Send all 3 held notices?"]
+    assert (cli.run(["notices", command]) == 0) == answer
+    assert asked == [question]
     assert statuses(held)[:3] == [expected] * 3
+
+
+@pytest.mark.parametrize("terminal", ["stdin", "stdout"])
+@pytest.mark.parametrize("command", ["release", "drop"])
+def test_half_a_terminal_is_none(held: Database, monkeypatch: pytest.MonkeyPatch, command: str, terminal: str) -> None:
+    """Where the question cannot be read, or not be answered, --all has to be said."""
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal == "stdin")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal == "stdout")
+    assert cli.run(["notices", command]) == 2
+    assert statuses(held)[:3] == [Status.HELD] * 3

@@ -27,7 +27,11 @@ def program(folder: Path, script: str) -> str:
 
 async def run(reference: str, tenant_id: str = "acme", seconds: float = 10.0, **environ: str) -> str:
     return await resolve_credential_reference(
-        reference, tenant_id=tenant_id, environ={"PATH": os.environ["PATH"], **environ}, command_seconds=seconds
+        reference,
+        tenant_id=tenant_id,
+        environ={"PATH": os.environ["PATH"], **environ},
+        command_seconds=seconds,
+        replacing_seconds=0,
     )
 
 
@@ -47,7 +51,6 @@ async def test_a_command_sees_nothing_of_the_services_environment(tmp_path: Path
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("true", "prints 0 lines"),
         ("echo one; echo two", "prints 2 lines"),
         ("printf 'x%.0s' $(seq 20000)", "more than 16384 bytes"),
         ("yes " + SECRET, "more than 16384 bytes"),
@@ -67,6 +70,13 @@ async def test_a_command_that_fails_may_work_the_next_time(tmp_path: Path) -> No
     with pytest.raises(SourceFailed, match="ended with status 3") as caught:
         await run(program(tmp_path, f"echo {SECRET}; echo {SECRET} >&2; exit 3"))
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("script", ["true", "echo", "echo ' '; echo", "cat /dev/null"])
+async def test_a_command_that_prints_nothing_may_print_it_the_next_time(tmp_path: Path, script: str) -> None:
+    """As one that prints a file that is being written."""
+    with pytest.raises(SourceFailed, match="printed nothing: run it yourself"):
+        await run(program(tmp_path, script))
 
 
 async def test_a_command_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:

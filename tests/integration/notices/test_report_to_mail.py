@@ -1,5 +1,6 @@
 """From checks to emails: what real checks recorded reaches the right reader in the right words."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.credential import CredentialState
+from checks.credential import CredentialKind, CredentialState
 from checks.report import CheckReport, Excess
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
@@ -16,10 +17,11 @@ from monitor.notices.delivery.transport import FolderTransport
 from monitor.notices.notice import Status
 from monitor.notices.operator_actions import drop, listing
 from monitor.store.database import Database
+from monitor.store.tables import CREDENTIAL
 from tests.notices import a_policy
 from tests.outbox import OutboxHarness
-from tests.reports import HOUR, KEY, MINUTE, OTHER_KEY, T0, failed, served
-from tests.store import a_tenant, check, sync
+from tests.reports import HOUR, KEY, LOOKS_RETIRED, MINUTE, OTHER_KEY, RETIRED_SOON, T0, failed, served
+from tests.store import a_tenant, check, rows, sync
 
 INVALID, BLOCKED = failed(CredentialState.INVALID), failed(CredentialState.BLOCKED)
 
@@ -100,8 +102,7 @@ async def test_what_was_never_granted_is_the_operators(service: Service) -> None
     assert _subjects([mail]) == [
         (
             "ops",
-            "Harvest Monitor: Acme Corp: 1 permission more than the manifest asks for, "
-            "1 permission missing at the first check",
+            "Harvest Monitor: Acme Corp: 1 permission more than the manifest asks for, 1 permission found missing",
         )
     ]
     more = served({"jobs": "m", "users": "m"}, digest="e" * 16)
@@ -196,20 +197,90 @@ async def test_a_burst_that_recovers_is_dropped(service: Service, database: Data
     assert await service.an_hour_later() == []
 
 
-async def test_a_manifest_that_means_something_else_notifies_no_csm(service: Service, database: Database) -> None:
-    """Eight of eight keys lack what an id means now, by another endpoint: newly required, and the operator's matter."""
-    names = ("acme", *(f"tenant{number}" for number in range(1, 8)))
-    await sync(database, *(a_tenant(name) for name in names))
-    other = served({"jobs": "m"}, digest="e" * 16)
-    other = replace(other, findings=tuple(replace(found, endpoint="GET /v1/offers") for found in other.findings))
-    for report in (served({"jobs": "g"}), other, other):
+def _asking(report: CheckReport, endpoint: str, scopes: tuple[str, ...] = ()) -> CheckReport:
+    """The same report under a manifest whose permissions ask for this."""
+    findings = tuple(replace(found, endpoint=endpoint, scopes=scopes) for found in report.findings)
+    return replace(report, findings=findings)
+
+
+BEFORE = _asking(served({"jobs": "g"}), "GET /v1/jobs", ("harvest:jobs:list",))
+NEW_MEANINGS: dict[str, tuple[CredentialKind, CheckReport, bool]] = {
+    "another endpoint": (CredentialKind.HARVEST_KEY, _asking(served({"jobs": "m"}), "GET /v1/offers"), True),
+    "another scope": (
+        CredentialKind.HARVEST_OAUTH,
+        _asking(served({"jobs": "m"}), "GET /v1/jobs", ("harvest:offers:list",)),
+        True,
+    ),
+    "one more scope": (
+        CredentialKind.HARVEST_OAUTH,
+        _asking(served({"jobs": "m"}), "GET /v1/jobs", ("harvest:jobs:list", "harvest:offers:list")),
+        True,
+    ),
+    "a renamed id": (CredentialKind.HARVEST_KEY, _asking(served({"positions": "m"}), "GET /v1/jobs"), True),
+    "a removed permission": (CredentialKind.HARVEST_KEY, served({"offers": "g"}), False),
+}
+"""The kind of credential, what its check finds under the new manifest, and whether anything is newly required."""
+
+
+@pytest.mark.parametrize(("kind", "after", "newly_required"), NEW_MEANINGS.values(), ids=NEW_MEANINGS)
+async def test_a_manifest_that_changes_meaning_takes_nothing_from_anybody(
+    service: Service, database: Database, kind: CredentialKind, after: CheckReport, newly_required: bool
+) -> None:
+    """Of eight tenants that all lack what is asked for now, no CSM is notified: nobody took anything away."""
+    tenants = [a_tenant(name) for name in ("acme", *(f"tenant{number}" for number in range(1, 8)))]
+    credentials = tuple(replace(credential, kind=kind) for credential in tenants[0].credentials)
+    await sync(database, *(replace(t, credentials=credentials, row_digest=f"{t.id} {kind}") for t in tenants))
+    after = replace(after, manifest_digest="e" * 16)
+    for report in (BEFORE, after, after):
         service.now += MINUTE
-        for credential in range(1, 9):
+        for credential in await _credentials(database):
             await check(database, report, service.now, credential_id=credential)
+    emails = await service.an_hour_later()
+    assert {to for to, _ in _subjects(emails)} == ({"ops"} if newly_required else set())
+    for mail in emails:
+        assert "newly required" in _text(mail)
+        assert not re.search(r"\blost\b|no longer|is held", _text(mail))
+
+
+async def _credentials(database: Database) -> list[int]:
+    return [row["id"] for row in await rows(database, CREDENTIAL) if row["removed_at"] is None]
+
+
+async def test_all_keys_retired_is_one_email_to_the_operator_that_says_so(service: Service, database: Database) -> None:
+    """Ten keys of ten, from their checks on: no brake, no outage, no permissions, and no CSM within the hour."""
+    await sync(database, *(a_tenant(name) for name in ("acme", *(f"tenant{number}" for number in range(1, 10)))))
+    for report in (served({"jobs": "g"}), LOOKS_RETIRED, LOOKS_RETIRED, LOOKS_RETIRED):
+        service.now += MINUTE
+        for credential in await _credentials(database):
+            await check(database, report, service.now, credential_id=credential, policy=RETIRED_SOON)
     (mail,) = await service.an_hour_later()
-    assert _subjects([mail])[0][0] == "ops"
-    assert "newly required" in _text(mail)
-    assert "lost" not in _text(mail)
+    assert _subjects([mail]) == [("ops", "Harvest Monitor: all 10 keys of Harvest v1 are retired: move to v3")]
+    text = " ".join(_text(mail).split())
+    assert "All 10 keys of Harvest v1 are retired: move to v3." in text
+    assert "Checking our network is no use" in text
+    assert "harvest-monitor tenants migration" in text
+    for untrue in ("held", "Greenhouse itself", "status.greenhouse.io", "lost", "firewall"):
+        assert untrue not in text
+
+
+async def test_the_csms_of_retired_keys_are_mailed_when_the_pages_say_so(service: Service, database: Database) -> None:
+    """One and a half intervals and the settle time after the first: six hours and a quarter, one email to each."""
+    await sync(database, *(a_tenant(name) for name in ("acme", "globex", "initech")))
+    began = service.now + 2 * MINUTE
+    for report in (served({"jobs": "g"}), LOOKS_RETIRED, LOOKS_RETIRED, LOOKS_RETIRED):
+        service.now += MINUTE
+        for credential in await _credentials(database):
+            await check(database, report, service.now, credential_id=credential, policy=RETIRED_SOON)
+    told: dict[str, list[timedelta]] = {}
+    for quarters in range(1, 48):
+        service.now = began + quarters * HOUR / 4
+        await service.composer.run_once(service.now)
+        await service.harness.deliver(service.now)
+        for to, _ in _subjects(service._new_mails()):
+            told.setdefault(to, []).append(service.now - began)
+    assert [len(moments) for moments in told.values()] == [1, 1]
+    assert told["ops"][0] <= HOUR / 2
+    assert 6 * HOUR <= told["dana"][0] <= 6.75 * HOUR
 
 
 async def _leaves_and_returns(service: Service, database: Database, away: timedelta) -> None:
@@ -262,3 +333,71 @@ async def test_a_held_notice_waits_for_the_return_of_its_tenant(service: Service
     await drop(database, service.now, "ops", ids=None)
     (mail,) = await service.sees(served({"jobs": "m"}))
     assert _subjects([mail]) == [("dana", "Acme: Greenhouse permission missing: GET: jobs")]
+
+
+# What is so no longer when its email would be written.
+
+LOST = (served({"jobs": "g"}), served({"jobs": "m"}), served({"jobs": "m"}))
+REFUSED = (served({"jobs": "g"}), INVALID, INVALID)
+
+
+async def _minutes(service: Service, *reports: CheckReport, credentials: tuple[int, ...] = (1,)) -> None:
+    """These checks, a minute apart, and no time for an email."""
+    for report in reports:
+        service.now += MINUTE
+        for credential in credentials:
+            await check(service.database, report, service.now, credential_id=credential)
+
+
+@pytest.mark.parametrize("reports", [LOST, REFUSED], ids=["lost", "refused"])
+async def test_nothing_is_told_of_a_credential_that_was_replaced_by_another(
+    service: Service, reports: tuple[CheckReport, ...]
+) -> None:
+    """Under another label in the tenants file, before the email about the old one was written."""
+    await _minutes(service, *reports)
+    await sync(service.database, a_tenant("acme", "Gem, new"), now=service.now)
+    assert await service.an_hour_later() == []
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        served({"jobs": "m"}, declined=["jobs"]),
+        served({}, digest="e" * 16),
+    ],
+    ids=["declined", "no longer asked for"],
+)
+async def test_nothing_is_asked_that_is_not_wanted_any_more(service: Service, after: CheckReport) -> None:
+    """The customer declined it, or the integration no longer needs it, before the email was written."""
+    await _minutes(service, *LOST, after)
+    assert await service.an_hour_later() == []
+
+
+async def test_a_held_email_is_dropped_when_what_it_says_is_over(service: Service, database: Database) -> None:
+    """Replaced, declined, no longer asked for: what is left is what still holds."""
+    await sync(database, *(a_tenant(name) for name in ("acme", "globex", "hooli", "initech")))
+    await _minutes(service, *LOST, credentials=(1, 2, 3, 4))
+    assert [to for to, _ in _subjects(await service.an_hour_later())] == ["ops"]
+    others = (a_tenant(name) for name in ("globex", "hooli", "initech"))
+    await sync(database, a_tenant("acme", "Gem, new"), *others, now=service.now)
+    await _minutes(service, served({"jobs": "m"}, declined=["jobs"]), credentials=(2,))
+    await _minutes(service, served({}, digest="e" * 16), credentials=(3,))
+    await service.an_hour_later()
+    assert {notice.tenant_id for notice in await listing(database, [Status.HELD])} == {"initech"}
+
+
+async def test_after_a_downtime_nothing_is_told_before_the_next_check(service: Service) -> None:
+    """What was lost three days ago may be back: the first check tells."""
+    await _minutes(service, *LOST)
+    service.now += timedelta(days=3)
+    assert await service.an_hour_later() == []
+    assert await service.sees(served({"jobs": "g"})) == []
+
+
+async def test_after_a_downtime_what_still_holds_is_told(service: Service) -> None:
+    """The check after it finds the loss as it was."""
+    await _minutes(service, *LOST)
+    service.now += timedelta(days=3)
+    assert await service.an_hour_later() == []
+    (mail,) = await service.sees(served({"jobs": "m"}))
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]

@@ -117,3 +117,13 @@ async def test_a_database_of_the_first_release_keeps_every_row(older: Database) 
     assert set(before) == set(METADATA.tables)
     async with older.reading() as conn:
         assert await conn.run_sync(differences) == []
+
+
+async def test_refusals_of_earlier_releases_are_no_evidence_any_more(older: Database) -> None:
+    """One answer in looser words made them, and for thirty days they would prove grants."""
+    async with older.writing() as conn:
+        for revision in REVISIONS[: REVISIONS.index("0009")]:
+            await conn.run_sync(_step, revision)
+        assert "refusal" in await conn.run_sync(_rows)
+        await conn.run_sync(upgrade, "0009")
+        assert "refusal" not in await conn.run_sync(_rows)

@@ -222,7 +222,13 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         "chmod o-r",
         True,
     ),
-    "an empty token": (lambda p: p.keep("token", ""), "credentials", "the token is empty", "store the token", True),
+    "an empty token": (
+        lambda p: p.keep("token", ""),
+        "credentials",
+        "the file is empty, perhaps because it is being written",
+        "if it stays empty, write the secret into it",
+        True,
+    ),
     "an expired token": (
         lambda p: p.keep("token", jwt(1_700_000_000)),
         "credentials",
@@ -234,7 +240,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         lambda p: p.keep("secret", SECRET + "é"),
         "credentials",
         "outside ASCII",
-        "store the key itself",
+        "store the client secret itself",
         True,
     ),
     "a client secret in quotes": (
@@ -253,10 +259,23 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         "exchange what the two references hold",
         True,
     ),
+    "the same while the token's command is not run": (
+        lambda p: p.only(
+            **p.client(
+                client_id=p.keep("other-id", SECRET),
+                client_secret=p.keep("other-secret", f"{SECRET}-1"),
+                token=p.command("exit 3"),
+            )
+        ),
+        "credentials",
+        "other-id, file:",
+        "exchange what the two references hold",
+        True,
+    ),
     "a client id with a colon": (
         lambda p: p.keep("id", f"a:{SECRET}"),
         "credentials",
-        "holds a colon",
+        "contains a colon",
         "store the client id",
         True,
     ),

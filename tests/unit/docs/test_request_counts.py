@@ -17,16 +17,15 @@ from checks.check_request import CheckRequest
 from checks.check_run import CheckContext
 from checks.credential import CredentialKind, OAuthClient, Secret, Token
 from checks.manifest import load
-from checks.report import CheckReport, Outcome, WriteAlarm
-from checks.v1.check import KeyCheckRun, SendGuard
-from checks.v1.key_answers import reduce
+from checks.report import CheckReport, Outcome
 from checks.v3.check import TokenCheckRun
 from checks.v3.token_answers import AuthAnswer, AuthKind, introspected
 from monitor.checking.check_document import Checked
 from monitor.cli.check_output import lines
 from tests.confirming import confirmed
 from tests.paths import ROOT
-from tests.sandbox_session import Clock, SandboxSession, sandbox_session
+from tests.sandbox_check import check_key
+from tests.sandbox_session import Clock, sandbox_session
 from tests.sandbox_v3_session import SandboxV3Session, sandbox_v3_session
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -36,45 +35,10 @@ PAGE = (ROOT / "docs" / "for-your-customers.md").read_text("utf-8")
 GEM = load("gem")
 
 
-class Sender:
-    """Sends the requests to a sandbox without a network between."""
-
-    def __init__(self, customer: SandboxSession, permitted: WriteProbes) -> None:
-        self._customer = customer
-        self.permitted = permitted
-        self.requests = 0
-
-    async def send(self, entry: Entry, guard: SendGuard) -> Answer:
-        self.requests += 1
-        reply = self._customer.send(f"{entry.method} {entry.target}", entry.body.decode() or None)
-        headers = {name.decode().lower(): value.decode() for name, value in reply.headers}
-        answer = reduce(entry, reply.status, headers, reply.body, complete=True)
-        await guard.answered(entry, answer)
-        return answer
-
-
-class Guard:
-    async def may_write(self, entry: Entry) -> bool:
-        return True
-
-    async def halt(self, alarm: WriteAlarm) -> None:
-        raise AssertionError(alarm)
-
-
-async def no_data() -> Answer:
-    return Answer(AnswerKind.INVALID_KEY, 401)
-
-
-def check(customer: SandboxSession, request: CheckRequest, permitted: WriteProbes) -> CheckReport:
-    context = CheckContext(lambda: datetime(2026, 11, 23, tzinfo=UTC), lambda: 0.0, 60.0, lambda: False)
-    run = KeyCheckRun(Sender(customer, permitted), request, catalogue(), Guard(), no_data, context)
-    return asyncio.run(run.report())
-
-
 def cost(grants: str | list[str], permitted: WriteProbes) -> int:
     """The requests of one look, by the sandbox's ledger."""
     customer = sandbox_session(grants)
-    check(customer, CheckRequest(GEM), permitted)
+    check_key(customer, CheckRequest(GEM), permitted)
     assert customer.changes() == []
     return len(customer.sandbox.request_log.entries())
 
@@ -167,7 +131,7 @@ def test_the_result_that_readme_shows_is_what_the_sandbox_gives() -> None:
     request = CheckRequest(GEM, features=frozenset({"eeoc"}))
 
     def once(asked: CheckRequest) -> CheckReport:
-        return check(customer, asked, WriteProbes.SAFE)
+        return check_key(customer, asked, WriteProbes.SAFE)
 
     report = confirmed(request, once, once)
     checked = Checked("acme", "Gem Harvest API Key", CredentialKind.HARVEST_KEY, None, report)

@@ -55,6 +55,15 @@ def test_a_loss_happened_between_two_known_checks() -> None:
     assert (sequence.event.seen_before, sequence.event.first_seen) == (T0 + 2 * HOUR, T0 + 4 * HOUR)
 
 
+def test_a_suspicion_that_no_check_could_settle_for_an_interval_says_nothing_of_when() -> None:
+    """Seen missing once, then undecided for a day, then missing twice: it went missing when it was seen again."""
+    sequence = CheckSequence()
+    assert sequence.checks("gm" + 24 * "u" + "m") == []
+    again = sequence.now
+    assert sequence.checks("m") == ["lost:jobs"]
+    assert (sequence.event.seen_before, sequence.event.first_seen) == (T0, again)
+
+
 def test_a_second_check_that_clears_a_suspicion_moves_the_window() -> None:
     """Granted in a check of suspects counts as seen granted, although that is no full check."""
     sequence = CheckSequence()

@@ -9,6 +9,7 @@ from monitor.incidents.rules import Audience
 from monitor.notices.causes import PendingCause
 from monitor.notices.content.messages import CsmMessage, DigestMessage
 from monitor.notices.content.news_from_causes import Background
+from monitor.notices.notice import Status
 from monitor.notices.partners import PartnerCoverage, partner_permissions
 from tests.notices import NOW, a_cause, a_policy, composed
 
@@ -68,6 +69,26 @@ def test_an_undecided_check_of_another_customer_is_waited_for() -> None:
     """A check that decided nothing does not say who has it."""
     background = Background(partners={JOBS: PartnerCoverage(2, 1, None)})
     assert composed(lost(), background=background).drafts == ()
+
+
+def test_one_that_no_check_can_tell_about_does_not_hide_what_all_others_lost() -> None:
+    """After an interval in which nobody was seen to have it, two that lack it are no two customers' matter."""
+    background = Background(partners={JOBS: PartnerCoverage(3, 1, NOW - 2 * HOUR)})
+    late = NOW + a_policy().interval + a_policy().settle
+    (draft,) = composed(lost("acme"), lost("globex"), background=background, now=late).drafts
+    assert draft.audience is Audience.OPERATOR
+    assert isinstance(draft.message, DigestMessage)
+    assert draft.message.lost_to_all == (JOBS,)
+
+
+def test_losses_that_wait_for_others_count_for_the_brake() -> None:
+    """When the first ceases to wait, the wave is seen whole."""
+    background = Background(partners={JOBS: PartnerCoverage(10, 9, NOW - 2 * HOUR)})
+    late = NOW + a_policy().interval + a_policy().settle
+    waiting = [lost(f"tenant{n}", created_at=late - timedelta(minutes=16 + n)) for n in range(8)]
+    first = lost("first", created_at=late - a_policy().interval - a_policy().settle)
+    drafts = composed(first, *waiting, background=background, now=late).drafts
+    assert [draft.status for draft in drafts if draft.audience is Audience.CSM] == [Status.HELD]
 
 
 def test_the_role_is_each_customers_own() -> None:

@@ -10,9 +10,10 @@ from starlette.routing import Route
 from monitor.errors import ConfigurationError
 from monitor.sandbox.control.api import Control
 from monitor.sandbox.faults.http import FaultKind
+from monitor.sandbox.greenhouse.endpoints import endpoints
 from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.scopes import scope_names
-from monitor.sandbox.greenhouse.settings import Order, Retirement, SandboxSettings
+from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, Retirement, SandboxSettings, steps_of
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
 from tests.paths import ROOT
@@ -44,8 +45,10 @@ def test_the_documented_scenario_works(tmp_path: Path) -> None:
     assert (acme.text, len(acme.ticked), acme.account.settings.limit) == ("sandbox-acme-1", 62, 50)
     assert (globex.text, len(globex.ticked)) == ("globex-key", 64)
     assert "GET /v1/candidates" not in globex.ticked
-    assert (globex.account.settings.order, globex.account.settings.denial_status) == (Order.LOOKUP_FIRST, 401)
-    assert globex.account.settings.order_for("GET /v1/users/{id}", "by-id/rest") is Order.PERMISSION_LAST
+    assert (globex.account.settings.order, globex.account.settings.denial_status) == ("lookup_first", 401)
+    steps_for = globex.account.settings.steps_for
+    assert steps_for(endpoints()["GET /v1/users/{id}"]) == steps_of("permission_last")
+    assert steps_for(endpoints()["PATCH /v1/offices/{id}"]) == steps_of("fields,permission,on_behalf_of,record")
     assert [(key.dead, len(key.ticked)) for key in sandbox.keys.of(sandbox.account("initech"))] == [
         (True, 144),
         (False, 2),
@@ -76,20 +79,22 @@ def test_the_smallest_scenario(tmp_path: Path) -> None:
         ("GET /v1/candidates", "GET /v1/candidate", 6, "did you mean GET /v1/candidates"),
         ("name: globex", "name: acme", 6, "already an account acme"),
         ("denial_status", "denial", 6, "settings of account globex: denial: is not known here"),
-        ("list/rest", "lists", 6, "'lists' is neither a cell"),
+        ("PATCH/rest", "lists", 6, "'lists' is neither a cell"),
+        ("order: lookup_first", "order: header", 6, "order: 'header' is neither a check nor an order: use one of perm"),
+        ("[name]", "[nam]", 6, "PATCH /v1/departments/{id} does not need 'nam', but name"),
         ("{limit: 50}", "{limit: many}", 2, "settings of all accounts: limit: Input should be a valid integer"),
-        ("dead: true", "ded: true", 17, "accounts.2.keys.0.ded: is not known here"),
-        ("kind: slow", "kind: earthquake", 27, "faults.0.kind: Input should be 'status', 'wrong_json'"),
-        ("account: acme,", "account: acne,", 27, "there is no account 'acne'"),
-        ("status: 502", "status: 1", 28, "faults.1.status: Input should be greater"),
-        ("harvest:jobs:list", "harvest:job:list", 19, "did you mean harvest:jobs:list"),
-        ("scopes: all", "scopes: everything", 21, "scopes cannot be 'everything'"),
-        ("grant: partner", "grant: password", 25, "accounts.4.clients.1.grant: Input should be 'custom' or 'partner'"),
-        ("client_id: umbrella-1", "client_id: a:b", 21, "the id of the client of account umbrella cannot be sent"),
-        ("label: Partner", "label: Gem", 21, "already has a client 'Gem'"),
-        ("    clients:\n", "    client: {}\n    clients:\n", 21, "give either client or clients"),
-        ("label: New", "label: Old", 15, "already has a key 'Old'"),
-        ("    keys:\n", "    key: {}\n    keys:\n", 15, "give either key or keys"),
+        ("dead: true", "ded: true", 21, "accounts.2.keys.0.ded: is not known here"),
+        ("kind: slow", "kind: earthquake", 31, "faults.0.kind: Input should be 'status', 'wrong_json'"),
+        ("account: acme,", "account: acne,", 31, "there is no account 'acne'"),
+        ("status: 502", "status: 1", 32, "faults.1.status: Input should be greater"),
+        ("harvest:jobs:list", "harvest:job:list", 23, "did you mean harvest:jobs:list"),
+        ("scopes: all", "scopes: everything", 25, "scopes cannot be 'everything'"),
+        ("grant: partner", "grant: password", 29, "accounts.4.clients.1.grant: Input should be 'custom' or 'partner'"),
+        ("client_id: umbrella-1", "client_id: a:b", 25, "the id of the client of account umbrella cannot be sent"),
+        ("label: Partner", "label: Gem", 25, "already has a client 'Gem'"),
+        ("    clients:\n", "    client: {}\n    clients:\n", 25, "give either client or clients"),
+        ("label: New", "label: Old", 19, "already has a key 'Old'"),
+        ("    keys:\n", "    key: {}\n    keys:\n", 19, "give either key or keys"),
         ("accounts:", "acounts:", 1, "accounts: Field required"),
     ],
 )
@@ -130,7 +135,8 @@ def test_the_documentation_names_every_setting() -> None:
     """Settings, faults, orders, ways to retire and reasons are in the documentation, and no others."""
     assert rows("Settings of an account") == list(SandboxSettings.model_fields)
     assert set(rows("Faults")) == {kind.value for kind in FaultKind}
-    assert rows("How a request goes") == [order.value for order in Order]
+    named = re.findall(r"^\| `([a-z_]+)` \| `([a-z_,]+)` \|$", section("How a request goes"), re.M)
+    assert dict(named) == NAMED_ORDERS
     retired = next(line for line in section("Settings of an account").splitlines() if line.startswith("| `retired` |"))
     assert re.findall(r"`([0-9a-z-]+)`", retired)[1:] == [each.value for each in Retirement]
     reasons = section("Request log").partition("the reason:")[2].partition("\n\n")[0]

@@ -21,7 +21,7 @@ from monitor.notices.content.render import RenderedMessage, Renderer
 from monitor.notices.notice import Status
 from monitor.notices.operator_actions import drop, listing, release
 from monitor.store.database import Database
-from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION
+from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE
 from tests.composer import ComposerHarness
 from tests.notices import NOW, OPERATOR, SETTLE
 from tests.paths import FIXTURES
@@ -345,6 +345,24 @@ async def test_the_operator_is_kept_up_to_date_about_a_wave(harness: ComposerHar
     assert subjects[1].startswith("Harvest Monitor: mail to CSMs is still held: now 7 tenants lost the permission")
 
 
+async def test_the_email_about_a_growing_wave_says_how_many_which_share_and_since_when(
+    harness: ComposerHarness,
+) -> None:
+    """Brought up to date in each of the three; the wave began where it began."""
+    for number in range(100):
+        await harness.add_tenant(f"other{number}", last_checked_at=NOW + timedelta(minutes=20))
+    await harness.burst(LOST, 3)
+    await harness.run()
+    for number in range(5):
+        await harness.add_event(LOST, "GET: List offers", f"late{number}", at=NOW + timedelta(minutes=5))
+    await harness.run(NOW + timedelta(minutes=20))
+    first, second = (row["text"] for row in await rows(harness.database, NOTICE) if row["audience"] == "operator")
+    for text, changed, share in ((first, "3 tenants", "3.0 %"), (second, "8 tenants", "8.0 %")):
+        assert f"{changed} lost the permission" in text
+        assert f"{share} of the 100 tenants checked since 23 Nov 2026, 13:50 UTC" in text
+    assert "Since we last wrote to you, the number has doubled" in second
+
+
 async def test_more_causes_than_a_statement_can_hold(harness: ComposerHarness) -> None:
     """A first sweep's causes are settled in batches."""
     await harness.add_tenant("acme")
@@ -361,6 +379,9 @@ async def test_more_causes_than_a_statement_can_hold(harness: ComposerHarness) -
             for n in range(1, 2502)
         ]
         await conn.execute(insert(DRIFT_EVENT), rows)
+        known = {"credential_id": harness.credentials["acme"], "verdict": "missing", "rule": "", "suspect_looks": 0}
+        named = ("permission_id", "permission_label", "permission_group")
+        await conn.execute(insert(PERMISSION_STATE), [known | {name: row[name] for name in named} for row in rows])
         cause = {"tenant_id": "acme", "audience": "operator", "brake_key": "found", "created_at": NOW - SETTLE}
         await conn.execute(insert(CAUSE), [cause | {"event_id": n} for n in range(1, 2502)])
     assert await harness.run() == 1

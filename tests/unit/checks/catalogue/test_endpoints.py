@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.catalogue.endpoints import catalogue
-from checks.catalogue.entry import Cell, Entry, RequestClass, Role, Service, WriteProbes
+from checks.catalogue.entry import Cell, Entry, Hurdle, RequestClass, Role, Service, WriteProbes
 from checks.errors import CatalogueError
+from monitor.sandbox.greenhouse.endpoints import endpoints
 from tests.cases import for_each
 from tests.paths import FIXTURES
 
@@ -77,6 +78,27 @@ def test_guards_are_true(entry: Entry) -> None:
 
     assert guards(entry) == expected
     assert entry.is_write == (entry.method != "GET")
+
+
+@for_each(CATALOGUE.all_entries(), ids=named)
+def test_a_request_is_bound_to_fail_what_it_lacks_by_the_documentation(entry: Entry) -> None:
+    """A record or parent iff an id in its target is 0, On-Behalf-Of iff it is a write, fields iff some are required."""
+    looked_up = Hurdle.PARENT if entry.gives_list else Hurdle.RECORD
+    expected = {looked_up} if "0" in entry.target.partition("?")[0].split("/") else set()
+    expected |= {Hurdle.ON_BEHALF_OF} if entry.method != "GET" else set()
+    expected |= {Hurdle.FIELDS} if DOCUMENTED[entry.endpoint]["required_body"] else set()
+
+    assert entry.hurdles == expected
+
+
+@for_each([entry for entry in ENTRIES if not entry.is_write], ids=named)
+def test_a_read_gives_what_greenhouse_documents(entry: Entry) -> None:
+    """A list or one record: by the class, under a record by the documented sample; and as the sandbox answers."""
+    samples = {RequestClass.LIST: "array", RequestClass.BY_ID: "object"}
+    sample = samples.get(entry.request_class) or DOCUMENTED[entry.endpoint]["sample"]
+
+    assert entry.gives_list == (sample == "array")
+    assert entry.gives_list != endpoints()[entry.endpoint].gives_object
 
 
 @for_each(WRITES, ids=named)

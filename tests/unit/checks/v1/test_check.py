@@ -147,7 +147,7 @@ def test_no_verdict_is_ever_wrong(
 
 
 def test_a_borrowed_verdict_says_that_it_is_borrowed() -> None:
-    """If only the borrowing cell has another order, no control can show that: the rule number says V24."""
+    """If only what borrows has another order, no control can show that: the rule number says V24."""
     greenhouse = FakeGreenhouse(
         REQUIRED - {"GET /v1/applications/{id}"}, frozenset({BORROWING}), permitted=WriteProbes.OFF
     )
@@ -211,13 +211,14 @@ def test_rows_of_a_feature_the_tenant_lacks_are_excess_when_granted() -> None:
 
 
 def test_no_more_controls_are_sent_than_needed() -> None:
-    """One refused control per cell is enough; with a missing permission in the cell none is needed."""
+    """One refused control per cell and kind is enough; with a missing permission in the cell none is needed."""
     greenhouse = FakeGreenhouse(REQUIRED, permitted=WriteProbes.OFF)
     check(greenhouse, CheckRequest(GEM))
     assert {e for e in greenhouse.asked if e in CATALOGUE.controls} == {
         "GET /v1/approval_flows/{id}",
         "GET /v1/applications/{id}/demographics/answers",
         "GET /v1/jobs/{id}/hiring_team",
+        "GET /v1/jobs/{id}/approval_flows",  # for lists, as that one is for single records
     }
     broken = FakeGreenhouse(REQUIRED - {"GET /v1/offers/{id}"}, permitted=WriteProbes.OFF)
     check(broken, CheckRequest(GEM))

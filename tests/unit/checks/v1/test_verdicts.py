@@ -21,6 +21,8 @@ OFFER = "GET /v1/offers/{id}"
 APPLICATION = "GET /v1/applications/{id}"
 SCORECARDS = "GET /v1/applications/{id}/scorecards"
 STAGES = "GET /v1/jobs/{id}/stages"
+JOB_POST = "GET /v1/jobs/{id}/job_post"
+EEOC = "GET /v1/applications/{id}/eeoc"
 FUTURE_JOBS = "GET /v1/users/{id}/permissions/future_jobs"
 NOTE = "POST /v1/candidates/{id}/activity_feed/notes"
 MERGE = "PUT /v1/candidates/merge"
@@ -31,6 +33,7 @@ APPROVAL_FLOW = "GET /v1/approval_flows/{id}"
 PROSPECT_POOL = "GET /v1/prospect_pools/{id}"
 DEMOGRAPHICS = "GET /v1/applications/{id}/demographics/answers"
 HIRING_TEAM = "GET /v1/jobs/{id}/hiring_team"
+JOB_APPROVALS = "GET /v1/jobs/{id}/approval_flows"
 PENDING = "GET /v1/users/{user_id}/pending_approvals"
 EMPLOYMENTS = "POST /v1/candidates/{id}/employments"
 APPLICATION_ATTACHMENTS = "POST /v1/applications/{id}/attachments"
@@ -43,34 +46,34 @@ def ruled(endpoint: str, answers: Mapping[str, Answer], **more: object) -> tuple
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_v1_the_permission_text_means_missing_whatever_else_is_known(status: int) -> None:
+def test_v18_the_permission_text_means_missing_whatever_else_is_known(status: int) -> None:
     """The text decides with either status, in any class, without a control."""
     for endpoint in (LIST, JOB, STAGES, NOTE):
         answers = {endpoint: Answer(AnswerKind.PERMISSION, status)}
         assert ruled(endpoint, answers) == (KeyRule.MISSING, "refused")
 
 
-def test_v2_data_of_a_list_means_granted() -> None:
+def test_v19_data_of_a_list_means_granted() -> None:
     """A list answered with data needs no control; an empty list under a record needs a sign of life of its service."""
     assert ruled(LIST, {LIST: DATA}) == (KeyRule.GRANTED_DATA, "data")
     assert ruled(STAGES, {LIST: DATA, STAGES: DATA}) == (KeyRule.GRANTED_DATA, "data")
     assert ruled(STAGES, {STAGES: DATA})[0] is KeyRule.NO_POSITIVE_CONTROL
 
 
-def test_v3_an_endpoint_refused_before_is_its_own_control() -> None:
+def test_v20_an_endpoint_refused_before_is_its_own_control() -> None:
     """A remembered refusal of the same endpoint proves the repair even where every control passes."""
     answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: NOT_FOUND, PROSPECT_POOL: NOT_FOUND}
     assert ruled(JOB, answers, remembered=frozenset({JOB}))[0] is KeyRule.GRANTED_REMEMBERED
     assert ruled(JOB, answers, remembered=frozenset({OFFER}))[0] is KeyRule.NO_REFUSAL
 
 
-def test_v4_a_missing_permission_of_the_cell_is_a_control() -> None:
+def test_v21_a_missing_permission_of_the_cell_is_a_control() -> None:
     """A refused required permission shows the order for the others in its cell, and is no disagreement."""
     answers = {LIST: DATA, JOB: NOT_FOUND, OFFER: DENIED, APPROVAL_FLOW: NOT_FOUND}
     assert ruled(JOB, answers)[0] is KeyRule.GRANTED_BESIDE_MISSING
 
 
-def test_v5_a_refused_control_shows_the_order() -> None:
+def test_v22_a_refused_control_shows_the_order() -> None:
     """One refused control, none passing: `not found` means granted."""
     assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED})[0] is KeyRule.GRANTED_BY_CONTROL
 
@@ -84,7 +87,7 @@ def test_v5_a_refused_control_shows_the_order() -> None:
         Answer(AnswerKind.BAD_PAYLOAD, 400),
     ],
 )
-def test_v5_every_answer_past_the_permission_check_counts_alike(past: Answer) -> None:
+def test_v22_every_answer_past_the_permission_check_counts_alike(past: Answer) -> None:
     """404, 403 about a record, 422 and 400 all come after the permission check, if that is first."""
     answers = {LIST: DATA, NOTE: past, EMPLOYMENTS: DENIED}
     assert ruled(NOTE, answers)[0] is KeyRule.GRANTED_BY_CONTROL
@@ -107,13 +110,32 @@ def test_a_refusal_vouches_only_for_what_its_own_request_was_bound_to_fail() -> 
     assert ruled(CONVERT, reject, required=WRITES)[0] is KeyRule.GRANTED_BY_CONTROL
 
 
-def test_a_refused_list_vouches_for_a_record_only_if_lists_look_for_theirs() -> None:
-    """A list that answers [] for a record that is not there never looked for it, so neither did the refused one."""
-    asked = {APPLICATIONS: DATA, DEMOGRAPHICS: DENIED, CURRENT_OFFER: NOT_FOUND}
-    assert ruled(CURRENT_OFFER, asked)[0] is KeyRule.NO_REFUSAL
-    assert ruled(CURRENT_OFFER, {**asked, OFFERS: DATA})[0] is KeyRule.NO_REFUSAL
-    assert ruled(CURRENT_OFFER, {**asked, OFFERS: NOT_FOUND, SCORECARDS: DATA})[0] is KeyRule.NO_REFUSAL
-    assert ruled(CURRENT_OFFER, {**asked, OFFERS: NOT_FOUND})[0] is KeyRule.GRANTED_BY_CONTROL
+def test_a_refused_list_vouches_for_another_only_if_lists_look_for_their_parent() -> None:
+    """A list that answers [] for a record that is not there never looked for it, so perhaps neither did the refused."""
+    asked = {APPLICATIONS: DATA, DEMOGRAPHICS: DENIED, OFFERS: NOT_FOUND}
+    assert ruled(OFFERS, asked)[0] is KeyRule.GRANTED_BY_CONTROL
+    assert ruled(OFFERS, {**asked, SCORECARDS: DATA})[0] is KeyRule.NO_REFUSAL
+    assert ruled(OFFERS, {**asked, SCORECARDS: DENIED})[0] is KeyRule.GRANTED_BESIDE_MISSING
+
+
+def test_a_list_under_a_record_and_a_single_one_do_not_vouch_for_each_other() -> None:
+    """Greenhouse may look up the one before the permission and the other after it."""
+    asked = {LIST: DATA, STAGES: NOT_FOUND, JOB_POST: NOT_FOUND}
+    lists_refused, record_refused = {**asked, PENDING: DENIED}, {**asked, HIRING_TEAM: DENIED}
+    assert ruled(STAGES, lists_refused)[0] is KeyRule.GRANTED_BY_CONTROL
+    assert ruled(JOB_POST, lists_refused)[0] is KeyRule.NO_REFUSAL
+    assert ruled(STAGES, record_refused)[0] is KeyRule.NO_REFUSAL
+    assert ruled(JOB_POST, record_refused)[0] is KeyRule.GRANTED_BY_CONTROL
+    # Nor do they disagree: each is looked up in its own order.
+    assert ruled(STAGES, {**lists_refused, HIRING_TEAM: NOT_FOUND})[0] is KeyRule.GRANTED_BY_CONTROL
+    assert ruled(JOB_POST, {**lists_refused, HIRING_TEAM: NOT_FOUND})[0] is KeyRule.NO_REFUSAL
+
+
+def test_v21_a_refused_permission_of_a_feature_that_the_tenant_lacks_is_a_control_too() -> None:
+    """It is asked about for the sake of excess; that it is granted is no disagreement."""
+    asked = {APPLICATIONS: DATA, CURRENT_OFFER: NOT_FOUND}
+    assert ruled(CURRENT_OFFER, {**asked, EEOC: DENIED})[0] is KeyRule.GRANTED_BESIDE_MISSING
+    assert ruled(CURRENT_OFFER, {**asked, EEOC: NOT_FOUND})[0] is KeyRule.NO_REFUSAL
 
 
 def test_v17_where_one_refusal_was_taken_back_none_is_believed() -> None:
@@ -131,9 +153,9 @@ def test_a_control_of_another_cell_proves_nothing() -> None:
         assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, control: DENIED})[0] is KeyRule.NO_REFUSAL
 
 
-def test_v6_disagreeing_controls_leave_only_what_shares_the_first_segment() -> None:
+def test_v23_disagreeing_controls_leave_only_what_shares_the_first_segment() -> None:
     """If one control is refused and one passes, only a refusal under the same first path segment decides."""
-    answers = {LIST: DATA, STAGES: NOT_FOUND, FUTURE_JOBS: NOT_FOUND, HIRING_TEAM: DENIED, PENDING: NOT_FOUND}
+    answers = {LIST: DATA, STAGES: NOT_FOUND, FUTURE_JOBS: NOT_FOUND, JOB_APPROVALS: DENIED, PENDING: NOT_FOUND}
     assert ruled(STAGES, answers)[0] is KeyRule.GRANTED_SAME_SEGMENT
     assert ruled(FUTURE_JOBS, answers) == (KeyRule.MIXED_CONTROLS, "mixed_controls")
 
@@ -148,9 +170,22 @@ BORROWED = {
 }
 
 
-def test_v7_a_cell_without_controls_borrows_from_both_sides() -> None:
+def test_v24_a_cell_without_controls_borrows_from_both_sides() -> None:
     """By id in the applications service: the same class elsewhere and another read of the service must both show it."""
     assert ruled(APPLICATION, BORROWED)[0] is KeyRule.GRANTED_BORROWED
+
+
+def test_v24_a_single_record_under_an_application_borrows_where_its_cell_has_only_lists() -> None:
+    """A single record elsewhere must show it, and lists in its own cell, which are looked up there as well."""
+    asked = {APPLICATIONS: DATA, CURRENT_OFFER: NOT_FOUND, OFFERS: NOT_FOUND, DEMOGRAPHICS: DENIED}
+    assert ruled(CURRENT_OFFER, {**asked, HIRING_TEAM: DENIED})[0] is KeyRule.GRANTED_BORROWED
+    for change in (
+        {HIRING_TEAM: NOT_FOUND},  # records elsewhere show no refusal
+        {HIRING_TEAM: DENIED, DEMOGRAPHICS: NOT_FOUND},  # its own lists show none
+        {HIRING_TEAM: DENIED, OFFERS: DATA},  # its own lists do not look for their parent
+        {HIRING_TEAM: DENIED, DEMOGRAPHICS: NOT_FOUND, APPLICATION: DENIED},  # by id is another cell
+    ):
+        assert ruled(CURRENT_OFFER, {**asked, **change})[0] is KeyRule.NO_REFUSAL, change
 
 
 @pytest.mark.parametrize(
@@ -164,7 +199,7 @@ def test_v7_a_cell_without_controls_borrows_from_both_sides() -> None:
         {DEMOGRAPHICS: NOT_FOUND, APPLICATION_ATTACHMENTS: DENIED},  # a write proves nothing about a read
     ],
 )
-def test_v7_half_of_the_evidence_is_not_borrowed(change: Mapping[str, Answer]) -> None:
+def test_v24_half_of_the_evidence_is_not_borrowed(change: Mapping[str, Answer]) -> None:
     """If either side is missing or disagrees, the verdict is undecided."""
     assert ruled(APPLICATION, {**BORROWED, **change})[0] is KeyRule.NO_REFUSAL
 
@@ -177,7 +212,7 @@ def test_v8_without_a_positive_control_not_found_means_nothing() -> None:
     assert ruled(JOB, {JOB: NOT_FOUND}, remembered=frozenset({JOB}))[0] is KeyRule.NO_POSITIVE_CONTROL
 
 
-def test_v9_a_key_with_every_permission_is_undecided() -> None:
+def test_v25_a_key_with_every_permission_is_undecided() -> None:
     """If all controls pass, the key may have every permission, or Greenhouse looks up the record first."""
     assert ruled(JOB, {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: NOT_FOUND}) == (KeyRule.NO_REFUSAL, "no_refusal")
 

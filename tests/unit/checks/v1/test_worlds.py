@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from itertools import permutations
 
 import pytest
 
@@ -10,15 +11,25 @@ from checks.catalogue.entry import Entry
 from checks.credential import CredentialState
 from checks.report import Verdict
 from tests import worlds
-from tests.worlds import INVALID_KEY, NO_PERMISSION, REQUIRED, World, check, noisy, survey, wrong
+from tests.worlds import CELLS, INVALID_KEY, NO_PERMISSION, REQUIRED, STEPS, World, check, noisy, survey, wrong
 
 
 async def test_no_verdict_is_wrong_in_worlds_of_any_order_and_behind_any_gateway() -> None:
-    """Every order of the four checks per cell, lists without parents, gateways' words, any set of permissions."""
+    """Every order of the four checks per cell and need, needs that are not there, gateways' words, any permissions."""
     faults, verdicts = await survey(1000)
     assert faults == []
     decided = verdicts[Verdict.GRANTED] + verdicts[Verdict.MISSING]
     assert decided > verdicts.total() / 3
+
+
+def test_the_worlds_draw_every_order_for_every_cell_and_need() -> None:
+    """In a thousand worlds; single records under a record also in another order than lists, and each need lifted."""
+    drawn = list(worlds.worlds(1000))
+    for place in (*CELLS, "GET /v1/jobs/{id}/hiring_team", "GET /v1/applications/{id}/eeoc"):
+        assert {world.orders.get(place) for world in drawn} == {None, *permutations(STEPS)}, place
+    for cell in CELLS:
+        for lifted in ("without_parent", "without_header", "without_fields"):
+            assert {cell in getattr(world, lifted) for world in drawn} == {True, False}, (cell, lifted)
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])

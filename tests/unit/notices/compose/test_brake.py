@@ -75,6 +75,25 @@ def test_a_different_permission_each_is_a_wave() -> None:
     assert not brake.holds([failed])
 
 
+@pytest.mark.parametrize("state", ["invalid", "blocked", "retired"])
+def test_one_state_of_many_credentials_is_a_wave_of_its_own(state: str) -> None:
+    """Three that became the same are held; one that became something else, or lost a permission, is not."""
+    causes = [a_cause(EventKind.CREDENTIAL_FAILED, None, f"t{n}", state=state) for n in range(3)]
+    other = a_cause(EventKind.CREDENTIAL_FAILED, None, "other", state="unreachable")
+    lost = a_cause(LOST, "x", "third")
+    brake = judged(*causes, other, lost, recent=Recent((), [NOW] * 100))
+    assert set(brake.waves) == {f"credential_failed:{state}"}
+    assert [brake.holds([cause]) for cause in (*causes, other, lost)] == [True] * 3 + [False] * 2
+
+
+def test_checks_before_the_first_change_do_not_count() -> None:
+    """Most of an interval's checks were made before the trouble began, and say nothing about it."""
+    causes = [a_cause(LOST, "x", f"t{n}", created_at=NOW - n * MINUTE) for n in range(3)]
+    before = [NOW - 3 * HOUR + n * timedelta(seconds=1) for n in range(5_000)]
+    assert judged(*causes, recent=Recent((), [*before, *([NOW] * 60)])).holds(causes)
+    assert not judged(*causes, recent=Recent((), [NOW] * 5_000)).holds(causes)
+
+
 def test_fewer_checked_than_changed_is_no_reason_to_pass() -> None:
     """Checks of a moment ago may not be visible yet."""
     causes = [a_cause(LOST, "x", f"t{n}") for n in range(3)]

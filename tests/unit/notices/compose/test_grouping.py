@@ -138,7 +138,7 @@ def test_the_operator_gets_one_digest_a_run() -> None:
     assert isinstance(draft.message, DigestMessage)
     assert [(tenant.name, tenant.summary) for tenant in draft.message.tenants] == [
         ("Acme", "credential blocked"),
-        ("Globex", "1 permission missing at the first check"),
+        ("Globex", "1 permission found missing"),
         ("Initech", "1 permission newly required and not granted"),
     ]
     assert (draft.recipient, draft.tenant_id) == (OPERATOR, None)

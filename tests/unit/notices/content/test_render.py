@@ -1,6 +1,7 @@
 """The words of every email: right in number, escaped, the same in text and HTML, and safe to forward."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import get_args
@@ -242,11 +243,14 @@ def test_good_news_asks_for_nothing() -> None:
 
 
 def test_good_news_names_what_is_still_missing() -> None:
-    """A CSM who reads that something is back also reads what is not."""
-    background = Background(still_missing=(StillMissing(1, "x", "Jobs", "GET: List jobs"),))
-    words = _worded(a_cause(REGAINED, "GET: List offers", notified_in=1), background=background)
+    """A CSM who reads that something is back also reads what is not, and whether an earlier email told them."""
+    cause = a_cause(REGAINED, "GET: List offers", notified_in=1)
+    told = StillMissing(1, "x", "Jobs", "GET: List jobs", str(cause.csm_email))
+    words = _worded(cause, background=Background(still_missing=(told,)))
     assert "Still missing, as we wrote to you before:\n\nJobs\n  - GET: List jobs\n" in words.text
     assert "nothing you need to do" not in words.text
+    words = _worded(cause, background=Background(still_missing=(replace(told, notified="ops@vendor.example"),)))
+    assert "Still missing; the email about it went to somebody else:\n\nJobs\n  - GET: List jobs\n" in words.text
 
 
 def test_newly_required_is_never_worded_as_lost() -> None:

@@ -62,6 +62,16 @@ def test_a_fault_hits_a_random_share() -> None:
     assert hit(1) == hit(1) != hit(2)
 
 
+def test_a_request_that_is_asked_again_is_drawn_anew() -> None:
+    """The same request three times in a row: each is hit by itself, so that all three are as rare as chance has it."""
+    session = sandbox_session()
+    session.sandbox.add_fault(Fault(kind=FaultKind.STATUS, share=0.3))
+    asked = [[session.send("GET /v1/jobs").status == 503 for _ in range(3)] for _ in range(1000)]
+    thrice, first = sum(map(all, asked)), sum(hits[0] for hits in asked)
+    assert 10 <= thrice <= 50  # 27 by chance; three hundred if the first draw decided
+    assert 0.2 <= sum(hits[1] for hits in asked if hits[0]) / first <= 0.4
+
+
 def test_a_request_spared_by_one_fault_may_be_hit_by_the_next() -> None:
     """Each fault chooses its own share, and a fault that misses does not use up its times."""
     session = sandbox_session()

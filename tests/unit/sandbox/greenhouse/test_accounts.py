@@ -64,6 +64,15 @@ def test_accounts_do_not_see_each_other() -> None:
         (lambda sandbox: sandbox.account("globex"), "there are: acme"),
         (lambda sandbox: sandbox.change("acme", limit=0), "limit: Input should be greater"),
         (lambda sandbox: sandbox.change(None, orders={"x": "lookup_first"}), "neither a cell"),
+        (lambda sandbox: sandbox.change(None, parents={"x": "empty_list"}), "neither a cell"),
+        (lambda sandbox: sandbox.change(None, order="header,record"), "'header' is neither a check nor an order: use"),
+        (lambda sandbox: sandbox.change("acme", orders={"POST/rest": "permission"}), "on_behalf_of stands there 0"),
+        (
+            lambda sandbox: sandbox.change("acme", order="record,permission,fields,record,on_behalf_of"),
+            "record stands there 2 times: use one of permission_first, lookup_first, permission_last, or each of",
+        ),
+        (lambda sandbox: sandbox.change("acme", headers={"POST/rest": "never"}), "headers.POST/rest: .*'documented'"),
+        (lambda sandbox: sandbox.change("acme", not_needed={"POST/rest": []}), "'POST/rest' is no endpoint: write ME"),
         (lambda sandbox: sandbox.add_fault(Fault(kind=FaultKind.HTML, account="x")), "no account 'x'"),
     ],
 )

@@ -1,11 +1,13 @@
 """v1 of the sandbox with a live key: the order of its checks, and which requests count as changes."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from monitor.sandbox.greenhouse.endpoints import Endpoint, cells, endpoints
 from monitor.sandbox.greenhouse.request_log import AnswerReason
+from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, CheckStep
 from tests.cases import for_each
 from tests.sandbox_session import content, sandbox_session, zeroed
 
@@ -13,7 +15,15 @@ ALL = list(endpoints().values())
 WRITES = [endpoint for endpoint in ALL if endpoint.writes]
 WITH_ID = [endpoint for endpoint in ALL if endpoint.refers]
 DENIED, NOT_FOUND = 403, 404
-ORDERS = ["permission_first", "lookup_first", "permission_last"]
+ORDERS = list(NAMED_ORDERS)
+EVERY_ORDER = [",".join(steps) for steps in permutations(CheckStep)]
+MOVE = "POST /v1/applications/0/move"  # fails every step for a key without the permission
+REFUSED_BY = {
+    AnswerReason.NO_PERMISSION: CheckStep.PERMISSION,
+    AnswerReason.NO_ON_BEHALF_OF: CheckStep.ON_BEHALF_OF,
+    AnswerReason.NO_RECORD: CheckStep.RECORD,
+    AnswerReason.INVALID: CheckStep.FIELDS,
+}
 
 
 def named(part: Endpoint | str) -> str:
@@ -46,6 +56,44 @@ def test_no_order_serves_a_key_without_the_permission(endpoint: Endpoint, order:
     assert session.changes() == []
 
 
+def refused_by(line: str, grants: str | list[str] = "none", **settings: Any) -> CheckStep:
+    """The check that refuses this request with an empty body, without On-Behalf-Of."""
+    session = sandbox_session(grants, **settings)
+    session.send(line, {} if line[:3] != "GET" else None)
+    return REFUSED_BY[session.last().reason]
+
+
+@for_each(EVERY_ORDER)
+def test_the_first_check_of_an_order_that_is_not_passed_answers(order: str) -> None:
+    """In each of the 24 orders: of the checks that a request fails, the first refuses it, on reads as on writes."""
+    first, *rest = order.split(",")
+    assert refused_by(MOVE, order=order) == first
+    with_permission = [step for step in (first, *rest) if step != "permission"]
+    assert refused_by(MOVE, "all", order=order) == with_permission[0]
+    with_header = [step for step in (first, *rest) if step != "on_behalf_of"]
+    assert refused_by(MOVE, order=order, on_behalf_of="off") == with_header[0]
+    of_a_read = [step for step in (first, *rest) if step in ("permission", "record")]
+    assert refused_by("GET /v1/jobs/0/stages", order=order) == of_a_read[0]
+
+
+@for_each(WRITES, EVERY_ORDER[::5], ids=named)
+def test_no_order_fails_on_a_request_that_lacks_everything(endpoint: Endpoint, order: str) -> None:
+    """Fields are checked before the record is known, or its body, and nothing is changed."""
+    session = sandbox_session(order=order, on_behalf_of="off")
+    for body in ({}, "[", None):
+        assert session.send(zeroed(endpoint), body).status in ((400, 404, 422) if endpoint.refers else (400, 422))
+    assert session.changes() == []
+
+
+@for_each(EVERY_ORDER[::5])
+def test_what_only_the_record_can_tell_comes_last(order: str) -> None:
+    """An active application cannot be unrejected; a key without the permission does not learn that it is active."""
+    line = "POST /v1/applications/{}/unreject"
+    for grants, status in (("all", 422), ("none", DENIED)):
+        session = sandbox_session(grants, order=order)
+        assert session.write(line.format(session.account.records.ids("applications")[0])).status == status
+
+
 @for_each(cells())
 def test_the_order_can_be_set_for_one_cell(cell: str) -> None:
     """An exception for a cell applies to it and to no other."""
@@ -60,6 +108,35 @@ def test_an_endpoint_can_have_an_order_of_its_own() -> None:
     session = sandbox_session("none", orders={"by-id/rest": "lookup_first", "GET /v1/users/{id}": "permission_first"})
     assert session.send("GET /v1/users/0").status == DENIED
     assert session.send("GET /v1/jobs/0").status == NOT_FOUND
+
+
+def test_needs_of_one_kind_can_come_before_the_permission_and_others_after_it() -> None:
+    """By endpoint: single nested records but not nested lists; of one write the body, of another the header."""
+    records = [e.name for e in ALL if e.request_class == "nested" and e.gives_object]
+    orders = dict.fromkeys(records, "record,permission,on_behalf_of,fields")
+    assert refused_by("GET /v1/jobs/0/hiring_team", orders=orders) is CheckStep.RECORD
+    assert refused_by("GET /v1/jobs/0/stages", orders=orders) is CheckStep.PERMISSION
+    orders = {
+        "PATCH/rest": "fields,permission,on_behalf_of,record",
+        "PATCH /v1/offices/{id}": "on_behalf_of,permission,record,fields",
+    }
+    assert refused_by("PATCH /v1/departments/0", orders=orders) is CheckStep.FIELDS
+    assert refused_by("PATCH /v1/candidates/0", orders=orders) is CheckStep.PERMISSION  # it demands no field
+    assert refused_by("PATCH /v1/offices/0", orders=orders) is CheckStep.ON_BEHALF_OF
+
+
+def test_each_need_can_be_lifted_for_an_endpoint_or_a_cell() -> None:
+    """The header by cell and by endpoint, a field by endpoint."""
+    headers = {"POST/applications": "off", "POST /v1/applications/{id}/advance": "every_write"}
+    assert refused_by("POST /v1/applications/0/move", "all", headers=headers) is CheckStep.RECORD
+    assert refused_by("POST /v1/applications/0/advance", "all", headers=headers) is CheckStep.ON_BEHALF_OF
+    assert refused_by("POST /v1/candidates/0/employments", "all", headers=headers) is CheckStep.ON_BEHALF_OF
+    name, fields = "PATCH /v1/departments/{id}", "fields,permission,on_behalf_of,record"
+    assert refused_by("PATCH /v1/departments/0", order=fields, not_needed={name: ["name"]}) is CheckStep.PERMISSION
+    assert refused_by("PATCH /v1/offices/0", order=fields, not_needed={name: ["name"]}) is CheckStep.FIELDS
+    line, _ = sandbox_session().complete(endpoints()["POST /v1/candidates"])
+    reply = sandbox_session(not_needed={"POST /v1/candidates": ["first_name"]}).write(line, {})
+    assert [error["field"] for error in content(reply)["errors"]] == ["last_name", "applications"]
 
 
 @pytest.mark.parametrize("name", ["POST /v1/candidates", "POST /v1/prospects", "PUT /v1/candidates/merge"])
@@ -183,6 +260,15 @@ def test_a_nested_list_may_be_empty_where_there_is_no_parent() -> None:
         assert sandbox_session(**settings).send("GET /v1/jobs/0/stages").body == b"[]"
         assert sandbox_session("none", **settings).send("GET /v1/jobs/0/stages").status == DENIED
         assert sandbox_session(**settings).send("GET /v1/jobs/0/job_post").status == NOT_FOUND
+
+
+def test_a_parent_can_be_looked_up_for_some_lists_and_not_for_others() -> None:
+    """A default, an exception for a cell, and one for an endpoint, which wins."""
+    parents = {"nested/rest": "empty_list", "GET /v1/users/{id}/permissions/jobs": "not_found"}
+    session = sandbox_session(parents=parents)
+    assert session.send("GET /v1/jobs/0/stages").body == b"[]"
+    assert session.send("GET /v1/users/0/permissions/jobs").status == NOT_FOUND
+    assert session.send("GET /v1/applications/0/offers").status == NOT_FOUND
 
 
 @for_each([each for each in ALL if not each.writes], ids=named)
