@@ -31,6 +31,7 @@ class AnswerKind(StrEnum):
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
     NOT_JSON = "not_json"  # 2xx that is not JSON, or longer than is read
+    COPY = "copy"  # out of a cache, or given to an earlier request: Greenhouse was not asked
     UNEXPECTED = "unexpected"  # any other status, or a known text where it does not belong
     TIMEOUT = "timeout"
     NO_CONNECTION = "no_connection"  # refused, reset, TLS failure, name not found, broken HTTP

@@ -88,4 +88,7 @@ class CheckRun(ABC):
         state, detail = self.judge_state(now)
         # Asked once more: this check's own last answer may be what paused all checks.
         shared = state in _MAY_BE_SHARED and self.context.stop()
-        return (CredentialState.OK, PAUSED) if shared or self.cut_short == PAUSED else (state, detail)
+        if not shared and self.cut_short != PAUSED:
+            return state, detail
+        # `ok` is told only of what was served, also where nothing follows from it.
+        return state if state is CredentialState.OK else CredentialState.UNREACHABLE, PAUSED

@@ -17,6 +17,7 @@ REASONS: Mapping[str, str] = {
     "timeout": "no answer in time",
     "no_connection": "no connection, or one that broke",
     "not_json": "the answer is not JSON, or longer than is read",
+    "copied": "the answer came out of a cache, or had been given before: Greenhouse was not asked",
     "redirect": "Greenhouse redirected, and redirects are not followed with a key",
     "deadline": "the time for the check ran out",
     "paused": "checks paused because many tenants were in trouble at once",
@@ -58,8 +59,18 @@ DETAILS = {
     "revoked": "Greenhouse does not know the key: deleted, disabled or mistyped",
     "revoked_or_retired": "Greenhouse does not know the key: revoked, or retired by Greenhouse",
     "unknown_refusal": "refused without a known text: perhaps the credential's list of trusted addresses",
-    "api_retired": "every request, and one without a key, gets the same answer, and not one of the API's",
-    "uniform_answer": "every request gets the same answer, and not one of the API's, but the API is there",
+    "refused_without_key": "refused without a known text, as is a request without a key: perhaps this machine's "
+    "address, or Greenhouse switched off the API; not the credential's list of trusted addresses",
+    "api_retired": "every request, and one without a key, has got the same answer for an hour, and not one of the "
+    "API's",
+    "looks_retired": "every request, and one without a key, gets the same answer, and not one of the API's: "
+    "a maintenance, or Greenhouse retired the API; if it lasts for an hour, that one",
+    "hardly_served": "hardly any request is served, and most get an answer that is none of the API's: perhaps it is "
+    "being closed, or something in between answers",
+    "uniform_answer": "every request gets the same answer, and not one of the API's; a request without a key does not "
+    "get it",
+    "redirected": "every request is redirected to a host that is not Greenhouse's: perhaps a proxy or a login page in "
+    "between",
     "server_error": "Greenhouse answers with server errors",
     "timeout": "no answer in time",
     "no_connection": "no connection to Greenhouse",

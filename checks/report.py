@@ -18,6 +18,10 @@ class Verdict(StrEnum):
 PAUSED = "paused"
 """Reason and detail of a check that was ended from outside before it was done."""
 
+LOOKS_RETIRED = "looks_retired"
+"""Detail of an unreachable v1 key whose answers are those of a retired API; how long they have been, one check cannot
+know, and a maintenance answers alike."""
+
 
 class Outcome(StrEnum):
     """One word for a whole check: the first of these that applies, from the top."""
@@ -102,7 +106,13 @@ class CheckReport:
         return self.detail == PAUSED
 
     @property
+    def looks_retired(self) -> bool:
+        return self.detail == LOOKS_RETIRED
+
+    @property
     def outcome(self) -> Outcome:
+        if self.paused:
+            return Outcome.UNDECIDED
         if self.state is not CredentialState.OK:
             return Outcome.FAILED
         required = [finding.verdict for finding in self.findings if not finding.declined]

@@ -41,7 +41,12 @@ class Assembly:
 
     @cached_property
     def drift_policy(self) -> DriftPolicy:
-        return DriftPolicy(self.settings.confirm_after, self.settings.interval, self.notice_policy.look_again_after)
+        return DriftPolicy(
+            confirm_after=self.settings.confirm_after,
+            interval=self.settings.interval,
+            retired_after=self.settings.retired_after,
+            look_again_after=self.notice_policy.look_again_after,
+        )
 
     @cached_property
     def notice_policy(self) -> NoticePolicy:
@@ -129,7 +134,6 @@ class Assembly:
                 requests_per_second=settings.requests_per_second,
                 total_requests_per_second=settings.total_requests_per_second,
                 deadline_seconds=settings.deadline.total_seconds(),
-                interval_seconds=settings.interval.total_seconds(),
             ),
             observer=metrics,
             breaker=breaker,

@@ -41,9 +41,7 @@ V3_LABEL = "Gem"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LONG = 30 * 24 * 3600  # what a token lives, so that none ends while the clock is moved
 POLICY = DriftPolicy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
-LIMITS = RequestLimits(
-    requests_per_second=0, total_requests_per_second=0, deadline_seconds=120, interval_seconds=4 * 3600
-)
+LIMITS = RequestLimits(requests_per_second=0, total_requests_per_second=0, deadline_seconds=120)
 NOTICES = NoticePolicy(
     mode=NoticesMode.CSM,
     settle=timedelta(minutes=15),

@@ -11,6 +11,7 @@ from monitor.drift import DriftPolicy
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 POLICY = DriftPolicy(confirm_after=MINUTE, interval=4 * HOUR)
+RETIRED_SOON = replace(POLICY, retired_after=MINUTE)
 KEY, OTHER_KEY = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 DIGEST = "d" * 16
 
@@ -82,3 +83,6 @@ def failed(state: CredentialState, detail: str = "", *, partial: bool = False) -
         requests=1,
         partial=partial,
     )
+
+
+LOOKS_RETIRED = failed(CredentialState.UNREACHABLE, "looks_retired")

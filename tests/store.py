@@ -13,12 +13,13 @@ from checks.report import CheckReport
 from monitor.checking import claim_queries, recording_queries
 from monitor.checking.claim_queries import Claim
 from monitor.checking.recording_queries import Recorded
+from monitor.drift import DriftPolicy
 from monitor.store.database import Database
 from monitor.store.tables import METADATA
 from monitor.tenants import sync_queries
 from monitor.tenants.file import CredentialConfig, Declined, TenantConfig, TenantProblem
 from monitor.tenants.sync_queries import Synced
-from tests.reports import KEY, POLICY
+from tests.reports import KEY, LOOKS_RETIRED, MINUTE, POLICY, RETIRED_SOON
 
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LEASE = timedelta(minutes=7)
@@ -78,12 +79,19 @@ async def check(
     *,
     credential_id: int = 1,
     fingerprint: str | None = KEY,
+    policy: DriftPolicy = POLICY,
 ) -> Recorded:
     """One check from its claim to its record, as a worker makes it."""
     claimed = await claim(database, credential_id, now)
-    recorded = await recording_queries.record(database, claimed, report, fingerprint, now, POLICY)
+    recorded = await recording_queries.record(database, claimed, report, fingerprint, now, policy)
     assert recorded is not None
     return recorded
+
+
+async def retire(database: Database, at: datetime = T0, *, credential_id: int = 1) -> None:
+    """Three checks, a minute apart: the key looks retired from the first on, is unreachable at `at`, then retired."""
+    for moment in (at - MINUTE, at, at + MINUTE):
+        await check(database, LOOKS_RETIRED, moment, credential_id=credential_id, policy=RETIRED_SOON)
 
 
 async def rows(database: Database, table: Table) -> list[dict[str, Any]]:

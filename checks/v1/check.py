@@ -15,10 +15,10 @@ from checks.credential import CredentialState
 from checks.manifest import Permission
 from checks.report import CheckReport, WriteAlarm
 from checks.v1.key_report import KeyReport, writes_off_reason
-from checks.v1.key_state import REFUSALS_OF_A_DEAD_KEY, looks_retired, state_of
+from checks.v1.key_state import REFUSALS_TO_DOUBT, looks_retired, refuses_all, state_of
 from checks.v1.verdicts import Evidence, borrowed_from, controls_for, gave, positive_control, view
 
-STOP_AFTER_UNKNOWN_REFUSALS = 2  # in a row; whatever refuses a whole address refuses the other requests as well
+STOP_AFTER_REFUSALS_OF_A_SERVED_KEY = 6  # in a row; each is asked twice, so they are several requests
 STOP_AFTER_FAILURES = 3  # in a row, each of them repeated once by the sender
 FEWEST_LISTS = 3  # before concluding that the API does not serve this credential
 MOST_POSITIVE_CONTROLS = 3
@@ -85,7 +85,6 @@ class KeyCheckRun(CheckRun):
         self._send_anonymous = anonymous
         self._anonymous: Answer | None = None
         self._invalid = 0
-        self._unknown_refusals = 0
         self._failures = 0
 
     @property
@@ -157,7 +156,7 @@ class KeyCheckRun(CheckRun):
         reads = [entry for entry in (*wanted, *outside) if not entry.is_write]
         lists = [entry for entry in reads if entry.request_class is RequestClass.LIST]
         # Lists first: they need no control, and unless one is served no other answer proves anything (V8).
-        await self._send_each(lists or self._substitute_lists())
+        await self._send_lists(lists or self._substitute_lists())
         await self._stop_if_not_served()
         await self._send_each(entry for entry in reads if entry not in lists)
         await self._send_controls_for(reads)
@@ -174,6 +173,11 @@ class KeyCheckRun(CheckRun):
         """For a check without a list of its own: one, to see that the API serves this credential."""
         services = {entry.service for entry in self._entries(self.wanted)} or {Service.REST}
         return [self.catalogue.lists_of(service)[0] for service in sorted(services)]
+
+    async def _send_lists(self, lists: Iterable[Entry]) -> None:
+        for listed in lists:
+            await self._send(listed)
+            await self._stop_if_refused()
 
     async def _send_each(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -256,15 +260,9 @@ class KeyCheckRun(CheckRun):
         if answer.kind is AnswerKind.IMPOSSIBLE:
             raise EndOfCheck("unreachable")
         self._invalid = self._invalid + 1 if answer.kind is AnswerKind.INVALID_KEY else 0
-        if self._invalid >= REFUSALS_OF_A_DEAD_KEY and not self._served:
-            raise EndOfCheck("invalid_key")
-        # Each is asked twice: so many in a row are several requests, and the key was perhaps revoked on the way.
-        if self._invalid >= 2 * REFUSALS_OF_A_DEAD_KEY:
+        # The key was perhaps revoked on the way.
+        if self._invalid >= STOP_AFTER_REFUSALS_OF_A_SERVED_KEY and self._served:
             raise EndOfCheck("contradicted")
-        self._unknown_refusals = self._unknown_refusals + 1 if answer.kind is AnswerKind.UNKNOWN_REFUSAL else 0
-        # A 401 in unknown words is about the key, whatever was served; a 403 may be one endpoint's own rule.
-        if self._unknown_refusals >= STOP_AFTER_UNKNOWN_REFUSALS and (answer.status == 401 or not self._served):
-            raise EndOfCheck("blocked")
         self._failures = self._failures + 1 if answer.kind in _FAILURES else 0
         if self._failures >= STOP_AFTER_FAILURES and not self._served:
             raise EndOfCheck("unreachable")
@@ -273,12 +271,25 @@ class KeyCheckRun(CheckRun):
     def _served(self) -> bool:
         return any(answer.usable for answer in self._heard)
 
+    async def _stop_if_refused(self) -> None:
+        """What refuses a few lists is about the key only if it refuses requests of other kinds as well."""
+        if not refuses_all(self._heard, at_least=REFUSALS_TO_DOUBT):
+            return
+        await self._send_each(self._of_other_kinds())
+        if not refuses_all(self._heard, at_least=REFUSALS_TO_DOUBT):
+            return
+        if any(answer.kind is AnswerKind.UNKNOWN_REFUSAL for answer in self._heard):
+            await self._ask_without_key()
+            raise EndOfCheck("blocked")
+        raise EndOfCheck("invalid_key")
+
     async def _stop_if_not_served(self) -> None:
         """No verdict can follow when no list works; with few lists of our own, others are tried before giving up."""
         for listed in self.catalogue.lists_of(Service.REST):
             if self._served or len(self.answers) >= FEWEST_LISTS:
                 break
             await self._send(listed)
+        await self._stop_if_refused()
         if not self._served and looks_retired(self._heard, self.context.now()):
             # All lists can be gone while the rest of the API answers.
             await self._send_each(self._first_by_id())
@@ -286,10 +297,19 @@ class KeyCheckRun(CheckRun):
             await self._ask_refused_lists_again()
             return
         if looks_retired(self._heard, self.context.now()):
-            # The request without a key does not pass `may_send`: deadline and pause hold for it, too.
-            self.end_if_over()
-            self._anonymous = await self._send_anonymous()
+            await self._ask_without_key()
         raise EndOfCheck("unreachable")
+
+    async def _ask_without_key(self) -> None:
+        # It does not pass `may_send`: deadline and pause hold for it, too.
+        self.end_if_over()
+        self._anonymous = await self._send_anonymous()
+
+    def _of_other_kinds(self) -> list[Entry]:
+        """A list that nobody has asked for and that has no filter, and a record of each service."""
+        lists = self.catalogue.lists_of(Service.REST)
+        unfiltered = [e for e in lists if e.endpoint not in self.answers and "_after=" not in e.target]
+        return [*unfiltered[:1], *self._first_by_id()]
 
     def _first_by_id(self) -> list[Entry]:
         by_id = [entry for entry in self.catalogue.probes.values() if entry.request_class is RequestClass.BY_ID]

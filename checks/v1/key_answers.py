@@ -122,5 +122,6 @@ def _record_id(document: object) -> str | None:
 
 
 def _host(location: str | None) -> str | None:
-    found = re.match(r"https?://([A-Za-z0-9.-]{1,253})", location or "")
+    """None where the redirect stays on the same host."""
+    found = re.match(r"(?:https?:)?//(?:[^/?#@]*@)?([A-Za-z0-9.-]{1,253})", location or "", re.IGNORECASE)
     return found[1] if found else None

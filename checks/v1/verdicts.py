@@ -98,6 +98,7 @@ _KIND_REASON: Mapping[AnswerKind, str] = {
     AnswerKind.RATE_LIMITED: "rate_limited",
     AnswerKind.SERVER_ERROR: "server_error",
     AnswerKind.NOT_JSON: "not_json",
+    AnswerKind.COPY: "copied",
     AnswerKind.UNEXPECTED: "unexpected_answer",
     AnswerKind.TIMEOUT: "timeout",
     AnswerKind.NO_CONNECTION: "no_connection",

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import httpx
+from aiohttp.tracing import Trace
 from httpx_aiohttp import AiohttpTransport
 
 from checks.answer import AnswerKind
 from checks.errors import WireError
 from checks.origin import OutgoingRequest
+from checks.wire.copies import Copies
 
 MOST_BODY_BYTES = 64 * 1024
 
@@ -59,6 +61,23 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
         raise _Dropped(type(error).__name__) from error
 
 
+class _SilentUntilAsked(aiohttp.TCPConnector):
+    """Gives no connection on which something came unasked: it would be taken for the answer to the next request."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (so it is called there)
+    ) -> aiohttp.connector.Connection:
+        for _ in range(2):  # the one that was kept, then a new one
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise aiohttp.ClientConnectionError("the server speaks before it is asked")
+
+
 class Connector:
     """Opens connections to one service of Greenhouse; WireError if the settings do not allow one."""
 
@@ -68,12 +87,21 @@ class Connector:
         self._settings = settings
         # One for all connections: making a TLS context takes 20 to 40 ms.
         self._context = _tls(settings.ca_bundle)
+        # Of all connections together: what a cache gives to one tenant was given to another before.
+        self._copies = Copies()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Connection"]:
         """For one credential: a late answer on a connection that stays open is never taken for another's."""
+        connection = Connection(self._settings, self._new_transport, self._copies)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    def _new_transport(self) -> AiohttpTransport:
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._context, limit=0, keepalive_timeout=10),
+            connector=_SilentUntilAsked(ssl=self._context, limit=0, keepalive_timeout=10),
             cookie_jar=aiohttp.DummyCookieJar(),
             # The gate compares all headers, so none may be added behind it.
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -82,36 +110,51 @@ class Connector:
             trust_env=False,
         )
         proxy = httpx.Proxy(self._settings.proxy) if self._settings.proxy else None
-        transport = AiohttpTransport(verify=self._context, client=session, proxy=proxy, trust_env=False)
-        try:
-            yield Connection(self._settings, transport)
-        finally:
-            await transport.aclose()
+        return AiohttpTransport(verify=self._context, client=session, proxy=proxy, trust_env=False)
 
 
-@dataclass(frozen=True, slots=True)
 class Connection:
-    """Sends one request after the other, each at most once; a failure is in the result, never raised."""
+    """Sends one request after the other, each at most once; a failure is in the result, never raised.
 
-    settings: ConnectionSettings
-    transport: AiohttpTransport
+    What is asked again, and what follows a refusal, goes over a new connection: a balancer that keeps a connection to
+    one server would let that server confirm itself.
+    """
+
+    def __init__(
+        self, settings: ConnectionSettings, new_transport: Callable[[], AiohttpTransport], copies: Copies
+    ) -> None:
+        self._settings = settings
+        self._new_transport = new_transport
+        self._transport = new_transport()
+        self._copies = copies
+        self._asked: set[tuple[str, str]] = set()
+        self._refused = False
+
+    async def close(self) -> None:
+        await self._transport.aclose()
 
     async def send(self, made: OutgoingRequest, check: Callable[[OutgoingRequest], object]) -> Received:
         """`check` sees the request as it leaves, not as it was made, and raises GateRefusal to keep it here."""
-        timeout = {"connect": self.settings.connect_timeout, "read": self.settings.read_timeout}
+        timeout = {"connect": self._settings.connect_timeout, "read": self._settings.read_timeout}
         request = httpx.Request(
             made.method, made.url, headers=list(made.headers), content=made.body, extensions={"timeout": timeout}
         )
         check(_as_it_leaves(request))
-        return await self._exchange(request)
+        if self._refused or (made.method, made.url) in self._asked:
+            await self._transport.aclose()
+            self._transport = self._new_transport()
+        self._asked.add((made.method, made.url))
+        received = await self._exchange(request)
+        self._refused = received.status in (401, 403)
+        return received
 
     async def _exchange(self, request: httpx.Request) -> Received:
         # The read timeout starts again with every byte; this one bounds the request as a whole.
-        ends_at = asyncio.get_running_loop().time() + self.settings.request_timeout
+        ends_at = asyncio.get_running_loop().time() + self._settings.request_timeout
         try:
             async with asyncio.timeout_at(ends_at):
                 # Not an httpx.AsyncClient, which adds headers of its own and logs whole URLs at INFO (httpx 0.28).
-                response = await self.transport.handle_async_request(request)
+                response = await self._transport.handle_async_request(request)
         except Exception as error:  # the libraries below raise more than they document
             return Received(None, {}, failure=_failure(error))
         return await self._receive(response, ends_at)
@@ -120,6 +163,8 @@ class Connection:
         """The head was received: its status counts, whatever happens to the body."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         try:
+            if self._copies.has(response.status_code, headers):
+                return Received(response.status_code, headers, failure=AnswerKind.COPY)
             async with asyncio.timeout_at(ends_at):
                 body, complete = await _read(response, headers.get("content-encoding", "identity"))
         except Exception as error:

@@ -7,7 +7,9 @@ from checks.catalogue.entry import Entry
 from checks.wire.rate_limit import RateLimit, RateLimiter
 
 TRIES_WHEN_LIMITED = 3
-REPEATED_ONCE = frozenset({AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.NOT_JSON})
+REPEATED_ONCE = frozenset(
+    {AnswerKind.SERVER_ERROR, AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.NOT_JSON, AnswerKind.COPY}
+)
 """A read with such an answer is sent once more: a single failure does not count yet."""
 
 

@@ -13,10 +13,9 @@ from monitor.drift import DriftPolicy, Known, compare
 from monitor.drift.suspicion import Suspicion
 
 MOST_CHECKS = 4  # a key may be refused, then replaced, then lack something
-_CONFIRMED = frozenset(
-    {CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED, CredentialState.MISCONFIGURED}
-)
-"""States that a second check confirms; `unreachable` is reported as it is seen."""
+_CONFIRMED = frozenset({CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.MISCONFIGURED})
+"""States that a second check confirms; `unreachable` is reported as it is seen, also where it looks retired: a one-shot
+does not wait for the hour that would decide."""
 
 
 class Confirmation:
@@ -74,8 +73,6 @@ class Confirmation:
 
 def _merge(before: CheckReport, now: CheckReport) -> CheckReport:
     """A full check replaces all findings, a check of suspects only theirs."""
-    if before.state is CredentialState.BLOCKED and now.paused:
-        return before  # checks are paused because many tenants are in this trouble: that confirms it
     if now.partial:
         changed = {finding.permission_id: finding for finding in now.findings}
         return replace(before, findings=tuple(changed.get(f.permission_id, f) for f in before.findings))

@@ -1,12 +1,11 @@
-"""Greenhouse as this process reaches it: one total rate, one breaker, one request without a key per interval."""
+"""Greenhouse as this process reaches it: one total rate, one breaker, and the request without a key."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from checks.answer import Answer, AnswerKind
+from checks.answer import Answer
 from checks.catalogue.endpoints import catalogue
 from checks.catalogue.entry import Entry, WriteProbes
 from checks.check_request import CheckRequest
@@ -16,7 +15,6 @@ from checks.origin import origin
 from checks.report import CheckReport
 from checks.v1.check import KeyCheckRun, WriteGuard
 from checks.v1.gate import Gate
-from checks.v1.key_state import SETTLES_NOTHING
 from checks.v3.check import TokenCheckRun
 from checks.v3.gate import INTROSPECT, TokenGate
 from checks.wire.connection import ConnectionSettings
@@ -38,7 +36,6 @@ class RequestLimits:
     requests_per_second: float
     total_requests_per_second: float
     deadline_seconds: float
-    interval_seconds: float
 
 
 class Greenhouse:
@@ -70,7 +67,6 @@ class Greenhouse:
         self._total = RateLimiter(limits.total_requests_per_second, clock)
         self._breaker = breaker or CircuitBreaker(Limits.of(60), clock=clock)
         self._breaker.control_rate(self._total.set_rate, limits.total_requests_per_second)
-        self._anonymous = _OncePerInterval(self._send_without_key, limits.interval_seconds, clock)
 
     async def check(
         self,
@@ -95,7 +91,7 @@ class Greenhouse:
         async with self._key_client.session() as session:
             sender = PacedKeySender(session, secret, pacing, permitted)
             context = self._context(tracked)
-            return await KeyCheckRun(sender, request, catalogue(), guard, self._anonymous.answer, context).report()
+            return await KeyCheckRun(sender, request, catalogue(), guard, self._send_without_key, context).report()
 
     async def _check_client(self, client: OAuthClient, request: CheckRequest, tracked: TrackedCheck) -> CheckReport:
         observer = _BreakerObserver(self._observer, self._breaker, tracked)
@@ -115,6 +111,7 @@ class Greenhouse:
         )
 
     async def _send_without_key(self) -> Answer:
+        """Anew for each check that asks: what another was answered, hours or minutes ago, may be over."""
         entry = catalogue().anonymous
         # No credential's own rate: the request belongs to no tenant.
         await self._total.wait_for_turn()
@@ -152,25 +149,3 @@ class _ListsObserver:
 
     def waited(self, reason: str, seconds: float) -> None:
         self.observer.waited(reason, seconds)
-
-
-class _OncePerInterval:
-    """Remembers one answer for an interval, however many tenants ask; one that settles nothing is forgotten."""
-
-    def __init__(self, send: Callable[[], Awaitable[Answer]], seconds: float, clock: Callable[[], float]) -> None:
-        self._send = send
-        self._seconds = seconds
-        self._clock = clock
-        self._kept: Answer | None = None
-        self._until = 0.0
-        # Many keys look retired at the same time: one request answers all of them.
-        self._one_at_a_time = asyncio.Lock()
-
-    async def answer(self) -> Answer:
-        async with self._one_at_a_time:
-            if self._kept is None or self._clock() >= self._until:
-                self._kept = await self._send()
-                # The known 401 does not prove a retirement, but it does settle that the API is there.
-                settles = self._kept.kind not in SETTLES_NOTHING or self._kept.kind is AnswerKind.INVALID_KEY
-                self._until = self._clock() + (self._seconds if settles else 0)
-            return self._kept

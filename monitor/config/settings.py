@@ -138,6 +138,10 @@ class Settings(BaseSettings):
     confirm_after: Delay = Field(
         timedelta(seconds=60), description="time from a first loss to the check that confirms it"
     )
+    retired_after: Duration = Field(
+        timedelta(hours=1),
+        description="how long a key of Harvest v1 must look retired in every check before it is `retired`",
+    )
     deadline: Duration = Field(timedelta(minutes=5), description="longest time one check may take")
     requests_per_second: Rate = Field(2, description="requests per second to one credential; 0 = unlimited")
     total_requests_per_second: Rate = Field(

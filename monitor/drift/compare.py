@@ -67,7 +67,7 @@ def compare(
     if replaced:
         events.append(_replaced(known.credential.fingerprint, fingerprint, now))
         known = _started_over(known)
-    now_known, happened = credential.change(known.credential, report, fingerprint, now)
+    now_known, happened = credential.change(known.credential, report, fingerprint, now, policy)
     events += happened
     after = replace(known, credential=_with_secret(now_known, fingerprint))
     served = report.state is CredentialState.OK
@@ -83,7 +83,9 @@ def compare(
         events=tuple(events),
         refused=report.refused if decides else frozenset(),
         replaced=replaced,
-        check_again_in=timedelta(0) if too_narrow else _soonest(_check_again_in(after, report, policy), events, policy),
+        check_again_in=timedelta(0)
+        if too_narrow
+        else _soonest(_check_again_in(after, report, now, policy), events, policy),
     )
 
 
@@ -98,7 +100,7 @@ def _of_unproven_secret(
 ) -> Change:
     suspected = credential.with_unproven_secret(known.credential, report, fingerprint, now)
     known = replace(known, credential=suspected)
-    again = _check_again_in(known, report, policy)
+    again = _check_again_in(known, report, now, policy)
     return Change(known, events=(), refused=frozenset(), replaced=False, check_again_in=again)
 
 
@@ -145,8 +147,11 @@ def _soonest(suspicion: timedelta | None, events: list[Event], policy: DriftPoli
     return min((wait for wait in (suspicion, again) if wait is not None), default=None)
 
 
-def _check_again_in(known: Known, report: CheckReport, policy: DriftPolicy) -> timedelta | None:
+def _check_again_in(known: Known, report: CheckReport, now: datetime, policy: DriftPolicy) -> timedelta | None:
     """For the nearest of all suspicions; those about permissions wait while the credential fails."""
+    since = known.credential.suspect_since
+    if known.credential.suspect_state is CredentialState.RETIRED and since is not None:
+        return min(since + policy.retired_after - now, policy.interval)
     if known.credential.suspect_state is not None:
         checks = [known.credential.suspect_looks]
     elif report.state is CredentialState.OK:

@@ -5,6 +5,9 @@ when two checks in a row show it: an answer may be another credential's, or of a
 starts a new suspicion, because an outage must neither confirm an invalid key nor count as one. Back to ok needs one
 check.
 
+A retirement is final and does not hurry, and a maintenance looks the same: two checks make it `unreachable`, and only
+what every check has seen for `retired_after` from then on makes it `retired`.
+
 A new secret counts once it worked, or when two checks in a row read the same one: a file may be half written. What was
 seen with another secret confirms nothing about this one.
 """
@@ -14,16 +17,18 @@ from datetime import datetime
 
 from checks.credential import CredentialState
 from checks.report import CheckReport
-from monitor.drift.model import Event, EventKind, KnownCredential
+from monitor.drift.model import DriftPolicy, Event, EventKind, KnownCredential
 
 
 def change(
-    was: KnownCredential, report: CheckReport, fingerprint: str | None, now: datetime
+    was: KnownCredential, report: CheckReport, fingerprint: str | None, now: datetime, policy: DriftPolicy
 ) -> tuple[KnownCredential, list[Event]]:
     """`fingerprint` is None where no secret could be loaded."""
     checked = replace(was, last_checked_at=now)
     if report.state is CredentialState.OK:
         return _served(checked, was, report, now)
+    if report.looks_retired and was.state in (CredentialState.UNREACHABLE, CredentialState.RETIRED):
+        return _looks_retired(checked, report, now, policy)
     # The same trouble with another detail is no second event.
     if report.state is was.state:
         return replace(_unsuspected(checked), detail=report.detail), []
@@ -31,6 +36,18 @@ def change(
     if certain or report.state is was.suspect_state:
         return _failed(checked, report, now)
     return _suspect(checked, report.state, now), []
+
+
+def _looks_retired(
+    was: KnownCredential, report: CheckReport, now: datetime, policy: DriftPolicy
+) -> tuple[KnownCredential, list[Event]]:
+    if was.state is CredentialState.RETIRED:
+        return _unsuspected(was), []
+    if was.suspect_state is not CredentialState.RETIRED or was.suspect_since is None:
+        return replace(_suspect(_unsuspected(was), CredentialState.RETIRED, now), detail=report.detail), []
+    if now - was.suspect_since < policy.retired_after:
+        return replace(was, suspect_looks=was.suspect_looks + 1), []
+    return _failed(was, replace(report, state=CredentialState.RETIRED, detail="api_retired"), now)
 
 
 def counts(was: KnownCredential, report: CheckReport, fingerprint: str | None) -> bool:
@@ -105,7 +122,8 @@ def _failed(was: KnownCredential, report: CheckReport, now: datetime) -> tuple[K
         state_since=first_seen,
         was_invalid=was.was_invalid or (report.state is CredentialState.INVALID and not never_worked),
     )
-    return known, [failed]
+    # From here on the time runs after which it is not a maintenance.
+    return _suspect(known, CredentialState.RETIRED, now) if report.looks_retired else known, [failed]
 
 
 def _suspect(was: KnownCredential, state: CredentialState, now: datetime) -> KnownCredential:

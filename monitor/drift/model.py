@@ -47,11 +47,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
-    """`look_again_after` is when to check again before somebody is told to ask the customer; None if nobody is told."""
+    """`look_again_after` is when to check again before somebody is told to ask the customer; None if nobody is told.
+
+    `retired_after`: for so long every check must see a retired API before a key counts as retired.
+    """
 
     confirm_after: timedelta
     interval: timedelta
     look_again_after: timedelta | None = None
+    retired_after: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)

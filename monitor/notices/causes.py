@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from checks.credential import CredentialState
+from checks.report import LOOKS_RETIRED
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 
@@ -65,6 +66,11 @@ class PendingCause:
     def is_retirement(self) -> bool:
         """The key became `retired`: what many others soon will, if Greenhouse switched off the API."""
         return self.kind is EventKind.CREDENTIAL_FAILED and self.state == CredentialState.RETIRED
+
+    @property
+    def looks_retired(self) -> bool:
+        """The key may become `retired`: as with those that did, many others soon look like it."""
+        return self.kind is EventKind.CREDENTIAL_FAILED and self.detail == LOOKS_RETIRED
 
     @property
     def subject(self) -> tuple[str, int, str]:

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from itertools import count
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -192,7 +193,9 @@ class Sandbox:
             reply = reply.adding((b"Set-Cookie", fault.cookie.encode("ascii")))
         number = self.request_log.next_number  # in the header, so that an answer leads to its entry
         self._log(request, caller, decision, fault, now)
-        return SandboxAnswer(reply.adding((b"X-Request-Id", b"sandbox-%d" % number)), fault)
+        # Never the same twice, as at Greenhouse, although a reset begins to count again.
+        request_id = f"sandbox-{number}-{token_hex(4)}".encode("ascii")
+        return SandboxAnswer(reply.adding((b"X-Request-Id", request_id)), fault)
 
     def _caller(self, request: SandboxRequest) -> AnyCaller:
         path = request.path

@@ -50,7 +50,7 @@ def derived(targets: CheckTargets) -> list[Manifest]:
 
 
 def of_keys(targets: CheckTargets, now: datetime) -> Iterator[HealthFinding]:
-    """Keys of v1 still in use after v1 was retired."""
+    """Keys of v1 still in use after the day on which v1 was to end. Whether they still work, a check tells."""
     kinds: dict[str, set[CredentialKind]] = {}
     for target in targets.all:
         kinds.setdefault(target.tenant.id, set()).add(target.credential.kind)
@@ -60,8 +60,8 @@ def of_keys(targets: CheckTargets, now: datetime) -> Iterator[HealthFinding]:
     without = sum(CredentialKind.HARVEST_OAUTH not in kinds[tenant] for tenant in left)
     yield HealthFinding(
         DoctorArea.CREDENTIALS,
-        f"{len(left)} tenants have a Harvest v1/v2 key, which Greenhouse retired after 31 August 2026; {without} of "
-        "them have no v3 credential",
+        f"{len(left)} tenants have a Harvest v1/v2 key, and Greenhouse announced the end of v1 for 31 August 2026; "
+        f"{without} of them have no v3 credential",
         "`harvest-monitor tenants migration` lists them, and what to ask each of them for",
     )
 

@@ -237,10 +237,33 @@ async def test_a_key_killed_during_the_check_voids_it() -> None:
         assert (await harness.check()).state is CredentialState.INVALID
 
 
-async def test_the_same_page_everywhere_after_the_date_is_the_retirement_and_not_drift() -> None:
-    """The same HTML page for every request, also without a key: retired, and no permission is missing."""
+async def test_the_same_page_everywhere_after_the_date_looks_retired_and_is_no_drift() -> None:
+    """The same HTML page for every request, also without a key: unreachable, and no permission is missing."""
     async with greenhouse_harness() as harness:
         harness.fault("html")
         report = await harness.check()
-        assert report.state is CredentialState.RETIRED
+        assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "looks_retired")
         assert report.counts[Verdict.MISSING] == report.counts[Verdict.GRANTED] == 0
+
+
+async def test_a_maintenance_that_is_over_makes_no_other_key_look_retired() -> None:
+    """What a request without a key got then is not remembered: each check asks for itself."""
+    async with greenhouse_harness() as harness:
+        harness.fault("html")
+        assert (await harness.check()).detail == "looks_retired"
+        harness.sandbox.reset()
+        harness.sandbox.change("acme", retired="404-html")
+        assert (await harness.check()).detail == "uniform_answer"
+
+
+async def test_a_block_of_one_credential_is_told_from_a_block_of_everybody() -> None:
+    """By a request without a key, one in each check: if it is refused alike, it is not the credential's list."""
+    async with greenhouse_harness() as harness:
+        harness.sandbox.change("acme", blocked=True)
+        report = await harness.check()
+        assert (report.state, report.detail) == (CredentialState.BLOCKED, "unknown_refusal")
+        harness.sandbox.change(None, blocked=True)
+        report = await harness.check()
+        assert (report.state, report.detail) == (CredentialState.BLOCKED, "refused_without_key")
+        without_key = [e for e in harness.sandbox.request_log.entries() if e.authorization == "none"]
+        assert [entry.target for entry in without_key] == ["/v1/candidates/0"] * 2

@@ -33,11 +33,15 @@ def test_a_killed_demo_says_what_it_finds_and_continues(tmp_path: Path) -> None:
     assert "notices sent" in second.stdout
     settings = {"config": folder / "harvest-monitor.toml"}
     events = run_json(tmp_path, "history", **settings)["events"]
-    facts = [(event["tenant_id"], event["kind"], event["permission_id"]) for event in events]
+    facts = [(event["tenant_id"], event["kind"], event["permission_id"], event["state"]) for event in events]
     assert len(set(facts)) == len(facts)
-    assert [kind for tenant, kind, _ in facts if tenant in ("globex", "initech")].count("lost") == 4
-    failed = {tenant: kind for tenant, kind, permission in facts if permission is None}
-    assert failed == {"umbrella": "credential_failed", "weyland": "credential_failed"}
+    assert [kind for tenant, kind, *_ in facts if tenant in ("globex", "initech")].count("lost") == 4
+    failed = sorted((tenant, kind, state) for tenant, kind, permission, state in facts if permission is None)
+    assert failed == [
+        ("umbrella", "found", "invalid"),
+        ("weyland", "credential_failed", "retired"),
+        ("weyland", "credential_failed", "unreachable"),
+    ]
     lines = run_json(tmp_path, "tenants", "list", **settings)["tenants"]
     states = {line["id"]: (line["kinds"], line["state"]) for line in lines}
     assert states["oscorp"] == states["cyberdyne"] == (["harvest-oauth"], "ok")

@@ -64,7 +64,7 @@ def test_a_command_gives_up_and_says_so(harness: ServiceHarness) -> None:
     assert set(details.values()) == {"no_connection", "paused"}
     untried = [check for check in found["checks"] if check["requests"] == 0]
     assert untried
-    assert {(check["credential"]["state"], check["outcome"]) for check in untried} == {("ok", "undecided")}
+    assert {(check["credential"]["state"], check["outcome"]) for check in untried} == {("unreachable", "undecided")}
     assert {finding["reason"] for finding in untried[0]["permissions"]} >= {"paused"}
     (error,) = found["errors"]
     assert "tenants were in trouble (" in error["message"]

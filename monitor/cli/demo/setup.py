@@ -20,6 +20,7 @@ SETTINGS = {
     "requests_per_second": 25,
     "interval": "10s",
     "confirm_after": "2s",
+    "retired_after": "4s",
     "settle": "3s",
     "deadline": "15s",
     "request_timeout": "3s",

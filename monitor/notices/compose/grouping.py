@@ -19,8 +19,8 @@ from monitor.notices.partners import route_partner_losses
 from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
 from monitor.notices.wording import clean
 
-RETIRED_KEYS = "retired keys"
-"""Under this key the last digest about retired keys is remembered, beside the reports of the brake."""
+RETIRED_KEYS, RETIRED_LOOKING_KEYS = "retired keys", "keys that look retired"
+"""Under these the last digests about such keys are remembered, beside the reports of the brake."""
 
 BRAKE_WHY = "the brake holds mail to CSMs"
 
@@ -55,7 +55,7 @@ def compose(
     for tenant_id, theirs in tenants.items():
         if tenant_id not in active:
             run.wait_for_return(theirs)
-        elif _waits_for_other_retirements(theirs, recent.reported.get(RETIRED_KEYS), policy, now):
+        elif _waits_for_other_retirements(theirs, recent, policy, now):
             continue
         elif _is_ripe(theirs, recent.samples, policy, now):
             run.settle(theirs, cancelled[tenant_id])
@@ -90,12 +90,22 @@ def _is_ripe(causes: list[PendingCause], samples: Iterable[SampleState], policy:
 
 
 def _waits_for_other_retirements(
-    causes: list[PendingCause], last: Reported | None, policy: NoticePolicy, now: datetime
+    causes: list[PendingCause], recent: Recent, policy: NoticePolicy, now: datetime
 ) -> bool:
     """The operator knows that keys are being retired: those of the same sweep are one more email, not one a minute."""
-    if last is None or not -MAX_CLOCK_SKEW <= now - last.at < gathering(policy):
-        return False
-    return all(cause.is_retirement and cause.audience is Audience.OPERATOR for cause in causes)
+    waves = {_wave(cause) if cause.audience is Audience.OPERATOR else None for cause in causes}
+    return all(wave is not None and _was_reported(recent.reported.get(wave), policy, now) for wave in waves)
+
+
+def _was_reported(last: Reported | None, policy: NoticePolicy, now: datetime) -> bool:
+    return last is not None and -MAX_CLOCK_SKEW <= now - last.at < gathering(policy)
+
+
+def _wave(cause: PendingCause) -> str | None:
+    """What many keys go through within one sweep, if Greenhouse switches off the API."""
+    if cause.is_retirement:
+        return RETIRED_KEYS
+    return RETIRED_LOOKING_KEYS if cause.looks_retired else None
 
 
 class _Run:
@@ -133,9 +143,9 @@ class _Run:
         if bursts:
             self.drafts.append(self._brake_notice(tuple(bursts.values())))
         reported = {key: Reported(self.brake.now, burst.tenants) for key, burst in bursts.items()}
-        retired = {cause.tenant_id for cause in self.for_operator if cause.is_retirement}
-        if retired:
-            reported[RETIRED_KEYS] = Reported(self.brake.now, len(retired))
+        for wave in (RETIRED_KEYS, RETIRED_LOOKING_KEYS):
+            if tenants := {cause.tenant_id for cause in self.for_operator if _wave(cause) == wave}:
+                reported[wave] = Reported(self.brake.now, len(tenants))
         return Composition(tuple(self.drafts), self.suppressed, tuple(self.emptied), tuple(self.reopened), reported)
 
     def wait_for_return(self, causes: list[PendingCause]) -> None:

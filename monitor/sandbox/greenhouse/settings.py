@@ -128,7 +128,7 @@ class SandboxSettings(BaseModel):
     talent_matching: bool = False
     blocked: bool = False
     retired: Retirement | None = None
-    retired_location: Annotated[str, Field(pattern=r"^https?://[!-~]+$")] = "https://harvest-v3.example/"
+    retired_location: Annotated[str, Field(pattern=r"^https?://[!-~]+$")] = "https://support.greenhouse.io/"
 
     @field_validator("orders", "headers", "parents")
     @classmethod

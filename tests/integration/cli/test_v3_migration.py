@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from checks.credential import CredentialKind, CredentialState
+from checks.credential import CredentialKind
 from monitor import cli
 from monitor.config import settings
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, Credential
-from tests.reports import MINUTE, T0, failed
-from tests.store import check
+from tests.reports import T0
+from tests.store import retire
 
-RETIRED = failed(CredentialState.RETIRED, "api_retired")
 CSM = {"name": "Dana Reyes", "email": "dana@vendor.example"}
 DECLINED = [{"permission": name, "reference": "ticket 1"} for name in ("GET: List Users", "GET: Retrieve User")]
 KEY = {"kind": "harvest-key", "label": "Gem Harvest API Key", "key": "env:KEY_OF_A_TENANT"}
@@ -44,8 +43,7 @@ def installation(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 async def _retire_and_migrate(folder: Path) -> None:
     database = Database(settings.load().database)
-    for moment in (T0, T0 + MINUTE):
-        await check(database, RETIRED, moment, credential_id=1)
+    await retire(database)
     v3 = {"label": "Gem v3", "kind": CredentialKind.HARVEST_OAUTH, "reference": "env:V3", "baseline_at": T0}
     async with database.writing() as conn:
         for tenant in ("globex", "initech"):

@@ -20,7 +20,7 @@ from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL
 from tests.notices import a_policy
 from tests.outbox import OutboxHarness
-from tests.reports import HOUR, KEY, MINUTE, OTHER_KEY, T0, failed, served
+from tests.reports import HOUR, KEY, LOOKS_RETIRED, MINUTE, OTHER_KEY, RETIRED_SOON, T0, failed, served
 from tests.store import a_tenant, check, rows, sync
 
 INVALID, BLOCKED = failed(CredentialState.INVALID), failed(CredentialState.BLOCKED)
@@ -249,11 +249,10 @@ async def _credentials(database: Database) -> list[int]:
 async def test_all_keys_retired_is_one_email_to_the_operator_that_says_so(service: Service, database: Database) -> None:
     """Ten keys of ten, from their checks on: no brake, no outage, no permissions, and no CSM within the hour."""
     await sync(database, *(a_tenant(name) for name in ("acme", *(f"tenant{number}" for number in range(1, 10)))))
-    retired = failed(CredentialState.RETIRED, "api_retired")
-    for report in (served({"jobs": "g"}), retired, retired):
+    for report in (served({"jobs": "g"}), LOOKS_RETIRED, LOOKS_RETIRED, LOOKS_RETIRED):
         service.now += MINUTE
         for credential in await _credentials(database):
-            await check(database, report, service.now, credential_id=credential)
+            await check(database, report, service.now, credential_id=credential, policy=RETIRED_SOON)
     (mail,) = await service.an_hour_later()
     assert _subjects([mail]) == [("ops", "Harvest Monitor: all 10 keys of Harvest v1 are retired: move to v3")]
     text = " ".join(_text(mail).split())
@@ -267,12 +266,11 @@ async def test_all_keys_retired_is_one_email_to_the_operator_that_says_so(servic
 async def test_the_csms_of_retired_keys_are_mailed_when_the_pages_say_so(service: Service, database: Database) -> None:
     """One and a half intervals and the settle time after the first: six hours and a quarter, one email to each."""
     await sync(database, *(a_tenant(name) for name in ("acme", "globex", "initech")))
-    retired = failed(CredentialState.RETIRED, "api_retired")
     began = service.now + 2 * MINUTE
-    for report in (served({"jobs": "g"}), retired, retired):
+    for report in (served({"jobs": "g"}), LOOKS_RETIRED, LOOKS_RETIRED, LOOKS_RETIRED):
         service.now += MINUTE
         for credential in await _credentials(database):
-            await check(database, report, service.now, credential_id=credential)
+            await check(database, report, service.now, credential_id=credential, policy=RETIRED_SOON)
     told: dict[str, list[timedelta]] = {}
     for quarters in range(1, 48):
         service.now = began + quarters * HOUR / 4

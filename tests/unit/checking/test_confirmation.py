@@ -39,13 +39,13 @@ FIRST_CHECKS = [
     (served({"jobs": "m"}), False),
     (failed(CredentialState.INVALID), False),
     (failed(CredentialState.BLOCKED), False),
-    (failed(CredentialState.RETIRED), False),
+    (failed(CredentialState.UNREACHABLE, "looks_retired"), True),  # only an hour would decide
 ]
 
 
 @pytest.mark.parametrize(("first", "enough"), FIRST_CHECKS)
 def test_only_bad_news_is_checked_twice(first: CheckReport, enough: bool) -> None:
-    """A missing permission, and a key that is invalid, blocked, retired or said to be another's; all else counts."""
+    """A missing permission, and a key that is invalid, blocked or said to be another's; all else counts."""
     assert after(first).in_doubt is not enough
 
 
@@ -56,7 +56,7 @@ def test_suspects_are_asked_alone_and_their_refusals_are_remembered() -> None:
     assert suspicion.remembered(KEY) == {"GET /v1/offers", "GET /v1/users"}
 
 
-@pytest.mark.parametrize("state", [CredentialState.INVALID, CredentialState.BLOCKED, CredentialState.RETIRED])
+@pytest.mark.parametrize("state", [CredentialState.INVALID, CredentialState.BLOCKED])
 def test_a_key_that_failed_as_a_whole_is_asked_everything_again(state: CredentialState) -> None:
     """No permission is suspect, or it is not enough to ask for suspects alone."""
     assert after(failed(state)).suspicion.only(KEY, DIGEST) is None
@@ -70,7 +70,7 @@ SECOND_CHECKS = [
     (MISSING_TWO, failed(CredentialState.UNREACHABLE, partial=True), True),  # it stays unconfirmed, which is final
     (MISSING_TWO, failed(CredentialState.INVALID, partial=True), False),  # refused meanwhile: something new
     (MISSING_TWO, failed(CredentialState.BLOCKED, partial=True), False),
-    (MISSING_TWO, failed(CredentialState.RETIRED, partial=True), False),
+    (MISSING_TWO, failed(CredentialState.UNREACHABLE, "looks_retired", partial=True), True),
     (failed(CredentialState.INVALID), failed(CredentialState.INVALID), True),
     (failed(CredentialState.INVALID), failed(CredentialState.BLOCKED), False),
     (failed(CredentialState.INVALID), served({"jobs": "g"}), True),
@@ -123,15 +123,9 @@ def test_a_full_second_check_replaces_the_first() -> None:
     assert verdicts(both) == {"jobs": Verdict.GRANTED, "offers": Verdict.GRANTED}
 
 
-def test_blocked_counts_if_checks_are_paused_before_the_second() -> None:
-    """Checks are paused because many credentials are blocked: that confirms the first check."""
-    both = after(failed(CredentialState.BLOCKED), paused()).report
-    assert (both.state, both.outcome, both.requests) == (CredentialState.BLOCKED, Outcome.FAILED, 2)
-
-
-@pytest.mark.parametrize("state", [CredentialState.INVALID, CredentialState.RETIRED])
-def test_any_other_state_is_not_confirmed_by_a_pause(state: CredentialState) -> None:
-    """It was seen once and not checked again: undecided."""
+@pytest.mark.parametrize("state", [CredentialState.INVALID, CredentialState.BLOCKED])
+def test_no_state_is_confirmed_by_a_pause(state: CredentialState) -> None:
+    """It was seen once and not checked again: undecided. What others met, and paused for, may be something else."""
     both = after(failed(state), paused()).report
     assert (both.paused, both.outcome) == (True, Outcome.UNDECIDED)
 

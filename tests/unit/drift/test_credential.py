@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from checks.credential import CredentialState
-from checks.report import Excess, Outcome
-from monitor.drift import EventKind
+from checks.report import CheckReport, Excess, Outcome
+from monitor.drift import EventKind, compare
 from tests.check_sequence import CheckSequence
-from tests.reports import HOUR, KEY, MINUTE, OTHER_KEY, T0, failed, served
+from tests.reports import HOUR, KEY, LOOKS_RETIRED, MINUTE, OTHER_KEY, POLICY, T0, failed, served
 
 OK, INVALID, BLOCKED = CredentialState.OK, CredentialState.INVALID, CredentialState.BLOCKED
 RETIRED, UNREACHABLE, MISCONFIGURED = (
@@ -19,7 +19,7 @@ RETIRED, UNREACHABLE, MISCONFIGURED = (
 )
 
 
-@pytest.mark.parametrize("state", [INVALID, BLOCKED, RETIRED, UNREACHABLE, MISCONFIGURED])
+@pytest.mark.parametrize("state", [INVALID, BLOCKED, UNREACHABLE, MISCONFIGURED])
 def test_a_failing_state_needs_two_checks(state: CredentialState) -> None:
     """One failing check is a suspicion and asks for another check; the second in a row is an event."""
     sequence = CheckSequence()
@@ -30,6 +30,91 @@ def test_a_failing_state_needs_two_checks(state: CredentialState) -> None:
     assert (sequence.event.detail, sequence.event.seen_before, sequence.event.first_seen) == ("why", T0, T0 + HOUR)
     assert sequence.check(failed(state)) == []
     assert sequence.known.outcome is Outcome.FAILED
+
+
+def looks(*minutes: int) -> tuple[CheckSequence, list[str]]:
+    """A key that worked, then looked retired so many minutes after the first time; the events of all checks."""
+    sequence = CheckSequence()
+    sequence.checks("g")
+    began = sequence.now + HOUR
+    events = []
+    for minute in minutes:
+        sequence.now = began + minute * MINUTE - HOUR
+        events += sequence.check(LOOKS_RETIRED)
+    return sequence, events
+
+
+def test_a_key_that_looks_retired_is_unreachable_until_an_hour_of_it_has_been_seen() -> None:
+    """Two checks a minute apart cannot tell a retirement from a maintenance; the look that can is asked for."""
+    sequence, events = looks(0, 1)
+    assert events == ["credential_failed:unreachable"]
+    assert (sequence.known.credential.state, sequence.known.credential.detail) == (UNREACHABLE, "looks_retired")
+    assert sequence.check_again_in == HOUR
+    sequence, events = looks(0, 1, 60)
+    assert (events, sequence.check_again_in) == (["credential_failed:unreachable"], MINUTE)
+    sequence, events = looks(0, 1, 61)
+    assert events == ["credential_failed:unreachable", "credential_failed:retired"]
+    assert (sequence.event.detail, sequence.event.first_seen) == ("api_retired", T0 + HOUR + MINUTE)
+    known = sequence.known.credential
+    assert (known.state, known.suspect_state, sequence.check_again_in) == (RETIRED, None, None)
+
+
+def test_a_key_stays_retired_without_another_event() -> None:
+    """And is back with one usable answer."""
+    sequence, _ = looks(0, 1, 61)
+    assert sequence.check(LOOKS_RETIRED) == []
+    assert sequence.known.credential.state is RETIRED
+    assert sequence.check(served({"jobs": "g"})) == ["recovered:retired"]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        failed(UNREACHABLE, "server_error"),
+        failed(UNREACHABLE, "uniform_answer"),
+        failed(BLOCKED, "unknown_refusal"),
+        served({"jobs": "g"}),
+    ],
+)
+def test_anything_else_in_between_starts_the_hour_over(between: CheckReport) -> None:
+    """An outage before and after a maintenance page is no hour of it."""
+    sequence, _ = looks(0, 1)
+    sequence.now -= HOUR - MINUTE
+    sequence.check(between)
+    assert "credential_failed:retired" not in sequence.check(LOOKS_RETIRED)
+    assert sequence.known.credential.state is not RETIRED
+
+
+def test_an_outage_that_turns_into_a_page_counts_from_the_page_on() -> None:
+    """The hours of the outage say nothing about a retirement."""
+    sequence = CheckSequence()
+    sequence.checks("g")
+    for _ in range(3):
+        sequence.check(failed(UNREACHABLE, "timeout"))
+    assert sequence.check(LOOKS_RETIRED) == []
+    assert sequence.check_again_in == HOUR
+    assert sequence.check(LOOKS_RETIRED) == ["credential_failed:retired"]
+
+
+@pytest.mark.parametrize("state", [INVALID, BLOCKED])
+def test_a_key_that_failed_before_it_looks_retired_is_no_exception(state: CredentialState) -> None:
+    """Two checks end the other state, and the hour runs from there."""
+    sequence = CheckSequence()
+    sequence.checks("g")
+    sequence.check(failed(state))
+    sequence.check(failed(state))
+    assert sequence.check(LOOKS_RETIRED) == []
+    assert sequence.check(LOOKS_RETIRED) == ["credential_failed:unreachable"]
+    assert sequence.check(LOOKS_RETIRED) == ["credential_failed:retired"]
+
+
+def test_the_hour_is_not_waited_for_longer_than_the_interval() -> None:
+    """Checks go on as ever; only the verdict waits."""
+    sequence, _ = looks(0, 1)
+    known, now = sequence.known, sequence.now + MINUTE
+    quick = replace(POLICY, interval=10 * MINUTE)
+    change = compare(known, LOOKS_RETIRED, KEY, now, quick)
+    assert (change.events, change.check_again_in) == ((), 10 * MINUTE)
 
 
 def test_a_credential_that_cannot_be_loaded_is_misconfigured_at_once() -> None:
@@ -61,7 +146,6 @@ def test_a_credential_recovers_in_one_check() -> None:
         ([INVALID, BLOCKED], []),  # each seen once
         ([INVALID, UNREACHABLE, INVALID], []),  # an outage in between confirms nothing
         ([INVALID, UNREACHABLE, UNREACHABLE], [UNREACHABLE]),
-        ([RETIRED, UNREACHABLE, RETIRED, RETIRED], [RETIRED]),
         ([BLOCKED, BLOCKED, INVALID, INVALID], [BLOCKED, INVALID]),  # one failing state after another
         ([BLOCKED, BLOCKED, INVALID, BLOCKED, INVALID], [BLOCKED]),
         ([BLOCKED, MISCONFIGURED], []),  # what an answer said may be a mix-up
@@ -158,7 +242,7 @@ def test_a_new_secret_that_does_not_work_counts_when_it_was_read_twice() -> None
     assert (known.fingerprint, known.suspect_fingerprint, known.state) == (OTHER_KEY, None, INVALID)
 
 
-@pytest.mark.parametrize("state", [INVALID, BLOCKED, UNREACHABLE, MISCONFIGURED, RETIRED])
+@pytest.mark.parametrize("state", [INVALID, BLOCKED, UNREACHABLE, MISCONFIGURED])
 def test_what_a_half_written_secret_showed_is_forgotten_once_the_old_one_is_read_again(state: CredentialState) -> None:
     """A permission lost meanwhile is lost, not found at first sight; nothing was replaced."""
     sequence = CheckSequence()

@@ -16,6 +16,7 @@ from checks.errors import WireError
 from checks.origin import origin
 from checks.v1.gate import Gate
 from checks.wire.connection import ConnectionSettings
+from checks.wire.copies import MOST_REMEMBERED, Copies
 from checks.wire.key_client import KeyClient, KeySession
 from tests.raw_server import Respond, always, answer, raw_server
 
@@ -238,6 +239,98 @@ async def test_a_late_extra_answer_never_counts_for_another_tenant() -> None:
             await asyncio.sleep(0.1)
     assert kinds == [AnswerKind.JSON, AnswerKind.JSON]
     assert server.connections == 2
+
+
+async def test_a_late_extra_answer_never_counts_for_the_next_request() -> None:
+    """A connection on which something came unasked is not used again, also within the check of one credential."""
+    async with raw_server(surplus()) as server, session_to(server.port) as session:
+        kinds = []
+        for entry in ENTRIES[:3]:
+            kinds.append((await session.send(entry, SECRET, WriteProbes.OFF))[0].kind)
+            await asyncio.sleep(0.1)
+    assert kinds == [AnswerKind.JSON] * 3
+    assert server.connections == 3
+
+
+async def test_what_is_asked_again_goes_over_a_new_connection() -> None:
+    """A balancer that keeps a connection to one server would let that server confirm itself."""
+    async with raw_server(always(answer("404 Not Found", b'{"message":"Resource not found"}'))) as server:
+        async with session_to(server.port) as session:
+            for entry in (ENTRIES[0], ENTRIES[1], ENTRIES[1], ENTRIES[0], ENTRIES[2]):
+                await session.send(entry, SECRET, WriteProbes.OFF)
+    assert server.connections == 3
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+async def test_the_request_after_a_refusal_goes_over_a_new_connection(status: str) -> None:
+    """Three refusals of three requests are to count as three, and not as one server's word."""
+    async with raw_server(always(answer(status, b'{"message":"Invalid Basic Auth credentials"}'))) as server:
+        async with session_to(server.port) as session:
+            for entry in ENTRIES[:3]:
+                await session.send(entry, SECRET, WriteProbes.OFF)
+    assert server.connections == 3
+
+
+OUT_OF_CACHES = [
+    "Age: 3",
+    "Age: 0",
+    "Age: whatever",
+    "X-Cache: Hit from cloudfront",
+    "X-Cache: RefreshHit from cloudfront",
+    "X-Cache: HIT, MISS",
+]
+
+
+@pytest.mark.parametrize("header", OUT_OF_CACHES)
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "403 Forbidden", "404 Not Found"])
+async def test_an_answer_out_of_a_cache_decides_nothing(status: str, header: str) -> None:
+    """It was given to somebody else, whatever it says; its status is kept, as a write may have been accepted."""
+    body = b'{"message":"Invalid Basic Auth credentials"}'
+    async with raw_server(always(answer(status, body, header))) as server, session_to(server.port) as session:
+        result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert (result.kind, result.status) == (AnswerKind.COPY, int(status[:3]))
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Cache: Miss from cloudfront", "X-Cache: Error from cloudfront", "X-Request-Id:", "Via: 1.1 a (b)"]
+)
+async def test_what_comes_through_a_cache_but_not_out_of_it_counts(header: str) -> None:
+    """CloudFront stands in front of Greenhouse; an answer without an id is heard as often as it comes."""
+    async with raw_server(always(answer("200 OK", b"[]", header))) as server, session_to(server.port) as session:
+        kinds = [(await session.send(entry, SECRET, WriteProbes.OFF))[0].kind for entry in ENTRIES[:3]]
+    assert kinds == [AnswerKind.JSON] * 3
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Service Unavailable", "429 Too Many Requests"])
+async def test_an_outage_is_one_also_out_of_a_cache(status: str) -> None:
+    """It speaks about the way to Greenhouse, and is asked again as any other."""
+    async with raw_server(always(answer(status, b"", "Age: 3"))) as server, session_to(server.port) as session:
+        result, _ = await session.send(ENTRIES[0], SECRET, WriteProbes.OFF)
+    assert result.kind in (AnswerKind.SERVER_ERROR, AnswerKind.RATE_LIMITED)
+
+
+async def test_an_answer_that_was_heard_before_decides_nothing() -> None:
+    """Its id tells: neither in the same check nor in that of another tenant is it given to a second request."""
+    heard = answer("404 Not Found", b'{"message":"Resource not found"}', "X-Request-Id: 6f1c1ed04f3a4b6e")
+    async with raw_server(always(heard)) as server:
+        gate = Gate(catalogue(), origin(f"http://localhost:{server.port}"), USER_AGENT)
+        client = KeyClient(gate, ConnectionSettings(), now)
+        kinds = []
+        for key in ("one-tenants-key", "another-tenants-key"):
+            async with client.session() as session:
+                for entry in ENTRIES[:2]:
+                    kinds.append((await session.send(entry, Secret(key), WriteProbes.OFF))[0].kind)
+    assert kinds == [AnswerKind.NOT_FOUND, *[AnswerKind.COPY] * 3]
+
+
+def test_only_the_last_ids_are_remembered() -> None:
+    """The memory is bounded, so that a service that runs for years does not grow."""
+    copies = Copies()
+    ids = [{"x-request-id": str(number)} for number in range(MOST_REMEMBERED + 1)]
+    assert not any(copies.has(200, headers) for headers in ids)
+    assert copies.has(200, ids[-1])
+    assert copies.has(200, ids[1])
+    assert not copies.has(200, ids[0])
 
 
 async def test_tls_session_keys_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,9 @@ from monitor.tenants.v3_migration import MigrationStage
 from monitor.tenants.v3_migration_queries import v1_keys
 from monitor.upkeep.consistency_queries import of_records
 from tests.notices import OPERATOR, a_policy
-from tests.reports import HOUR, MINUTE, T0, failed, served
-from tests.store import a_tenant, check, sync
+from tests.reports import HOUR, MINUTE, T0, served
+from tests.store import a_tenant, check, retire, sync
 
-RETIRED = failed(CredentialState.RETIRED, "api_retired")
 DAY = timedelta(days=1)
 GATHERED = T0 + 7 * HOUR
 DANA, LEE = "dana@vendor.example", "lee@vendor.example"
@@ -51,9 +50,7 @@ class Vendor:
             self.ids = {row.tenant_id: row.id for row in await conn.execute(select(CREDENTIAL))}
 
     async def retires(self, tenant: str, at: datetime = T0) -> None:
-        """Two checks, a minute apart."""
-        for moment in (at, at + MINUTE):
-            await check(self.database, RETIRED, moment, credential_id=self.ids[tenant])
+        await retire(self.database, at, credential_id=self.ids[tenant])
 
     async def works(self, tenant: str, at: datetime) -> None:
         await check(self.database, served({"jobs": "g"}), at, credential_id=self.ids[tenant])

@@ -265,10 +265,11 @@ def test_a_422_on_a_write_without_an_id_stops_those(kind: AnswerKind) -> None:
 
 
 def test_a_refused_key_ends_the_check_and_voids_its_verdicts() -> None:
-    """Three different requests get the known 401: nothing more is asked."""
+    """Six different requests of three classes get the known 401: nothing more is asked."""
     greenhouse = FakeGreenhouse(REQUIRED, odd=same(KNOWN_401))
     report = check(greenhouse, CheckRequest(GEM))
-    assert len(set(greenhouse.asked)) == greenhouse.requests == 3
+    assert len(set(greenhouse.asked)) == greenhouse.requests == 6
+    assert len({CATALOGUE.entry(endpoint).cell for endpoint in greenhouse.asked}) == 4
     assert (report.state, report.detail) == (CredentialState.INVALID, "revoked_or_retired")
     assert report.counts[Verdict.MISSING] == report.counts[Verdict.GRANTED] == 0
     assert report.refused == frozenset()
@@ -358,8 +359,8 @@ def same(answer: Answer) -> dict[str, Answer]:
 @pytest.mark.parametrize(
     ("answer", "state", "most_requests"),
     [
-        (Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), CredentialState.BLOCKED, 2),
-        (Answer(AnswerKind.UNKNOWN_REFUSAL, 401), CredentialState.BLOCKED, 2),
+        (Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), CredentialState.BLOCKED, 6),
+        (Answer(AnswerKind.UNKNOWN_REFUSAL, 401), CredentialState.BLOCKED, 6),
         (Answer(AnswerKind.SERVER_ERROR, 503), CredentialState.UNREACHABLE, 3),
         (Answer(AnswerKind.TIMEOUT), CredentialState.UNREACHABLE, 3),
         (Answer(AnswerKind.NO_CONNECTION), CredentialState.UNREACHABLE, 3),
@@ -377,27 +378,76 @@ def test_the_same_failure_everywhere_ends_the_check_soon(
     assert greenhouse.requests <= most_requests
 
 
+PAGE_403 = Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True)
+FILTERED = {e.endpoint for e in CATALOGUE.probes.values() if "_after=" in e.target}
+
+
+@for_each(
+    {
+        "a rule against the date filter": frozenset(FILTERED),
+        "the first lists": frozenset({"GET /v1/applications", "GET /v1/candidates", "GET /v1/close_reasons"}),
+        "all lists": frozenset(e for e in CATALOGUE.probes if "{" not in e and CATALOGUE.entry(e).method == "GET"),
+        "two reads in a row, late": frozenset({"GET /v1/close_reasons", "GET /v1/custom_fields/{field_type}"}),
+    }.items(),
+    ids=lambda case: case[0],
+)
+def test_what_is_refused_to_some_requests_is_no_state_of_a_served_key(case: tuple[str, frozenset[str]]) -> None:
+    """Neither blocked nor invalid: the key is served elsewhere in the same check, and what was served is judged."""
+    name, refused = case
+    for odd in (PAGE_403, Answer(AnswerKind.UNKNOWN_REFUSAL, 401), KNOWN_401):
+        greenhouse = FakeGreenhouse(REQUIRED - {"GET /v1/jobs/{id}"}, odd=dict.fromkeys(refused, odd))
+        report = check(greenhouse, CheckRequest(GEM))
+        assert report.state not in (CredentialState.BLOCKED, CredentialState.INVALID), (name, odd)
+        if odd.kind is AnswerKind.UNKNOWN_REFUSAL and name != "all lists":
+            found = {f.endpoint: f.reason for f in report.findings}
+            assert {found[e] for e in refused if e in found} == {"unknown_refusal"}, (name, odd)
+            assert found["GET /v1/jobs/{id}"] == "refused", (name, odd)
+
+
+def test_lists_that_are_gone_are_no_retirement_while_records_live() -> None:
+    """A record of id 0 is "not found" in the same words; only the request without a key shows that it is there."""
+    not_found = Answer(AnswerKind.NOT_FOUND, 404)
+    lists_gone = {e: not_found for e in CATALOGUE.probes if CATALOGUE.entry(e).request_class is RequestClass.LIST}
+    report = check(FakeGreenhouse(EVERYTHING, odd=lists_gone), CheckRequest(GEM))
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "uniform_answer")
+    assert CATALOGUE.anonymous.request_class is RequestClass.BY_ID
+
+
 def test_a_retired_api_is_not_taken_for_lost_permissions() -> None:
-    """404 everywhere after the date, and no known 401 without a key: retired, not 64 missing or granted."""
+    """404 everywhere after the date, and without a key as well: it looks retired, and nothing is missing or granted."""
 
     async def gone() -> Answer:
         return Answer(AnswerKind.GONE, 404, html=True)
 
     greenhouse = FakeGreenhouse(REQUIRED, odd=same(Answer(AnswerKind.GONE, 404, html=True)))
     report = check(greenhouse, CheckRequest(GEM), anonymous=gone)
-    assert (report.state, report.detail) == (CredentialState.RETIRED, "api_retired")
+    assert (report.state, report.detail) == (CredentialState.UNREACHABLE, "looks_retired")
     assert report.outcome is Outcome.FAILED
 
 
-def test_the_request_without_a_key_is_sent_only_for_what_looks_retired() -> None:
-    """A block or an outage does not cause it."""
+@for_each([PAGE_403, Answer(AnswerKind.GONE, 410)])
+def test_the_request_without_a_key_is_sent_once_where_everything_fails_alike(answer: Answer) -> None:
+    """It tells what concerns this credential from what concerns everybody."""
+    sent = []
+
+    async def counted() -> Answer:
+        sent.append(1)
+        return answer
+
+    report = check(FakeGreenhouse(REQUIRED, odd=same(answer)), CheckRequest(GEM), anonymous=counted)
+    assert sent == [1]
+    assert report.detail == ("refused_without_key" if answer is PAGE_403 else "looks_retired")
+
+
+def test_the_request_without_a_key_is_sent_for_nothing_else() -> None:
+    """An outage, a dead key or a served one does not cause it."""
     sent = []
 
     async def counted() -> Answer:
         sent.append(1)
         return Answer(AnswerKind.INVALID_KEY, 401)
 
-    for answer in (Answer(AnswerKind.UNKNOWN_REFUSAL, 403, html=True), Answer(AnswerKind.TIMEOUT)):
+    for answer in (Answer(AnswerKind.TIMEOUT), KNOWN_401):
         check(FakeGreenhouse(REQUIRED, odd=same(answer)), CheckRequest(GEM), anonymous=counted)
     check(FakeGreenhouse(REQUIRED), CheckRequest(GEM), anonymous=counted)
     assert sent == []
@@ -461,7 +511,9 @@ def test_a_check_that_is_stopped_asks_nothing_more_and_decides_nothing(requests:
     greenhouse = FakeGreenhouse(REQUIRED - {"GET /v1/candidates"})
     report = check(greenhouse, CheckRequest(GEM), stop=lambda: greenhouse.requests >= requests)
     assert greenhouse.requests == requests
-    assert (report.state, report.detail, report.paused) == (CredentialState.OK, "paused", True)
+    # Of a key that was not served, nobody says that it is ok.
+    state = CredentialState.OK if requests else CredentialState.UNREACHABLE
+    assert (report.state, report.detail, report.paused) == (state, "paused", True)
     assert report.outcome is Outcome.UNDECIDED
     reasons = {(f.verdict, f.reason) for f in report.findings if f.verdict is not Verdict.NOT_CHECKABLE}
     assert reasons == {(Verdict.UNDECIDED, "paused")}
@@ -484,7 +536,7 @@ def test_a_failure_that_pauses_all_checks_is_not_the_credentials_own(answer: Ans
 def test_an_invalid_key_is_invalid_even_if_checks_pause() -> None:
     """Greenhouse refused this very key, whatever happens to others."""
     greenhouse = FakeGreenhouse(REQUIRED, odd=same(Answer(AnswerKind.INVALID_KEY, 401)))
-    report = check(greenhouse, CheckRequest(GEM), stop=lambda: greenhouse.requests == 3)
+    report = check(greenhouse, CheckRequest(GEM), stop=lambda: greenhouse.requests == 6)
     assert (report.state, report.paused) == (CredentialState.INVALID, False)
 
 

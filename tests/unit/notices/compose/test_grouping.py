@@ -15,7 +15,7 @@ from monitor.incidents.rules import Audience
 from monitor.notices.causes import ENDS, PendingCause
 from monitor.notices.compose.brake import ANY_LOST, Recent, Reported
 from monitor.notices.compose.digest import BY_NAME, IN_FULL
-from monitor.notices.compose.grouping import RETIRED_KEYS
+from monitor.notices.compose.grouping import RETIRED_KEYS, RETIRED_LOOKING_KEYS
 from monitor.notices.content.messages import BrakeMessage, CsmMessage, DigestMessage
 from monitor.notices.content.render import Renderer
 from monitor.notices.notice import Status
@@ -253,6 +253,19 @@ def test_retired_keys_of_one_sweep_are_two_emails() -> None:
     assert draft.reports == (blocked.id,)
     seen = Recent(reported={RETIRED_KEYS: Reported(NOW - timedelta(hours=6, minutes=15), 3)})
     assert len(composed(*retired, recent=seen).drafts[0].reports) == 3
+
+
+def test_keys_that_look_retired_in_one_sweep_are_two_emails_of_their_own() -> None:
+    """As the retired ones later, which do not wait for these: what was a guess is then known."""
+    looks = {"state": "unreachable", "detail": "looks_retired"}
+    looking = [for_operator(FAILED, None, f"t{n}", credential_id=n, **looks) for n in range(3)]
+    first = composed(*looking)
+    assert first.reported[RETIRED_LOOKING_KEYS] == Reported(NOW, 3)
+    seen = Recent(reported={RETIRED_LOOKING_KEYS: Reported(NOW - timedelta(hours=1), 3)})
+    retired = for_operator(FAILED, None, "t9", state="retired", credential_id=9)
+    down = for_operator(FAILED, None, "other", state="unreachable", detail="timeout", credential_id=8)
+    (draft,) = composed(*looking, retired, down, recent=seen).drafts
+    assert draft.reports == (retired.id, down.id)
 
 
 def test_news_of_a_held_tenant_replaces_its_held_notice() -> None:

@@ -51,9 +51,12 @@ def test_reset_empties_it() -> None:
 
 
 def test_every_answer_has_the_number_of_its_entry() -> None:
-    """X-Request-Id leads from an answer to its entry."""
+    """X-Request-Id leads from an answer to its entry, and is never the same again, not even after a reset."""
     session = sandbox_session()
-    numbers = [
-        header(session.send(line), "X-Request-Id") for line in ("GET /v1/jobs", "GET /v1/jobs/0", "PUT /nowhere")
-    ]
-    assert numbers == ["sandbox-1", "sandbox-2", "sandbox-3"]
+    ids = []
+    for line in ("GET /v1/jobs", "GET /v1/jobs/0", "PUT /nowhere"):
+        ids.append(header(session.send(line), "X-Request-Id"))
+    session.sandbox.reset()
+    ids.append(header(session.send("GET /v1/jobs"), "X-Request-Id"))
+    assert [(id_ or "").rpartition("-")[0] for id_ in ids] == ["sandbox-1", "sandbox-2", "sandbox-3", "sandbox-1"]
+    assert len(set(ids)) == len(ids)
