@@ -246,7 +246,7 @@ async def test_the_operators_notice_tells_of_the_sample(world: Sampled) -> None:
     asked = await world.due()
     for tenant in asked[:11]:
         await world.lost(tenant, minutes=2)
-    await world.plan(last_checked_at=NOW + 2 * MINUTE)
+    await world.plan(last_checked_at=NOW + 3 * MINUTE)
     await world.run(LATER + 2 * MINUTE)
     assert len(await world.notices(Status.HELD)) == 12
     text = (await rows(world.database, NOTICE))[-1]["text"]

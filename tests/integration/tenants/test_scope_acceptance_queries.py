@@ -108,7 +108,7 @@ async def test_the_email_asks_for_what_fits_the_grant(database: Database, grant:
     for hour, verdict in enumerate("gmm"):
         await check(database, derived(served({job.id: verdict})), T0 + hour * HOUR)
     registry = ManifestRegistry(GEM)
-    await Composer(database, a_policy(), Renderer(), scopes=lambda: registry.scopes).run_once(T0 + 9 * HOUR)
+    await Composer(database, a_policy(), Renderer(), scopes=lambda: registry.scopes).run_once(T0 + 3 * HOUR)
     (notice,) = await rows(database, NOTICE)
     for text in (notice["text"], notice["html"]):
         assert words in text
