@@ -10,9 +10,9 @@ class CheckRequest:
     """`declined` and `only` hold permission ids, `remembered` endpoints that were refused before.
 
     `only` names the suspects of a second check; None asks for everything. A token is asked about as a whole, so a check
-    of Harvest v3 ignores `only` and `remembered`. It asks what is known of this very credential instead, by permission
-    id: `granted_before` and `missing_before`. `granted_by_list` are those of the former that a list showed while
-    introspection named no scope.
+    of Harvest v3 ignores `only` and `remembered`. `granted_before` and `missing_before` are what is known of this very
+    credential, by permission id: what says otherwise has to be shown more than once. `granted_by_list` are those of the
+    former that a list of Harvest v3 showed while introspection named no scope.
     """
 
     manifest: Manifest

@@ -13,6 +13,7 @@ from itertools import product
 from typing import NamedTuple
 
 from checks.catalogue.entry import Entry, RequestClass, WriteProbes
+from checks.check_request import CheckRequest
 from checks.report import Verdict
 from tests.worlds import BORROWING, CATALOGUE, CELLS, EVERYTHING, GEM, STEPS, World, check, gives_one_record, wrong
 
@@ -87,7 +88,7 @@ async def share(case: Case, draws: int) -> Share:
     counts = Counter[Verdict]()
     faults, decidable = list[str](), list[str]()
     for world in case.worlds(draws):
-        report = await check(world, features=CUSTOMERS[case.key].features)
+        report = await check(world, CheckRequest(GEM, CUSTOMERS[case.key].features))
         counts.update(report.counts)
         faults += wrong(report, world)
         undecided = [f.endpoint for f in report.findings if f.endpoint and f.verdict is Verdict.UNDECIDED]

@@ -144,12 +144,9 @@ def gives_one_record(entry: Entry) -> bool:
     return entry.target.endswith(ONE_RECORD)
 
 
-async def check(
-    world: World, remembered: frozenset[str] = frozenset(), features: frozenset[str] = frozenset()
-) -> CheckReport:
+async def check(world: World, request: CheckRequest | None = None) -> CheckReport:
     context = CheckContext(lambda: NOW, lambda: 0.0, 3600.0, lambda: False)
-    request = CheckRequest(GEM, features, remembered=remembered)
-    return await KeyCheckRun(world, request, CATALOGUE, Writes(), known_401, context).report()
+    return await KeyCheckRun(world, request or CheckRequest(GEM), CATALOGUE, Writes(), known_401, context).report()
 
 
 def false_findings(report: CheckReport, grants: frozenset[str]) -> list[Finding]:
@@ -217,14 +214,15 @@ def _grants(chance: random.Random) -> frozenset[str]:
     return base - few if chance.random() < 0.7 else base | few
 
 
-def noisy(chance: random.Random, noise: float) -> World:
-    """A world with false refusals; in half of them Greenhouse looks for the record first, where they do most harm."""
+def noisy(chance: random.Random, noise: float, noises: tuple[Reply, ...] = (NO_PERMISSION,)) -> World:
+    """A world with false answers; in half Greenhouse looks for the record first, where refusals do most harm."""
     first = chance.random() < 0.5
     lookup_first = ("on_behalf_of", "record", "permission", "fields")
     return World(
         grants=_grants(chance),
         orders=dict.fromkeys(CELLS, lookup_first) if first else {},
         noise=noise,
+        noises=noises,
         chance=chance,
     )
 

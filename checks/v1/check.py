@@ -16,13 +16,23 @@ from checks.manifest import Permission
 from checks.report import CheckReport, WriteAlarm
 from checks.v1.key_report import KeyReport, writes_off_reason
 from checks.v1.key_state import REFUSALS_TO_DOUBT, looks_retired, refuses_all, state_of
-from checks.v1.verdicts import Evidence, borrowed_from, controls_for, gave, positive_control, view
+from checks.v1.verdicts import (
+    Evidence,
+    borrowed_from,
+    controls_for,
+    gave,
+    positive_control,
+    rests_on_one_answer,
+    view,
+)
 
 STOP_AFTER_REFUSALS_OF_A_SERVED_KEY = 6  # in a row; each is asked twice, so they are several requests
 STOP_AFTER_FAILURES = 3  # in a row, each of them repeated once by the sender
 FEWEST_LISTS = 3  # before concluding that the API does not serve this credential
 MOST_POSITIVE_CONTROLS = 3
-ASKS_OF_A_REFUSAL = 3  # it may vouch for others and is remembered: a false one would make a false grant
+# Of a refusal, which may vouch for others and is remembered: a false one would make a false grant. And of what is
+# granted against what is known, or inferred for the first time.
+ASKS = 3
 _FAILURES = frozenset({AnswerKind.TIMEOUT, AnswerKind.NO_CONNECTION, AnswerKind.SERVER_ERROR})
 
 
@@ -77,6 +87,7 @@ class KeyCheckRun(CheckRun):
         self.catalogue = catalogue
         self.answers: dict[str, Answer] = {}
         self.contradicted: set[str] = set()
+        self.repeated: set[str] = set()
         self.not_sent: dict[str, str] = {}
         self._heard: list[Answer] = []
         self._refused_early: list[Entry] = []
@@ -84,6 +95,7 @@ class KeyCheckRun(CheckRun):
         self._guard = guard
         self._send_anonymous = anonymous
         self._anonymous: Answer | None = None
+        self._counts_served = False
         self._invalid = 0
         self._failures = 0
 
@@ -112,6 +124,18 @@ class KeyCheckRun(CheckRun):
     def _required(self) -> frozenset[str]:
         return frozenset(p.endpoint for p in self._applying if p.endpoint is not None)
 
+    @cached_property
+    def _granted_before(self) -> frozenset[str]:
+        return self._endpoints_of(self.request.granted_before)
+
+    @cached_property
+    def _missing_before(self) -> frozenset[str]:
+        return self._endpoints_of(self.request.missing_before)
+
+    def _endpoints_of(self, permissions: Set[str]) -> frozenset[str]:
+        named = (p for p in self.request.manifest.permissions if p.id in permissions)
+        return frozenset(p.endpoint for p in named if p.endpoint is not None)
+
     @property
     def evidence(self) -> Evidence:
         return Evidence(
@@ -119,7 +143,10 @@ class KeyCheckRun(CheckRun):
             answers=self._genuine(),
             required=self._required,
             remembered=self.request.remembered,
+            granted=self._granted_before,
+            missing=self._missing_before,
             contradicted=self.contradicted,
+            repeated=self.repeated,
             not_sent=self.not_sent,
             cut_short=self.cut_short,
         )
@@ -129,12 +156,14 @@ class KeyCheckRun(CheckRun):
 
         Not so for the permission text, which nobody recorded with its headers and nobody else would write.
         """
-        if not any(answer.usable and answer.counted for answer in self._heard):
-            return self.answers
         return {
-            endpoint: replace(answer, kind=AnswerKind.UNEXPECTED) if _is_foreign(answer) else answer
+            endpoint: replace(answer, kind=AnswerKind.UNEXPECTED) if self._is_foreign(answer) else answer
             for endpoint, answer in self.answers.items()
         }
+
+    def _is_foreign(self, answer: Answer) -> bool:
+        decisive = answer.kind.past_permission or answer.kind is AnswerKind.INVALID_KEY
+        return decisive and not answer.counted and self._counts_served
 
     def judge_state(self, now: datetime) -> tuple[CredentialState, str]:
         if self.cut_short == "contradicted":
@@ -160,10 +189,12 @@ class KeyCheckRun(CheckRun):
         await self._stop_if_not_served()
         await self._send_each(entry for entry in reads if entry not in lists)
         await self._send_controls_for(reads)
+        await self._ask_for_grants_again()
         # Writes last: whatever ends a check early then keeps them from being sent.
         writes = [entry for entry in wanted if entry.is_write]
         await self._send_each(writes)
         await self._send_controls_for(writes)
+        await self._ask_for_grants_again()
 
     def _entries(self, permissions: Iterable[Permission]) -> list[Entry]:
         endpoints = dict.fromkeys(p.endpoint for p in permissions if p.endpoint is not None)
@@ -203,6 +234,7 @@ class KeyCheckRun(CheckRun):
         answer = await self.sender.send(entry, self)
         if answer is not None:
             self._heard.append(answer)
+            self._counts_served |= answer.usable and answer.counted
             self._stop_if_hopeless(answer)
         return answer
 
@@ -222,13 +254,34 @@ class KeyCheckRun(CheckRun):
 
     async def _confirm_refusal(self, entry: Entry, refusal: Answer) -> Answer | None:
         answer: Answer | None = refusal
-        for _ in range(1, ASKS_OF_A_REFUSAL):
+        for _ in range(1, ASKS):
             answer = await self._ask(entry)
             if answer is None or answer.kind is not AnswerKind.PERMISSION:
                 break
         if answer is not None and answer.kind.past_permission:
             self.contradicted.add(entry.endpoint)
         return answer
+
+    async def _ask_for_grants_again(self) -> None:
+        """As refusals are. In rounds, so that no moment's fault gives all answers about one permission."""
+        evidence = self.evidence
+        asked = [self.catalogue.entry(endpoint) for endpoint in self.answers]
+        waiting = [entry for entry in asked if rests_on_one_answer(entry, evidence)]
+        for _ in range(1, ASKS):
+            waiting = [entry for entry in waiting if await self._is_granted_again(entry)]
+        self.repeated.update(entry.endpoint for entry in waiting)
+
+    async def _is_granted_again(self, entry: Entry) -> bool:
+        """Every answer has to lie past the permission check; the first that does not stands."""
+        answer = await self._ask(entry)
+        if answer is None:
+            del self.answers[entry.endpoint]
+            self.not_sent[entry.endpoint] = "write_halt"
+            return False
+        self.answers[entry.endpoint] = answer
+        if answer.kind is AnswerKind.PERMISSION:
+            self.contradicted.add(entry.endpoint)
+        return answer.kind.past_permission and not self._is_foreign(answer)
 
     async def may_send(self, entry: Entry) -> bool:
         """Raises EndOfCheck where nothing more may be sent."""
@@ -359,8 +412,3 @@ class KeyCheckRun(CheckRun):
             if view(cell, needed, self.evidence).shows(needed):
                 return
             await self._send(control)
-
-
-def _is_foreign(answer: Answer) -> bool:
-    decisive = answer.kind.past_permission or answer.kind is AnswerKind.INVALID_KEY
-    return decisive and not answer.counted

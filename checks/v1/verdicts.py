@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import Catalogue
-from checks.catalogue.entry import Cell, Entry, Hurdle, RequestClass, Service
+from checks.catalogue.entry import Cell, Entry, Hurdle, RequestClass, Service, WriteProbes
 from checks.judgement import Judgement, Rule
 from checks.report import Verdict
 
@@ -81,8 +81,8 @@ class KeyRule(Rule):
     CONTRADICTED = (
         "V17",
         Verdict.UNDECIDED,
-        "The answers of this check contradict each other: a refusal that is answered otherwise when asked again, or a "
-        "refused key that is served.",
+        "The answers of this check contradict each other: refused and not refused when asked again, or a refused key "
+        "that is served.",
     )
     WRITES_OFF = ("V15", Verdict.NOT_CHECKABLE, "Only a write probe could tell, and the setting does not allow it.")
 
@@ -110,15 +110,19 @@ class Evidence:
     """All that one check saw, by documented endpoint.
 
     `required` are the endpoints of the tenant's permissions; `remembered` those refused to this credential before;
-    `contradicted` those that were refused and answered otherwise when asked again; `not_sent` says why a request was
-    not sent (a key of reasons.REASONS), `cut_short` why the check ended early, if it did.
+    `granted` and `missing` those known as that; `contradicted` those that were refused and answered otherwise when
+    asked again, or the other way round; `repeated` those that were granted as often as a grant has to be. `not_sent`
+    says why a request was not sent (a key of reasons.REASONS), `cut_short` why the check ended early, if it did.
     """
 
     catalogue: Catalogue
     answers: Mapping[str, Answer]
     required: Set[str]
     remembered: Set[str] = frozenset()
+    granted: Set[str] = frozenset()
+    missing: Set[str] = frozenset()
     contradicted: Set[str] = frozenset()
+    repeated: Set[str] = frozenset()
     not_sent: Mapping[str, str] = field(default_factory=dict)
     cut_short: str | None = None
 
@@ -215,7 +219,29 @@ def gave(answer: Answer, entry: Entry) -> frozenset[Hurdle]:
 
 
 def judge(entry: Entry, evidence: Evidence) -> Judgement:
-    """The verdict on one endpoint; the order of the steps is the order of docs/verdicts.md."""
+    """The verdict on one endpoint."""
+    judgement = _judge(entry, evidence)
+    if judgement.verdict is Verdict.GRANTED and _has_to_be_repeated(entry, evidence):
+        return Judgement(KeyRule.NOT_ASKED, evidence.cut_short or "deadline")
+    return judgement
+
+
+def rests_on_one_answer(entry: Entry, evidence: Evidence) -> bool:
+    """It would be granted once it was asked again and answered alike."""
+    return _has_to_be_repeated(entry, evidence) and _judge(entry, evidence).verdict is Verdict.GRANTED
+
+
+def _has_to_be_repeated(entry: Entry, evidence: Evidence) -> bool:
+    """A single answer says otherwise than what is known, or infers what is not known as granted yet."""
+    # A write without an id in its path has the least between itself and a change, so it is not sent more often.
+    if entry.endpoint in evidence.repeated or entry.needs is WriteProbes.ALL:
+        return False
+    told_otherwise = entry.endpoint in evidence.missing or entry.endpoint in evidence.remembered
+    return told_otherwise or (entry.request_class is not RequestClass.LIST and entry.endpoint not in evidence.granted)
+
+
+def _judge(entry: Entry, evidence: Evidence) -> Judgement:
+    """As if every answer had been given often enough; the order of the steps is the order of docs/verdicts.md."""
     answer = evidence.answers.get(entry.endpoint)
     if answer is None:
         return _not_sent(evidence.not_sent.get(entry.endpoint, evidence.cut_short or "deadline"))

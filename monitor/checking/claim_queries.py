@@ -153,7 +153,7 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
             manifest_digest=row.manifest_digest,
             suspects=frozenset(suspects),
             refused=await _refused(conn, row, now),
-            **await _decided(conn, row),
+            **await _decided(conn, row.id),
         ),
     )
 
@@ -192,9 +192,9 @@ async def _suspects(conn: AsyncConnection, credential_id: int) -> list[str]:
     return list((await conn.execute(wanted)).scalars())
 
 
-async def _decided(conn: AsyncConnection, row: Row[Any]) -> dict[str, frozenset[str]]:
-    """The permissions known as granted, and as missing, by rules that still hold; for checks of Harvest v3 alone."""
-    found = [] if row.oauth is None else (await conn.execute(_VERDICTS, {"credential_id": row.id})).all()
+async def _decided(conn: AsyncConnection, credential_id: int) -> dict[str, frozenset[str]]:
+    """The permissions known as granted, and as missing, by rules that still hold."""
+    found = (await conn.execute(_VERDICTS, {"credential_id": credential_id})).all()
     granted = {id_: rule for id_, verdict, rule in found if verdict == Verdict.GRANTED}
     missing = frozenset(id_ for id_, verdict, _ in found if verdict == Verdict.MISSING)
     return {"granted": frozenset(granted), "granted_by_list": by_list(granted), "missing": missing}

@@ -351,6 +351,15 @@ async def test_a_record_waits_while_the_tenants_row_is_locked(database: Database
     assert await recording is not None
 
 
+async def test_a_claim_says_what_is_known_of_the_permissions(database: Database) -> None:
+    """Of a key as well: what says otherwise has to be shown more than once."""
+    await sync(database, a_tenant("acme"))
+    for moment in (T0, T0 + MINUTE):
+        await check(database, served({"jobs": "m", "offers": "g", "users": "u"}), moment)
+    suspicion = (await claim(database, now=T0 + HOUR)).suspicion
+    assert (suspicion.granted, suspicion.missing) == ({"offers"}, {"jobs"})
+
+
 async def test_refusals_are_remembered_for_the_same_secret(database: Database) -> None:
     """For thirty days, renewed by later checks, and not for a new secret."""
     await sync(database, a_tenant("acme"))

@@ -194,7 +194,8 @@ def judged(situation: str, *, control: str) -> KeyRule:
         LIST: Answer(AnswerKind.JSON, 200),
         CONTROL: recorded(BY_SITUATION[control]),
     }
-    return judge(catalogue().entry(JOB), Evidence(catalogue(), answers, frozenset({JOB, LIST}))).rule
+    evidence = Evidence(catalogue(), answers, required=frozenset({JOB, LIST}), repeated=answers.keys())
+    return judge(catalogue().entry(JOB), evidence).rule
 
 
 DENIED = "no permission for the endpoint, with 403"

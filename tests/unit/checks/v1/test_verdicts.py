@@ -40,7 +40,8 @@ APPLICATION_ATTACHMENTS = "POST /v1/applications/{id}/attachments"
 
 
 def ruled(endpoint: str, answers: Mapping[str, Answer], **more: object) -> tuple[KeyRule, str]:
-    evidence = Evidence(CATALOGUE, answers, **{"required": REQUIRED, **more})  # type: ignore[arg-type]
+    told = {"required": REQUIRED, "repeated": answers.keys(), **more}
+    evidence = Evidence(CATALOGUE, answers, **told)  # type: ignore[arg-type]
     judgement = judge(CATALOGUE.entry(endpoint), evidence)
     return judgement.rule, judgement.reason
 
@@ -145,6 +146,19 @@ def test_v17_where_one_refusal_was_taken_back_none_is_believed() -> None:
     assert ruled(OFFER, answers, contradicted=doubtful) == (KeyRule.CONTRADICTED, "contradicted")
     assert ruled(JOB, answers, contradicted=doubtful)[0] is KeyRule.NO_REFUSAL
     assert ruled(LIST, answers, contradicted=doubtful)[0] is KeyRule.GRANTED_DATA
+
+
+def test_a_grant_that_is_inferred_or_new_does_not_rest_on_one_answer() -> None:
+    """What is known as granted needs one; so does a list, unless it is known as missing or was refused before."""
+    inferred = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED}
+    one: dict[str, object] = {"repeated": frozenset(), "cut_short": "deadline"}
+    job, listed = frozenset({JOB}), frozenset({LIST})
+    assert ruled(JOB, inferred, **one) == (KeyRule.NOT_ASKED, "deadline")
+    assert ruled(JOB, inferred, **one, granted=job)[0] is KeyRule.GRANTED_BY_CONTROL
+    assert ruled(JOB, inferred, **one, granted=job, remembered=job)[0] is KeyRule.NOT_ASKED
+    assert ruled(LIST, inferred, **one)[0] is KeyRule.GRANTED_DATA
+    for known in ({"missing": listed}, {"remembered": listed}):
+        assert ruled(LIST, inferred, **one, **known)[0] is KeyRule.NOT_ASKED
 
 
 def test_a_control_of_another_cell_proves_nothing() -> None:
@@ -273,9 +287,8 @@ def test_a_control_the_manifest_requires_is_no_longer_a_control() -> None:
     """If a vendor requires a control's endpoint, its passing is no disagreement."""
     required = REQUIRED | {PROSPECT_POOL}
     answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED, PROSPECT_POOL: NOT_FOUND}
-    evidence = Evidence(CATALOGUE, answers, required)
-    assert judge(CATALOGUE.entry(JOB), evidence).rule is KeyRule.GRANTED_BY_CONTROL
-    assert judge(CATALOGUE.entry(PROSPECT_POOL), evidence).rule is KeyRule.GRANTED_BY_CONTROL
+    assert ruled(JOB, answers, required=required)[0] is KeyRule.GRANTED_BY_CONTROL
+    assert ruled(PROSPECT_POOL, answers, required=required)[0] is KeyRule.GRANTED_BY_CONTROL
 
 
 def test_every_refusal_is_a_positive_control() -> None:

@@ -3,15 +3,34 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
 from itertools import permutations
 
 import pytest
 
-from checks.catalogue.entry import Entry
+from checks.catalogue.entry import Entry, WriteProbes
+from checks.check_request import CheckRequest
 from checks.credential import CredentialState
-from checks.report import Verdict
+from checks.report import CheckReport, Verdict
+from monitor.drift import Event, EventKind, Known, compare
+from monitor.drift.suspicion import Suspicion
 from tests import worlds
-from tests.worlds import CELLS, INVALID_KEY, NO_PERMISSION, REQUIRED, STEPS, World, check, noisy, survey, wrong
+from tests.reports import HOUR, KEY, POLICY, T0
+from tests.worlds import (
+    CELLS,
+    GEM,
+    INVALID_FIELDS,
+    INVALID_KEY,
+    NO_PERMISSION,
+    NOT_FOUND,
+    REQUIRED,
+    STEPS,
+    World,
+    check,
+    noisy,
+    survey,
+    wrong,
+)
 
 
 async def test_no_verdict_is_wrong_in_worlds_of_any_order_and_behind_any_gateway() -> None:
@@ -38,6 +57,43 @@ async def test_false_refusals_at_random_make_no_wrong_verdict(noise: float) -> N
     for number in range(100):
         world = noisy(random.Random(f"{noise}-{number}"), noise)
         assert wrong(await check(world), world) == [], f"world {number}"
+
+
+async def looks(world: World, count: int) -> AsyncIterator[tuple[CheckReport, tuple[Event, ...]]]:
+    """Checks of one key, one after another, each with what the earlier ones left: as the service does."""
+    known, refused = Known(), frozenset[str]()
+    for number in range(count):
+        report = await check(world, Suspicion.of(known, refused).narrow(CheckRequest(GEM), KEY))
+        change = compare(known, report, KEY, T0 + number * HOUR, POLICY)
+        known, refused = change.known, refused | change.refused
+        yield report, change.events
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.05, 0.2])
+async def test_stray_answers_past_the_permission_check_make_no_wrong_verdict(noise: float) -> None:
+    """Greenhouse's own 404 and 422 where it has no reason for them, in several checks that remember: nothing comes
+    back, and nothing is lost, that did not.
+    """
+    strays = (NOT_FOUND, INVALID_FIELDS)
+    for number in range(25):
+        world = noisy(random.Random(f"{noise}-{number}"), noise, strays)
+        world.grants = REQUIRED - frozenset(world.chance.sample(sorted(REQUIRED), 4))
+        world.permitted = WriteProbes.SAFE  # those without an id are not asked again to be granted
+        async for report, events in looks(world, 5):
+            assert wrong(report, world) == [], f"world {number}"
+            assert not {event.kind for event in events} & {EventKind.LOST, EventKind.REGAINED}, f"world {number}"
+
+
+async def test_a_repair_is_seen_in_one_look_all_the_same() -> None:
+    """Every ask of that check agrees: each permission that was missing is back at once."""
+    for lost in sorted(REQUIRED):
+        world = World(REQUIRED - {lost})
+        events: list[Event] = []
+        async for report, happened in looks(world, 3):
+            events += happened
+            if report.partial:
+                world.grants = REQUIRED
+        assert [event.kind for event in events if event.permission_id] == [EventKind.FOUND, EventKind.REGAINED], lost
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.1])
