@@ -76,10 +76,10 @@ class WriteAlarm:
 class CheckReport:
     """One check of one credential at one time under one manifest digest.
 
-    `partial` is true for a check of suspects: `findings` then holds the suspects only. `refused` are the permissions'
-    endpoints answered by the permission text. `no_excess` are endpoints outside the manifest seen refused; where
-    `excess_is_whole`, there is no excess but what `excess` names. `provisional` says that what was asked for is derived
-    and not the vendor's own list.
+    `partial` is true for a check of suspects: `findings` then holds the suspects only. `refused` are the endpoints
+    answered by the permission text, controls included. `no_excess` are endpoints outside the manifest seen refused;
+    where `excess_is_whole`, there is no excess but what `excess` names. `provisional` says that what was asked for is
+    derived and not the vendor's own list.
     `requests` counts every request on the wire, repeats included.
     """
 

@@ -1,6 +1,6 @@
 """One check of one Harvest v1/v2 key: which requests are sent in which order, and when to stop."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -20,9 +20,12 @@ from checks.v1.verdicts import (
     Evidence,
     borrowed_from,
     controls_for,
+    controls_refused_before,
     gave,
     positive_control,
+    refused,
     rests_on_one_answer,
+    speaking_for,
     view,
 )
 
@@ -377,18 +380,41 @@ class KeyCheckRun(CheckRun):
 
     async def _send_controls_for(self, entries: Iterable[Entry]) -> None:
         """Controls for the cells in which an answer waits for one, and a sign of life of each service."""
+        entries = list(entries)
         waiting = [entry for entry in entries if self._waits_for_controls(entry)]
         for entry in waiting:
             if not positive_control(entry.service, self.evidence):
                 await self._send_positive_controls(entry)
-        # An endpoint that was refused to this key before is its own control (V20).
-        unproven = [entry for entry in waiting if entry.endpoint not in self.request.remembered]
-        for cell, needed in dict.fromkeys((e.cell, gave(self.answers[e.endpoint], e)) for e in unproven):
+        # An endpoint that was refused to this key before is its own control (V20), as long as the order did not change.
+        back = [entry for entry in waiting if entry.endpoint in self.request.remembered]
+        for cell, needed in self._told_by(back):
+            await self._send_each(controls_refused_before(cell, needed, self.evidence))
+        await self._send_controls_to_infer(entry for entry in waiting if entry not in back)
+        if self.request.only is None:
+            await self._send_controls_to_remember(entry for entry in entries if refused(entry, self.evidence))
+
+    def _told_by(self, entries: Iterable[Entry]) -> Iterable[tuple[Cell, frozenset[Hurdle]]]:
+        return dict.fromkeys((entry.cell, gave(self.answers[entry.endpoint], entry)) for entry in entries)
+
+    async def _send_controls_to_infer(self, entries: Iterable[Entry]) -> None:
+        for cell, needed in self._told_by(entries):
             await self._send_controls_of(cell, needed)
             seen = view(cell, needed, self.evidence)
             if not seen.designated and not seen.shows(needed):
                 for other, others_needed in borrowed_from(cell, needed):
                     await self._send_controls_of(other, others_needed)
+
+    async def _send_controls_to_remember(self, refusals: Iterable[Entry]) -> None:
+        """One that is refused beside each cell's refusals: without it a new order would later look like a repair."""
+        for cell, hurdles in dict.fromkeys((entry.cell, entry.hurdles) for entry in refusals):
+            for speaking in speaking_for(cell, hurdles, self.evidence):
+                await self._send_until_refused(controls_for(*speaking, self.evidence))
+
+    async def _send_until_refused(self, controls: Sequence[Entry]) -> None:
+        for control in controls:
+            if any(refused(each, self.evidence) for each in controls):
+                return
+            await self._send(control)
 
     def _waits_for_controls(self, entry: Entry) -> bool:
         answer = self.answers.get(entry.endpoint)

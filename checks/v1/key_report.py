@@ -77,5 +77,6 @@ class KeyReport:
         return frozenset(entry.endpoint for entry, judged in self._not_required if judged.verdict is Verdict.MISSING)
 
     def _refused(self) -> frozenset[str]:
-        entries = map(self.evidence.catalogue.entry, self.evidence.required)
+        """Of the controls, too: where one of them passes later, an earlier refusal proves less."""
+        entries = map(self.evidence.catalogue.entry, self.evidence.answers)
         return frozenset(entry.endpoint for entry in entries if refused(entry, self.evidence))

@@ -29,7 +29,8 @@ class KeyRule(Rule):
     GRANTED_REMEMBERED = (
         "V20",
         Verdict.GRANTED,
-        "The answer lies past the permission check, and this same endpoint was refused to this credential before.",
+        "The answer lies past the permission check, this same endpoint was refused to this credential before, and "
+        "controls of the cell that were refused before still are, while none of these passes.",
     )
     GRANTED_BESIDE_MISSING = (
         "V21",
@@ -109,10 +110,11 @@ _KIND_REASON: Mapping[AnswerKind, str] = {
 class Evidence:
     """All that one check saw, by documented endpoint.
 
-    `required` are the endpoints of the tenant's permissions; `remembered` those refused to this credential before;
-    `granted` and `missing` those known as that; `contradicted` those that were refused and answered otherwise when
-    asked again, or the other way round; `repeated` those that were granted as often as a grant has to be. `not_sent`
-    says why a request was not sent (a key of reasons.REASONS), `cut_short` why the check ended early, if it did.
+    `required` are the endpoints of the tenant's permissions; `remembered` those refused to this credential before,
+    controls too; `granted` and `missing` those known as that; `contradicted` those that were refused and answered
+    otherwise when asked again, or the other way round; `repeated` those that were granted as often as a grant has to
+    be; `not_sent` says why a request was not sent (a key of reasons.REASONS), `cut_short` why the check ended early, if
+    it did.
     """
 
     catalogue: Catalogue
@@ -169,6 +171,17 @@ def controls_for(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> list[En
     """
     controls = evidence.catalogue.controls_of(cell)
     return [entry for entry in controls if entry.hurdles & needed and entry.endpoint not in evidence.required]
+
+
+def speaking_for(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> list[tuple[Cell, Set[Hurdle]]]:
+    """The cell itself, or the cells it borrows from where it has no such control."""
+    return [(cell, needed)] if controls_for(cell, needed, evidence) else borrowed_from(cell, needed)
+
+
+def controls_refused_before(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> list[Entry]:
+    """Of these something is expected: of a control that was never refused nothing is, the key may have it."""
+    speaking = (controls_for(*each, evidence) for each in speaking_for(cell, needed, evidence))
+    return [control for controls in speaking for control in controls if control.endpoint in evidence.remembered]
 
 
 def view(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> CellView:
@@ -262,6 +275,8 @@ def _judge(entry: Entry, evidence: Evidence) -> Judgement:
         return (
             Judgement(KeyRule.GRANTED_DATA, "data") if listed else Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
         )
+    if answer.kind is not AnswerKind.JSON and not gave(answer, entry) & entry.hurdles:
+        return Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
     return _past_permission(entry, answer, evidence)
 
 
@@ -279,10 +294,19 @@ def _past_permission(entry: Entry, answer: Answer, evidence: Evidence) -> Judgem
         return _undecided(KeyRule.NO_POSITIVE_CONTROL, "no_positive_control", evidence)
     if answer.kind is AnswerKind.JSON:
         return Judgement(KeyRule.GRANTED_DATA, "data")
-    # Before the controls: the endpoint's own refusal counts more than theirs, even where all of them pass.
-    if entry.endpoint in evidence.remembered:
+    needed = gave(answer, entry)
+    # Before the controls: the endpoint's own refusal counts more than theirs, even where all of them always passed.
+    if entry.endpoint in evidence.remembered and not _order_is_in_doubt(entry.cell, needed, evidence):
         return Judgement(KeyRule.GRANTED_REMEMBERED, "past_permission_check")
-    return _by_evidence_of_others(entry, gave(answer, entry), evidence)
+    return _by_evidence_of_others(entry, needed, evidence)
+
+
+def _order_is_in_doubt(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> bool:
+    """Nothing in this check shows that what a refusal showed earlier still holds, or something shows the contrary."""
+    expected = controls_refused_before(cell, needed, evidence)
+    turned = any(_passed(control, evidence) for control in expected)
+    again = any(refused(control, evidence) for control in expected)
+    return bool(evidence.contradicted) or turned or (bool(expected) and not again)
 
 
 def _by_evidence_of_others(entry: Entry, needed: Set[Hurdle], evidence: Evidence) -> Judgement:

@@ -194,6 +194,54 @@ def test_a_key_with_every_permission_shows_its_loss_and_its_repair(lost: str) ->
     assert verdicts(repaired)[lost] is Verdict.GRANTED
 
 
+@dataclass
+class Gone(FakeGreenhouse):
+    """As if these had never been there: "not found", whatever the key may do."""
+
+    gone: Callable[[Entry], bool] = lambda entry: False
+
+    def answer(self, entry: Entry) -> Answer:
+        return Answer(AnswerKind.NOT_FOUND, 404) if self.gone(entry) else super().answer(entry)
+
+
+def test_what_greenhouse_takes_away_is_not_taken_for_a_repair() -> None:
+    """Whole kinds of requests answer "not found" from one check to the next: what was missing is not granted."""
+    kinds: Mapping[str, Callable[[Entry], bool]] = {
+        "reads with an id": lambda entry: entry.method == "GET" and "/0" in entry.target,
+        "all with an id": lambda entry: "/0" in entry.target,
+        "all writes": lambda entry: entry.is_write,
+    }
+    for lost in sorted(REQUIRED - {e for e in REQUIRED if CATALOGUE.entry(e).request_class is RequestClass.LIST}):
+        before = check(FakeGreenhouse(REQUIRED - {lost}), CheckRequest(GEM))
+        assert lost in before.refused
+        for name, gone in kinds.items():
+            if not gone(CATALOGUE.entry(lost)):
+                continue
+            greenhouse = Gone(REQUIRED - {lost}, gone=gone)
+            after = check(greenhouse, CheckRequest(GEM, remembered=before.refused))
+            assert verdicts(after)[lost] is Verdict.UNDECIDED, f"{lost}, {name} gone"
+
+
+def test_a_new_order_of_checks_is_not_taken_for_a_repair() -> None:
+    """From some release on Greenhouse looks for the record first, everywhere or in one kind of request."""
+    for lost in ("GET /v1/offices/{id}", "GET /v1/applications/{id}", "GET /v1/jobs/{id}/stages"):
+        before = check(FakeGreenhouse(REQUIRED - {lost}), CheckRequest(GEM))
+        # Of the cell without controls only its neighbours can tell.
+        own = CATALOGUE.entry(lost).cell
+        for cells in (frozenset(CELLS), frozenset({own}) if own != BORROWING else frozenset(CELLS) - {own}):
+            greenhouse = FakeGreenhouse(REQUIRED - {lost}, cells | {own})
+            after = check(greenhouse, CheckRequest(GEM, remembered=before.refused))
+            assert verdicts(after)[lost] is not Verdict.GRANTED, lost
+
+
+@for_each([Cell(c, s) for c in RequestClass for s in Service if Cell(c, s) in CELLS])
+def test_refusals_of_controls_are_remembered(cell: Cell) -> None:
+    """Not only those of the permissions: their end is what shows a new order."""
+    report = check(FakeGreenhouse(REQUIRED), CheckRequest(GEM))
+    controls = {control.endpoint for control in CATALOGUE.controls_of(cell)}
+    assert bool(report.refused & controls) == bool(controls)
+
+
 def test_a_key_with_every_permission_is_undecided_where_it_needs_a_control() -> None:
     """Lists are granted, the rest is undecided: Greenhouse may look up the record first."""
     report = check(FakeGreenhouse(EVERYTHING), CheckRequest(GEM))
@@ -216,7 +264,7 @@ def test_rows_of_a_feature_the_tenant_lacks_are_excess_when_granted() -> None:
 
 
 def test_no_more_controls_are_sent_than_needed() -> None:
-    """One refused control per cell and kind is enough; with a missing permission in the cell none is needed."""
+    """One refused control per cell and kind is enough, also beside a missing permission of the cell."""
     greenhouse = FakeGreenhouse(REQUIRED, permitted=WriteProbes.OFF)
     check(greenhouse, CheckRequest(GEM))
     assert {e for e in greenhouse.asked if e in CATALOGUE.controls} == {
@@ -225,9 +273,22 @@ def test_no_more_controls_are_sent_than_needed() -> None:
         "GET /v1/jobs/{id}/hiring_team",
         "GET /v1/jobs/{id}/approval_flows",  # for lists, as that one is for single records
     }
-    broken = FakeGreenhouse(REQUIRED - {"GET /v1/offers/{id}"}, permitted=WriteProbes.OFF)
-    check(broken, CheckRequest(GEM))
-    assert "GET /v1/approval_flows/{id}" not in broken.asked
+
+
+@for_each([Cell(c, s) for c in RequestClass for s in Service if Cell(c, s) in CELLS and c is not RequestClass.LIST])
+def test_beside_a_missing_permission_one_refused_control_is_looked_for(cell: Cell) -> None:
+    """That it was refused, too, is what a repair rests on; a check of suspects looks for none."""
+    for lost in sorted(e for e in REQUIRED if CATALOGUE.entry(e).cell == cell):
+        known = frozenset(p.id for p in GEM.permissions if p.endpoint == lost)
+        for held in (REQUIRED, frozenset(EVERYTHING), frozenset[str]()):
+            greenhouse = FakeGreenhouse(held - {lost})
+            report = check(greenhouse, CheckRequest(GEM))
+            hurdles = CATALOGUE.entry(lost).hurdles
+            controls = {c.endpoint for c in CATALOGUE.controls_of(cell) if c.hurdles & hurdles}
+            assert bool(controls & report.refused) == bool(controls - held)
+            second = FakeGreenhouse(held - {lost})
+            check(second, CheckRequest(GEM, only=known, remembered=frozenset({lost})))
+            assert not {*second.asked} & CATALOGUE.controls.keys()
 
 
 def test_writes_are_sent_only_as_the_setting_allows() -> None:
@@ -465,7 +526,7 @@ def test_a_refused_write_that_may_not_be_asked_again_decides_nothing() -> None:
     report = check(greenhouse, CheckRequest(GEM), guard=HaltedAfterOne())
     found = {f.endpoint: (f.verdict, f.reason) for f in report.findings}
     assert found[endpoint] == (Verdict.UNDECIDED, "write_halt")
-    assert report.refused == frozenset()
+    assert endpoint not in report.refused
 
 
 def test_a_key_that_is_refused_from_some_moment_on_is_contradicted_and_not_yet_invalid() -> None:

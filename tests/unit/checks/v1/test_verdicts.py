@@ -62,10 +62,56 @@ def test_v19_data_of_a_list_means_granted() -> None:
 
 
 def test_v20_an_endpoint_refused_before_is_its_own_control() -> None:
-    """A remembered refusal of the same endpoint proves the repair even where every control passes."""
+    """A remembered refusal of the same endpoint proves the repair even where every control always passed."""
     answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: NOT_FOUND, PROSPECT_POOL: NOT_FOUND}
     assert ruled(JOB, answers, remembered=frozenset({JOB}))[0] is KeyRule.GRANTED_REMEMBERED
     assert ruled(JOB, answers, remembered=frozenset({OFFER}))[0] is KeyRule.NO_REFUSAL
+
+
+@pytest.mark.parametrize("remembered", [frozenset({JOB, APPROVAL_FLOW}), frozenset({JOB, APPROVAL_FLOW, OFFER})])
+def test_v20_a_control_that_was_refused_before_and_passes_takes_the_proof_away(remembered: frozenset[str]) -> None:
+    """Greenhouse may now look for the record first, or no longer have these requests: the key is as it was."""
+    answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: NOT_FOUND, PROSPECT_POOL: NOT_FOUND}
+    assert ruled(JOB, answers, remembered=remembered)[0] is KeyRule.NO_REFUSAL
+
+
+def test_v20_where_controls_were_refused_before_one_has_to_be_refused_again() -> None:
+    """Controls without a usable answer leave open whether the permission still comes first."""
+    remembered = frozenset({JOB, APPROVAL_FLOW, PROSPECT_POOL})
+    answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: Answer(AnswerKind.TIMEOUT)}
+    assert ruled(JOB, answers, remembered=remembered) == (KeyRule.NO_REFUSAL, "no_refusal")
+    assert ruled(JOB, answers, remembered=remembered, cut_short="deadline") == (KeyRule.NOT_ASKED, "deadline")
+    assert ruled(JOB, {**answers, PROSPECT_POOL: DENIED}, remembered=remembered)[0] is KeyRule.GRANTED_REMEMBERED
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.VALIDATION, AnswerKind.BAD_PAYLOAD])
+def test_an_answer_that_nothing_in_the_request_can_have_given_decides_nothing(kind: AnswerKind) -> None:
+    """A request to read has no fields: whatever 422 and 400 are about there, it is not known."""
+    answers = {LIST: DATA, JOB: Answer(kind, 422), APPROVAL_FLOW: DENIED}
+    for remembered in (frozenset[str](), frozenset({JOB})):
+        assert ruled(JOB, answers, remembered=remembered) == (KeyRule.NOT_DECISIVE, "unexpected_answer")
+    without_fields = {APPLICATIONS: DATA, UPDATE: Answer(AnswerKind.BAD_PAYLOAD, 400)}
+    assert ruled(UPDATE, without_fields, required=WRITES)[0] is KeyRule.NOT_DECISIVE
+
+
+def test_v20_a_refusal_taken_back_takes_the_proof_away_and_a_control_that_always_passed_does_not() -> None:
+    """Where something refuses at random nothing can be told; what the key had before says nothing new."""
+    answers = {LIST: DATA, JOB: NOT_FOUND, APPROVAL_FLOW: DENIED, PROSPECT_POOL: NOT_FOUND}
+    for remembered in (frozenset({JOB}), frozenset({JOB, APPROVAL_FLOW})):
+        assert ruled(JOB, answers, remembered=remembered)[0] is KeyRule.GRANTED_REMEMBERED
+        doubtful = frozenset({"GET /v1/offices"})
+        assert ruled(JOB, answers, remembered=remembered, contradicted=doubtful)[0] is KeyRule.NO_REFUSAL
+    turned = frozenset({JOB, APPROVAL_FLOW, PROSPECT_POOL})
+    assert ruled(JOB, answers, remembered=turned)[0] is KeyRule.MIXED_CONTROLS
+
+
+def test_v20_a_cell_without_controls_looks_at_those_it_borrows_from() -> None:
+    """By id in the applications service has none of its own, so a neighbour's that turned counts."""
+    remembered = frozenset({APPLICATION, APPROVAL_FLOW, DEMOGRAPHICS})
+    assert ruled(APPLICATION, BORROWED, remembered=remembered)[0] is KeyRule.GRANTED_REMEMBERED
+    for turned in (APPROVAL_FLOW, DEMOGRAPHICS):
+        answers = {**BORROWED, turned: NOT_FOUND}
+        assert ruled(APPLICATION, answers, remembered=remembered)[0] is KeyRule.NO_REFUSAL, turned
 
 
 def test_v21_a_missing_permission_of_the_cell_is_a_control() -> None:
