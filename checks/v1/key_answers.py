@@ -66,14 +66,35 @@ def _success_kind(entry: Entry, status: int, document: object) -> AnswerKind:
     # Every list of Harvest v1 is documented to answer 200 with an array.
     if status != 200 or (entry.request_class is RequestClass.LIST and isinstance(document, dict)):
         return AnswerKind.UNEXPECTED
-    if entry.is_write or entry.request_class is RequestClass.LIST or (entry.gives_list and document == []):
+    if entry.request_class is RequestClass.LIST:
+        return AnswerKind.JSON if all(map(_is_row, document)) else AnswerKind.UNEXPECTED
+    if entry.is_write or (entry.gives_list and document == []):
         return AnswerKind.JSON
-    return AnswerKind.UNEXPECTED if _all_empty(document) else AnswerKind.IMPOSSIBLE
+    # An array for one record is somebody else's, who may answer the lists as well.
+    empty_object = isinstance(document, dict) and _is_empty(document)
+    return AnswerKind.UNEXPECTED if empty_object else AnswerKind.IMPOSSIBLE
 
 
-def _all_empty(document: object) -> bool:
-    """An object of empty lists, as an activity feed of nobody might be: it holds no data."""
-    return isinstance(document, dict) and bool(document) and all(value == [] for value in document.values())
+def _is_row(item: object) -> bool:
+    """Every row in the documentation has an id: its own, or a number that is its application's."""
+    if not isinstance(item, dict):
+        return False
+    own = item.get("id")
+    numbers = (value for name, value in item.items() if name.endswith("_id") and type(value) is int)
+    return (bool(own) and type(own) in (int, str)) or any(numbers)
+
+
+def _is_empty(document: object) -> bool:
+    """It holds no data: an activity feed of nobody might be an object of empty lists and a count of 0."""
+    # A loop, because a body may be nested as deep as the parser lets it.
+    parts = [document]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict | list):
+            parts += part.values() if isinstance(part, dict) else part
+        elif part:
+            return False
+    return True
 
 
 def _refusal_kind(status: int, document: object) -> AnswerKind:

@@ -109,9 +109,12 @@ def test_the_permission_text_is_recognized_in_either_shape_and_spelling(status: 
         (200, b'{"error":"blocked by gateway policy"}', AnswerKind.IMPOSSIBLE),
         (200, b'{"errors":[],"message":"x"}', AnswerKind.IMPOSSIBLE),
         (200, b'{"id":1,"message":"x"}', AnswerKind.IMPOSSIBLE),
-        (200, b"{}", AnswerKind.IMPOSSIBLE),
-        (200, b"[]", AnswerKind.IMPOSSIBLE),
         (200, b'{"maintenance":true}', AnswerKind.IMPOSSIBLE),
+        (200, b'{"notes":[],"emails":[{"id":1}]}', AnswerKind.IMPOSSIBLE),
+        (200, b"{}", AnswerKind.UNEXPECTED),
+        (200, b"[]", AnswerKind.IMPOSSIBLE),
+        (200, b'{"notes":[],"total":0,"next":null,"page":{"size":0,"q":""}}', AnswerKind.UNEXPECTED),
+        (200, b'{"a":' * 900 + b"[]" + b"}" * 900, AnswerKind.UNEXPECTED),
         (200, b'{"notes":[],"emails":[]}', AnswerKind.UNEXPECTED),  # no data, and no page of a gateway either
         (201, b'{"id":1}', AnswerKind.UNEXPECTED),
         (206, b"[]", AnswerKind.UNEXPECTED),
@@ -139,13 +142,41 @@ def test_what_was_never_recorded_is_not_guessed(status: int, body: bytes, kind: 
     assert read("GET", status, {}, body).kind is kind
 
 
-@pytest.mark.parametrize("body", [b'[{"id":1}]', b"{}", b'{"maintenance":true}'])
+@pytest.mark.parametrize("body", [b'[{"id":1}]', b'{"maintenance":true}'])
 def test_a_list_under_no_record_is_empty(body: bytes) -> None:
     """A list under a record that does not exist may answer with an empty array; anything in it is not Greenhouse's."""
     nested = catalogue().entry("GET /v1/jobs/{id}/stages")
     assert reduce(nested, 200, {}, body).kind is AnswerKind.IMPOSSIBLE
     assert reduce(nested, 200, {}, b"[]").kind is AnswerKind.JSON
-    assert reduce(catalogue().entry("GET /v1/jobs/{id}/job_post"), 200, {}, b"[]").kind is AnswerKind.IMPOSSIBLE
+    job_post = catalogue().entry("GET /v1/jobs/{id}/job_post")
+    assert reduce(job_post, 200, {}, b"[]").kind is AnswerKind.IMPOSSIBLE
+    assert reduce(job_post, 200, {}, b"{}").kind is AnswerKind.UNEXPECTED
+
+
+@pytest.mark.parametrize("row", ['{"id":7,"name":"x"}', '{"id":"k7"}', '{"application_id":7,"race":null}'])
+def test_rows_of_a_list_have_an_id(row: str) -> None:
+    """Their own, or that of the application they belong to."""
+    assert read("LIST", 200, {}, f"[{row}]".encode()).kind is AnswerKind.JSON
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        '"Access denied"',
+        "null",
+        "[]",
+        "{}",
+        '{"error":"unauthorized"}',
+        '{"message":"This API Key does not have permission for this endpoint"}',
+        '{"error":"unauthorized","request_id":"a4"}',
+        '{"id":null}',
+        '{"id":true}',
+    ],
+)
+def test_an_array_of_anything_else_is_no_data(item: str) -> None:
+    """Something in between may wrap its words in an array, as gateways for batches do."""
+    for items in (f"[{item}]", f'[{{"id":1}},{item}]'):
+        assert read("LIST", 200, {}, items.encode()).kind is AnswerKind.UNEXPECTED
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"id":1}', b'{"error":"blocked"}'])
