@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from monitor.config.settings import Settings
 
-REQUESTS = 100  # of one check of 65 permissions with every control; a key that lacks most of them takes more
+REQUESTS = 175  # of the first check of 65 permissions with every control; a key that lacks most of them takes more
 TO_RECORD = timedelta(minutes=1)  # a locked database keeps nobody waiting for longer than half of it
 
 

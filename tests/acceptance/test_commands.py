@@ -81,7 +81,7 @@ def test_the_document_of_a_healthy_tenant_has_the_documented_fields(harness: Com
     (check,) = found["checks"]
     names = "tenant credential manifest outcome unchecked permissions excess requests duration_seconds"
     assert list(check) == names.split()
-    assert (check["tenant"], check["outcome"], check["unchecked"], check["requests"]) == ("acme", "compliant", 17, 64)
+    assert (check["tenant"], check["outcome"], check["unchecked"], check["requests"]) == ("acme", "compliant", 17, 114)
     assert check["credential"].keys() == {"label", "kind", "state", "detail", "fingerprint"}
     assert re.fullmatch(r"[0-9a-f]{16}", check["credential"]["fingerprint"])
     assert check["manifest"].keys() == {"name", "version", "digest"}

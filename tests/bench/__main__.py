@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import growth, history, neighbour, oauth, pipeline, tenants_file
-from tests.bench.answers import Exchange, full_table
+from tests.bench.answers import Exchange, first_table, full_table
 from tests.bench.figures import Part, document, markdown, plain
 from tests.bench.machine import Cores, described
 from tests.bench.server import Addresses, fast_server
@@ -37,17 +37,21 @@ PARTS = ("pipeline", "oauth", "growth", "neighbour", "year", "tenants-file")
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Each measurement runs in its own process on one core; the server that answers is on another."""
+    """Each measurement runs in its own process on one core; the server that answers is on another.
+
+    `table` are the requests of a check, of which the first of a key sends `first_requests`.
+    """
 
     cores: Cores
     server: Addresses
     table: Sequence[Exchange]
+    first_requests: int
     sizes: Sizes
     folder: Path
 
     def run(self, names: Sequence[str]) -> Iterator[Part]:
         alone: dict[str, Callable[[Path], Part]] = {
-            "pipeline": partial(pipeline.measure, self.server.clear, self.table, self.sizes),
+            "pipeline": partial(pipeline.measure, self.server.clear, self.table, self.first_requests, self.sizes),
             "oauth": partial(oauth.measure, self.server.clear, self.sizes),
             "neighbour": partial(neighbour.measure, self.server.clear, self.table, self.sizes, self.cores),
             "year": partial(history.measure, self.sizes),
@@ -66,7 +70,7 @@ class Bench:
         for tenants in self.sizes.growth:
             _progress(f"growth: {tenants:,} tenants")
             vendor = BenchVendor.of(self.folder / f"vendor-{tenants}", tenants)
-            grown[tenants] = _apart(self.cores.measured, growth.grow, self.server.clear, len(self.table), vendor)
+            grown[tenants] = _apart(self.cores.measured, growth.grow, self.server.clear, self.first_requests, vendor)
         yield growth.growth(grown)
         _progress("growth: serve")
         yield growth.pace(self.server.encrypted, vendor, self.sizes)
@@ -81,12 +85,12 @@ def _apart(cores: frozenset[int], measure: Callable[..., Any], *arguments: Any) 
 
 def bench(names: Sequence[str], sizes: Sizes) -> Iterator[Part]:
     """Each part as soon as it is done."""
-    table = asyncio.run(full_table())
+    table, first_requests = asyncio.run(full_table()), len(asyncio.run(first_table()))
     cores = Cores.apart() if sizes.apart else Cores.shared()
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="harvest-monitor-bench-")))
         server = opened.enter_context(fast_server([*table, *oauth.exchanges(oauth.partner())], cores.other))
-        yield from Bench(cores, server, table, sizes, folder).run(names)
+        yield from Bench(cores, server, table, first_requests, sizes, folder).run(names)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -25,11 +25,23 @@ class Exchange(NamedTuple):
     body: bytes
 
 
+GEM = load("gem")
+
+
 async def full_table() -> Sequence[Exchange]:
     """In the order of a check with every write probe, of a key that holds just what Gem's manifest asks for."""
+    return await _table(CheckRequest(GEM, granted_before=frozenset(permission.id for permission in GEM.permissions)))
+
+
+async def first_table() -> Sequence[Exchange]:
+    """Of the first check of such a key, in which what is inferred is asked for more than once."""
+    return await _table(CheckRequest(GEM))
+
+
+async def _table(request: CheckRequest) -> Sequence[Exchange]:
     sender = _InProcess(sandbox_session("gem"))
     context = CheckContext(now=utc_now, clock=elapsed, deadline_seconds=60, stop=lambda: False)
-    run = KeyCheckRun(sender, CheckRequest(load("gem")), catalogue(), _Writes(), _nobody, context)
+    run = KeyCheckRun(sender, request, catalogue(), _Writes(), _nobody, context)
     assert (await run.report()).outcome is Outcome.COMPLIANT
     return sender.exchanges
 

@@ -18,12 +18,12 @@ FIRST, LATER, BARE, STOCK = "a first sweep", "a later sweep", "bare httpx", "bar
 ENOUGH = 0.6
 
 
-def measure(address: str, table: Sequence[Exchange], sizes: Sizes, folder: Path) -> Part:
+def measure(address: str, table: Sequence[Exchange], first_requests: int, sizes: Sizes, folder: Path) -> Part:
     """In alternating blocks, so that other load on the machine affects all of them alike."""
-    return asyncio.run(_measure(address, table, sizes, folder))
+    return asyncio.run(_measure(address, table, first_requests, sizes, folder))
 
 
-async def _measure(address: str, table: Sequence[Exchange], sizes: Sizes, folder: Path) -> Part:
+async def _measure(address: str, table: Sequence[Exchange], first_requests: int, sizes: Sizes, folder: Path) -> Part:
     vendor = BenchVendor.of(folder / "vendor", sizes.pipeline)
     timings: dict[str, Timing] = defaultdict(Timing)
     async with service(vendor.loaded(harvest_url=address), folder / "log") as ours:
@@ -31,7 +31,7 @@ async def _measure(address: str, table: Sequence[Exchange], sizes: Sizes, folder
             block = range(first, first + sizes.block)
             async with fast_transport() as transport:
                 timings[BARE] += await bare(address, table, len(block), transport)
-            timings[FIRST] += await sweep(ours, block, len(table))
+            timings[FIRST] += await sweep(ours, block, first_requests)
             timings[LATER] += await sweep(ours, block, len(table))
         with sampling() as samples:
             sampled = await sweep(ours, range(1, sizes.profile + 1), len(table))

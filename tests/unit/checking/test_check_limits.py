@@ -12,7 +12,7 @@ from monitor.config.settings import Settings
     ("total", "deadline", "expected"),
     [
         (0, "5m", 50),  # no total limit
-        (5, "5m", 15),  # 1,500 requests in five minutes are 15 whole checks
+        (5, "5m", 8),  # 1,500 requests in five minutes are 8 whole first checks
         (0.1, "5m", 1),  # one at a time, however slow
         (1000, "5m", 50),
     ],
