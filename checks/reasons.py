@@ -40,6 +40,7 @@ REASONS: Mapping[str, str] = {
     "list_refused": "the scope's list is refused, and another one is not",
     "list_never_read": "the list is refused, and nothing shows that this credential ever could read it",
     "many_lists_refused": "too many lists are refused at once for scopes that were lost: perhaps something in between",
+    "uncounted_refusal": "refused without the rate limit that Greenhouse's answers state: perhaps something in between",
     "scope_or_role": "every list is refused: the scope is missing, or the token's user is not a Site Admin",
     "stale_token": "the token says that it may read a list, and is refused: check again with a new one",
     "unconfirmed_token": "the list that was to confirm the token could not be read",
