@@ -65,7 +65,7 @@ DETAILS = {
     "api_retired": "every request, and one without a key, has got the same answer for an hour, and not one of the "
     "API's",
     "looks_retired": "every request, and one without a key, gets the same answer, and not one of the API's: "
-    "a maintenance, or Greenhouse retired the API; if it lasts for an hour, that one",
+    "a maintenance, or, if it lasts for an hour, Greenhouse retired the API",
     "hardly_served": "hardly any request is served, and most get an answer that is none of the API's: perhaps it is "
     "being closed, or something in between answers",
     "uniform_answer": "every request gets the same answer, and not one of the API's; a request without a key does not "
