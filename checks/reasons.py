@@ -40,6 +40,7 @@ REASONS: Mapping[str, str] = {
     "list_refused": "the scope's list is refused, and another one is not",
     "list_never_read": "the list is refused, and nothing shows that this credential ever could read it",
     "many_lists_refused": "too many lists are refused at once for scopes that were lost: perhaps something in between",
+    "uncounted_refusal": "refused without the rate limit that Greenhouse's answers state: perhaps something in between",
     "scope_or_role": "every list is refused: the scope is missing, or the token's user is not a Site Admin",
     "stale_token": "the token says that it may read a list, and is refused: check again with a new one",
     "unconfirmed_token": "the list that was to confirm the token could not be read",
@@ -64,7 +65,7 @@ DETAILS = {
     "api_retired": "every request, and one without a key, has got the same answer for an hour, and not one of the "
     "API's",
     "looks_retired": "every request, and one without a key, gets the same answer, and not one of the API's: "
-    "a maintenance, or Greenhouse retired the API; if it lasts for an hour, that one",
+    "a maintenance, or, if it lasts for an hour, Greenhouse retired the API",
     "hardly_served": "hardly any request is served, and most get an answer that is none of the API's: perhaps it is "
     "being closed, or something in between answers",
     "uniform_answer": "every request gets the same answer, and not one of the API's; a request without a key does not "

@@ -70,6 +70,11 @@ class TokenEvidence:
     def rows_served(self) -> bool:
         return any(answer.kind is AnswerKind.JSON and not answer.empty for answer in self.answers.values())
 
+    @property
+    def counts_requests(self) -> bool:
+        """A list that was read stated the rate limit, as every recorded answer of Harvest does (v3: May 2026)."""
+        return any(answer.kind is AnswerKind.JSON and answer.counted for answer in self.answers.values())
+
     def some(self, *kinds: AnswerKind) -> bool:
         return any(answer.kind in kinds for answer in self.answers.values())
 

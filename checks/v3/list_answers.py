@@ -20,6 +20,7 @@ def reduce_listed(status: int, headers: Mapping[str, str], body: bytes, *, compl
         status=status,
         html=html,
         request_id=plain_token(headers.get("x-request-id")),
+        counted="x-ratelimit-limit" in headers,
         empty=kind is AnswerKind.JSON and not document,
     )
 

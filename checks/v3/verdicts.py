@@ -186,6 +186,8 @@ def _refused_list(name: str, permission_id: str, seen: TokenEvidence, request: C
     """Nothing but its status is known of a refusal, so it must be one of few, and news."""
     if not (scope(name).proves and seen.some(AnswerKind.JSON)):
         return Judgement(ScopeRule.SCOPE_OR_ROLE, "scope_or_role")
+    if seen.counts_requests and not seen.answers[name].counted:
+        return Judgement(ScopeRule.SCOPE_OR_ROLE, "uncounted_refusal")
     if permission_id in request.missing_before:
         return Judgement(ScopeRule.MISSING_LIST, "list_refused")
     if permission_id not in request.granted_before:

@@ -131,6 +131,14 @@ def _checked_differently(config: CredentialConfig, was: _Row) -> bool:
     return any(was._mapping[name] != value for name, value in _check_columns(config).items())
 
 
+def _under_another_label(config: CredentialConfig, stored: Mapping[str, _Row]) -> int | None:
+    """The one credential that is kept in the same place: if its label is gone, somebody corrected it."""
+    place = {name: value for name, value in _check_columns(config).items() if name != "manifest"}
+    active = [was for was in stored.values() if was.removed_at is None]
+    same = [was.id for was in active if all(was._mapping[name] == value for name, value in place.items())]
+    return same[0] if len(same) == 1 else None
+
+
 async def _add(conn: AsyncConnection, new: Sequence[_Wanted], now: datetime) -> None:
     empty: dict[str, Any] = {"csm_name": None, "csm_email": None, "features": [], "write_probes": None, "declined": []}
     if new:
@@ -161,19 +169,19 @@ class _Plan:
         changed = any(
             wanted.row.get(name, tenant._mapping[name]) != tenant._mapping[name] for name in _CHANGES_THE_CHECK
         )
+        labels = {config.label for config in wanted.credentials}
+        dropped = {was.id: was for was in stored.values() if was.label not in labels and was.removed_at is None}
         for config in wanted.credentials:
-            was = stored.get(config.label)
+            was = stored.get(config.label) or dropped.pop(_under_another_label(config, stored), None)
             if was is None:
                 self.added.append((wanted.tenant_id, config))
-            elif changed or was.next_due is None or _checked_differently(config, was):
+            elif changed or was.next_due is None or was.label != config.label or _checked_differently(config, was):
                 self.due.append((was.id, config))
-        labels = {config.label for config in wanted.credentials}
-        for was in stored.values():
-            if was.label not in labels and was.removed_at is None:
-                if wanted.problem is None:
-                    self.gone.append(was.id)
-                else:
-                    self.unusable.append((was.id, wanted))
+        for was in dropped.values():
+            if wanted.problem is None:
+                self.gone.append(was.id)
+            else:
+                self.unusable.append((was.id, wanted))
 
 
 async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime, policy: DriftPolicy) -> None:
@@ -207,7 +215,7 @@ async def _write_rows(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> 
 
 async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialConfig]], now: datetime) -> None:
     """Clearing the digest of the last full check makes the next check a full one."""
-    columns = ("kind", "reference", "oauth", "manifest")
+    columns = ("label", "kind", "reference", "oauth", "manifest")
     statement = (
         update(CREDENTIAL)
         .where(CREDENTIAL.c.id == bindparam("key"))
@@ -218,7 +226,8 @@ async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialCo
     )
     if due:
         rows = [
-            {"key": id_, **{f"new_{name}": value for name, value in _check_columns(config).items()}}
+            {"key": id_, "new_label": config.label}
+            | {f"new_{name}": value for name, value in _check_columns(config).items()}
             for id_, config in due
         ]
         await conn.execute(statement, rows)

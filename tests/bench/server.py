@@ -13,14 +13,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import NamedTuple
 
 from tests.bench.answers import Exchange
 from tests.mail import server_tls
 
+_ID = "00000000-0000-4000-8000-000000000000"
 _HEAD = (
     "HTTP/1.1 {status} Answer\r\nContent-Type: application/json; charset=utf-8\r\nX-RateLimit-Limit: 1000000\r\n"
-    "X-RateLimit-Remaining: 999999\r\nX-Request-ID: 00000000-0000-4000-8000-000000000000\r\n"
+    "X-RateLimit-Remaining: 999999\r\nX-Request-ID: " + _ID + "\r\n"
     "Content-Length: {length}\r\n\r\n"
 )
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
@@ -55,6 +57,8 @@ def _prepared(exchange: Exchange) -> bytes:
 class _Connection(asyncio.Protocol):
     """One request after the other; pipelined requests are not supported."""
 
+    numbers = count()  # an id that was heard before marks an answer that was not given to this request
+
     def __init__(self, answers: Mapping[bytes, bytes]) -> None:
         self._answers = answers
         self._read = b""
@@ -70,7 +74,8 @@ class _Connection(asyncio.Protocol):
         if len(head) == len(self._read) or len(body) < (int(length[1]) if length else 0):
             return
         self._read = b""
-        self._transport.write(self._answers.get(head.partition(b" HTTP/")[0], _NOT_IN_THE_TABLE))
+        answer = self._answers.get(head.partition(b" HTTP/")[0], _NOT_IN_THE_TABLE)
+        self._transport.write(answer.replace(_ID.encode(), b"%036x" % next(self.numbers), 1))
 
 
 async def _main() -> None:

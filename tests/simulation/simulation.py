@@ -197,10 +197,12 @@ class Simulation:
         self.checked.pop(number, None)
         known = self.permissions or (*SHARED, own(number))
         recorded = await check(self.database, report(known, self.losses[number], at), at, credential_id=number + 1)
+        due = recorded.next_due
         if recorded.events:
             self.done[number] = sum(began <= at for began, _ in self.losses[number])
             self.waiting_since = self.waiting_since or at
-        self._plan(number, recorded.next_due)
+            due = min(due, at + (self.policy.look_again_after or INTERVAL))
+        self._plan(number, due)
 
     async def _flush(self) -> None:
         """What the checks that found nothing leave behind."""

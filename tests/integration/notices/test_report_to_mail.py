@@ -355,7 +355,7 @@ async def test_nothing_is_told_of_a_credential_that_was_replaced_by_another(
 ) -> None:
     """Under another label in the tenants file, before the email about the old one was written."""
     await _minutes(service, *reports)
-    await sync(service.database, a_tenant("acme", "Gem, new"), now=service.now)
+    await sync(service.database, a_tenant("acme", "Gem, new", reference="env:NEW"), now=service.now)
     assert await service.an_hour_later() == []
 
 
@@ -379,7 +379,7 @@ async def test_a_held_email_is_dropped_when_what_it_says_is_over(service: Servic
     await _minutes(service, *LOST, credentials=(1, 2, 3, 4))
     assert [to for to, _ in _subjects(await service.an_hour_later())] == ["ops"]
     others = (a_tenant(name) for name in ("globex", "hooli", "initech"))
-    await sync(database, a_tenant("acme", "Gem, new"), *others, now=service.now)
+    await sync(database, a_tenant("acme", "Gem, new", reference="env:NEW"), *others, now=service.now)
     await _minutes(service, served({"jobs": "m"}, declined=["jobs"]), credentials=(2,))
     await _minutes(service, served({}, digest="e" * 16), credentials=(3,))
     await service.an_hour_later()

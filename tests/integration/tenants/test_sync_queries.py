@@ -222,3 +222,21 @@ async def test_ten_thousand_tenants_are_written_in_bulk(database: Database) -> N
         with _counted() as sent:
             assert await sync(database, *file) == done
         assert len(sent) <= most, f"{done} took {len(sent)} statements"
+
+
+async def test_a_corrected_label_is_the_same_credential(database: Database) -> None:
+    """Kept in the same place as the one whose label is gone: its history goes on, and nothing is found or removed."""
+    await sync(database, a_tenant("acme", "Gem", "Other", reference="env:KEY"), a_tenant("globex", "Gem"))
+    await sync(database, a_tenant("globex", "Gem (new)"), a_tenant("acme", "Gem", "Other", reference="env:KEY"))
+    before = {(row["tenant_id"], row["label"]): row["id"] for row in await rows(database, CREDENTIAL)}
+    assert set(before) == {("acme", "Gem"), ("acme", "Other"), ("globex", "Gem (new)")}
+    # Two are kept in the same place as the new one: nobody can say which of them it is.
+    await sync(database, a_tenant("globex", "Gem (new)"), a_tenant("acme", "Third", reference="env:KEY"))
+    after = {(row["tenant_id"], row["label"]): row["removed_at"] for row in await rows(database, CREDENTIAL)}
+    assert {key for key, removed_at in after.items() if removed_at is None} == {
+        ("acme", "Third"),
+        ("globex", "Gem (new)"),
+    }
+    # Another reference is another credential.
+    await sync(database, a_tenant("globex", "Gem (new)"), a_tenant("acme", "Fourth", reference="env:ELSEWHERE"))
+    assert len(await rows(database, CREDENTIAL)) == 5

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -149,6 +150,21 @@ def test_without_introspection_few_lists_are_lost_at_once(lost: int, told_missin
     assert bool(by_verdict(report, Verdict.MISSING)) is told_missing
     if not told_missing:
         assert "many_lists_refused" in {finding.reason for finding in report.findings}
+
+
+@pytest.mark.parametrize(("counted", "told_missing"), [(True, True), (False, False)])
+def test_without_introspection_a_refusal_must_state_the_limit_where_lists_do(counted: bool, told_missing: bool) -> None:
+    """Every recorded answer of Harvest states it, and a gateway that writes JSON does not know it."""
+    gone = f"GET /v3/{REQUIRED_LISTS[0].split(':')[1]}"
+
+    class Counting(World):
+        async def list(self, entry, token, may_send):  # type: ignore[no-untyped-def]
+            found = await super().list(entry, token, may_send)
+            return replace(FORBIDDEN, counted=counted) if entry.endpoint == gone else replace(found, counted=True)
+
+    report = check('"x": 1', Counting(frozenset(ALL)), READ_BEFORE, ANYBODYS)
+    assert bool(by_verdict(report, Verdict.MISSING)) is told_missing
+    assert ("uncounted_refusal" in {finding.reason for finding in report.findings}) is not told_missing
 
 
 def test_without_introspection_one_false_refusal_is_no_loss() -> None:
