@@ -44,6 +44,7 @@ FIELDS_NEEDED = {
 NESTED = [entry for entry in map(CATALOGUE.entry, EVERYTHING) if entry.request_class is RequestClass.NESTED]
 ONE_RECORD = ("/activity_feed", "/current_offer", "/job_post", "/eeoc", "/hiring_team")
 STEPS = ("permission", "on_behalf_of", "record", "fields")
+RECORD_FIRST = ("record", "permission", "on_behalf_of", "fields")
 Reply = tuple[int, object]
 NO_PERMISSION: Reply = (403, {"message": "This API Key does not have permission for this endpoint"})
 NOT_FOUND: Reply = (404, {"message": "Resource not found"})
@@ -71,6 +72,8 @@ GATEWAYS: tuple[Reply, ...] = (
 class World:
     """Greenhouse towards one key. `orders` are by cell or by endpoint, and the endpoint's wins.
 
+    Under the first path segments `record_first_under` it looks for the record before anything else, whatever these say.
+
     A cell in `without_parent` lists nothing, with 200, under a record that is not there; one in `without_header` does
     not need On-Behalf-Of, and one in `without_fields` no field.
 
@@ -81,6 +84,7 @@ class World:
 
     grants: frozenset[str]
     orders: Mapping[Cell | str, tuple[str, ...]] = field(default_factory=dict)
+    record_first_under: frozenset[str] = frozenset()
     without_parent: frozenset[Cell] = frozenset()
     without_header: frozenset[Cell] = frozenset()
     without_fields: frozenset[Cell] = frozenset()
@@ -117,6 +121,8 @@ class World:
         return 200, []
 
     def order_of(self, entry: Entry) -> tuple[str, ...]:
+        if entry.segment in self.record_first_under:
+            return RECORD_FIRST
         return self.orders.get(entry.endpoint) or self.orders.get(entry.cell, STEPS)
 
     def _refusal(self, step: str, entry: Entry) -> Reply | None:
@@ -225,6 +231,27 @@ def noisy(chance: random.Random, noise: float, noises: tuple[Reply, ...] = (NO_P
         noises=noises,
         chance=chance,
     )
+
+
+def by_segment(chance: random.Random, share: float) -> World:
+    """A share of the first path segments has the record first; the key lacks one to five reads, and every control."""
+    segments = sorted({CATALOGUE.entry(endpoint).segment for endpoint in EVERYTHING})
+    inferred = [e for e in sorted(REQUIRED) if e.startswith("GET") and "/0" in CATALOGUE.entry(e).target]
+    return World(
+        grants=REQUIRED - frozenset(chance.sample(inferred, chance.randint(1, 5))),
+        record_first_under=frozenset(segment for segment in segments if chance.random() < share),
+        permitted=WriteProbes.OFF,
+    )
+
+
+async def survey_by_segment(count: int, share: float) -> tuple[int, list[tuple[World, Finding]]]:
+    """How many permissions were absent, and every wrong verdict with its world."""
+    absent, faults = 0, []
+    for number in range(count):
+        world = by_segment(random.Random(f"{share}-{number}"), share)
+        absent += len(REQUIRED - world.grants)
+        faults += [(world, finding) for finding in false_findings(await check(world), world.grants)]
+    return absent, faults
 
 
 def worlds(count: int, seed: int = 0) -> Iterator[World]:

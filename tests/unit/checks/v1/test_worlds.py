@@ -51,6 +51,17 @@ def test_the_worlds_draw_every_order_for_every_cell_and_need() -> None:
             assert {cell in getattr(world, lifted) for world in drawn} == {True, False}, (cell, lifted)
 
 
+@pytest.mark.parametrize(("share", "at_most"), [(0, 0), (0.03, 0.05), (0.1, 0.1), (0.3, 0.2)])
+async def test_what_an_order_by_segment_makes_wrong_is_only_what_no_answer_shows(share: float, at_most: float) -> None:
+    """As docs/verdicts.md says: under a segment with the record first, by the refusal of a request under another."""
+    absent, faults = await worlds.survey_by_segment(60, share)
+    for world, finding in faults:
+        assert finding.endpoint
+        assert worlds.CATALOGUE.entry(finding.endpoint).segment in world.record_first_under
+        assert (finding.verdict, finding.rule in ("V21", "V22")) == (Verdict.GRANTED, True), finding
+    assert len(faults) <= absent * at_most
+
+
 @pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
 async def test_false_refusals_at_random_make_no_wrong_verdict(noise: float) -> None:
     """Each answer is drawn by itself, also when the same is asked again: no false refusal is believed, nor vouches."""
