@@ -131,8 +131,8 @@ class World:
                 return NO_PERMISSION
             case "on_behalf_of" if entry.method != "GET" and entry.cell not in self.without_header:
                 return NOT_FOUND
-            case "record" if "/0" in entry.target and not self._lists_nothing(entry):
-                return NOT_FOUND
+            case "record" if "/0" in entry.target:
+                return (200, []) if self._lists_nothing(entry) else NOT_FOUND
             case "fields" if FIELDS_NEEDED[entry.endpoint] and entry.cell not in self.without_fields:
                 return INVALID_FIELDS
         return None

@@ -418,13 +418,7 @@ class KeyCheckRun(CheckRun):
 
     def _waits_for_controls(self, entry: Entry) -> bool:
         answer = self.answers.get(entry.endpoint)
-        return (
-            answer is not None
-            and entry.request_class is not RequestClass.LIST
-            and answer.kind.past_permission
-            # Data decides a read (V19), and never a write.
-            and (entry.is_write or answer.kind is not AnswerKind.JSON)
-        )
+        return answer is not None and entry.request_class is not RequestClass.LIST and answer.kind.past_permission
 
     async def _send_positive_controls(self, entry: Entry) -> None:
         for listed in self.catalogue.lists_of(entry.service)[:MOST_POSITIVE_CONTROLS]:

@@ -24,7 +24,7 @@ class KeyRule(Rule):
     GRANTED_DATA = (
         "V19",
         Verdict.GRANTED,
-        "A list is answered 200 with a JSON array, or a list under a record 200 with an empty one.",
+        "A list is answered 200 with a JSON array.",
     )
     GRANTED_REMEMBERED = (
         "V20",
@@ -160,7 +160,8 @@ class CellView:
         return not self.disagrees and self.vouches(self.refusals, needed)
 
     def _shown(self, refused: Entry) -> frozenset[Hurdle]:
-        # A list that answers [] for a record that is not there does not look for it, so its refusal shows no order.
+        # A list that answers [] for a record that is not there does not look for it, so its refusal does not show that.
+        # It does show that it was not empty first.
         return refused.hurdles if self.lists_look_up else refused.hurdles - {Hurdle.PARENT}
 
 
@@ -222,8 +223,10 @@ def refused(entry: Entry, evidence: Evidence) -> bool:
 def gave(answer: Answer, entry: Entry) -> frozenset[Hurdle]:
     """Every check other than the permission that may have given this answer to this request."""
     match answer.kind:
+        case AnswerKind.JSON:
+            return entry.hurdles & {Hurdle.EMPTY_LIST}
         case AnswerKind.NOT_FOUND | AnswerKind.NO_ACCESS:
-            return entry.hurdles - {Hurdle.FIELDS}
+            return entry.hurdles - {Hurdle.FIELDS, Hurdle.EMPTY_LIST}
         case AnswerKind.VALIDATION:
             return frozenset({Hurdle.FIELDS}) | (entry.hurdles & {Hurdle.ON_BEHALF_OF})
         case AnswerKind.BAD_PAYLOAD:
@@ -275,7 +278,7 @@ def _judge(entry: Entry, evidence: Evidence) -> Judgement:
         return (
             Judgement(KeyRule.GRANTED_DATA, "data") if listed else Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
         )
-    if answer.kind is not AnswerKind.JSON and not gave(answer, entry) & entry.hurdles:
+    if not gave(answer, entry) & entry.hurdles:
         return Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
     return _past_permission(entry, answer, evidence)
 
@@ -292,8 +295,6 @@ def _not_sent(reason: str) -> Judgement:
 def _past_permission(entry: Entry, answer: Answer, evidence: Evidence) -> Judgement:
     if not positive_control(entry.service, evidence):
         return _undecided(KeyRule.NO_POSITIVE_CONTROL, "no_positive_control", evidence)
-    if answer.kind is AnswerKind.JSON:
-        return Judgement(KeyRule.GRANTED_DATA, "data")
     needed = gave(answer, entry)
     # Before the controls: the endpoint's own refusal counts more than theirs, even where all of them always passed.
     if entry.endpoint in evidence.remembered and not _order_is_in_doubt(entry.cell, needed, evidence):

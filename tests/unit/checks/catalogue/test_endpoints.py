@@ -83,8 +83,8 @@ def test_guards_are_true(entry: Entry) -> None:
 @for_each(CATALOGUE.all_entries(), ids=named)
 def test_a_request_is_bound_to_fail_what_it_lacks_by_the_documentation(entry: Entry) -> None:
     """A record or parent iff an id in its target is 0, On-Behalf-Of iff it is a write, fields iff some are required."""
-    looked_up = Hurdle.PARENT if entry.gives_list else Hurdle.RECORD
-    expected = {looked_up} if "0" in entry.target.partition("?")[0].split("/") else set()
+    looked_up = {Hurdle.PARENT, Hurdle.EMPTY_LIST} if entry.gives_list else {Hurdle.RECORD}
+    expected = looked_up if "0" in entry.target.partition("?")[0].split("/") else set()
     expected |= {Hurdle.ON_BEHALF_OF} if entry.method != "GET" else set()
     expected |= {Hurdle.FIELDS} if DOCUMENTED[entry.endpoint]["required_body"] else set()
 

@@ -34,6 +34,7 @@ PROSPECT_POOL = "GET /v1/prospect_pools/{id}"
 DEMOGRAPHICS = "GET /v1/applications/{id}/demographics/answers"
 HIRING_TEAM = "GET /v1/jobs/{id}/hiring_team"
 JOB_APPROVALS = "GET /v1/jobs/{id}/approval_flows"
+LOCATIONS = "GET /v1/job_posts/{id}/custom_locations"
 PENDING = "GET /v1/users/{user_id}/pending_approvals"
 EMPLOYMENTS = "POST /v1/candidates/{id}/employments"
 APPLICATION_ATTACHMENTS = "POST /v1/applications/{id}/attachments"
@@ -55,10 +56,22 @@ def test_v18_the_permission_text_means_missing_whatever_else_is_known(status: in
 
 
 def test_v19_data_of_a_list_means_granted() -> None:
-    """A list answered with data needs no control; an empty list under a record needs a sign of life of its service."""
+    """A list answered with data needs no control."""
     assert ruled(LIST, {LIST: DATA}) == (KeyRule.GRANTED_DATA, "data")
-    assert ruled(STAGES, {LIST: DATA, STAGES: DATA}) == (KeyRule.GRANTED_DATA, "data")
+
+
+def test_an_empty_list_under_a_record_means_granted_only_beside_a_refused_one() -> None:
+    """It may be empty because its record is not there, whoever asks: as for "not found", a refusal shows the order."""
+    stages = {LIST: DATA, STAGES: DATA}
+    assert ruled(STAGES, stages)[0] is KeyRule.NO_REFUSAL
     assert ruled(STAGES, {STAGES: DATA})[0] is KeyRule.NO_POSITIVE_CONTROL
+    # What gives no list cannot be empty first, so its refusal shows nothing of lists.
+    assert ruled(STAGES, {**stages, HIRING_TEAM: DENIED})[0] is KeyRule.NO_REFUSAL
+    assert ruled(STAGES, {**stages, PENDING: DENIED})[0] is KeyRule.GRANTED_BY_CONTROL
+    assert ruled(STAGES, {**stages, PENDING: DENIED, LOCATIONS: DATA})[0] is KeyRule.MIXED_CONTROLS
+    assert ruled(STAGES, stages, remembered=frozenset({STAGES}))[0] is KeyRule.GRANTED_REMEMBERED
+    turned = frozenset({STAGES, PENDING})
+    assert ruled(STAGES, {**stages, PENDING: DATA}, remembered=turned)[0] is KeyRule.NO_REFUSAL
 
 
 def test_v20_an_endpoint_refused_before_is_its_own_control() -> None:

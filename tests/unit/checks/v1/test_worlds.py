@@ -62,6 +62,16 @@ async def test_what_an_order_by_segment_makes_wrong_is_only_what_no_answer_shows
     assert len(faults) <= absent * at_most
 
 
+async def test_lists_that_are_empty_before_the_permission_is_looked_at_grant_nothing() -> None:
+    """In one cell, or in all, lists under a record that is not there answer [] to any key."""
+    lists_first = ("record", "permission", "on_behalf_of", "fields")
+    for cells in (CELLS, *([cell] for cell in CELLS)):
+        orders = dict.fromkeys(cells, lists_first)
+        for absent in (REQUIRED, frozenset({"GET /v1/jobs/{id}/stages", "GET /v1/applications/{id}/scorecards"})):
+            world = World(REQUIRED - absent, orders=orders, without_parent=frozenset(CELLS))
+            assert wrong(await check(world), world) == [], cells
+
+
 @pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
 async def test_false_refusals_at_random_make_no_wrong_verdict(noise: float) -> None:
     """Each answer is drawn by itself, also when the same is asked again: no false refusal is believed, nor vouches."""
