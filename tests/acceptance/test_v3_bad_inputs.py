@@ -356,7 +356,7 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "lists refused by a gateway in JSON": (
         lists_refused_by_a_gateway,
         ("ok", "", "undecided", 3),
-        "nothing shows that this credential ever could read it",
+        "refused without the rate limit that Greenhouse's answers state",
     ),
     "a client unknown to introspection, once, right after its token was issued": (
         after_minting(times=1),
