@@ -24,7 +24,7 @@ class Hurdle(StrEnum):
 
     RECORD = "record"  # the id in the path is 0, which no record has
     PARENT = "parent"  # lists under a record only: the same of the record whose list it is; may be looked up or not
-    EMPTY_LIST = "empty_list"  # lists under a record only: without the record they may be empty, whoever asks
+    EMPTY_LIST = "empty_list"  # lists under a record only: without the record they may be empty for any key
     ON_BEHALF_OF = "on_behalf_of"  # writes only: the header is absent
     FIELDS = "fields"  # required fields are absent
 

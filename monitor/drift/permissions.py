@@ -3,7 +3,7 @@
 Missing takes two checks, granted takes one; two, where only introspection says that what was missing is back. What the
 customer declines is known by name only, so that it begins without a past if it is required again. So does a permission
 that the manifest asks for in another way: by another endpoint, or with other scopes. What is missing then is newly
-required, because nobody took it away. What an earlier release decided by a rule that is gone is looked at anew, and is
+required, because nobody took it away. What an earlier release decided by a rule that is gone is looked at again, and is
 neither lost nor regained.
 """
 

@@ -434,7 +434,7 @@ async def test_what_was_confirmed_is_looked_at_once_more_before_it_is_told(servi
 
 
 async def test_a_held_email_follows_its_tenant_to_another_csm(service: Service, database: Database) -> None:
-    """Whoever manages the tenant when it is released gets it, in an email that greets them."""
+    """The CSM of the day on which it is released gets it, in an email that greets them."""
     names = ("acme", "globex", "initech")
     await sync(database, *(a_tenant(name) for name in names))
     await _minutes(service, *LOST, credentials=(1, 2, 3))

@@ -283,7 +283,7 @@ def test_a_secret_that_cannot_be_read_leaves_open_whether_another_is_there() -> 
 
 
 def test_a_secret_that_never_worked_is_found_to_be_invalid() -> None:
-    """Greenhouse cannot "no longer" accept it: whoever stored it is asked, on the first day and after a replacement."""
+    """Greenhouse cannot "no longer" accept it: who stored it is asked, on the first day and after a replacement."""
     first, later = CheckSequence(), CheckSequence()
     assert first.check(failed(INVALID)) + first.check(failed(INVALID)) == ["found:invalid"]
     later.checks("g")
@@ -302,7 +302,7 @@ def test_the_recovery_of_a_secret_that_never_worked_goes_to_who_was_asked() -> N
 
 
 def test_a_wrong_secret_in_place_of_a_revoked_one_leaves_the_csm_with_the_revocation() -> None:
-    """The CSM was told that it is invalid; a new secret that fails as well ends nothing and is told to nobody anew."""
+    """The CSM was told that it is invalid; a new secret that fails as well ends nothing and is told to nobody again."""
     sequence = CheckSequence()
     sequence.checks("g")
     sequence.check(failed(INVALID))

@@ -61,7 +61,7 @@ def test_v19_data_of_a_list_means_granted() -> None:
 
 
 def test_an_empty_list_under_a_record_means_granted_only_beside_a_refused_one() -> None:
-    """It may be empty because its record is not there, whoever asks: as for "not found", a refusal shows the order."""
+    """It may be empty because its record is not there, for any key: as for "not found", a refusal shows the order."""
     stages = {LIST: DATA, STAGES: DATA}
     assert ruled(STAGES, stages)[0] is KeyRule.NO_REFUSAL
     assert ruled(STAGES, {STAGES: DATA})[0] is KeyRule.NO_POSITIVE_CONTROL
