@@ -56,7 +56,7 @@ class NoticePolicy:
         return last_checked_at is None or now - last_checked_at <= self.interval + self.settle
 
     def waits_for_another_look(self, since: datetime, last_checked_at: datetime | None, now: datetime) -> bool:
-        """What was confirmed may be repaired before it is told; if no check comes, it waits for one settle time more."""
+        """What was confirmed may be repaired before it is told; if no check comes, it waits one settle time more."""
         seen_again = last_checked_at is None or last_checked_at > since
         return not seen_again and -MAX_CLOCK_SKEW <= now - since < 2 * self.settle
 
