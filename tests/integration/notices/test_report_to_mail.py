@@ -130,7 +130,7 @@ async def test_a_secret_that_never_worked_is_the_operators(service: Service) -> 
     (mail,) = await service.sees(INVALID, INVALID)
     assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential invalid, and never worked")]
     text = _text(mail)
-    assert "The stored secret has never worked here" in text
+    assert "The stored secret has never worked here: perhaps" in text
     assert "First seen failing: " in text
     assert "no longer" not in text
     assert "revoked" not in text
