@@ -45,9 +45,9 @@ _WORDS = {
 class ChangeEvidence:
     """What is known about a change that one or more tenants share.
 
-    `others_served` are tenants without it, with a credential of the same kind, whose last check, made since the first of these changed, Greenhouse
-    served in full; `failing_otherwise` are tenants checked since then that it did not serve. `expected_share` is the
-    share of checks that find such a change by chance. `restored` are tenants of it that have recovered since.
+    `others_served` are tenants without it, with a credential of the same kind, which Greenhouse served in full since
+    the first of these changed; `failing_otherwise` are tenants checked since then that it did not serve.
+    `expected_share` is the share of checks that find such a change by chance.
     """
 
     kind: EventKind
@@ -57,7 +57,6 @@ class ChangeEvidence:
     state: CredentialState | None = None
     detail: str = ""
     failing_otherwise: int = 0
-    restored: int = 0
 
     @property
     def beyond_chance(self) -> bool:
@@ -139,5 +138,6 @@ def _too_few(e: ChangeEvidence) -> Sequence[Piece]:
 def _alone(e: ChangeEvidence) -> Sequence[Piece]:
     served = ("Greenhouse served ", e.others_served, " other tenants since then, and ")
     if e.state is None:
-        return (*served, "none of them lost this permission." if e.tenants == 1 else "no more than one lost it as well.")
-    return (*served, "rejects this credential." if e.state is CredentialState.INVALID else "refuses this one everything.")
+        return (*served, "none of them lost this permission." if e.tenants == 1 else "one other lost it as well.")
+    rejects = e.state is CredentialState.INVALID
+    return (*served, "rejects this credential." if rejects else "refuses this one every request.")

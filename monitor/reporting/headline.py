@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from monitor.breaker.machine import State as BreakerState
-from monitor.incidents.status import Status
+from monitor.incidents.status import TenantStatus
 from monitor.notices.wording import counted
 from monitor.reporting.sentence import Link, Name, Permission, Piece, Sentence, say
 
@@ -31,7 +31,7 @@ class Halt:
 
 @dataclass(frozen=True, slots=True)
 class HeldBurst:
-    """A burst whose notices the brake holds. `label` is the permission, `state` the credential's; one of them is set."""
+    """A burst whose notices the brake holds: of a permission, by its `label`, or of a `state` of credentials."""
 
     id: int
     tenants: int
@@ -76,7 +76,7 @@ class ServiceFacts:
 
     now: datetime
     interval: timedelta
-    tenants: Mapping[Status, int]
+    tenants: Mapping[TenantStatus, int]
     sweep: SweepProgress = SweepProgress()
     outbox: Outbox = Outbox()
     losses: LossesToday = LossesToday()
@@ -127,7 +127,8 @@ def _write_halt(facts: ServiceFacts) -> Headline | None:
     halt = facts.halt
     whose: list[Piece] = [" for ", Name(halt.tenant)] if halt.tenant else []
     said = say("Stopped: a write probe was answered ", str(halt.status), *whose, " at ", halt.at, ". ", _NO_WRITES)
-    return Headline("H1", Tone.BAD, said, "See what was answered, and ask Greenhouse whether anything changed.", "/writes")
+    step = "See what was answered, and ask Greenhouse whether anything changed."
+    return Headline("H1", Tone.BAD, said, step, "/writes")
 
 
 _NO_WRITES = "No write probe is sent until an operator resumes them."
@@ -141,7 +142,9 @@ def _held(facts: ServiceFacts) -> Headline | None:
         said = say("Held: ", counted(facts.outbox.held, "email"), ". No CSM is told until an operator decides.")
         return Headline("H2", Tone.BAD, said, step, "/notices?status=held")
     burst = facts.held
-    what: list[Piece] = [" lost ", Permission(burst.label)] if burst.label else [f" have a credential that is {burst.state}"]
+    what: list[Piece] = [f" have a credential that is {burst.state}"]
+    if burst.label:
+        what = [" lost ", Permission(burst.label)]
     more: list[Piece] = [f", and {counted(facts.held_bursts - 1, 'more change')}"] if facts.held_bursts > 1 else []
     seen: list[Piece] = [", seen between ", burst.seen_from, " and ", burst.seen_to]
     said = say("Held: ", counted(burst.tenants, "tenant"), *what, *seen, *more, ". No CSM was emailed.")
@@ -212,7 +215,7 @@ def _losses(facts: ServiceFacts) -> Headline | None:
 
 
 def _well(facts: ServiceFacts) -> Headline | None:
-    healthy = facts.tenants.get(Status.HEALTHY, 0)
+    healthy = facts.tenants.get(TenantStatus.HEALTHY, 0)
     ended: list[Piece] = [" Last sweep ended ", facts.sweep.last_ended, "."] if facts.sweep.last_ended else []
     said = say("All well. ", healthy, " of ", counted(facts.total, "tenant"), " are healthy.", *ended)
     return Headline("H10", Tone.CALM, said)

@@ -1,4 +1,4 @@
-"""Sentences for people, in parts: pages make permissions, moments and links of them, the command line plain text. Pure."""
+"""Sentences for people, in parts: pages make links and moments of them, the command line plain text. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -37,7 +37,6 @@ _FORMATS = {
 }
 
 
-
 def _line(path: str, width: float) -> Markup:
     return Markup('<path d="{}" stroke-width="{}" fill="none"/>').format(path, width)
 
