@@ -22,11 +22,12 @@ _TITLES = {
 
 
 class PageProblem(HTTPException):
-    """A page that cannot be shown as asked; `next_step` says what the reader can do."""
+    """A page that cannot be shown as asked; `next_step` says what the reader can do. A form's page has its own title."""
 
-    def __init__(self, status_code: int, message: str, next_step: str = "") -> None:
+    def __init__(self, status_code: int, message: str, next_step: str = "", title: str = "") -> None:
         super().__init__(status_code, message)
         self.next_step = next_step
+        self.title = title
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -43,7 +44,7 @@ async def _http(request: Request, error: Exception) -> Response:
         request,
         "problem.html",
         status_code=error.status_code,
-        title=_TITLES.get(error.status_code, "This page cannot be shown"),
+        title=getattr(error, "title", "") or _TITLES.get(error.status_code, "This page cannot be shown"),
         message=message,
         next_step=getattr(error, "next_step", ""),
         tone="calm",
