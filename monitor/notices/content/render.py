@@ -13,7 +13,7 @@ import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, select_autoescape
 
 from monitor.notices.content.fallback_text import fallback_subject, fallback_text
-from monitor.notices.content.messages import Message
+from monitor.notices.content.messages import CsmMessage, Message
 from monitor.notices.wording import clean, counted
 
 LONGEST_SUBJECT = 180
@@ -62,6 +62,10 @@ class Renderer:
             self._fell_back()
             subject = _shortened(clean(fallback_subject(message)))
             return RenderedMessage(subject, fallback_text(message), html="", problem=problem)
+
+    def request(self, message: CsmMessage) -> str:
+        """The part of an email to a CSM that the customer gets."""
+        return self.environment.get_template("request.txt.j2").render(message=message).strip() + "\n"
 
     def _by_template(self, message: Message) -> RenderedMessage:
         rendered = RenderedMessage(
