@@ -11,7 +11,9 @@ from monitor.notices.notice_queries import PastAction
 from monitor.notices.policy import NoticePolicy
 from monitor.notices.wording import counted
 from monitor.reporting.notice_list import PAST
-from monitor.reporting.sentence import Name, Sentence, say
+from monitor.reporting.sentence import Name, Piece, Sentence, say
+
+_READERS_NAMED = 5
 
 
 class NoticeCommand(StrEnum):
@@ -50,7 +52,7 @@ CONSEQUENCES = {
 
 @dataclass(frozen=True, slots=True)
 class ChosenNotice:
-    """`csm_email` is the CSM's whom the tenants file names now."""
+    """`csm_name` and `csm_email` are those of the CSM whom the tenants file names now."""
 
     number: int
     status: Status
@@ -69,6 +71,10 @@ class ChosenNotice:
         if command is not NoticeCommand.RETRY or stays or self.audience != Audience.CSM:
             return self.recipient
         return self.csm_email or self.recipient
+
+    def name_of(self, address: str) -> str:
+        """The CSM's name, where it is their address."""
+        return self.csm_name if self.csm_name and self.csm_email == address else address
 
     @property
     def fate(self) -> Sentence:
@@ -107,19 +113,39 @@ class Choice:
         """Those that the command concerns."""
         return [one for one in self.notices if one.status in self.command.acts_on]
 
-    def readers(self, policy: NoticePolicy) -> int:
-        return len({one.address(self.command, policy).lower() for one in self.open})
+    def readers(self, policy: NoticePolicy) -> list[tuple[str, int]]:
+        """Who gets them, by name or address, and how many; whoever gets most first."""
+        found: dict[str, tuple[str, int]] = {}
+        for one in self.open:
+            address = one.address(self.command, policy)
+            name, number = found.get(address.lower(), (one.name_of(address), 0))
+            found[address.lower()] = (name, number + 1)
+        return sorted(found.values(), key=lambda reader: (-reader[1], reader[0]))
+
+    def readers_said(self, policy: NoticePolicy) -> Sentence:
+        readers = self.readers(policy)
+        named: list[Piece] = []
+        for place, (name, number) in enumerate(readers[:_READERS_NAMED]):
+            named += [*([", "] if place else []), Name(name), f" ({number:,})" if len(readers) > 1 else ""]
+        more = len(readers) - _READERS_NAMED
+        return say(*named, f" and {more:,} more" if more > 0 else "")
 
     def question(self, policy: NoticePolicy) -> str:
-        emails, readers = counted(len(self.open), "email"), counted(self.readers(policy), "reader")
+        emails, readers = counted(len(self.open), "email"), counted(len(self.readers(policy)), "reader")
         if not self.open:
-            return "Nothing is left to do here"
+            before = "failed" if self.command is NoticeCommand.RETRY else "held"
+            return f"Nothing to {self.command}: {'it is' if self.asked == 1 else 'they are'} no longer {before}"
         match self.command:
             case NoticeCommand.RELEASE:
                 return f"Send {emails} to {readers}?"
             case NoticeCommand.DROP:
                 return f"Drop {emails} to {readers}?"
         return f"Try {emails} to {readers} again?"
+
+    def consequence(self, policy: NoticePolicy) -> str:
+        if policy.mode is NoticesMode.OFF and self.command is not NoticeCommand.DROP:
+            return "Nothing is sent yet, since notices are off. Once they are on, these are sent, and not called back."
+        return CONSEQUENCES[self.command]
 
     @property
     def button(self) -> str:

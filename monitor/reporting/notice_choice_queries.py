@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.notices import notice_queries
 from monitor.notices.notice import Status
 from monitor.reporting.notice_choice import Choice, ChosenNotice, NoticeCommand
-from monitor.reporting.notice_list import reader_name
 from monitor.store.tables import NOTICE, TENANT
 
 _N, _T = NOTICE.c, TENANT.c
@@ -42,7 +41,7 @@ async def _notices(conn: AsyncConnection, numbers: Collection[int]) -> list[Chos
             subject=row.subject,
             tenant_id=row.tenant_id,
             tenant_name=row.name,
-            csm_name=reader_name(row.audience, row.recipient, row.csm_name, row.csm_email),
+            csm_name=row.csm_name,
             csm_email=row.csm_email,
             last_action=actions.get(row.id),
         )

@@ -8,7 +8,7 @@ from monitor.drift import EventKind
 from monitor.notices.notice import Status
 from monitor.notices.notice_queries import ListedNotice, PastAction, WholeNotice
 from monitor.reporting.headline import Tone
-from monitor.reporting.notice_list import PAST, NoticeNews, reason_of
+from monitor.reporting.notice_list import NoticeNews, reason_of
 from monitor.reporting.sentence import Name, Permission, Piece, Sentence, say
 
 
@@ -109,7 +109,7 @@ class NoticeDetail:
     @property
     def why_dropped(self) -> str:
         """Of a notice that was dropped and by no operator; empty for any other."""
-        if self.notice.status != Status.DROPPED or (self.last_action and PAST.get(self.last_action.action) == "dropped"):
+        if self.notice.status != Status.DROPPED or self._by_whom:
             return ""
         if self.news:
             return "What it was about had recovered before it was sent, so nothing was left to report."

@@ -92,8 +92,10 @@ def _conditions(wanted: NoticeFilter) -> list[ColumnElement[bool]]:
     """All but the status."""
     found: list[ColumnElement[bool]] = []
     if wanted.tenant:
-        named = select(_T.id).where(or_(_T.id == wanted.tenant, _T.name.icontains(wanted.tenant, autoescape=True)))
-        found.append(_N.tenant_id.in_(named))
+        # An id means this tenant alone, even where it is part of other names.
+        is_id = select(_T.id).where(_T.id == wanted.tenant)
+        named = select(_T.id).where(_T.name.icontains(wanted.tenant, autoescape=True), ~is_id.exists())
+        found.append(or_(_N.tenant_id == wanted.tenant, _N.tenant_id.in_(named)))
     if wanted.reader:
         named = select(func.lower(_T.csm_email)).where(
             _T.csm_name.icontains(wanted.reader, autoescape=True), _T.csm_email.is_not(None)

@@ -22,7 +22,7 @@ def as_ranges(numbers: Iterable[int]) -> str:
     return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
-def from_ranges(text: str) -> list[int]:
+def from_ranges(text: str, most: int = MOST) -> list[int]:
     """BadNumbers for anything else."""
     numbers: set[int] = set()
     for part in text.split():
@@ -31,9 +31,9 @@ def from_ranges(text: str) -> list[int]:
             raise BadNumbers
         first, last = int(found[1]), int(found[2] or found[1])
         # Before they are written out: a range of a few digits may be longer than the memory.
-        if not 0 <= last - first < MOST:
+        if not 0 <= last - first < most:
             raise BadNumbers
         numbers.update(range(first, last + 1))
-        if len(numbers) > MOST:
+        if len(numbers) > most:
             raise BadNumbers
     return sorted(numbers)

@@ -22,7 +22,7 @@ _TITLES = {
 
 
 class PageProblem(HTTPException):
-    """A page that cannot be shown as asked; `next_step` says what the reader can do. A form's page has its own title."""
+    """A page that cannot be shown as asked; `next_step` says what the reader can do, `title` what went wrong."""
 
     def __init__(self, status_code: int, message: str, next_step: str = "", title: str = "") -> None:
         super().__init__(status_code, message)

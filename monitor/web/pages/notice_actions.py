@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from monitor.notices import operator_actions
 from monitor.notices.policy import NoticePolicy
 from monitor.reporting import notice_choice_queries
-from monitor.reporting.notice_choice import CONSEQUENCES, NoticeCommand
+from monitor.reporting.notice_choice import NoticeCommand
 from monitor.reporting.sentence import say
 from monitor.web.auth.identity import Identity, operator
 from monitor.web.context import WebContext, context, reading
@@ -107,7 +107,8 @@ async def _confirmation(request: Request, chosen: _Chosen, reason: str) -> Respo
         question=choice.question(policy),
         possible=bool(choice.open),
         facts=[
-            ("What follows", [say(CONSEQUENCES[chosen.command])] if choice.open else []),
+            ("Readers", [choice.readers_said(policy)] if choice.open else []),
+            ("What follows", [say(choice.consequence(policy))] if choice.open else []),
             ("Since you chose them", choice.changes or [unchanged]),
         ],
         reason=reason,
@@ -116,7 +117,7 @@ async def _confirmation(request: Request, chosen: _Chosen, reason: str) -> Respo
         post_to="/notices/confirm" if problem else "/notices/act",
         button="Go on" if problem else choice.button,
         back="/notices",
-        emails=[(one, one.address(chosen.command, policy)) for one in choice.open[:SHOWN]],
+        emails=[(one, one.name_of(one.address(chosen.command, policy))) for one in choice.open[:SHOWN]],
         more=max(0, len(choice.open) - SHOWN),
     )
 

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.notices.notice import Status
 from monitor.reporting import notice_detail_queries, notice_list_queries
+from monitor.reporting.notice_choice import CONSEQUENCES
 from monitor.reporting.notice_detail import NoticeDetail
-from monitor.reporting.notice_list import ActionResult, NoticeRow, Waiting, acted_on
+from monitor.reporting.notice_list import PAST, ActionResult, NoticeRow, Waiting, acted_on
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading
 from monitor.web.cursor import BadCursor
@@ -21,6 +22,8 @@ from monitor.web.templating import page, with_query
 
 PAGE_SIZE = 50
 JSON_PAGE_SIZE = 500
+
+_FACETS = (None, Status.HELD, Status.FAILED, Status.PENDING, Status.SENT, Status.DROPPED)
 
 # Nothing is loaded and nothing runs: an email is shown as a mail program shows it, and as an origin of its own.
 _EMAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
@@ -55,12 +58,13 @@ async def notices(
         all_numbers=as_ranges(waiting.numbers),
         done=result,
         said=result.said(number_of(asked) or result.changed) if result else "",
-        facets=_facets(request, wanted.status),
+        facets=[(status, _list_url(request, after=None, status=status)) for status in _FACETS],
+        consequences=CONSEQUENCES,
+        past=PAST,
         first=_list_url(request, after=None) if after else None,
         older=_list_url(request, after=cursor_of(shown[-1].place)) if len(rows) > PAGE_SIZE else None,
         page_size=PAGE_SIZE,
-        csv_url=_list_url(request, after=None).replace("/notices", "/notices.csv", 1),
-        json_url=_list_url(request, after=None).replace("/notices", "/notices.json", 1),
+        **_as_files(request),
     )
 
 
@@ -81,11 +85,9 @@ def _list_url(request: Request, **changes: str | None) -> str:
     return with_query(request, done=None, asked=None, **changes)
 
 
-def _facets(request: Request, chosen: Status | None) -> list[tuple[Status | None, str, bool]]:
-    """Each status with its address, and whether it is the one that is shown; None for all."""
-    return [
-        (status, _list_url(request, after=None, status=status), status == chosen) for status in (None, *Status)
-    ]
+def _as_files(request: Request) -> dict[str, Any]:
+    address = _list_url(request, after=None)
+    return {f"{kind}_url": address.replace("/notices", f"/notices.{kind}", 1) for kind in ("csv", "json")}
 
 
 @router.get("/notices.json")
@@ -120,6 +122,8 @@ async def notice(request: Request, number: str) -> Response:
         detail=found,
         sender=context(request).settings.mail_from or "",
         acting_on=acted_on(Status(found.notice.status)),
+        consequences=CONSEQUENCES,
+        past=PAST,
     )
 
 

@@ -1,0 +1,133 @@
+"""`/writes`: halts of write probes, and the act that lets write probes go out again."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from monitor.checking import write_halt_queries
+from monitor.reporting import write_halt_list_queries
+from monitor.reporting.sentence import Sentence, say
+from monitor.reporting.write_halt_list import HaltRow, chosen, halts_headline, meaning
+from monitor.web.auth.identity import Identity, operator, viewer
+from monitor.web.context import context, reading
+from monitor.web.number_ranges import BadNumbers, as_ranges, from_ranges
+from monitor.web.problems import PageProblem
+from monitor.web.reason import Reason, problem_of
+from monitor.web.templating import as_files, page, with_query
+
+PAGE_SIZE = 50
+JSON_PAGE_SIZE = 500
+MOST_HALTS = 1000  # at once
+_RESUMED = (
+    "Write probes go out again with the next checks. "
+    "If one is answered like this again, they are halted again, and the operator is emailed."
+)
+
+router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
+
+Before = Annotated[int | None, Query(ge=1, lt=2**63)]
+"""The id of the last row of the page before."""
+
+
+@router.get("/writes")
+async def writes(request: Request, before: Before = None) -> Response:
+    async with reading(request) as conn:
+        in_force = await write_halt_list_queries.in_force(conn)
+        past = await write_halt_list_queries.lifted(conn, PAGE_SIZE + 1, before)
+        last = past if before is None else await write_halt_list_queries.lifted(conn, 1)
+    shown = past[:PAGE_SIZE]
+    return page(
+        request,
+        "writes.html",
+        section="Service",
+        in_force=in_force,
+        said=halts_headline(in_force, last[0] if last else None),
+        meaning=meaning(in_force),
+        numbers=as_ranges(row.id for row in in_force),
+        write_probes=context(request).settings.write_probes,
+        rows=shown,
+        first=with_query(request, before=None) if before else None,
+        older=with_query(request, before=str(shown[-1].id)) if len(past) > PAGE_SIZE else None,
+        page_size=PAGE_SIZE,
+        **as_files(request),
+    )
+
+
+@router.get("/writes.json")
+async def writes_json(request: Request, before: Before = None) -> dict[str, Any]:
+    """Every halt as data; `next` is the address of the next page."""
+    async with reading(request) as conn:
+        rows = await write_halt_list_queries.page(conn, JSON_PAGE_SIZE + 1, before)
+    shown = rows[:JSON_PAGE_SIZE]
+    older = with_query(request, before=str(shown[-1].id)) if len(rows) > JSON_PAGE_SIZE else None
+    return {"halts": [asdict(row) for row in shown], "next": older}
+
+
+@router.post("/writes/confirm", dependencies=[Depends(operator)])
+async def confirm(request: Request, reason: Reason, numbers: Annotated[str, Form()] = "") -> Response:
+    """Nothing is done yet."""
+    return await _confirmation(request, _numbers(numbers), reason)
+
+
+@router.post("/writes/resume")
+async def resume(
+    request: Request,
+    who: Annotated[Identity, Depends(operator)],
+    reason: Reason,
+    numbers: Annotated[str, Form()] = "",
+) -> Response:
+    """Lifts the halts that were shown, and none that came since."""
+    web, ids = context(request), _numbers(numbers)
+    lifted = 0
+    if not problem_of(reason):
+        async with web.db.writing() as conn:
+            lifted = await write_halt_queries.lift(conn, who.who, reason, web.now(), ids)
+    return RedirectResponse("/writes", HTTPStatus.SEE_OTHER) if lifted else await _confirmation(request, ids, reason)
+
+
+async def _confirmation(request: Request, numbers: Sequence[int], reason: str) -> Response:
+    async with reading(request) as conn:
+        in_force = await write_halt_list_queries.in_force(conn)
+        halts = chosen(in_force, await write_halt_list_queries.named(conn, numbers), numbers)
+    problem = problem_of(reason)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK if halts.open else HTTPStatus.CONFLICT
+    return page(
+        request,
+        "confirm.html",
+        status_code=status,
+        section="Service",
+        question="Let write probes go out again?" if halts.open else "No halt is left to lift here",
+        possible=bool(halts.open),
+        facts=[
+            ("What was answered", [_answered(row) for row in halts.open]),
+            ("What follows", [say(_RESUMED)] if halts.open else []),
+            ("Since you opened the page", halts.changes or [say("Nothing changed.")]),
+        ],
+        reason=reason,
+        problem=problem,
+        fields={"numbers": as_ranges(numbers)},
+        post_to="/writes/confirm" if problem else "/writes/resume",
+        button="Go on" if problem else "Let write probes go out again",
+        back="/writes",
+    )
+
+
+def _answered(row: HaltRow) -> Sentence:
+    record = f", record {row.record_id}" if row.record_id else ""
+    return say(f"{row.endpoint} was answered {row.status}{record}, ", row.at, ".")
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return from_ranges(text, MOST_HALTS)
+    except BadNumbers:
+        raise PageProblem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The numbers of the halts cannot be read, so nothing was done.",
+            "Go back to the page of write probes, and start again.",
+            title="Which halts?",
+        ) from None
