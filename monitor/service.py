@@ -157,7 +157,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         metrics.count_asyncio_tasks(asyncio.get_running_loop())
         tenant_sync = assembly.tenant_sync(db, metrics)
         await _first_load(tenant_sync, db)
-        renderer = Renderer(metrics.notice_fell_back)
+        renderer = Renderer(metrics.notice_fell_back, settings.public_url)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])

@@ -165,7 +165,7 @@ async def _recorded(assembly: Assembly, tasks: list[CheckTask], breaker: Circuit
     db = await open_database(assembly.settings.database)
     try:
         await assembly.tenant_sync(db, metrics).load(utc_now())
-        halt = assembly.write_halt(db, Renderer())
+        halt = assembly.write_halt(db, Renderer(public_url=assembly.settings.public_url))
         check = assembly.credential_check(metrics, breaker, await registered_key(db, assembly.settings, utc_now()))
         results = await _run_all(assembly, tasks, RecordingCheck(check, halt, assembly.recorded_check(db)))
         await halt.store()
