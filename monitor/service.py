@@ -24,7 +24,6 @@ from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
-from monitor.notices.content.render import Renderer
 from monitor.notices.delivery import outbox_queries
 from monitor.notices.delivery.backoff import BACK_OFF
 from monitor.notices.delivery.outbox import LONGEST_CLAIM, Outbox
@@ -157,7 +156,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         metrics.count_asyncio_tasks(asyncio.get_running_loop())
         tenant_sync = assembly.tenant_sync(db, metrics)
         await _first_load(tenant_sync, db)
-        renderer = Renderer(metrics.notice_fell_back)
+        renderer = assembly.renderer(metrics.notice_fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])
