@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -37,9 +37,8 @@ from monitor.tenants.sync_queries import active_ids
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
-from monitor.web.app import application, bare_application, with_sign_in
 from monitor.web.auth.sign_in import SignIn
-from monitor.web.serve import serving
+from monitor.web.site import serving_site
 
 log = structlog.get_logger()
 
@@ -126,7 +125,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         raise ConfigurationError("\n".join(problems))
     for warning in settings.warnings_for_serving():
         log.warning("serving_with_a_gap", warning=warning)
-    async with assembled(settings) as service, _served(service) as url:
+    async with assembled(settings) as service, _site(service) as url:
         tasks = _periodic_tasks(service)
         tasks.start("look_back", "show", "tick", "prune")
         log.info("serving", address=url, version=VERSION)
@@ -142,19 +141,15 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
     log.info("stopped")
 
 
-@asynccontextmanager
-async def _served(service: MonitorService) -> AsyncIterator[str]:
-    """Listen, on one address or on two; gives the address of the pages. ConfigurationError if one cannot be had."""
+def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
     settings = service.settings
-    main, open_to_all = settings.listen_address, settings.metrics_listen_address
-    app = application(service.metrics, service.reach_database)
-    async with AsyncExitStack() as listening:
-        if open_to_all is not None:
-            url = await listening.enter_async_context(serving(app, open_to_all.host, open_to_all.port))
-            log.info("serving_metrics", address=url)
-            app = bare_application()
-        pages = with_sign_in(app, SignIn.of(settings, service.db))
-        yield await listening.enter_async_context(serving(pages, main.host, main.port))
+    return serving_site(
+        service.metrics,
+        service.reach_database,
+        SignIn.of(settings, service.db),
+        settings.listen_address,
+        settings.metrics_listen_address,
+    )
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from monitor.web.errors import RequestRefused
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OUR_OWN = frozenset({"same-origin", "none"})
-_STANDARD_PORTS = {"http": 80, "https": 443}
+_STANDARD_PORTS = {"http": ":80", "https": ":443"}
 
 
 def refuse_cross_origin(request: Request, public_url: str | None) -> None:
@@ -19,7 +19,7 @@ def refuse_cross_origin(request: Request, public_url: str | None) -> None:
     sites, origins = request.headers.getlist("Sec-Fetch-Site"), request.headers.getlist("Origin")
     # Browsers send one of the two, or both; a program that sends neither has no reason to hold a cookie.
     known = len(sites) + len(origins) > 0 and len(sites) <= 1 and len(origins) <= 1
-    if not (known and _OUR_OWN.issuperset(sites) and all(_is_ours(one, request, public_url) for one in origins)):
+    if not (known and _OUR_OWN.issuperset(sites) and _ours(request, public_url).issuperset(origins)):
         raise RequestRefused(
             HTTPStatus.FORBIDDEN,
             "cross_origin",
@@ -29,24 +29,18 @@ def refuse_cross_origin(request: Request, public_url: str | None) -> None:
         )
 
 
-def _is_ours(origin: str, request: Request, public_url: str | None) -> bool:
-    """Our public address; or what the browser called us, with either scheme, since a proxy may have ended the TLS."""
-    found = _origin(origin)
-    if found is None:
-        return False
-    public = _origin(public_url) if public_url else None
-    if public is not None and found[1] == public[1]:
-        return found == public
-    host = request.headers.get("Host", "")
-    return found == _origin(f"{found[0]}://{host}")
+def _ours(request: Request, public_url: str | None) -> set[str]:
+    """Our public origin, and what the browser called us, with either scheme, since a proxy may have ended the TLS."""
+    host = request.headers.get("Host", "").lower()
+    called = {f"http://{host}", f"https://{host}"} if host else set()
+    if public_url is None:
+        return called
+    public = _origin(public_url)
+    # Under the public name only the public scheme: somebody on the line can serve pages as http://.
+    return {public} if public in called else {public, *called}
 
 
-def _origin(address: str) -> tuple[str, str, int] | None:
-    """Scheme, host, port; None for what is none, such as `null`."""
-    try:
-        parts = urlsplit(address)
-        standard = _STANDARD_PORTS.get(parts.scheme)
-        host, port = parts.hostname, parts.port or standard
-    except ValueError:
-        return None
-    return (parts.scheme, host, port) if host and standard and port else None
+def _origin(address: str) -> str:
+    """As browsers write it: lower case, without the scheme's own port and without a path."""
+    parts = urlsplit(address.lower())
+    return f"{parts.scheme}://{parts.netloc.removesuffix(_STANDARD_PORTS[parts.scheme])}"
