@@ -68,7 +68,7 @@ async def test_an_unclear_header_names_nobody(sqlite: Database) -> None:
     async with website(sqlite, **HERE, operators="olga", proxy_groups_header="Remote-Groups") as site:
         twice = [("Remote-User", "dana"), ("Remote-User", "olga")]
         for headers in (
-            twice, twice[:1] * 2, [*twice[:1], ("remote-user", "olga")], [("Remote-User", "")], [("Remote-User", " ")],
+            twice, twice[:1] * 2, [*twice[:1], ("remote-user", "olga")], [("Remote-User", "")],
             [("Remote-User", "dana, olga")], [("Remote-User", "dana,olga")], [("Remote-User", "x" * 201)],
             [(b"Remote-User", b"dana\tolga")], [(b"Remote-User", b"\xff")], [(b"Remote-User", "a\u0085b".encode())],
             [("Remote-User", "dana"), ("Remote-Groups", "a"), ("Remote-Groups", "olga")],
