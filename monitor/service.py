@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -36,8 +36,8 @@ from monitor.tenants.sync_queries import active_ids
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
-from monitor.web.app import application
-from monitor.web.serve import serving
+from monitor.web.auth.sign_in import SignIn
+from monitor.web.site import serving_site
 
 log = structlog.get_logger()
 
@@ -124,22 +124,31 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         raise ConfigurationError("\n".join(problems))
     for warning in settings.warnings_for_serving():
         log.warning("serving_with_a_gap", warning=warning)
-    async with assembled(settings) as service:
-        address = settings.listen_address
-        async with serving(application(service.metrics, service.reach_database), address.host, address.port) as url:
-            tasks = _periodic_tasks(service)
-            tasks.start("look_back", "show", "tick", "prune")
-            log.info("serving", address=url, version=VERSION)
-            if ready is not None:
-                ready(url)
-            await stop.wait()
-            seconds = settings.stop_timeout.total_seconds()
-            log.info("stopping", seconds=seconds)
-            service.pruner.stop()
-            outbox = [service.outbox.stop(seconds)] if service.outbox else []
-            # In parallel: all of it may take `stop_timeout`, not each part.
-            await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
+    async with assembled(settings) as service, _site(service) as url:
+        tasks = _periodic_tasks(service)
+        tasks.start("look_back", "show", "tick", "prune")
+        log.info("serving", address=url, version=VERSION)
+        if ready is not None:
+            ready(url)
+        await stop.wait()
+        seconds = settings.stop_timeout.total_seconds()
+        log.info("stopping", seconds=seconds)
+        service.pruner.stop()
+        outbox = [service.outbox.stop(seconds)] if service.outbox else []
+        # In parallel: all of it may take `stop_timeout`, not each part.
+        await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
     log.info("stopped")
+
+
+def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
+    settings = service.settings
+    return serving_site(
+        service.metrics,
+        service.reach_database,
+        SignIn.of(settings, service.db),
+        settings.listen_address,
+        settings.metrics_listen_address,
+    )
 
 
 @asynccontextmanager
