@@ -37,6 +37,7 @@ from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
 from monitor.web.auth.sign_in import SignIn
+from monitor.web.context import WebContext
 from monitor.web.site import serving_site
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ class MonitorService:
     check_job: CheckJob
     write_halt: SharedWriteHalt
     dispatcher: Dispatcher
+    breaker: CircuitBreaker
     pauses: PauseNotices
     sampler: Sampler
     composer: Composer
@@ -146,8 +148,20 @@ def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
         service.metrics,
         service.reach_database,
         SignIn.of(settings, service.db),
+        _web_context(service),
         settings.listen_address,
         settings.metrics_listen_address,
+    )
+
+
+def _web_context(service: MonitorService) -> WebContext:
+    return WebContext(
+        service.db,
+        service.settings,
+        utc_now,
+        # Functions: a reload replaces the registry, and the breaker turns.
+        registry=lambda: service.tenant_sync.registry,
+        breaker=lambda: service.breaker.state,
     )
 
 
@@ -187,6 +201,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             check_job=check_job,
             write_halt=write_halt,
             dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
+            breaker=breaker,
             pauses=pauses,
             sampler=assembly.sampler(db, metrics, breaker),
             composer=assembly.composer(db, renderer, tenant_sync),
