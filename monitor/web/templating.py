@@ -128,8 +128,10 @@ def _when(context: Context, at: datetime | None, style: str | None = None) -> Ma
     )
 
 
-def _style(at: datetime, now: datetime) -> str:
+def _style(at: datetime, now: datetime | None) -> str:
     """The clock today, weekday and clock within six days either way, then the date; the year where it is another."""
+    if now is None:
+        return "dayclock"
     if at.date() == now.date():
         return "clock"
     if abs(now - at) < _WITHIN_THE_WEEK:

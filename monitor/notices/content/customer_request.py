@@ -42,7 +42,7 @@ class PresentTrouble:
 def customer_request(tenant: str, troubles: Sequence[PresentTrouble]) -> CsmMessage | None:
     """None where there is nothing to ask for."""
     asked = tuple(_news(trouble) for trouble in troubles if trouble.can_be_asked)
-    return CsmMessage(clean(tenant), "", asked, "") if asked else None
+    return CsmMessage(clean(tenant), "", "", asked, "") if asked else None
 
 
 def _news(trouble: PresentTrouble) -> CredentialNews:
