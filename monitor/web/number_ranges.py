@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 
 MOST = 100_000
-_PART = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
+LARGEST_ID = 2**31 - 1  # Postgres refuses to compare its ids with anything larger
+_PART = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?")
 
 
 class BadNumbers(Exception):
@@ -31,7 +32,7 @@ def from_ranges(text: str, most: int = MOST) -> list[int]:
             raise BadNumbers
         first, last = int(found[1]), int(found[2] or found[1])
         # Before they are written out: a range of a few digits may be longer than the memory.
-        if not 0 <= last - first < most:
+        if not 0 <= last - first < most or last > LARGEST_ID:
             raise BadNumbers
         numbers.update(range(first, last + 1))
         if len(numbers) > most:

@@ -3,10 +3,19 @@
 from fastapi import FastAPI
 
 from monitor.web import static
-from monitor.web.pages import overview, permissions, service, tenant
+from monitor.web.pages import notice_actions, notices, overview, permissions, service, tenant, writes
 from monitor.web.problems import handle_problems
 
-_ROUTERS = (overview.router, tenant.router, permissions.router, service.router, static.router)
+_ROUTERS = (
+    overview.router,
+    tenant.router,
+    permissions.router,
+    notices.router,
+    notice_actions.router,
+    service.router,
+    writes.router,
+    static.router,
+)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -60,6 +60,7 @@ async def notices(
         said=result.said(number_of(asked) or result.changed) if result else "",
         facets=[(status, _list_url(request, after=None, status=status)) for status in _FACETS],
         consequences=CONSEQUENCES,
+        operators=context(request).settings.operators or (),
         past=PAST,
         first=_list_url(request, after=None) if after else None,
         older=_list_url(request, after=cursor_of(shown[-1].place)) if len(rows) > PAGE_SIZE else None,
@@ -123,6 +124,7 @@ async def notice(request: Request, number: str) -> Response:
         sender=context(request).settings.mail_from or "",
         acting_on=acted_on(Status(found.notice.status)),
         consequences=CONSEQUENCES,
+        operators=context(request).settings.operators or (),
         past=PAST,
     )
 

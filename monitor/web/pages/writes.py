@@ -14,7 +14,7 @@ from monitor.reporting.sentence import Sentence, say
 from monitor.reporting.write_halt_list import HaltRow, chosen, halts_headline, meaning
 from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.context import context, reading
-from monitor.web.number_ranges import BadNumbers, as_ranges, from_ranges
+from monitor.web.number_ranges import LARGEST_ID, BadNumbers, as_ranges, from_ranges
 from monitor.web.problems import PageProblem
 from monitor.web.reason import Reason, problem_of
 from monitor.web.templating import as_files, page, with_query
@@ -29,7 +29,7 @@ _RESUMED = (
 
 router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 
-Before = Annotated[int | None, Query(ge=1, lt=2**63)]
+Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
 """The id of the last row of the page before."""
 
 
@@ -49,6 +49,7 @@ async def writes(request: Request, before: Before = None) -> Response:
         meaning=meaning(in_force),
         numbers=as_ranges(row.id for row in in_force),
         write_probes=context(request).settings.write_probes,
+        operators=context(request).settings.operators or (),
         rows=shown,
         first=with_query(request, before=None) if before else None,
         older=with_query(request, before=str(shown[-1].id)) if len(past) > PAGE_SIZE else None,
