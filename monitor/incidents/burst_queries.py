@@ -65,7 +65,7 @@ class TenantInBurst:
 
 async def burst(conn: AsyncConnection, burst_id: int) -> ListedBurst | None:
     found = (await conn.execute(select(*COLUMNS).where(BURST.c.id == burst_id))).first()
-    return None if found is None else ListedBurst(**found._mapping)
+    return None if found is None else ListedBurst(*found)
 
 
 async def standings(conn: AsyncConnection, burst_id: int) -> dict[Standing, int]:
@@ -114,7 +114,7 @@ async def burst_tenants(
     in_burst = select(_E.tenant_id).where(_E.burst_id == burst_id)
     if after is not None:
         in_burst = in_burst.where(_E.tenant_id > after)
-    page = in_burst.distinct().order_by(_E.tenant_id).limit(limit).subquery()
+    page = select(in_burst.distinct().order_by(_E.tenant_id).limit(limit).subquery())
     statement = (
         select(
             _E.tenant_id,
@@ -133,12 +133,12 @@ async def burst_tenants(
             NOTICE.c.sent_at,
         )
         .select_from(
-            _WITH_STATE.join(page, page.c.tenant_id == _E.tenant_id)
-            .join(TENANT, TENANT.c.id == _E.tenant_id)
+            _WITH_STATE.join(TENANT, TENANT.c.id == _E.tenant_id)
             .outerjoin(CAUSE, CAUSE.c.event_id == _E.id)
             .outerjoin(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
         )
-        .where(_E.burst_id == burst_id)
+        # Not a join: SQLite would look through all of the burst.
+        .where(_E.burst_id == burst_id, _E.tenant_id.in_(page))
         .order_by(_E.tenant_id, _E.id, CAUSE.c.id)
     )
     of_tenant: dict[str, list[Row[Any]]] = {}

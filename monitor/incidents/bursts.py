@@ -41,7 +41,7 @@ class BurstEvent:
 
 
 @dataclass(slots=True)
-class Burst:
+class OpenBurst:
     """A burst that takes events. `id` is None until it is stored; `added` are the events it took since it was read.
 
     `tenants` and `examples` do not include those of `added` until `count_tenants`.
@@ -88,16 +88,16 @@ class Burst:
         self.examples = [*self.examples, *new][:EXAMPLES]
 
 
-def group(events: Iterable[BurstEvent], stored: Iterable[Burst]) -> list[Burst]:
-    """Add each event to a burst, or begin one with it; returns the bursts that took any, in the order in which they did.
+def group(events: Iterable[BurstEvent], stored: Iterable[OpenBurst]) -> list[OpenBurst]:
+    """Add each event to a burst, or begin one with it; returns the bursts that took any, in the order of the events.
 
-    `stored` are the bursts that may reach one of the events. The events come in order, away from what was grouped
-    before. One that is late, and reaches two bursts, joins the nearer one: a burst keeps its address, so none is merged.
+    `stored` are the bursts that one of the events may join. The events come in order, away from what was grouped
+    before. One that is late and near to two bursts joins the nearer: a burst keeps its address, so none is merged.
     """
-    by_key: dict[BurstKey, list[Burst]] = {}
+    by_key: dict[BurstKey, list[OpenBurst]] = {}
     for burst in stored:
         by_key.setdefault(burst.key, []).append(burst)
-    touched: dict[int, Burst] = {}
+    touched: dict[int, OpenBurst] = {}
     for event in events:
         of_key = by_key.setdefault(event.key, [])
         burst = _nearest(of_key, event.at) or _begun_by(event)
@@ -108,13 +108,13 @@ def group(events: Iterable[BurstEvent], stored: Iterable[Burst]) -> list[Burst]:
     return list(touched.values())
 
 
-def _nearest(bursts: Iterable[Burst], moment: datetime) -> Burst | None:
+def _nearest(bursts: Iterable[OpenBurst], moment: datetime) -> OpenBurst | None:
     reaching = [burst for burst in bursts if burst.distance(moment) <= GAP]
-    return min(reaching, key=lambda burst: (burst.distance(moment), burst.id or 0), default=None)
+    return min(reaching, key=lambda burst: (burst.distance(moment), burst.first_at), default=None)
 
 
-def _begun_by(event: BurstEvent) -> Burst:
-    return Burst(
+def _begun_by(event: BurstEvent) -> OpenBurst:
+    return OpenBurst(
         id=None,
         kind=event.kind,
         subject=event.key.subject,

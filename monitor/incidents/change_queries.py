@@ -5,25 +5,26 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, literal, or_, select, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
-from monitor.incidents.changes import Change, ListedBurst, Page, Position, rows
+from monitor.incidents.changes import ListedBurst, ListedChange, Page, Position, rows
 from monitor.store.burst_tables import BURST
 from monitor.store.tables import DRIFT_EVENT, TENANT
 
 _B = BURST.c
 COLUMNS = [_B[field.name] for field in fields(ListedBurst)]
-_PER_ROW = 5
-_ALL_OF_ONE_CHECK = 100  # a manifest has fewer permissions
+_PER_ROW = 3
+_ALL_OF_ONE_CHECK = 70  # what the largest manifest can lack at once, and a few
 
 
 @dataclass(frozen=True, slots=True)
 class WantedChanges:
     """Which changes are asked for; None leaves an aspect open. A permission goes by its id or its label.
 
-    For excess the id is the endpoint. `since` and `until` are compared with the latest event of a burst, which decides its place in the list.
+    For excess the id is the endpoint. `since` and `until` are compared with the latest event of a burst, which decides
+    its place in the list.
     """
 
     tenant_id: str | None = None
@@ -38,13 +39,13 @@ async def changes(conn: AsyncConnection, wanted: WantedChanges, limit: int, afte
     # What one check found of a tenant is one row, so rows need more than one burst each.
     fetched = limit * _PER_ROW + _ALL_OF_ONE_CHECK
     statement = _latest(wanted, after, fetched + 1)
-    found = [ListedBurst(**row._mapping) for row in await conn.execute(statement)]
+    found = [ListedBurst(*row) for row in await conn.execute(statement)]
     listed, end = rows(found[:fetched], limit, more=len(found) > fetched)
     first = [_examples(bursts[0], wanted.tenant_id) for bursts in listed]
     names = await _names(conn, {tenant for tenants in first for tenant in tenants})
     return Page(
         [
-            Change(bursts, {tenant: names[tenant] for tenant in tenants})
+            ListedChange(bursts, {tenant: names[tenant] for tenant in tenants})
             for bursts, tenants in zip(listed, first, strict=True)
         ],
         end,
@@ -66,13 +67,8 @@ async def _names(conn: AsyncConnection, tenants: Collection[str]) -> dict[str, s
 
 
 def _latest(wanted: WantedChanges, after: Position | None, limit: int) -> Select[Any]:
-    """One index for each part, read from its end: no part reads more rows than it returns."""
-    common = list(_in_time(wanted, after))
-    if wanted.tenant_id is not None:
-        # A tenant has few events, and they are read whole.
-        of_tenant = select(DRIFT_EVENT.c.burst_id).where(DRIFT_EVENT.c.tenant_id == wanted.tenant_id)
-        common.append(_B.id.in_(of_tenant))
-    parts = [_part([*condition, *common], limit) for condition in _parts(wanted)]
+    """Each part reads one index from its end, and hardly more rows than it may return."""
+    parts = [_part([condition, *_in_time(wanted, after)], limit) for condition in _parts(wanted)]
     if len(parts) == 1:
         return parts[0]
     found = union_all(*(select(part.subquery()) for part in parts)).subquery()
@@ -83,13 +79,25 @@ def _part(conditions: Iterable[ColumnElement[bool]], limit: int) -> Select[Any]:
     return select(*COLUMNS).where(*conditions).order_by(_B.last_at.desc(), _B.id.desc()).limit(limit)
 
 
-def _parts(wanted: WantedChanges) -> list[list[ColumnElement[bool]]]:
-    kinds = list(EventKind) if wanted.kinds is None else sorted(wanted.kinds)
-    if wanted.permission is None:
-        return [[]] if wanted.kinds is None else [[_B.kind == kind] for kind in kinds]
-    named = _B.permission_id == wanted.permission
-    by_id = [[_B.kind == kind, _B.subject == wanted.permission, named] for kind in kinds]
-    return [*by_id, [_B.permission_label == wanted.permission, ~named, _B.kind.in_(kinds)]]
+def _parts(wanted: WantedChanges) -> list[ColumnElement[bool]]:
+    """Conditions that exclude each other."""
+    if wanted.tenant_id is not None:
+        return [_B.id.in_(_bursts_of_tenant(wanted.tenant_id, wanted))]
+    of_kind = true() if wanted.kinds is None else _B.kind.in_(sorted(wanted.kinds))
+    if wanted.permission is not None:
+        by_id = (_B.subject == wanted.permission) & (_B.permission_id == wanted.permission)
+        by_label = (_B.permission_label == wanted.permission) & (_B.permission_id != wanted.permission)
+        return [by_id & of_kind, by_label & of_kind]
+    return [_B.kind == kind for kind in sorted(wanted.kinds)] if wanted.kinds else [of_kind]
+
+
+def _bursts_of_tenant(tenant_id: str, wanted: WantedChanges) -> Select[Any]:
+    """A tenant has few events: all conditions are of these, so that none of their indexes is used instead."""
+    e = DRIFT_EVENT.c
+    bursts = select(e.burst_id).where(e.tenant_id == tenant_id)
+    if wanted.permission is not None:
+        bursts = bursts.where(or_(e.permission_id == wanted.permission, e.permission_label == wanted.permission))
+    return bursts if wanted.kinds is None else bursts.where(e.kind.in_(sorted(wanted.kinds)))
 
 
 def _in_time(wanted: WantedChanges, after: Position | None) -> Iterable[ColumnElement[bool]]:

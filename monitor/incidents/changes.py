@@ -71,7 +71,7 @@ class ListedBurst:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ListedChange:
     """One row: what many tenants have in common, or all of one kind that one check found of one tenant.
 
     `names` are those of up to three tenants by id; `tenants` counts all of them.
@@ -136,7 +136,7 @@ class Change:
 class Page:
     """`after` is where the next page begins, None on the last one."""
 
-    changes: Sequence[Change]
+    changes: Sequence[ListedChange]
     after: Position | None
 
 

@@ -1,19 +1,19 @@
 """Reads drift events that belong to no burst yet, and writes the bursts they belong to."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, literal, select, tuple_, update
+from sqlalchemy import Select, bindparam, distinct, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.incidents.bursts import EXAMPLES, GAP, Burst, BurstEvent, group
+from monitor.incidents.bursts import EXAMPLES, GAP, BurstEvent, OpenBurst, group
 from monitor.store.burst_tables import BURST
 from monitor.store.statements import BURST_LOCK, one_at_a_time
 from monitor.store.tables import DRIFT_EVENT
 
 _E, _B = DRIFT_EVENT.c, BURST.c
-_STORED = [field.name for field in fields(Burst) if field.name != "added"]
+_STORED = [field.name for field in fields(OpenBurst) if field.name != "added"]
 _SUBJECT = func.coalesce(_E.permission_id, _E.state, "")
 _EVENTS = select(*(_E[field.name] for field in fields(BurstEvent))).where(_E.burst_id.is_(None))
 
@@ -54,7 +54,7 @@ async def _read(conn: AsyncConnection, statement: Select[Any]) -> list[BurstEven
     return [BurstEvent(**row._mapping) for row in await conn.execute(statement)]
 
 
-async def _reaching(conn: AsyncConnection, events: Sequence[BurstEvent]) -> list[Burst]:
+async def _reaching(conn: AsyncConnection, events: Sequence[BurstEvent]) -> list[OpenBurst]:
     """The stored bursts that one of these events may join.
 
     Of each key those that end within the events' time, and the next one after it. They do not overlap, so none further
@@ -78,10 +78,10 @@ async def _reaching(conn: AsyncConnection, events: Sequence[BurstEvent]) -> list
             _B.first_at <= until,
         )
     )
-    return [Burst(**row._mapping) for row in await conn.execute(statement)]
+    return [OpenBurst(**row._mapping) for row in await conn.execute(statement)]
 
 
-async def _counted(conn: AsyncConnection, bursts: Sequence[Burst]) -> set[tuple[int, str]]:
+async def _counted(conn: AsyncConnection, bursts: Sequence[OpenBurst]) -> set[tuple[int, str]]:
     """Which of the events' tenants are in the stored bursts already. A small burst has them all in its examples."""
     pairs = {(burst.id, event.tenant_id) for burst in bursts if burst.tenants > EXAMPLES for event in burst.added}
     if not pairs:
@@ -91,7 +91,7 @@ async def _counted(conn: AsyncConnection, bursts: Sequence[Burst]) -> set[tuple[
     return {(id_, tenant) for id_, tenant in found}
 
 
-async def _store(conn: AsyncConnection, bursts: Sequence[Burst]) -> None:
+async def _store(conn: AsyncConnection, bursts: Sequence[OpenBurst]) -> None:
     new = [burst for burst in bursts if burst.id is None]
     old = [burst for burst in bursts if burst.id is not None]
     if new:
@@ -109,5 +109,30 @@ async def _store(conn: AsyncConnection, bursts: Sequence[Burst]) -> None:
     await conn.execute(joined, [{"event": event.id, "burst": burst.id} for burst in bursts for event in burst.added])
 
 
-def _columns(burst: Burst) -> dict[str, Any]:
+def _columns(burst: OpenBurst) -> dict[str, Any]:
     return {name: getattr(burst, name) for name in _STORED}
+
+
+@dataclass(frozen=True, slots=True)
+class BurstMiscount:
+    """A burst whose counts are not what its events come to."""
+
+    id: int
+    events: int
+    tenants: int
+    found_events: int
+    found_tenants: int
+
+
+async def miscounts(conn: AsyncConnection) -> list[BurstMiscount]:
+    """There should be none: a burst is written with its events or not at all."""
+    of_events = select(_E.burst_id, func.count().label("events"), func.count(distinct(_E.tenant_id)).label("tenants"))
+    found = of_events.where(_E.burst_id.is_not(None)).group_by(_E.burst_id).subquery()
+    events, tenants = func.coalesce(found.c.events, 0), func.coalesce(found.c.tenants, 0)
+    statement = (
+        select(_B.id, _B.events, _B.tenants, events, tenants)
+        .outerjoin(found, found.c.burst_id == _B.id)
+        .where(or_(_B.events != events, _B.tenants != tenants))
+        .order_by(_B.id)
+    )
+    return [BurstMiscount(*row) for row in await conn.execute(statement)]

@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.incidents.changes import Change, Told, ToldStatus, needing_attention
+from monitor.incidents.changes import ListedChange, Told, ToldStatus, needing_attention
 from monitor.store.columns import UTCDateTime
 from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, TENANT
 
-COUNTED_EVENTS = 5_000
+COUNTED_EVENTS = 2_000
 """Up to so many events are looked through for one page of a list."""
 
 _ORDER = list(ToldStatus)
@@ -38,7 +38,7 @@ async def told(conn: AsyncConnection, bursts: Collection[int]) -> dict[int, tupl
     return found
 
 
-async def told_of_changes(conn: AsyncConnection, changes: Sequence[Change]) -> list[tuple[Told, ...] | None]:
+async def told_of_changes(conn: AsyncConnection, changes: Sequence[ListedChange]) -> list[tuple[Told, ...] | None]:
     """For each row of a list; None for those with so many events that only their own page counts them."""
     counted, events = set(), 0
     for change in sorted(changes, key=lambda one: one.events):
@@ -51,7 +51,7 @@ async def told_of_changes(conn: AsyncConnection, changes: Sequence[Change]) -> l
     return [_of_row(change, found) if change.bursts[0].id in counted else None for change in changes]
 
 
-def _of_row(change: Change, found: dict[int, tuple[Told, ...]]) -> tuple[Told, ...]:
+def _of_row(change: ListedChange, found: dict[int, tuple[Told, ...]]) -> tuple[Told, ...]:
     told = [one for burst in change.bursts for one in found.get(burst.id, ())]
     return needing_attention(told) if change.tenants == 1 else tuple(told)
 

@@ -9,7 +9,7 @@ from monitor.store.columns import utc_datetime
 from monitor.store.tables import METADATA
 
 
-class Burst(SQLModel, table=True):
+class DriftBurst(SQLModel, table=True):
     """The same change in one or many tenants, with none of its events more than 20 minutes from the next.
 
     `subject` is what the kind is about: the permission's id, the endpoint of an excess, or the credential's state. With
@@ -23,7 +23,7 @@ class Burst(SQLModel, table=True):
     __table_args__ = (
         Index("burst_by_time", "last_at", "id"),
         Index("burst_by_kind", "kind", "last_at", "id"),
-        Index("burst_by_subject", "kind", "subject", "last_at", "id"),
+        Index("burst_by_subject", "subject", "last_at", "id"),
         Index("burst_by_label", "permission_label", "last_at", "id"),
     )
 

@@ -11,7 +11,7 @@ from checks.credential import CredentialKind, CredentialState
 from checks.report import Outcome, Verdict
 from monitor.checking.claim_queries import AHEAD
 from monitor.drift import EventKind
-from monitor.incidents import known_queries
+from monitor.incidents import grouping_queries, known_queries
 from monitor.incidents.event_queries import troubles
 from monitor.incidents.rules import Audience, Step, Trouble, incident_step
 from monitor.notices.immediate.retired_keys_rules import WHY
@@ -71,6 +71,7 @@ async def of_records(conn: AsyncConnection, now: datetime, notified_within: time
         *await _values(conn),
         *await _incidents(conn),
         *await _counts(conn),
+        *await _bursts(conn),
         *await _schedule(conn),
         *await _cross_tenant(conn),
         *await _late_causes(conn, now, notified_within),
@@ -130,6 +131,18 @@ async def _counts(conn: AsyncConnection) -> list[HealthFinding]:
             _check_again(wrong.tenant_id),
         )
         for wrong in await known_queries.miscounts(conn)
+    ]
+
+
+async def _bursts(conn: AsyncConnection) -> list[HealthFinding]:
+    return [
+        _finding(
+            None,
+            f"burst {wrong.id} is stored with {wrong.events} events of {wrong.tenants} tenants, "
+            f"but the rows add up to {wrong.found_events} of {wrong.found_tenants}",
+            f"its page and the list of changes show wrong numbers; {_REPORT}",
+        )
+        for wrong in await grouping_queries.miscounts(conn)
     ]
 
 

@@ -34,7 +34,7 @@ def upgrade() -> None:
     )
     op.create_index("burst_by_time", "burst", ["last_at", "id"])
     op.create_index("burst_by_kind", "burst", ["kind", "last_at", "id"])
-    op.create_index("burst_by_subject", "burst", ["kind", "subject", "last_at", "id"])
+    op.create_index("burst_by_subject", "burst", ["subject", "last_at", "id"])
     op.create_index("burst_by_label", "burst", ["permission_label", "last_at", "id"])
     # As one statement: SQLite cannot add a constraint to a column that exists, and Alembic would copy the whole table.
     op.execute(
