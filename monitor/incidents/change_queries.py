@@ -63,7 +63,7 @@ async def _names(conn: AsyncConnection, tenants: Collection[str]) -> dict[str, s
     if not tenants:
         return {}
     named = select(TENANT.c.id, TENANT.c.name).where(TENANT.c.id.in_(sorted(tenants)))
-    return dict((await conn.execute(named)).tuples().all())
+    return {row.id: row.name for row in await conn.execute(named)}
 
 
 def _latest(wanted: WantedChanges, after: Position | None, limit: int) -> Select[Any]:
