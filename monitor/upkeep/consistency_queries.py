@@ -16,6 +16,7 @@ from monitor.incidents.event_queries import troubles
 from monitor.incidents.rules import Audience, Step, Trouble, incident_step
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.notices.notice import Status
+from monitor.store.burst_tables import BURST
 from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
     CAUSE,
@@ -49,6 +50,7 @@ _VALUES: dict[tuple[Table, str], type[StrEnum]] = {
     (PERMISSION_STATE, "verdict"): Verdict,
     (PERMISSION_STATE, "origin"): EventKind,
     (DRIFT_EVENT, "kind"): EventKind,
+    (BURST, "kind"): EventKind,
     (CAUSE, "audience"): Audience,
     (NOTICE, "audience"): Audience,
     (NOTICE, "status"): Status,
