@@ -10,8 +10,12 @@ from monitor.incidents.burst_grouper import BurstGrouper
 from monitor.incidents.bursts import BurstEvent
 from monitor.store.database import Database
 from monitor.store.tables import DRIFT_EVENT
-from tests.reports import T0
-from tests.store import a_tenant, sync
+from tests.reports import HOUR, MINUTE, T0, served
+from tests.store import a_tenant, check, sync
+
+ALL = {"jobs": "g", "offers": "g", "users": "g"}
+LOST_AT = T0 + 4 * HOUR
+TENANTS = ["acme", "globex", "initech", "umbrella"]
 
 
 def an_event(id_: int, tenant_id: str, at: datetime = T0, permission: str = "jobs", kind: str = "lost") -> BurstEvent:
@@ -37,3 +41,9 @@ async def add_tenants(database: Database, count: int) -> list[str]:
 
 async def group_all(database: Database, batch: int = 250) -> int:
     return await BurstGrouper(database, batch, batches=1000, rest_seconds=0).run_once()
+
+
+async def loses(database: Database, credential_id: int, verdicts: dict[str, str], at: datetime) -> None:
+    """Two checks, a minute apart: the first suspects, the second confirms."""
+    for moment in (at, at + MINUTE):
+        await check(database, served({**ALL, **verdicts}), moment, credential_id=credential_id)

@@ -22,7 +22,8 @@ RANK: ColumnElement[int] = case(
     (CAUSE.c.id.is_not(None) & CAUSE.c.settled_at.is_(None), literal(_ORDER.index(ToldStatus.SETTLING))),
     else_=literal(_ORDER.index(ToldStatus.NOBODY)),
 )
-RECIPIENT = case((TENANT.c.csm_email == NOTICE.c.recipient, TENANT.c.csm_name), else_=NOTICE.c.recipient)
+_IS_CSM = TENANT.c.csm_email == NOTICE.c.recipient
+RECIPIENT = case((_IS_CSM, func.coalesce(TENANT.c.csm_name, NOTICE.c.recipient)), else_=NOTICE.c.recipient)
 
 
 def status_of(rank: int) -> ToldStatus:
