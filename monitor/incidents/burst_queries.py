@@ -68,6 +68,15 @@ async def burst(conn: AsyncConnection, burst_id: int) -> ListedBurst | None:
     return None if found is None else ListedBurst(*found)
 
 
+async def latest_burst(conn: AsyncConnection, brake_key: str) -> int | None:
+    """Where to read more about what many tenants have in common; None before its events are grouped."""
+    kind, _, subject = brake_key.partition(":")
+    of_key = select(BURST.c.id).where(BURST.c.kind == kind, BURST.c.subject == subject)
+    latest = of_key.order_by(BURST.c.last_at.desc(), BURST.c.id.desc()).limit(1)
+    found: int | None = (await conn.execute(latest)).scalar()
+    return found
+
+
 async def standings(conn: AsyncConnection, burst_id: int) -> dict[Standing, int]:
     """How many of its tenants stand how; together they are all of them. A tenant counts once, by the first it has."""
     of_tenant = (

@@ -98,7 +98,7 @@ class ListedChange:
 
     @property
     def labels(self) -> list[str]:
-        """Of the first few permissions."""
+        """Of a few permissions, in the order of the alphabet."""
         return self._labels[:LABELS]
 
     @property
@@ -129,7 +129,7 @@ class ListedChange:
 
     @property
     def _labels(self) -> list[str]:
-        return [burst.permission_label for burst in self.bursts if burst.permission_label is not None]
+        return sorted(burst.permission_label for burst in self.bursts if burst.permission_label is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _without_last_row(bursts: Sequence[ListedBurst]) -> Sequence[ListedBurst]:
 
 def _row_of(burst: ListedBurst) -> object:
     """Bursts of one tenant that ended with the same check are one row."""
-    return (burst.last_at, burst.kind, burst.examples[0]) if burst.tenants == 1 else burst.id
+    return (burst.last_at, burst.kind, burst.state, burst.examples[0]) if burst.tenants == 1 else burst.id
 
 
 def needing_attention(told: Sequence[Told]) -> tuple[Told, ...]:

@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-from sqlalchemy import select
-
 from checks.credential import CredentialState
 from checks.report import Excess
 from monitor.incidents import burst_queries, change_queries
 from monitor.incidents.burst_queries import Standing
 from monitor.incidents.change_queries import WantedChanges
 from monitor.incidents.changes import ListedBurst, ToldStatus
-from monitor.store.burst_tables import BURST
 from monitor.store.database import Database
 from tests.bursts import ALL, LOST_AT, TENANTS, group_all
 from tests.reports import HOUR, MINUTE, T0, failed, served
@@ -19,8 +16,7 @@ from tests.store import a_tenant, check, sync
 
 async def the_loss(database: Database) -> ListedBurst:
     async with database.reading() as conn:
-        wanted = select(BURST.c.id).where(BURST.c.kind == "lost", BURST.c.subject == "jobs")
-        found = await burst_queries.burst(conn, (await conn.execute(wanted)).scalar_one())
+        found = await burst_queries.burst(conn, await burst_queries.latest_burst(conn, "lost:jobs") or 0)
     assert found is not None
     return found
 
@@ -28,6 +24,7 @@ async def the_loss(database: Database) -> ListedBurst:
 async def test_a_burst_says_how_its_tenants_stand(wave: Database) -> None:
     """Restored, still missing, or gone with the tenant: together they are all; and who was checked and has it still."""
     loss = await the_loss(wave)
+    assert (loss.kind, loss.permission_label, loss.tenants) == ("lost", "GET: jobs", 3)
     async with wave.reading() as conn:
         standings = await burst_queries.standings(conn, loss.id)
         assert await burst_queries.spared(conn, loss) == 1
@@ -82,7 +79,8 @@ async def test_credentials_and_excess_stand_as_they_are_now(database: Database) 
 
 
 async def test_an_unknown_burst_is_none(database: Database) -> None:
-    """It has no page and no tenants."""
+    """It has no page and no tenants; nor has what never happened."""
     async with database.reading() as conn:
+        assert await burst_queries.latest_burst(conn, "lost:jobs") is None
         assert await burst_queries.burst(conn, 17) is None
         assert await burst_queries.burst_tenants(conn, 17, 50) == []
