@@ -85,7 +85,8 @@ def _parts(wanted: WantedChanges) -> list[ColumnElement[bool]]:
         return [_B.id.in_(_bursts_of_tenant(wanted.tenant_id, wanted))]
     of_kind = true() if wanted.kinds is None else _B.kind.in_(sorted(wanted.kinds))
     if wanted.permission is not None:
-        by_id = (_B.subject == wanted.permission) & (_B.permission_id == wanted.permission)
+        # Not both equal to it: Postgres would expect a few rows only, and sort them all.
+        by_id = (_B.subject == wanted.permission) & _B.permission_id.is_not(None)
         by_label = (_B.permission_label == wanted.permission) & (_B.permission_id != wanted.permission)
         return [by_id & of_kind, by_label & of_kind]
     return [_B.kind == kind for kind in sorted(wanted.kinds)] if wanted.kinds else [of_kind]
