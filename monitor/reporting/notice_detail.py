@@ -23,6 +23,7 @@ class NoticeEvent:
     tenant_id: str
     tenant_name: str
     incident_id: int | None
+    burst_id: int | None
     seen_before: datetime | None
     first_seen: datetime
 
@@ -74,6 +75,11 @@ class NoticeDetail:
     @property
     def last_action(self) -> PastAction | None:
         return self.whole.actions[-1] if self.whole.actions else None
+
+    @property
+    def burst(self) -> int | None:
+        """The first change it reports that was grouped with those of others."""
+        return next((event.burst_id for event in self.events if event.burst_id is not None), None)
 
     @property
     def tone(self) -> Tone:

@@ -40,7 +40,7 @@ async def _events(conn: AsyncConnection, number: int) -> Sequence[NoticeEvent]:
     statement = (
         select(
             *(event.kind, func.coalesce(event.permission_label, event.permission_id), event.state, CREDENTIAL.c.label),
-            *(event.tenant_id, TENANT.c.name, event.incident_id, event.seen_before),
+            *(event.tenant_id, TENANT.c.name, event.incident_id, event.burst_id, event.seen_before),
             func.coalesce(event.first_seen, event.at, type_=UTCDateTime()),
         )
         .join_from(CAUSE, DRIFT_EVENT, event.id == CAUSE.c.event_id)

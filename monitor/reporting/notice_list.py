@@ -15,15 +15,19 @@ _NAMED = 2
 
 @dataclass(frozen=True, slots=True)
 class NoticeFilter:
-    """None leaves an aspect open. `tenant` is an id or part of a name, `reader` part of an address or a CSM's name."""
+    """None leaves an aspect open. `tenant` is an id or part of a name, `reader` part of an address or a CSM's name.
+
+    `burst` asks for the notices that report one change of many tenants.
+    """
 
     status: Status | None = None
     tenant: str | None = None
     reader: str | None = None
+    burst: int | None = None
 
     @property
     def is_open(self) -> bool:
-        return self.tenant is None and self.reader is None
+        return self == NoticeFilter(status=self.status)
 
 
 @dataclass(frozen=True, slots=True)

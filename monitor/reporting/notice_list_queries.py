@@ -102,6 +102,9 @@ def _conditions(wanted: NoticeFilter) -> list[ColumnElement[bool]]:
         )
         by_address = _N.recipient.icontains(wanted.reader, autoescape=True)
         found.append(or_(by_address, func.lower(_N.recipient).in_(named)))
+    if wanted.burst is not None:
+        of_burst = select(CAUSE.c.notice_id).join(DRIFT_EVENT, DRIFT_EVENT.c.id == CAUSE.c.event_id)
+        found.append(_N.id.in_(of_burst.where(DRIFT_EVENT.c.burst_id == wanted.burst)))
     return found
 
 

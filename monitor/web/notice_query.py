@@ -15,12 +15,13 @@ _Text = Annotated[str, Query(max_length=200)]
 _NUMBER = re.compile("[0-9]{1,10}")
 
 
-def _filter(status: _Text = "", tenant: _Text = "", reader: _Text = "") -> NoticeFilter:
+def _filter(status: _Text = "", tenant: _Text = "", reader: _Text = "", burst: _Text = "") -> NoticeFilter:
     """Every part may be left out; a status that there is none of asks for nothing, as where it is left out."""
     return NoticeFilter(
         status=Status(status) if status in set(Status) else None,
         tenant=clean(tenant) or None,
         reader=clean(reader) or None,
+        burst=number_of(burst),
     )
 
 

@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, insert, update
 
 from monitor.drift import EventKind
 from monitor.notices import operator_actions
 from monitor.notices.notice import Status
+from monitor.store.burst_tables import BURST
 from monitor.store.database import Database
-from monitor.store.tables import NOTICE, OPERATOR_ACTION, TENANT
+from monitor.store.tables import DRIFT_EVENT, NOTICE, OPERATOR_ACTION, TENANT
 from monitor.web.auth.role import AccessRole
 from monitor.web.cursor import encoded
 from tests.composer import ComposerHarness
@@ -30,7 +31,7 @@ MAIL = {
     "operator_mail": "ops@vendor.example",
     "operators": "lee@vendor.example",
 }
-BURST = 5  # held emails, numbers 1 to 5, and the operator's about them, number 6
+HELD = 5  # held emails, numbers 1 to 5, and the operator's about them, number 6
 
 
 @asynccontextmanager
@@ -43,7 +44,7 @@ async def site(db: Database, role: AccessRole = AccessRole.OPERATOR, name: str =
 @pytest.fixture
 async def held(sqlite: Database) -> Database:
     world = ComposerHarness(sqlite)
-    await world.burst(EventKind.LOST, BURST)
+    await world.burst(EventKind.LOST, HELD)
     await world.run()
     return sqlite
 
@@ -123,6 +124,28 @@ async def test_every_facet_counts_what_its_list_shows(held: Database) -> None:
                 page = (await web.browser.get(f"/notices?{asked}")).text
                 assert len(numbers_in(page)) == count, (query, status)
                 assert facets(page) == counts, (query, status)
+
+
+async def test_the_emails_of_one_burst_are_a_list(held: Database) -> None:
+    """Filtered, counted and decided about as a whole; an email leads to the burst and to the others."""
+    burst = {
+        "kind": "lost",
+        "subject": "offers",
+        "first_at": NOW,
+        "last_at": NOW,
+        "tenants": 2,
+        "events": 2,
+        "examples": [],
+    }
+    async with held.writing() as conn:
+        number = (await conn.execute(insert(BURST).values(burst).returning(BURST.c.id))).scalar_one()
+        of_two = update(DRIFT_EVENT).where(DRIFT_EVENT.c.tenant_id.in_(["burst1", "burst3"]))
+        await conn.execute(of_two.values(burst_id=number))
+    async with site(held) as web:
+        page = (await web.browser.get(f"/notices?status=held&burst={number}")).text
+        assert (numbers_in(page), facets(page)["held"], hidden_fields(page)["all"]) == ([4, 2], 2, "2 4")
+        assert f'href="/notices?status=held&amp;burst={number}"' in (await web.browser.get("/notices/2")).text
+        assert "burst=" not in (await web.browser.get("/notices/1")).text
 
 
 async def test_pages_and_json_go_through_the_whole_list_once(held: Database) -> None:
@@ -311,7 +334,7 @@ async def test_an_email_is_shown_whole(held: Database) -> None:
 async def test_what_left_the_hold_by_itself_says_so(held: Database) -> None:
     """An email that recovered, and one whose place a newer one took, were dropped by no operator."""
     world = ComposerHarness(held)
-    world.credentials = {f"burst{number}": number + 1 for number in range(BURST)}
+    world.credentials = {f"burst{number}": number + 1 for number in range(HELD)}
     later = NOW + 2 * SETTLE
     await world.add_event(EventKind.REGAINED, "GET: List offers", "burst0", at=later - SETTLE)
     await world.add_event(EventKind.LOST, "GET: List jobs", "burst1", at=later - SETTLE)
@@ -402,7 +425,7 @@ async def test_without_notices_the_pages_say_so(sqlite: Database) -> None:
 async def test_the_same_on_postgres(database: Database) -> None:
     """Listed, filtered, shown and released on both databases."""
     world = ComposerHarness(database)
-    await world.burst(EventKind.LOST, BURST)
+    await world.burst(EventKind.LOST, HELD)
     await world.run()
     async with site(database) as web:
         paths = ("/notices", "/notices?tenant=burst1&reader=dana", "/notices?status=held&tenant=Burst", "/notices/1")
