@@ -94,8 +94,10 @@ async def standings(conn: AsyncConnection, burst_id: int) -> dict[Standing, int]
 async def spared(conn: AsyncConnection, burst: ListedBurst) -> int:
     """How many other tenants were checked since it began, and have what these lost.
 
-    For a failed credential: whose credential works. 0 for other kinds.
+    For a failed credential: whose credential works. 0 for other kinds. Only credentials of the same kind count: what
+    Greenhouse does to keys of Harvest v1, it need not do to clients of v3.
     """
+    kinds = select(_C.kind).join(DRIFT_EVENT, _E.credential_id == _C.id).where(_E.burst_id == burst.id)
     outside = ~select(_E.id).where(_E.burst_id == burst.id, _E.tenant_id == _C.tenant_id).exists()
     if burst.kind in _LACKS and burst.permission_id is not None:
         has_it = and_(
@@ -111,9 +113,30 @@ async def spared(conn: AsyncConnection, burst: ListedBurst) -> int:
     else:
         return 0
     statement = select(func.count(distinct(_C.tenant_id))).where(
-        _C.removed_at.is_(None), _C.state == CredentialState.OK, _C.last_full_at >= burst.first_at, outside, well
+        _C.removed_at.is_(None),
+        _C.state == CredentialState.OK,
+        _C.last_full_at >= burst.first_at,
+        _C.kind.in_(kinds),
+        outside,
+        well,
     )
     return int((await conn.execute(statement)).scalar_one())
+
+
+async def troubled_otherwise(conn: AsyncConnection, burst: ListedBurst) -> int:
+    """How many other tenants were checked since it began and were not served, confirmed or not."""
+    outside = ~select(_E.id).where(_E.burst_id == burst.id, _E.tenant_id == _C.tenant_id).exists()
+    not_served = or_(_C.state != CredentialState.OK, _C.suspect_state.is_not(None))
+    statement = select(func.count(distinct(_C.tenant_id))).where(
+        _C.removed_at.is_(None), _C.last_checked_at >= burst.first_at, not_served, outside
+    )
+    return int((await conn.execute(statement)).scalar_one())
+
+
+async def detail_of(conn: AsyncConnection, burst_id: int) -> str:
+    """The documented code that its newest event carries, if any."""
+    newest = select(_E.detail).where(_E.burst_id == burst_id).order_by(_E.id.desc()).limit(1)
+    return str((await conn.execute(newest)).scalar() or "")
 
 
 async def burst_tenants(

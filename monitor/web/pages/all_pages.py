@@ -3,11 +3,12 @@
 from fastapi import FastAPI
 
 from monitor.web import static
-from monitor.web.pages import notice_actions, notices, overview, permissions, service, tenant, writes
+from monitor.web.pages import history, notice_actions, notices, overview, permissions, service, tenant, writes
 from monitor.web.problems import handle_problems
 
 _ROUTERS = (
     overview.router,
+    history.router,
     tenant.router,
     permissions.router,
     notices.router,
