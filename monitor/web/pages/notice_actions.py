@@ -12,14 +12,14 @@ from fastapi.responses import RedirectResponse
 from monitor.notices import operator_actions
 from monitor.notices.policy import NoticePolicy
 from monitor.reporting import notice_choice_queries
-from monitor.reporting.notice_choice import NoticeCommand
+from monitor.reporting.notice_choice import Choice, NoticeCommand
 from monitor.reporting.sentence import say
 from monitor.web.auth.identity import Identity, operator
+from monitor.web.confirmation import Confirmation, confirmation_page, numbers_of
 from monitor.web.context import WebContext, context, reading
-from monitor.web.number_ranges import MOST, BadNumbers, as_ranges, from_ranges
+from monitor.web.number_ranges import MOST, as_ranges
 from monitor.web.problems import PageProblem
 from monitor.web.reason import Reason, problem_of
-from monitor.web.templating import page
 
 SHOWN = 20
 
@@ -48,7 +48,7 @@ async def confirm(
     everything: Annotated[str, Form(alias="all")] = "",
 ) -> Response:
     """Nothing is done yet."""
-    numbers = _numbers(everything if which == "all" else " ".join(n or ()))
+    numbers = numbers_of(everything if which == "all" else " ".join(n or ()), "emails")
     if which not in ("all", "chosen") or not numbers:
         raise PageProblem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -69,7 +69,7 @@ async def act(
     asked: Annotated[int, Form(ge=1, le=MOST)],
 ) -> Response:
     """Does it, for those that it still concerns."""
-    chosen = _Chosen(do, _numbers(numbers), asked)
+    chosen = _Chosen(do, numbers_of(numbers, "emails"), asked)
     changed = [] if problem_of(reason) else await _carry_out(context(request), chosen, who.who, reason)
     if not changed:
         return await _confirmation(request, chosen, reason)
@@ -92,43 +92,35 @@ async def _confirmation(request: Request, chosen: _Chosen, reason: str) -> Respo
     policy = NoticePolicy.of(context(request).settings)
     async with reading(request) as conn:
         choice = await notice_choice_queries.choice(conn, chosen.command, chosen.numbers, all_held=chosen.every)
-    problem = problem_of(reason)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK if choice.open else HTTPStatus.CONFLICT
-    unchanged = say(f"Nothing: still {len(choice.open):,}.")
-    open_numbers = as_ranges(one.number for one in choice.open)
-    fields = {"do": chosen.command, "numbers": open_numbers, "asked": chosen.asked}
-    if problem:
-        fields = {"do": chosen.command, "which": "chosen", "n": as_ranges(chosen.numbers)}
-    return page(
-        request,
-        "confirm.html",
-        status_code=status,
+    return confirmation_page(request, _asked(chosen, choice, policy), reason)
+
+
+def _asked(chosen: _Chosen, choice: Choice, policy: NoticePolicy) -> Confirmation:
+    concerned = choice.open
+    facts = [("Since you chose them", choice.changes or [say(f"Nothing: still {len(concerned):,}.")])]
+    if concerned:
+        follows = ("What follows", [say(choice.consequence(policy))])
+        facts = [("Readers", [choice.readers_said(policy)]), follows, *facts]
+    return Confirmation(
         section="Notices",
         question=choice.question(policy),
-        possible=bool(choice.open),
-        facts=[
-            ("Readers", [choice.readers_said(policy)] if choice.open else []),
-            ("What follows", [say(choice.consequence(policy))] if choice.open else []),
-            ("Since you chose them", choice.changes or [unchanged]),
-        ],
-        reason=reason,
-        problem=problem,
-        fields=fields,
-        post_to="/notices/confirm" if problem else "/notices/act",
-        button="Go on" if problem else choice.button,
+        possible=bool(concerned),
+        facts=facts,
+        button=choice.button,
+        act_at="/notices/act",
+        fields={
+            "do": chosen.command,
+            "numbers": as_ranges(one.number for one in concerned),
+            "asked": chosen.asked,
+        },
+        ask_at="/notices/confirm",
+        again={"do": chosen.command, **_as_in_form(chosen)},
         back="/notices",
-        emails=[(one, one.name_of(one.address(chosen.command, policy))) for one in choice.open[:SHOWN]],
-        more=max(0, len(choice.open) - SHOWN),
+        emails=[(one, one.name_of(one.address(chosen.command, policy))) for one in concerned[:SHOWN]],
+        more=max(0, len(concerned) - SHOWN),
     )
 
 
-def _numbers(text: str) -> list[int]:
-    try:
-        return from_ranges(text)
-    except BadNumbers:
-        raise PageProblem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "The numbers of the emails cannot be read, so nothing was done.",
-            "Go back to the list, and choose again.",
-            title="Which emails?",
-        ) from None
+def _as_in_form(chosen: _Chosen) -> dict[str, str]:
+    numbers = as_ranges(chosen.numbers)
+    return {"which": "all", "all": numbers} if chosen.every else {"which": "chosen", "n": numbers}

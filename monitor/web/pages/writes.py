@@ -11,11 +11,11 @@ from fastapi.responses import RedirectResponse
 from monitor.checking import write_halt_queries
 from monitor.reporting import write_halt_list_queries
 from monitor.reporting.sentence import Sentence, say
-from monitor.reporting.write_halt_list import HaltRow, chosen, halts_headline, meaning
+from monitor.reporting.write_halt_list import HaltRow, HaltsChosen, chosen, halts_headline, meaning
 from monitor.web.auth.identity import Identity, operator, viewer
+from monitor.web.confirmation import Confirmation, confirmation_page, numbers_of
 from monitor.web.context import context, reading
-from monitor.web.number_ranges import LARGEST_ID, BadNumbers, as_ranges, from_ranges
-from monitor.web.problems import PageProblem
+from monitor.web.number_ranges import LARGEST_ID, as_ranges
 from monitor.web.reason import Reason, problem_of
 from monitor.web.templating import as_files, page, with_query
 
@@ -71,7 +71,7 @@ async def writes_json(request: Request, before: Before = None) -> dict[str, Any]
 @router.post("/writes/confirm", dependencies=[Depends(operator)])
 async def confirm(request: Request, reason: Reason, numbers: Annotated[str, Form()] = "") -> Response:
     """Nothing is done yet."""
-    return await _confirmation(request, _numbers(numbers), reason)
+    return await _confirmation(request, numbers_of(numbers, "halts", MOST_HALTS), reason)
 
 
 @router.post("/writes/resume")
@@ -82,7 +82,7 @@ async def resume(
     numbers: Annotated[str, Form()] = "",
 ) -> Response:
     """Lifts the halts that were shown, and none that came since."""
-    web, ids = context(request), _numbers(numbers)
+    web, ids = context(request), numbers_of(numbers, "halts", MOST_HALTS)
     lifted = 0
     if not problem_of(reason):
         async with web.db.writing() as conn:
@@ -94,25 +94,27 @@ async def _confirmation(request: Request, numbers: Sequence[int], reason: str) -
     async with reading(request) as conn:
         in_force = await write_halt_list_queries.in_force(conn)
         halts = chosen(in_force, await write_halt_list_queries.named(conn, numbers), numbers)
-    problem = problem_of(reason)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK if halts.open else HTTPStatus.CONFLICT
-    return page(
-        request,
-        "confirm.html",
-        status_code=status,
+    return confirmation_page(request, _asked(halts, as_ranges(numbers)), reason)
+
+
+def _asked(halts: HaltsChosen, numbers: str) -> Confirmation:
+    facts = [("Since you opened the page", halts.changes or [say("Nothing changed.")])]
+    if halts.open:
+        facts = [
+            ("What was answered", [_answered(row) for row in halts.open]),
+            ("What follows", [say(_RESUMED)]),
+            *facts,
+        ]
+    return Confirmation(
         section="Service",
         question="Let write probes go out again?" if halts.open else "No halt is left to lift here",
         possible=bool(halts.open),
-        facts=[
-            ("What was answered", [_answered(row) for row in halts.open]),
-            ("What follows", [say(_RESUMED)] if halts.open else []),
-            ("Since you opened the page", halts.changes or [say("Nothing changed.")]),
-        ],
-        reason=reason,
-        problem=problem,
-        fields={"numbers": as_ranges(numbers)},
-        post_to="/writes/confirm" if problem else "/writes/resume",
-        button="Go on" if problem else "Let write probes go out again",
+        facts=facts,
+        button="Let write probes go out again",
+        act_at="/writes/resume",
+        fields={"numbers": numbers},
+        ask_at="/writes/confirm",
+        again={"numbers": numbers},
         back="/writes",
     )
 
@@ -120,15 +122,3 @@ async def _confirmation(request: Request, numbers: Sequence[int], reason: str) -
 def _answered(row: HaltRow) -> Sentence:
     record = f", record {row.record_id}" if row.record_id else ""
     return say(f"{row.endpoint} was answered {row.status}{record}, ", row.at, ".")
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return from_ranges(text, MOST_HALTS)
-    except BadNumbers:
-        raise PageProblem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "The numbers of the halts cannot be read, so nothing was done.",
-            "Go back to the page of write probes, and start again.",
-            title="Which halts?",
-        ) from None

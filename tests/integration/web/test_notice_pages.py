@@ -200,6 +200,11 @@ async def test_all_means_those_that_were_held_when_the_form_was_made(held: Datab
         answer = await web.browser.post(
             "/notices/confirm", data=form | {"do": "release", "which": "all", "reason": "ok"}, headers=OUR_OWN
         )
+        unreasoned = await web.browser.post(
+            "/notices/confirm", data=form | {"do": "release", "which": "all"}, headers=OUR_OWN
+        )
+        again = hidden_fields(unreasoned.text) | {"reason": "ok"}
+        assert (await web.browser.post("/notices/confirm", data=again, headers=OUR_OWN)).text == answer.text
         said = text(answer.text)
         assert "Send 3 emails to 3 readers?" in said
         assert "1 of 5: no longer held: what it was about had recovered, or a newer email took its place." in said
