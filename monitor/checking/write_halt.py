@@ -133,7 +133,7 @@ class SharedWriteHalt:
     ) -> None:
         """In order, each taken off the list once it is done; the first that fails ends it for now."""
         while waiting:
-            alarm, claim = waiting[0]
+            alarm, probed = waiting[0]
             try:
                 await act(alarm, probed)
             except Exception:  # the alarm stands; neither database nor wording may break off the check that raised it

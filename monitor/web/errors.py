@@ -181,6 +181,7 @@ _BOUNDS = {
     "string_too_short": ("min_length", "must have {} characters or more"),
     "too_long": ("max_length", "must have {} entries or fewer"),
     "too_short": ("min_length", "must have {} entries or more"),
+    "string_pattern_mismatch": ("pattern", "must match {}"),
     "literal_error": ("expected", "must be {}"),
     "enum": ("expected", "must be {}"),
     "union_tag_invalid": ("expected_tags", "must have a field `kind` that is one of {}"),
