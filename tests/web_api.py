@@ -106,3 +106,13 @@ def _as_told(app: FastAPI) -> Any:
         await app({**scope, "state": state, "client": client}, receive, send)
 
     return wrapped
+
+
+def error_of(answer: httpx.Response) -> dict[str, str]:
+    """The error of an answer, which has to be of the one shape."""
+    (name, error), *more = answer.json().items()
+    assert (name, more) == ("error", [])
+    assert set(error) == {"code", "message", "next"}
+    assert all(error.values()), error
+    found: dict[str, str] = error
+    return found
