@@ -132,7 +132,7 @@ async def api_without_database(request: Request, error: Exception) -> Response:
     return api_error(
         RequestRefused(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "database_away",
+            "database_unavailable",
             "the database does not answer",
             "Ask again in a minute; the service's log has the reason.",
             retry_after_seconds=60,

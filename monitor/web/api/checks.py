@@ -26,7 +26,9 @@ Wait = Annotated[
 ]
 
 router = APIRouter(prefix="/checks", tags=["Pre-flight"])
-_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema()}}}}
+_EXAMPLE = {"kind": "harvest-key", "key": "the key that the customer created", "features": ["eeoc"], "tenant": "acme"}
+_CONTENT = {"application/json": {"schema": body_schema(), "example": _EXAMPLE}}
+_BODY = {"requestBody": {"required": True, "content": _CONTENT}}
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {"model": PreflightAnswer, "description": "Not done yet: ask again at `Location`."}
 }
@@ -47,6 +49,7 @@ Context = Annotated[WebContext, Depends(context)]
     # In this order: who asks, and how it came here, before anything of the body is read.
     dependencies=[Depends(operator), Depends(require_protected)],
     response_model=PreflightAnswer,
+    response_description="Done.",
     responses={**_ACCEPTED, **documented(400, 413, 415, 503)},
     openapi_extra=_BODY,
 )
@@ -72,6 +75,7 @@ async def start_check(request: Request, queue: Queue, web: Context, wait: Wait =
     summary="The state and the result of a check",
     dependencies=[Depends(viewer)],
     response_model=PreflightAnswer,
+    response_description="Done.",
     responses={**_ACCEPTED, **documented(404)},
 )
 async def show_check(id: str, queue: Queue, wait: Wait = 0) -> Response:

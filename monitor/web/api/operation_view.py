@@ -22,18 +22,21 @@ class FieldRow:
 
 
 @dataclass(frozen=True, slots=True)
-class BodyTable:
-    """One form of a body; a body of several kinds has several."""
+class SchemaTable:
+    """An object that is sent or answered, by its name in the document."""
 
-    title: str
+    name: str
+    description: str
     fields: tuple[FieldRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerView:
+    """`schema` is the name of the object in its body, or empty."""
+
     status: str
     description: str
-    tables: tuple[BodyTable, ...]
+    schema: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +48,36 @@ class OperationView:
     summary: str
     description: str
     parameters: tuple[FieldRow, ...]
-    bodies: tuple[BodyTable, ...]
+    bodies: tuple[SchemaTable, ...]
     answers: tuple[AnswerView, ...]
     errors: tuple[AnswerView, ...]
     example: str
+    body_example: str
 
 
-def operation_views(document: dict[str, Any], base_url: str) -> list[OperationView]:
+@dataclass(frozen=True, slots=True)
+class ReferenceView:
+    """`answers` are the objects that operations answer, each once."""
+
+    operations: tuple[OperationView, ...]
+    answers: tuple[SchemaTable, ...]
+
+
+def reference_view(document: dict[str, Any], base_url: str) -> ReferenceView:
     schemas = _Schemas(document["components"]["schemas"])
-    return [
+    operations = tuple(
         _operation(method, path, operation, schemas, base_url)
         for path, item in document["paths"].items()
         for method, operation in item.items()
-    ]
+    )
+    answered = [answer.schema for operation in operations for answer in (*operation.answers, *operation.errors)]
+    return ReferenceView(operations, tuple(schemas.named(name) for name in dict.fromkeys(answered) if name))
 
 
 def _operation(method: str, path: str, operation: dict[str, Any], schemas: "_Schemas", base_url: str) -> OperationView:
-    answers = [_answer(status, answer, schemas) for status, answer in sorted(operation["responses"].items())]
-    body = _schema_of(operation.get("requestBody", {}))
+    answers = [_answer(status, answer) for status, answer in sorted(operation["responses"].items())]
+    sent = operation.get("requestBody", {})
+    body = _schema_of(sent)
     return OperationView(
         id=operation["operationId"],
         method=method.upper(),
@@ -75,6 +90,7 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: "_Sch
         answers=tuple(answer for answer in answers if answer.status < "400"),
         errors=tuple(answer for answer in answers if answer.status >= "400"),
         example=_example(method.upper(), base_url + path, body is not None),
+        body_example=_body_example(sent),
     )
 
 
@@ -85,10 +101,14 @@ def _parameter(parameter: dict[str, Any], schemas: "_Schemas") -> FieldRow:
     return FieldRow(name, schemas.type_of(schema), parameter.get("required", False), description)
 
 
-def _answer(status: str, answer: dict[str, Any], schemas: "_Schemas") -> AnswerView:
-    schema = _schema_of(answer)
+def _answer(status: str, answer: dict[str, Any]) -> AnswerView:
+    schema = _schema_of(answer) or {}
     title = f"{status} {HTTPStatus(int(status)).phrase}"
-    return AnswerView(title, answer["description"], schemas.tables(schema) if schema else ())
+    return AnswerView(title, answer["description"], _name(schema.get("$ref", "")))
+
+
+def _name(ref: str) -> str:
+    return ref.rpartition("/")[2]
 
 
 def _schema_of(part: dict[str, Any]) -> dict[str, Any] | None:
@@ -98,7 +118,7 @@ def _schema_of(part: dict[str, Any]) -> dict[str, Any] | None:
 
 def _example(method: str, url: str, has_body: bool) -> str:
     # From a file: an argument can be read by everybody on the machine.
-    lines = ["curl", '-H "Authorization: Bearer $HARVEST_MONITOR_TOKEN"']
+    lines = ["curl", '-H "Authorization: Bearer $MONITOR_TOKEN"']
     if has_body:
         lines.append("--json @body.json")
     elif method != "GET":
@@ -107,13 +127,24 @@ def _example(method: str, url: str, has_body: bool) -> str:
     return " ".join([*lines, quote(address)])
 
 
+def _body_example(sent: dict[str, Any]) -> str:
+    """What `body.json` may hold; empty if the document has no example."""
+    example = sent.get("content", {}).get("application/json", {}).get("example")
+    return json.dumps(example, ensure_ascii=False) if example is not None else ""
+
+
 class _Schemas:
     def __init__(self, components: dict[str, Any]) -> None:
         self._components = components
 
-    def tables(self, schema: dict[str, Any]) -> tuple[BodyTable, ...]:
+    def tables(self, schema: dict[str, Any]) -> tuple[SchemaTable, ...]:
+        """One for each form: a body of several kinds has several."""
         forms = schema.get("oneOf") or schema.get("anyOf") or [schema]
-        return tuple(self._table(self._resolved(form)) for form in forms)
+        return tuple(self.named(_name(form["$ref"])) for form in forms)
+
+    def named(self, name: str) -> SchemaTable:
+        schema = self._components[name]
+        return SchemaTable(name, schema.get("description", "").partition("\n")[0], tuple(self._rows(schema, "", 0)))
 
     def type_of(self, schema: dict[str, Any]) -> str:
         """In words: `text`, `list of text`, `off | safe | all`, `text or null`."""
@@ -126,11 +157,9 @@ class _Schemas:
             return " or ".join(self.type_of(form) for form in schema["anyOf"])
         if schema.get("type") == "array":
             return f"list of {self.type_of(schema.get('items', {}))}"
-        return str({"string": schema.get("format", "text"), None: "any"}.get(schema.get("type"), schema.get("type")))
-
-    def _table(self, schema: dict[str, Any]) -> BodyTable:
-        title = schema.get("description", "").partition("\n")[0] or schema.get("title", "")
-        return BodyTable(title, tuple(self._rows(schema, "", 0)))
+        if schema.get("type") == "string":
+            return "time" if schema.get("format") == "date-time" else "text"
+        return str(schema.get("type", "any"))
 
     def _rows(self, schema: dict[str, Any], prefix: str, depth: int) -> Iterator[FieldRow]:
         required = schema.get("required", [])
@@ -155,5 +184,5 @@ class _Schemas:
     def _resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
         if "$ref" not in schema:
             return schema
-        found: dict[str, Any] = self._components[schema["$ref"].rpartition("/")[2]]
+        found: dict[str, Any] = self._components[_name(schema["$ref"])]
         return found

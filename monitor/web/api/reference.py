@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from monitor.web.api.openapi_document import openapi_document
-from monitor.web.api.operation_view import operation_views
+from monitor.web.api.operation_view import reference_view
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context
 from monitor.web.templating import page
@@ -36,5 +36,5 @@ async def reference(request: Request) -> Response:
         request,
         "api.html",
         description=document["info"]["description"],
-        operations=operation_views(document, address.rstrip("/")),
+        reference=reference_view(document, address.rstrip("/")),
     )

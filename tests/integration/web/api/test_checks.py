@@ -3,14 +3,12 @@
 import asyncio
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jsonschema
 import pytest
-from pytest import Subtests
 from sqlalchemy import URL
 
 from checks.catalogue.entry import WriteProbes
@@ -32,11 +30,11 @@ OFFERS = "GET /v1/offers"
 
 
 @pytest.fixture(autouse=True)
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """Everything that is logged, as `serve` would write it at its most talkative."""
     stream = io.StringIO()
     logs.configure(LogLevel.DEBUG, LogFormat.JSON, stream)
-    yield stream
+    return stream
 
 
 def add_key(harness: ApiHarness, grants: Any = "gem", text: str | None = None) -> str:
@@ -205,7 +203,7 @@ WRONG_BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 async def test_a_body_that_cannot_be_used_is_refused_before_anything_is_sent(
-    sqlite: Database, log: io.StringIO, subtests: Subtests
+    sqlite: Database, log: io.StringIO, subtests: pytest.Subtests
 ) -> None:
     """The error names the field and never repeats a value, nor does the log."""
     async with api(sqlite) as harness:
@@ -220,7 +218,7 @@ async def test_a_body_that_cannot_be_used_is_refused_before_anything_is_sent(
         assert CANARY not in log.getvalue()
 
 
-async def test_a_body_that_is_no_json_is_refused(sqlite: Database, subtests: Subtests) -> None:
+async def test_a_body_that_is_no_json_is_refused(sqlite: Database, subtests: pytest.Subtests) -> None:
     """What a form of another site can send is not even read; nor is more than 64 KiB."""
     good = json.dumps(of_key(CANARY)).encode()
     cases = {

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
-from pytest import Subtests
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from monitor.errors import StoreError
@@ -27,7 +27,7 @@ async def test_the_openapi_document_is_valid_and_has_the_api_alone(sqlite: Datab
     assert "ErrorAnswer" in names
 
 
-async def test_every_operation_documents_its_errors(sqlite: Database, subtests: Subtests) -> None:
+async def test_every_operation_documents_its_errors(sqlite: Database, subtests: pytest.Subtests) -> None:
     """Each with the one shape, a summary and a short id."""
     async with api(sqlite) as harness:
         document = (await harness.http.get("/api/openapi.json", headers={AS: "viewer"})).json()
@@ -82,7 +82,7 @@ def broken_routes(app: FastAPI) -> None:
         return LIST.position(cursor)
 
 
-async def test_every_error_of_the_api_has_one_shape(sqlite: Database, subtests: Subtests) -> None:
+async def test_every_error_of_the_api_has_one_shape(sqlite: Database, subtests: pytest.Subtests) -> None:
     """From the framework, from our routes, from the database and from a bug; none repeats what was sent."""
     cases: dict[str, tuple[int, str, dict[str, Any]]] = {
         "nobody": (401, "not_signed_in", {"url": "/api/v1/checks/x"}),
@@ -95,7 +95,7 @@ async def test_every_error_of_the_api_has_one_shape(sqlite: Database, subtests: 
         "bound": (422, "invalid_request", {"url": "/api/v1/checks/x?wait=61"}),
         "number": (422, "invalid_request", {"url": "/api/v1/numbers?limit=c4na4y"}),
         "cursor": (400, "bad_cursor", {"url": "/api/v1/numbers?cursor=c4na4y"}),
-        "database": (503, "database_away", {"url": "/api/v1/away"}),
+        "database": (503, "database_unavailable", {"url": "/api/v1/away"}),
         "bug": (500, "internal_error", {"url": "/api/v1/broken"}),
     }
     async with api(sqlite, extend=broken_routes) as harness:
