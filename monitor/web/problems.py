@@ -87,8 +87,10 @@ async def _database_away(request: Request, error: Exception) -> Response:
         "problem.html",
         status_code=503,
         title="The database does not answer",
-        message="No page can be shown, and no check is recorded until it does. Nothing is lost: checks that are due wait.",
-        next_step="The service's log has the reason; `harvest-monitor doctor` says what to do. Then load this page again.",
+        message="No page can be shown, and no check is recorded until it does. Nothing is lost: checks that are due "
+        "wait.",
+        next_step="The service's log has the reason; `harvest-monitor doctor` says what to do. Then load this page "
+        "again.",
         tone="bad",
     )
 

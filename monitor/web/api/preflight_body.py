@@ -23,7 +23,7 @@ from monitor.checking.preflight.terms import PreflightTerms
 from monitor.redaction import has_known_shape, redactor
 from monitor.tenants.credential_loader import LoadedCredential
 from monitor.tenants.file import MINT, Grant
-from monitor.web.errors import FieldProblem
+from monitor.web.field_problem import FieldProblem
 
 
 def _wrapped(kind: type[Secret], require: Callable[[str], None]) -> Callable[[object], Secret]:

@@ -22,8 +22,8 @@ def require_protected(request: Request) -> None:
             HTTPStatus.BAD_REQUEST,
             "secret_over_plain_http",
             "this request came over plain HTTP, so whoever is on the way could read the secret in it: nothing was read",
-            "Send it by https, to the proxy before this service, or from the service's own machine. Replace the "
-            "secret if others may have seen it.",
+            "Send it by https, or from the service's own machine. A proxy before the service must be one that it "
+            "trusts, and say X-Forwarded-Proto: https. Replace the secret if others may have seen it.",
         )
 
 
