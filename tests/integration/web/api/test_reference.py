@@ -88,6 +88,7 @@ async def test_every_error_of_the_api_has_one_shape(sqlite: Database, subtests: 
         "nobody": (401, "not_signed_in", {"url": "/api/v1/checks/x"}),
         "viewer": (403, "operators_only", {"url": "/api/v1/checks", "method": "POST", "headers": {AS: "viewer"}}),
         "address": (404, "not_found", {"url": "/api/v1/c4na4y"}),
+        "slash": (404, "not_found", {"url": "/api/v1/checks/", "method": "POST"}),
         "version": (404, "not_found", {"url": "/api/v2"}),
         "root": (404, "not_found", {"url": "/api"}),
         "method": (405, "method_not_allowed", {"url": "/api/v1/checks", "method": "DELETE"}),
