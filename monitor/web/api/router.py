@@ -12,7 +12,7 @@ PREFIX = "/api/v1"
 
 def add_api(app: FastAPI, preflights: PreflightQueue, trusts_proxy: TrustsProxy) -> None:
     """Needs `app.state.context`, `request.state.identity` and the handlers of problems.py."""
-    # A redirect names the scheme that we were asked by, which behind a proxy is http: a body with a secret would follow.
+    # A redirect names the scheme we were asked by, http behind a proxy: a body with a secret would follow it.
     app.router.redirect_slashes = False
     app.state.preflights = preflights
     app.state.trusts_proxy = trusts_proxy
