@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from checks.errors import HarvestMonitorError
+from monitor.errors import StoreError
 from monitor.web.field_problem import ErrorDict, code_of, in_words
 from monitor.web.templating import page
 
@@ -128,17 +129,21 @@ async def api_validation_error(_: Request, error: Exception) -> Response:
     return api_error(invalid_request(error.errors()))
 
 
-async def api_without_database(request: Request, error: Exception) -> Response:
-    log.error("api_without_database", path=request.url.path, problem=str(error))
-    return api_error(
-        RequestRefused(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "database_unavailable",
-            "the database does not answer",
-            "Ask again in a minute; the service's log has the reason.",
-            retry_after_seconds=60,
-        )
+def database_away(problem: StoreError) -> RequestRefused:
+    """The reason is logged, not shown: it may name addresses."""
+    log.error("page_without_database", problem=str(problem))
+    return RequestRefused(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "database_unavailable",
+        "the database does not answer",
+        "Try again in a minute; the service's log has the reason.",
+        retry_after_seconds=60,
     )
+
+
+async def api_without_database(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreError)
+    return api_error(database_away(error))
 
 
 async def api_fault(_: Request, __: Exception) -> Response:
