@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -14,9 +15,11 @@ from monitor.web.api.check_result import PreflightAnswer
 from monitor.web.api.preflight_body import PREFLIGHT_BODY, ClientPreflight, KeyPreflight, body_schema
 from monitor.web.api.request_body import read_body
 from monitor.web.api.transport import require_protected
-from monitor.web.auth.identity import operator, viewer
+from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.context import WebContext, context
 from monitor.web.errors import RequestRefused, documented
+
+log = structlog.get_logger()
 
 LONGEST_WAIT_SECONDS = 60
 POLL_SECONDS = 5
@@ -40,6 +43,7 @@ def preflights(request: Request) -> PreflightQueue:
 
 
 Queue = Annotated[PreflightQueue, Depends(preflights)]
+Operator = Annotated[Identity, Depends(operator)]
 Context = Annotated[WebContext, Depends(context)]
 
 
@@ -53,7 +57,7 @@ Context = Annotated[WebContext, Depends(context)]
     responses={**_ACCEPTED, **documented(400, 413, 415, 503)},
     openapi_extra=_BODY,
 )
-async def start_check(request: Request, queue: Queue, web: Context, wait: Wait = 0) -> Response:
+async def start_check(request: Request, who: Operator, queue: Queue, web: Context, wait: Wait = 0) -> Response:
     """Asks Greenhouse what the credential may do, as the regular checks do, and stores nothing.
 
     A credential in order takes about a minute at two requests a second; where something lacks, a second look follows a
@@ -66,6 +70,7 @@ async def start_check(request: Request, queue: Queue, web: Context, wait: Wait =
     preflight = queue.submit(_order(body, web))
     if preflight is None:
         raise _too_many()
+    log.info("accepted_preflight", preflight=preflight.id, tenant=body.tenant, who=who.who)
     await preflight.wait(wait)
     return _answer(preflight)
 
