@@ -16,6 +16,8 @@ from monitor.checking import claim_queries, sweep_queries
 from monitor.checking.check_job import CheckJob
 from monitor.checking.check_limits import CheckLimits
 from monitor.checking.dispatcher import Dispatcher
+from monitor.checking.preflight.preflight_check import PreflightCheck
+from monitor.checking.preflight.preflight_queue import PreflightQueue
 from monitor.checking.sampler import Sampler
 from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import ClockJumps, elapsed, utc_now
@@ -65,6 +67,7 @@ class MonitorService:
     write_halt: SharedWriteHalt
     dispatcher: Dispatcher
     breaker: CircuitBreaker
+    preflights: PreflightQueue
     pauses: PauseNotices
     sampler: Sampler
     grouper: BurstGrouper
@@ -144,7 +147,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         service.pruner.stop()
         outbox = [service.outbox.stop(seconds)] if service.outbox else []
         # In parallel: all of it may take `stop_timeout`, not each part.
-        await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
+        ends = [service.dispatcher.engine.stop(seconds), tasks.stop(seconds), service.preflights.stop(), *outbox]
+        await asyncio.gather(*ends)
     log.info("stopped")
 
 
@@ -155,6 +159,7 @@ def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
         service.reach_database,
         SignIn.of(settings, service.db),
         _web_context(service),
+        service.preflights,
         settings.listen_address,
         settings.metrics_listen_address,
     )
@@ -190,9 +195,11 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])
         write_halt = assembly.write_halt(db, renderer)
+        credential_check = assembly.credential_check(metrics, breaker, fingerprint_key)
+        preflight = PreflightCheck(credential_check, write_halt, assembly.drift_policy)
         check_job = CheckJob(
             assembly.recorded_check(db),
-            assembly.credential_check(metrics, breaker, fingerprint_key),
+            credential_check,
             tenant_sync.registry,
             write_halt,
             metrics,
@@ -208,6 +215,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             write_halt=write_halt,
             dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
             breaker=breaker,
+            preflights=PreflightQueue(preflight, breaker, utc_now),
             pauses=pauses,
             sampler=assembly.sampler(db, metrics, breaker),
             grouper=BurstGrouper(db),

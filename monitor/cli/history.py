@@ -16,6 +16,7 @@ from monitor.config.settings import Settings
 from monitor.drift import EventKind
 from monitor.errors import ConfigurationError
 from monitor.incidents.history_queries import PastEvent, Wanted, events
+from monitor.reporting.csv_cell import inert
 from monitor.store.database import Database
 
 EXAMPLE = "Example: harvest-monitor history --tenant acme --since 7d"
@@ -89,10 +90,4 @@ def _window(event: PastEvent) -> str:
 def _print_csv(found: Sequence[PastEvent]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(field.name for field in fields(PastEvent))
-    writer.writerows(map(_inert, asdict(event).values()) for event in found)
-
-
-def _inert(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula: names come from a file that others may write."""
-    text = "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    writer.writerows(map(inert, asdict(event).values()) for event in found)
