@@ -25,6 +25,7 @@ from monitor.redaction import redactor
 PREFIX = "HARVEST_MONITOR_"
 _CONFIG = f"{PREFIX}CONFIG"
 _MAX_DURATION = timedelta(days=366)
+_MIN_HISTORY, _MAX_HISTORY = timedelta(days=90), timedelta(days=36_600)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 # For a service named harvest-monitor, Kubernetes sets variables such as HARVEST_MONITOR_SERVICE_HOST and
 # HARVEST_MONITOR_PORT=tcp://10.0.0.1:9808 in every pod; they are not settings.
@@ -43,7 +44,7 @@ class NoticesMode(StrEnum):
     CSM = "csm"
 
 
-def parse_duration(value: object) -> timedelta:
+def parse_duration(value: object, longest: timedelta = _MAX_DURATION) -> timedelta:
     """Seconds as a number, or text such as `90s`, `15m`, `4h`, `1d`."""
     if isinstance(value, timedelta):
         return value
@@ -51,14 +52,22 @@ def parse_duration(value: object) -> timedelta:
     if not found:
         raise ValueError("must be seconds as a number, or a text such as 90s, 15m, 4h or 1d")
     duration = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if duration > _MAX_DURATION:
-        raise ValueError("must not be longer than 366 days")
+    if duration > longest:
+        raise ValueError(f"must not be longer than {longest.days} days")
     return duration
 
 
 def _positive(duration: timedelta) -> timedelta:
     if not duration:
         raise ValueError("must be longer than 0")
+    return duration
+
+
+def _long_duration(value: object) -> timedelta:
+    """As long as a business may have to keep records; long enough for all that looks back at recent events."""
+    duration = parse_duration(value, _MAX_HISTORY)
+    if duration < _MIN_HISTORY:
+        raise ValueError(f"must be at least {_MIN_HISTORY.days} days")
     return duration
 
 
@@ -169,6 +178,11 @@ class Settings(BaseSettings):
     keep_notice_texts: Duration = Field(
         timedelta(days=90),
         description="how long the text of a sent notice is kept; the record that it was sent is kept forever",
+    )
+    keep_history: Annotated[timedelta, BeforeValidator(_long_duration)] | None = Field(
+        None,
+        description="how long drift events and operators' actions are kept, at least `90d`, such as `1100d`; not set: "
+        "forever",
     )
     installation_key: Path | None = Field(
         None,

@@ -142,7 +142,7 @@ class DatabaseCheck:
         """Whether pruning keeps up, judged at the service's last sign of life: nothing is pruned while none runs."""
         alive = self._report.last_check or self._now
         before, overdue = self._keep.before(self._now), self._keep.before(alive - _PRUNING)
-        for rule in KeepRule:
+        for rule in before:
             stale = await pruning_queries.stale(conn, rule, before[rule])
             self._report.ages.append(RowAges(rule, *await pruning_queries.span(conn, rule), before[rule], stale))
             left = await pruning_queries.stale(conn, rule, overdue[rule])

@@ -52,10 +52,9 @@ QUESTIONS: dict[str, Question] = {
     "latest losses": lambda conn: history_queries.events(conn, Wanted(kind=EventKind.LOST, limit=5)),
     "history since": lambda conn: history_queries.events(conn, Wanted(since=YEARS_LATER - 7 * DAY)),
     "days of a tenant": lambda conn: check_days_queries.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
-    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in KeepRule},
+    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in OLD},
     **{
-        f"pruned by {rule}": (lambda conn, rule=rule: pruning_queries.prune(conn, rule, OLD[rule], 250))
-        for rule in KeepRule
+        f"pruned by {rule}": (lambda conn, rule=rule: pruning_queries.prune(conn, rule, OLD[rule], 250)) for rule in OLD
     },
 }
 
