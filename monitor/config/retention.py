@@ -25,7 +25,7 @@ class KeepRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The operator's choice: how long each check, the text of each sent notice, and history (None: for ever) are kept."""
+    """How long the operator keeps each check, the text of each sent notice, and history (None: forever)."""
 
     checks: timedelta
     notice_texts: timedelta

@@ -9,7 +9,22 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, FromClause, Table, func, insert, select, text, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
@@ -20,6 +35,7 @@ from monitor.store.tables import DRIFT_EVENT, NOTICE_ACTION, OPERATOR_ACTION
 from monitor.upkeep.audit.chain import AuditKey, ChainHead, Content, HistoryKind, SignedBatch, as_utc
 
 _LOCK_TIMEOUT = "500ms"
+_PAGE = 1000  # rows in memory
 _EVENT_COLUMNS = (
     "id", "at", "kind", "tenant_id", "credential_id", "incident_id", "permission_id", "permission_group",
     "permission_label", "mapping", "rule", "state", "detail", "seen_before", "first_seen", "manifest_digest",
@@ -48,24 +64,40 @@ _MOMENTS = {
 }  # fmt: skip
 
 
+def _number(value: int) -> ColumnElement[int]:
+    """As wide as SQLite's ids: in Postgres a bound outside those of the column is an error otherwise."""
+    return literal(value, BigInteger())
+
+
 def _as_stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return type_coerce(column, NullType()).label(getattr(column, "name", None))
 
 
+def _page(kind: HistoryKind) -> Select[Any]:
+    """So many rows; an action comes with all its notices."""
+    key = TABLES[kind].c.id
+    some = (
+        select(key)
+        .where(key >= bindparam("first", type_=BigInteger), key <= bindparam("last", type_=BigInteger))
+        .order_by(key)
+        .limit(_PAGE)
+    )
+    order = [key, NOTICE_ACTION.c.notice_id] if kind is HistoryKind.ACTIONS else [key]
+    wanted = select(*map(_as_stored, COVERED[kind])).select_from(_SOURCES[kind])
+    return wanted.where(key.in_(some)).order_by(*order)
+
+
+_PAGES = {kind: _page(kind) for kind in HistoryKind}
 _BATCH = [_as_stored(AUDIT_BATCH.c[field.name]) for field in fields(SignedBatch)]
 
 
 async def stored_rows(conn: AsyncConnection, kind: HistoryKind, after: int, upto: int) -> AsyncIterator[list[object]]:
     """The covered values of each row with such an id, in order, a few rows at a time; the first value is the id."""
-    columns, key = COVERED[kind], TABLES[kind].c.id
-    order = [key, NOTICE_ACTION.c.notice_id] if kind is HistoryKind.ACTIONS else [key]
-    statement = (
-        select(*map(_as_stored, columns)).select_from(_SOURCES[kind]).where(key > after, key <= upto).order_by(*order)
-    )
-    moments = _MOMENTS[kind]
-    async with conn.stream(statement) as found:
-        async for row in found:
+    statement, moments = _PAGES[kind], _MOMENTS[kind]
+    while rows := (await conn.execute(statement, {"first": after + 1, "last": upto})).all():
+        for row in rows:
             yield [as_utc(value) if moment else value for value, moment in zip(row, moments, strict=True)]
+        after = rows[-1][0]
 
 
 async def content(conn: AsyncConnection, key: AuditKey, kind: HistoryKind, after: int, upto: int) -> Content:
@@ -79,7 +111,8 @@ async def content(conn: AsyncConnection, key: AuditKey, kind: HistoryKind, after
 async def ids(conn: AsyncConnection, kind: HistoryKind, after: int, upto: int, limit: int) -> list[int]:
     """The lowest of these ids that there are."""
     key = TABLES[kind].c.id
-    return list((await conn.execute(select(key).where(key > after, key <= upto).order_by(key).limit(limit))).scalars())
+    wanted = select(key).where(key >= _number(after + 1), key <= _number(upto)).order_by(key).limit(limit)
+    return list((await conn.execute(wanted)).scalars())
 
 
 async def newest_id(conn: AsyncConnection, kind: HistoryKind) -> int | None:
@@ -103,21 +136,26 @@ async def unsigned(conn: AsyncConnection, kind: HistoryKind, after: int) -> tupl
     """How many rows have a higher id, and the date of the oldest of them."""
     table = TABLES[kind]
     oldest = _as_stored(func.min(table.c.at))
-    count, at = (await conn.execute(select(func.count(), oldest).where(table.c.id > after))).one()
+    count, at = (await conn.execute(select(func.count(), oldest).where(table.c.id >= _number(after + 1)))).one()
     moment = as_utc(at)
     return count, moment if isinstance(moment, datetime) else None
 
 
 async def batches(conn: AsyncConnection, after: int, limit: int) -> list[SignedBatch]:
     """The batches with a higher number, in order."""
-    statement = select(*_BATCH).where(AUDIT_BATCH.c.id > after).order_by(AUDIT_BATCH.c.id).limit(limit)
+    statement = select(*_BATCH).where(AUDIT_BATCH.c.id >= _number(after + 1)).order_by(AUDIT_BATCH.c.id).limit(limit)
     return [_batch(row) for row in await conn.execute(statement)]
 
 
 async def batches_before(conn: AsyncConnection, kind: HistoryKind, key_id: str, before: int) -> list[SignedBatch]:
     """The last of a kind that this key signed, by their own account and from the newest on; some of them."""
     c = AUDIT_BATCH.c
-    statement = select(*_BATCH).where(c.kind == kind, c.key_id == key_id, c.id < before).order_by(c.id.desc()).limit(10)
+    statement = (
+        select(*_BATCH)
+        .where(c.kind == kind, c.key_id == key_id, c.id < _number(before))
+        .order_by(c.id.desc())
+        .limit(10)
+    )
     return [_batch(row) for row in await conn.execute(statement)]
 
 
@@ -161,6 +199,5 @@ async def set_head(conn: AsyncConnection, key: AuditKey, newest: ChainHead) -> N
 
 def _batch(row: Any) -> SignedBatch:
     stored = dict(row._mapping)
-    return SignedBatch(
-        **{**stored, "created_at": as_utc(stored["created_at"]), "pruned_at": as_utc(stored["pruned_at"])}
-    )
+    moments = {name: as_utc(stored[name]) for name in ("created_at", "pruned_at")}
+    return SignedBatch(**{**stored, **moments})

@@ -11,8 +11,8 @@ from enum import StrEnum
 BEGINNING = ""
 """The `previous` of a batch that no batch is known to precede."""
 
-BEFORE_ALL = -(2**63)
-"""Lower than any id."""
+BEFORE_ALL = -(2**63) - 1
+"""Below every id, even one that SQLite takes and the service never gives."""
 
 
 class HistoryKind(StrEnum):

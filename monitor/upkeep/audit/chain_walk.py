@@ -105,7 +105,8 @@ class ChainWalk:
     def _report_foreign(self) -> None:
         if self._foreign:
             first, last = self._foreign[0], self._foreign[-1]
-            text = f"{_named(first.id, last.id)} signed with another key ({first.key_id}), and cannot be verified with this one"
+            whose = f"{_named(first.id, last.id)} signed with another key ({first.key_id})"
+            text = f"{whose}, and cannot be verified with this one"
             self.findings.append(ChainFinding(ChainProblem.OTHER_KEY, text, first.id, last.id))
         self._foreign = []
 

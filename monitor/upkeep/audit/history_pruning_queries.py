@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Table, delete, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Table, delete, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.notices.notice import Status
@@ -49,7 +49,13 @@ async def count_old(conn: AsyncConnection, before: datetime) -> int:
     present_key = select(AUDIT_HEAD.c.key_id).scalar_subquery()
     for kind in HistoryKind:
         below, newest = await prunable_below(conn, kind, before), await newest_of(conn, kind)
-        old = (c.kind == kind, c.key_id == present_key, c.pruned_at.is_(None), c.last_id < below, c.id < newest)
+        old = (
+            c.kind == kind,
+            c.key_id == present_key,
+            c.pruned_at.is_(None),
+            c.last_id < literal(below, BigInteger()),
+            c.id < newest,
+        )
         rows += (await conn.execute(select(func.coalesce(func.sum(c.row_count), 0)).where(*old))).scalar_one()
     return int(rows)
 

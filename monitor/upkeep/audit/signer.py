@@ -82,9 +82,19 @@ class HistorySigner:
             return None
         content = await batch_queries.content(conn, self._key, kind, covered, ids[-1])
         number, previous = await self._link(conn)
-        extent = {"first_id": ids[0], "last_id": ids[-1], "row_count": len(ids)}
-        text = {"content": content.signature(), "previous": previous, "signature": "", "key_id": ""}
-        return self._key.signed(SignedBatch(id=number, kind=kind, **extent, **text, created_at=now))
+        batch = SignedBatch(
+            id=number,
+            kind=kind,
+            first_id=ids[0],
+            last_id=ids[-1],
+            row_count=len(ids),
+            content=content.signature(),
+            previous=previous,
+            signature="",
+            key_id="",
+            created_at=now,
+        )
+        return self._key.signed(batch)
 
     async def _covered(self, conn: AsyncConnection, kind: HistoryKind) -> int:
         """Up to which id this key has signed rows; a batch that somebody changed does not count."""

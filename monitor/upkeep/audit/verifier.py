@@ -160,7 +160,7 @@ class HistoryVerifier:
 
 
 async def newest_batch_problem(conn: AsyncConnection, key: AuditKey) -> str | None:
-    """What is wrong with the newest batch, its rows or the head, for a quick look; None if nothing is, or all is new."""
+    """What is wrong with the newest batch, its rows or the head; None if nothing is, or there is none. Quick."""
     newest = await batch_queries.newest_batch(conn)
     walk = ChainWalk(key, 1 if newest is None else newest.id, dict.fromkeys(HistoryKind, None))
     one = None if newest is None else walk.step(newest)

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.checking import claim_queries, sweep_queries, write_halt_queries
-from monitor.config.retention import Keep, KeepRule
+from monitor.config.retention import Keep
 from monitor.drift import EventKind
 from monitor.incidents import history_queries
 from monitor.incidents.history_queries import Wanted
