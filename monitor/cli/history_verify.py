@@ -29,7 +29,7 @@ _SHOWN = 20
 def verify(
     from_batch: int = typer.Option(1, min=1, help="Begin at this batch, behind a break that is known."),
     noted: str | None = typer.Option(
-        None, help="A batch and its signature, noted earlier as BATCH:SIGNATURE, that must still be there."
+        None, help="A batch and its signature, noted earlier as BATCH-SIGNATURE, that must still be there."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
@@ -48,9 +48,9 @@ def verify(
 
 
 def parse_noted(text: str) -> ChainHead:
-    batch, _, signature = text.partition(":")
+    batch, _, signature = text.partition("-")
     if not (batch.isascii() and batch.isdigit() and signature):
-        raise ConfigurationError("--noted: write a batch and its signature, such as 17:2f680615646c6c2c")
+        raise ConfigurationError("--noted: write a batch and its signature, such as 17-2f680615646c6c2c")
     return ChainHead(int(batch), signature)
 
 
@@ -113,7 +113,7 @@ def _line(finding: ChainFinding) -> Sequence[str]:
 
 
 def _noted(head: ChainHead) -> str:
-    return f"{head.batch_id}:{head.batch_signature}"
+    return f"{head.batch_id}-{head.batch_signature}"
 
 
 def _document(report: ChainReport) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def test_an_intact_history_ends_with_0(signed: Database, capsys: pytest.CaptureF
         "table": "drift_event", "verified": 6, "pruned": 0, "unsigned": 1, "oldest_unsigned": T0.isoformat(),
     }  # fmt: skip
     assert verified(capsys, "--noted", document["noted"])[0] == 0
-    assert verified(capsys, "--noted", "2:0123456789abcdef")[0] == 1
+    assert verified(capsys, "--noted", "2-0123456789abcdef")[0] == 1
 
 
 def test_what_was_changed_ends_with_1(signed: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +113,7 @@ def test_what_cannot_be_verified_ends_with_2(
     signed: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """Another key, none that is registered, a batch that is not there, or a note that is none."""
-    for arguments, message in ((["--from-batch", "9"], "no batch 9"), (["--noted", "x"], "17:2f68")):
+    for arguments, message in ((["--from-batch", "9"], "no batch 9"), (["--noted", "x"], "17-2f68")):
         assert cli.run(["history", "verify", *arguments]) == 2
         assert message in capsys.readouterr().err
     key = tmp_path / "harvest-monitor.key"

@@ -73,7 +73,7 @@ def test_each_column_is_covered_or_left_out_on_purpose() -> None:
     """A column that is added later is decided on here."""
     for kind, table in TABLES.items():
         covered = {column.name for column in COVERED[kind] if column.table is table}
-        assert covered | LEFT_OUT[kind] == {column.name for column in table.columns}, kind
+        assert {column.name for column in table.columns} - covered <= LEFT_OUT[kind], kind
         assert not covered & LEFT_OUT[kind], kind
 
 
