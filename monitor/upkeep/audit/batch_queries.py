@@ -43,8 +43,8 @@ _EVENT_COLUMNS = (
 _ACTION_COLUMNS = ("id", "at", "who", "action", "subject", "reason")
 LEFT_OUT: Mapping[HistoryKind, frozenset[str]] = {
     # These change after the event was recorded: `check_id` is cleared when its check is rolled up, `burst_id` is for an
-    # event to be assigned to a burst later. A column that is added must be left out, too: signed events look altered
-    # with it.
+    # event to be assigned to a burst later. A column that is added must be left out, too, and a
+    # migration must leave the others as they are: signed events would look altered.
     HistoryKind.EVENTS: frozenset({"check_id", "burst_id"}),
     HistoryKind.ACTIONS: frozenset(),
 }

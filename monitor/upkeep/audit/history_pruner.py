@@ -42,8 +42,7 @@ class HistoryPruner:
         found = await batch_queries.unpruned(conn, kind, self._key.id, 1)
         if not found or found[0].id >= await history_pruning_queries.newest_of(conn, kind):
             return None
-        below = await history_pruning_queries.prunable_below(conn, kind, before)
-        return found[0] if found[0].last_id < below else None
+        return found[0] if await history_pruning_queries.is_prunable(conn, found[0], before) else None
 
     async def _is_as_signed(self, conn: AsyncConnection, kind: HistoryKind, batch: SignedBatch) -> bool:
         if not self._key.made(batch):

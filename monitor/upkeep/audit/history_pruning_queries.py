@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ColumnElement, Table, delete, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Table, delete, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.notices.notice import Status
@@ -11,8 +11,19 @@ from monitor.store.tables import CAUSE, DRIFT_EVENT, INCIDENT, NOTICE, NOTICE_AC
 from monitor.tenants.scope_acceptance_queries import ACTION as ACCEPTANCE
 from monitor.upkeep.audit.chain import HistoryKind, SignedBatch
 
-_UNDONE = NOTICE.c.status.not_in([Status.SENT, Status.DROPPED])
+# Named, not by exclusion, for the index of statuses: nearly all notices were sent.
+_UNDONE = NOTICE.c.status.in_([Status.PENDING, Status.HELD, Status.FAILED])
 _WITHOUT_END = 2**63 - 1
+
+
+def _id(kind: HistoryKind) -> ColumnElement[int]:
+    return DRIFT_EVENT.c.id if kind is HistoryKind.EVENTS else OPERATOR_ACTION.c.id
+
+
+def _stays(kind: HistoryKind, before: datetime) -> ColumnElement[bool]:
+    """Rows that are young or needed."""
+    at = DRIFT_EVENT.c.at if kind is HistoryKind.EVENTS else OPERATOR_ACTION.c.at
+    return or_(at >= before, _needed(kind))
 
 
 def _needed(kind: HistoryKind) -> ColumnElement[bool]:
@@ -28,13 +39,18 @@ def _needed(kind: HistoryKind) -> ColumnElement[bool]:
     return or_(OPERATOR_ACTION.c.action == ACCEPTANCE, OPERATOR_ACTION.c.id.in_(undone))
 
 
-async def prunable_below(conn: AsyncConnection, kind: HistoryKind, before: datetime) -> int:
-    """The lowest id that stays, because its row is young or needed."""
-    table = DRIFT_EVENT if kind is HistoryKind.EVENTS else OPERATOR_ACTION
-    stays = or_(table.c.at >= before, _needed(kind))
+async def is_prunable(conn: AsyncConnection, batch: SignedBatch, before: datetime) -> bool:
+    """Whether none of a batch's rows stays."""
+    kind = HistoryKind(batch.kind)
+    within = _id(kind).between(batch.first_id, batch.last_id)
+    return not (await conn.execute(select(exists().where(within, _stays(kind, before))))).scalar_one()
+
+
+async def _lowest_that_stays(conn: AsyncConnection, kind: HistoryKind, before: datetime) -> int:
     # In the order of ids, so that it ends at the first row that stays, instead of reading all that do.
-    lowest = (await conn.execute(select(table.c.id).where(stays).order_by(table.c.id).limit(1))).scalar_one_or_none()
-    return _WITHOUT_END if lowest is None else int(lowest)
+    lowest = select(_id(kind)).where(_stays(kind, before)).order_by(_id(kind)).limit(1)
+    found = (await conn.execute(lowest)).scalar_one_or_none()
+    return _WITHOUT_END if found is None else int(found)
 
 
 async def newest_of(conn: AsyncConnection, kind: HistoryKind) -> int:
@@ -48,7 +64,7 @@ async def count_old(conn: AsyncConnection, before: datetime) -> int:
     c, rows = AUDIT_BATCH.c, 0
     present_key = select(AUDIT_HEAD.c.key_id).scalar_subquery()
     for kind in HistoryKind:
-        below, newest = await prunable_below(conn, kind, before), await newest_of(conn, kind)
+        below, newest = await _lowest_that_stays(conn, kind, before), await newest_of(conn, kind)
         old = (
             c.kind == kind,
             c.key_id == present_key,
