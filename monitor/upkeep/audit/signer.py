@@ -57,7 +57,7 @@ class HistorySigner:
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
-            log.warning("history_signing_waits", table=kind, reason="a transaction that writes to it takes long")
+            log.warning("history_signing_waits", table=kind, reason="a transaction or a vacuum takes long")
             return None
 
     async def _sign(self, kind: HistoryKind, upto: int, now: datetime) -> int:

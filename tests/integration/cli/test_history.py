@@ -1,10 +1,11 @@
 """`history`, `history --follow` and `history verify`, as they print and end."""
 
 import asyncio
+import io
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from monitor.cli import history_follow
 from monitor.cli.history_follow import follow
 from monitor.config import settings
 from monitor.incidents.history_follower import HistoryFollower
-from monitor.incidents.history_queries import Wanted
+from monitor.incidents.history_queries import PastEvent, Wanted
 from monitor.store.database import Database
 from monitor.store.tables import DRIFT_EVENT
 from monitor.tenants.fingerprint_key import registered_key
@@ -131,14 +132,18 @@ def test_what_cannot_be_verified_ends_with_2(
 
 
 @asynccontextmanager
-async def following(database: Database, capsys: pytest.CaptureFixture[str]) -> AsyncIterator["asyncio.Task[None]"]:
+async def following(database: Database) -> AsyncIterator[None]:
     """While it prints the ids of events; it is ended by SIGTERM."""
-    task = asyncio.create_task(
-        follow(database, Wanted(), lambda found: print(*(event.id for event in found), sep="\n", end="\n"))
-    )
+    started = asyncio.Event()
+
+    def show(found: Sequence[PastEvent]) -> None:
+        print(*(event.id for event in found))
+        started.set()
+
+    task = asyncio.create_task(follow(database, Wanted(), show))
     try:
-        await asyncio.sleep(0.1)
-        yield task
+        await asyncio.wait_for(started.wait(), WAIT_SECONDS)
+        yield
     finally:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(task, WAIT_SECONDS)
@@ -174,7 +179,7 @@ async def test_new_events_are_printed_as_they_are_recorded(
     await prepared(database)
     await record_events(database, 2)
     printed = Printed(capsys)
-    async with following(database, capsys):
+    async with following(database):
         await record_events(database, 2)
         await printed.until(["3", "4"])
         await record_events(database, 1)
@@ -189,7 +194,7 @@ async def test_a_database_that_is_away_is_waited_for(
         return
     await prepared(database)
     printed, other = Printed(capsys), Database(database_url.set(database="template1"))
-    async with following(database, capsys):
+    async with following(database):
         for allowed in ("false", "true"):
             async with other.writing() as conn:
                 await conn.execute(text(f"ALTER DATABASE {database_url.database} ALLOW_CONNECTIONS {allowed}"))
@@ -207,10 +212,11 @@ async def test_a_database_that_is_away_is_waited_for(
 async def test_a_closed_pipe_ends_it(sqlite: Database, monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
     """Also while there is nothing to print."""
     reader, writer = os.pipe()
+    started = asyncio.Event()
     with os.fdopen(writer, "w") as output:
         monkeypatch.setattr("sys.stdout", output)
-        task = asyncio.create_task(follow(sqlite, Wanted(), lambda found: None))
-        await asyncio.sleep(0.1)
+        task = asyncio.create_task(follow(sqlite, Wanted(), lambda found: started.set()))
+        await asyncio.wait_for(started.wait(), WAIT_SECONDS)
         assert not task.done()
         os.close(reader)
         with pytest.raises(BrokenPipeError):
@@ -244,21 +250,25 @@ async def test_earlier_events_are_shown_if_asked_for(sqlite: Database) -> None:
         assert await follower.poll() == []
 
 
-def test_following_prints_a_line_for_each_event(
-    signed: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """JSON documents without line breaks, CSV, or columns between tabs; it ends with status 0."""
-    for option, header in (("--json", 0), ("--csv", 1), ("--limit=2", 1)):
-        monkeypatch.setattr(history_follow, "POLL_SECONDS", 0.01)
-        signal_soon(0.3)
-        assert cli.run(["history", "--follow", "--limit", "2", option]) == 0
-        lines = capsys.readouterr().out.splitlines()
-        assert len(lines) == header + 2, option
-        if option == "--json":
+class InterruptedOutput(io.StringIO):
+    """Ctrl-C as soon as the first events are printed."""
+
+    interrupted = False
+
+    def flush(self) -> None:
+        if not self.interrupted:
+            self.interrupted = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_following_prints_a_line_for_each_event(signed: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON documents without line breaks, CSV, or columns between tabs; Ctrl-C ends it with status 0."""
+    for options, header in ((["--json"], 0), (["--csv"], 1), ([], 1)):
+        output = InterruptedOutput()
+        with monkeypatch.context() as patched:
+            patched.setattr("sys.stdout", output)
+            assert cli.run(["history", "--follow", "--limit", "2", *options]) == 0
+        lines = output.getvalue().splitlines()
+        assert len(lines) == header + 2, options
+        if options == ["--json"]:
             assert [json.loads(line)["id"] for line in lines] == [6, 7]
-
-
-def signal_soon(seconds: float) -> None:
-    """SIGINT to this process, as from Ctrl-C."""
-    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -23,28 +23,28 @@ from tests.store import T0, check, rows
 DAY = timedelta(days=1)
 
 
-async def test_a_backlog_is_signed_in_bounded_runs(database: Database) -> None:
+async def test_a_backlog_is_signed_in_bounded_runs(sqlite: Database) -> None:
     """What an earlier release recorded is signed a part at each run, in full batches; then only what is new."""
-    await prepared(database)
-    await record_events(database, 23)
-    signer = HistorySigner(database, CHAIN_KEY, batch=5, batches_a_run=2)
+    await prepared(sqlite)
+    await record_events(sqlite, 23)
+    signer = HistorySigner(sqlite, CHAIN_KEY, batch=5, batches_a_run=2)
     assert [await signer.run_once(T0) for _ in range(4)] == [10, 10, 3, 0]
-    assert [batch["row_count"] for batch in await rows(database, AUDIT_BATCH)] == [5, 5, 5, 5, 3]
-    await record_action(database, notices=[1])
+    assert [batch["row_count"] for batch in await rows(sqlite, AUDIT_BATCH)] == [5, 5, 5, 5, 3]
+    await record_action(sqlite, notices=[1])
     assert await signer.run_once(T0) == 1
-    report = await verify(database)
+    report = await verify(sqlite)
     assert report.intact
     assert report.batches == 6
 
 
-async def test_each_run_logs_the_newest_signature(database: Database) -> None:
+async def test_each_run_logs_the_newest_signature(sqlite: Database) -> None:
     """A log that is kept elsewhere can show later which batches there were; a run without rows logs nothing."""
-    await prepared(database)
-    await record_events(database, 1)
+    await prepared(sqlite)
+    await record_events(sqlite, 1)
     with capture_logs() as logs:
-        await sign(database)
-        await sign(database)
-    (batch,) = await rows(database, AUDIT_BATCH)
+        await sign(sqlite)
+        await sign(sqlite)
+    (batch,) = await rows(sqlite, AUDIT_BATCH)
     assert [(entry["event"], entry["batch"], entry["signature"]) for entry in logs] == [
         ("history_signed", 1, batch["signature"])
     ]
@@ -100,47 +100,47 @@ async def test_ids_that_were_never_used_are_not_missed(database: Database) -> No
     assert await problems(database) == [(P.ALTERED, 1, 1)]
 
 
-async def test_a_running_service_remembers_what_it_signed(database: Database) -> None:
+async def test_a_running_service_remembers_what_it_signed(sqlite: Database) -> None:
     """The newest batches are removed with their rows, and an older head put back: the gap stays for ever."""
-    await prepared(database)
-    await record_events(database, 5)
-    signer = HistorySigner(database, CHAIN_KEY, batch=5)
+    await prepared(sqlite)
+    await record_events(sqlite, 5)
+    signer = HistorySigner(sqlite, CHAIN_KEY, batch=5)
     await signer.run_once(T0)
-    await tamper(database, "CREATE TABLE earlier AS SELECT * FROM audit_head")
-    await record_events(database, 5)
+    await tamper(sqlite, "CREATE TABLE earlier AS SELECT * FROM audit_head")
+    await record_events(sqlite, 5)
     await signer.run_once(T0)
     cut = ("DELETE FROM audit_batch WHERE id = 2", "DELETE FROM drift_event WHERE id > 5", "DELETE FROM audit_head")
-    await tamper(database, *cut, "INSERT INTO audit_head SELECT * FROM earlier")
-    assert await problems(database) == []  # nothing in the database tells
-    await record_events(database, 1)
+    await tamper(sqlite, *cut, "INSERT INTO audit_head SELECT * FROM earlier")
+    assert await problems(sqlite) == []  # nothing in the database tells
+    await record_events(sqlite, 1)
     with capture_logs() as logs:
         await signer.run_once(T0)
     assert [entry["event"] for entry in logs] == ["history_chain_cut", "history_signed"]
-    assert await problems(database) == [(P.BATCHES_REMOVED, 2, 2)]
+    assert await problems(sqlite) == [(P.BATCHES_REMOVED, 2, 2)]
 
 
-async def test_a_service_that_finds_no_good_head_leaves_that_to_be_seen(database: Database) -> None:
+async def test_a_service_that_finds_no_good_head_leaves_that_to_be_seen(sqlite: Database) -> None:
     """It goes on signing, and the new beginning is reported for ever: batches may have been removed before it."""
     for number, change in enumerate(("DELETE FROM audit_head", "UPDATE audit_head SET signature = 'x'"), 1):
         if number == 1:
-            await prepared(database)
-        await record_events(database, 1)
-        await sign(database)
-        await tamper(database, change)
-        await record_events(database, 1)
-        await sign(database)
-        assert await problems(database) == [(P.BEGUN_ANEW, 2 * n, 2 * n) for n in range(1, number + 1)]
+            await prepared(sqlite)
+        await record_events(sqlite, 1)
+        await sign(sqlite)
+        await tamper(sqlite, change)
+        await record_events(sqlite, 1)
+        await sign(sqlite)
+        assert await problems(sqlite) == [(P.BEGUN_ANEW, 2 * n, 2 * n) for n in range(1, number + 1)]
 
 
-async def test_an_edited_batch_cannot_keep_new_rows_from_being_signed(database: Database) -> None:
+async def test_an_edited_batch_cannot_keep_new_rows_from_being_signed(sqlite: Database) -> None:
     """A batch that claims rows to come is not believed: its rows and theirs are signed anew."""
-    await prepared(database)
-    await record_events(database, 5)
-    await sign(database)
-    await tamper(database, "UPDATE audit_batch SET last_id = 1000")
-    await record_events(database, 2)
-    assert await sign(database) == 7
-    assert await problems(database) == [(P.BATCH_ALTERED, 1, 1)]
+    await prepared(sqlite)
+    await record_events(sqlite, 5)
+    await sign(sqlite)
+    await tamper(sqlite, "UPDATE audit_batch SET last_id = 1000")
+    await record_events(sqlite, 2)
+    assert await sign(sqlite) == 7
+    assert await problems(sqlite) == [(P.BATCH_ALTERED, 1, 1)]
 
 
 async def test_whatever_the_service_does_the_history_stays_intact(database: Database) -> None:

@@ -25,8 +25,7 @@ from tests.history import (
 OTHER_KEY = AuditKey.derived(b"x" * 32)
 
 
-@pytest.fixture
-async def signed(database: Database) -> Database:
+async def signed_history(database: Database) -> Database:
     """Batches 1 to 4 of five events each (ids 1 to 20), batch 5 of two actions, one of them with two notices."""
     await prepared(database)
     await record_events(database, 20)
@@ -34,6 +33,17 @@ async def signed(database: Database) -> Database:
     await record_action(database)
     assert await sign(database) == 22
     return database
+
+
+@pytest.fixture
+async def signed(database: Database) -> Database:
+    return await signed_history(database)
+
+
+@pytest.fixture
+async def local(sqlite: Database) -> Database:
+    """For what does not depend on the database."""
+    return await signed_history(sqlite)
 
 
 class Rehearsal:
@@ -112,10 +122,10 @@ async def test_rows_that_are_gone_or_new_are_named(signed: Database) -> None:
     ) == [(P.INSERTED, 5, 5)]
 
 
-async def test_findings_say_which_ids_and_how_many(signed: Database) -> None:
+async def test_findings_say_which_ids_and_how_many(local: Database) -> None:
     """The text, the ids, and both counts."""
-    await tamper(signed, "DELETE FROM drift_event WHERE id IN (7, 8)")
-    (finding,) = (await verify(signed)).findings
+    await tamper(local, "DELETE FROM drift_event WHERE id IN (7, 8)")
+    (finding,) = (await verify(local)).findings
     assert finding.message == "batch 2: 2 of its 5 rows of drift_event are gone (ids 7, 8)"
     assert (finding.table, finding.first_id, finding.last_id, finding.ids) == ("drift_event", 7, 8, [7, 8])
     assert (finding.signed, finding.found) == (5, 3)
@@ -180,67 +190,65 @@ async def test_batches_that_are_gone_swapped_or_new_are_found(signed: Database) 
         assert [problem for problem, *_ in found] == [P.HEAD_ALTERED], change
 
 
-async def test_another_key_is_told_apart_from_tampering(signed: Database) -> None:
+async def test_another_key_is_told_apart_from_tampering(local: Database) -> None:
     """All batches of a key that is not this one make one finding, and none about rows."""
-    assert await problems(signed, OTHER_KEY) == [(P.OTHER_KEY, 1, 5)]
-    await record_events(signed, 3)
-    await sign(signed, OTHER_KEY)
+    assert await problems(local, OTHER_KEY) == [(P.OTHER_KEY, 1, 5)]
+    await record_events(local, 3)
+    await sign(local, OTHER_KEY)
     # The new key vouches for everything that is there from now on.
-    report = await verify(signed, OTHER_KEY, first=6)
+    report = await verify(local, OTHER_KEY, first=6)
     assert report.intact
     assert report.kinds[HistoryKind.EVENTS].verified == 23
-    assert await problems(signed, OTHER_KEY) == [(P.OTHER_KEY, 1, 5)]
+    assert await problems(local, OTHER_KEY) == [(P.OTHER_KEY, 1, 5)]
 
 
-async def test_values_the_service_never_writes_are_altered_rows(signed: Database) -> None:
+async def test_values_the_service_never_writes_are_altered_rows(local: Database) -> None:
     """SQLite stores anything in any column; none of it ends the verification."""
-    if not signed.is_sqlite:
-        return
-    rehearsal = Rehearsal(signed)
+    rehearsal = Rehearsal(local)
     for change in ("at = 'yesterday'", "at = 5", "detail = 5", "detail = x'ff'", "detail = CAST(x'ff' AS TEXT)"):
         assert await rehearsal.of(f"UPDATE drift_event SET {change} WHERE id = 12") == [(P.ALTERED, 3, 3)], change
     assert await rehearsal.of("UPDATE audit_batch SET last_id = 'x' WHERE id = 3") == [(P.BATCH_ALTERED, 3, 3)]
 
 
-async def test_a_noted_batch_must_still_be_there(signed: Database) -> None:
+async def test_a_noted_batch_must_still_be_there(local: Database) -> None:
     """Whoever noted a signature elsewhere finds out if the whole chain was written anew, with the same key."""
-    noted = (await verify(signed)).head
+    noted = (await verify(local)).head
     assert noted is not None
-    await record_events(signed, 1)
-    await sign(signed)
+    await record_events(local, 1)
+    await sign(local)
     short = ChainHead(5, noted.batch_signature[:16].upper())
-    assert (await verify(signed, noted=short)).intact
-    await tamper(signed, "DELETE FROM audit_batch", "DELETE FROM audit_head", "DELETE FROM drift_event WHERE id = 3")
-    await sign(signed)
-    assert (await verify(signed)).intact
-    assert [f.problem for f in (await verify(signed, noted=noted)).findings] == [P.NOT_AS_NOTED]
+    assert (await verify(local, noted=short)).intact
+    await tamper(local, "DELETE FROM audit_batch", "DELETE FROM audit_head", "DELETE FROM drift_event WHERE id = 3")
+    await sign(local)
+    assert (await verify(local)).intact
+    assert [f.problem for f in (await verify(local, noted=noted)).findings] == [P.NOT_AS_NOTED]
     missing = ChainHead(99, noted.batch_signature)
-    assert [f.problem for f in (await verify(signed, noted=missing)).findings] == [P.NOT_AS_NOTED]
+    assert [f.problem for f in (await verify(local, noted=missing)).findings] == [P.NOT_AS_NOTED]
     with pytest.raises(ConfigurationError, match="at least 16"):
-        await verify(signed, noted=ChainHead(5, "abc"))
+        await verify(local, noted=ChainHead(5, "abc"))
 
 
-async def test_verification_can_begin_behind_a_known_break(signed: Database) -> None:
+async def test_verification_can_begin_behind_a_known_break(local: Database) -> None:
     """From a batch on, with all rows that are later than the batches before it."""
-    await tamper(signed, "UPDATE drift_event SET detail = 'x' WHERE id = 2")
-    assert (await verify(signed, first=2)).intact
-    await tamper(signed, "UPDATE drift_event SET detail = 'x' WHERE id = 11")
-    assert [f.batch for f in (await verify(signed, first=2)).findings] == [3]
+    await tamper(local, "UPDATE drift_event SET detail = 'x' WHERE id = 2")
+    assert (await verify(local, first=2)).intact
+    await tamper(local, "UPDATE drift_event SET detail = 'x' WHERE id = 11")
+    assert [f.batch for f in (await verify(local, first=2)).findings] == [3]
     with pytest.raises(ConfigurationError, match="no batch 7"):
-        await verify(signed, first=7)
+        await verify(local, first=7)
 
 
-async def test_a_quick_look_sees_the_newest_batch_and_the_head(signed: Database) -> None:
+async def test_a_quick_look_sees_the_newest_batch_and_the_head(local: Database) -> None:
     """What `db check` shows of it costs one batch."""
 
     async def quick() -> str | None:
-        async with signed.reading() as conn:
+        async with local.reading() as conn:
             return await newest_batch_problem(conn, CHAIN_KEY)
 
     assert await quick() is None
-    await tamper(signed, "UPDATE operator_action SET who = 'x' WHERE id = 1")
+    await tamper(local, "UPDATE operator_action SET who = 'x' WHERE id = 1")
     assert await quick() == "batch 5: rows of operator_action with ids between 1 and 2 were altered"
-    await tamper(signed, "DELETE FROM audit_batch WHERE id = 5")
+    await tamper(local, "DELETE FROM audit_batch WHERE id = 5")
     assert str(await quick()).startswith("batch 5 is gone")
-    await tamper(signed, "DELETE FROM audit_batch", "DELETE FROM audit_head")
+    await tamper(local, "DELETE FROM audit_batch", "DELETE FROM audit_head")
     assert await quick() is None
