@@ -36,6 +36,9 @@ from monitor.store.database import Database, open_database
 from monitor.tenants.fingerprint_key import registered_key
 from monitor.tenants.sync import TenantSync
 from monitor.tenants.sync_queries import active_ids
+from monitor.upkeep.audit.chain import AuditKey
+from monitor.upkeep.audit.history_pruner import HistoryPruner
+from monitor.upkeep.audit.signer import HistorySigner
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
@@ -52,6 +55,7 @@ GROUPING = timedelta(seconds=5)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
 PRUNING = timedelta(hours=1)
+SIGNING = timedelta(minutes=1)
 DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)  # before the chart's readiness probe gives up (10 s)
 
 
@@ -74,6 +78,7 @@ class MonitorService:
     composer: Composer
     outbox: Outbox | None
     pruner: Pruner
+    history_signer: HistorySigner
 
     async def tick(self) -> None:
         await self.dispatcher.tick(utc_now())
@@ -115,6 +120,9 @@ class MonitorService:
     async def prune(self) -> None:
         """Delete what is old. Checks are spread over the whole day, so no hour is quieter than another."""
         self.metrics.pruned(await self.pruner.run_once(utc_now()))
+
+    async def sign(self) -> None:
+        await self.history_signer.run_once(utc_now())
 
     async def reach_database(self) -> None:
         """StoreError unless the database answers in time."""
@@ -185,6 +193,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         opened.push_async_callback(db.close)
         # Before anything is written: with another key every credential would look replaced.
         fingerprint_key = await registered_key(db, settings, utc_now())
+        audit_key = AuditKey.derived(fingerprint_key)
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
         metrics.count_asyncio_tasks(asyncio.get_running_loop())
@@ -221,7 +230,8 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             grouper=BurstGrouper(db),
             composer=assembly.composer(db, renderer, tenant_sync),
             outbox=assembly.outbox(db, metrics),
-            pruner=Pruner(db, Keep.of(settings)),
+            pruner=Pruner(db, Keep.of(settings), history_pruner=HistoryPruner(db, audit_key)),
+            history_signer=HistorySigner(db, audit_key),
         )
 
 
@@ -258,4 +268,5 @@ def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
         "look_back": PeriodicTask(service.catch_up, SNAPSHOT),
         "show": PeriodicTask(service.show, SNAPSHOT),
         "prune": PeriodicTask(service.prune, PRUNING),
+        "sign": PeriodicTask(service.sign, SIGNING),
     }

@@ -23,9 +23,18 @@ def tell(message: str) -> None:
 
 
 def print_json(document: Any) -> None:
+    sys.stdout.write(_as_json(document, indent=2))
+
+
+def print_json_line(document: Any) -> None:
+    """For output without an end: one document on each line."""
+    sys.stdout.write(_as_json(document, indent=None))
+
+
+def _as_json(document: Any, indent: int | None) -> str:
     # Escaped by JSON elsewhere: the `backslashreplace` of `main` writes \xe9, which is not JSON.
     readable = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not readable, default=_plain) + "\n")
+    return json.dumps(document, indent=indent, ensure_ascii=not readable, default=_plain) + "\n"
 
 
 def _plain(value: object) -> str:

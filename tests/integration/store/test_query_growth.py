@@ -10,7 +10,7 @@ from sqlalchemy import URL, Table, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.checking import claim_queries, sweep_queries, write_halt_queries
-from monitor.config.retention import Keep, KeepRule
+from monitor.config.retention import Keep
 from monitor.drift import EventKind
 from monitor.incidents import burst_queries, change_queries, grouping_queries, history_queries, told_queries
 from monitor.incidents.change_queries import WantedChanges
@@ -94,10 +94,9 @@ QUESTIONS: dict[str, Question] = {
     "group what is new": _group_new,
     "group what is left": lambda conn: _group(conn, 150, 151, 152),
     "days of a tenant": lambda conn: check_days_queries.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
-    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in KeepRule},
+    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in OLD},
     **{
-        f"pruned by {rule}": (lambda conn, rule=rule: pruning_queries.prune(conn, rule, OLD[rule], 250))
-        for rule in KeepRule
+        f"pruned by {rule}": (lambda conn, rule=rule: pruning_queries.prune(conn, rule, OLD[rule], 250)) for rule in OLD
     },
 }
 
