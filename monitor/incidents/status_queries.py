@@ -92,11 +92,12 @@ async def mismatches(conn: AsyncConnection) -> list[ChangedStatus]:
 
 async def unrecorded(conn: AsyncConnection) -> list[tuple[str, str, int, str | None]]:
     """Tenants whose status or severity is not that of their newest change: id, status, severity, the newest."""
-    newest = select(func.max(_S.id)).where(_S.tenant_id == _T.id).scalar_subquery()
+    newest = select(func.max(_S.id).label("id")).group_by(_S.tenant_id).subquery()
+    changes = STATUS_CHANGE.join(newest, newest.c.id == _S.id)
     differs = or_(_S.id.is_(None), _S.status != _T.status, _T.severity != _SEVERITY)
     statement = (
         select(_T.id, _T.status, _T.severity, _S.status)
-        .outerjoin(STATUS_CHANGE, _S.id == newest)
+        .outerjoin_from(TENANT, changes, _S.tenant_id == _T.id)
         .where(differs)
         .order_by(_T.id)
     )

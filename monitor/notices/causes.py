@@ -19,11 +19,11 @@ EXCESS = frozenset({EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE})
 class PendingCause:
     """A cause that is unsettled, or whose notice is held, with the facts of its event, tenant and credential.
 
-    `paused` is that of the tenant. `last_checked_at` is None where no check of the credential will follow. `is_outdated` marks a beginning that is over
+    `last_checked_at` is None where no check of the credential will follow. `is_outdated` marks a beginning that is over
     without an end: the credential was removed, or the permission is declined or no longer asked for. `concerns_all`
-    marks what a partner's client lost for all customers. `held_in` is the held notice that reports it, `held_for` whom
-    that is addressed to. `notified_in` is for an end only: the notice that reported the beginning to the same audience;
-    None if nobody was notified, or the operator dropped that notice.
+    marks what a partner's client lost for all customers, `paused` that the tenant is. `held_in` is the held notice that
+    reports it, `held_for` whom that is addressed to. `notified_in` is for an end only: the notice that reported the
+    beginning to the same audience; None if nobody was notified, or the operator dropped that notice.
     """
 
     id: int

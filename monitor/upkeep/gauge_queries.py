@@ -65,8 +65,8 @@ async def _tenants_by_status(conn: AsyncConnection) -> dict[str, int]:
     """Zero for a status that no tenant has."""
     # By severity: an index has it.
     counted = select(TENANT.c.severity, func.count()).where(TENANT.c.removed_at.is_(None)).group_by(TENANT.c.severity)
-    counts: dict[int, int] = {severity: count for severity, count in await conn.execute(counted)}
-    return {status.value: counts.get(status.severity, 0) for status in PRESENT}
+    counts = {PRESENT[severity].value: count for severity, count in await conn.execute(counted)}
+    return {**{status.value: 0 for status in PRESENT}, **counts}
 
 
 async def _credentials(conn: AsyncConnection) -> dict[tuple[str, str], int]:
