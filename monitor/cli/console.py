@@ -2,13 +2,14 @@
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 _NARROWEST = 4  # of a column that is cut
@@ -44,9 +45,10 @@ def terminal_width() -> int:
 
 
 def say(text: str) -> None:
-    """A sentence of the result; on a terminal, lines break between words."""
-    if on_terminal():
-        Console(highlight=False).print(escape(text))
+    """A sentence of the result; on a terminal, lines break between words and keep its indent."""
+    if text and on_terminal():
+        indent = len(text) - len(text.lstrip())
+        Console(highlight=False).print(Padding(escape(text.strip()), (0, 0, 0, indent), expand=False))
     else:
         sys.stdout.write(f"{text}\n")
 
@@ -77,18 +79,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
             sys.stdout.write("\t".join(row) + "\n")
 
 
-def print_fitted(columns: Sequence[str], rows: Iterable[Sequence[str]], *, shortened: Collection[str]) -> None:
+def print_fitted(columns: Sequence[str], rows: Iterable[Sequence[str]], *, shortened: Mapping[str, int]) -> None:
     """A table for a terminal, each row on one line: where there is no room, the columns `shortened` are cut with `…`.
 
-    A column without any content is left out.
+    Each has the width down to which it gives way before the others go below theirs. An empty column is left out.
     """
     table_rows = list(rows)
     kept = [place for place in range(len(columns)) if any(row[place] for row in table_rows)]
     cells = [[columns[place] for place in kept], *([row[place] for place in kept] for row in table_rows)]
     console = Console(highlight=False)
     natural = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    elastic = [columns[place] in shortened for place in kept]
-    widths = fitting(natural, elastic, console.width - 2 * (len(kept) - 1))
+    widths = fitting(natural, [shortened.get(name) for name in cells[0]], console.width - 2 * (len(kept) - 1))
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for name, width in zip(cells[0], widths, strict=True):
         table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
@@ -97,12 +98,13 @@ def print_fitted(columns: Sequence[str], rows: Iterable[Sequence[str]], *, short
     console.print(table)
 
 
-def fitting(natural: Sequence[int], elastic: Sequence[bool], room: int) -> list[int]:
-    """The widths of columns that have `room` together: of the elastic ones the widest give way first."""
+def fitting(natural: Sequence[int], wanted: Sequence[int | None], room: int) -> list[int]:
+    """The widths of columns that have `room` together: the widest give way first, and those without a wanted never."""
     widths = list(natural)
-    while sum(widths) > room:
-        widest = max((place for place in range(len(widths)) if elastic[place]), key=widths.__getitem__, default=None)
-        if widest is None or widths[widest] <= _NARROWEST:
-            break
-        widths[widest] -= 1
+    for least in (wanted, [None if width is None else _NARROWEST for width in wanted]):
+        while sum(widths) > room:
+            above = [place for place, width in enumerate(least) if width is not None and widths[place] > width]
+            if not above:
+                break
+            widths[max(above, key=widths.__getitem__)] -= 1
     return widths

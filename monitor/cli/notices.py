@@ -67,7 +67,7 @@ def _show_fitted(found: Sequence[ListedNotice]) -> None:
             )
             for notice in found
         ],
-        shortened=("TENANT", "TO", "SUBJECT", "LAST ERROR"),
+        shortened={"TENANT": 12, "TO": 14, "SUBJECT": 24, "LAST ERROR": 24},
     )
 
 

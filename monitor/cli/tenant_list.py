@@ -157,7 +157,7 @@ def print_rows(rows: Iterable[TenantRow], now: datetime) -> None:
             )
             for row in rows
         ],
-        shortened=("TENANT", "NAME", "REASON"),
+        shortened={"TENANT": 16, "NAME": 20, "REASON": 40},
     )
 
 

@@ -1,6 +1,6 @@
 """`tenants show`: how one tenant stands and why, who was told, and what happens next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -109,6 +109,7 @@ def _credential_lines(detail: CredentialDetail) -> list[str]:
         lines.append(f"  suspect: seen {c.suspect_state} once, to be confirmed")
     worst_first = sorted(detail.permissions.values(), key=lambda known: (not known.missing, not known.suspect))
     lines += [text for known in worst_first for text in _permission_lines(known)]
+    lines += _undecided_lines(detail.permissions.values())
     lines += [
         f"  beyond the manifest: {e.label}{'' if e.certain else ' (likely)'}, since {moment(e.since)}"
         for e in detail.excess.values()
@@ -131,12 +132,19 @@ def _permission_lines(known: KnownPermission) -> list[str]:
     if known.suspect:
         seen = "granted" if known.missing else "missing"
         lines.append(f"  suspect: {what}, seen {seen} at {moment(known.suspect_since)}, to be confirmed")
-    if _is_undecided(known):
-        lines += [
-            f"  undecided: {what}, since {moment(known.undecided_since)}",
-            f"    because {REASONS.get(known.undecided_reason or '', 'no reason was recorded')}",
-            f"    decided by {what_decides(known.undecided_reason)}",
-        ]
+    return lines
+
+
+def _undecided_lines(permissions: Iterable[KnownPermission]) -> list[str]:
+    """By reason: what they have in common is said once."""
+    by_reason: dict[str, list[KnownPermission]] = {}
+    for known in filter(_is_undecided, permissions):
+        by_reason.setdefault(known.undecided_reason or "", []).append(known)
+    lines = []
+    for reason, of_it in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        lines.append(f"  {len(of_it)} undecided, because {REASONS.get(reason, reason or 'no reason was recorded')}.")
+        lines.append(f"    It is decided by {what_decides(reason)}.")
+        lines += [f"    undecided: {one.group} › {one.label}, since {moment(one.undecided_since)}" for one in of_it]
     return lines
 
 

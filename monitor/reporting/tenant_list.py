@@ -127,8 +127,10 @@ class TenantRow:
 
     @property
     def undecided_why(self) -> str:
-        reason = next((c.undecided_reason for c in self.credentials if c.undecided_reason), None)
-        return REASONS.get(reason or "", "missing under the secret before this one, and not decided since")
+        if not self.undecided:
+            return "missing under the secret before this one, and not decided since"
+        reason = next((c.undecided_reason for c in self.credentials if c.undecided_reason), "")
+        return REASONS.get(reason, reason or "no reason was recorded")
 
     @property
     def suspects(self) -> int:
