@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from monitor.checking import recheck_queries
-from monitor.checking.recheck_queries import Progress, TenantToCheck
+from monitor.checking.recheck_queries import RecheckProgress, TenantToCheck
 from monitor.store import audit_log
 from monitor.store.database import Database
 
@@ -87,7 +87,7 @@ async def wait(
     asked_at: datetime,
     longest: timedelta,
     sleep: Callable[[float], Awaitable[None]],
-    seen: Callable[[Progress], None],
+    seen: Callable[[RecheckProgress], None],
 ) -> Waited:
     """Until every credential of these tenants was checked, at most `longest`; less if no check begins at all."""
     for second in range(int(longest.total_seconds()) + 1):

@@ -32,7 +32,7 @@ class TenantToCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RecheckProgress:
     """Of the checks that were asked for: how many there are, have begun, and are done."""
 
     credentials: int
@@ -61,7 +61,7 @@ async def make_due(conn: AsyncConnection, tenant_ids: Collection[str], now: date
         await conn.execute(update(CREDENTIAL).where(later).values(next_due=now))
 
 
-async def progress(conn: AsyncConnection, tenant_ids: Collection[str], asked_at: datetime) -> Progress:
+async def progress(conn: AsyncConnection, tenant_ids: Collection[str], asked_at: datetime) -> RecheckProgress:
     """A check that begins moves its credential's due time; one that ends is dated."""
     counts = [0, 0, 0]
     is_done = _C.last_checked_at >= asked_at
@@ -71,7 +71,7 @@ async def progress(conn: AsyncConnection, tenant_ids: Collection[str], asked_at:
         ).where(_C.tenant_id.in_(batch), _IS_CHECKED)
         row = (await conn.execute(counted)).one()
         counts = [before + more for before, more in zip(counts, row, strict=True)]
-    return Progress(*counts)
+    return RecheckProgress(*counts)
 
 
 def _batches(tenant_ids: Collection[str]) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from monitor.checking import recheck
 from monitor.checking.check_document import ExitStatus
 from monitor.checking.recheck import RecheckAnswer, Waited
-from monitor.checking.recheck_queries import Progress
+from monitor.checking.recheck_queries import RecheckProgress
 from monitor.cli.console import complain, on_terminal, print_json, print_table, tell
 from monitor.cli.database import moment, who, with_database
 from monitor.cli.tenant_list import print_rows
@@ -78,7 +78,7 @@ async def _results(
 ) -> Asked:
     with Console(stderr=True).status("waiting for the service") as shown:
 
-        def seen(progress: Progress) -> None:
+        def seen(progress: RecheckProgress) -> None:
             shown.update(f"{progress.done} of {counted(progress.credentials, 'check')} done, {progress.begun} begun")
 
         longest = settings.deadline + LONGER_THAN_A_CHECK

@@ -30,7 +30,7 @@ _WITH_NAMES = 100  # columns; a narrower terminal has room for the reason or the
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class TenantListing:
     """The rows asked for, the worst first, with what else is stored of each; `all_tenants` by status."""
 
     rows: Sequence[TenantRow]
@@ -61,11 +61,11 @@ def command(
     """
     wanted = TenantFilter(status=status, missing=missing, csm=csm, kind=kind)
 
-    async def query(db: Database, _: Settings) -> Listing:
+    async def query(db: Database, _: Settings) -> TenantListing:
         async with db.reading() as conn:
             rows = await tenant_list_queries.every(conn, wanted)
             lines = {line.id: line for line in await overview_queries.tenants(conn)}
-            return Listing(rows, lines, await service_queries.tenants_by_status(conn))
+            return TenantListing(rows, lines, await service_queries.tenants_by_status(conn))
 
     listing = with_database(query)
     if as_json:
@@ -109,7 +109,7 @@ def summary(rows: Iterable[TenantRow], all_tenants: Mapping[TenantStatus, int]) 
     return f"{begin}: {by_status(counts)}"
 
 
-def _nothing(listing: Listing, wanted: TenantFilter) -> str:
+def _nothing(listing: TenantListing, wanted: TenantFilter) -> str:
     if not listing.lines:
         return "no tenants are recorded: start `harvest-monitor serve`, or run `harvest-monitor tenants sync`"
     none = f"none of {counted(len(listing.lines), 'tenant')} fits"
@@ -122,7 +122,7 @@ def _by_id(rows: Iterable[TenantRow]) -> list[TenantRow]:
     return sorted(rows, key=attrgetter("id"))
 
 
-def _show(listing: Listing, every: bool, now: datetime) -> None:
+def _show(listing: TenantListing, every: bool, now: datetime) -> None:
     rows, alike = (list(listing.rows), []) if every else set_apart(listing.rows)
     say(summary(listing.rows, listing.all_tenants))
     _say_groups(group for group in alike if group.status.severity < TenantStatus.HEALTHY.severity)
@@ -166,7 +166,7 @@ def state_shown(status: TenantStatus, state: CredentialState) -> str:
     return "" if state is CredentialState.OK and status is not TenantStatus.HEALTHY else state.value
 
 
-def _print_lines(listing: Listing) -> None:
+def _print_lines(listing: TenantListing) -> None:
     """For a pipe: every column in full."""
     columns = ["TENANT", "NAME", "KIND", "STATUS", "SINCE", "REASON", "STATE", "MISSING", "UNDECIDED", "SUSPECTS"]
     rows = [_line(row, listing.lines[row.id]) for row in _by_id(listing.rows)]

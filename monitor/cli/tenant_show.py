@@ -31,7 +31,7 @@ EXAMPLE = "Example: harvest-monitor tenants show acme"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownTenant:
     row: TenantRow
     line: TenantLine
     details: Sequence[CredentialDetail]
@@ -44,11 +44,13 @@ def command(
 ) -> int:
     """How one tenant stands and since when, who was told, what happens next, and its credentials in detail."""
 
-    async def query(db: Database, _: Settings) -> Shown | None:
+    async def query(db: Database, _: Settings) -> ShownTenant | None:
         async with db.reading() as conn:
             row, found = await tenant_list_queries.one(conn, tenant), await overview_queries.tenant(conn, tenant)
             return (
-                None if row is None or found is None else Shown(row, *found, await told_queries.of_tenant(conn, tenant))
+                None
+                if row is None or found is None
+                else ShownTenant(row, *found, await told_queries.of_tenant(conn, tenant))
             )
 
     shown, now = with_database(query), utc_now()
@@ -63,7 +65,7 @@ def command(
     return ExitStatus.COMPLIANT
 
 
-def _document(shown: Shown, now: datetime) -> dict[str, Any]:
+def _document(shown: ShownTenant, now: datetime) -> dict[str, Any]:
     return {
         **document(shown.row, shown.line),
         "next": next_step(shown.row, now).plain,
@@ -83,7 +85,7 @@ def _permission_document(known: KnownPermission) -> dict[str, Any]:
     return {**asdict(known), "what_decides": decides}
 
 
-def _tenant_lines(shown: Shown, now: datetime) -> list[str]:
+def _tenant_lines(shown: ShownTenant, now: datetime) -> list[str]:
     row, line = shown.row, shown.line
     why = f": {row.reason}" if row.reason else ""
     lines = [f"{row.name} ({row.id}) is {row.status} since {clock(row.since)}{why}."]

@@ -10,7 +10,7 @@ _INTROSPECTION = "an answer of the auth server about the token: see why introspe
 
 _DECIDES: Mapping[str, str] = {
     "no_positive_control": "one list that the credential may read, or one refusal in Greenhouse's own words",
-    "no_refusal": "a refusal, to any request of the same sort with this key; one that has every permission gets none",
+    "no_refusal": "a refusal: ask the customer to untick a permission that the manifest does not name",
     "mixed_controls": "controls that agree: the next check asks again; if they never do, please report it",
     "unexpected_answer": "an answer that is known: the next check asks again; if none comes, please report it",
     "unknown_refusal": "the credential's list of trusted addresses: ask the customer whether it has ours",

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from monitor.checking import claim_queries, recheck
 from monitor.checking.recheck import Recheck, Waited
-from monitor.checking.recheck_queries import Progress
+from monitor.checking.recheck_queries import RecheckProgress
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, OPERATOR_ACTION, TENANT
 from monitor.tenants.file import TenantProblem
@@ -122,7 +122,7 @@ async def test_waiting_ends_with_the_last_check(sqlite: Database) -> None:
     await checked_fleet(sqlite, "acme", "globex")
     now = T0 + HOUR
     await ask(sqlite, now, "acme", "globex")
-    seen: list[Progress] = []
+    seen: list[RecheckProgress] = []
     service = [
         lambda: claim(sqlite, 1, now + timedelta(seconds=1)),
         lambda: check(sqlite, ALL_WELL, now + timedelta(seconds=2), credential_id=1),
@@ -133,7 +133,12 @@ async def test_waiting_ends_with_the_last_check(sqlite: Database) -> None:
         await service.pop(0)()
 
     assert await recheck.wait(sqlite, ["acme", "globex"], now, HOUR, sleep, seen.append) is Waited.DONE
-    assert seen == [Progress(2, 0, 0), Progress(2, 1, 0), Progress(2, 1, 1), Progress(2, 2, 2)]
+    assert seen == [
+        RecheckProgress(2, 0, 0),
+        RecheckProgress(2, 1, 0),
+        RecheckProgress(2, 1, 1),
+        RecheckProgress(2, 2, 2),
+    ]
 
 
 async def test_waiting_ends_where_nothing_comes(sqlite: Database) -> None:
@@ -146,7 +151,7 @@ async def test_waiting_ends_where_nothing_comes(sqlite: Database) -> None:
         nonlocal slept
         slept += int(seconds)
 
-    def unseen(_: Progress) -> None:
+    def unseen(_: RecheckProgress) -> None:
         pass
 
     assert await recheck.wait(sqlite, ["acme"], now, HOUR, sleep, unseen) is Waited.NOT_BEGUN
