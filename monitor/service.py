@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,7 +24,6 @@ from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
-from monitor.notices.content.render import Renderer
 from monitor.notices.delivery import outbox_queries
 from monitor.notices.delivery.backoff import BACK_OFF
 from monitor.notices.delivery.outbox import LONGEST_CLAIM, Outbox
@@ -37,8 +36,9 @@ from monitor.tenants.sync_queries import active_ids
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
-from monitor.web.app import application
-from monitor.web.serve import serving
+from monitor.web.auth.sign_in import SignIn
+from monitor.web.context import WebContext
+from monitor.web.site import serving_site
 
 log = structlog.get_logger()
 
@@ -62,6 +62,7 @@ class MonitorService:
     check_job: CheckJob
     write_halt: SharedWriteHalt
     dispatcher: Dispatcher
+    breaker: CircuitBreaker
     pauses: PauseNotices
     sampler: Sampler
     composer: Composer
@@ -125,22 +126,43 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         raise ConfigurationError("\n".join(problems))
     for warning in settings.warnings_for_serving():
         log.warning("serving_with_a_gap", warning=warning)
-    async with assembled(settings) as service:
-        address = settings.listen_address
-        async with serving(application(service.metrics, service.reach_database), address.host, address.port) as url:
-            tasks = _periodic_tasks(service)
-            tasks.start("look_back", "show", "tick", "prune")
-            log.info("serving", address=url, version=VERSION)
-            if ready is not None:
-                ready(url)
-            await stop.wait()
-            seconds = settings.stop_timeout.total_seconds()
-            log.info("stopping", seconds=seconds)
-            service.pruner.stop()
-            outbox = [service.outbox.stop(seconds)] if service.outbox else []
-            # In parallel: all of it may take `stop_timeout`, not each part.
-            await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
+    async with assembled(settings) as service, _site(service) as url:
+        tasks = _periodic_tasks(service)
+        tasks.start("look_back", "show", "tick", "prune")
+        log.info("serving", address=url, version=VERSION)
+        if ready is not None:
+            ready(url)
+        await stop.wait()
+        seconds = settings.stop_timeout.total_seconds()
+        log.info("stopping", seconds=seconds)
+        service.pruner.stop()
+        outbox = [service.outbox.stop(seconds)] if service.outbox else []
+        # In parallel: all of it may take `stop_timeout`, not each part.
+        await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
     log.info("stopped")
+
+
+def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
+    settings = service.settings
+    return serving_site(
+        service.metrics,
+        service.reach_database,
+        SignIn.of(settings, service.db),
+        _web_context(service),
+        settings.listen_address,
+        settings.metrics_listen_address,
+    )
+
+
+def _web_context(service: MonitorService) -> WebContext:
+    return WebContext(
+        service.db,
+        service.settings,
+        utc_now,
+        # Functions: a reload replaces the registry, and the breaker turns.
+        registry=lambda: service.tenant_sync.registry,
+        breaker=lambda: service.breaker.state,
+    )
 
 
 @asynccontextmanager
@@ -157,7 +179,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         metrics.count_asyncio_tasks(asyncio.get_running_loop())
         tenant_sync = assembly.tenant_sync(db, metrics)
         await _first_load(tenant_sync, db)
-        renderer = Renderer(metrics.notice_fell_back)
+        renderer = assembly.renderer(metrics.notice_fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])
@@ -179,6 +201,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             check_job=check_job,
             write_halt=write_halt,
             dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
+            breaker=breaker,
             pauses=pauses,
             sampler=assembly.sampler(db, metrics, breaker),
             composer=assembly.composer(db, renderer, tenant_sync),

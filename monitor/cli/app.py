@@ -2,7 +2,7 @@
 
 import typer
 
-from monitor.cli import check, doctor, history, manifest, notices, serve, status, tenants, writes
+from monitor.cli import check, doctor, history, manifest, notices, serve, status, tenants, tokens, web, writes
 from monitor.cli.db import commands
 from monitor.cli.demo import command
 from monitor.cli.sandbox import run
@@ -42,5 +42,7 @@ app.command("history", epilog=history.EXAMPLE)(history.command)
 app.add_typer(notices.app, name="notices")
 app.add_typer(manifest.app, name="manifest")
 app.add_typer(writes.app, name="writes")
+app.add_typer(web.app, name="web")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(commands.app, name="db")
 app.add_typer(run.app, name="sandbox")

@@ -25,7 +25,6 @@ from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.logs import configure
 from monitor.metrics import Metrics
-from monitor.notices.content.render import Renderer
 from monitor.store.database import open_database
 from monitor.tenants.fingerprint_key import installation_key, registered_key
 from monitor.tenants.targets import CheckTargets
@@ -178,7 +177,7 @@ async def _recorded(assembly: Assembly, tasks: list[CheckTask], breaker: Circuit
     db = await open_database(assembly.settings.database)
     try:
         await assembly.tenant_sync(db, metrics).load(utc_now())
-        halt = assembly.write_halt(db, Renderer())
+        halt = assembly.write_halt(db, assembly.renderer())
         check = assembly.credential_check(metrics, breaker, await registered_key(db, assembly.settings, utc_now()))
         results = await _run_all(assembly, tasks, RecordingCheck(check, halt, assembly.recorded_check(db)))
         await halt.store()

@@ -11,7 +11,8 @@ import typer
 
 from monitor.cli.console import print_json, print_table
 from monitor.cli.database import moment, with_database
-from monitor.config.settings import Settings, parse_duration
+from monitor.config.setting_types import parse_duration
+from monitor.config.settings import Settings
 from monitor.drift import EventKind
 from monitor.errors import ConfigurationError
 from monitor.incidents.history_queries import PastEvent, Wanted, events

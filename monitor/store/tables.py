@@ -175,6 +175,16 @@ class PermissionState(SQLModel, table=True):
     """What is known about one permission of one credential; the columns are those of drift.KnownPermission."""
 
     __tablename__ = "permission_state"
+    __table_args__ = (
+        Index(
+            # How many tenants lack a permission: few rows of many.
+            "missing_permission",
+            "permission_id",
+            "since",
+            sqlite_where=text("verdict = 'missing'"),
+            postgresql_where=text("verdict = 'missing'"),
+        ),
+    )
 
     credential_id: int = Field(foreign_key="credential.id", primary_key=True)
     permission_id: str = Field(primary_key=True)
@@ -253,6 +263,13 @@ class DriftEvent(SQLModel, table=True):
             "check_id",
             sqlite_where=text("check_id IS NOT NULL"),
             postgresql_where=text("check_id IS NOT NULL"),
+        ),
+        Index(
+            # Who was told of an open incident; most events belong to one.
+            "event_of_incident",
+            "incident_id",
+            sqlite_where=text("incident_id IS NOT NULL"),
+            postgresql_where=text("incident_id IS NOT NULL"),
         ),
     )
 

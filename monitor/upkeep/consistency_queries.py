@@ -40,7 +40,7 @@ _RESYNC = (
     "remove the tenant from the tenants file, or add it if it is missing, and run `harvest-monitor tenants sync`; then "
     f"undo that and run it again; {_REPORT}"
 )
-_MAY_BE_FUTURE = ("next_due", "next_attempt_at")  # plans; all other dates are facts
+_MAY_BE_FUTURE = ("next_due", "next_attempt_at", "expires_at")  # plans; all other dates are facts
 _VALUES: dict[tuple[Table, str], type[StrEnum]] = {
     (CREDENTIAL, "kind"): CredentialKind,
     (CREDENTIAL, "state"): CredentialState,

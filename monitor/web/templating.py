@@ -108,7 +108,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(when=_when, counted=counted, duration=duration, number=_number)
+    made.filters.update(when=_when, counted=counted, duration=duration, number=_number, span=_span)
     made.globals.update(navigation=NAVIGATION, marks=MARKS, version=VERSION, static=static_path)
     return made
 
@@ -128,10 +128,29 @@ def _when(context: Context, at: datetime | None, style: str | None = None) -> Ma
     )
 
 
-def _style(at: datetime, now: datetime) -> str:
+def _style(at: datetime, now: datetime | None) -> str:
     """The clock today, weekday and clock within six days either way, then the date; the year where it is another."""
+    if now is None:
+        return "dayclock"
     if at.date() == now.date():
         return "clock"
     if abs(now - at) < _WITHIN_THE_WEEK:
         return "weekday"
     return "dayclock" if at.year == now.year else "date"
+
+
+def as_files(request: Request) -> dict[str, Any]:
+    """The addresses of this list, with the same filter, as CSV and as JSON."""
+    query = with_query(request, after=None, before=None).partition("?")[2]
+    path = request.url.path if request.url.path != "/" else "/tenants"
+    return {f"{kind}_url": f"{path}.{kind}{'?' if query else ''}{query}" for kind in ("csv", "json")}
+
+
+_SPAN_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+def _span(span: timedelta) -> str:
+    """How long something lasted, as roughly as people say it: `3 days`, `5 hours`, `12 minutes`."""
+    seconds = max(span.total_seconds(), 0)
+    unit, size = next(((unit, size) for unit, size in _SPAN_UNITS if seconds >= size), ("minute", 60))
+    return counted(int(seconds // size), unit)

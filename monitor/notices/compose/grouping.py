@@ -183,6 +183,7 @@ class _Run:
         return NoticeDraft(
             message=CsmMessage(
                 tenant=clean(first.tenant_name),
+                tenant_id=clean(first.tenant_id),
                 reader=clean(first.csm_name or ""),
                 credentials=credential_news(remaining, self.background, recipient),
                 redirect=redirect,

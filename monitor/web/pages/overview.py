@@ -10,7 +10,7 @@ from monitor.reporting.service_queries import DAY
 from monitor.reporting.tenant_list import Shown
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading
-from monitor.web.templating import page, with_query
+from monitor.web.templating import as_files, page, with_query
 from monitor.web.tenant_query import WantedTenants, cursor_of, place_of
 
 PAGE_SIZE = 50
@@ -44,6 +44,5 @@ async def overview(request: Request, wanted: WantedTenants, after: str | None = 
         first=with_query(request, after=None) if after else None,
         older=with_query(request, after=cursor_of(shown[-1].place)) if more else None,
         page_size=PAGE_SIZE,
-        csv_url=with_query(request, after=None).replace("/", "/tenants.csv", 1),
-        json_url=with_query(request, after=None).replace("/", "/tenants.json", 1),
+        **as_files(request),
     )

@@ -10,7 +10,8 @@ import helm_python
 import pytest
 import yaml
 
-from monitor.config.settings import NoticesMode, Settings, parse_duration
+from monitor.config.setting_types import parse_duration
+from monitor.config.settings import NoticesMode, Settings
 from tests.chart import CHART, COMBINATIONS, MINIMAL, environment, refusal, texts
 
 DOCS = CHART.parents[1] / "docs" / "kubernetes.md"
@@ -40,6 +41,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"interval": -1}}, "at '/settings/interval': minimum: got -1, want 0"),
     ({"settings": {"concurrency": "5"}}, "at '/settings/concurrency': got string, want integer"),
     ({"settings": {"write_probes": "some"}}, "at '/settings/write_probes': value must be one of 'off', 'safe', 'all'"),
+    *(({"settings": {"public_url": wrong}}, "at '/settings/public_url': ")
+      for wrong in ("monitor.example", "https://m/?x", "https://m/#x", "https://u@m", 'https://m"', "https://m\nx:")),
     ({"settings": {"notices": "csm"}}, "missing properties 'smtp_url', 'mail_from', 'operator_mail'"),
     ({"stopTimeoutSeconds": "20s"}, "at '/stopTimeoutSeconds': got string, want integer"),
     ({"persistence": {"accessMode": "ReadWriteMany"}}, "must be one of 'ReadWriteOnce', 'ReadWriteOncePod'"),

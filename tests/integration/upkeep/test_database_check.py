@@ -142,7 +142,11 @@ DAMAGED = [
         "its status is stored as drifted, but its credentials make it undecided",
     ),
     ("UPDATE tenant SET paused = '{}' WHERE id = 'acme'", "acme", "but its credentials make it paused"),
-    ("UPDATE tenant SET severity = 0 WHERE id = 'acme'", "acme", "with severity 0, but its history ends with undecided"),
+    (
+        "UPDATE tenant SET severity = 0 WHERE id = 'acme'",
+        "acme",
+        "with severity 0, but its history ends with undecided",
+    ),
     ("DELETE FROM status_change WHERE tenant_id = 'acme'", "acme", "but its history ends with None"),
     (
         "UPDATE status_change SET status = 'new'",
