@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
+from checks.manifest import load
 from checks.reasons import DETAILS, REASONS
 from checks.report import Verdict
 from monitor.checking.check_document import ExitStatus
@@ -18,16 +20,19 @@ from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.drift import KnownPermission
 from monitor.reporting import tenant_list_queries, told_queries
-from monitor.reporting.next_step import next_step
 from monitor.reporting.sentence import clock
 from monitor.reporting.tenant_list import TenantRow
+from monitor.reporting.tenant_page_queries import tenant_page
+from monitor.reporting.tenant_sentence import TenantHeadline, tenant_headline
 from monitor.reporting.told import Told
 from monitor.reporting.what_decides import what_decides
 from monitor.store.database import Database
 from monitor.tenants import overview_queries
+from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.overview_queries import CredentialDetail, TenantLine
 
 EXAMPLE = "Example: harvest-monitor tenants show acme"
+EVENTS_OF = timedelta(days=90)  # in which it is looked up when something was lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class ShownTenant:
     line: TenantLine
     details: Sequence[CredentialDetail]
     told: Sequence[Told]
+    headline: TenantHeadline
 
 
 def command(
@@ -44,16 +50,13 @@ def command(
 ) -> int:
     """How one tenant stands and since when, who was told, what happens next, and its credentials in detail."""
 
-    async def query(db: Database, _: Settings) -> ShownTenant | None:
-        async with db.reading() as conn:
-            row, found = await tenant_list_queries.one(conn, tenant), await overview_queries.tenant(conn, tenant)
-            return (
-                None
-                if row is None or found is None
-                else ShownTenant(row, *found, await told_queries.of_tenant(conn, tenant))
-            )
+    now = utc_now()
 
-    shown, now = with_database(query), utc_now()
+    async def query(db: Database, settings: Settings) -> ShownTenant | None:
+        async with db.reading() as conn:
+            return await _read(conn, settings, tenant, now)
+
+    shown = with_database(query)
     if shown is None:
         complain(f"no tenant {tenant!r} is recorded; `harvest-monitor tenants list` shows all tenants")
         return ExitStatus.USAGE
@@ -65,10 +68,21 @@ def command(
     return ExitStatus.COMPLIANT
 
 
+async def _read(conn: AsyncConnection, settings: Settings, tenant: str, now: datetime) -> ShownTenant | None:
+    row, found = await tenant_list_queries.one(conn, tenant), await overview_queries.tenant(conn, tenant)
+    page = await tenant_page(
+        conn, tenant, now - EVENTS_OF, now, lambda name: ManifestRegistry(load(settings.manifest)).manifest(name)
+    )
+    if row is None or found is None or page is None:
+        return None
+    return ShownTenant(row, *found, await told_queries.of_tenant(conn, tenant), tenant_headline(page))
+
+
 def _document(shown: ShownTenant, now: datetime) -> dict[str, Any]:
     return {
         **document(shown.row, shown.line),
-        "next": next_step(shown.row, now).plain,
+        "sentence": shown.headline.said.plain,
+        "next": f"{shown.headline.next_step.plain} {_next_check(shown.row, now)}",
         "notices": [asdict(told) for told in shown.told],
         "credentials": [_credential_document(detail) for detail in shown.details],
     }
@@ -87,16 +101,22 @@ def _permission_document(known: KnownPermission) -> dict[str, Any]:
 
 def _tenant_lines(shown: ShownTenant, now: datetime) -> list[str]:
     row, line = shown.row, shown.line
-    why = f": {row.reason}" if row.reason else ""
-    lines = [f"{row.name} ({row.id}) is {row.status} since {clock(row.since)}{why}."]
+    lines = [f"{row.name} ({row.id}) is {row.status} since {clock(row.since)}.", shown.headline.said.plain]
     if line.paused:
         lines.append(f"  paused in the tenants file: {', '.join(filter(None, line.paused.values()))}")
-    if row.problem and row.problem != row.reason:
+    if row.problem:
         lines.append(f"  tenants file: {row.problem}")
     if line.incident_since:
         lines.append(f"  Its incident is open since {clock(line.incident_since)}.")
         lines += [f"  {told.said.plain}" for told in shown.told] or ["  Nobody was told: no email is due for it."]
-    return [*lines, f"  {next_step(row, now).plain}", ""]
+    return [*lines, f"  {shown.headline.next_step.plain}", f"  {_next_check(row, now)}", ""]
+
+
+def _next_check(row: TenantRow, now: datetime) -> str:
+    if row.next_due is None:
+        return "No check is planned."
+    when = "due since" if row.next_due <= now else "at"
+    return f"The next check is {when} {clock(row.next_due)}."
 
 
 def _credential_lines(detail: CredentialDetail) -> list[str]:

@@ -34,9 +34,9 @@ def test_the_first_sentence_is_how_it_stands_and_since_when(
         text = shown(capsys, status)
         since = datetime.fromisoformat(documented("tenants", "show", status)["status_since"])
         assert text.startswith(f"{status.title()} Corporation ({status}) is {status} since {since:%Y-%m-%d %H:%MZ}")
-        assert "Its next check is " in text
-    assert ": 2 missing: GET: jobs, GET: offers.\n" in shown(capsys, "drifted")
-    assert "  The customer's admin ticks these permissions of the credential" in shown(capsys, "drifted")
+        assert "  The next check is " in text
+    assert "\nDrifted Corporation lacks GET: jobs and GET: offers" in shown(capsys, "drifted")
+    assert "  Ask the customer for what stands below." in shown(capsys, "drifted")
     assert "credential: Greenhouse accepts it\n" in shown(capsys, "drifted")
     assert "credential: invalid, Greenhouse does not know the key" in shown(capsys, "failing")
     assert "credential: not checked yet\n" in shown(capsys, "new")

@@ -1,13 +1,12 @@
-"""What is said of a tenant in a list: why it stands so, who stands alike, what happens next."""
+"""What is said of a tenant in a list: why it stands so, who stands alike, who was told."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from checks.credential import CredentialState
 from checks.reasons import DETAILS, REASONS
-from monitor.incidents.status import PRESENT, TenantStatus
+from monitor.incidents.status import TenantStatus
 from monitor.reporting.alike import LISTED_ALIKE, set_apart
-from monitor.reporting.next_step import next_step
 from monitor.reporting.tenant_list import CredentialStanding, TenantRow
 from monitor.reporting.told import Telling, Told
 from monitor.reporting.what_decides import _DECIDES, what_decides
@@ -54,7 +53,6 @@ def test_a_row_without_a_usable_credential_is_misconfigured() -> None:
     """Its state is not `ok`, and the reason is what is wrong with it."""
     without = row(TenantStatus.FAILING, None)
     assert (without.state, without.reason) == (CredentialState.MISCONFIGURED, "line 3: no key")
-    assert "Correct its row in the tenants file" in next_step(without, NOW).plain
 
 
 def test_more_than_twenty_alike_are_counted_and_the_others_listed() -> None:
@@ -66,20 +64,6 @@ def test_more_than_twenty_alike_are_counted_and_the_others_listed() -> None:
     assert [group.said for group in groups] == ["21 tenants lack GET: List offers"]
     listed, groups = set_apart([others[0], *alike[1:], others[1]])
     assert (len(listed), groups) == (LISTED_ALIKE + 2, [])
-
-
-def test_every_status_says_what_happens_next() -> None:
-    """The next check, or what somebody has to do first."""
-    for status in PRESENT:
-        assert "Its next check is at 2026-11-23 12:00Z." in next_step(row(status), NOW).plain, status
-    late = next_step(row(TenantStatus.NEW), NOW + timedelta(hours=5)).plain
-    assert late == "Its next check is due since 2026-11-23 12:00Z."
-    paused = row(TenantStatus.PAUSED, replace(WORKS, next_due=None))
-    assert next_step(paused, NOW).plain.endswith(
-        "`paused` is gone from its row in the tenants file. No check is planned."
-    )
-    retired = replace(WORKS, state=CredentialState.RETIRED, detail="api_retired")
-    assert "`harvest-monitor tenants migration acme`" in next_step(row(TenantStatus.FAILING, retired), NOW).plain
 
 
 def test_what_decides_is_known_for_reasons_that_there_are() -> None:
