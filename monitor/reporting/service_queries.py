@@ -130,15 +130,20 @@ async def reported_pause(conn: AsyncConnection, since: datetime) -> datetime | N
     It is over once a check was made in full, or its end was reported. Only the serving process knows of a pause that
     it did not report: within the hour after another one, or with notices off.
     """
-    reported = select(func.max(_N.created_at, type_=UTCDateTime())).where(_N.why == PAUSED, _N.created_at >= since)
+    reported = select(func.max(_N.created_at, type_=UTCDateTime())).where(_said(PAUSED), _N.created_at >= since)
     at: datetime | None = (await conn.execute(reported)).scalar_one()
     if at is None:
         return None
-    resumed = exists().where(_N.why == RESUMED, _N.created_at >= at)
+    resumed = exists().where(_said(RESUMED), _N.created_at >= at)
     checked = exists().where(
         CHECK.c.started_at >= at, CHECK.c.state == CredentialState.OK, CHECK.c.detail != PAUSED_CHECK
     )
     return None if (await conn.execute(select(or_(resumed, checked)))).scalar_one() else at
+
+
+def _said(why: str) -> ColumnElement[bool]:
+    # Those of no tenant are few, and an index has them.
+    return and_(_N.tenant_id.is_(None), _N.why == why)
 
 
 async def tenants_by_status(conn: AsyncConnection) -> Mapping[TenantStatus, int]:

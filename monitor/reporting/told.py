@@ -35,9 +35,7 @@ class Told:
             case Telling.SENT:
                 return say(reader, " was emailed at ", self.at, f" ({notice}).")
             case Telling.PENDING:
-                return say(
-                    "An email to ", reader, " waits to be sent since it was written at ", self.at, f" ({notice})."
-                )
+                return say("An email to ", reader, ", written at ", self.at, f", waits to be sent ({notice}).")
             case Telling.HELD:
                 return say(
                     "Nobody was told: the brake holds the email to ", reader, " since ", self.at, f" ({notice})."
