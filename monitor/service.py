@@ -22,6 +22,7 @@ from monitor.clock import ClockJumps, elapsed, utc_now
 from monitor.config.retention import Keep
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
+from monitor.incidents.burst_grouper import BurstGrouper
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
 from monitor.notices.delivery import outbox_queries
@@ -45,6 +46,7 @@ log = structlog.get_logger()
 TICK = timedelta(seconds=1)  # a query of an indexed column (docs/decisions/0007)
 SNAPSHOT = timedelta(seconds=15)
 SAMPLING = timedelta(seconds=5)
+GROUPING = timedelta(seconds=5)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
 PRUNING = timedelta(hours=1)
@@ -65,6 +67,7 @@ class MonitorService:
     breaker: CircuitBreaker
     pauses: PauseNotices
     sampler: Sampler
+    grouper: BurstGrouper
     composer: Composer
     outbox: Outbox | None
     pruner: Pruner
@@ -78,6 +81,9 @@ class MonitorService:
 
     async def sample(self) -> None:
         await self.sampler.run_once(utc_now())
+
+    async def group(self) -> None:
+        await self.grouper.run_once()
 
     async def compose(self) -> None:
         await self.composer.run_once(utc_now())
@@ -204,6 +210,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             breaker=breaker,
             pauses=pauses,
             sampler=assembly.sampler(db, metrics, breaker),
+            grouper=BurstGrouper(db),
             composer=assembly.composer(db, renderer, tenant_sync),
             outbox=assembly.outbox(db, metrics),
             pruner=Pruner(db, Keep.of(settings)),
@@ -237,6 +244,7 @@ def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
         "pauses": PeriodicTask(service.pauses.write, TICK),
         "reload": PeriodicTask(service.reload, service.settings.tenants_reload),
         "sample": PeriodicTask(service.sample, min(SAMPLING, quick)),
+        "group": PeriodicTask(service.group, min(GROUPING, quick)),
         "compose": PeriodicTask(service.compose, min(COMPOSING, quick)),
         "deliver": PeriodicTask(service.deliver, min(DELIVERY, quick)),
         "look_back": PeriodicTask(service.catch_up, SNAPSHOT),

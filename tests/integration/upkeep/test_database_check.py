@@ -25,6 +25,7 @@ from monitor.tenants.fingerprint_key import key_path, registered_key
 from monitor.upkeep import consistency_queries, damage_queries
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
 from monitor.upkeep.finding import DatabasePart, HealthFinding
+from tests.bursts import group_all
 from tests.disk import DiskUnavailable, small_disk
 from tests.installation import NOTICES
 from tests.reports import HOUR, MINUTE, OTHER_KEY, T0, failed, served
@@ -59,6 +60,7 @@ async def lived_in(database: Database, settings: Settings) -> Database:
     await check(database, failed(CredentialState.BLOCKED), T0 + 6 * HOUR, credential_id=3, fingerprint=OTHER_KEY)
     await Composer(database, NOTICES, Renderer()).run_once(T0 + 7 * HOUR)
     await checked(database, GOOD, NOW - HOUR, 1)
+    await group_all(database)
     return database
 
 
@@ -167,6 +169,13 @@ DAMAGED = [
         None,
         "rows are dated in the future, up to 2027-01-01 00:00Z (tenant)",
     ),
+    (
+        "UPDATE burst SET tenants = 9 WHERE id = 1",
+        None,
+        "events of 9 tenants, but the rows add up to 1 of 1",
+    ),
+    ("UPDATE drift_event SET burst_id = 2", None, "but the rows add up to 0 of 0"),
+    ("UPDATE burst SET kind = 'odd' WHERE id = 1", None, "1 rows of burst have the kind 'odd'"),
     ("DELETE FROM tenant WHERE id = 'acme'", None, "1 rows of credential refer to a missing tenant"),
     ("DROP INDEX one_open_incident", None, "the index incident.one_open_incident is missing"),
 ]
