@@ -8,8 +8,8 @@ from fastapi import Request, Response
 
 from monitor.reporting.notice_choice import ChosenNotice
 from monitor.reporting.sentence import Sentence
+from monitor.web.errors import RequestRefused
 from monitor.web.number_ranges import MOST, BadNumbers, from_ranges
-from monitor.web.problems import PageProblem
 from monitor.web.reason import problem_of
 from monitor.web.templating import page
 
@@ -63,9 +63,9 @@ def numbers_of(field: str, what: str, most: int = MOST) -> list[int]:
     try:
         return from_ranges(field, most)
     except BadNumbers:
-        raise PageProblem(
+        raise RequestRefused(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"The numbers of the {what} cannot be read, so nothing was done.",
+            "bad_numbers",
+            f"the numbers of the {what} cannot be read: nothing was done",
             "Go back to the list, and choose again.",
-            title=f"Which {what}?",
         ) from None

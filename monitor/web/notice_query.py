@@ -4,14 +4,16 @@ import re
 from typing import Annotated
 
 from fastapi import Depends, Query
+from pydantic import Field
 
 from monitor.notices.notice import Status
 from monitor.notices.wording import clean
 from monitor.reporting.notice_list import NoticeFilter, NoticePlace
-from monitor.web.cursor import BadCursor, decoded, encoded
 from monitor.web.number_ranges import LARGEST_ID
+from monitor.web.paging import Keyset
 
 _Text = Annotated[str, Query(max_length=200)]
+_NOTICES = Keyset("notices", tuple[bool, Annotated[int, Field(le=LARGEST_ID)]])
 _NUMBER = re.compile("[0-9]{1,10}")
 
 
@@ -33,15 +35,11 @@ def number_of(text: str) -> int | None:
     return int(text) if _NUMBER.fullmatch(text) and int(text) <= LARGEST_ID else None
 
 
-def place_of(cursor: str | None) -> NoticePlace | None:
-    """BadCursor where the word in the address is no place in this list."""
-    if not cursor:
-        return None
-    place = NoticePlace(*decoded(cursor, bool, int))
-    if place.id > LARGEST_ID:
-        raise BadCursor
-    return place
+def place_of(cursor: str) -> NoticePlace | None:
+    """RequestRefused where the word in the address is no place in this list."""
+    position = _NOTICES.position(cursor or None)
+    return NoticePlace(*position) if position else None
 
 
 def cursor_of(place: NoticePlace) -> str:
-    return encoded([place.held, place.id])
+    return _NOTICES.cursor((place.held, place.id))

@@ -4,7 +4,6 @@ from fastapi import FastAPI
 
 from monitor.web import static
 from monitor.web.pages import history, notice_actions, notices, overview, permissions, service, tenant, writes
-from monitor.web.problems import handle_problems
 
 _ROUTERS = (
     overview.router,
@@ -20,6 +19,5 @@ _ROUTERS = (
 
 
 def add_pages(app: FastAPI) -> None:
-    handle_problems(app)
     for router in _ROUTERS:
         app.include_router(router)

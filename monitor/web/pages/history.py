@@ -1,6 +1,7 @@
 """`/history`: what changed, grouped into bursts, by day; `/bursts/{id}`: one of them."""
 
 from datetime import timedelta
+from http import HTTPStatus
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -14,8 +15,8 @@ from monitor.reporting.change_sentence import MANY, change_mark, change_path, ch
 from monitor.web.auth.identity import viewer
 from monitor.web.change_query import KINDS, WantedHistory
 from monitor.web.context import context, reading
+from monitor.web.errors import RequestRefused
 from monitor.web.paging import Keyset
-from monitor.web.problems import PageProblem
 from monitor.web.templating import as_files, page, with_query
 
 PAGE_SIZE = 50
@@ -74,7 +75,7 @@ async def burst(
     async with reading(request) as conn:
         found = await burst_page(conn, number, share)
         if found is None:
-            raise PageProblem(404, "There is no such burst.", "The history lists all of them.")
+            raise _no_burst()
         rows = await burst_queries.burst_tenants(conn, number, PAGE_SIZE + 1, after)
     shown = rows[:PAGE_SIZE]
     return page(
@@ -89,3 +90,7 @@ async def burst(
         page_size=PAGE_SIZE,
         **as_files(request),
     )
+
+
+def _no_burst() -> RequestRefused:
+    return RequestRefused(HTTPStatus.NOT_FOUND, "no_burst", "there is no such burst", "The history lists all of them.")

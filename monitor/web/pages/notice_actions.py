@@ -17,8 +17,8 @@ from monitor.reporting.sentence import say
 from monitor.web.auth.identity import Identity, operator
 from monitor.web.confirmation import Confirmation, confirmation_page, numbers_of
 from monitor.web.context import WebContext, context, reading
+from monitor.web.errors import RequestRefused
 from monitor.web.number_ranges import MOST, as_ranges
-from monitor.web.problems import PageProblem
 from monitor.web.reason import Reason, problem_of
 
 SHOWN = 20
@@ -50,11 +50,11 @@ async def confirm(
     """Nothing is done yet."""
     numbers = numbers_of(everything if which == "all" else " ".join(n or ()), "emails")
     if which not in ("all", "chosen") or not numbers:
-        raise PageProblem(
+        raise RequestRefused(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "No email was chosen, so nothing was done.",
+            "nothing_chosen",
+            "no email was chosen: nothing was done",
             "Go back, and tick the emails that you mean, or choose all of them.",
-            title="Which emails?",
         )
     return await _confirmation(request, _Chosen(do, numbers, len(numbers), which == "all"), reason)
 

@@ -1,6 +1,6 @@
 """`/notices`: who was told what, and what waits for an operator; `/notices/{number}`: one email, whole."""
 
-from dataclasses import asdict
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,17 +11,17 @@ from monitor.notices.notice import Status
 from monitor.reporting import notice_detail_queries, notice_list_queries
 from monitor.reporting.notice_choice import CONSEQUENCES
 from monitor.reporting.notice_detail import NoticeDetail
-from monitor.reporting.notice_list import PAST, ActionResult, NoticeRow, Waiting, acted_on
+from monitor.reporting.notice_list import PAST, ActionResult, Waiting, acted_on
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading
-from monitor.web.cursor import BadCursor
+from monitor.web.csv_stream import CsvResponse
+from monitor.web.errors import RequestRefused
+from monitor.web.notice_data import COLUMNS, MOST_ROWS, as_data, csv_rows
 from monitor.web.notice_query import WantedNotices, cursor_of, number_of, place_of
 from monitor.web.number_ranges import as_ranges
-from monitor.web.problems import PageProblem
 from monitor.web.templating import page, with_query
 
 PAGE_SIZE = 50
-JSON_PAGE_SIZE = 500
 
 _FACETS = (None, Status.HELD, Status.FAILED, Status.PENDING, Status.SENT, Status.DROPPED)
 
@@ -40,7 +40,7 @@ async def notices(
     acting_on = acted_on(wanted.status)
     async with reading(request) as conn:
         counts = await notice_list_queries.counts(conn, wanted)
-        rows = await notice_list_queries.page(conn, wanted, PAGE_SIZE + 1, _place(after))
+        rows = await notice_list_queries.page(conn, wanted, PAGE_SIZE + 1, place_of(after))
         waiting = await notice_list_queries.waiting(conn, wanted, acting_on) if acting_on else Waiting()
         result = await _result(conn, done)
     shown = rows[:PAGE_SIZE]
@@ -69,13 +69,6 @@ async def notices(
     )
 
 
-def _place(after: str) -> Any:
-    try:
-        return place_of(after)
-    except BadCursor:
-        raise PageProblem(400, "The place in this list is not one of it.", "Start again from its first page.") from None
-
-
 async def _result(conn: AsyncConnection, done: str) -> ActionResult | None:
     number = number_of(done)
     return None if number is None else await notice_list_queries.result(conn, number)
@@ -95,21 +88,15 @@ def _as_files(request: Request) -> dict[str, Any]:
 async def notices_json(request: Request, wanted: WantedNotices, after: _Word = "") -> dict[str, Any]:
     """The same list as data; `next` is the address of the next page."""
     async with reading(request) as conn:
-        rows = await notice_list_queries.page(conn, wanted, JSON_PAGE_SIZE + 1, _place(after))
-    shown = rows[:JSON_PAGE_SIZE]
-    older = with_query(request, after=cursor_of(shown[-1].place)) if len(rows) > JSON_PAGE_SIZE else None
+        rows = await notice_list_queries.page(conn, wanted, MOST_ROWS + 1, place_of(after))
+    shown = rows[:MOST_ROWS]
+    older = with_query(request, after=cursor_of(shown[-1].place)) if len(rows) > MOST_ROWS else None
     return {"notices": [as_data(row) for row in shown], "next": older}
 
 
-def as_data(row: NoticeRow) -> dict[str, Any]:
-    """A row for programs: the same names as in the command's JSON, and what people read beside them."""
-    return {
-        **asdict(row.notice),
-        "tenant_name": row.tenant_name,
-        "csm_name": row.csm_name,
-        "reason": row.reason.plain,
-        "last_action": asdict(row.last_action) if row.last_action else None,
-    }
+@router.get("/notices.csv")
+async def notices_csv(request: Request, wanted: WantedNotices) -> Response:
+    return CsvResponse("notices.csv", COLUMNS, csv_rows(context(request).db, wanted))
 
 
 @router.get("/notices/{number}")
@@ -135,7 +122,7 @@ async def html_part(request: Request, number: str) -> Response:
     async with reading(request) as conn:
         found = await _found(conn, number)
     if not found.whole.html:
-        raise PageProblem(404, "This email has no HTML part, or it was deleted by now.", "Its page shows what is kept.")
+        raise _not_found("this email has no HTML part, or it was deleted by now", "Its page shows what is kept.")
     headers = {"Content-Security-Policy": _EMAIL_POLICY, "Referrer-Policy": "no-referrer"}
     return HTMLResponse(found.whole.html, headers=headers)
 
@@ -144,5 +131,9 @@ async def _found(conn: AsyncConnection, number: str) -> NoticeDetail:
     wanted = number_of(number)
     found = None if wanted is None else await notice_detail_queries.detail(conn, wanted)
     if found is None:
-        raise PageProblem(404, "There is no email with this number.", "The list of notices has all of them.")
+        raise _not_found("there is no email with this number", "The list of notices has all of them.")
     return found
+
+
+def _not_found(message: str, next_step: str) -> RequestRefused:
+    return RequestRefused(HTTPStatus.NOT_FOUND, "no_notice", message, next_step)

@@ -1,7 +1,7 @@
 """`/writes`: halts of write probes, and the act that lets write probes go out again."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, astuple
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -12,9 +12,11 @@ from monitor.checking import write_halt_queries
 from monitor.reporting import write_halt_list_queries
 from monitor.reporting.sentence import Sentence, say
 from monitor.reporting.write_halt_list import HaltRow, HaltsChosen, chosen, halts_headline, meaning
+from monitor.store.database import Database
 from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.confirmation import Confirmation, confirmation_page, numbers_of
 from monitor.web.context import context, reading
+from monitor.web.csv_stream import CsvResponse
 from monitor.web.number_ranges import LARGEST_ID, as_ranges
 from monitor.web.reason import Reason, problem_of
 from monitor.web.templating import as_files, page, with_query
@@ -66,6 +68,20 @@ async def writes_json(request: Request, before: Before = None) -> dict[str, Any]
     shown = rows[:JSON_PAGE_SIZE]
     older = with_query(request, before=str(shown[-1].id)) if len(rows) > JSON_PAGE_SIZE else None
     return {"halts": [asdict(row) for row in shown], "next": older}
+
+
+@router.get("/writes.csv")
+async def writes_csv(request: Request) -> Response:
+    return CsvResponse("writes.csv", HaltRow.__slots__, _csv_rows(context(request).db))
+
+
+async def _csv_rows(db: Database) -> AsyncIterator[tuple[object, ...]]:
+    before = None
+    async with db.reading() as conn:
+        while rows := await write_halt_list_queries.page(conn, JSON_PAGE_SIZE, before):
+            before = rows[-1].id
+            for row in rows:
+                yield astuple(row)
 
 
 @router.post("/writes/confirm", dependencies=[Depends(operator)])

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import URL, Table, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.checking import claim_queries, sweep_queries, write_halt_queries
-from monitor.config.retention import Keep, KeepRule
+from monitor.checking import claim_queries, recheck_queries, sweep_queries, write_halt_queries
+from monitor.config.retention import Keep
 from monitor.drift import EventKind
 from monitor.incidents import burst_queries, change_queries, grouping_queries, history_queries, told_queries
 from monitor.incidents.change_queries import WantedChanges
@@ -20,6 +20,8 @@ from monitor.notices import cause_queries, notice_queries
 from monitor.notices.compose import brake_queries
 from monitor.notices.delivery import outbox_queries
 from monitor.notices.notice import Status
+from monitor.reporting import service_queries, tenant_list_queries
+from monitor.reporting.tenant_list import TenantFilter
 from monitor.store.burst_tables import BURST
 from monitor.store.database import Database, open_database
 from monitor.store.tables import CAUSE, CHECK_DAY, DRIFT_EVENT, INCIDENT, NOTICE, SWEEP
@@ -79,6 +81,9 @@ QUESTIONS: dict[str, Question] = {
     "list held notices": lambda conn: notice_queries.list_notices(conn, [Status.HELD], None, 100),
     "list sent notices": lambda conn: notice_queries.list_notices(conn, [Status.SENT], None, 5),
     "all tenants": overview_queries.tenants,
+    "every tenant, worst first": lambda conn: tenant_list_queries.every(conn, TenantFilter()),
+    "tenants to check now": lambda conn: recheck_queries.tenants(conn, ["acme"], YEARS_LATER - DAY, YEARS_LATER),
+    "reported pause": lambda conn: service_queries.reported_pause(conn, YEARS_LATER - DAY),
     "one tenant": lambda conn: overview_queries.tenant(conn, "acme"),
     "latest history": lambda conn: history_queries.events(conn, Wanted(limit=5)),
     "latest losses": lambda conn: history_queries.events(conn, Wanted(kind=EventKind.LOST, limit=5)),
@@ -94,10 +99,9 @@ QUESTIONS: dict[str, Question] = {
     "group what is new": _group_new,
     "group what is left": lambda conn: _group(conn, 150, 151, 152),
     "days of a tenant": lambda conn: check_days_queries.of_tenant(conn, "acme", T0.date(), T0.date() + 30 * DAY),
-    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in KeepRule},
+    **{f"old by {rule}": (lambda conn, rule=rule: pruning_queries.stale(conn, rule, OLD[rule])) for rule in OLD},
     **{
-        f"pruned by {rule}": (lambda conn, rule=rule: pruning_queries.prune(conn, rule, OLD[rule], 250))
-        for rule in KeepRule
+        f"pruned by {rule}": (lambda conn, rule=rule: pruning_queries.prune(conn, rule, OLD[rule], 250)) for rule in OLD
     },
 }
 

@@ -1,6 +1,7 @@
 """`/notices` over real HTTP: what is listed and shown, and what an operator releases, drops and retries."""
 
 import asyncio
+import csv
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,11 +14,12 @@ from sqlalchemy import event, insert, update
 from monitor.drift import EventKind
 from monitor.notices import operator_actions
 from monitor.notices.notice import Status
+from monitor.reporting.notice_list import NoticePlace
 from monitor.store.burst_tables import BURST
 from monitor.store.database import Database
 from monitor.store.tables import DRIFT_EVENT, NOTICE, OPERATOR_ACTION, TENANT
 from monitor.web.auth.role import AccessRole
-from monitor.web.cursor import encoded
+from monitor.web.notice_query import cursor_of
 from tests.composer import ComposerHarness
 from tests.installation import Clock
 from tests.notices import NOW, SETTLE
@@ -169,6 +171,11 @@ async def test_pages_and_json_go_through_the_whole_list_once(held: Database) -> 
             listed = (await web.browser.get(f"/notices.json{query}")).json()
             assert [notice["id"] for notice in listed["notices"]] == seen, query
             assert listed["next"] is None
+            table = list(
+                csv.DictReader((await web.browser.get(f"/notices.csv{query}")).text.removeprefix("\ufeff").splitlines())
+            )
+            assert [int(line["id"]) for line in table] == seen, query
+            assert table[0].keys() == listed["notices"][0].keys(), query
 
 
 async def test_nothing_is_released_before_the_confirmation(held: Database) -> None:
@@ -440,6 +447,6 @@ async def test_the_same_on_postgres(database: Database) -> None:
         assert "2 released." in text((await confirmed(web, (await chosen(web, "release", 1, 2)).text)).text)
         for number in (2**31 - 1, 2**31, 2**63 - 1, 2**63):
             assert (await web.browser.get(f"/notices/{number}")).status_code == 404, number
-            after = encoded([True, min(number, 2**63 - 1)])
+            after = cursor_of(NoticePlace(True, number))
             expected = 200 if number < 2**31 else 400
             assert (await web.browser.get(f"/notices?after={after}")).status_code == expected, number

@@ -41,7 +41,9 @@ async def test_a_halt_is_shown_with_what_it_means(halted: Database) -> None:
         assert "So none is sent, for any tenant" in said
         assert "14:05 201 Acme &lt;b&gt;Corp&lt;/b&gt; req-8f1e 4711 in force" in said
         data = (await web.browser.get("/writes.json")).json()
+        table = (await web.browser.get("/writes.csv")).text.splitlines()
     assert [(one["id"], one["record_id"], one["lifted_at"]) for one in data["halts"]] == [(1, "4711", None)]
+    assert (table[1].startswith("1,2026-11-23T14:05:00Z,all,POST /v1/candidates,201,"), len(table)) == (True, 2)
 
 
 async def test_writes_resume_after_a_confirmation(halted: Database) -> None:
