@@ -15,7 +15,7 @@ from monitor.web.templating import page
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
+class ActConfirmation:
     """`possible` is False where nothing is left to do. `fields` are sent to `act_at`, those of `again` to `ask_at`.
 
     `emails` are those that it concerns, each with its reader, and `more` are not shown.
@@ -35,7 +35,7 @@ class Confirmation:
     more: int = 0
 
 
-def confirmation_page(request: Request, asked: Confirmation, reason: str) -> Response:
+def confirmation_page(request: Request, asked: ActConfirmation, reason: str) -> Response:
     """Without a reason that can be kept, the page asks for it again, and leads to itself."""
     problem = problem_of(reason)
     return page(
@@ -52,7 +52,7 @@ def confirmation_page(request: Request, asked: Confirmation, reason: str) -> Res
     )
 
 
-def _status(asked: Confirmation, problem: str) -> HTTPStatus:
+def _status(asked: ActConfirmation, problem: str) -> HTTPStatus:
     if problem:
         return HTTPStatus.UNPROCESSABLE_ENTITY
     return HTTPStatus.OK if asked.possible else HTTPStatus.CONFLICT

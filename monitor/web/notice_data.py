@@ -12,13 +12,8 @@ from monitor.store.database import Database
 MOST_ROWS = 500  # read at a time
 
 _OF_ACTION = ("at", "who", "action", "reason")
-COLUMNS = (
-    *ListedNotice.__slots__,
-    "tenant_name",
-    "csm_name",
-    "reason",
-    *(f"last_action_{name}" for name in _OF_ACTION),
-)
+_DECIDED = tuple(f"last_action_{name}" for name in _OF_ACTION)
+COLUMNS = (*ListedNotice.__slots__, "tenant_name", "csm_name", "reason", *_DECIDED)
 
 
 def as_data(row: NoticeRow) -> dict[str, Any]:

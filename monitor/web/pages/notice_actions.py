@@ -15,7 +15,7 @@ from monitor.reporting import notice_choice_queries
 from monitor.reporting.notice_choice import Choice, NoticeCommand
 from monitor.reporting.sentence import say
 from monitor.web.auth.identity import Identity, operator
-from monitor.web.confirmation import Confirmation, confirmation_page, numbers_of
+from monitor.web.confirmation import ActConfirmation, confirmation_page, numbers_of
 from monitor.web.context import WebContext, context, reading
 from monitor.web.errors import RequestRefused
 from monitor.web.number_ranges import MOST, as_ranges
@@ -95,13 +95,13 @@ async def _confirmation(request: Request, chosen: _Chosen, reason: str) -> Respo
     return confirmation_page(request, _asked(chosen, choice, policy), reason)
 
 
-def _asked(chosen: _Chosen, choice: Choice, policy: NoticePolicy) -> Confirmation:
+def _asked(chosen: _Chosen, choice: Choice, policy: NoticePolicy) -> ActConfirmation:
     concerned = choice.open
     facts = [("Since you chose them", choice.changes or [say(f"Nothing: still {len(concerned):,}.")])]
     if concerned:
         follows = ("What follows", [say(choice.consequence(policy))])
         facts = [("Readers", [choice.readers_said(policy)]), follows, *facts]
-    return Confirmation(
+    return ActConfirmation(
         section="Notices",
         question=choice.question(policy),
         possible=bool(concerned),

@@ -14,7 +14,7 @@ from monitor.reporting.sentence import Sentence, say
 from monitor.reporting.write_halt_list import HaltRow, HaltsChosen, chosen, halts_headline, meaning
 from monitor.store.database import Database
 from monitor.web.auth.identity import Identity, operator, viewer
-from monitor.web.confirmation import Confirmation, confirmation_page, numbers_of
+from monitor.web.confirmation import ActConfirmation, confirmation_page, numbers_of
 from monitor.web.context import context, reading
 from monitor.web.csv_stream import CsvResponse
 from monitor.web.number_ranges import LARGEST_ID, as_ranges
@@ -113,7 +113,7 @@ async def _confirmation(request: Request, numbers: Sequence[int], reason: str) -
     return confirmation_page(request, _asked(halts, as_ranges(numbers)), reason)
 
 
-def _asked(halts: HaltsChosen, numbers: str) -> Confirmation:
+def _asked(halts: HaltsChosen, numbers: str) -> ActConfirmation:
     facts = [("Since you opened the page", halts.changes or [say("Nothing changed.")])]
     if halts.open:
         facts = [
@@ -121,7 +121,7 @@ def _asked(halts: HaltsChosen, numbers: str) -> Confirmation:
             ("What follows", [say(_RESUMED)]),
             *facts,
         ]
-    return Confirmation(
+    return ActConfirmation(
         section="Service",
         question="Let write probes go out again?" if halts.open else "No halt is left to lift here",
         possible=bool(halts.open),
