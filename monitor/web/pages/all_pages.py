@@ -3,11 +3,13 @@
 from fastapi import FastAPI
 
 from monitor.web import static
+from monitor.web.lists import all_lists
 from monitor.web.pages import history, overview, permissions, service, tenant
 
 _ROUTERS = (overview.router, history.router, tenant.router, permissions.router, service.router, static.router)
 
 
 def add_pages(app: FastAPI) -> None:
-    for router in _ROUTERS:
+    # The files first: /tenants.csv must not be taken for the page of a tenant.
+    for router in (all_lists.files_router(), *_ROUTERS):
         app.include_router(router)
