@@ -29,7 +29,7 @@ from monitor.config.setting_types import (
     Rate,
     SecretReference,
     checked,
-    contact,
+    contact_text,
     lower,
     secret_address,
 )
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     command_timeout: Duration = Field(
         timedelta(seconds=10), description="longest time a `command:` of the tenants file may take to print its secret"
     )
-    contact: Annotated[str, AfterValidator(contact)] | None = Field(
+    contact: Annotated[str, AfterValidator(contact_text)] | None = Field(
         None, description="your email address or web page, sent to Greenhouse in the User-Agent"
     )
     http_proxy: Annotated[SecretStr, secret_address(addresses.proxy_address)] | None = Field(
@@ -160,7 +160,8 @@ class Settings(BaseSettings):
         None, description="address at which people reach this service; emails contain no links until it is set"
     )
     listen: Annotated[str, checked(addresses.listen_address)] = Field(
-        "127.0.0.1:9808", description="host and port of the pages and the API; port 0 picks a free one"
+        "127.0.0.1:9808",
+        description="host and port of the pages, the API, `/metrics`, `/healthz`, `/readyz`; port 0 picks one",
     )
     metrics_listen: Annotated[str, checked(addresses.listen_address)] | None = Field(
         None, description="another host and port for `/metrics`, `/healthz`, `/readyz`, which need no sign-in"
