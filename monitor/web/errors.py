@@ -2,12 +2,16 @@
 
 from http import HTTPStatus
 
+import structlog
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from checks.errors import HarvestMonitorError
+from monitor.errors import StoreError
 from monitor.web.templating import page
+
+log = structlog.get_logger()
 
 
 class ErrorDetail(BaseModel):
@@ -48,6 +52,23 @@ def refusal_answer(request: Request, refused: RequestRefused) -> Response:
     if is_api(request.url.path):
         return api_error(refused)
     return page(request, "refused.html", status_code=refused.status, refused=refused)
+
+
+def database_away(problem: StoreError) -> RequestRefused:
+    """The reason is logged, not shown: it may name addresses."""
+    log.error("page_without_database", problem=str(problem))
+    return RequestRefused(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "database_unavailable",
+        "the database does not answer",
+        "Try again in a minute; the service's log has the reason.",
+    )
+
+
+async def answer_database_away(request: Request, problem: Exception) -> Response:
+    """FastAPI's handler of StoreError."""
+    assert isinstance(problem, StoreError)
+    return refusal_answer(request, database_away(problem))
 
 
 async def answer_refused(request: Request, refused: Exception) -> Response:

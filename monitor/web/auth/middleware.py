@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-import structlog
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,15 +15,13 @@ from monitor.web.auth.request_bounds import refuse_out_of_bounds
 from monitor.web.auth.return_path import SIGN_IN, path_of, sign_in_path
 from monitor.web.auth.security_headers import with_security_headers
 from monitor.web.auth.sign_in import SignIn
-from monitor.web.errors import RequestRefused, is_api, refusal_answer
+from monitor.web.errors import RequestRefused, database_away, is_api, refusal_answer
 from monitor.web.templating import page
 
 SIGN_OUT = "/sign-out"
 _OPEN = frozenset({"/healthz", "/readyz", "/metrics", SIGN_IN, SIGN_OUT})
 _OPEN_BELOW = ("/static/", f"{SIGN_IN}/")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-
-log = structlog.get_logger()
 
 
 def is_open(path: str) -> bool:
@@ -55,8 +53,7 @@ class SignInMiddleware:
         except RequestRefused as refused:
             return refusal_answer(request, refused)
         except StoreError as problem:
-            log.error("sign_in_not_checked", problem=str(problem))
-            return refusal_answer(request, _database_away())
+            return refusal_answer(request, database_away(problem))
 
     async def _admit(self, request: Request) -> Response | None:
         path = request.url.path
@@ -87,8 +84,11 @@ async def _form_kept(request: Request) -> Response:
 
     It is shown for forms of our own pages only, since others were refused before.
     """
-    async with request.form(max_files=0) as form:
-        fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    try:
+        async with request.form(max_files=0) as form:
+            fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    except MultiPartException:  # broken, or with files: no form of ours
+        raise not_signed_in() from None
     return page(
         request,
         "signed_out_form.html",
@@ -106,13 +106,4 @@ def _no_proxy() -> RequestRefused:
         "people sign in at the proxy before this service, and this request did not come from there with a name",
         "Open the address of the proxy. If this is it: its address must be among HARVEST_MONITOR_TRUSTED_PROXIES, and "
         "it must send the header that HARVEST_MONITOR_PROXY_USER_HEADER names.",
-    )
-
-
-def _database_away() -> RequestRefused:
-    return RequestRefused(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "database_unavailable",
-        "the database does not answer, so nobody's sign-in can be checked",
-        "Try again in a minute; the service's log has the reason.",
     )

@@ -292,6 +292,15 @@ def test_an_address_with_a_password_may_be_a_reference(monkeypatch: pytest.Monke
     assert settings.database.render_as_string(hide_password=False) == "postgresql+psycopg://u:p@h/d"
 
 
+def test_a_public_address_without_tls_is_warned_of() -> None:
+    """Sessions would travel in the clear; on this machine they do not leave it."""
+    mail = {"notices": "off"}
+    unprotected = ("http://monitor.vendor.example", "http://10.0.0.5:9808/")
+    for address in (*unprotected, "https://monitor.vendor.example", "http://127.0.0.1:9808", "http://localhost"):
+        warnings = load(public_url=address, **mail).warnings_for_serving()
+        assert ["PUBLIC_URL" in warning for warning in warnings] == [True] * (address in unprotected), address
+
+
 def test_lists_are_written_with_commas_or_as_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """In the environment with commas, in the file either way."""
     config = tmp_path / "config.toml"

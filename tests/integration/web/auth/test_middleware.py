@@ -5,7 +5,6 @@ from itertools import product
 
 from structlog.testing import capture_logs
 
-from monitor.errors import StoreError
 from monitor.store.database import Database
 from monitor.web.auth.role import AccessRole
 from tests.website import OUR_OWN, hidden_fields, website
@@ -163,8 +162,16 @@ async def test_a_form_of_another_site_is_not_kept(sqlite: Database) -> None:
 async def test_what_is_no_form_is_refused_without_a_session(sqlite: Database) -> None:
     """401: there is no page to send it again from."""
     async with website(sqlite) as site:
-        answer = await site.browser.post("/act", json={"reason": "x"}, headers=OUR_OWN)
-        assert answer.status_code == 401
+        broken = {"Content-Type": "multipart/form-data; boundary=x"}
+        for sent in (
+            {"json": {"reason": "x"}},
+            {"files": {"file": ("x.txt", b"x")}},
+            {"content": b"x", "headers": broken},
+            {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+        ):
+            headers = {**OUR_OWN, **sent.pop("headers", {})}
+            answer = await site.browser.post("/act", headers=headers, **sent)
+            assert answer.status_code == 401, sent
         assert site.done == []
 
 
@@ -182,21 +189,20 @@ async def test_nobody_is_led_to_another_site(sqlite: Database) -> None:
 
 async def test_a_database_that_does_not_answer_is_said(sqlite: Database) -> None:
     """503 on pages and in the API, with what to do; health and metrics answer as before."""
-
-    async def away(*_: object) -> None:
-        raise StoreError("no route to postgres://user:password@db")
-
     async with website(sqlite) as site:
         await site.signed_in()
+        link = await site.link()
         await sqlite.close()
         file = sqlite.url.database or ""
         with open(file, "r+b") as damaged:
             damaged.write(b"x" * 4096)
         with capture_logs() as logged:
             page, call = await site.browser.get("/who"), await site.browser.get("/api/v1/who")
+            signing_in = await site.browser.post("/sign-in/link", data={"link": link}, headers=OUR_OWN)
         assert (page.status_code, call.status_code) == (503, 503)
         assert call.json()["error"]["code"] == "database_unavailable"
         assert file not in page.text
-        assert {line["event"] for line in logged} == {"sign_in_not_checked"}
+        assert signing_in.status_code == 503
+        assert {line["event"] for line in logged} == {"page_without_database"}
         for path in ("/healthz", "/metrics", "/sign-in"):
             assert (await site.browser.get(path)).status_code == 200, path
