@@ -70,6 +70,9 @@ class Assembly:
     def recorded_check(self, db: Database) -> RecordedCheck:
         return RecordedCheck(db, self.drift_policy, CheckLimits.of(self.settings), utc_now, elapsed)
 
+    def renderer(self, fell_back: Callable[[], None] = lambda: None) -> Renderer:
+        return Renderer(fell_back, self.settings.public_url)
+
     def write_halt(self, db: Database, renderer: Renderer) -> SharedWriteHalt:
         return SharedWriteHalt(db, self.notice_policy, renderer, utc_now)
 

@@ -43,8 +43,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 class Snapshot:
     """The gauges' values in the database at `taken_at`; ages in seconds.
 
-    `tenants` counts by credential state, `credentials` by kind and state, `outbox_notices` by status; `database_bytes`
-    has the keys `used`, `free` and `wal`.
+    `tenants` counts by credential state, `tenants_by_status` by every status there is, `credentials` by kind and state,
+    `outbox_notices` by status; `database_bytes` has the keys `used`, `free` and `wal`.
     """
 
     taken_at: datetime
@@ -59,6 +59,7 @@ class Snapshot:
     checks_overdue: int
     first_sweep: datetime | None
     database_bytes: Mapping[str, int] = field(default_factory=dict)
+    tenants_by_status: Mapping[str, int] = field(default_factory=dict)
 
 
 class Metrics:
@@ -262,6 +263,8 @@ def _with_labels(snapshot: Snapshot) -> Iterator[Metric]:
     outbox = {(status,): count for status, count in {**_UNFINISHED, **snapshot.outbox_notices}.items()}
     credentials = {**kinds, **snapshot.credentials}
     yield _gauge("tenants", "Tenants by the worst state of their credentials", tenants.items(), "state")
+    statuses = {(status,): count for status, count in snapshot.tenants_by_status.items()}
+    yield _gauge("tenants_by_status", "Tenants by status", statuses.items(), "status")
     yield _gauge("credentials", "Credentials by kind and state", credentials.items(), "kind", "state")
     database = {(part,): size for part, size in snapshot.database_bytes.items()}
     yield _gauge("database_bytes", "Size of the database by part", database.items(), "part")

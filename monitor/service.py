@@ -24,7 +24,6 @@ from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
-from monitor.notices.content.render import Renderer
 from monitor.notices.delivery import outbox_queries
 from monitor.notices.delivery.backoff import BACK_OFF
 from monitor.notices.delivery.outbox import LONGEST_CLAIM, Outbox
@@ -38,6 +37,7 @@ from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
 from monitor.web.auth.sign_in import SignIn
+from monitor.web.context import WebContext
 from monitor.web.site import serving_site
 
 log = structlog.get_logger()
@@ -62,6 +62,7 @@ class MonitorService:
     check_job: CheckJob
     write_halt: SharedWriteHalt
     dispatcher: Dispatcher
+    breaker: CircuitBreaker
     pauses: PauseNotices
     sampler: Sampler
     composer: Composer
@@ -147,8 +148,20 @@ def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
         service.metrics,
         service.reach_database,
         SignIn.of(settings, service.db),
+        _web_context(service),
         settings.listen_address,
         settings.metrics_listen_address,
+    )
+
+
+def _web_context(service: MonitorService) -> WebContext:
+    return WebContext(
+        service.db,
+        service.settings,
+        utc_now,
+        # Functions: a reload replaces the registry, and the breaker turns.
+        registry=lambda: service.tenant_sync.registry,
+        breaker=lambda: service.breaker.state,
     )
 
 
@@ -166,7 +179,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         metrics.count_asyncio_tasks(asyncio.get_running_loop())
         tenant_sync = assembly.tenant_sync(db, metrics)
         await _first_load(tenant_sync, db)
-        renderer = Renderer(metrics.notice_fell_back)
+        renderer = assembly.renderer(metrics.notice_fell_back)
         limits = Limits.of(settings.confirm_after.total_seconds())
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])
@@ -188,6 +201,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             check_job=check_job,
             write_halt=write_halt,
             dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
+            breaker=breaker,
             pauses=pauses,
             sampler=assembly.sampler(db, metrics, breaker),
             composer=assembly.composer(db, renderer, tenant_sync),

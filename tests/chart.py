@@ -51,6 +51,7 @@ EVERYTHING: dict[str, Any] = {
         "smtp_url": "file:/etc/harvest-monitor/keys/smtp-url",
         "mail_from": "Harvest Monitor <monitor@vendor.example>",
         "operator_mail": "ops@vendor.example",
+        "public_url": "https://monitor.vendor.example/hm/",
     },
     "stopTimeoutSeconds": 90,
     "listenHost": "[::]",

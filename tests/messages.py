@@ -55,7 +55,7 @@ def an_alarm(text: str = "Acme", stops: str = "all") -> AlarmMessage:
 
 def messages_about_retired_keys(text: str, number: int) -> Iterator[Message]:
     """The first and a monthly message, to a CSM and to the operator, about customers with known and unknown scopes."""
-    keys = tuple(RetiredKey(clean(text), clean(text), moment(NOW)) for _ in range(number))
+    keys = tuple(RetiredKey(clean(text), f"t{n}", clean(text), moment(NOW)) for n in range(number))
     groups = (ScopeGroup(clean(text), (clean(text),) * number),)
     known = ScopeRequest(Customers(number, keys), groups, (OptionalScopes(clean(text), groups),), derived=True)
     other = ScopeRequest(Customers(number + 3, keys, 3), groups, (), derived=False)

@@ -17,7 +17,7 @@ from monitor.drift import DriftPolicy
 from monitor.store.database import Database
 from monitor.store.tables import METADATA
 from monitor.tenants import sync_queries
-from monitor.tenants.file import CredentialConfig, Declined, TenantConfig, TenantProblem
+from monitor.tenants.file import CredentialConfig, Declined, Paused, TenantConfig, TenantProblem
 from monitor.tenants.sync_queries import Synced
 from tests.reports import KEY, LOOKS_RETIRED, MINUTE, POLICY, RETIRED_SOON
 
@@ -38,6 +38,7 @@ def a_tenant(
     write_probes: WriteProbes | None = None,
     reference: str = "env:KEY",
     manifest: str | None = None,
+    paused: Paused | None = None,
 ) -> TenantConfig:
     content = (
         tenant_id,
@@ -52,7 +53,8 @@ def a_tenant(
             for label in labels or ("Gem Harvest API Key",)
         ),
     )
-    return TenantConfig(*content, row_digest=sha256(repr(content).encode()).hexdigest()[:16], line=1)
+    digest = sha256(repr((*content, paused)).encode()).hexdigest()[:16]
+    return TenantConfig(*content, row_digest=digest, line=1, paused=paused)
 
 
 async def sync(

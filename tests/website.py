@@ -10,15 +10,19 @@ from typing import Annotated
 import httpx
 from fastapi import Depends, Form
 
+from checks.manifest import load
+from monitor.breaker.machine import State as BreakerState
 from monitor.config.settings import Settings
 from monitor.metrics import Metrics
 from monitor.store.database import Database
-from monitor.web.app import application, with_sign_in
+from monitor.tenants.manifests import ManifestRegistry
+from monitor.web.app import application, with_pages
 from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.auth.role import AccessRole
 from monitor.web.auth.session_actions import LinkHolder, create_link
 from monitor.web.auth.sign_in import SignIn
 from monitor.web.auth.token_actions import NewToken, create_token
+from monitor.web.context import WebContext
 from monitor.web.serve import serving
 from tests.installation import Clock
 
@@ -93,10 +97,17 @@ async def website(
     async def broken() -> None:
         raise RuntimeError("on purpose")
 
-    sign_in = SignIn.of(Settings(**settings), db, clock.read)
-    async with serving(with_sign_in(app, sign_in), "127.0.0.1", port) as url:
+    configured = Settings(**settings)
+    context = web_context(db, configured, clock)
+    sign_in = SignIn.of(configured, db, clock.read)
+    async with serving(with_pages(app, sign_in, context), "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
             yield Website(url, db, clock, sign_in, browser, done)
+
+
+def web_context(db: Database, settings: Settings, clock: Clock) -> WebContext:
+    registry = ManifestRegistry(load("gem"))
+    return WebContext(db, settings, clock.read, lambda: registry, lambda: BreakerState.CLOSED)
 
 
 def new_browser(url: str) -> httpx.AsyncClient:

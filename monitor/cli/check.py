@@ -20,12 +20,11 @@ from monitor.checking.check_runner import CheckOnce, CheckRunner, RecordingCheck
 from monitor.checking.credential_check import CheckTask
 from monitor.checking.write_halt import LocalWriteHalt
 from monitor.cli.check_output import LiveProgress, show
-from monitor.cli.console import complain, print_json
+from monitor.cli.console import complain, print_json, tell
 from monitor.clock import utc_now
 from monitor.config import settings as settings_module
 from monitor.logs import configure
 from monitor.metrics import Metrics
-from monitor.notices.content.render import Renderer
 from monitor.store.database import open_database
 from monitor.tenants.fingerprint_key import installation_key, registered_key
 from monitor.tenants.targets import CheckTargets
@@ -37,7 +36,7 @@ EXAMPLE = "Example: harvest-monitor check acme --json | jq '.checks[] | {tenant,
 
 
 def command(
-    tenant: list[str] | None = typer.Argument(None, help="Ids of tenants; all of the tenants file if left out."),
+    tenant: list[str] | None = typer.Argument(None, help="Ids of tenants; if left out, all that are not paused."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document on stdout; progress goes to stderr."),
     tenants_file: Path | None = typer.Option(None, "--tenants", help="The tenants file, instead of the setting."),
     write_probes: WriteProbes | None = typer.Option(
@@ -81,7 +80,13 @@ def _run(
     assembly = Assembly(settings)
     targets = assembly.targets(assembly.registry())
     errors = [*_problems(targets, wanted), *_unknown(targets, wanted, settings.tenants)]
-    run_all, tasks = _recorded if record else _unrecorded, _tasks(targets, wanted)
+    paused = frozenset(target.tenant.id for target in targets.all if target.tenant.paused is not None)
+    if record:
+        errors += _not_recorded(wanted & paused)
+    if not wanted and paused:
+        tell(f"paused in the tenants file, so not checked: {', '.join(sorted(paused))}; name one to check it anyway")
+    run_all = _recorded if record else _unrecorded
+    tasks = _tasks(targets, wanted, frozenset() if wanted and not record else paused)
     transitions: list[Transition] = []
     breaker = CircuitBreaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [transitions.append])
     results, alarms = asyncio.run(run_all(assembly, tasks, breaker))
@@ -143,11 +148,18 @@ def _unknown(targets: CheckTargets, wanted: frozenset[str], path: Path) -> list[
     ]
 
 
-def _tasks(targets: CheckTargets, wanted: frozenset[str]) -> list[CheckTask]:
+def _not_recorded(paused: frozenset[str]) -> list[CheckError]:
+    return [
+        CheckError(name, "not checked: the tenant is paused, so nothing is recorded of it; leave out --record")
+        for name in sorted(paused)
+    ]
+
+
+def _tasks(targets: CheckTargets, wanted: frozenset[str], without: frozenset[str]) -> list[CheckTask]:
     return [
         CheckTask(target.tenant.id, target.credential, target.request, target.permitted)
         for target in targets.all
-        if not wanted or target.tenant.id in wanted
+        if (not wanted or target.tenant.id in wanted) and target.tenant.id not in without
     ]
 
 
@@ -165,7 +177,7 @@ async def _recorded(assembly: Assembly, tasks: list[CheckTask], breaker: Circuit
     db = await open_database(assembly.settings.database)
     try:
         await assembly.tenant_sync(db, metrics).load(utc_now())
-        halt = assembly.write_halt(db, Renderer())
+        halt = assembly.write_halt(db, assembly.renderer())
         check = assembly.credential_check(metrics, breaker, await registered_key(db, assembly.settings, utc_now()))
         results = await _run_all(assembly, tasks, RecordingCheck(check, halt, assembly.recorded_check(db)))
         await halt.store()

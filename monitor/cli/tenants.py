@@ -160,6 +160,9 @@ def _document(line: TenantLine) -> dict[str, Any]:
         "id": line.id,
         "name": line.name,
         "kinds": list(line.kinds),
+        "status": line.status.value,
+        "status_since": line.status_since,
+        "paused": line.paused,
         "state": line.state.value,
         "problem": line.problem,
         "incident_since": line.incident_since,
@@ -175,7 +178,9 @@ def _credential_document(detail: CredentialDetail) -> dict[str, Any]:
 
 
 def _tenant_lines(line: TenantLine, details: Sequence[CredentialDetail]) -> list[str]:
-    shown = [f"{line.name} ({line.id}): {line.state}"]
+    shown = [f"{line.name} ({line.id}): {line.status} since {moment(line.status_since)}"]
+    if line.paused:
+        shown.append(f"  paused in the tenants file: {', '.join(filter(None, line.paused.values()))}")
     if line.problem:
         shown.append(f"  tenants file: {line.problem}")
     if line.incident_since:

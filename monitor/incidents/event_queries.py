@@ -7,8 +7,9 @@ from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import Change, Event
+from monitor.incidents import status_queries
 from monitor.incidents.rules import Readers, Step, Trouble, belongs, causes, incident_step
-from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, INCIDENT
+from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, INCIDENT, TENANT
 
 # Of every check, so they are put together once: SQLAlchemy takes longer to build a statement than SQLite to run it.
 _C = CREDENTIAL.c
@@ -18,8 +19,11 @@ _TROUBLE = (
     func.count().filter(_C.state != "ok"),
     func.coalesce(func.sum(_C.suspects + _C.carried), 0) + func.count(_C.suspect_state),
 )
-_OF_TENANT = select(_OPEN.scalar_subquery(), *_TROUBLE).where(
-    _C.tenant_id == bindparam("tenant_id"), _C.removed_at.is_(None)
+_OF_TENANT = (
+    select(_OPEN.scalar_subquery(), *_TROUBLE, *status_queries.COLUMNS)
+    .select_from(status_queries.TENANTS)
+    .where(TENANT.c.id == bindparam("tenant_id"))
+    .group_by(TENANT.c.id)
 )
 
 
@@ -32,9 +36,11 @@ async def record_events(
     now: datetime,
     readers: Readers | None = None,
 ) -> Step:
-    """Write events and causes, and settle the incident. The caller holds the tenant's row and has written `known`."""
+    """Write events and causes, and settle incident and status. The caller holds the tenant's row and has written
+    `known`.
+    """
     # First, since the events name the incident. It adds up the counts that were saved with `known`.
-    step_taken, incident_id = await settle_incident(conn, tenant_id, now)
+    step_taken, incident_id = await settle(conn, tenant_id, now)
     digest = change.known.credential.manifest_digest
     for event in change.events:
         row = {
@@ -53,10 +59,17 @@ async def record_events(
     return step_taken
 
 
-async def settle_incident(conn: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Step, int | None]:
-    """Open, keep or resolve the tenant's incident, as its credentials are now; returns the incident, if any."""
+async def settle(conn: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Step, int | None]:
+    """Open, keep or resolve the tenant's incident, as its credentials are now, and write its status if that changed.
+
+    Returns the incident, if any.
+    """
+    row = (await conn.execute(_OF_TENANT, {"tenant_id": tenant_id})).one()
     open_id: int | None
-    open_id, *trouble = (await conn.execute(_OF_TENANT, {"tenant_id": tenant_id})).one()
+    open_id, *trouble = row[: 1 + len(_TROUBLE)]
+    changed = status_queries.change_in(row)
+    if changed is not None:
+        await status_queries.write(conn, [changed], now)
     step_taken = incident_step(open_id is not None, Trouble(*trouble))
     if step_taken is Step.OPEN:
         opened = insert(INCIDENT).values(tenant_id=tenant_id, opened_at=now).returning(INCIDENT.c.id)

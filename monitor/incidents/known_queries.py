@@ -1,6 +1,6 @@
 """What is known about a credential, between rows and the values that drift compares."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,25 @@ async def load(conn: AsyncConnection, credential_id: int) -> Known:
     )
 
 
+async def permissions_of(conn: AsyncConnection, credentials: Collection[int]) -> dict[int, dict[str, KnownPermission]]:
+    """What is known about the permissions of several credentials."""
+    statement = select(_P.credential_id, _P.permission_id, *_PERMISSION_COLUMNS).where(
+        _P.credential_id.in_(credentials)
+    )
+    found: dict[int, dict[str, KnownPermission]] = {}
+    for row in await conn.execute(statement) if credentials else ():
+        found.setdefault(row.credential_id, {})[row.permission_id] = _permission(row)
+    return found
+
+
+async def excess_of(conn: AsyncConnection, credentials: Collection[int]) -> dict[int, dict[str, KnownExcess]]:
+    statement = select(EXCESS_STATE).where(EXCESS_STATE.c.credential_id.in_(credentials))
+    found: dict[int, dict[str, KnownExcess]] = {}
+    for row in await conn.execute(statement) if credentials else ():
+        found.setdefault(row.credential_id, {})[row.endpoint] = KnownExcess(row.label, row.certain, row.since)
+    return found
+
+
 async def save(
     conn: AsyncConnection, credential_id: int, before: Known, after: Known, next_due: datetime | None
 ) -> None:
@@ -89,6 +108,7 @@ def _credential(row: Row[Any]) -> KnownCredential:
 def _permission(row: Row[Any]) -> KnownPermission:
     values = {**row._mapping}
     del values["permission_id"]
+    values.pop("credential_id", None)
     values["verdict"] = Verdict(row.verdict) if row.verdict else None
     values["origin"] = EventKind(row.origin) if row.origin else None
     values["undecided_as"] = Verdict(row.undecided_as) if row.undecided_as else None

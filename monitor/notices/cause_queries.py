@@ -34,6 +34,7 @@ async def pending_causes(conn: AsyncConnection) -> list[PendingCause]:
             TENANT.c.name.label("tenant_name"),
             *TENANT.c["csm_name", "csm_email"],
             TENANT.c.removed_at,
+            TENANT.c.paused.is_not(None).label("paused"),
             CREDENTIAL.c.label.label("credential_label"),
             CREDENTIAL.c.kind.label("credential_kind"),
             CREDENTIAL.c.oauth,

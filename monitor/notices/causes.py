@@ -21,9 +21,9 @@ class PendingCause:
 
     `last_checked_at` is None where no check of the credential will follow. `is_outdated` marks a beginning that is over
     without an end: the credential was removed, or the permission is declined or no longer asked for. `concerns_all`
-    marks what a partner's client lost for all customers. `held_in` is the held notice that reports it, `held_for` whom
-    that is addressed to. `notified_in` is for an end only: the notice that reported the beginning to the same audience;
-    None if nobody was notified, or the operator dropped that notice.
+    marks what a partner's client lost for all customers, `paused` that the tenant is. `held_in` is the held notice that
+    reports it, `held_for` whom that is addressed to. `notified_in` is for an end only: the notice that reported the
+    beginning to the same audience; None if nobody was notified, or the operator dropped that notice.
     """
 
     id: int
@@ -57,6 +57,12 @@ class PendingCause:
     held_in: int | None = None
     held_for: str | None = None
     notified_in: int | None = None
+    paused: bool = False
+
+    @property
+    def is_away(self) -> bool:
+        """The tenant was removed or is paused: nothing is sent about it before it is back."""
+        return self.paused or self.removed_at is not None
 
     @property
     def is_end(self) -> bool:

@@ -6,7 +6,7 @@ Rows record changes: a permission's state is written when it changes, not on eve
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Index, Table, Text, UniqueConstraint, false, text
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 from monitor.store.columns import UTCDateTime, utc_datetime
@@ -22,10 +22,12 @@ METADATA.naming_convention = {
 
 
 class Tenant(SQLModel, table=True):
-    """One customer. `problem` is what is wrong with its row in the tenants file.
+    """One customer. `problem` is what is wrong with its row in the tenants file; `paused` has the fields of Paused.
 
     A removed tenant keeps its row and history, with `removed_at` set. `row_digest` covers the row and its problems: an
-    unchanged tenant is not written again.
+    unchanged tenant is not written again. `status` follows from the row and the credentials, and is written with them;
+    `severity` is its place among the statuses, by which lists are ordered; `status_since` is null only in a row that no
+    service wrote.
     """
 
     __tablename__ = "tenant"
@@ -38,9 +40,27 @@ class Tenant(SQLModel, table=True):
     write_probes: str | None = None
     declined: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     problem: str | None = Field(default=None, sa_column=Column(Text))
+    # none_as_null: None would otherwise be stored as the JSON text null.
+    paused: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     row_digest: str
     created_at: datetime = utc_datetime()
     removed_at: datetime | None = utc_datetime(nullable=True)
+    status: str = Field(default="new", sa_column=Column(String, nullable=False, server_default="new"))
+    severity: int = Field(default=3, sa_column=Column(Integer, nullable=False, server_default="3"))
+    status_since: datetime | None = utc_datetime(nullable=True)
+
+
+class StatusChange(SQLModel, table=True):
+    """A tenant's status changed, or began: append-only. `previous` is null in a tenant's first row."""
+
+    __tablename__ = "status_change"
+    __table_args__ = (Index("status_change_of_tenant", "tenant_id", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    at: datetime = utc_datetime(index=True)
+    status: str
+    previous: str | None = None
 
 
 class Credential(SQLModel, table=True):
@@ -61,7 +81,6 @@ class Credential(SQLModel, table=True):
     label: str
     kind: str
     reference: str
-    # none_as_null: None would otherwise be stored as the JSON text null.
     oauth: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     manifest: str | None = None
     fingerprint: str | None = None
@@ -156,6 +175,16 @@ class PermissionState(SQLModel, table=True):
     """What is known about one permission of one credential; the columns are those of drift.KnownPermission."""
 
     __tablename__ = "permission_state"
+    __table_args__ = (
+        Index(
+            # How many tenants lack a permission: few rows of many.
+            "missing_permission",
+            "permission_id",
+            "since",
+            sqlite_where=text("verdict = 'missing'"),
+            postgresql_where=text("verdict = 'missing'"),
+        ),
+    )
 
     credential_id: int = Field(foreign_key="credential.id", primary_key=True)
     permission_id: str = Field(primary_key=True)
@@ -234,6 +263,13 @@ class DriftEvent(SQLModel, table=True):
             "check_id",
             sqlite_where=text("check_id IS NOT NULL"),
             postgresql_where=text("check_id IS NOT NULL"),
+        ),
+        Index(
+            # Who was told of an open incident; most events belong to one.
+            "event_of_incident",
+            "incident_id",
+            sqlite_where=text("incident_id IS NOT NULL"),
+            postgresql_where=text("incident_id IS NOT NULL"),
         ),
     )
 
@@ -399,6 +435,7 @@ def _table(model: type[SQLModel]) -> Table:
 
 
 TENANT = _table(Tenant)
+STATUS_CHANGE = _table(StatusChange)
 CREDENTIAL = _table(Credential)
 SWEEP = _table(Sweep)
 CHECK = _table(Check)
@@ -416,3 +453,13 @@ OPERATOR_ACTION = _table(OperatorAction)
 NOTICE_ACTION = _table(NoticeAction)
 SAMPLE = _table(Sample)
 BRAKE_REPORT = _table(BrakeReport)
+
+Index(
+    # The worst first, then what changed last: pages of the list of tenants.
+    "tenant_worst_first",
+    TENANT.c.severity,
+    TENANT.c.status_since.desc(),
+    TENANT.c.id,
+    sqlite_where=text("removed_at IS NULL"),
+    postgresql_where=text("removed_at IS NULL"),
+)

@@ -59,6 +59,15 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """The tenant is not checked, on purpose."""
+
+    reference: str
+    since: date | None
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TenantConfig:
     """One row. `row_digest` covers everything except `line`, where the row begins."""
 
@@ -72,6 +81,7 @@ class TenantConfig:
     credentials: tuple[CredentialConfig, ...]
     row_digest: str
     line: int
+    paused: Paused | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from checks import yaml_document
 from checks.catalogue.entry import WriteProbes
@@ -22,6 +22,7 @@ from monitor.tenants.file import (
     Declined,
     Grant,
     OAuthConfig,
+    Paused,
     TenantConfig,
     TenantProblem,
     TenantsFile,
@@ -91,11 +92,16 @@ class _CSM(_Strict):
     email: Annotated[str, AfterValidator(mail_address)]
 
 
-class _Declined(_Strict):
-    permission: Text
+class _OnPurpose(_Strict):
+    """Where it is documented, since when, and who decided it."""
+
     reference: Text
     since: date | None = None
     by: Text | None = None
+
+
+class _Declined(_OnPurpose):
+    permission: Text
 
 
 Reference = Annotated[str, AfterValidator(_reference)]
@@ -161,8 +167,16 @@ class _Row(_Strict):
     features: list[Annotated[str, AfterValidator(_identifier)]] = Field(default_factory=list)
     write_probes: WriteProbes | None = None
     declined: list[_Declined] = Field(default_factory=list)
+    paused: _OnPurpose | None = None
     credential: _Credential | None = None
     credentials: list[_Credential] | None = Field(None, min_length=1)
+
+    @field_validator("paused", mode="before")
+    @classmethod
+    def _says_why(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            raise ValueError('needs to say why; write `paused: {reference: "ticket 4711"}`, or remove it')
+        return value
 
     @model_validator(mode="after")
     def _has_credentials(self) -> Self:
@@ -238,8 +252,12 @@ def _tenant(row: Document, model: _Row) -> TenantConfig:
         tuple(Declined(one.permission, one.reference, one.since, one.by) for one in model.declined),
         tuple(credential.config() for credential in model.all_credentials()),
     )
-    # The digest is stored. Renaming one of these classes or fields would make every row look changed after an upgrade.
-    return TenantConfig(*content, row_digest=sha256(repr(content).encode()).hexdigest()[:16], line=row.line)
+    paused = Paused(model.paused.reference, model.paused.since, model.paused.by) if model.paused else None
+    # The digest is stored. Renaming one of these classes or fields would make every row look changed after an upgrade,
+    # and so would a field that is always there.
+    digested = content if paused is None else (*content, paused)
+    digest = sha256(repr(digested).encode()).hexdigest()[:16]
+    return TenantConfig(*content, row_digest=digest, line=row.line, paused=paused)
 
 
 def _readable_id(row: Document) -> str | None:

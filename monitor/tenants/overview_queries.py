@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.credential import CredentialState
 from monitor.drift import KnownExcess, KnownPermission
 from monitor.incidents import known_queries
+from monitor.incidents.status import TenantStatus
 from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
 
 
@@ -42,13 +43,19 @@ class CredentialLine:
 
 @dataclass(frozen=True, slots=True)
 class TenantLine:
-    """A tenant's current state. `problem` is what is wrong with its row in the tenants file."""
+    """A tenant's current state. `problem` is what is wrong with its row in the tenants file.
+
+    `paused` has the fields of Paused, `since` as a text; None if the tenant is not paused.
+    """
 
     id: str
     name: str
     csm_name: str | None
     csm_email: str | None
     problem: str | None
+    status: TenantStatus
+    status_since: datetime | None
+    paused: dict[str, str | None] | None
     incident_since: datetime | None
     credentials: tuple[CredentialLine, ...]
 
@@ -92,7 +99,7 @@ _ALL = (
         TENANT.c.name,
         TENANT.c.csm_name,
         TENANT.c.csm_email,
-        TENANT.c.problem,
+        *TENANT.c["problem", "status", "status_since", "paused"],
         *_CREDENTIAL_COLUMNS,
         INCIDENT.c.opened_at.label("incident_since"),
     )
@@ -134,6 +141,9 @@ def _line(rows: Sequence[Row[Any]]) -> TenantLine:
         csm_name=first.csm_name,
         csm_email=first.csm_email,
         problem=first.problem,
+        status=TenantStatus(first.status),
+        status_since=first.status_since,
+        paused=first.paused,
         incident_since=first.incident_since,
         credentials=tuple(_credential(row) for row in rows if row.credential_id is not None),
     )

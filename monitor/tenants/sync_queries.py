@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from checks.credential import CredentialState
 from checks.report import CheckReport
 from monitor.drift import DriftPolicy, compare
-from monitor.incidents import known_queries
-from monitor.incidents.event_queries import record_events, settle_incident
+from monitor.incidents import event_queries, known_queries, status_queries
+from monitor.incidents.status import Standing, status_of
+from monitor.incidents.status_queries import ChangedStatus
 from monitor.store.statements import TENANTS_LOCK, one_at_a_time
 from monitor.store.tables import CAUSE, CREDENTIAL, INCIDENT, TENANT, Credential
-from monitor.tenants.file import CredentialConfig, TenantConfig, TenantProblem
+from monitor.tenants.file import CredentialConfig, Declined, Paused, TenantConfig, TenantProblem
 
 _Row = Row[*tuple[Any, ...]]
 _BATCH = 500  # tenants in one statement: both databases allow some 32,000 parameters
@@ -57,6 +58,12 @@ class _Wanted:
         read = {} if self.config is None else _columns(self.config)
         return {**read, "id": self.tenant_id, "problem": self.problem, "row_digest": self.digest, "removed_at": None}
 
+    @property
+    def standing(self) -> Standing:
+        """Where nothing is stored yet."""
+        paused, credentials = self.config is not None and self.config.paused is not None, len(self.credentials)
+        return Standing(paused=paused, problem=self.problem is not None, credentials=credentials, unsettled=credentials)
+
 
 async def sync(
     conn: AsyncConnection,
@@ -68,12 +75,14 @@ async def sync(
     """Write what changed. A credential that is new, or is to be checked differently, is due at once.
 
     A credential without a usable row, whose tenant the file still mentions, becomes `misconfigured` and is not checked;
-    one that the file no longer mentions is removed. A running check of any of these will not be recorded.
+    one that the file no longer mentions is removed. A paused tenant's are left as they are. A running check of any of
+    these will not be recorded.
     """
     # Otherwise two services that read the same new file would both insert its tenants.
     await one_at_a_time(conn, TENANTS_LOCK)
     wanted = _wanted(tenants, problems)
-    stored = {row.id: row for row in await conn.execute(select(TENANT.c.id, TENANT.c.row_digest, TENANT.c.removed_at))}
+    columns = TENANT.c["id", "row_digest", "removed_at", "paused"]
+    stored = {row.id: row for row in await conn.execute(select(*columns))}
     new = [one for id_, one in wanted.items() if id_ not in stored]
     changed = [one for id_, one in wanted.items() if id_ in stored and _differs(one, stored[id_])]
     gone = sorted(id_ for id_, row in stored.items() if row.removed_at is None and id_ not in wanted)
@@ -81,9 +90,12 @@ async def sync(
     for start in range(0, len(changed), _BATCH):
         await _change(conn, changed[start : start + _BATCH], now, policy)
     await _remove(conn, gone, now)
-    await _settle_incidents(conn, {one.tenant_id for one in changed}.union(gone), now)
+    touched = {one.tenant_id for one in changed}.union(gone)
+    await status_queries.settle(conn, sorted(touched), now)
+    await _settle_incidents(conn, touched, now)
     back = [one.tenant_id for one in changed if stored[one.tenant_id].removed_at is not None]
-    await _wait_again(conn, back, now)
+    resumed = [id_ for one in changed if stored[id_ := one.tenant_id].paused and not _paused(one, stored[id_])]
+    await _wait_again(conn, sorted({*back, *resumed}), now)
     return Synced(added=len(new) + len(back), changed=len(changed) - len(back), removed=len(gone))
 
 
@@ -107,6 +119,13 @@ def _differs(wanted: _Wanted, stored: _Row) -> bool:
     return stored.removed_at is not None or stored.row_digest != wanted.digest
 
 
+def _paused(wanted: _Wanted, stored: _Row) -> bool:
+    """A row that cannot be read neither pauses its tenant nor resumes it."""
+    if wanted.config is None:
+        return stored.paused is not None
+    return wanted.config.paused is not None
+
+
 def _columns(config: TenantConfig) -> dict[str, Any]:
     return {
         "name": config.name,
@@ -114,11 +133,13 @@ def _columns(config: TenantConfig) -> dict[str, Any]:
         "csm_email": config.csm_email,
         "features": list(config.features),
         "write_probes": config.write_probes,
-        "declined": [
-            {"permission": d.permission, "reference": d.reference, "since": d.since and d.since.isoformat(), "by": d.by}
-            for d in config.declined
-        ],
+        "declined": [{"permission": entry.permission, **_reason(entry)} for entry in config.declined],
+        "paused": config.paused and _reason(config.paused),
     }
+
+
+def _reason(entry: Declined | Paused) -> dict[str, Any]:
+    return {"reference": entry.reference, "since": entry.since and entry.since.isoformat(), "by": entry.by}
 
 
 def _check_columns(config: CredentialConfig) -> dict[str, Any]:
@@ -140,32 +161,52 @@ def _under_another_label(config: CredentialConfig, stored: Mapping[str, _Row]) -
 
 
 async def _add(conn: AsyncConnection, new: Sequence[_Wanted], now: datetime) -> None:
-    empty: dict[str, Any] = {"csm_name": None, "csm_email": None, "features": [], "write_probes": None, "declined": []}
+    empty: dict[str, Any] = {
+        "csm_name": None,
+        "csm_email": None,
+        "features": [],
+        "write_probes": None,
+        "declined": [],
+        "paused": None,
+    }
+    began = [ChangedStatus(one.tenant_id, None, status_of(one.standing)) for one in new]
     if new:
-        rows = [{"name": one.tenant_id, **empty, **one.row, "created_at": now} for one in new]
+        rows = [
+            {"name": one.tenant_id, **empty, **one.row, "created_at": now}
+            | {"status": first.status, "severity": first.status.severity, "status_since": now}
+            for one, first in zip(new, began, strict=True)
+        ]
         await conn.execute(insert(TENANT), rows)
-    await _add_credentials(conn, [(one.tenant_id, config) for one in new for config in one.credentials], now)
+    await status_queries.note(conn, began, now)
+    added = [(one.tenant_id, config, None if one.standing.paused else now) for one in new for config in one.credentials]
+    await _add_credentials(conn, added)
 
 
-async def _add_credentials(conn: AsyncConnection, added: Sequence[tuple[str, CredentialConfig]], now: datetime) -> None:
+async def _add_credentials(
+    conn: AsyncConnection, added: Sequence[tuple[str, CredentialConfig, datetime | None]]
+) -> None:
     if added:
         rows = [
-            {**_NEW_CREDENTIAL, "tenant_id": id_, "label": one.label, "next_due": now, **_check_columns(one)}
-            for id_, one in added
+            {**_NEW_CREDENTIAL, "tenant_id": id_, "label": one.label, "next_due": due, **_check_columns(one)}
+            for id_, one, due in added
         ]
         await conn.execute(insert(CREDENTIAL), rows)
 
 
 @dataclass(slots=True)
 class _Plan:
-    """What is to be done with the credentials of a batch of tenants."""
+    """What is to be done with the credentials of a batch of tenants, and when those that are checked are due."""
 
-    added: list[tuple[str, CredentialConfig]] = field(default_factory=list)
-    due: list[tuple[int, CredentialConfig]] = field(default_factory=list)
+    now: datetime
+    added: list[tuple[str, CredentialConfig, datetime | None]] = field(default_factory=list)
+    rewritten: list[tuple[int, CredentialConfig, datetime | None]] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
-    unusable: list[tuple[int, _Wanted]] = field(default_factory=list)
+    suspended: list[int] = field(default_factory=list)
+    misconfigured: list[tuple[int, _Wanted]] = field(default_factory=list)
 
     def add(self, wanted: _Wanted, tenant: _Row, stored: Mapping[str, _Row]) -> None:
+        paused = _paused(wanted, tenant)
+        due = None if paused else self.now
         changed = any(
             wanted.row.get(name, tenant._mapping[name]) != tenant._mapping[name] for name in _CHANGES_THE_CHECK
         )
@@ -174,14 +215,22 @@ class _Plan:
         for config in wanted.credentials:
             was = stored.get(config.label) or dropped.pop(_under_another_label(config, stored), None)
             if was is None:
-                self.added.append((wanted.tenant_id, config))
-            elif changed or was.next_due is None or was.label != config.label or _checked_differently(config, was):
-                self.due.append((was.id, config))
+                self.added.append((wanted.tenant_id, config, due))
+            elif (
+                changed
+                or due is None
+                or was.next_due is None
+                or was.label != config.label
+                or _checked_differently(config, was)
+            ):
+                self.rewritten.append((was.id, config, due))
         for was in dropped.values():
             if wanted.problem is None:
                 self.gone.append(was.id)
             else:
-                self.unusable.append((was.id, wanted))
+                self.suspended.append(was.id)
+                # The last known state of a paused tenant is kept.
+                self.misconfigured += [] if paused else [(was.id, wanted)]
 
 
 async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime, policy: DriftPolicy) -> None:
@@ -191,17 +240,17 @@ async def _change(conn: AsyncConnection, batch: Sequence[_Wanted], now: datetime
     credentials: dict[str, dict[str, _Row]] = {tenant_id: {} for tenant_id in ids}
     for row in await conn.execute(select(CREDENTIAL).where(CREDENTIAL.c.tenant_id.in_(ids))):
         credentials[row.tenant_id][row.label] = row
-    plan = _Plan()
+    plan = _Plan(now)
     for one in batch:
         plan.add(one, before[one.tenant_id], credentials[one.tenant_id])
     # Apart: a row that cannot be read has fewer columns.
     await _write_rows(conn, [one.row for one in batch if one.config])
     await _write_rows(conn, [one.row for one in batch if not one.config])
-    await _add_credentials(conn, plan.added, now)
-    await _make_due(conn, plan.due, now)
+    await _add_credentials(conn, plan.added)
+    await _rewrite(conn, plan.rewritten)
     await _suspend(conn, CREDENTIAL.c.id.in_(plan.gone), removed_at=now)
-    await _suspend(conn, CREDENTIAL.c.id.in_([id_ for id_, _ in plan.unusable]), removed_at=None)
-    for credential_id, wanted in plan.unusable:
+    await _suspend(conn, CREDENTIAL.c.id.in_(plan.suspended), removed_at=None)
+    for credential_id, wanted in plan.misconfigured:
         await _misconfigure(conn, credential_id, wanted, now, policy)
 
 
@@ -213,22 +262,22 @@ async def _write_rows(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> 
         await conn.execute(statement, [{f"new_{name}": value for name, value in row.items()} for row in rows])
 
 
-async def _make_due(conn: AsyncConnection, due: Sequence[tuple[int, CredentialConfig]], now: datetime) -> None:
+async def _rewrite(conn: AsyncConnection, rewritten: Sequence[tuple[int, CredentialConfig, datetime | None]]) -> None:
     """Clearing the digest of the last full check makes the next check a full one."""
-    columns = ("label", "kind", "reference", "oauth", "manifest")
+    columns = ("label", "next_due", "kind", "reference", "oauth", "manifest")
     statement = (
         update(CREDENTIAL)
         .where(CREDENTIAL.c.id == bindparam("key"))
         .values(
             {name: bindparam(f"new_{name}", type_=CREDENTIAL.c[name].type) for name in columns}
-            | {"next_due": now, "removed_at": None, "manifest_digest": None, "epoch": CREDENTIAL.c.epoch + 1}
+            | {"removed_at": None, "manifest_digest": None, "epoch": CREDENTIAL.c.epoch + 1}
         )
     )
-    if due:
+    if rewritten:
         rows = [
-            {"key": id_, "new_label": config.label}
+            {"key": id_, "new_label": config.label, "new_next_due": due}
             | {f"new_{name}": value for name, value in _check_columns(config).items()}
-            for id_, config in due
+            for id_, config, due in rewritten
         ]
         await conn.execute(statement, rows)
 
@@ -246,7 +295,7 @@ async def _misconfigure(
     report = CheckReport("", "", "", CredentialState.MISCONFIGURED, wanted.problem or "", findings=())
     change = compare(before, report, None, now, policy)
     await known_queries.save(conn, credential_id, before, change.known, next_due=None)
-    await record_events(conn, wanted.tenant_id, credential_id, change, None, now)
+    await event_queries.record_events(conn, wanted.tenant_id, credential_id, change, None, now)
 
 
 async def _remove(conn: AsyncConnection, gone: Sequence[str], now: datetime) -> None:
@@ -268,4 +317,4 @@ async def _settle_incidents(conn: AsyncConnection, tenant_ids: set[str], now: da
     """Resolve incidents whose credentials were removed."""
     still_open = (await conn.execute(select(INCIDENT.c.tenant_id).where(INCIDENT.c.resolved_at.is_(None)))).scalars()
     for tenant_id in sorted(tenant_ids.intersection(still_open)):
-        await settle_incident(conn, tenant_id, now)
+        await event_queries.settle(conn, tenant_id, now)

@@ -23,7 +23,7 @@ _MIGRATED = _HAS_SUCCESSOR.where(_SUCCESSOR.c.state == CredentialState.OK, _SUCC
 _ACTIVE = CREDENTIAL.c.removed_at.is_(None) & TENANT.c.removed_at.is_(None)
 _V1 = _ACTIVE & (CREDENTIAL.c.kind == CredentialKind.HARVEST_KEY)
 _OF_TENANT = CREDENTIAL.c.tenant_id == TENANT.c.id
-_RETIRED = _V1 & (CREDENTIAL.c.state == CredentialState.RETIRED) & ~_MIGRATED
+_RETIRED = _V1 & (CREDENTIAL.c.state == CredentialState.RETIRED) & ~_MIGRATED & TENANT.c.paused.is_(None)
 
 
 async def v1_keys(conn: AsyncConnection, tenant_id: str | None = None) -> list[V1Key]:
@@ -32,7 +32,7 @@ async def v1_keys(conn: AsyncConnection, tenant_id: str | None = None) -> list[V
 
 
 async def retired_keys(conn: AsyncConnection) -> list[V1Key]:
-    """Retired keys of tenants without a working v3 credential."""
+    """Retired keys of tenants that are not paused, and have no working v3 credential."""
     return await _keys(conn, _RETIRED)
 
 

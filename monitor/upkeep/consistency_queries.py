@@ -11,9 +11,10 @@ from checks.credential import CredentialKind, CredentialState
 from checks.report import Outcome, Verdict
 from monitor.checking.claim_queries import AHEAD
 from monitor.drift import EventKind
-from monitor.incidents import known_queries
+from monitor.incidents import known_queries, status_queries
 from monitor.incidents.event_queries import troubles
 from monitor.incidents.rules import Audience, Step, Trouble, incident_step
+from monitor.incidents.status import TenantStatus
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.notices.notice import Status
 from monitor.store.columns import UTCDateTime
@@ -27,6 +28,7 @@ from monitor.store.tables import (
     METADATA,
     NOTICE,
     PERMISSION_STATE,
+    STATUS_CHANGE,
     TENANT,
 )
 from monitor.upkeep.finding import DatabasePart, HealthFinding
@@ -52,6 +54,9 @@ _VALUES: dict[tuple[Table, str], type[StrEnum]] = {
     (CAUSE, "audience"): Audience,
     (NOTICE, "audience"): Audience,
     (NOTICE, "status"): Status,
+    (TENANT, "status"): TenantStatus,
+    (STATUS_CHANGE, "status"): TenantStatus,
+    (STATUS_CHANGE, "previous"): TenantStatus,
 }
 
 
@@ -71,6 +76,7 @@ async def of_records(conn: AsyncConnection, now: datetime, notified_within: time
         *await _values(conn),
         *await _incidents(conn),
         *await _counts(conn),
+        *await _statuses(conn),
         *await _schedule(conn),
         *await _cross_tenant(conn),
         *await _late_causes(conn, now, notified_within),
@@ -133,10 +139,25 @@ async def _counts(conn: AsyncConnection) -> list[HealthFinding]:
     ]
 
 
+async def _statuses(conn: AsyncConnection) -> list[HealthFinding]:
+    """The status of every tenant follows from its credentials, and is the newest in its history."""
+    findings = []
+    for wrong in await status_queries.mismatches(conn):
+        checked = wrong.status not in (TenantStatus.PAUSED, TenantStatus.REMOVED)
+        message = f"its status is stored as {wrong.previous}, but its credentials make it {wrong.status}"
+        findings.append(_finding(wrong.tenant_id, message, _check_again(wrong.tenant_id) if checked else _RESYNC))
+    for tenant, status, severity, newest in await status_queries.unrecorded(conn):
+        message = f"its status is stored as {status} with severity {severity}, but its history ends with {newest}"
+        findings.append(_finding(tenant, message, _RESYNC))
+    return findings
+
+
 async def _schedule(conn: AsyncConnection) -> list[HealthFinding]:
-    """An active credential has a next check, unless its row in the tenants file is unusable; a removed one has none."""
+    """An active credential has a next check, unless its row in the tenants file is unusable; a removed or paused one
+    has none.
+    """
     c, t = CREDENTIAL.c, TENANT.c
-    gone = or_(c.removed_at.is_not(None), t.removed_at.is_not(None))
+    gone = or_(c.removed_at.is_not(None), t.removed_at.is_not(None), t.paused.is_not(None))
     forgotten = and_(~gone, c.next_due.is_(None), t.problem.is_(None))
     wrong = or_(forgotten, and_(gone, c.next_due.is_not(None)))
     listed = select(c.tenant_id, c.label, c.next_due).join(TENANT, t.id == c.tenant_id).where(wrong)
@@ -145,7 +166,7 @@ async def _schedule(conn: AsyncConnection) -> list[HealthFinding]:
             tenant,
             f"{label}: no next check is scheduled"
             if due is None
-            else f"{label}: removed, but a next check is scheduled",
+            else f"{label}: removed or paused, but a next check is scheduled",
             _RESYNC,
         )
         for tenant, label, due in await conn.execute(listed.order_by(c.tenant_id, c.label))

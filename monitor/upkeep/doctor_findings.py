@@ -20,8 +20,8 @@ def of_settings(settings: Settings) -> Iterator[HealthFinding]:
     if settings.notices_in_force is not NoticesMode.OFF and settings.public_url is None:
         yield HealthFinding(
             DoctorArea.SETTINGS,
-            f"{PREFIX}PUBLIC_URL is not set, so emails contain no links",
-            "set it to the address where people open this service",
+            f"{PREFIX}PUBLIC_URL is not set, so emails contain no links: readers have to find the page by themselves",
+            "set it to the address where people open this service, such as https://monitor.vendor.example",
         )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from monitor.checking import sweep_queries
+from monitor.incidents.status import PRESENT
 from monitor.metrics import Snapshot
 from monitor.store import sizes
 from monitor.store.tables import CREDENTIAL, INCIDENT, NOTICE, TENANT, WRITE_HALT
@@ -26,6 +27,7 @@ async def snapshot(conn: AsyncConnection, now: datetime, grace: timedelta) -> Sn
     return Snapshot(
         taken_at=now,
         tenants=await _tenants(conn),
+        tenants_by_status=await _tenants_by_status(conn),
         credentials=await _credentials(conn),
         suspects=await _suspects(conn),
         incidents_open=await _one(conn, select(func.count()).where(INCIDENT.c.resolved_at.is_(None))),
@@ -57,6 +59,14 @@ async def _tenants(conn: AsyncConnection) -> dict[str, int]:
     )
     counted = select(worst.c.severity, func.count()).group_by(worst.c.severity)
     return {_STATES[severity].value: count for severity, count in await conn.execute(counted)}
+
+
+async def _tenants_by_status(conn: AsyncConnection) -> dict[str, int]:
+    """Zero for a status that no tenant has."""
+    # By severity: an index has it.
+    counted = select(TENANT.c.severity, func.count()).where(TENANT.c.removed_at.is_(None)).group_by(TENANT.c.severity)
+    counts = {PRESENT[severity].value: count for severity, count in await conn.execute(counted)}
+    return {**{status.value: 0 for status in PRESENT}, **counts}
 
 
 async def _credentials(conn: AsyncConnection) -> dict[tuple[str, str], int]:

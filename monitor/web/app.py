@@ -13,7 +13,9 @@ from monitor.web.auth.oidc_pages import OidcPages
 from monitor.web.auth.session_pages import SessionPages
 from monitor.web.auth.sign_in import SignIn
 from monitor.web.auth.sign_in_pages import SignInPages
-from monitor.web.errors import RequestRefused, answer_database_away, answer_refused
+from monitor.web.context import WebContext
+from monitor.web.errors import RequestRefused, answer_refused
+from monitor.web.pages.all_pages import add_pages
 
 
 def bare_application() -> FastAPI:
@@ -45,10 +47,11 @@ def application(metrics: Metrics, reach_database: Callable[[], Awaitable[None]])
     return app
 
 
-def with_sign_in(app: FastAPI, sign_in: SignIn) -> ASGIApp:
-    """The application with the pages of signing in, behind the middleware that lets nobody else in."""
+def with_pages(app: FastAPI, sign_in: SignIn, context: WebContext) -> ASGIApp:
+    """The application with every page, behind the middleware that lets in nobody but who is signed in."""
+    app.state.context = context
+    add_pages(app)
     app.add_exception_handler(RequestRefused, answer_refused)
-    app.add_exception_handler(StoreError, answer_database_away)
     app.include_router(SignInPages(sign_in).router)
     app.include_router(SessionPages(sign_in).router)
     if sign_in.oidc is not None:

@@ -65,12 +65,6 @@ def database_away(problem: StoreError) -> RequestRefused:
     )
 
 
-async def answer_database_away(request: Request, problem: Exception) -> Response:
-    """FastAPI's handler of StoreError."""
-    assert isinstance(problem, StoreError)
-    return refusal_answer(request, database_away(problem))
-
-
 async def answer_refused(request: Request, refused: Exception) -> Response:
     """FastAPI's handler of RequestRefused."""
     assert isinstance(refused, RequestRefused)

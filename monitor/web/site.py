@@ -7,8 +7,9 @@ import structlog
 
 from monitor.config.addresses import ListenAddress
 from monitor.metrics import Metrics
-from monitor.web.app import application, bare_application, with_sign_in
+from monitor.web.app import application, bare_application, with_pages
 from monitor.web.auth.sign_in import SignIn
+from monitor.web.context import WebContext
 from monitor.web.serve import serving
 
 log = structlog.get_logger()
@@ -19,6 +20,7 @@ async def serving_site(
     metrics: Metrics,
     reach_database: Callable[[], Awaitable[None]],
     sign_in: SignIn,
+    context: WebContext,
     main: ListenAddress,
     open_to_all: ListenAddress | None,
 ) -> AsyncIterator[str]:
@@ -32,4 +34,4 @@ async def serving_site(
             url = await listening.enter_async_context(serving(app, open_to_all.host, open_to_all.port))
             log.info("serving_metrics", address=url)
             app = bare_application()
-        yield await listening.enter_async_context(serving(with_sign_in(app, sign_in), main.host, main.port))
+        yield await listening.enter_async_context(serving(with_pages(app, sign_in, context), main.host, main.port))

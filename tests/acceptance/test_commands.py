@@ -257,6 +257,29 @@ def test_record_stores_what_the_check_found(harness: CommandHarness) -> None:
     assert [(t["id"], t["state"], t["granted"], t["missing"]) for t in shown["tenants"]] == [("acme", "ok", 46, 0)]
 
 
+def test_a_paused_tenant_is_checked_only_by_name(harness: CommandHarness) -> None:
+    """Otherwise a line on stderr says who was left out; with --record it is not checked at all."""
+    harness.add_tenant("acme")
+    harness.add_tenant("globex")
+    harness.rows.pop()
+    harness.row("globex", f"file:{harness.folder / 'globex'}", paused={"reference": "ticket 4711"})
+    everyone = run_here(harness.folder, "check", "--json", **harness.settings)
+    assert [check["tenant"] for check in json.loads(everyone.stdout)["checks"]] == ["acme"]
+    assert "paused in the tenants file, so not checked: globex; name one" in everyone.stderr
+    status, named = harness.check("globex")
+    assert (status, [check["tenant"] for check in named["checks"]]) == (0, ["globex"])
+    status, recorded = harness.check("globex", "--record")
+    assert (status, recorded["checks"]) == (2, [])
+    assert recorded["errors"] == [
+        {
+            "tenant": "globex",
+            "message": "not checked: the tenant is paused, so nothing is recorded of it; leave out --record",
+        }
+    ]
+    shown = run_here(harness.folder, "tenants", "show", "globex", **harness.settings).stdout
+    assert re.match(r"Globex \(globex\): paused since .*\n  paused in the tenants file: ticket 4711\n", shown)
+
+
 def test_a_write_alarm_of_a_recorded_check_stops_the_service_as_well(harness: CommandHarness) -> None:
     """The halt is stored: the next recorded check sends no write, and `writes status` shows it."""
     harness.add_tenant("acme")

@@ -33,6 +33,7 @@ SNAPSHOT = Snapshot(
     write_halt=True,
     checks_overdue=1,
     database_bytes={"used": 4096, "free": 8192, "wal": 0},
+    tenants_by_status={"drifted": 3, "paused": 0},
     first_sweep=NOW,
 )
 
@@ -171,6 +172,10 @@ def test_gauges_show_the_last_snapshot(metrics: Metrics) -> None:
     assert value(metrics, "last_completed_sweep_timestamp_seconds") == NOW.timestamp()
     assert value(metrics, "outbox_oldest_age_seconds") == 90.5
     assert value(metrics, "database_bytes", part="free") == 8192
+    assert (
+        value(metrics, "tenants_by_status", status="drifted"),
+        value(metrics, "tenants_by_status", status="paused"),
+    ) == (3, 0)
     assert value(metrics, "credentials", kind="harvest-key", state="invalid") == 2
     assert value(metrics, "credentials", kind="harvest-oauth", state="ok") == 0  # exists before the first of its kind
 

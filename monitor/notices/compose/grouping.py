@@ -30,8 +30,8 @@ class Composition:
     """What one run settles: every ripe cause once, either in a draft's `settles` or in `suppressed`.
 
     `suppressed` maps a cause to the notice that reported the same before, if any. `emptied` are held notices with
-    nothing left to report. `reopened` are their causes that wait again, unsettled, because their tenant was removed and
-    may come back. `reported` is what the operator is notified of about the brake, by key.
+    nothing left to report. `reopened` are their causes that wait again, unsettled, because their tenant is paused, or
+    was removed and may come back. `reported` is what the operator is notified of about the brake, by key.
     """
 
     drafts: tuple[NoticeDraft, ...] = ()
@@ -47,10 +47,10 @@ def compose(
     """`causes` are all pending ones of all tenants: the brake needs all of them."""
     routing = route_partner_losses(causes, background.partners, policy, now)
     tenants = _by_tenant(routing.routed)
-    active = {tenant_id: theirs for tenant_id, theirs in tenants.items() if theirs[0].removed_at is None}
+    active = {tenant_id: theirs for tenant_id, theirs in tenants.items() if not theirs[0].is_away}
     cancelled = {tenant_id: cancel_out(theirs) for tenant_id, theirs in active.items()}
     # Those that still wait for their audience count as well: a wave must not pass one by one as they cease to wait.
-    pending = [cause for cause in (*routing.routed, *routing.waiting) if cause.removed_at is None]
+    pending = [cause for cause in (*routing.routed, *routing.waiting) if not cause.is_away]
     run = _Run(policy, judge(pending, recent, policy, now), background)
     for tenant_id, theirs in tenants.items():
         if tenant_id not in active:
@@ -149,7 +149,7 @@ class _Run:
         return Composition(tuple(self.drafts), self.suppressed, tuple(self.emptied), tuple(self.reopened), reported)
 
     def wait_for_return(self, causes: list[PendingCause]) -> None:
-        """Of a removed tenant: nothing is sent, and nothing is forgotten before it has been away for long."""
+        """Of a removed or paused tenant: nothing is sent. What was removed long ago is forgotten."""
         removed_at = causes[0].removed_at
         long_ago = removed_at is not None and removed_at <= self.brake.now - self.policy.keep_removed
         if long_ago or self.policy.mode is NoticesMode.OFF:
@@ -183,6 +183,7 @@ class _Run:
         return NoticeDraft(
             message=CsmMessage(
                 tenant=clean(first.tenant_name),
+                tenant_id=clean(first.tenant_id),
                 reader=clean(first.csm_name or ""),
                 credentials=credential_news(remaining, self.background, recipient),
                 redirect=redirect,

@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 
 from monitor.notices.content.messages import AlarmMessage, CsmMessage, DigestMessage, Message
+from monitor.notices.content.page_links import PageLinks
 from monitor.notices.content.retired_message import RetiredMessage
 
 ABOUT = {  # what an email to the operator is about, and the command to go on with
@@ -26,10 +27,13 @@ def fallback_subject(message: Message) -> str:
     return f"Harvest Monitor: {_headline(message)}" + (f": {names}" if names else "")
 
 
-def fallback_text(message: Message) -> str:
+def fallback_text(message: Message, links: PageLinks) -> str:
     headline = _headline(message)
     # Not capitalize(), which would put the rest into lower case: API, CSM, Greenhouse.
-    parts = [f"{headline[:1].upper()}{headline[1:]}.", "\n".join(_facts(message)), *_next_step(message)]
+    parts = [f"{headline[:1].upper()}{headline[1:]}.", "\n".join(_facts(message))]
+    # Above what a CSM copies out of it to ask the customer.
+    parts += [f"{link.words}:\n{link.address}" for link in links.all_in(message)]
+    parts += _next_step(message)
     return "\n\n".join([*parts, "This email is a plain list because its template cannot be used."]) + "\n"
 
 

@@ -13,6 +13,7 @@ class CsmMessage:
 
     template: ClassVar[str] = "csm"
     tenant: str
+    tenant_id: str
     reader: str
     credentials: tuple[CredentialNews, ...]
     redirect: str

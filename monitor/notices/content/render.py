@@ -13,7 +13,8 @@ import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, select_autoescape
 
 from monitor.notices.content.fallback_text import fallback_subject, fallback_text
-from monitor.notices.content.messages import Message
+from monitor.notices.content.messages import CsmMessage, Message
+from monitor.notices.content.page_links import PageLinks
 from monitor.notices.wording import clean, counted
 
 LONGEST_SUBJECT = 180
@@ -33,10 +34,11 @@ class RenderedMessage:
 
 
 class Renderer:
-    """`fell_back` is called for every fallback text."""
+    """`fell_back` is called for every fallback text. `public_url` is where people reach this service, if they can."""
 
-    def __init__(self, fell_back: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, fell_back: Callable[[], None] = lambda: None, public_url: str | None = None) -> None:
         self._fell_back = fell_back
+        self._links = PageLinks(public_url)
 
     @cached_property
     def environment(self) -> Environment:
@@ -61,7 +63,11 @@ class Renderer:
             _log.error("template_broken", template=message.template, problem=problem)
             self._fell_back()
             subject = _shortened(clean(fallback_subject(message)))
-            return RenderedMessage(subject, fallback_text(message), html="", problem=problem)
+            return RenderedMessage(subject, fallback_text(message, self._links), html="", problem=problem)
+
+    def request(self, message: CsmMessage) -> str:
+        """The part of an email to a CSM that the customer gets."""
+        return self.environment.get_template("request.txt.j2").render(message=message).strip() + "\n"
 
     def _by_template(self, message: Message) -> RenderedMessage:
         rendered = RenderedMessage(
@@ -74,7 +80,8 @@ class Renderer:
         return rendered
 
     def _part(self, message: Message, part: str) -> str:
-        return self.environment.get_template(f"{message.template}.{part}.j2").render(message=message)
+        template = self.environment.get_template(f"{message.template}.{part}.j2")
+        return template.render(message=message, links=self._links)
 
 
 def _shortened(subject: str) -> str:

@@ -7,6 +7,7 @@ from typing import ClassVar
 @dataclass(frozen=True, slots=True)
 class RetiredKey:
     customer: str
+    tenant_id: str
     label: str
     since: str
 
@@ -67,6 +68,9 @@ class RetiredMessage:
     redirect: str
 
     @property
+    def keys(self) -> tuple[RetiredKey, ...]:
+        return (*(key for request in self.requests for key in request.customers.keys), *self.others.keys)
+
+    @property
     def names(self) -> tuple[str, ...]:
-        keys = [key for request in self.requests for key in request.customers.keys] + list(self.others.keys)
-        return tuple(dict.fromkeys(key.customer for key in keys))
+        return tuple(dict.fromkeys(key.customer for key in self.keys))

@@ -155,7 +155,9 @@ def _groups(scopes: Iterable[str]) -> tuple[ScopeGroup, ...]:
 
 def _customers(keys: Sequence[V1Key]) -> Customers:
     named = tuple(
-        RetiredKey(clean(key.tenant_name), clean(key.label), moment(key.since)) for key in keys[:NAMED] if key.since
+        RetiredKey(clean(key.tenant_name), clean(key.tenant_id), clean(key.label), moment(key.since))
+        for key in keys[:NAMED]
+        if key.since
     )
     return Customers(_tenants(keys), named, unnamed=_tenants(keys[NAMED:]))
 

@@ -333,6 +333,9 @@ async def test_a_tenant_is_shown_with_everything_known(database: Database) -> No
 # Snapshot.
 
 
+NO_TENANTS = dict.fromkeys(("failing", "drifted", "undecided", "new", "healthy", "paused"), 0)
+
+
 async def test_a_snapshot_counts_everything_once(database: Database) -> None:
     """The gauges of a small installation, counted by hand."""
     names = ("acme", "globex", "initech", "umbrella")
@@ -368,6 +371,7 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
         write_halt=True,
         checks_overdue=2,
         first_sweep=interval_start(T0, POLICY.interval),
+        tenants_by_status={**NO_TENANTS, "failing": 3, "drifted": 1},
     )
 
 
@@ -382,4 +386,5 @@ async def test_a_snapshot_of_nothing_is_all_zero(database: Database) -> None:
     """An empty database has a snapshot as well."""
     async with database.reading() as conn:
         found = await snapshot(conn, T0, grace=timedelta(0))
-    assert replace(found, database_bytes={}) == Snapshot(T0, {}, {}, 0, 0, {}, 0.0, None, False, 0, None)
+    nothing = Snapshot(T0, {}, {}, 0, 0, {}, 0.0, None, False, 0, None, tenants_by_status=NO_TENANTS)
+    assert replace(found, database_bytes={}) == nothing

@@ -1,6 +1,7 @@
 """The alert rules: each fires when it should, stays quiet when it should, and says what to do."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ CASES = sorted((ROOT / "tests" / "alerts").glob("*.test.yaml"))
 ALERTS: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]
 ]
+PAGE_PATH = r"/(\?status=\w+)?|/notices(\?status=(held|pending|failed))?|/sweeps|/writes|/incidents"
+WITHOUT_A_PAGE = {
+    # The pages are gone as well, or show the past.
+    *("HarvestMonitorDown", "HarvestMonitorRestarting", "HarvestMonitorSnapshotStale", "HarvestMonitorDatabaseTrouble"),
+    # What happened is in the log only.
+    *("HarvestMonitorPartFailing", "HarvestMonitorChecksFenced", "HarvestMonitorClockJumping"),
+    "HarvestMonitorTenantsFileRefused",
+}
 each_alert = for_each(ALERTS, ids=lambda alert: alert["alert"])
 
 
@@ -108,6 +117,46 @@ def test_an_alert_says_what_happened_and_what_to_do(alert: dict[str, Any]) -> No
     assert set(re.findall(rf"{PREFIX}\w+", texts["description"])) <= {PREFIX + n.upper() for n in Settings.model_fields}
     for event in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", texts["description"]):
         assert f'"{event}"' in SOURCE, event
+
+
+def linked_rules(address: str) -> str:
+    """The file with its links, as the chart and the command of docs/alerts.md make it."""
+    return RULES.read_text("utf-8").replace("# link: PUBLIC_URL", f"link: {address}")
+
+
+def test_an_alert_leads_to_its_page_once_there_is_an_address(promtool: Promtool, tmp_path: Path) -> None:
+    """To one that exists; only alerts that no page can explain have no link, and Prometheus sends it as it is."""
+    linked = yaml.safe_load(linked_rules("https://monitor.vendor.example"))["groups"][0]["rules"]
+    assert {alert["alert"] for alert in linked if "link" not in alert["annotations"]} == WITHOUT_A_PAGE
+    for alert in linked:
+        link = alert["annotations"].pop("link", None)
+        assert link is None or re.fullmatch(PAGE_PATH, link.removeprefix("https://monitor.vendor.example")), link
+    assert linked == ALERTS
+    (tmp_path / "linked.yaml").write_text(linked_rules("https://monitor.vendor.example"), "utf-8")
+    (tmp_path / "held.test.yaml").write_text(yaml.safe_dump(_held("linked.yaml")), "utf-8")
+    promtool.check("check", "rules", tmp_path / "linked.yaml")
+    promtool.check("test", "rules", tmp_path / "held.test.yaml")
+
+
+def _held(rules: str) -> dict[str, Any]:
+    """A case of promtool: the brake holds notices, and the alert leads to them."""
+    (alert,) = [alert for alert in ALERTS if alert["alert"] == "HarvestMonitorNoticesHeld"]
+    texts = {name: text.replace("{{ $value }}", "3") for name, text in alert["annotations"].items()}
+    texts["link"] = "https://monitor.vendor.example/notices?status=held"
+    fires = {"exp_labels": {"severity": "page", "job": "hm", "namespace": "n"}, "exp_annotations": texts}
+    held = 'harvest_monitor_outbox_notices{status="held", job="hm", namespace="n"}'
+    test = {"eval_time": "3m", "alertname": alert["alert"], "exp_alerts": [fires]}
+    return {
+        "rule_files": [rules],
+        "tests": [{"input_series": [{"series": held, "values": "3x5"}], "alert_rule_test": [test]}],
+    }
+
+
+def test_the_command_of_the_docs_adds_the_links() -> None:
+    """Without Kubernetes too: docs/alerts.md prints what makes the chart's rules of the file."""
+    (command,) = re.findall(r"^(sed .*?)^sudo", DOCS.read_text("utf-8"), re.M | re.S)
+    done = subprocess.run(["sh", "-c", command.split(" > ")[0]], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == linked_rules("https://monitor.vendor.example")
 
 
 @each_alert

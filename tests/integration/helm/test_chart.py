@@ -33,6 +33,8 @@ from tests.chart import (
     texts,
     validate,
 )
+from tests.integration.helm.test_alerts import linked_rules
+from tests.integration.helm.test_dashboard import linked_dashboard
 
 ROOT = CHART.parents[1]
 everywhere = pytest.mark.parametrize("values", COMBINATIONS.values(), ids=list(COMBINATIONS))
@@ -276,16 +278,39 @@ def test_prometheus_finds_the_service() -> None:
     assert CUSTOM_KINDS.isdisjoint(manifest["kind"] for manifest in manifests(MINIMAL))
 
 
+def dashboard(values: dict[str, Any]) -> dict[str, Any]:
+    (found,) = [one for one in manifests(values) if one["metadata"]["name"] == "permissions-dashboard"]
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    model: dict[str, Any] = json.loads(found["data"]["harvest-monitor.json"])
+    return model
+
+
 def test_alert_rules_and_dashboard_are_those_of_the_chart() -> None:
     """The cluster gets the files that promtool and Grafana get, including their `{{ }}`."""
-    rules = one("PrometheusRule", EVERYTHING)
+    values = deepcopy(EVERYTHING)
+    del values["settings"]["public_url"]
+    rules = one("PrometheusRule", values)
     assert rules["spec"] == yaml.safe_load((CHART / "alerts" / "harvest-monitor.rules.yaml").read_text("utf-8"))
-    (dashboard,) = [
-        manifest for manifest in manifests(EVERYTHING) if manifest["metadata"]["name"] == "permissions-dashboard"
-    ]
-    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
     file = (CHART / "dashboards" / "harvest-monitor.json").read_text("utf-8")
-    assert json.loads(dashboard["data"]["harvest-monitor.json"]) == json.loads(file)
+    assert dashboard(values) == json.loads(file)
+
+
+def test_alerts_and_panels_lead_to_the_pages_of_the_service() -> None:
+    """With settings.public_url they have the links that docs/alerts.md adds without Helm, and are else the same."""
+    address = "https://monitor.vendor.example/hm"
+    assert one("PrometheusRule", EVERYTHING)["spec"] == yaml.safe_load(linked_rules(address))
+    assert dashboard(EVERYTHING) == linked_dashboard(address)
+    assert environment(EVERYTHING)[f"{PREFIX}PUBLIC_URL"] == f"{address}/"
+
+
+@pytest.mark.parametrize("address", ["https://monitor.vendor.example", "http://10.1.2.3:9808//", "https://[fd00::1]/x"])
+def test_what_the_service_takes_for_its_address_makes_links(address: str) -> None:
+    """Whatever its form, there is one slash before the page."""
+    values = {**EVERYTHING, "settings": {**EVERYTHING["settings"], "public_url": address}}
+    public_url = Settings(public_url=address).public_url
+    assert public_url is not None
+    assert one("PrometheusRule", values)["spec"] == yaml.safe_load(linked_rules(public_url))
+    assert dashboard(values) == linked_dashboard(public_url)
 
 
 def test_the_network_policy_lets_through_what_is_needed() -> None:

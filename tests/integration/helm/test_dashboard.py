@@ -3,10 +3,14 @@
 import itertools
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
@@ -14,6 +18,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitor.metrics import Metrics
 from tests.cases import for_each
+from tests.integration.helm.test_alerts import PAGE_PATH
 from tests.paths import ROOT
 from tests.promql import exported, not_exported
 from tests.promtool import Promtool
@@ -21,6 +26,7 @@ from tests.unit.test_metrics import metrics  # noqa: F401
 
 PATH = ROOT / "helm" / "harvest-monitor" / "dashboards" / "harvest-monitor.json"
 DASHBOARD: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
+PAGES: dict[str, dict[str, str]] = json.loads((PATH.parent / "page-links.json").read_text("utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 WIDTH = 24
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -59,10 +65,38 @@ def test_every_query_selects_one_installation() -> None:
 
 
 def test_grafana_knows_every_key() -> None:
-    """Read into Grafana's own model of a dashboard and written again, nothing is lost."""
+    """Read into Grafana's own model of a dashboard and written again, nothing is lost, with links or without."""
     register_default_plugins()
-    again = json.loads(JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
-    assert [path for path in lost(DASHBOARD, again) if path.rsplit(".", 1)[-1] not in BEYOND_THE_SCHEMA] == []
+    for dashboard in (DASHBOARD, linked_dashboard("https://monitor.vendor.example")):
+        again = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard)))
+        assert [path for path in lost(dashboard, again) if path.rsplit(".", 1)[-1] not in BEYOND_THE_SCHEMA] == []
+
+
+def linked_dashboard(address: str) -> dict[str, Any]:
+    """With a link from each panel of page-links.json, as the chart and the command of docs/alerts.md make it."""
+    linked = deepcopy(DASHBOARD)
+    for panel in linked["panels"]:
+        page = PAGES.get(panel["title"]) if panel["type"] != "row" else None
+        if page is not None:
+            panel["links"] = [{"title": page["title"], "url": f"{address}{page['path']}", "targetBlank": True}]
+    return linked
+
+
+def test_every_link_belongs_to_a_panel_and_leads_to_a_page() -> None:
+    """A misspelled title would be a panel without a link; without an address of the pages there is no link at all."""
+    titles = [panel["title"] for panel in PANELS]
+    assert [titles.count(title) for title in PAGES] == [1] * len(PAGES)
+    for page in PAGES.values():
+        assert re.fullmatch(PAGE_PATH, page["path"]), page
+    assert not [panel["title"] for panel in PANELS if panel.get("links")]
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_command_of_the_docs_adds_the_links() -> None:
+    """Without Kubernetes too: docs/alerts.md prints what makes the chart's dashboard of the file."""
+    (command,) = re.findall(r"^(jq .*?)^```$", (ROOT / "docs" / "alerts.md").read_text("utf-8"), re.M | re.S)
+    done = subprocess.run(["sh", "-c", command.split(" > ")[0]], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == linked_dashboard("https://monitor.vendor.example")
 
 
 def lost(wanted: Any, kept: Any, path: str = "") -> Iterator[str]:

@@ -1,6 +1,6 @@
 """A database written by an earlier release and upgraded to this one, on SQLite and on Postgres."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from sqlalchemy import (
     select,
 )
 
+from monitor.incidents import status_queries
 from monitor.store import migrations
 from monitor.store.database import Database
 from monitor.store.migrations import METADATA, VERSION_TABLE, SchemaState, differences, upgrade
+from monitor.store.tables import STATUS_CHANGE
 
 FOLDER = Path(migrations.__file__).parent
 REVISIONS = sorted(path.name[:4] for path in FOLDER.glob("versions/*.py"))
@@ -127,3 +129,62 @@ async def test_refusals_of_earlier_releases_are_no_evidence_any_more(older: Data
         assert "refusal" in await conn.run_sync(_rows)
         await conn.run_sync(upgrade, "0009")
         assert "refusal" not in await conn.run_sync(_rows)
+
+
+async def test_every_tenant_of_an_earlier_release_gets_its_status(older: Database) -> None:
+    """The one that the rule gives it, since its incident, its last check, or when it was added or removed; and one row
+    of history.
+    """
+    async with older.writing() as conn:
+        await conn.run_sync(upgrade, "0009")
+        await conn.run_sync(_add_old_tenants)
+        await conn.run_sync(upgrade, "0010")
+        assert await status_queries.mismatches(conn) == []
+        assert await status_queries.unrecorded(conn) == []
+        found = await conn.execute(select(STATUS_CHANGE.c["tenant_id", "status", "previous", "at"]))
+        assert {row.tenant_id: row[1:] for row in found} == {
+            name: (status, None, since) for name, (status, since, *_) in OLD_TENANTS.items()
+        }
+
+
+CHECKED, OPENED, GONE = (AT + timedelta(hours=hours) for hours in (1, 2, 3))
+ONCE = {"last_checked_at": CHECKED, "last_full_at": CHECKED, "baseline_at": CHECKED}
+SERVED = {**ONCE, "baseline_at": AT}
+OLD_TENANTS: dict[str, tuple[str, datetime, dict[str, Any], list[dict[str, Any]]]] = {
+    "of several": ("failing", OPENED, {}, [SERVED | {"state": "invalid"}, SERVED | {"missing": 1}]),
+    "no incident": ("failing", CHECKED, {}, [SERVED | {"state": "invalid"}]),
+    "bad row": ("failing", AT, {"problem": "no name"}, []),
+    "drifted": ("drifted", OPENED, {"problem": "no name"}, [SERVED | {"missing": 1, "undecided": 2}]),
+    "undecided": ("undecided", CHECKED, {}, [SERVED | {"undecided": 2}]),
+    "carried": ("undecided", CHECKED, {}, [SERVED | {"carried": 1}]),
+    "suspect": ("healthy", CHECKED, {}, [SERVED | {"suspects": 1}]),
+    "suspect at first": ("new", CHECKED, {}, [ONCE | {"suspects": 1}]),
+    "never checked": ("new", AT, {}, [{}]),
+    "nothing to check": ("new", AT, {}, []),
+    "healthy": ("healthy", CHECKED, {}, [SERVED, SERVED | {"missing": 1, "removed_at": GONE}]),
+    "removed": ("removed", GONE, {"removed_at": GONE}, [SERVED | {"state": "invalid", "removed_at": GONE}]),
+}
+"""By id: its status, since when, and what its row and its credentials have beside what all have."""
+
+
+def _add_old_tenants(connection: Connection) -> None:
+    tables = _tables(connection).tables
+    own = {"name": "", "features": [], "declined": [], "row_digest": "", "created_at": AT}
+    for name, (_, since, facts, credentials) in OLD_TENANTS.items():
+        connection.execute(insert(tables["tenant"]).values({"id": name, **own, **facts}))
+        for number, more in enumerate(credentials):
+            values = {"tenant_id": name, "label": str(number), "kind": "harvest-key", "reference": "env:KEY"}
+            connection.execute(insert(tables["credential"]).values({**COUNTS, **values, **more}))
+        if since == OPENED:
+            connection.execute(insert(tables["incident"]).values(tenant_id=name, opened_at=OPENED))
+            connection.execute(insert(tables["incident"]).values(tenant_id=name, opened_at=AT, resolved_at=AT))
+
+
+COUNTS: dict[str, Any] = {
+    **dict.fromkeys(("granted", "missing", "undecided", "unchecked", "suspects", "carried", "excess"), 0),
+    "state": "ok",
+    "detail": "",
+    "was_invalid": False,
+    "suspect_looks": 0,
+    "epoch": 0,
+}

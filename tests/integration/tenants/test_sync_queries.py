@@ -37,7 +37,7 @@ async def test_new_tenants_are_due_at_once(database: Database) -> None:
         "declined": [
             {"permission": "PUT: Merge two candidates", "reference": "ticket 4711", "since": "2026-05-02", "by": None}
         ],
-        "created_at": T0, "removed_at": None,
+        "created_at": T0, "removed_at": None, "paused": None, "status": "new", "severity": 3, "status_since": T0,
     }  # fmt: skip
     found = [(row["tenant_id"], row["label"], row["next_due"]) for row in await rows(database, CREDENTIAL)]
     assert found == [("acme", "One", T0), ("acme", "Two", T0), ("globex", "Gem Harvest API Key", T0)]

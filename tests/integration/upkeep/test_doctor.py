@@ -175,7 +175,13 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         False,
     ),
     "mail without a sender": (lambda p: p.set("mail_from", None), "settings", "MAIL_FROM is not set", "set it", False),
-    "no public address": (lambda p: p.set("public_url", None), "settings", "PUBLIC_URL is not set", "set it", False),
+    "no public address": (
+        lambda p: p.set("public_url", None),
+        "settings",
+        "emails contain no links",
+        "where people open",
+        False,
+    ),
     "no folder for the database": (
         lambda p: p.set("database_url", "sqlite:////nowhere/store.sqlite3"),
         "database",

@@ -7,6 +7,7 @@ from checks.judgement import GONE_RULES, SharedRule
 from checks.reasons import DETAILS, REASONS
 from checks.v1.verdicts import KeyRule
 from checks.v3.verdicts import ScopeRule
+from monitor.incidents.status import PRESENT
 from tests.paths import ROOT
 
 PAGE = ROOT / "docs" / "verdicts.md"
@@ -44,7 +45,14 @@ def test_every_reason_and_detail_is_documented() -> None:
     documented = [row for row in rows(2) if re.fullmatch(r"[a-z0-9_]+", row[0])]
     expected = {*REASONS.items(), *DETAILS.items()}
     assert expected <= set(documented)
-    assert {name for name, _ in documented} - {name for name, _ in expected} <= states | {"state", "reason", "detail"}
+    other = {*states, *PRESENT, "state", "reason", "detail", "status"}
+    assert {name for name, _ in documented} - {name for name, _ in expected} <= other
+
+
+def test_every_status_of_a_tenant_is_documented_in_its_place() -> None:
+    """The table has the order of the severities."""
+    section = PAGE.read_text(encoding="utf-8").split("## How a tenant stands")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.M) == [*PRESENT]
 
 
 def test_every_state_of_a_credential_is_documented() -> None:

@@ -14,6 +14,7 @@ from monitor.tenants.file import (
     Declined,
     Grant,
     OAuthConfig,
+    Paused,
     TenantConfig,
     TenantsFile,
 )
@@ -128,6 +129,10 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ({"declined": "[PUT]"}, r"declined\[0\]: must be a mapping"),
         ({"declined": "[{permission: PUT}]"}, r"declined\[0\].reference: is missing"),
         ({"declined": "[{permission: P, reference: r, since: May}]"}, r"declined\[0\].since: "),
+        ({"paused": "true"}, r"paused: needs to say why; write `paused: \{reference: "),
+        ({"paused": "~"}, r"paused: needs to say why"),
+        ({"paused": "{since: 2026-05-02}"}, r"paused.reference: is missing"),
+        ({"paused": "{reference: r, permission: P}"}, r"paused.permission: is no field"),
         ({"credential": ""}, "needs either `credential:` for one, or `credentials:` for a list"),
         ({"credentials": "[{kind: harvest-key, label: Gem, key: env:B}]"}, "needs either `credential:`"),
         ({"credential": "", "credentials": "[]"}, "credentials: must hold 1 or more"),
@@ -254,6 +259,19 @@ def test_ids_are_of_every_tenant_that_the_file_mentions() -> None:
     assert found.ids == {"right-1", "right-2", "right-3", "literal", "unknown-key", "injected"}
 
 
+def test_an_upgrade_changes_no_digest(tmp_path: Path) -> None:
+    """It is stored: another one for the same row would make ten thousand tenants look changed at once."""
+    assert one_tenant(tmp_path, row().removeprefix("tenants:\n")).row_digest == "b824085684600001"
+
+
+def test_a_paused_tenant_says_why(tmp_path: Path) -> None:
+    """The same fields as what is declined, without a permission."""
+    paused = "{since: 2026-05-02, reference: ticket 4711, by: Dana}"
+    found = one_tenant(tmp_path, row(paused=paused).removeprefix("tenants:\n"))
+    assert found.paused == Paused("ticket 4711", date(2026, 5, 2), "Dana")
+    assert one_tenant(tmp_path, row().removeprefix("tenants:\n")).paused is None
+
+
 def test_the_digest_follows_the_content(tmp_path: Path) -> None:
     """Layout, comments and position of the row do not change it; any change of content does."""
     plain = one_tenant(tmp_path, row().removeprefix("tenants:\n"))
@@ -267,6 +285,8 @@ def test_the_digest_follows_the_content(tmp_path: Path) -> None:
         {"features": "[eeoc]"},
         {"write_probes": "off"},
         {"declined": "[{permission: P, reference: r}]"},
+        {"paused": "{reference: r}"},
+        {"paused": "{reference: r, since: 2026-05-02}"},
         {"credential": "{kind: harvest-key, label: Gem, key: env:OTHER}"},
         {"credential": "{kind: harvest-key, label: Gem, key: env:ACME, manifest: other}"},
     ]

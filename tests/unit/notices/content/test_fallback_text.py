@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from monitor.drift import EventKind
 from monitor.notices.content.fallback_text import ABOUT, fallback_subject, fallback_text
 from monitor.notices.content.messages import CsmMessage, Message
+from monitor.notices.content.page_links import PageLinks
 from monitor.notices.content.render import LONGEST_SUBJECT, Renderer
 from monitor.notices.content.retired_message import RetiredMessage
 from tests.messages import HOSTILE, LONG, UNICODE, an_alarm, messages_of_every_kind, with_templates
@@ -43,7 +44,7 @@ def _text_facts(value: object) -> Iterator[str]:
 def test_every_fact_of_every_message_is_in_its_fallback_text(text: str, number: int) -> None:
     """Whatever the names contain: no fact is left out, no line is forged, and there is no link."""
     for message in messages_of_every_kind(text, number):
-        subject, words = fallback_subject(message), fallback_text(message)
+        subject, words = fallback_subject(message), fallback_text(message, PageLinks())
         assert [fact for fact in _text_facts(message) if fact not in words] == []
         assert subject
         assert "\n" not in subject
@@ -68,7 +69,7 @@ def test_every_fact_of_any_causes_is_in_the_fallback_text(changes: list[tuple[Ev
         for number, (kind, credential, label) in enumerate(changes)
     ]
     (message,) = [draft.message for draft in composed(*causes).drafts]
-    words = fallback_text(message)
+    words = fallback_text(message, PageLinks())
     assert [fact for fact in _text_facts(message) if fact not in words] == []
 
 
@@ -87,7 +88,7 @@ def test_a_csm_reads_of_one_tenant_and_what_to_ask_for() -> None:
     other = a_cause(LOST, "GET: List jobs", "globex", credential_id=2)
     drafts = composed(*lost, a_cause(EventKind.CREDENTIAL_FAILED), other).drafts
     (message,) = [draft.message for draft in drafts if draft.tenant_id == "acme"]
-    subject, words = fallback_subject(message), fallback_text(message)
+    subject, words = fallback_subject(message), fallback_text(message, PageLinks())
     assert subject == "Acme: Greenhouse access is missing"
     for said in (
         "Please ask an admin of Acme's Greenhouse account",
@@ -104,12 +105,12 @@ def test_good_news_asks_for_nothing() -> None:
     """An email of recoveries only has nothing to ask the customer for."""
     (message,) = [draft.message for draft in composed(a_cause(REGAINED, "GET: List offers", notified_in=1)).drafts]
     assert fallback_subject(message) == "Acme: Greenhouse access is back"
-    assert "Please ask" not in fallback_text(message)
+    assert "Please ask" not in fallback_text(message, PageLinks())
 
 
 def test_the_operator_gets_the_next_command() -> None:
     """The alarm is reported even without its template."""
-    words = fallback_text(an_alarm())
+    words = fallback_text(an_alarm(), PageLinks())
     for fact in ("Endpoint: POST /v1/candidates", "Status: 201", "Request id: req-1", "harvest-monitor writes status"):
         assert fact in words
 
@@ -131,7 +132,7 @@ def test_whatever_is_wrong_with_a_template_the_email_goes_out(
     """A missing name, a slip, an error of any kind: the fallback text, without a page, and an error in the log."""
     with capture_logs() as lines:
         rendered = with_templates(tmp_path, templates).render(an_alarm())
-    subject, text = fallback_subject(an_alarm()), fallback_text(an_alarm())
+    subject, text = fallback_subject(an_alarm()), fallback_text(an_alarm(), PageLinks())
     assert (rendered.subject, rendered.text, rendered.html) == (subject, text, "")
     assert rendered.problem.startswith(problem)
     assert [(line["event"], line["log_level"], line["template"]) for line in lines] == [

@@ -14,6 +14,7 @@ from checks.errors import ManifestError
 from checks.manifest import Manifest, load
 from monitor.config.settings import NoticesMode
 from monitor.notices.content.fallback_text import fallback_subject, fallback_text
+from monitor.notices.content.page_links import PageLinks
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import RetiredMessage
 from monitor.notices.immediate.retired_keys_rules import AGAIN_AFTER, NAMED, REQUESTS, gathering, is_due, message_to_csm
@@ -237,7 +238,7 @@ def test_the_fallback_text_lists_customers_and_scopes() -> None:
     """Every customer with its key, every scope under its condition, and how to ask without naming other customers."""
     message = a_message(a_key(features=["eeoc"]), a_key("Globex"))
     assert fallback_subject(message) == "Acme, Globex: Greenhouse switched off the API keys of Harvest v1 and v2"
-    words = fallback_text(message)
+    words = fallback_text(message, PageLinks())
     for said in (
         "Customer: Acme",
         "Customer: Globex",

@@ -1,0 +1,1 @@
+"""What people are told about tenants and the service: sentences, causes, lists, reports."""

@@ -1,0 +1,169 @@
+"""The list of tenants, worst first, in pages: each page reads its own rows only."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, String, and_, cast, exists, func, not_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from checks.credential import CredentialState
+from checks.report import Verdict
+from monitor.incidents.status import TenantStatus
+from monitor.reporting import told_queries
+from monitor.reporting.tenant_list import CredentialStanding, Place, Shown, TenantFilter, TenantRow
+from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, TENANT
+
+OURS_DETAILS = ("token_stale", "secret_source", "secret_refused")
+_C, _P, _T = CREDENTIAL.c, PERMISSION_STATE.c, TENANT.c
+_LABELS_OF_A_ROW = 3
+
+
+async def page(
+    conn: AsyncConnection, wanted: TenantFilter, limit: int, after: Place | None = None
+) -> Sequence[TenantRow]:
+    """Up to `limit` tenants that follow `after`."""
+    statement = (
+        select(TENANT)
+        .where(*_conditions(wanted), *([] if after is None else [_follows(after)]))
+        .order_by(_T.severity, _T.status_since.desc(), _T.id)
+        .limit(limit)
+    )
+    rows = (await conn.execute(statement)).all()
+    credentials = await _credentials(conn, [row.id for row in rows])
+    told = await told_queries.of_open_incidents(conn, [row.id for row in rows])
+    return [_row(row, credentials.get(row.id, ()), told) for row in rows]
+
+
+async def count(conn: AsyncConnection, wanted: TenantFilter) -> int:
+    """How many there are in all."""
+    counted = select(func.count()).select_from(TENANT).where(*_conditions(wanted))
+    return int((await conn.execute(counted)).scalar_one())
+
+
+def _conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [_T.removed_at.is_(None)]
+    if wanted.status == Shown.ATTENTION:
+        found.append(_T.severity < TenantStatus.HEALTHY.severity)
+    elif wanted.status != Shown.ANY:
+        found.append(_T.severity == TenantStatus(wanted.status).severity)
+    if wanted.text:
+        found.append(or_(*(column.icontains(wanted.text, autoescape=True) for column in _SEARCHED)))
+    if wanted.csm:
+        found.append(func.lower(_T.csm_email) == wanted.csm.lower())
+    if wanted.feature:
+        # As JSON text: the features of a tenant are a short list of plain words.
+        found.append(cast(_T.features, String).contains(f'"{wanted.feature}"', autoescape=True))
+    if wanted.kind:
+        found.append(_with_credential(_C.kind == wanted.kind))
+    if wanted.missing:
+        is_it = or_(_P.permission_id == wanted.missing, _P.permission_label == wanted.missing)
+        found.append(_with_credential(exists().where(_P.credential_id == _C.id, _P.verdict == Verdict.MISSING, is_it)))
+    if wanted.ours:
+        found.append(ours())
+    return found
+
+
+_SEARCHED = (_T.id, _T.name, _T.csm_name, _T.csm_email)
+
+
+def ours() -> ColumnElement[bool]:
+    """The tenant fails through something of ours: its row, or what supplies its secret."""
+    without = not_(exists().where(_C.tenant_id == _T.id, _C.removed_at.is_(None)))
+    fault = or_(_C.state == CredentialState.MISCONFIGURED, and_(_C.state != "ok", _C.detail.in_(OURS_DETAILS)))
+    return and_(_T.severity == TenantStatus.FAILING.severity, or_(_with_credential(fault), without))
+
+
+def _with_credential(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(_C.tenant_id == _T.id, _C.removed_at.is_(None), condition)
+
+
+def _follows(place: Place) -> ColumnElement[bool]:
+    # The first condition is implied by the second; it lets the index begin there.
+    later = or_(_T.status_since < place.since, and_(_T.status_since == place.since, _T.id > place.id))
+    return and_(
+        _T.severity >= place.severity,
+        or_(_T.severity > place.severity, and_(_T.severity == place.severity, later)),
+    )
+
+
+async def _credentials(conn: AsyncConnection, tenants: Collection[str]) -> Mapping[str, tuple[CredentialStanding, ...]]:
+    found = (
+        await conn.execute(
+            select(CREDENTIAL)
+            .where(_C.tenant_id.in_(tenants), _C.removed_at.is_(None))
+            .order_by(_C.tenant_id, _C.label)
+        )
+    ).all()
+    labels = await _missing_labels(conn, [row.id for row in found if row.missing])
+    reasons = await _undecided_reasons(conn, [row.id for row in found if row.undecided])
+    standing: dict[str, list[CredentialStanding]] = {}
+    for row in found:
+        one = _standing(row, tuple(labels.get(row.id, ())), reasons.get(row.id))
+        standing.setdefault(row.tenant_id, []).append(one)
+    return {tenant: tuple(theirs) for tenant, theirs in standing.items()}
+
+
+async def _missing_labels(conn: AsyncConnection, credentials: Collection[int]) -> Mapping[int, list[str]]:
+    """The first few of each; the row has the number of all."""
+    place = func.row_number().over(partition_by=_P.credential_id, order_by=(_P.since.desc(), _P.permission_label))
+    ranked = (
+        select(_P.credential_id, _P.permission_label, place.label("place"))
+        .where(_P.credential_id.in_(credentials), _P.verdict == Verdict.MISSING)
+        .subquery()
+    )
+    statement = select(ranked).where(ranked.c.place <= _LABELS_OF_A_ROW).order_by(ranked.c.place)
+    labels: dict[int, list[str]] = {}
+    if credentials:
+        for row in await conn.execute(statement):
+            labels.setdefault(row.credential_id, []).append(row.permission_label)
+    return labels
+
+
+async def _undecided_reasons(conn: AsyncConnection, credentials: Collection[int]) -> Mapping[int, str]:
+    """The most frequent reason of each."""
+    statement = (
+        select(_P.credential_id, _P.undecided_reason)
+        .where(_P.credential_id.in_(credentials), _P.undecided_as == Verdict.UNDECIDED)
+        .group_by(_P.credential_id, _P.undecided_reason)
+        .order_by(func.count().desc(), _P.undecided_reason)
+    )
+    reasons: dict[int, str] = {}
+    if credentials:
+        for row in await conn.execute(statement):
+            reasons.setdefault(row.credential_id, row.undecided_reason)
+    return reasons
+
+
+def _standing(row: Row[Any], labels: tuple[str, ...], reason: str | None) -> CredentialStanding:
+    return CredentialStanding(
+        label=row.label,
+        kind=row.kind,
+        state=CredentialState(row.state),
+        detail=row.detail,
+        missing=row.missing,
+        undecided=row.undecided,
+        unchecked=row.unchecked,
+        suspects=row.suspects,
+        suspect_state=row.suspect_state,
+        last_checked_at=row.last_checked_at,
+        next_due=row.next_due,
+        missing_labels=labels,
+        undecided_reason=reason,
+    )
+
+
+def _row(row: Row[Any], credentials: tuple[CredentialStanding, ...], told: Mapping[str, Any]) -> TenantRow:
+    since: datetime = row.status_since or row.created_at
+    return TenantRow(
+        id=row.id,
+        name=row.name,
+        csm_name=row.csm_name,
+        csm_email=row.csm_email,
+        status=TenantStatus(row.status),
+        since=since,
+        problem=row.problem,
+        paused=row.paused["reference"] if row.paused else None,
+        credentials=credentials,
+        told=told.get(row.id),
+    )

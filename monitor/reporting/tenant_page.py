@@ -1,0 +1,238 @@
+"""One tenant in full: what its page and its JSON say. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from checks.credential import CredentialState
+from checks.manifest import Manifest, Permission
+from checks.reasons import REASONS
+from checks.report import Verdict
+from checks.v1.verdicts import KeyRule
+from checks.v3.verdicts import ScopeRule
+from monitor.drift import KnownExcess, KnownPermission
+from monitor.incidents.history_queries import PastEvent
+from monitor.incidents.status import TenantStatus
+from monitor.notices.content.customer_request import MissingPermission, PresentTrouble
+from monitor.notices.notice_queries import ListedNotice
+from monitor.reporting.timeline import Band, CheckedDay, CredentialPast, IncidentSpan, SentEmail, Timeline, bands_of
+from monitor.reporting.told import Told
+
+UNASKED, UNKNOWN = "unasked", "new"
+SENTENCES: Mapping[str, str] = {rule.number: rule.sentence for rules in (KeyRule, ScopeRule) for rule in rules}
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """What the tenants file says about a permission that the customer refuses on purpose."""
+
+    reference: str
+    since: date | None
+    by: str
+
+    @property
+    def words(self) -> str:
+        return ", ".join(filter(None, [self.reference, f"recorded by {self.by}" if self.by else ""]))
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionCell:
+    """A permission as the matrix shows it. `word` is a verdict, `suspect`, `declined`, `new` or `unasked`."""
+
+    id: str
+    label: str
+    word: str
+    since: datetime | None = None
+    rule: str = ""
+    reason: str = ""
+    likely: bool = False
+    last_granted_at: datetime | None = None
+    declined: Declined | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The rule in a sentence; a rule of an earlier release has none any more."""
+        return SENTENCES.get(self.rule, "")
+
+    @property
+    def is_evidence(self) -> bool:
+        """It stands among the evidence for what is not granted."""
+        return self.word not in (Verdict.GRANTED, UNASKED)
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionGroup:
+    name: str
+    cells: tuple[PermissionCell, ...]
+
+    @property
+    def granted(self) -> int:
+        return sum(cell.word == Verdict.GRANTED for cell in self.cells)
+
+    @property
+    def asked(self) -> int:
+        return sum(cell.word != UNASKED for cell in self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialPage:
+    """One credential with what is known about its permissions. `manifest` is None where it cannot be read any more."""
+
+    id: int
+    label: str
+    kind: str
+    grant: str | None
+    state: CredentialState
+    detail: str
+    state_since: datetime | None
+    suspect_state: str | None
+    fingerprint: str | None
+    last_checked_at: datetime | None
+    next_due: datetime | None
+    granted: int
+    missing: int
+    undecided: int
+    unchecked: int
+    permissions: Mapping[str, KnownPermission]
+    excess: Mapping[str, KnownExcess]
+    manifest: Manifest | None
+
+    @property
+    def meaning(self) -> str:
+        return REASONS.get(self.detail, self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPage:
+    """`declined` is by permission, as the tenants file names it: id or label."""
+
+    id: str
+    name: str
+    csm_name: str | None
+    csm_email: str | None
+    status: TenantStatus
+    since: datetime
+    problem: str | None
+    paused: Mapping[str, str | None] | None
+    features: frozenset[str]
+    write_probes: str | None
+    declined: Mapping[str, Declined]
+    credentials: tuple[CredentialPage, ...]
+    events: Sequence[PastEvent]
+    incidents: tuple[IncidentSpan, ...]
+    notices: tuple[ListedNotice, ...]
+    days: tuple[CheckedDay, ...]
+    checks: tuple[datetime, ...]
+    told: Told | None
+
+    @property
+    def reader(self) -> str:
+        return self.csm_name or self.csm_email or "its CSM"
+
+    @property
+    def next_due(self) -> datetime | None:
+        return min((c.next_due for c in self.credentials if c.next_due), default=None)
+
+    @property
+    def last_checked_at(self) -> datetime | None:
+        return max((c.last_checked_at for c in self.credentials if c.last_checked_at), default=None)
+
+    @property
+    def missing(self) -> int:
+        return sum(c.missing for c in self.credentials)
+
+    def declined_as(self, permission: Permission) -> Declined | None:
+        return self.declined.get(permission.id) or self.declined.get(permission.label)
+
+    def is_asked(self, permission: Permission) -> bool:
+        return permission.feature is None or permission.feature in self.features
+
+
+def groups(tenant: TenantPage, credential: CredentialPage) -> tuple[PermissionGroup, ...]:
+    """Every permission of the manifest in the order of Greenhouse's screen, so that box can be compared with box."""
+    if credential.manifest is None:
+        return ()
+    cells: dict[str, list[PermissionCell]] = {name: [] for name in credential.manifest.groups}
+    for permission in credential.manifest.permissions:
+        cells.setdefault(permission.group, []).append(_cell(tenant, credential, permission))
+    return tuple(PermissionGroup(name, tuple(members)) for name, members in cells.items() if members)
+
+
+def _cell(tenant: TenantPage, credential: CredentialPage, permission: Permission) -> PermissionCell:
+    likely = permission.mapping == "likely"
+    declined = tenant.declined_as(permission)
+    if not tenant.is_asked(permission):
+        return PermissionCell(permission.id, permission.label, UNASKED, likely=likely)
+    if declined is not None:
+        return PermissionCell(permission.id, permission.label, "declined", likely=likely, declined=declined)
+    known = credential.permissions.get(permission.id)
+    if known is None:
+        return PermissionCell(permission.id, permission.label, UNKNOWN, likely=likely)
+    word, since, reason = _standing(known)
+    rule = known.rule if word in (Verdict.GRANTED, Verdict.MISSING) else ""
+    return PermissionCell(permission.id, permission.label, word, since, rule, reason, likely, known.last_granted_at)
+
+
+def _standing(known: KnownPermission) -> tuple[str, datetime | None, str]:
+    """Word, since when, and why: the last decided verdict, unless something newer is to be said."""
+    if known.undecided_as is not None and not known.missing:
+        reason = REASONS.get(known.undecided_reason or "", known.undecided_reason or "")
+        return known.undecided_as, known.undecided_since, reason
+    if known.suspect:
+        seen = "granted" if known.missing else "missing"
+        return "suspect", known.suspect_since, f"seen {seen} once, not confirmed yet"
+    if known.verdict is None:
+        return Verdict.UNDECIDED, known.since, "missing under the secret before this one, and not decided since"
+    return known.verdict, known.since, ""
+
+
+def troubles(tenant: TenantPage) -> tuple[PresentTrouble, ...]:
+    """What the customer could mend, by credential, in the order of Greenhouse's screen."""
+    return tuple(
+        PresentTrouble(c.label, c.kind, c.grant, c.state, c.detail, tuple(_missing(tenant, c)))
+        for c in tenant.credentials
+    )
+
+
+def _missing(tenant: TenantPage, credential: CredentialPage) -> list[MissingPermission]:
+    """From the manifest, for its order; what it does not name comes last."""
+    known = {key: one for key, one in credential.permissions.items() if one.missing}
+    listed = credential.manifest.permissions if credential.manifest else ()
+    found = [
+        MissingPermission(p.id, p.group, p.label, p.mapping == "likely", p.scopes)
+        for p in listed
+        if p.id in known and not tenant.declined_as(p)
+    ]
+    named = {p.id for p in listed}
+    return [*found, *(MissingPermission(key, one.group, one.label) for key, one in known.items() if key not in named)]
+
+
+def timeline(tenant: TenantPage, begin: datetime, now: datetime) -> Timeline:
+    bands = [band for credential in tenant.credentials for band in _bands(tenant, credential, begin)]
+    emails = tuple(SentEmail(n.id, n.status, n.sent_at or n.created_at) for n in tenant.notices)
+    return Timeline(
+        begin,
+        now,
+        tuple(bands),
+        tuple(one for one in tenant.incidents if one.resolved_at is None or one.resolved_at >= begin),
+        tuple(one for one in emails if one.at >= begin),
+        tenant.days,
+        tenant.checks,
+    )
+
+
+def _bands(tenant: TenantPage, credential: CredentialPage, begin: datetime) -> tuple[Band, ...]:
+    listed = credential.manifest.permissions if credential.manifest else ()
+    asked = {p.group for p in listed if tenant.is_asked(p)}
+    names = tuple(dict.fromkeys(p.group for p in listed)) or tuple(
+        dict.fromkeys(known.group for known in credential.permissions.values())
+    )
+    past = CredentialPast(
+        credential.label,
+        credential.permissions,
+        [event for event in tenant.events if event.credential_label == credential.label],
+        {name: declined.since for name, declined in tenant.declined.items()},
+        credential.state_since if credential.state is not CredentialState.OK else None,
+        credential.state,
+    )
+    return bands_of(past, names, [name for name in names if listed and name not in asked], begin)

@@ -1,0 +1,41 @@
+"""What the pages and the API stand on, and the one transaction in which a page is read."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.breaker.machine import State as BreakerState
+from monitor.config.settings import Settings
+from monitor.notices import notice_queries
+from monitor.store.database import Database
+from monitor.tenants.manifests import ManifestRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """`registry` and `breaker` are functions, since both change while the service runs."""
+
+    db: Database
+    settings: Settings
+    now: Callable[[], datetime]
+    registry: Callable[[], ManifestRegistry]
+    breaker: Callable[[], BreakerState]
+
+
+def context(request: Request) -> WebContext:
+    found: WebContext = request.app.state.context
+    return found
+
+
+@asynccontextmanager
+async def reading(request: Request) -> AsyncIterator[AsyncConnection]:
+    """One state of the database for the whole page, so that its figures agree; sets what every page shows of it."""
+    web = context(request)
+    request.state.now = web.now()
+    async with web.db.reading() as conn:
+        request.state.held = await notice_queries.count_held(conn)
+        yield conn

@@ -1,0 +1,48 @@
+"""`/`: is the service well, what changed, and every tenant, worst first."""
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from checks.credential import CredentialKind
+from monitor.incidents.status import PRESENT
+from monitor.reporting import service_queries, tenant_list_queries
+from monitor.reporting.headline import headline
+from monitor.reporting.service_queries import DAY
+from monitor.reporting.tenant_list import Shown
+from monitor.web.auth.identity import viewer
+from monitor.web.context import context, reading
+from monitor.web.templating import as_files, page, with_query
+from monitor.web.tenant_query import WantedTenants, cursor_of, place_of
+
+PAGE_SIZE = 50
+
+router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
+
+
+@router.get("/")
+async def overview(request: Request, wanted: WantedTenants, after: str | None = None) -> Response:
+    web = context(request)
+    async with reading(request) as conn:
+        now = request.state.now
+        facts = await service_queries.facts(conn, now, web.settings, web.breaker())
+        counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
+        rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, place_of(after))
+        total = await tenant_list_queries.count(conn, wanted)
+    shown, more = rows[:PAGE_SIZE], rows[PAGE_SIZE:]
+    return page(
+        request,
+        "overview.html",
+        section="Overview",
+        facts=facts,
+        said=headline(facts),
+        counts=counts,
+        rows=shown,
+        total=total,
+        wanted=wanted,
+        statuses=(Shown.ATTENTION, Shown.ANY, *PRESENT),
+        kinds=tuple(CredentialKind),
+        manifest=web.registry().manifest(None),
+        first=with_query(request, after=None) if after else None,
+        older=with_query(request, after=cursor_of(shown[-1].place)) if more else None,
+        page_size=PAGE_SIZE,
+        **as_files(request),
+    )

@@ -1,0 +1,208 @@
+"""A timeline as shapes: x in per cent of the picture's width, y in pixels, so that it stretches and its text does not.
+
+Two scales on one axis: the last 48 hours take the right 30 %, all before them the left 68 %. On a single scale the
+event of this night would be two pixels wide.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.reporting.timeline import Band, Span, SpanKind, Timeline
+
+RECENT = timedelta(hours=48)
+LEFT, RIGHT = 68.0, 70.0
+ROW = 15
+TOP = 20
+MOST_SHAPES = 200
+_NARROWEST = 0.45  # per cent: about 4 pixels on a wide screen
+_FULL_DAY = 6  # checks: a bar of full height
+_ORDER = (SpanKind.DECLINED, SpanKind.UNDECIDED, SpanKind.SUSPECT, SpanKind.MISSING)
+_HEAD_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    kind: str
+    x: float
+    width: float
+    y: float
+    height: float
+    title: str = ""
+
+    @property
+    def end(self) -> float:
+        return self.x + self.width
+
+    @property
+    def middle(self) -> float:
+        return self.y + self.height / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`hot` rows have trouble now."""
+
+    name: str
+    hot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    x: float
+    label: str
+    at: datetime
+    roomy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    rows: tuple[Row, ...]
+    shapes: tuple[Shape, ...]
+    marks: tuple[Mark, ...]
+    height: int
+    is_coarse: bool
+
+
+def drawn(timeline: Timeline) -> Drawing:
+    axis = _Axis(timeline.begin, timeline.now)
+    spans = [shape for place, band in enumerate(timeline.bands) for shape in _band(axis, place + _HEAD_ROWS, band)]
+    is_coarse = len(spans) > MOST_SHAPES
+    shapes = [*_lines(axis, timeline), *_head(axis, timeline), *(_coarse(spans) if is_coarse else spans)]
+    rows = (Row("Incidents"), Row("Emails"), Row("Checks"), *(_row(band) for band in timeline.bands))
+    return Drawing(rows, tuple(shapes), tuple(_marks(axis)), TOP + ROW * len(rows) + 4, is_coarse)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    begin: datetime
+    now: datetime
+
+    @property
+    def cut(self) -> datetime:
+        return max(self.begin, self.now - RECENT)
+
+    def x(self, at: datetime) -> float:
+        at = min(max(at, self.begin), self.now)
+        if at < self.cut:
+            return round(LEFT * ((at - self.begin) / (self.cut - self.begin)), 2)
+        return round(RIGHT + (100 - RIGHT) * ((at - self.cut) / (self.now - self.cut)), 2)
+
+    def pieces(self, begin: datetime, end: datetime) -> Iterable[tuple[float, float]]:
+        """Begin and width; a span over the cut is drawn in two pieces."""
+        if begin < self.cut < end:
+            yield self.x(begin), LEFT - self.x(begin)
+            begin = self.cut
+        end_x = LEFT if end == self.cut and begin < self.cut else self.x(end)
+        yield self.x(begin), end_x - self.x(begin)
+
+
+def _row(band: Band) -> Row:
+    return Row(band.name, any(span.end is None and span.kind is not SpanKind.DECLINED for span in band.spans))
+
+
+def _y(place: int) -> float:
+    return TOP + ROW * place
+
+
+def _band(axis: _Axis, place: int, band: Band) -> Iterable[Shape]:
+    # The worst is drawn last, on top.
+    for span in sorted(band.spans, key=lambda one: _ORDER.index(one.kind) if one.kind in _ORDER else 0):
+        for x, width in axis.pieces(span.begin, span.end or axis.now):
+            wide = max(width, _NARROWEST)
+            yield Shape(f"band-{span.kind}", min(x, 100 - wide), wide, _y(place) + 3, 9, _title(span))
+
+
+def _title(span: Span) -> str:
+    end = f"to {span.end:%Y-%m-%d %H:%MZ}" if span.end else "and still"
+    return f"{span.what}: {span.kind}, from {span.begin:%Y-%m-%d %H:%MZ} {end}"
+
+
+def _lines(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:
+    """A thin line where the credential was checked; no line where nobody knows."""
+    stretches = list(_stretches(axis, timeline))
+    for place, band in enumerate(timeline.bands):
+        if band.asked:
+            for begin, end in stretches:
+                for x, width in axis.pieces(begin, end):
+                    yield Shape("band-granted", x, width, _y(place + _HEAD_ROWS) + 7, 1)
+
+
+def _stretches(axis: _Axis, timeline: Timeline) -> Iterable[tuple[datetime, datetime]]:
+    begin: datetime | None = None
+    end = axis.begin
+    for day in sorted(timeline.days, key=lambda one: one.day):
+        if not day.checks:
+            continue
+        midnight = datetime(day.day.year, day.day.month, day.day.day, tzinfo=axis.now.tzinfo)
+        if begin is not None and midnight > end:
+            yield max(begin, axis.begin), min(end, axis.now)
+            begin = None
+        begin = begin or midnight
+        end = midnight + timedelta(days=1)
+    if begin is not None:
+        yield max(begin, axis.begin), min(end, axis.now)
+
+
+def _head(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:
+    for incident in timeline.incidents:
+        for x, width in axis.pieces(max(incident.opened_at, axis.begin), incident.resolved_at or axis.now):
+            title = f"incident {incident.number}"
+            yield Shape("incident", min(x, 99.5), max(width, _NARROWEST), _y(0) + 5, 5, title)
+    yield from _envelopes(axis, timeline)
+    for day in timeline.days:
+        noon = datetime(day.day.year, day.day.month, day.day.day, tzinfo=axis.now.tzinfo)
+        if axis.begin <= noon and noon + timedelta(days=1) <= axis.cut:
+            height = round(11 * min(day.answered / _FULL_DAY, 1), 1)
+            width = axis.x(noon + timedelta(days=1)) - axis.x(noon) if noon + timedelta(days=1) < axis.cut else 0.5
+            title = f"{day.day}: {day.answered} of {day.checks} checks answered"
+            yield Shape("checks", axis.x(noon), round(max(width * 0.8, 0.1), 2), _y(2) + 13 - height, height, title)
+    for at in timeline.checks:
+        if at >= axis.cut:
+            yield Shape("tick", axis.x(at), 0.12, _y(2) + 3, 9, f"check {at:%Y-%m-%d %H:%MZ}")
+
+
+def _envelopes(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:
+    """Emails that would lie upon each other are one, with their number in its title."""
+    last: list[str] = []
+    at = -10.0
+    for email in sorted(timeline.emails, key=lambda one: one.at):
+        x = min(axis.x(email.at), 98.8)
+        said = f"email {email.number}, {email.status}, {email.at:%Y-%m-%d %H:%MZ}"
+        if x - at >= 1.2 and last:
+            yield Shape("envelope", at, 1.2, _y(1) + 3, 9, "; ".join(last))
+            last = []
+        at = at if last else x
+        last.append(said)
+    if last:
+        yield Shape("envelope", at, 1.2, _y(1) + 3, 9, "; ".join(last))
+
+
+def _coarse(shapes: Iterable[Shape]) -> Iterable[Shape]:
+    """Where there are too many: neighbours of a kind less than half a per cent apart become one."""
+    by_row: dict[tuple[float, str], list[Shape]] = {}
+    for shape in shapes:
+        by_row.setdefault((shape.y, shape.kind), []).append(shape)
+    for (y, kind), row in by_row.items():
+        begin, end = None, 0.0
+        for shape in sorted(row, key=lambda one: one.x):
+            if begin is not None and shape.x - end > 0.5:
+                yield Shape(kind, begin, end - begin, y, shape.height)
+                begin = None
+            begin = shape.x if begin is None else begin
+            end = max(end, shape.end)
+        if begin is not None:
+            yield Shape(kind, begin, end - begin, y, row[0].height)
+
+
+def _marks(axis: _Axis) -> Iterable[Mark]:
+    """The beginnings of months and their middles on the left; midnights on the right."""
+    day = axis.begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    while day < axis.cut - timedelta(days=2):
+        if day.day in (1, 15):
+            yield Mark(axis.x(day), "day", day, roomy=day.day == 15)
+        day += timedelta(days=1)
+    day = axis.cut.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    while day < axis.now - timedelta(hours=6):
+        yield Mark(axis.x(day), "weekday", day)
+        day += timedelta(days=1)
