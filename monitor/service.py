@@ -16,12 +16,15 @@ from monitor.checking import claim_queries, sweep_queries
 from monitor.checking.check_job import CheckJob
 from monitor.checking.check_limits import CheckLimits
 from monitor.checking.dispatcher import Dispatcher
+from monitor.checking.preflight.preflight_check import PreflightCheck
+from monitor.checking.preflight.preflight_queue import PreflightQueue
 from monitor.checking.sampler import Sampler
 from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import ClockJumps, elapsed, utc_now
 from monitor.config.retention import Keep
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
+from monitor.incidents.burst_grouper import BurstGrouper
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
 from monitor.notices.delivery import outbox_queries
@@ -33,6 +36,9 @@ from monitor.store.database import Database, open_database
 from monitor.tenants.fingerprint_key import registered_key
 from monitor.tenants.sync import TenantSync
 from monitor.tenants.sync_queries import active_ids
+from monitor.upkeep.audit.chain import AuditKey
+from monitor.upkeep.audit.history_pruner import HistoryPruner
+from monitor.upkeep.audit.signer import HistorySigner
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
@@ -45,9 +51,11 @@ log = structlog.get_logger()
 TICK = timedelta(seconds=1)  # a query of an indexed column (docs/decisions/0007)
 SNAPSHOT = timedelta(seconds=15)
 SAMPLING = timedelta(seconds=5)
+GROUPING = timedelta(seconds=5)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
 PRUNING = timedelta(hours=1)
+SIGNING = timedelta(minutes=1)
 DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)  # before the chart's readiness probe gives up (10 s)
 
 
@@ -63,11 +71,14 @@ class MonitorService:
     write_halt: SharedWriteHalt
     dispatcher: Dispatcher
     breaker: CircuitBreaker
+    preflights: PreflightQueue
     pauses: PauseNotices
     sampler: Sampler
+    grouper: BurstGrouper
     composer: Composer
     outbox: Outbox | None
     pruner: Pruner
+    history_signer: HistorySigner
 
     async def tick(self) -> None:
         await self.dispatcher.tick(utc_now())
@@ -78,6 +89,9 @@ class MonitorService:
 
     async def sample(self) -> None:
         await self.sampler.run_once(utc_now())
+
+    async def group(self) -> None:
+        await self.grouper.run_once()
 
     async def compose(self) -> None:
         await self.composer.run_once(utc_now())
@@ -106,6 +120,9 @@ class MonitorService:
     async def prune(self) -> None:
         """Delete what is old. Checks are spread over the whole day, so no hour is quieter than another."""
         self.metrics.pruned(await self.pruner.run_once(utc_now()))
+
+    async def sign(self) -> None:
+        await self.history_signer.run_once(utc_now())
 
     async def reach_database(self) -> None:
         """StoreError unless the database answers in time."""
@@ -138,7 +155,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         service.pruner.stop()
         outbox = [service.outbox.stop(seconds)] if service.outbox else []
         # In parallel: all of it may take `stop_timeout`, not each part.
-        await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
+        ends = [service.dispatcher.engine.stop(seconds), tasks.stop(seconds), service.preflights.stop(), *outbox]
+        await asyncio.gather(*ends)
     log.info("stopped")
 
 
@@ -149,6 +167,7 @@ def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
         service.reach_database,
         SignIn.of(settings, service.db),
         _web_context(service),
+        service.preflights,
         settings.listen_address,
         settings.metrics_listen_address,
     )
@@ -174,6 +193,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         opened.push_async_callback(db.close)
         # Before anything is written: with another key every credential would look replaced.
         fingerprint_key = await registered_key(db, settings, utc_now())
+        audit_key = AuditKey.derived(fingerprint_key)
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
         metrics.count_asyncio_tasks(asyncio.get_running_loop())
@@ -184,9 +204,11 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])
         write_halt = assembly.write_halt(db, renderer)
+        credential_check = assembly.credential_check(metrics, breaker, fingerprint_key)
+        preflight = PreflightCheck(credential_check, write_halt, assembly.drift_policy)
         check_job = CheckJob(
             assembly.recorded_check(db),
-            assembly.credential_check(metrics, breaker, fingerprint_key),
+            credential_check,
             tenant_sync.registry,
             write_halt,
             metrics,
@@ -202,11 +224,14 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             write_halt=write_halt,
             dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
             breaker=breaker,
+            preflights=PreflightQueue(preflight, breaker, utc_now),
             pauses=pauses,
             sampler=assembly.sampler(db, metrics, breaker),
+            grouper=BurstGrouper(db),
             composer=assembly.composer(db, renderer, tenant_sync),
             outbox=assembly.outbox(db, metrics),
-            pruner=Pruner(db, Keep.of(settings)),
+            pruner=Pruner(db, Keep.of(settings), history_pruner=HistoryPruner(db, audit_key)),
+            history_signer=HistorySigner(db, audit_key),
         )
 
 
@@ -237,9 +262,11 @@ def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
         "pauses": PeriodicTask(service.pauses.write, TICK),
         "reload": PeriodicTask(service.reload, service.settings.tenants_reload),
         "sample": PeriodicTask(service.sample, min(SAMPLING, quick)),
+        "group": PeriodicTask(service.group, min(GROUPING, quick)),
         "compose": PeriodicTask(service.compose, min(COMPOSING, quick)),
         "deliver": PeriodicTask(service.deliver, min(DELIVERY, quick)),
         "look_back": PeriodicTask(service.catch_up, SNAPSHOT),
         "show": PeriodicTask(service.show, SNAPSHOT),
         "prune": PeriodicTask(service.prune, PRUNING),
+        "sign": PeriodicTask(service.sign, SIGNING),
     }

@@ -11,10 +11,20 @@ import httpx
 from fastapi import Depends, Form
 
 from checks.manifest import load
+from checks.wire.connection import ConnectionSettings
+from monitor.breaker.circuit_breaker import CircuitBreaker
+from monitor.breaker.machine import Limits
 from monitor.breaker.machine import State as BreakerState
+from monitor.checking.credential_check import CredentialCheck
+from monitor.checking.greenhouse import Greenhouse
+from monitor.checking.preflight.preflight_check import PreflightCheck
+from monitor.checking.preflight.preflight_queue import PreflightQueue
+from monitor.checking.write_halt import SharedWriteHalt
 from monitor.config.settings import Settings
 from monitor.metrics import Metrics
+from monitor.notices.content.render import Renderer
 from monitor.store.database import Database
+from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.manifests import ManifestRegistry
 from monitor.web.app import application, with_pages
 from monitor.web.auth.identity import Identity, operator, viewer
@@ -24,7 +34,7 @@ from monitor.web.auth.sign_in import SignIn
 from monitor.web.auth.token_actions import NewToken, create_token
 from monitor.web.context import WebContext
 from monitor.web.serve import serving
-from tests.installation import Clock
+from tests.installation import LIMITS, NOTICES, POLICY, Clock
 
 OUR_OWN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -100,7 +110,7 @@ async def website(
     configured = Settings(**settings)
     context = web_context(db, configured, clock)
     sign_in = SignIn.of(configured, db, clock.read)
-    async with serving(with_pages(app, sign_in, context), "127.0.0.1", port) as url:
+    async with serving(with_pages(app, sign_in, context, preflights(db, clock)), "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
             yield Website(url, db, clock, sign_in, browser, done)
 
@@ -108,6 +118,15 @@ async def website(
 def web_context(db: Database, settings: Settings, clock: Clock) -> WebContext:
     registry = ManifestRegistry(load("gem"))
     return WebContext(db, settings, clock.read, lambda: registry, lambda: BreakerState.CLOSED)
+
+
+def preflights(db: Database, clock: Clock) -> PreflightQueue:
+    """There is no Greenhouse."""
+    breaker = CircuitBreaker(Limits.of(60))
+    greenhouse = Greenhouse("http://127.0.0.1:9", "test", ConnectionSettings(), LIMITS, Metrics("test"), breaker)
+    check = CredentialCheck(greenhouse, CredentialLoader(b"fingerprint key of the tests", 5))
+    halt = SharedWriteHalt(db, NOTICES, Renderer(), clock.read)
+    return PreflightQueue(PreflightCheck(check, halt, POLICY), breaker, clock.read)
 
 
 def new_browser(url: str) -> httpx.AsyncClient:

@@ -14,10 +14,11 @@ from monitor.config import addresses, secrets
 from monitor.errors import ConfigurationError
 
 _MAX_DURATION = timedelta(days=366)
+_MIN_HISTORY, _MAX_HISTORY = timedelta(days=90), timedelta(days=36_600)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def parse_duration(value: object) -> timedelta:
+def parse_duration(value: object, longest: timedelta = _MAX_DURATION) -> timedelta:
     """Seconds as a number, or text such as `90s`, `15m`, `4h`, `1d`."""
     if isinstance(value, timedelta):
         return value
@@ -25,14 +26,22 @@ def parse_duration(value: object) -> timedelta:
     if not found:
         raise ValueError("must be seconds as a number, or a text such as 90s, 15m, 4h or 1d")
     duration = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if duration > _MAX_DURATION:
-        raise ValueError("must not be longer than 366 days")
+    if duration > longest:
+        raise ValueError(f"must not be longer than {longest.days} days")
     return duration
 
 
 def _positive(duration: timedelta) -> timedelta:
     if not duration:
         raise ValueError("must be longer than 0")
+    return duration
+
+
+def _long_duration(value: object) -> timedelta:
+    """As long as a business may have to keep records; long enough for all that looks back at recent events."""
+    duration = parse_duration(value, _MAX_HISTORY)
+    if duration < _MIN_HISTORY:
+        raise ValueError(f"must be at least {_MIN_HISTORY.days} days")
     return duration
 
 
@@ -79,6 +88,7 @@ def checked(check: Callable[[str], object]) -> AfterValidator:
 
 Delay = Annotated[timedelta, BeforeValidator(parse_duration)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
+LongDuration = Annotated[timedelta, BeforeValidator(_long_duration)]
 Rate = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Origin = Annotated[str, AfterValidator(addresses.greenhouse_origin)]

@@ -22,6 +22,7 @@ from monitor.config.setting_types import (
     Delay,
     Duration,
     HeaderName,
+    LongDuration,
     Names,
     Networks,
     Origin,
@@ -123,6 +124,11 @@ class Settings(BaseSettings):
     keep_notice_texts: Duration = Field(
         timedelta(days=90),
         description="how long the text of a sent notice is kept; the record that it was sent is kept forever",
+    )
+    keep_history: LongDuration | None = Field(
+        None,
+        description="how long drift events and operators' actions are kept, at least `90d`, such as `1100d`; not set: "
+        "forever",
     )
     installation_key: Path | None = Field(
         None,

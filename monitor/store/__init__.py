@@ -1,4 +1,6 @@
 """The database: access, tables, migrations, backups. The SQL of a subject is in its own room."""
 
-# Whoever takes METADATA from `tables` gets all tables.
-from monitor.store import sign_in_tables as sign_in_tables
+# Every module with tables, so that METADATA knows all of them whichever module is imported first.
+from monitor.store import audit_tables, burst_tables, sign_in_tables, tables
+
+__all__ = ["audit_tables", "burst_tables", "sign_in_tables", "tables"]

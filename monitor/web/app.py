@@ -6,16 +6,18 @@ from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
+from monitor.checking.preflight.preflight_queue import PreflightQueue
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
+from monitor.web.api.router import add_api
 from monitor.web.auth.middleware import SignInMiddleware
 from monitor.web.auth.oidc_pages import OidcPages
 from monitor.web.auth.session_pages import SessionPages
 from monitor.web.auth.sign_in import SignIn
 from monitor.web.auth.sign_in_pages import SignInPages
 from monitor.web.context import WebContext
-from monitor.web.errors import RequestRefused, answer_refused
 from monitor.web.pages.all_pages import add_pages
+from monitor.web.problems import handle_problems
 
 
 def bare_application() -> FastAPI:
@@ -47,11 +49,12 @@ def application(metrics: Metrics, reach_database: Callable[[], Awaitable[None]])
     return app
 
 
-def with_pages(app: FastAPI, sign_in: SignIn, context: WebContext) -> ASGIApp:
-    """The application with every page, behind the middleware that lets in nobody but who is signed in."""
+def with_pages(app: FastAPI, sign_in: SignIn, context: WebContext, preflights: PreflightQueue) -> ASGIApp:
+    """The application with every page and the API, behind the middleware that lets in nobody who is not signed in."""
     app.state.context = context
+    handle_problems(app)
     add_pages(app)
-    app.add_exception_handler(RequestRefused, answer_refused)
+    add_api(app, preflights, sign_in.trusted_networks.include)
     app.include_router(SignInPages(sign_in).router)
     app.include_router(SessionPages(sign_in).router)
     if sign_in.oidc is not None:

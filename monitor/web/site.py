@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from monitor.checking.preflight.preflight_queue import PreflightQueue
 from monitor.config.addresses import ListenAddress
 from monitor.metrics import Metrics
 from monitor.web.app import application, bare_application, with_pages
@@ -21,6 +22,7 @@ async def serving_site(
     reach_database: Callable[[], Awaitable[None]],
     sign_in: SignIn,
     context: WebContext,
+    preflights: PreflightQueue,
     main: ListenAddress,
     open_to_all: ListenAddress | None,
 ) -> AsyncIterator[str]:
@@ -34,4 +36,6 @@ async def serving_site(
             url = await listening.enter_async_context(serving(app, open_to_all.host, open_to_all.port))
             log.info("serving_metrics", address=url)
             app = bare_application()
-        yield await listening.enter_async_context(serving(with_pages(app, sign_in, context), main.host, main.port))
+        yield await listening.enter_async_context(
+            serving(with_pages(app, sign_in, context, preflights), main.host, main.port)
+        )

@@ -109,7 +109,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(when=_when, counted=counted, duration=duration, number=_number, span=_span)
-    made.globals.update(navigation=NAVIGATION, marks=MARKS, version=VERSION, static=static_path)
+    made.globals.update(
+        minute=timedelta(minutes=1), navigation=NAVIGATION, marks=MARKS, version=VERSION, static=static_path
+    )
     return made
 
 

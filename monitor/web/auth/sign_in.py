@@ -19,6 +19,7 @@ from monitor.web.auth.role import RolePolicy
 from monitor.web.auth.secret import RandomBytes, SecretKind
 from monitor.web.auth.sessions import SessionLimits, Sessions
 from monitor.web.auth.tokens import ApiTokens
+from monitor.web.auth.trusted_networks import TrustedNetworks
 from monitor.web.auth.trusted_proxy import TrustedProxy
 from monitor.web.errors import is_api
 
@@ -43,6 +44,7 @@ class SignIn:
     attempt_cookie: Cookie
     oidc: OidcProvider | None
     proxy: TrustedProxy | None
+    trusted_networks: TrustedNetworks
 
     @classmethod
     def of(
@@ -55,6 +57,7 @@ class SignIn:
         mode = settings.sign_in
         https = (settings.public_url or "").startswith("https://")
         roles = RolePolicy.of(settings.operators, settings.viewers)
+        trusted = TrustedNetworks.of(settings.trusted_proxies or ())
         limits = SessionLimits(settings.session_idle, settings.session_longest)
         sessions = Sessions(db, limits, IdentitySource(mode), now, random)
         return cls(
@@ -71,7 +74,8 @@ class SignIn:
             session_cookie=Cookie("harvest_monitor", limits.longest, https),
             attempt_cookie=Cookie("harvest_monitor_sign_in", ATTEMPT_LASTS, https),
             oidc=_oidc(settings, now) if mode is SignInMode.OIDC else None,
-            proxy=_proxy(settings, roles) if mode is SignInMode.PROXY else None,
+            proxy=_proxy(settings, roles, trusted) if mode is SignInMode.PROXY else None,
+            trusted_networks=trusted,
         )
 
     async def identify(self, request: Request) -> Identity | None:
@@ -105,7 +109,5 @@ def _oidc(settings: Settings, now: Callable[[], datetime]) -> OidcProvider:
     return OidcProvider(client, now)
 
 
-def _proxy(settings: Settings, roles: RolePolicy) -> TrustedProxy:
-    return TrustedProxy.of(
-        settings.trusted_proxies or (), settings.proxy_user_header, settings.proxy_groups_header, roles
-    )
+def _proxy(settings: Settings, roles: RolePolicy, trusted: TrustedNetworks) -> TrustedProxy:
+    return TrustedProxy(trusted, settings.proxy_user_header, settings.proxy_groups_header, roles)

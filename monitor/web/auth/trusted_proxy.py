@@ -1,15 +1,14 @@
 """Sign-in by a proxy before us: it names the person in a header, which is believed from its addresses only."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from starlette.requests import Request
 
 from monitor.web.auth.identity import Identity, IdentitySource
 from monitor.web.auth.role import RolePolicy
+from monitor.web.auth.trusted_networks import TrustedNetworks
 from monitor.web.errors import RequestRefused
 
 # A comma is how proxies join two headers of one name: it is never part of a name.
@@ -18,20 +17,14 @@ _NAME = re.compile(r"[^\s,\x00-\x1f\x7f-\x9f](?:[^,\x00-\x1f\x7f-\x9f]{0,198}[^\
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxy:
-    networks: tuple[IPv4Network | IPv6Network, ...]
+    networks: TrustedNetworks
     user_header: str
     groups_header: str | None
     roles: RolePolicy
 
-    @classmethod
-    def of(
-        cls, networks: Iterable[str], user_header: str, groups_header: str | None, roles: RolePolicy
-    ) -> "TrustedProxy":
-        return cls(tuple(map(ip_network, networks)), user_header, groups_header, roles)
-
     def identify(self, request: Request) -> Identity | None:
         """None where no proxy of ours names anybody; RequestRefused where it does so unclearly, or for a stranger."""
-        if request.client is None or not self._trusts(request.client.host):
+        if request.client is None or not self.networks.include(request.client.host):
             return None
         name = self._header(request, self.user_header)
         if name is None:
@@ -42,15 +35,6 @@ class TrustedProxy:
         if role is None:
             raise not_allowed(name)
         return Identity(name, role, IdentitySource.PROXY)
-
-    def _trusts(self, host: str) -> bool:
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self.networks)
 
     def _groups(self, request: Request) -> list[str]:
         listed = self._header(request, self.groups_header) if self.groups_header else None

@@ -15,7 +15,7 @@ from monitor.store.database import Database
 from monitor.web.auth.sign_in import SignIn
 from monitor.web.site import serving_site
 from tests.installation import Clock
-from tests.website import web_context
+from tests.website import preflights, web_context
 
 OPEN = ("/metrics", "/healthz", "/readyz")
 ANY_PORT = ListenAddress("127.0.0.1", 0)
@@ -30,7 +30,7 @@ def free_port() -> int:
 def site(db: Database, main: ListenAddress, open_to_all: ListenAddress | None) -> AbstractAsyncContextManager[str]:
     settings, clock = Settings(), Clock()
     sign_in, context = SignIn.of(settings, db, clock.read), web_context(db, settings, clock)
-    return serving_site(Metrics("1"), db.ping, sign_in, context, main, open_to_all)
+    return serving_site(Metrics("1"), db.ping, sign_in, context, preflights(db, clock), main, open_to_all)
 
 
 async def statuses(url: str, *paths: str) -> list[int]:
