@@ -12,7 +12,7 @@ from monitor.errors import StoreError
 from monitor.web.auth.cross_origin import SAFE_METHODS, refuse_cross_origin
 from monitor.web.auth.identity import Identity, IdentitySource, not_signed_in
 from monitor.web.auth.request_bounds import refuse_out_of_bounds
-from monitor.web.auth.return_path import SIGN_IN, path_of, sign_in_path
+from monitor.web.auth.return_path import SIGN_IN, path_of, return_path, sign_in_path
 from monitor.web.auth.security_headers import with_security_headers
 from monitor.web.auth.sign_in import SignIn
 from monitor.web.errors import RequestRefused, database_away, is_api, refusal_answer
@@ -40,7 +40,7 @@ class SignInMiddleware:
         if scope["type"] != "http":  # there are no web sockets here, and nothing to do at the start
             return
         request = Request(scope, receive)
-        send = with_security_headers(send, request.url.path, https=self._sign_in.https)
+        send = with_security_headers(send, scope["path"], https=self._sign_in.https)
         answer = await self._answer(request)
         await (answer or self._app)(scope, receive, send)
 
@@ -56,7 +56,7 @@ class SignInMiddleware:
             return refusal_answer(request, database_away(problem))
 
     async def _admit(self, request: Request) -> Response | None:
-        path = request.url.path
+        path = request.scope["path"]  # not `request.url`, which is made with the client's header Host
         identity = None if is_open(path) else await self._sign_in.identify(request)
         if identity is None and is_api(path):
             raise not_signed_in()
@@ -93,7 +93,7 @@ async def _form_kept(request: Request) -> Response:
         request,
         "signed_out_form.html",
         status_code=HTTPStatus.UNAUTHORIZED,
-        action=path_of(request),
+        action=return_path(path_of(request)),
         fields=fields,
         sign_in=SIGN_IN,
     )

@@ -40,6 +40,19 @@ async def test_everything_but_the_open_paths_needs_a_sign_in(sqlite: Database) -
         assert site.done == []
 
 
+async def test_the_host_header_opens_nothing(sqlite: Database) -> None:
+    """What a path is, the request line says alone: a Host that reads like an open path's address changes nothing."""
+    async with website(sqlite) as site:
+        for host in ("x/healthz?", "x/static/", "x/sign-in/?", "x/healthz#", "x/api/v1?", "/metrics?"):
+            for path in ("/who", "/nothing", "/act"):
+                answer = await site.browser.get(path, headers={"Host": host})
+                assert answer.status_code in (303, 400), (host, path)
+                answer = await site.browser.post(path, headers={"Host": host, **OUR_OWN})
+                assert answer.status_code in (401, 400), (host, path)
+            answer = await site.browser.get("/api/v1/who", headers={"Host": host})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "not_signed_in"), host
+
+
 async def test_other_sites_cannot_act_through_a_browser(sqlite: Database) -> None:
     """Whatever the method, on a page as in the API. The whole matrix is in tests/unit/web/auth/test_cross_origin.py."""
     async with website(sqlite) as site:
@@ -149,6 +162,15 @@ async def test_the_form_of_an_expired_session_is_kept(sqlite: Database) -> None:
         assert site.done == []
         await site.browser.post("/act?x=1", data=fields, headers=OUR_OWN)
         assert site.done == [f"dana: {reason}"]
+
+
+async def test_a_kept_form_goes_to_this_service(sqlite: Database) -> None:
+    """Even if what it was sent to reads like another site's address."""
+    async with website(sqlite) as site:
+        for path in ("//evil.example/x", "/\\evil.example"):
+            answer = await site.browser.post(f"{site.url}{path}", data={"reason": "x"}, headers=OUR_OWN)
+            assert answer.status_code == 401
+            assert 'action="/"' in answer.text
 
 
 async def test_a_form_of_another_site_is_not_kept(sqlite: Database) -> None:
