@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 import httpx
@@ -120,11 +121,17 @@ def web_context(db: Database, settings: Settings, clock: Clock) -> WebContext:
     return WebContext(db, settings, clock.read, lambda: registry, lambda: BreakerState.CLOSED)
 
 
+@cache
+def _nobody() -> Greenhouse:
+    # Made once: it reads the machine's certificates, which takes longer than most tests.
+    breaker = CircuitBreaker(Limits.of(60))
+    return Greenhouse("http://127.0.0.1:9", "test", ConnectionSettings(), LIMITS, Metrics("test"), breaker)
+
+
 def preflights(db: Database, clock: Clock) -> PreflightQueue:
     """There is no Greenhouse."""
     breaker = CircuitBreaker(Limits.of(60))
-    greenhouse = Greenhouse("http://127.0.0.1:9", "test", ConnectionSettings(), LIMITS, Metrics("test"), breaker)
-    check = CredentialCheck(greenhouse, CredentialLoader(b"fingerprint key of the tests", 5))
+    check = CredentialCheck(_nobody(), CredentialLoader(b"fingerprint key of the tests", 5))
     halt = SharedWriteHalt(db, NOTICES, Renderer(), clock.read)
     return PreflightQueue(PreflightCheck(check, halt, POLICY), breaker, clock.read)
 
