@@ -4,9 +4,19 @@ from fastapi import FastAPI
 
 from monitor.web import static
 from monitor.web.lists import all_lists
-from monitor.web.pages import history, overview, permissions, service, tenant
+from monitor.web.pages import history, notice_actions, notices, overview, permissions, service, tenant, writes
 
-_ROUTERS = (overview.router, history.router, tenant.router, permissions.router, service.router, static.router)
+_ROUTERS = (
+    overview.router,
+    history.router,
+    tenant.router,
+    permissions.router,
+    notices.router,
+    notice_actions.router,
+    service.router,
+    writes.router,
+    static.router,
+)
 
 
 def add_pages(app: FastAPI) -> None:
