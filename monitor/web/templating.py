@@ -143,10 +143,10 @@ def _style(at: datetime, now: datetime | None) -> str:
     return "dayclock" if at.year == now.year else "date"
 
 
-def as_files(request: Request) -> dict[str, Any]:
-    """The addresses of this list, with the same filter, as CSV and as JSON."""
-    query = with_query(request, after=None, before=None).partition("?")[2]
-    path = request.url.path if request.url.path != "/" else "/tenants"
+def as_files(request: Request, path: str | None = None, **more: str | None) -> dict[str, Any]:
+    """The addresses of this list, with the same filter, as CSV and as JSON; `path` where they are under another."""
+    query = with_query(request, after=None, before=None, tz=None, **more).partition("?")[2]
+    path = path or request.url.path
     return {f"{kind}_url": f"{path}.{kind}{'?' if query else ''}{query}" for kind in ("csv", "json")}
 
 

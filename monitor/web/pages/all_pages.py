@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from monitor.web import static
+from monitor.web.lists import all_lists
 from monitor.web.pages import history, notice_actions, notices, overview, permissions, service, tenant, writes
 
 _ROUTERS = (
@@ -19,5 +20,6 @@ _ROUTERS = (
 
 
 def add_pages(app: FastAPI) -> None:
-    for router in _ROUTERS:
+    # The files first: /tenants.csv must not be taken for the page of a tenant.
+    for router in (all_lists.files_router(), *_ROUTERS):
         app.include_router(router)
