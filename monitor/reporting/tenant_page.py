@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = {rule.number: rule.sentence for rules in (KeyRule
 
 
 @dataclass(frozen=True, slots=True)
-class Declined:
+class DeclinedPermission:
     """What the tenants file says about a permission that the customer refuses on purpose."""
 
     reference: str
@@ -47,7 +47,7 @@ class PermissionCell:
     reason: str = ""
     likely: bool = False
     last_granted_at: datetime | None = None
-    declined: Declined | None = None
+    declined: DeclinedPermission | None = None
 
     @property
     def sentence(self) -> str:
@@ -116,7 +116,7 @@ class TenantPage:
     paused: Mapping[str, str | None] | None
     features: frozenset[str]
     write_probes: str | None
-    declined: Mapping[str, Declined]
+    declined: Mapping[str, DeclinedPermission]
     credentials: tuple[CredentialPage, ...]
     events: Sequence[PastEvent]
     incidents: tuple[IncidentSpan, ...]
@@ -141,7 +141,7 @@ class TenantPage:
     def missing(self) -> int:
         return sum(c.missing for c in self.credentials)
 
-    def declined_as(self, permission: Permission) -> Declined | None:
+    def declined_as(self, permission: Permission) -> DeclinedPermission | None:
         return self.declined.get(permission.id) or self.declined.get(permission.label)
 
     def is_asked(self, permission: Permission) -> bool:

@@ -17,7 +17,7 @@ from monitor.incidents.status import TenantStatus
 from monitor.notices import notice_queries
 from monitor.notices.notice import Status as NoticeStatus
 from monitor.reporting import told_queries
-from monitor.reporting.tenant_page import CredentialPage, Declined, TenantPage
+from monitor.reporting.tenant_page import CredentialPage, DeclinedPermission, TenantPage
 from monitor.reporting.timeline import CheckedDay, IncidentSpan
 from monitor.store.tables import CHECK, CHECK_DAY, CREDENTIAL, INCIDENT, TENANT
 
@@ -62,9 +62,11 @@ async def tenant_page(
     )
 
 
-def _declined(entry: Mapping[str, Any]) -> Declined:
+def _declined(entry: Mapping[str, Any]) -> DeclinedPermission:
     since = entry.get("since")
-    return Declined(entry.get("reference") or "", date.fromisoformat(since) if since else None, entry.get("by") or "")
+    return DeclinedPermission(
+        entry.get("reference") or "", date.fromisoformat(since) if since else None, entry.get("by") or ""
+    )
 
 
 async def _events(conn: AsyncConnection, tenant_id: str, begin: datetime) -> Sequence[PastEvent]:
