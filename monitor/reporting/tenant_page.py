@@ -10,7 +10,7 @@ from checks.reasons import DETAILS, REASONS
 from checks.report import Verdict
 from checks.v1.verdicts import KeyRule
 from checks.v3.verdicts import ScopeRule
-from monitor.drift import KnownExcess, KnownPermission
+from monitor.drift import EventKind, KnownExcess, KnownPermission
 from monitor.incidents.history_queries import PastEvent
 from monitor.incidents.status import TenantStatus
 from monitor.notices.content.customer_request import MissingPermission, PresentTrouble
@@ -18,6 +18,7 @@ from monitor.notices.notice_queries import ListedNotice
 from monitor.reporting.timeline import Band, CheckedDay, CredentialPast, IncidentSpan, SentEmail, Timeline, bands_of
 from monitor.reporting.told import Told
 
+_BEGINNINGS = (EventKind.LOST, EventKind.FOUND, EventKind.NEWLY_REQUIRED, EventKind.CREDENTIAL_FAILED)
 UNASKED, UNKNOWN = "unasked", "new"
 SENTENCES: Mapping[str, str] = {rule.number: rule.sentence for rules in (KeyRule, ScopeRule) for rule in rules}
 
@@ -104,7 +105,7 @@ class CredentialPage:
 
 @dataclass(frozen=True, slots=True)
 class TenantPage:
-    """`declined` is by permission, as the tenants file names it: id or label."""
+    """`declined` is by permission, as the tenants file names it: id or label; `bursts` are by event."""
 
     id: str
     name: str
@@ -119,6 +120,7 @@ class TenantPage:
     declined: Mapping[str, DeclinedPermission]
     credentials: tuple[CredentialPage, ...]
     events: Sequence[PastEvent]
+    bursts: Mapping[int, int]
     incidents: tuple[IncidentSpan, ...]
     notices: tuple[ListedNotice, ...]
     days: tuple[CheckedDay, ...]
@@ -136,6 +138,18 @@ class TenantPage:
     @property
     def last_checked_at(self) -> datetime | None:
         return max((c.last_checked_at for c in self.credentials if c.last_checked_at), default=None)
+
+    @property
+    def burst(self) -> int | None:
+        """That of the newest change which is still in force: its cause is the cause of the tenant's present trouble."""
+        missing = {key for c in self.credentials for key, known in c.permissions.items() if known.missing}
+        failing = any(c.state is not CredentialState.OK for c in self.credentials)
+        in_force = (
+            event.id
+            for event in reversed(self.events)
+            if (event.permission_id in missing if event.permission_id else failing) and event.kind in _BEGINNINGS
+        )
+        return next((self.bursts[event] for event in in_force if event in self.bursts), None)
 
     @property
     def missing(self) -> int:

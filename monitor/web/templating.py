@@ -112,7 +112,12 @@ def environment() -> Environment:
     )
     made.filters.update(when=_when, counted=counted, duration=duration, number=_number, span=_span)
     made.globals.update(
-        minute=timedelta(minutes=1), navigation=NAVIGATION, marks=MARKS, version=VERSION, static=static_path
+        minute=timedelta(minutes=1),
+        day=timedelta(days=1),
+        navigation=NAVIGATION,
+        marks=MARKS,
+        version=VERSION,
+        static=static_path,
     )
     return made
 

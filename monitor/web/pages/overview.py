@@ -5,12 +5,14 @@ from dataclasses import replace
 from fastapi import APIRouter, Depends, Request, Response
 
 from checks.credential import CredentialKind
+from monitor.incidents.change_queries import WantedChanges
 from monitor.incidents.status import PRESENT
 from monitor.reporting import service_queries, tenant_list_queries
 from monitor.reporting.headline import headline
 from monitor.reporting.service_queries import DAY
 from monitor.reporting.tenant_list import Shown
 from monitor.web.auth.identity import viewer
+from monitor.web.change_rows import change_rows
 from monitor.web.context import context, reading
 from monitor.web.lists.tenants import TENANTS
 from monitor.web.paging import Cursor
@@ -18,6 +20,7 @@ from monitor.web.templating import as_files, page, with_query
 from monitor.web.tenant_query import STATUSES, WantedTenants
 
 PAGE_SIZE = 50
+CHANGES_SHOWN = 8
 
 router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 
@@ -31,6 +34,7 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
         now = request.state.now
         facts = await service_queries.facts(conn, now, web.settings, web.breaker())
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
+        changes = await change_rows(conn, WantedChanges(since=now - DAY), CHANGES_SHOWN)
         rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, TENANTS.keyset.position(after))
         total = await tenant_list_queries.count(conn, wanted)
     shown, more = rows[:PAGE_SIZE], rows[PAGE_SIZE:]
@@ -41,6 +45,7 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
         facts=facts,
         said=headline(facts),
         counts=counts,
+        changes=changes,
         rows=shown,
         total=total,
         wanted=wanted,

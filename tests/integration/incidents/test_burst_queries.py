@@ -27,7 +27,7 @@ async def test_a_burst_says_how_its_tenants_stand(wave: Database) -> None:
     assert (loss.kind, loss.permission_label, loss.tenants) == ("lost", "GET: jobs", 3)
     async with wave.reading() as conn:
         standings = await burst_queries.standings(conn, loss.id)
-        assert await burst_queries.spared(conn, loss) == 1
+        assert (await burst_queries.surroundings(conn, loss)).spared == 1
     assert {key: count for key, count in standings.items() if count} == {ChangeState.LASTS: 2, ChangeState.RESTORED: 1}
     await sync(wave, *(a_tenant(name) for name in TENANTS if name != "initech"), now=LOST_AT + 2 * HOUR)
     async with wave.reading() as conn:
@@ -74,7 +74,7 @@ async def test_credentials_and_excess_stand_as_they_are_now(database: Database) 
             tenants = await burst_queries.burst_tenants(conn, burst.id, 50)
             assert [sum(one.standing is key for one in tenants) for key in ChangeState] == [*standings.values()]
             found[change.kind] = {key.value: count for key, count in standings.items() if count}
-            assert await burst_queries.spared(conn, replace(burst, first_at=T0)) == 0
+            assert (await burst_queries.surroundings(conn, replace(burst, first_at=T0))).spared == 0
     assert found == {
         "excess_found": {"lasts": 1, "restored": 1},
         "excess_gone": {"past": 1},
