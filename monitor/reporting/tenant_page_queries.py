@@ -51,7 +51,7 @@ async def tenant_page(
         paused=row.paused,
         features=frozenset(row.features),
         write_probes=row.write_probes,
-        declined={one["permission"]: _declined(one) for one in row.declined},
+        declined={one["permission"]: Declined.stored(one) for one in row.declined},
         credentials=tuple(credentials),
         events=await _events(conn, tenant_id, begin),
         incidents=await _incidents(conn, tenant_id),
@@ -60,11 +60,6 @@ async def tenant_page(
         checks=checks,
         told=told.get(tenant_id),
     )
-
-
-def _declined(entry: Mapping[str, Any]) -> Declined:
-    since = entry.get("since")
-    return Declined(entry.get("reference") or "", date.fromisoformat(since) if since else None, entry.get("by") or "")
 
 
 async def _events(conn: AsyncConnection, tenant_id: str, begin: datetime) -> Sequence[PastEvent]:
