@@ -11,8 +11,9 @@ def percent(share: float | None) -> str:
     """Rounded down, so that only all of it is 100 %."""
     if share is None:
         return "–"
-    # Binary fractions: 0.29 is a little less than 29 hundredths.
-    hundredths = int(share * 10_000 + 1e-6) if share < 1 else 10_000
+    if share >= 1:
+        return "100 %"
+    hundredths = int(share * 10_000)
     if hundredths == 0 and share > 0:
         return "below 0.01 %"
     return f"{hundredths // 100}.{hundredths % 100:02} %"
