@@ -2,7 +2,7 @@
 
 import typer
 
-from monitor.cli import check, doctor, history, manifest, notices, serve, tenants, writes
+from monitor.cli import check, doctor, history, manifest, notices, report, serve, tenants, writes
 from monitor.cli.db import commands
 from monitor.cli.demo import command
 from monitor.cli.sandbox import run
@@ -38,6 +38,7 @@ app.command("check", epilog=check.EXAMPLE)(check.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.add_typer(tenants.app, name="tenants")
 app.command("history", epilog=history.EXAMPLE)(history.command)
+app.command("report", epilog=report.EXAMPLE)(report.command)
 app.add_typer(notices.app, name="notices")
 app.add_typer(manifest.app, name="manifest")
 app.add_typer(writes.app, name="writes")

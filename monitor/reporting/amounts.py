@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from monitor.notices.wording import counted
 
+_BLANK = "\N{NO-BREAK SPACE}"
 _UNITS = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
 
 
@@ -12,11 +13,13 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     if share >= 1:
-        return "100 %"
+        return f"100{_BLANK}%"
+    if share == 0:
+        return f"0{_BLANK}%"
     hundredths = int(share * 10_000)
-    if hundredths == 0 and share > 0:
-        return "below 0.01 %"
-    return f"{hundredths // 100}.{hundredths % 100:02} %"
+    if hundredths == 0:
+        return f"below 0.01{_BLANK}%"
+    return f"{hundredths // 100}.{hundredths % 100:02}{_BLANK}%"
 
 
 def length(span: timedelta) -> str:

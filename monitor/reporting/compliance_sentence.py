@@ -7,7 +7,7 @@ from checks.credential import CredentialState
 from monitor.notices.wording import counted
 from monitor.reporting.amounts import length, percent
 from monitor.reporting.compliance import Covered, Ending, Loss, LossFigures, Report, TenantReport
-from monitor.reporting.sentence import Name, Piece, Sentence, say
+from monitor.reporting.sentence import Name, Sentence, say
 
 MOST_NAMED = 5
 HOW_IT_IS_COUNTED = (
@@ -43,9 +43,9 @@ def finding(report: Report) -> Sentence:
     tenants = counted(report.counting, "tenant")
     had = f"{_capital(when)}, {tenants} had every required permission {percent(report.times.share)} of the time. "
     if not report.losing:
-        return say(had, "None lost a permission or its credential", *_of_earlier(report.figures))
+        return say(f"{had}None lost a permission or its credential{_open(report.covered, report.figures)}.")
     their = "a permission or its credential" if report.losing == 1 else "a permission or their credential"
-    return say(had, report.losing, f" lost {their}; ", *_repaired(report.figures))
+    return say(had, report.losing, f" lost {their}; {_ended(report.covered, report.figures)}.")
 
 
 def tenant_finding(report: TenantReport) -> Sentence:
@@ -56,8 +56,9 @@ def tenant_finding(report: TenantReport) -> Sentence:
         return say(Name(tenant.name), f" has no share {when}: it was undecided, new or paused all the time.")
     had = f" had every required permission {percent(tenant.times.share)} of the time {when}. "
     if not tenant.figures.lost:
-        return say(Name(tenant.name), had, "It lost nothing", *_of_earlier(tenant.figures))
-    return say(Name(tenant.name), had, f"It lost {_what(tenant.figures)}; ", *_repaired(tenant.figures))
+        return say(Name(tenant.name), f"{had}It lost nothing{_open(report.covered, tenant.figures)}.")
+    lost = f"It lost {_what(tenant.figures)}; {_ended(report.covered, tenant.figures)}."
+    return say(Name(tenant.name), had, lost)
 
 
 def for_the_customer(report: TenantReport) -> str | None:
@@ -66,8 +67,8 @@ def for_the_customer(report: TenantReport) -> str | None:
     if share is None:
         return None
     sentences = [
-        f"{_capital(_when(report.covered))}, the credential of {tenant.name} had every permission that the integration "
-        f"needs {percent(share)} of the time."
+        f"{_capital(_when(report.covered))}, our integration had every permission that it needs at {tenant.name} for "
+        f"{percent(share)} of the time."
     ]
     if tenant.figures.lost:
         sentences.append(f"It lost {_what(tenant.figures)}.")
@@ -83,7 +84,7 @@ def for_the_customer(report: TenantReport) -> str | None:
 
 def notes(covered: Covered) -> list[str]:
     """What limits this report."""
-    said = ["Months and days are those of UTC."]
+    said = ["Months and days are those of UTC, and shares are rounded down."]
     if covered.begins_late:
         said.append(
             f"Statuses are recorded since {_moment(covered.recorded_since)}: nothing is said about the time before."
@@ -115,8 +116,8 @@ def _times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
-def _repaired(figures: LossFigures) -> list[Piece]:
-    return [_repairs(figures), *_open(figures), "."]
+def _ended(covered: Covered, figures: LossFigures) -> str:
+    return f"{_repairs(figures)}{_open(covered, figures)}"
 
 
 def _repairs(figures: LossFigures) -> str:
@@ -128,17 +129,13 @@ def _repairs(figures: LossFigures) -> str:
     return f"{number:,} losses were repaired, after {length(mean)} on average"
 
 
-def _of_earlier(figures: LossFigures) -> list[Piece]:
-    return [*_open(figures), "."]
-
-
-def _open(figures: LossFigures) -> list[Piece]:
+def _open(covered: Covered, figures: LossFigures) -> str:
     number = figures.still_open.number
-    return [f", and {number:,} {_was(number)} open at the end"] if number else []
-
-
-def _was(number: int) -> str:
-    return "was" if number == 1 else "were"
+    if not number:
+        return ""
+    if covered.is_running:
+        return f", and {number:,} {'is' if number == 1 else 'are'} still open"
+    return f", and {number:,} {'was' if number == 1 else 'were'} open at the end"
 
 
 def _moment(at: datetime) -> str:
