@@ -16,7 +16,8 @@ def percent(share: float | None) -> str:
         return f"100{_BLANK}%"
     if share == 0:
         return f"0{_BLANK}%"
-    hundredths = int(share * 10_000)
+    # A binary fraction may be a little less than what it stands for: 58.31 % is 5830.999… hundredths.
+    hundredths = min(int(share * 10_000 + 1e-6), 9_999)
     if hundredths == 0:
         return f"below 0.01{_BLANK}%"
     return f"{hundredths // 100}.{hundredths % 100:02}{_BLANK}%"

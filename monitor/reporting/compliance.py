@@ -132,25 +132,28 @@ def losses_in(span: Span, events: Iterable[LossEvent], declined: Mapping[str, De
     for event in events:
         key = (event.credential_id, event.permission_id)
         before = lost.get(key)
-        if event.kind in ENDS:
-            if before is not None:
-                found.append(Loss(lost.pop(key), Ending.RESTORED, event.at))
-        elif before is None:
-            lost[key] = event
-        elif before.closed_at is not None and before.closed_at <= event.at:
-            found.append(_not_restored(before, span.end, declined))
-            lost[key] = event
+        if before is not None and _is_over(before, event.at, declined):
+            found.append(_not_restored(lost.pop(key), event.at, declined))
+            before = None
+        if event.kind not in ENDS:
+            lost.setdefault(key, event)
+        elif before is not None:
+            found.append(Loss(lost.pop(key), Ending.RESTORED, event.at))
     found += [_not_restored(event, span.end, declined) for event in lost.values()]
     lasting = [loss for loss in found if loss.begun.at >= span.begin or (loss.ended_at or span.end) >= span.begin]
     return tuple(sorted(lasting, key=lambda loss: loss.begun.at))
 
 
+def _is_over(begun: LossEvent, at: datetime, declined: Mapping[str, Declined]) -> bool:
+    return _not_restored(begun, at, declined).ended_at is not None
+
+
 def _not_restored(begun: LossEvent, end: datetime, declined: Mapping[str, Declined]) -> Loss:
+    """How it stood at this end, if no check saw it restored."""
     entry = declined.get(begun.permission_id or "") or declined.get(begun.permission_label or "")
-    endings = [(begun.closed_at, Ending.CLOSED)]
-    if entry is not None:
-        endings.append((_declined_at(entry.since, begun.at), Ending.DECLINED))
-    known = [(at, ending) for at, ending in endings if at is not None and at < end]
+    closed = (begun.closed_at, Ending.CLOSED)
+    refused = (_declined_at(entry.since, begun.at) if entry else None, Ending.DECLINED)
+    known = [(at, ending) for at, ending in (closed, refused) if at is not None and at < end]
     ended_at, ending = min(known, default=(None, Ending.OPEN))
     return Loss(begun, ending, ended_at)
 

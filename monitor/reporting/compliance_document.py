@@ -172,4 +172,5 @@ def _seconds(length: timedelta) -> int:
 
 
 def _share(times: Times) -> float | None:
-    return None if times.share is None else round(times.share, 6)
+    """Rounded down, so that only all of it is 1."""
+    return None if times.share is None else int(times.share * 1e6) / 1e6
