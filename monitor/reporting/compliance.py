@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from monitor.drift import EventKind
 from monitor.incidents.status import TenantStatus
-from monitor.reporting.report_period import Period, Span
+from monitor.reporting.report_period import Period, TimeSpan
 from monitor.reporting.tenant_page import Declined
 
 ZERO = timedelta(0)
@@ -61,7 +61,7 @@ class Times:
         return spent / self.there if self.there else 0.0
 
 
-def times_in(span: Span, changes: Changes) -> Times:
+def times_in(span: TimeSpan, changes: Changes) -> Times:
     spent: dict[str, timedelta] = {}
     for (at, status), (until, _) in pairwise([*changes, (span.end, "")]):
         within = min(until, span.end) - max(at, span.begin)
@@ -122,7 +122,7 @@ class Loss:
         return begun.at - begun.seen_before if begun.kind in SEEN_TO_HAPPEN and begun.seen_before else None
 
 
-def losses_in(span: Span, events: Iterable[LossEvent], declined: Mapping[str, Declined]) -> tuple[Loss, ...]:
+def losses_in(span: TimeSpan, events: Iterable[LossEvent], declined: Mapping[str, Declined]) -> tuple[Loss, ...]:
     """Those that began within the span or lasted into it. The events are one tenant's, before its end, by time.
 
     A second beginning of what is lost already is none: a failing credential may fail in another way.
@@ -216,7 +216,7 @@ class LossFigures:
 NO_LOSS = LossFigures()
 
 
-def figures(span: Span, losses: Iterable[Loss]) -> LossFigures:
+def figures(span: TimeSpan, losses: Iterable[Loss]) -> LossFigures:
     of_span = list(losses)
     if not of_span:
         return NO_LOSS
@@ -258,7 +258,7 @@ class Covered:
     """What a report is about: `span` is the part of the period that is known, and `as_of` when that was read."""
 
     period: Period
-    span: Span
+    span: TimeSpan
     recorded_since: datetime
     as_of: datetime
 

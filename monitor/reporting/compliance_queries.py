@@ -22,7 +22,7 @@ from monitor.reporting.compliance import (
     report_of,
     times_in,
 )
-from monitor.reporting.report_period import Period, Span, covered
+from monitor.reporting.report_period import Period, TimeSpan, covered
 from monitor.reporting.tenant_page import Declined
 from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, INCIDENT, STATUS_CHANGE, TENANT
 
@@ -107,7 +107,7 @@ async def _slices(conn: AsyncConnection, statement: Select[Any]) -> AsyncIterato
         await asyncio.sleep(0)
 
 
-def _present(span: Span, only: str | None) -> Select[Any]:
+def _present(span: TimeSpan, only: str | None) -> Select[Any]:
     """Each tenant that may have been there, with its status at the beginning; a named one in any case."""
     last = select(_S.status).where(_S.tenant_id == _T.id, _S.at <= span.begin)
     status = last.order_by(_S.at.desc(), _S.id.desc()).limit(1).scalar_subquery().label("status")
@@ -118,17 +118,17 @@ def _present(span: Span, only: str | None) -> Select[Any]:
     return found.where(was_there)
 
 
-def _changes(span: Span, only: str | None) -> Select[Any]:
+def _changes(span: TimeSpan, only: str | None) -> Select[Any]:
     within = (_S.at > span.begin) & (_S.at < span.end)
     return select(_S.tenant_id, _S.at, _S.status).where(within, *_of(_S.tenant_id, only)).order_by(_S.at, _S.id)
 
 
-def _events(span: Span, only: str | None) -> Select[Any]:
+def _events(span: TimeSpan, only: str | None) -> Select[Any]:
     within = (_E.at >= span.begin) & (_E.at < span.end)
     return _loss_events().where(within, *_of(_E.tenant_id, only))
 
 
-def _earlier_events(span: Span, only: str | None) -> Select[Any]:
+def _earlier_events(span: TimeSpan, only: str | None) -> Select[Any]:
     """Of the incidents that were open at the beginning: what was lost before and was not back."""
     was_open = (_I.opened_at < span.begin) & (_I.resolved_at.is_(None) | (_I.resolved_at >= span.begin))
     of_incidents = _E.incident_id.in_(select(_I.id).where(was_open, *_of(_I.tenant_id, only)))

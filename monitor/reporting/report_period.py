@@ -21,7 +21,7 @@ class PeriodError(HarvestMonitorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """From `begin` until just before `end`."""
 
     begin: datetime
@@ -38,16 +38,16 @@ class Period:
 
     name: str
     title: str
-    whole: Span
+    whole: TimeSpan
 
 
 def month(year: int, number: int) -> Period:
     begin = _first_of(year, number)
-    return Period(f"{year}-{number:02}", f"{begin:%B %Y}", Span(begin, _first_of(year, number + 1)))
+    return Period(f"{year}-{number:02}", f"{begin:%B %Y}", TimeSpan(begin, _first_of(year, number + 1)))
 
 
 def quarter(year: int, number: int) -> Period:
-    whole = Span(_first_of(year, 3 * number - 2), _first_of(year, 3 * number + 1))
+    whole = TimeSpan(_first_of(year, 3 * number - 2), _first_of(year, 3 * number + 1))
     return Period(f"{year}-Q{number}", f"the {_ORDINALS[number - 1]} quarter of {year}", whole)
 
 
@@ -77,7 +77,7 @@ def choices(recorded_since: datetime, now: datetime) -> tuple[Period, ...]:
     return (*reversed(months), *reversed(quarters))
 
 
-def covered(period: Period, recorded_since: datetime, now: datetime) -> Span:
+def covered(period: Period, recorded_since: datetime, now: datetime) -> TimeSpan:
     """The part of the period that is known: neither before statuses were recorded nor in the future."""
     if period.whole.begin >= now:
         raise PeriodError(f"{_capital(period.title)} has not begun.", _choose(recorded_since, now))
@@ -86,7 +86,7 @@ def covered(period: Period, recorded_since: datetime, now: datetime) -> Span:
         raise PeriodError(
             f"Nothing is known of {period.title}: statuses are recorded since {since}.", _choose(recorded_since, now)
         )
-    return Span(max(period.whole.begin, recorded_since), min(period.whole.end, now))
+    return TimeSpan(max(period.whole.begin, recorded_since), min(period.whole.end, now))
 
 
 def _choose(recorded_since: datetime, now: datetime) -> str:

@@ -10,7 +10,7 @@ from checks.credential import CredentialState
 from monitor.reporting import compliance_queries
 from monitor.reporting.compliance import Ending, Report, Spread, TenantReport
 from monitor.reporting.kept_reports import KEPT_FOR, KeptReports
-from monitor.reporting.report_period import Period, PeriodError, Span, month, parse_period
+from monitor.reporting.report_period import Period, PeriodError, TimeSpan, month, parse_period
 from monitor.store.database import Database
 from monitor.store.tables import STATUS_CHANGE, TENANT
 from monitor.tenants.file import Declined
@@ -105,7 +105,7 @@ async def test_a_quarter_is_its_months(recorded: Database) -> None:
 
 async def test_what_was_lost_before_the_period_is_seen_restored_in_it(recorded: Database) -> None:
     """A span that begins within the loss has it as one of before, with its whole length."""
-    within = Period("drawn", "a part of November", Span(T0 + 10 * HOUR, NOVEMBER.whole.end))
+    within = Period("drawn", "a part of November", TimeSpan(T0 + 10 * HOUR, NOVEMBER.whole.end))
     found = await report_of(recorded, "acme", within)
     assert found is not None
     assert (found.tenant.figures.before, found.tenant.figures.lost) == (1, 0)

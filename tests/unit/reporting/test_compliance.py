@@ -24,7 +24,7 @@ from monitor.reporting.compliance import (
     report_of,
     times_in,
 )
-from monitor.reporting.report_period import Span, month
+from monitor.reporting.report_period import TimeSpan, month
 from monitor.reporting.tenant_page import Declined
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
@@ -102,7 +102,7 @@ def test_every_hour_is_in_the_status_that_held_then(drawn: list[tuple[datetime, 
     for hour in range(int((begin - T0) / HOUR), int((end - T0) / HOUR)):
         before = [status for moment, status in drawn if moment <= at(hour)]
         held += before[-1:]
-    times = times_in(Span(begin, end), drawn)
+    times = times_in(TimeSpan(begin, end), drawn)
     for status in TenantStatus:
         if status is not TenantStatus.REMOVED:
             assert getattr(times, status) == held.count(status) * HOUR, status
@@ -112,7 +112,7 @@ def test_every_hour_is_in_the_status_that_held_then(drawn: list[tuple[datetime, 
 @given(changes, spans)
 def test_shares_are_between_0_and_1(drawn: list[tuple[datetime, TenantStatus]], at_: tuple) -> None:
     """None only where no time counts."""
-    times = times_in(Span(at_[0], at_[2]), drawn)
+    times = times_in(TimeSpan(at_[0], at_[2]), drawn)
     assert (times.share is None) == (not times.counted)
     assert 0 <= (times.share or 0) <= 1
 
@@ -121,8 +121,8 @@ def test_shares_are_between_0_and_1(drawn: list[tuple[datetime, TenantStatus]], 
 def test_times_of_two_parts_add_up(drawn: list[tuple[datetime, TenantStatus]], at_: tuple) -> None:
     """A quarter is its months."""
     begin, middle, end = at_
-    parts = [times_in(Span(*part), drawn) for part in pairwise((begin, middle, end))]
-    assert Times.together(parts) == times_in(Span(begin, end), drawn)
+    parts = [times_in(TimeSpan(*part), drawn) for part in pairwise((begin, middle, end))]
+    assert Times.together(parts) == times_in(TimeSpan(begin, end), drawn)
 
 
 @given(events(), spans, declinations)
@@ -133,7 +133,7 @@ def test_losses_of_two_parts_add_up(drawn: list[LossEvent], at_: tuple, declined
         return
     first, second, whole = (
         figures(span, losses_in(span, known_at(span.end, drawn), declined))
-        for span in (Span(begin, middle), Span(middle, end), Span(begin, end))
+        for span in (TimeSpan(begin, middle), TimeSpan(middle, end), TimeSpan(begin, end))
     )
     assert second.before == first.still_open.number
     assert (first.before, second.still_open) == (whole.before, whole.still_open)
@@ -144,7 +144,7 @@ def test_losses_of_two_parts_add_up(drawn: list[LossEvent], at_: tuple, declined
 @given(events(), spans, declinations)
 def test_every_loss_comes_to_one_end(drawn: list[LossEvent], at_: tuple, declined: dict[str, Declined]) -> None:
     """As many begin as end or stay open, and none ends before it began or after the span."""
-    span = Span(at_[0], at_[2])
+    span = TimeSpan(at_[0], at_[2])
     losses = losses_in(span, known_at(span.end, drawn), declined)
     counted = figures(span, losses)
     assert counted.before + counted.begun == (
@@ -158,7 +158,7 @@ def test_every_loss_comes_to_one_end(drawn: list[LossEvent], at_: tuple, decline
 @given(st.lists(changes, max_size=5), spans)
 def test_the_share_of_all_is_weighted_by_time(of_tenants: list, at_: tuple) -> None:
     """A tenant that was there for an hour weighs an hour; the least share stands first."""
-    span = Span(at_[0], at_[2])
+    span = TimeSpan(at_[0], at_[2])
     tenants = [
         TenantCompliance(str(number), "", times_in(span, drawn), NO_LOSS, {}) for number, drawn in enumerate(of_tenants)
     ]
