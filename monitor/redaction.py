@@ -23,6 +23,7 @@ _SHAPES = (
     (re.compile(r"\b(basic|bearer)(\s+|%20|\+)[A-Za-z0-9+/=_.~-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"://[^\s\"'<>]*@"), f"://{MASK}@"),
     (re.compile(r"\b[0-9a-fA-F]{32}-[0-9]+\b"), MASK),  # a Harvest key as Greenhouse shows it
+    (re.compile(r"\bhm[sl]?_[A-Za-z0-9_-]{40,}"), MASK),  # what monitor.web.auth.secret issues
     (_JWT, MASK),
 )
 

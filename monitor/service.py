@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,12 +16,15 @@ from monitor.checking import claim_queries, sweep_queries
 from monitor.checking.check_job import CheckJob
 from monitor.checking.check_limits import CheckLimits
 from monitor.checking.dispatcher import Dispatcher
+from monitor.checking.preflight.preflight_check import PreflightCheck
+from monitor.checking.preflight.preflight_queue import PreflightQueue
 from monitor.checking.sampler import Sampler
 from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import ClockJumps, elapsed, utc_now
 from monitor.config.retention import Keep
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
+from monitor.incidents.burst_grouper import BurstGrouper
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
 from monitor.notices.delivery import outbox_queries
@@ -33,20 +36,26 @@ from monitor.store.database import Database, open_database
 from monitor.tenants.fingerprint_key import registered_key
 from monitor.tenants.sync import TenantSync
 from monitor.tenants.sync_queries import active_ids
+from monitor.upkeep.audit.chain import AuditKey
+from monitor.upkeep.audit.history_pruner import HistoryPruner
+from monitor.upkeep.audit.signer import HistorySigner
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
-from monitor.web.app import application
-from monitor.web.serve import serving
+from monitor.web.auth.sign_in import SignIn
+from monitor.web.context import WebContext
+from monitor.web.site import serving_site
 
 log = structlog.get_logger()
 
 TICK = timedelta(seconds=1)  # a query of an indexed column (docs/decisions/0007)
 SNAPSHOT = timedelta(seconds=15)
 SAMPLING = timedelta(seconds=5)
+GROUPING = timedelta(seconds=5)
 DELIVERY = timedelta(seconds=5)
 COMPOSING = timedelta(minutes=1)
 PRUNING = timedelta(hours=1)
+SIGNING = timedelta(minutes=1)
 DATABASE_ANSWERS_WITHIN = timedelta(seconds=2)  # before the chart's readiness probe gives up (10 s)
 
 
@@ -61,11 +70,15 @@ class MonitorService:
     check_job: CheckJob
     write_halt: SharedWriteHalt
     dispatcher: Dispatcher
+    breaker: CircuitBreaker
+    preflights: PreflightQueue
     pauses: PauseNotices
     sampler: Sampler
+    grouper: BurstGrouper
     composer: Composer
     outbox: Outbox | None
     pruner: Pruner
+    history_signer: HistorySigner
 
     async def tick(self) -> None:
         await self.dispatcher.tick(utc_now())
@@ -76,6 +89,9 @@ class MonitorService:
 
     async def sample(self) -> None:
         await self.sampler.run_once(utc_now())
+
+    async def group(self) -> None:
+        await self.grouper.run_once()
 
     async def compose(self) -> None:
         await self.composer.run_once(utc_now())
@@ -105,6 +121,9 @@ class MonitorService:
         """Delete what is old. Checks are spread over the whole day, so no hour is quieter than another."""
         self.metrics.pruned(await self.pruner.run_once(utc_now()))
 
+    async def sign(self) -> None:
+        await self.history_signer.run_once(utc_now())
+
     async def reach_database(self) -> None:
         """StoreError unless the database answers in time."""
         try:
@@ -124,22 +143,45 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         raise ConfigurationError("\n".join(problems))
     for warning in settings.warnings_for_serving():
         log.warning("serving_with_a_gap", warning=warning)
-    async with assembled(settings) as service:
-        address = settings.listen_address
-        async with serving(application(service.metrics, service.reach_database), address.host, address.port) as url:
-            tasks = _periodic_tasks(service)
-            tasks.start("look_back", "show", "tick", "prune")
-            log.info("serving", address=url, version=VERSION)
-            if ready is not None:
-                ready(url)
-            await stop.wait()
-            seconds = settings.stop_timeout.total_seconds()
-            log.info("stopping", seconds=seconds)
-            service.pruner.stop()
-            outbox = [service.outbox.stop(seconds)] if service.outbox else []
-            # In parallel: all of it may take `stop_timeout`, not each part.
-            await asyncio.gather(service.dispatcher.engine.stop(seconds), tasks.stop(seconds), *outbox)
+    async with assembled(settings) as service, _site(service) as url:
+        tasks = _periodic_tasks(service)
+        tasks.start("look_back", "show", "tick", "prune")
+        log.info("serving", address=url, version=VERSION)
+        if ready is not None:
+            ready(url)
+        await stop.wait()
+        seconds = settings.stop_timeout.total_seconds()
+        log.info("stopping", seconds=seconds)
+        service.pruner.stop()
+        outbox = [service.outbox.stop(seconds)] if service.outbox else []
+        # In parallel: all of it may take `stop_timeout`, not each part.
+        ends = [service.dispatcher.engine.stop(seconds), tasks.stop(seconds), service.preflights.stop(), *outbox]
+        await asyncio.gather(*ends)
     log.info("stopped")
+
+
+def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
+    settings = service.settings
+    return serving_site(
+        service.metrics,
+        service.reach_database,
+        SignIn.of(settings, service.db),
+        _web_context(service),
+        service.preflights,
+        settings.listen_address,
+        settings.metrics_listen_address,
+    )
+
+
+def _web_context(service: MonitorService) -> WebContext:
+    return WebContext(
+        service.db,
+        service.settings,
+        utc_now,
+        # Functions: a reload replaces the registry, and the breaker turns.
+        registry=lambda: service.tenant_sync.registry,
+        breaker=lambda: service.breaker.state,
+    )
 
 
 @asynccontextmanager
@@ -151,6 +193,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         opened.push_async_callback(db.close)
         # Before anything is written: with another key every credential would look replaced.
         fingerprint_key = await registered_key(db, settings, utc_now())
+        audit_key = AuditKey.derived(fingerprint_key)
         metrics = Metrics(VERSION)
         metrics.set_interval(settings.interval)
         metrics.count_asyncio_tasks(asyncio.get_running_loop())
@@ -161,9 +204,11 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])
         write_halt = assembly.write_halt(db, renderer)
+        credential_check = assembly.credential_check(metrics, breaker, fingerprint_key)
+        preflight = PreflightCheck(credential_check, write_halt, assembly.drift_policy)
         check_job = CheckJob(
             assembly.recorded_check(db),
-            assembly.credential_check(metrics, breaker, fingerprint_key),
+            credential_check,
             tenant_sync.registry,
             write_halt,
             metrics,
@@ -178,11 +223,15 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
             check_job=check_job,
             write_halt=write_halt,
             dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
+            breaker=breaker,
+            preflights=PreflightQueue(preflight, breaker, utc_now),
             pauses=pauses,
             sampler=assembly.sampler(db, metrics, breaker),
+            grouper=BurstGrouper(db),
             composer=assembly.composer(db, renderer, tenant_sync),
             outbox=assembly.outbox(db, metrics),
-            pruner=Pruner(db, Keep.of(settings)),
+            pruner=Pruner(db, Keep.of(settings), history_pruner=HistoryPruner(db, audit_key)),
+            history_signer=HistorySigner(db, audit_key),
         )
 
 
@@ -213,9 +262,11 @@ def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
         "pauses": PeriodicTask(service.pauses.write, TICK),
         "reload": PeriodicTask(service.reload, service.settings.tenants_reload),
         "sample": PeriodicTask(service.sample, min(SAMPLING, quick)),
+        "group": PeriodicTask(service.group, min(GROUPING, quick)),
         "compose": PeriodicTask(service.compose, min(COMPOSING, quick)),
         "deliver": PeriodicTask(service.deliver, min(DELIVERY, quick)),
         "look_back": PeriodicTask(service.catch_up, SNAPSHOT),
         "show": PeriodicTask(service.show, SNAPSHOT),
         "prune": PeriodicTask(service.prune, PRUNING),
+        "sign": PeriodicTask(service.sign, SIGNING),
     }

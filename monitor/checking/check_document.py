@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Any
 
 from checks.credential import CredentialKind, CredentialState
-from checks.report import CheckReport, Excess, Finding, Outcome
+from checks.report import CheckReport, Excess, Finding, Outcome, WriteAlarm
 
 
 class ExitStatus(IntEnum):
@@ -54,7 +54,7 @@ class CheckError:
 
 
 def document(results: Iterable[Checked], errors: Iterable[CheckError]) -> dict[str, Any]:
-    return {"checks": [_check(result) for result in results], "errors": [_error(error) for error in errors]}
+    return {"checks": [check_entry(result) for result in results], "errors": [_error(error) for error in errors]}
 
 
 def exit_status(results: Iterable[Checked], errors: Iterable[CheckError]) -> ExitStatus:
@@ -77,7 +77,19 @@ def _status(report: CheckReport) -> ExitStatus:
     return ExitStatus.COMPLIANT
 
 
-def _check(result: Checked) -> dict[str, Any]:
+def alarm_error(tenant_id: str | None, alarm: WriteAlarm) -> CheckError:
+    """A write alarm is reported with all that Greenhouse's support would ask for, however its check ended."""
+    return CheckError(
+        tenant_id,
+        f"write alarm: {alarm.endpoint} was answered {alarm.status} at {alarm.at:%Y-%m-%d %H:%M:%SZ} (request "
+        f"{alarm.request_id or 'without an id'}, record {alarm.record_id or 'not named'}): no further write was "
+        "sent; check the record, and ask Greenhouse",
+        ExitStatus.WRITE_ALARM,
+    )
+
+
+def check_entry(result: Checked) -> dict[str, Any]:
+    """One entry of `checks`."""
     report = result.report
     return {
         "tenant": result.tenant_id,

@@ -8,7 +8,7 @@ from checks.report import CheckReport
 from checks.v1.check import WriteGuard
 from monitor.checking.greenhouse import Greenhouse
 from monitor.drift.suspicion import Suspicion
-from monitor.tenants.credential_loader import CredentialLoader
+from monitor.tenants.credential_loader import CredentialLoader, LoadedCredential
 from monitor.tenants.file import CredentialConfig
 
 
@@ -38,6 +38,12 @@ class CredentialCheck:
         CredentialError, and nothing sent, if that fails.
         """
         credential = await self.loader.load(task.tenant_id, task.config)
+        return await self.run_with(credential, task, suspicion, guard)
+
+    async def run_with(
+        self, credential: LoadedCredential, task: CheckTask, suspicion: Suspicion, guard: WriteGuard
+    ) -> tuple[CheckReport, str]:
+        """Like `run`, with a credential at hand."""
         fingerprint = self.loader.fingerprint(credential)
         request = suspicion.narrow(task.request, fingerprint)
         report = await self.greenhouse.check(task.tenant_id, credential, request, task.permitted, guard)

@@ -1,16 +1,18 @@
 """Greenhouse as this process reaches it: one total rate, one breaker, and the request without a key."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from weakref import WeakValueDictionary
 
 from checks.answer import Answer
 from checks.catalogue.endpoints import catalogue
 from checks.catalogue.entry import Entry, WriteProbes
 from checks.check_request import CheckRequest
 from checks.check_run import CheckContext
-from checks.credential import OAuthClient, Secret
+from checks.credential import OAuthClient, Secret, fingerprint
 from checks.origin import origin
 from checks.report import CheckReport
 from checks.v1.check import KeyCheckRun, WriteGuard
@@ -64,6 +66,8 @@ class Greenhouse:
         self._observer = observer
         self._now = now
         self._clock = clock
+        self._rates: WeakValueDictionary[str, RateLimiter] = WeakValueDictionary()  # by secret, while it is checked
+        self._rates_key = secrets.token_bytes(32)
         self._total = RateLimiter(limits.total_requests_per_second, clock)
         self._breaker = breaker or CircuitBreaker(Limits.of(60), clock=clock)
         self._breaker.control_rate(self._total.set_rate, limits.total_requests_per_second)
@@ -87,7 +91,7 @@ class Greenhouse:
     async def _check_key(
         self, secret: Secret, request: CheckRequest, permitted: WriteProbes, guard: WriteGuard, tracked: TrackedCheck
     ) -> CheckReport:
-        pacing = self._pacing(_BreakerObserver(self._observer, self._breaker, tracked))
+        pacing = self._pacing(secret, _BreakerObserver(self._observer, self._breaker, tracked))
         async with self._key_client.session() as session:
             sender = PacedKeySender(session, secret, pacing, permitted)
             context = self._context(tracked)
@@ -96,14 +100,17 @@ class Greenhouse:
     async def _check_client(self, client: OAuthClient, request: CheckRequest, tracked: TrackedCheck) -> CheckReport:
         observer = _BreakerObserver(self._observer, self._breaker, tracked)
         # Only where no list can stand in is a failed introspection trouble for the breaker (docs/v3.md).
-        pacing = self._pacing(observer if client.needs_introspection else _ListsObserver(observer))
+        pacing = self._pacing(client, observer if client.needs_introspection else _ListsObserver(observer))
         async with self._token_client.session() as session:
             sender = PacedTokenSender(session, client, pacing)
             return await TokenCheckRun(sender, client, request, self._context(tracked)).report()
 
-    def _pacing(self, observer: RequestObserver) -> RequestPacing:
-        """Each check of a credential has a rate of its own."""
-        return RequestPacing(RateLimiter(self._limits.requests_per_second, self._clock), self._total, observer)
+    def _pacing(self, credential: Secret | OAuthClient, observer: RequestObserver) -> RequestPacing:
+        """Checks of the same secret that run at the same time share its rate."""
+        name = fingerprint(credential, self._rates_key)
+        own = self._rates.get(name) or RateLimiter(self._limits.requests_per_second, self._clock)
+        self._rates[name] = own
+        return RequestPacing(own, self._total, observer)
 
     def _context(self, tracked: TrackedCheck) -> CheckContext:
         return CheckContext(

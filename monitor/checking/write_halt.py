@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
 from checks.catalogue.entry import Entry, WriteProbes
 from checks.report import WriteAlarm
 from monitor.checking import write_halt_queries
-from monitor.checking.claim_queries import Claim
 from monitor.notices.content.render import Renderer
 from monitor.notices.immediate.write_alarm import write_alarm_notice
 from monitor.notices.policy import NoticePolicy
@@ -17,7 +17,24 @@ from monitor.store.database import Database
 
 log = structlog.get_logger()
 
-_Alarm = tuple[WriteAlarm, Claim]
+
+class ProbedCredential(Protocol):
+    """Whose credential writes are probed with; that of a pre-flight belongs to no tenant of the database."""
+
+    @property
+    def tenant_id(self) -> str | None: ...
+
+    @property
+    def tenant_name(self) -> str: ...
+
+    @property
+    def credential_id(self) -> int | None: ...
+
+    @property
+    def label(self) -> str: ...
+
+
+_Alarm = tuple[WriteAlarm, ProbedCredential]
 
 
 class LocalWriteHalt:
@@ -75,7 +92,7 @@ class SharedWriteHalt:
         self._policy = policy
         self._renderer = renderer
         self._now = now
-        self.alarms: list[tuple[str, WriteAlarm]] = []
+        self.alarms: list[tuple[str | None, WriteAlarm]] = []
         self._unstored: list[_Alarm] = []
         self._not_notified: list[_Alarm] = []
         self._lock = asyncio.Lock()
@@ -93,11 +110,11 @@ class SharedWriteHalt:
         async with self._db.reading_once() as conn:
             return await write_halt_queries.in_force(conn)
 
-    async def halt(self, alarm: WriteAlarm, claim: Claim) -> None:
+    async def halt(self, alarm: WriteAlarm, probed: ProbedCredential) -> None:
         """Halt here, log it, then store it: a failing database does not keep writes going."""
-        self.alarms.append((claim.tenant_id, alarm))
-        self._unstored.append((alarm, claim))
-        _log(alarm, tenant=claim.tenant_id, credential=claim.label)
+        self.alarms.append((probed.tenant_id, alarm))
+        self._unstored.append((alarm, probed))
+        _log(alarm, tenant=probed.tenant_id, credential=probed.label)
         await self.store()
 
     @property
@@ -112,34 +129,34 @@ class SharedWriteHalt:
             await self._each(self._not_notified, self._notify, "halt_not_told")
 
     async def _each(
-        self, waiting: list[_Alarm], act: Callable[[WriteAlarm, Claim], Awaitable[None]], failure: str
+        self, waiting: list[_Alarm], act: Callable[[WriteAlarm, ProbedCredential], Awaitable[None]], failure: str
     ) -> None:
         """In order, each taken off the list once it is done; the first that fails ends it for now."""
         while waiting:
-            alarm, claim = waiting[0]
+            alarm, probed = waiting[0]
             try:
-                await act(alarm, claim)
+                await act(alarm, probed)
             except Exception:  # the alarm stands; neither database nor wording may break off the check that raised it
-                log.exception(failure, tenant=claim.tenant_id, endpoint=alarm.endpoint)
+                log.exception(failure, tenant=probed.tenant_id, endpoint=alarm.endpoint)
                 return
             waiting.pop(0)
 
-    async def _store_halt(self, alarm: WriteAlarm, claim: Claim) -> None:
+    async def _store_halt(self, alarm: WriteAlarm, probed: ProbedCredential) -> None:
         async with self._db.writing() as conn:
-            await write_halt_queries.halt(conn, alarm, claim.tenant_id, claim.credential_id)
+            await write_halt_queries.halt(conn, alarm, probed.tenant_id, probed.credential_id)
         # Its notice comes in a transaction of its own: a wording that fails must not take back the halt.
-        self._not_notified.append((alarm, claim))
+        self._not_notified.append((alarm, probed))
 
-    async def _notify(self, alarm: WriteAlarm, claim: Claim) -> None:
+    async def _notify(self, alarm: WriteAlarm, probed: ProbedCredential) -> None:
         async with self._db.writing() as conn:
             await write_alarm_notice(
                 conn,
                 self._policy,
                 self._renderer,
                 alarm,
-                tenant_id=claim.tenant_id,
-                tenant_name=claim.tenant_name,
-                credential_label=claim.label,
+                tenant_id=probed.tenant_id,
+                tenant_name=probed.tenant_name,
+                credential_label=probed.label,
                 now=self._now(),
             )
 
@@ -147,22 +164,22 @@ class SharedWriteHalt:
 class SharedWriteGuard:
     """The shared halt, as one check asks it."""
 
-    def __init__(self, halt: SharedWriteHalt, claim: Claim) -> None:
+    def __init__(self, halt: SharedWriteHalt, probed: ProbedCredential) -> None:
         self._halt = halt
-        self._claim = claim
+        self._probed = probed
 
     async def may_write(self, entry: Entry) -> bool:
         return await self._halt.may_write(entry)
 
     async def halt(self, alarm: WriteAlarm) -> None:
-        await self._halt.halt(alarm, self._claim)
+        await self._halt.halt(alarm, self._probed)
 
 
 def _stops(scope: str, entry: Entry) -> bool:
     return scope == write_halt_queries.ALL or entry.needs is WriteProbes.ALL
 
 
-def _log(alarm: WriteAlarm, **whose: str) -> None:
+def _log(alarm: WriteAlarm, **whose: str | None) -> None:
     log.error(
         "halted_writes",
         endpoint=alarm.endpoint,

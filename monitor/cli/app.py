@@ -2,7 +2,7 @@
 
 import typer
 
-from monitor.cli import check, doctor, history, manifest, notices, report, serve, tenants, writes
+from monitor.cli import check, doctor, history, manifest, notices, report, serve, status, tenants, tokens, web, writes
 from monitor.cli.db import commands
 from monitor.cli.demo import command
 from monitor.cli.sandbox import run
@@ -35,12 +35,15 @@ def _main(
 app.command("demo", epilog=command.EXAMPLE)(command.command)
 app.command("serve", epilog=serve.EXAMPLE)(serve.command)
 app.command("check", epilog=check.EXAMPLE)(check.command)
+app.command("status", epilog=status.EXAMPLE)(status.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.add_typer(tenants.app, name="tenants")
-app.command("history", epilog=history.EXAMPLE)(history.command)
+app.add_typer(history.app, name="history")
 app.command("report", epilog=report.EXAMPLE)(report.command)
 app.add_typer(notices.app, name="notices")
 app.add_typer(manifest.app, name="manifest")
 app.add_typer(writes.app, name="writes")
+app.add_typer(web.app, name="web")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(commands.app, name="db")
 app.add_typer(run.app, name="sandbox")

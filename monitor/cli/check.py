@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import starmap
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,7 @@ from checks.report import WriteAlarm
 from monitor.assembly import Assembly
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits, State, Transition
-from monitor.checking.check_document import CheckError, ExitStatus, document, exit_status
+from monitor.checking.check_document import CheckError, ExitStatus, alarm_error, document, exit_status
 from monitor.checking.check_limits import concurrency
 from monitor.checking.check_runner import CheckOnce, CheckRunner, RecordingCheck, Result, UnrecordedCheck
 from monitor.checking.credential_check import CheckTask
@@ -91,25 +92,11 @@ def _run(
     breaker = CircuitBreaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [transitions.append])
     results, alarms = asyncio.run(run_all(assembly, tasks, breaker))
     errors += [result.error for result in results if result.error is not None]
-    errors += [*_alarms(alarms), *_paused(transitions), *_stopped(len(tasks) - len(results))]
+    errors += [*starmap(alarm_error, alarms), *_paused(transitions), *_stopped(len(tasks) - len(results))]
     return results, errors
 
 
-Alarms = list[tuple[str, WriteAlarm]]
-
-
-def _alarms(alarms: Alarms) -> list[CheckError]:
-    """A write alarm is reported with all that Greenhouse's support would ask for, however its check ended."""
-    return [
-        CheckError(
-            tenant_id,
-            f"write alarm: {alarm.endpoint} was answered {alarm.status} at {alarm.at:%Y-%m-%d %H:%M:%SZ} (request "
-            f"{alarm.request_id or 'without an id'}, record {alarm.record_id or 'not named'}): no further write was "
-            "sent; check the record, and ask Greenhouse",
-            ExitStatus.WRITE_ALARM,
-        )
-        for tenant_id, alarm in alarms
-    ]
+Alarms = Sequence[tuple[str | None, WriteAlarm]]
 
 
 def _paused(transitions: Iterable[Transition]) -> list[CheckError]:

@@ -1,26 +1,36 @@
-"""`history`: the drift events as they were recorded."""
+"""`history`: the drift events as they were recorded, and `history verify`."""
 
 import csv
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
 import typer
 
-from monitor.cli.console import print_json, print_table
+from monitor.cli.console import print_json, print_json_line, print_table
 from monitor.cli.database import moment, with_database
-from monitor.config.settings import Settings, parse_duration
+from monitor.cli.history_follow import follow
+from monitor.cli.history_verify import EXAMPLE as VERIFY_EXAMPLE
+from monitor.cli.history_verify import verify
+from monitor.config.setting_types import parse_duration
+from monitor.config.settings import Settings
 from monitor.drift import EventKind
 from monitor.errors import ConfigurationError
 from monitor.incidents.history_queries import PastEvent, Wanted, events
+from monitor.reporting.csv_cell import inert
 from monitor.store.database import Database
 
-EXAMPLE = "Example: harvest-monitor history --tenant acme --since 7d"
+_COLUMNS = ("AT", "TENANT", "KIND", "WHAT", "WINDOW")
+
+app = typer.Typer(invoke_without_command=True, epilog="Example: harvest-monitor history --tenant acme --since 7d")
+app.command("verify", epilog=VERIFY_EXAMPLE)(verify)
 
 
-def command(
+@app.callback()
+def history(
+    context: typer.Context,
     tenant: str | None = typer.Option(None, help="Only this tenant, by id."),
     since: str | None = typer.Option(
         None, help="From this time on: 2026-11-01, 2026-11-01T08:00, or 7d for the last week."
@@ -30,8 +40,16 @@ def command(
     limit: int | None = typer.Option(None, min=1, help="Maximum number; keeps the newest."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
     as_csv: bool = typer.Option(False, "--csv", help="Print CSV with a header line."),
+    follow_on: bool = typer.Option(
+        False,
+        "--follow",
+        help="Print events as they are recorded, until Ctrl-C; those before only with --since or --limit. With --json "
+        "one document on each line.",
+    ),
 ) -> None:
     """What changed, for whom, and between which two checks; oldest first."""
+    if context.invoked_subcommand is not None:
+        return _refuse_options(context)
     if as_json and as_csv:
         raise ConfigurationError("--json and --csv: choose one of them")
     wanted = Wanted(
@@ -42,6 +60,9 @@ def command(
         limit=limit,
     )
 
+    if follow_on:
+        return _follow(wanted, as_json, as_csv)
+
     async def ask(db: Database, _: Settings) -> Sequence[PastEvent]:
         async with db.reading() as conn:
             return await events(conn, wanted)
@@ -50,13 +71,43 @@ def command(
     if as_json:
         print_json({"events": [asdict(event) for event in found]})
     elif as_csv:
+        _print_csv_header()
         _print_csv(found)
     else:
-        print_table(
-            ["AT", "TENANT", "KIND", "WHAT", "WINDOW"],
-            [(moment(e.at), e.tenant_id, e.kind, _what(e), _window(e)) for e in found],
-            empty="no matching events",
-        )
+        print_table(_COLUMNS, map(_line, found), empty="no matching events")
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """`history --tenant acme verify` would verify everything."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    if any(source is not None and source.name == "COMMANDLINE" for source in sources.values()):
+        raise typer.BadParameter(f"options before `{context.invoked_subcommand}` are for `history` alone")
+
+
+def _follow(wanted: Wanted, as_json: bool, as_csv: bool) -> None:
+    if as_csv:
+        _print_csv_header()
+    elif not as_json:
+        sys.stdout.write("\t".join(_COLUMNS) + "\n")
+    show: Callable[[Sequence[PastEvent]], None] = (
+        _print_json_lines if as_json else _print_csv if as_csv else _print_lines
+    )
+    with_database(lambda db, _: follow(db, wanted, show))
+
+
+def _print_json_lines(found: Sequence[PastEvent]) -> None:
+    for event in found:
+        print_json_line(asdict(event))
+
+
+def _print_lines(found: Sequence[PastEvent]) -> None:
+    """Not aligned: how wide the columns of later events are is not known yet."""
+    for event in found:
+        sys.stdout.write("\t".join(_line(event)) + "\n")
+
+
+def _line(event: PastEvent) -> Sequence[str]:
+    return moment(event.at), event.tenant_id, event.kind, _what(event), _window(event)
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -85,13 +136,10 @@ def _window(event: PastEvent) -> str:
     return f"{moment(event.seen_before) or '…'} – {moment(event.first_seen) or moment(event.at)}"
 
 
+def _print_csv_header() -> None:
+    csv.writer(sys.stdout, lineterminator="\n").writerow(field.name for field in fields(PastEvent))
+
+
 def _print_csv(found: Sequence[PastEvent]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(field.name for field in fields(PastEvent))
-    writer.writerows(map(_inert, asdict(event).values()) for event in found)
-
-
-def _inert(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula: names come from a file that others may write."""
-    text = "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    writer.writerows(map(inert, asdict(event).values()) for event in found)

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from monitor.checking.check_document import ExitStatus
-from monitor.cli.console import complain, print_json, print_table, tell
+from monitor.cli.console import complain, on_terminal, print_fitted, print_json, print_table, tell
 from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
@@ -40,10 +40,34 @@ def list_(
     if as_json:
         print_json({"notices": [asdict(notice) for notice in found]})
         return
+    if found and on_terminal():
+        _show_fitted(found)
+        return
     print_table(
-        ["NUMBER", "WRITTEN", "STATUS", "TO", "SUBJECT", "FORM", "TRIES", "LAST ERROR"],
+        ["NUMBER", "WRITTEN", "TENANT", "STATUS", "SENT", "TO", "SUBJECT", "FORM", "TRIES", "LAST ERROR"],
         [_line(notice) for notice in found],
         empty="no matching notices",
+    )
+
+
+def _show_fitted(found: Sequence[ListedNotice]) -> None:
+    """On a terminal: when each was sent, or what is in its way."""
+    print_fitted(
+        ["NUMBER", "TENANT", "STATUS", "SENT", "TO", "SUBJECT", "TRIES", "LAST ERROR"],
+        [
+            (
+                str(notice.id),
+                notice.tenant_id or "",
+                notice.status,
+                f"{notice.sent_at:%m-%d %H:%MZ}" if notice.sent_at else "",
+                notice.recipient,
+                notice.subject,
+                str(notice.attempts) if notice.last_error else "",
+                " ".join((notice.last_error or "").split()),
+            )
+            for notice in found
+        ],
+        shortened={"TENANT": 12, "TO": 14, "SUBJECT": 24, "LAST ERROR": 24},
     )
 
 
@@ -51,7 +75,9 @@ def _line(notice: ListedNotice) -> tuple[str, ...]:
     return (
         str(notice.id),
         moment(notice.created_at),
+        notice.tenant_id or "",
         notice.status,
+        moment(notice.sent_at),
         notice.recipient,
         notice.subject,
         "fallback" if notice.fallback else "",

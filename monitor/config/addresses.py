@@ -84,6 +84,15 @@ def page_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def issuer_address(text: str) -> str:
+    """The address of an OpenID provider or of a part of it, unchanged: https, or http to this machine's loopback."""
+    parts = _split(text)
+    usable = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(_host(parts)))
+    if not usable or "@" in parts.netloc or "#" in text or not _host(parts):
+        raise ValueError("must be an https address such as https://id.vendor.example/realms/staff, without user or #")
+    return text
+
+
 def proxy_address(text: str) -> str:
     parts = _split(text)
     if (

@@ -20,24 +20,28 @@ class KeepRule(StrEnum):
     NOTICE_TEXTS = "notice_texts"
     REFUSALS = "refusals"
     SWEEPS = "sweeps"
+    HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The operator's choice: how long each check, and the text of each sent notice, is kept."""
+    """How long the operator keeps each check, the text of each sent notice, and history (None: forever)."""
 
     checks: timedelta
     notice_texts: timedelta
+    history: timedelta | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Keep":
-        return cls(checks=settings.keep_checks, notice_texts=settings.keep_notice_texts)
+        return cls(settings.keep_checks, settings.keep_notice_texts, settings.keep_history)
 
     def before(self, now: datetime) -> Mapping[KeepRule, datetime]:
-        """For each rule, the moment (UTC) before which data has expired; checks expire by whole days."""
+        """For each rule in force, the moment (UTC) before which data has expired; checks expire by whole days."""
+        history = {} if self.history is None else {KeepRule.HISTORY: now - self.history}
         return {
             KeepRule.CHECKS: datetime.combine((now - self.checks).date(), time(), now.tzinfo),
             KeepRule.NOTICE_TEXTS: now - self.notice_texts,
             KeepRule.REFUSALS: now - REMEMBERED_FOR,
             KeepRule.SWEEPS: now - SWEEPS_FOR,
+            **history,
         }

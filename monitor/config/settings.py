@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
@@ -17,15 +17,29 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from sqlalchemy import URL
 
 from checks.catalogue.entry import WriteProbes
-from monitor.config import addresses, secrets
+from monitor.config import addresses
+from monitor.config.setting_types import (
+    Delay,
+    Duration,
+    HeaderName,
+    LongDuration,
+    Names,
+    Networks,
+    Origin,
+    Percent,
+    Rate,
+    SecretReference,
+    checked,
+    contact,
+    lower,
+    secret_address,
+)
 from monitor.errors import ConfigurationError
 from monitor.logs import LogFormat, LogLevel
 from monitor.redaction import redactor
 
 PREFIX = "HARVEST_MONITOR_"
 _CONFIG = f"{PREFIX}CONFIG"
-_MAX_DURATION = timedelta(days=366)
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 # For a service named harvest-monitor, Kubernetes sets variables such as HARVEST_MONITOR_SERVICE_HOST and
 # HARVEST_MONITOR_PORT=tcp://10.0.0.1:9808 in every pod; they are not settings.
 _KUBERNETES_VARIABLE = re.compile(
@@ -43,71 +57,12 @@ class NoticesMode(StrEnum):
     CSM = "csm"
 
 
-def parse_duration(value: object) -> timedelta:
-    """Seconds as a number, or text such as `90s`, `15m`, `4h`, `1d`."""
-    if isinstance(value, timedelta):
-        return value
-    found = None if isinstance(value, bool) else re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smhd]?)", str(value))
-    if not found:
-        raise ValueError("must be seconds as a number, or a text such as 90s, 15m, 4h or 1d")
-    duration = timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if duration > _MAX_DURATION:
-        raise ValueError("must not be longer than 366 days")
-    return duration
+class SignInMode(StrEnum):
+    """How people sign in: by a link that a command prints, at an OpenID provider, or at a proxy before us."""
 
-
-def _positive(duration: timedelta) -> timedelta:
-    if not duration:
-        raise ValueError("must be longer than 0")
-    return duration
-
-
-def _secret_address(check: Callable[[str], object]) -> BeforeValidator:
-    """An address that may carry a password: the address itself, or a reference to it that is resolved at the start."""
-
-    def read(value: object) -> object:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if not isinstance(text, str):
-            raise ValueError("must be text")
-        if secrets.is_reference(text):
-            text = _resolve(text)
-        check(text)
-        return text
-
-    return BeforeValidator(read)
-
-
-def _resolve(reference: str) -> str:
-    try:
-        return secrets.resolve_reference(reference, environ=os.environ).reveal()
-    except ConfigurationError as problem:
-        raise ValueError(f"cannot be resolved: {problem}") from None
-
-
-def _contact(text: str) -> str:
-    # It becomes a comment in the User-Agent, which a bracket would end (RFC 9110, 5.6.5).
-    if not re.fullmatch(r"[\x21-\x27\x2a-\x7e]([\x20-\x27\x2a-\x7e]{0,198}[\x21-\x27\x2a-\x7e])?", text):
-        raise ValueError("must be printable ASCII without brackets, up to 200 characters, such as an email address")
-    return text
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _checked(check: Callable[[str], object]) -> AfterValidator:
-    def keep(text: str) -> str:
-        check(text)
-        return text
-
-    return AfterValidator(keep)
-
-
-Delay = Annotated[timedelta, BeforeValidator(parse_duration)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
-Rate = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
-Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
-Origin = Annotated[str, AfterValidator(addresses.greenhouse_origin)]
+    LINK = "link"
+    OIDC = "oidc"
+    PROXY = "proxy"
 
 
 class Settings(BaseSettings):
@@ -124,7 +79,7 @@ class Settings(BaseSettings):
     auth_url: Origin = Field(
         "https://auth.greenhouse.io", description="address of the auth server of Harvest v3 (http for loopback only)"
     )
-    database_url: Annotated[SecretStr, _secret_address(addresses.database_address)] = Field(
+    database_url: Annotated[SecretStr, secret_address(addresses.database_address)] = Field(
         SecretStr("sqlite:///harvest-monitor.sqlite3"),
         description="`sqlite:///file` or `postgresql://user:password@host/database`, or a reference to it",
     )
@@ -154,10 +109,10 @@ class Settings(BaseSettings):
     command_timeout: Duration = Field(
         timedelta(seconds=10), description="longest time a `command:` of the tenants file may take to print its secret"
     )
-    contact: Annotated[str, AfterValidator(_contact)] | None = Field(
+    contact: Annotated[str, AfterValidator(contact)] | None = Field(
         None, description="your email address or web page, sent to Greenhouse in the User-Agent"
     )
-    http_proxy: Annotated[SecretStr, _secret_address(addresses.proxy_address)] | None = Field(
+    http_proxy: Annotated[SecretStr, secret_address(addresses.proxy_address)] | None = Field(
         None, description="proxy for requests to Greenhouse, `http://user:password@host:port`, or a reference to it"
     )
     ca_bundle: FilePath | None = Field(
@@ -169,6 +124,11 @@ class Settings(BaseSettings):
     keep_notice_texts: Duration = Field(
         timedelta(days=90),
         description="how long the text of a sent notice is kept; the record that it was sent is kept forever",
+    )
+    keep_history: LongDuration | None = Field(
+        None,
+        description="how long drift events and operators' actions are kept, at least `90d`, such as `1100d`; not set: "
+        "forever",
     )
     installation_key: Path | None = Field(
         None,
@@ -189,24 +149,60 @@ class Settings(BaseSettings):
         20, ge=0, le=100, description="tenants checked ahead of time when one changes: do others change alike? 0 = none"
     )
     sample_per_hour: int = Field(200, ge=0, le=10_000, description="most checks ahead of time in an hour")
-    smtp_url: Annotated[SecretStr, _secret_address(addresses.mail_target)] | None = Field(
+    smtp_url: Annotated[SecretStr, secret_address(addresses.mail_target)] | None = Field(
         None, description="mail server, `smtp://user:password@host:587`, or a reference to it; see below"
     )
     smtp_timeout: Duration = Field(timedelta(seconds=30), description="longest wait for the mail server")
     smtp_ca_bundle: FilePath | None = Field(
         None, description="CA bundle (PEM file) used to verify the mail server, in addition to the system's"
     )
-    mail_from: Annotated[str, _checked(addresses.named_mail_address)] | None = Field(
+    mail_from: Annotated[str, checked(addresses.named_mail_address)] | None = Field(
         None, description="sender of notices, `Name <address>` or an address"
     )
-    operator_mail: Annotated[str, _checked(addresses.mail_address)] | None = Field(
+    operator_mail: Annotated[str, checked(addresses.mail_address)] | None = Field(
         None, description="email address for the operator's notices"
     )
     public_url: Annotated[str, AfterValidator(addresses.page_address)] | None = Field(
         None, description="address at which people reach this service; emails contain no links until it is set"
     )
-    listen: Annotated[str, _checked(addresses.listen_address)] = Field(
-        "127.0.0.1:9808", description="host and port of `/metrics`, `/healthz`, `/readyz`; port 0 picks a free one"
+    listen: Annotated[str, checked(addresses.listen_address)] = Field(
+        "127.0.0.1:9808", description="host and port of the pages and the API; port 0 picks a free one"
+    )
+    metrics_listen: Annotated[str, checked(addresses.listen_address)] | None = Field(
+        None, description="another host and port for `/metrics`, `/healthz`, `/readyz`, which need no sign-in"
+    )
+    sign_in: Annotated[SignInMode, BeforeValidator(lower)] = Field(
+        SignInMode.LINK,
+        description="how people [sign in](web.md): `link` (a command prints it), `oidc` or `proxy`",
+    )
+    operators: Names | None = Field(
+        None, description="names, email addresses or groups that sign in as operators, separated by commas"
+    )
+    viewers: Names | None = Field(
+        None, description="those that sign in as viewers; not set: everybody whom the provider or the proxy lets in"
+    )
+    session_idle: Duration = Field(timedelta(hours=12), description="how long a sign-in lasts without a request")
+    session_longest: Duration = Field(timedelta(days=7), description="how long a sign-in lasts at most")
+    oidc_issuer: Annotated[str, AfterValidator(addresses.issuer_address)] | None = Field(
+        None, description="the OpenID provider's address, letter for letter as it calls itself"
+    )
+    oidc_client_id: str | None = Field(None, min_length=1, description="our client id at the provider")
+    oidc_client_secret: SecretReference | None = Field(
+        None, description="reference to our client secret at the provider, `env:NAME` or `file:/absolute/path`"
+    )
+    oidc_scopes: Annotated[str, Field(pattern=r"^openid( [!-~]+)*$")] = Field(
+        "openid email profile", description="scopes asked of the provider, `openid` first"
+    )
+    oidc_roles_claim: str = Field("groups", min_length=1, description="the claim that holds a person's groups or roles")
+    oidc_ca_bundle: FilePath | None = Field(
+        None, description="CA bundle (PEM file) used to verify the provider, in addition to the system's"
+    )
+    trusted_proxies: Networks | None = Field(
+        None, description="networks or addresses of the proxies whose headers are believed, separated by commas"
+    )
+    proxy_user_header: HeaderName = Field("Remote-User", description="the header in which the proxy names the person")
+    proxy_groups_header: HeaderName | None = Field(
+        None, description="the header in which the proxy lists the person's groups, separated by commas"
     )
     tenants_reload: Duration = Field(
         timedelta(seconds=10), description="how often the tenants file is checked for changes"
@@ -214,10 +210,10 @@ class Settings(BaseSettings):
     stop_timeout: Delay = Field(
         timedelta(seconds=20), description="time that running checks get to finish when the service stops"
     )
-    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
+    log_level: Annotated[LogLevel, BeforeValidator(lower)] = Field(
         LogLevel.INFO, description="`debug`, `info`, `warning` or `error`"
     )
-    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+    log_format: Annotated[LogFormat, BeforeValidator(lower)] = Field(
         LogFormat.AUTO, description="`json`, `console`, or `auto`: console on a terminal, JSON elsewhere"
     )
 
@@ -255,6 +251,10 @@ class Settings(BaseSettings):
         return addresses.listen_address(self.listen)
 
     @property
+    def metrics_listen_address(self) -> addresses.ListenAddress | None:
+        return addresses.listen_address(self.metrics_listen) if self.metrics_listen else None
+
+    @property
     def notices_in_force(self) -> NoticesMode:
         """`off` as long as neither a mail server nor notices are configured."""
         return NoticesMode.OFF if self._notices_not_configured else self.notices
@@ -267,16 +267,19 @@ class Settings(BaseSettings):
         """Why the service must not start with these settings; each problem names the variable and the next step."""
         problems = []
         if self.notices_in_force is not NoticesMode.OFF:
-            needed = {"smtp_url": self.smtp_url, "mail_from": self.mail_from, "operator_mail": self.operator_mail}
-            problems = [
-                f"{PREFIX}{name.upper()} is not set, and {PREFIX}NOTICES={self.notices} needs it: set it, or set "
-                f"{PREFIX}NOTICES=off"
-                for name, value in needed.items()
-                if value is None
-            ]
+            needed = ("smtp_url", "mail_from", "operator_mail")
+            problems += self._missing(needed, f"NOTICES={self.notices}", "NOTICES=off")
+        problems += self._missing(_TO_SIGN_IN[self.sign_in], f"SIGN_IN={self.sign_in}", "SIGN_IN=link")
         if self.installation_key is None and not self.database.drivername.startswith("sqlite"):
             problems.append(INSTALLATION_KEY_NEEDED)
         return problems
+
+    def _missing(self, names: Iterable[str], needed_by: str, instead: str) -> list[str]:
+        return [
+            f"{PREFIX}{name.upper()} is not set, and {PREFIX}{needed_by} needs it: set it, or set {PREFIX}{instead}"
+            for name in names
+            if getattr(self, name) is None
+        ]
 
     def warnings_for_serving(self) -> list[str]:
         """What the operator should know although the service starts."""
@@ -288,6 +291,11 @@ class Settings(BaseSettings):
         ]
 
 
+_TO_SIGN_IN: Mapping[SignInMode, tuple[str, ...]] = {
+    SignInMode.LINK: (),
+    SignInMode.OIDC: ("public_url", "oidc_issuer", "oidc_client_id", "oidc_client_secret"),
+    SignInMode.PROXY: ("trusted_proxies",),
+}
 INSTALLATION_KEY_NEEDED = (
     f"{PREFIX}INSTALLATION_KEY is not set: with Postgres, name a file that every process of this installation can read "
     "and that survives restarts, since a new key makes every credential look replaced"
@@ -315,6 +323,7 @@ def _mask_passwords(settings: Settings) -> None:
         settings.database.password,
         mail.password if isinstance(mail, addresses.MailServer) else None,
         unquote(proxy) if proxy else None,
+        settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else None,
     ]
     for password in filter(None, passwords):
         redactor.learn(password)

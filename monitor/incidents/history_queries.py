@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
@@ -35,20 +35,29 @@ class PastEvent:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events are asked for; None leaves an aspect open. A permission goes by id or by label."""
+    """Which events are asked for; None leaves an aspect open. A permission goes by id or by label.
+
+    `after_id` leaves out the events up to this one, in the order in which they were recorded.
+    """
 
     tenant_id: str | None = None
     since: datetime | None = None
     permission: str | None = None
     kind: EventKind | None = None
     limit: int | None = None
+    after_id: int | None = None
 
 
 _NAMES = {"tenant_name": TENANT.c.name, "credential_label": CREDENTIAL.c.label}
-_COLUMNS = [
+COLUMNS = [
     *(DRIFT_EVENT.c[field.name] for field in fields(PastEvent) if field.name not in _NAMES),
     *(column.label(name) for name, column in _NAMES.items()),
 ]
+
+
+async def newest_id(conn: AsyncConnection) -> int:
+    """0 if there is no event."""
+    return int((await conn.execute(select(func.coalesce(func.max(DRIFT_EVENT.c.id), 0)))).scalar_one())
 
 
 async def events(conn: AsyncConnection, wanted: Wanted) -> Sequence[PastEvent]:
@@ -63,8 +72,10 @@ async def events(conn: AsyncConnection, wanted: Wanted) -> Sequence[PastEvent]:
         conditions.append(or_(e.permission_id == wanted.permission, e.permission_label == wanted.permission))
     if wanted.kind is not None:
         conditions.append(e.kind == wanted.kind)
+    if wanted.after_id is not None:
+        conditions.append(e.id > wanted.after_id)
     latest = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .join(TENANT, TENANT.c.id == e.tenant_id)
         .join(CREDENTIAL, CREDENTIAL.c.id == e.credential_id)
         .where(*conditions)

@@ -72,7 +72,10 @@ class LossesToday:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """What the service knows about itself at `now`. `ours` are tenants that fail through something of ours."""
+    """What the service knows about itself at `now`. `ours` are tenants that fail through something of ours.
+
+    `breaker` is that of the serving process; None where it is not known.
+    """
 
     now: datetime
     interval: timedelta
@@ -83,7 +86,7 @@ class ServiceFacts:
     halt: Halt | None = None
     held: HeldBurst | None = None
     held_bursts: int = 0
-    breaker: BreakerState = BreakerState.CLOSED
+    breaker: BreakerState | None = BreakerState.CLOSED
     breaker_since: datetime | None = None
     overdue: int = 0
     last_checked_at: datetime | None = None
@@ -98,7 +101,7 @@ class ServiceFacts:
     @property
     def stands_still(self) -> bool:
         last = self.last_checked_at
-        return last is not None and self.overdue > 0 and self.now - last > self.interval + STANDS_STILL_AFTER
+        return self.overdue > 0 and (last is None or self.now - last > self.interval + STANDS_STILL_AFTER)
 
     @property
     def mail_is_stuck(self) -> bool:
@@ -161,10 +164,14 @@ def _paused(facts: ServiceFacts) -> Headline | None:
 
 
 def _stands_still(facts: ServiceFacts) -> Headline | None:
-    if not facts.stands_still or facts.last_checked_at is None:
+    if not facts.stands_still:
         return None
-    said = say("No tenant was checked since ", facts.last_checked_at, ". What you see is that old.")
+    last = facts.last_checked_at
+    said = say("No tenant was checked since ", last, ". What you see is that old.") if last else say(_NEVER_CHECKED)
     return Headline("H4", Tone.BAD, said, "Look at the service's log, and run `harvest-monitor doctor`.", "/sweeps")
+
+
+_NEVER_CHECKED = "No tenant was ever checked, though their first checks are due. Nothing is known of any."
 
 
 def _mail_stuck(facts: ServiceFacts) -> Headline | None:

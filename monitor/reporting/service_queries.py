@@ -7,13 +7,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from checks.credential import CredentialState
+from checks.report import PAUSED as PAUSED_CHECK
 from monitor.breaker.machine import State as BreakerState
 from monitor.config.settings import NoticesMode, Settings
 from monitor.incidents.status import TenantStatus
+from monitor.notices.immediate.checks_paused import PAUSED, RESUMED
 from monitor.notices.notice import Status as NoticeStatus
 from monitor.reporting import tenant_list_queries
 from monitor.reporting.headline import Halt, LossesToday, Outbox, ServiceFacts, SweepProgress
 from monitor.reporting.status_counts import StatusCount, status_counts
+from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
     CAUSE,
     CHECK,
@@ -31,8 +35,14 @@ _C, _N, _S, _T = CREDENTIAL.c, NOTICE.c, STATUS_CHANGE.c, TENANT.c
 _ACTIVE = _T.removed_at.is_(None)
 
 
-async def facts(conn: AsyncConnection, now: datetime, settings: Settings, breaker: BreakerState) -> ServiceFacts:
-    """`breaker` is the state of this process's."""
+async def facts(
+    conn: AsyncConnection,
+    now: datetime,
+    settings: Settings,
+    breaker: BreakerState | None,
+    breaker_since: datetime | None = None,
+) -> ServiceFacts:
+    """`breaker` is the state of the serving process's; None where it is not known."""
     row = (await conn.execute(_facts(now, settings.deadline))).one()
     return ServiceFacts(
         now=now,
@@ -43,6 +53,7 @@ async def facts(conn: AsyncConnection, now: datetime, settings: Settings, breake
         losses=LossesToday(row.lost, row.told),
         halt=await _halt(conn),
         breaker=breaker,
+        breaker_since=breaker_since,
         overdue=row.overdue,
         last_checked_at=row.last_checked_at,
         ours=row.ours,
@@ -111,6 +122,28 @@ async def _halt(conn: AsyncConnection) -> Halt | None:
     )
     row = (await conn.execute(newest)).one_or_none()
     return None if row is None else Halt(row.at, row.status, row.name)
+
+
+async def reported_pause(conn: AsyncConnection, since: datetime) -> datetime | None:
+    """When a pause of all checks was last reported, unless it is over; None if there was none since then.
+
+    It is over once a check was made in full, or its end was reported. Only the serving process knows of a pause that
+    it did not report: within the hour after another one, or with notices off.
+    """
+    reported = select(func.max(_N.created_at, type_=UTCDateTime())).where(_said(PAUSED), _N.created_at >= since)
+    at: datetime | None = (await conn.execute(reported)).scalar_one()
+    if at is None:
+        return None
+    resumed = exists().where(_said(RESUMED), _N.created_at >= at)
+    checked = exists().where(
+        CHECK.c.started_at >= at, CHECK.c.state == CredentialState.OK, CHECK.c.detail != PAUSED_CHECK
+    )
+    return None if (await conn.execute(select(or_(resumed, checked)))).scalar_one() else at
+
+
+def _said(why: str) -> ColumnElement[bool]:
+    # Those of no tenant are few, and an index has them.
+    return and_(_N.tenant_id.is_(None), _N.why == why)
 
 
 async def tenants_by_status(conn: AsyncConnection) -> Mapping[TenantStatus, int]:

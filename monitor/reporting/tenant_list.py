@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from checks.credential import CredentialState
-from checks.reasons import REASONS
+from checks.reasons import DETAILS, REASONS
 from monitor.incidents.status import TenantStatus
 from monitor.notices.wording import counted
 from monitor.reporting.told import Told
@@ -39,8 +40,7 @@ class TenantFilter:
         return self == TenantFilter(status=self.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A row's place in the order of the list: where the next page begins."""
 
     severity: int
@@ -50,7 +50,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class CredentialStanding:
-    """What a row needs of each credential. `reasons` are those of undecided permissions, the most frequent first."""
+    """What a row needs of each credential. `undecided_reason` is the most frequent one of its undecided permissions.
+
+    `carried` counts those that were missing under the secret before this one, without a verdict since.
+    """
 
     label: str
     kind: str
@@ -65,6 +68,7 @@ class CredentialStanding:
     next_due: datetime | None
     missing_labels: tuple[str, ...] = ()
     undecided_reason: str | None = None
+    carried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,28 @@ class TenantRow:
         return sum(c.undecided for c in self.credentials)
 
     @property
+    def carried(self) -> int:
+        return sum(c.carried for c in self.credentials)
+
+    @property
+    def worst(self) -> CredentialStanding | None:
+        return max(self.credentials, key=lambda c: c.state.severity, default=None)
+
+    @property
+    def state(self) -> CredentialState:
+        """The worst of its credentials; a row without a usable credential is misconfigured."""
+        if self.worst is None:
+            return CredentialState.OK if self.problem is None else CredentialState.MISCONFIGURED
+        return self.worst.state
+
+    @property
+    def undecided_why(self) -> str:
+        if not self.undecided:
+            return "missing under the secret before this one, and not decided since"
+        reason = next((c.undecided_reason for c in self.credentials if c.undecided_reason), "")
+        return REASONS.get(reason, reason or "no reason was recorded")
+
+    @property
     def suspects(self) -> int:
         return sum(c.suspects + (c.suspect_state is not None) for c in self.credentials)
 
@@ -117,12 +143,12 @@ class TenantRow:
 
 
 def _failing(row: TenantRow) -> str:
-    if not row.credentials:
+    worst = row.worst
+    if worst is None:
         return row.problem or ""
-    worst = max(row.credentials, key=lambda c: c.state.severity)
     if worst.state is CredentialState.MISCONFIGURED:
-        return row.problem or worst.detail or REASONS["misconfigured"]
-    return f"{worst.state}: {REASONS.get(worst.detail, worst.detail)}"
+        return row.problem or DETAILS.get(worst.detail, worst.detail) or REASONS["misconfigured"]
+    return f"{worst.state}: {DETAILS.get(worst.detail, worst.detail)}"
 
 
 def _drifted(row: TenantRow) -> str:
@@ -132,9 +158,7 @@ def _drifted(row: TenantRow) -> str:
 
 
 def _undecided(row: TenantRow) -> str:
-    reason = next((c.undecided_reason for c in row.credentials if c.undecided_reason), None)
-    why = REASONS.get(reason or "", "missing under the secret before this one, and not decided since")
-    return f"{counted(row.undecided, 'permission')} undecided: {why}"
+    return f"{counted(row.undecided or row.carried, 'permission')} undecided: {row.undecided_why}"
 
 
 def _new(row: TenantRow) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, String, and_, cast, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Row, Select, String, and_, cast, exists, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
@@ -17,6 +17,7 @@ from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, TENANT
 OURS_DETAILS = ("token_stale", "secret_source", "secret_refused")
 _C, _P, _T = CREDENTIAL.c, PERMISSION_STATE.c, TENANT.c
 _LABELS_OF_A_ROW = 3
+_PAGE = 1000
 
 
 async def page(
@@ -29,6 +30,24 @@ async def page(
         .order_by(_T.severity, _T.status_since.desc(), _T.id)
         .limit(limit)
     )
+    return await _rows(conn, statement)
+
+
+async def every(conn: AsyncConnection, wanted: TenantFilter) -> Sequence[TenantRow]:
+    """All of them, read in pages: no statement can name any number of tenants."""
+    found: list[TenantRow] = []
+    while rows := await page(conn, wanted, _PAGE, found[-1].place if found else None):
+        found += rows
+    return found
+
+
+async def one(conn: AsyncConnection, tenant_id: str) -> TenantRow | None:
+    """None if there is no such tenant, or it was removed."""
+    rows = await _rows(conn, select(TENANT).where(_T.id == tenant_id, _T.removed_at.is_(None)))
+    return rows[0] if rows else None
+
+
+async def _rows(conn: AsyncConnection, statement: Select[Any]) -> Sequence[TenantRow]:
     rows = (await conn.execute(statement)).all()
     credentials = await _credentials(conn, [row.id for row in rows])
     told = await told_queries.of_open_incidents(conn, [row.id for row in rows])
@@ -150,6 +169,7 @@ def _standing(row: Row[Any], labels: tuple[str, ...], reason: str | None) -> Cre
         next_due=row.next_due,
         missing_labels=labels,
         undecided_reason=reason,
+        carried=row.carried,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from checks.credential import CredentialState
 from checks.manifest import Manifest, Permission
-from checks.reasons import REASONS
+from checks.reasons import DETAILS, REASONS
 from checks.report import Verdict
 from checks.v1.verdicts import KeyRule
 from checks.v3.verdicts import ScopeRule
@@ -105,7 +105,7 @@ class CredentialPage:
 
     @property
     def meaning(self) -> str:
-        return REASONS.get(self.detail, self.detail)
+        return DETAILS.get(self.detail, self.detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def _until(opened: datetime, known: KnownPermission, past: CredentialPast) -> da
 
 def _now(key: str, known: KnownPermission, past: CredentialPast, begin: datetime) -> Iterable[Span]:
     if known.suspect_since is not None:
-        yield Span(SpanKind.SUSPECT, known.suspect_since, None, known.label)
+        yield Span(SpanKind.SUSPECT, max(begin, known.suspect_since), None, known.label)
     if known.open and known.undecided_since is not None:
         yield Span(SpanKind.UNDECIDED, max(begin, known.undecided_since), None, known.label)
     for name in (key, known.label):

@@ -41,9 +41,16 @@ async def of_open_incidents(conn: AsyncConnection, tenants: Collection[str]) -> 
     return {tenant: told for tenant, all_told in found.items() if (told := most_telling(all_told)) is not None}
 
 
+async def of_tenant(conn: AsyncConnection, tenant: str) -> list[Told]:
+    """Everything that was or will be told of its open incident, each once, the latest first."""
+    rows = await conn.execute(_OF_OPEN_INCIDENTS.where(INCIDENT.c.tenant_id == tenant))
+    told = {told for row in rows if (told := _told(row)) is not None}
+    return sorted(told, key=lambda one: (one.at, one.notice or 0), reverse=True)
+
+
 def _told(row: Row[*tuple[Any, ...]]) -> Told | None:
     if row.id is None:
-        return Told(Telling.SETTLING, at=row.created_at) if row.settled_at is None else None
+        return Told(Telling.SETTLING, row.created_at) if row.settled_at is None else None
     is_csm = row.csm_email is not None and row.recipient.lower() == row.csm_email.lower()
     at: datetime = row.sent_at or row.written_at
-    return Told(Telling(row.status), (row.csm_name if is_csm else None) or row.recipient, at, row.id)
+    return Told(Telling(row.status), at, (row.csm_name if is_csm else None) or row.recipient, row.id)

@@ -13,6 +13,8 @@ TENANTS_LOCK = 0x48_4D_00_02
 PRUNE_LOCK = 0x48_4D_00_03
 RETIRED_LOCK = 0x48_4D_00_04
 SAMPLE_LOCK = 0x48_4D_00_05
+BURST_LOCK = 0x48_4D_00_0D
+AUDIT_LOCK = 0x48_4D_00_0C
 
 
 def _insert(conn: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:

@@ -252,7 +252,7 @@ class Incident(SQLModel, table=True):
 class DriftEvent(SQLModel, table=True):
     """A dated, append-only fact. It happened between `seen_before` and `first_seen`.
 
-    `check_id` is null once the check's row has been rolled up into its day.
+    `check_id` is null once the check's row has been rolled up into its day, `burst_id` until the event was grouped.
     """
 
     __tablename__ = "drift_event"
@@ -271,6 +271,19 @@ class DriftEvent(SQLModel, table=True):
             sqlite_where=text("incident_id IS NOT NULL"),
             postgresql_where=text("incident_id IS NOT NULL"),
         ),
+        Index(
+            "event_of_burst",
+            "burst_id",
+            "tenant_id",
+            sqlite_where=text("burst_id IS NOT NULL"),
+            postgresql_where=text("burst_id IS NOT NULL"),
+        ),
+        Index(
+            "ungrouped_event",
+            "id",
+            sqlite_where=text("burst_id IS NULL"),
+            postgresql_where=text("burst_id IS NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -280,6 +293,7 @@ class DriftEvent(SQLModel, table=True):
     credential_id: int = Field(foreign_key="credential.id")
     check_id: int | None = Field(default=None, foreign_key="check_summary.id")
     incident_id: int | None = Field(default=None, foreign_key="incident.id")
+    burst_id: int | None = Field(default=None, foreign_key="burst.id")
     permission_id: str | None = None
     permission_group: str | None = None
     permission_label: str | None = None

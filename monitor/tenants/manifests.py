@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from checks.errors import ManifestError
-from checks.manifest import Manifest, load
+from checks.manifest import Manifest, built_in, load
 
 
 class ManifestRegistry:
@@ -24,6 +24,16 @@ class ManifestRegistry:
         if isinstance(found, ManifestError):
             raise found
         return found
+
+    def named(self, name: str) -> Manifest | None:
+        """By what the manifest calls itself, never by a path: one in use, or else a built-in one."""
+        in_use = next((manifest for manifest in self._readable if manifest.name == name), None)
+        return self.manifest(name) if in_use is None and name in built_in() else in_use
+
+    @property
+    def names(self) -> list[str]:
+        """Those that `named` knows."""
+        return sorted({*built_in(), *(manifest.name for manifest in self._readable)})
 
     @property
     def impacts(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from checks.manifest import Manifest
 from monitor.store.audit_log import note
 from monitor.store.tables import OPERATOR_ACTION
 
-# Operators' actions are never pruned: an acceptance holds for as long as the digest does.
+# Pruning leaves an acceptance where it is: it holds for as long as the digest does.
 ACTION = "manifest accept-v3"
 
 

@@ -11,12 +11,13 @@ from checks.credential import CredentialKind, CredentialState
 from checks.report import Outcome, Verdict
 from monitor.checking.claim_queries import AHEAD
 from monitor.drift import EventKind
-from monitor.incidents import known_queries, status_queries
+from monitor.incidents import grouping_queries, known_queries, status_queries
 from monitor.incidents.event_queries import troubles
 from monitor.incidents.rules import Audience, Step, Trouble, incident_step
 from monitor.incidents.status import TenantStatus
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.notices.notice import Status
+from monitor.store.burst_tables import BURST
 from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
     CAUSE,
@@ -40,7 +41,7 @@ _RESYNC = (
     "remove the tenant from the tenants file, or add it if it is missing, and run `harvest-monitor tenants sync`; then "
     f"undo that and run it again; {_REPORT}"
 )
-_MAY_BE_FUTURE = ("next_due", "next_attempt_at")  # plans; all other dates are facts
+_MAY_BE_FUTURE = ("next_due", "next_attempt_at", "expires_at")  # plans; all other dates are facts
 _VALUES: dict[tuple[Table, str], type[StrEnum]] = {
     (CREDENTIAL, "kind"): CredentialKind,
     (CREDENTIAL, "state"): CredentialState,
@@ -51,6 +52,7 @@ _VALUES: dict[tuple[Table, str], type[StrEnum]] = {
     (PERMISSION_STATE, "verdict"): Verdict,
     (PERMISSION_STATE, "origin"): EventKind,
     (DRIFT_EVENT, "kind"): EventKind,
+    (BURST, "kind"): EventKind,
     (CAUSE, "audience"): Audience,
     (NOTICE, "audience"): Audience,
     (NOTICE, "status"): Status,
@@ -77,6 +79,7 @@ async def of_records(conn: AsyncConnection, now: datetime, notified_within: time
         *await _incidents(conn),
         *await _counts(conn),
         *await _statuses(conn),
+        *await _bursts(conn),
         *await _schedule(conn),
         *await _cross_tenant(conn),
         *await _late_causes(conn, now, notified_within),
@@ -150,6 +153,18 @@ async def _statuses(conn: AsyncConnection) -> list[HealthFinding]:
         message = f"its status is stored as {status} with severity {severity}, but its history ends with {newest}"
         findings.append(_finding(tenant, message, _RESYNC))
     return findings
+
+
+async def _bursts(conn: AsyncConnection) -> list[HealthFinding]:
+    return [
+        _finding(
+            None,
+            f"burst {wrong.id} is stored with {wrong.events} events of {wrong.tenants} tenants, "
+            f"but the rows add up to {wrong.found_events} of {wrong.found_tenants}",
+            f"its page and the list of changes show wrong numbers; {_REPORT}",
+        )
+        for wrong in await grouping_queries.miscounts(conn)
+    ]
 
 
 async def _schedule(conn: AsyncConnection) -> list[HealthFinding]:

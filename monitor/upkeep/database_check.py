@@ -16,6 +16,8 @@ from monitor.store.sizes import DatabaseSize
 from monitor.store.sqlite_file import LOG_LIMIT
 from monitor.tenants.fingerprint_key import existing_key
 from monitor.upkeep import consistency_queries, damage_queries, growth_queries, pruning_queries
+from monitor.upkeep.audit.chain import AuditKey
+from monitor.upkeep.audit.verifier import newest_batch_problem
 from monitor.upkeep.finding import DatabasePart, HealthFinding
 from monitor.upkeep.growth import Growth, total_after
 
@@ -85,6 +87,7 @@ class DatabaseCheck:
             DatabasePart.REFERENCES: self._references,
             DatabasePart.RECORDS: self._records,
             DatabasePart.KEY: self._key,
+            DatabasePart.HISTORY: self._history,
             DatabasePart.UPKEEP: self._upkeep,
             DatabasePart.SPACE: self._space,
         }
@@ -138,11 +141,23 @@ class DatabaseCheck:
         except ConfigurationError as problem:
             self._report.findings.append(HealthFinding.of_error(DatabasePart.KEY, str(problem)))
 
+    async def _history(self, conn: AsyncConnection) -> None:
+        """The newest signatures only: comparing all of them is a command of its own."""
+        try:
+            key = await existing_key(self._db, self._settings)
+        except ConfigurationError:
+            self._report.skipped[DatabasePart.HISTORY] = "it takes the installation's key"
+            return
+        problem = None if key is None else await newest_batch_problem(conn, AuditKey.derived(key))
+        if problem is not None:
+            next_step = "`harvest-monitor history verify` says all that was changed"
+            self._report.findings.append(HealthFinding(DatabasePart.HISTORY, problem, next_step))
+
     async def _upkeep(self, conn: AsyncConnection) -> None:
         """Whether pruning keeps up, judged at the service's last sign of life: nothing is pruned while none runs."""
         alive = self._report.last_check or self._now
         before, overdue = self._keep.before(self._now), self._keep.before(alive - _PRUNING)
-        for rule in KeepRule:
+        for rule in before:
             stale = await pruning_queries.stale(conn, rule, before[rule])
             self._report.ages.append(RowAges(rule, *await pruning_queries.span(conn, rule), before[rule], stale))
             left = await pruning_queries.stale(conn, rule, overdue[rule])

@@ -22,6 +22,7 @@ class DatabasePart(StrEnum):
     REFERENCES = "references"
     RECORDS = "records"
     KEY = "key"
+    HISTORY = "history"
     UPKEEP = "upkeep"
     SPACE = "space"
 

@@ -46,14 +46,17 @@ async def _one(conn: AsyncConnection, statement: Select[Any]) -> Any:
 
 
 async def _tenants(conn: AsyncConnection) -> dict[str, int]:
-    """By the worst state of their credentials; a tenant whose row is unusable and has none is misconfigured."""
+    """By the worst state of their credentials; a tenant whose row is unusable and has none is misconfigured.
+
+    Without those that are paused: their state is old, and nobody is to be called for it.
+    """
     without = case(
         (TENANT.c.problem.is_(None), CredentialState.OK.severity), else_=CredentialState.MISCONFIGURED.severity
     )
     worst = (
         select(func.coalesce(func.max(_SEVERITY), without).label("severity"))
         .join_from(TENANT, CREDENTIAL, (CREDENTIAL.c.tenant_id == TENANT.c.id) & _ACTIVE, isouter=True)
-        .where(TENANT.c.removed_at.is_(None))
+        .where(TENANT.c.removed_at.is_(None), TENANT.c.paused.is_(None))
         .group_by(TENANT.c.id, TENANT.c.problem)
         .subquery()
     )

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.checking import claim_queries
 from monitor.config.retention import SWEEPS_FOR, Keep
 from monitor.store import sizes
+from monitor.store.audit_tables import AUDIT_BATCH
 from monitor.store.tables import (
     CAUSE,
     CHECK,
@@ -35,6 +36,7 @@ _DATED: dict[Table, ColumnElement[datetime]] = {
     SWEEP: SWEEP.c.started_at,
     WRITE_HALT: WRITE_HALT.c.at,
     OPERATOR_ACTION: OPERATOR_ACTION.c.at,
+    AUDIT_BATCH: AUDIT_BATCH.c.created_at,
 }
 """The tables that grow with time. The others grow with the number of tenants, and are assumed to stay as they are."""
 
@@ -45,6 +47,8 @@ async def growth(conn: AsyncConnection, keep: Keep, now: datetime) -> list[Growt
     `now` is the service's last sign of life: the rate is measured up to then.
     """
     kept_days = {CHECK.name: keep.checks / _DAY, SWEEP.name: SWEEPS_FOR / _DAY}
+    if keep.history is not None:
+        kept_days |= dict.fromkeys((DRIFT_EVENT.name, OPERATOR_ACTION.name), keep.history / _DAY)
     a_day = await _rows_a_day(conn, now)
     growths = []
     for size in await sizes.of_tables(conn):

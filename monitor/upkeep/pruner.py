@@ -9,6 +9,8 @@ import structlog
 from monitor.config.retention import Keep, KeepRule
 from monitor.store.database import Database
 from monitor.upkeep import pruning_queries
+from monitor.upkeep.audit.chain import HistoryKind
+from monitor.upkeep.audit.history_pruner import HistoryPruner
 
 log = structlog.get_logger()
 
@@ -17,13 +19,24 @@ REST_SECONDS = 0.05  # between batches, for other processes: SQLite does not que
 
 
 class Pruner:
-    """It may be interrupted anywhere: each batch is one transaction, and the next run finds what is left."""
+    """It may be interrupted anywhere: each batch is one transaction, and the next run finds what is left.
 
-    def __init__(self, db: Database, keep: Keep, batch: int = BATCH, rest_seconds: float = REST_SECONDS) -> None:
+    Without a `history_pruner`, which needs the installation's key, history stays.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        keep: Keep,
+        batch: int = BATCH,
+        rest_seconds: float = REST_SECONDS,
+        history_pruner: HistoryPruner | None = None,
+    ) -> None:
         self._db = db
         self._keep = keep
         self._batch = batch
         self._rest_seconds = rest_seconds
+        self._history_pruner = history_pruner
         self._stopping = False
 
     def stop(self) -> None:
@@ -42,12 +55,17 @@ class Pruner:
         stale = await self.stale(now)
         before = self._keep.before(now)
         # Most runs find nothing, and need no write lock.
-        done = {rule: await self._apply(rule, before[rule]) if stale[rule] else 0 for rule in KeepRule}
+        done = {rule: await self._apply(rule, before[rule], now) if stale[rule] else 0 for rule in before}
         if any(done.values()):
             log.info("pruned", **done)
         return done
 
-    async def _apply(self, rule: KeepRule, before: datetime) -> int:
+    async def _apply(self, rule: KeepRule, before: datetime, now: datetime) -> int:
+        if rule is KeepRule.HISTORY:
+            return sum([await self._prune_history(kind, before, now) for kind in HistoryKind])
+        return await self._prune(rule, before)
+
+    async def _prune(self, rule: KeepRule, before: datetime) -> int:
         done = 0
         while not self._stopping:
             async with self._db.writing() as conn:
@@ -55,5 +73,15 @@ class Pruner:
             done += rows
             if rows < self._batch:
                 break
+            await asyncio.sleep(self._rest_seconds)
+        return done
+
+    async def _prune_history(self, kind: HistoryKind, before: datetime, now: datetime) -> int:
+        done = 0
+        while self._history_pruner is not None and not self._stopping:
+            rows = await self._history_pruner.prune_next(kind, before, now)
+            if not rows:
+                break
+            done += rows
             await asyncio.sleep(self._rest_seconds)
         return done

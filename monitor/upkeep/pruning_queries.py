@@ -10,12 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.config.retention import KeepRule
 from monitor.notices.notice import Status
 from monitor.store.statements import PRUNE_LOCK, one_at_a_time
-from monitor.store.tables import CHECK, NOTICE, REFUSAL, SWEEP
+from monitor.store.tables import CHECK, DRIFT_EVENT, NOTICE, REFUSAL, SWEEP
 from monitor.upkeep import check_days_queries
+from monitor.upkeep.audit import history_pruning_queries
 
 
 async def stale(conn: AsyncConnection, rule: KeepRule, before: datetime) -> int:
     """How many rows a rule would delete or empty."""
+    if rule is KeepRule.HISTORY:
+        return await history_pruning_queries.count_old(conn, before)
     return await _RULES[rule].count(conn, before)
 
 
@@ -27,7 +30,10 @@ async def span(conn: AsyncConnection, rule: KeepRule) -> tuple[datetime | None, 
 
 
 async def prune(conn: AsyncConnection, rule: KeepRule, before: datetime, limit: int) -> int:
-    """Prune up to `limit` rows in the caller's transaction; returns how many. No two processes take the same rows."""
+    """Prune up to `limit` rows in the caller's transaction; returns how many. No two processes take the same rows.
+
+    Of any rule but HISTORY, which a HistoryPruner prunes by signed batches.
+    """
     await one_at_a_time(conn, PRUNE_LOCK)
     return await _RULES[rule].prune(conn, before, limit)
 
@@ -87,4 +93,5 @@ _DATED: Mapping[KeepRule, tuple[ColumnElement[datetime], ColumnElement[bool]]] =
     KeepRule.NOTICE_TEXTS: (NOTICE.c.created_at, _TEXT_OF_DONE),
     KeepRule.REFUSALS: (REFUSAL.c.seen_at, true()),
     KeepRule.SWEEPS: (SWEEP.c.started_at, true()),
+    KeepRule.HISTORY: (DRIFT_EVENT.c.at, true()),
 }

@@ -1,17 +1,32 @@
-"""`/metrics`, `/healthz` and `/readyz`."""
+"""The application: `/metrics`, `/healthz` and `/readyz`, and what needs a sign-in."""
 
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
+from starlette.types import ASGIApp
 
+from monitor.checking.preflight.preflight_queue import PreflightQueue
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
+from monitor.web.api.router import add_api
+from monitor.web.auth.middleware import SignInMiddleware
+from monitor.web.auth.oidc_pages import OidcPages
+from monitor.web.auth.session_pages import SessionPages
+from monitor.web.auth.sign_in import SignIn
+from monitor.web.auth.sign_in_pages import SignInPages
+from monitor.web.context import WebContext
+from monitor.web.pages.all_pages import add_pages
+from monitor.web.problems import handle_problems
+
+
+def bare_application() -> FastAPI:
+    return FastAPI(title="Harvest Monitor", docs_url=None, redoc_url=None, openapi_url=None)
 
 
 def application(metrics: Metrics, reach_database: Callable[[], Awaitable[None]]) -> FastAPI:
     """`reach_database` raises StoreError, with the reason, where the database does not answer in time."""
-    app = FastAPI(title="Harvest Monitor", docs_url=None, redoc_url=None, openapi_url=None)
+    app = bare_application()
 
     @app.get("/metrics")
     async def exposition() -> Response:
@@ -32,3 +47,16 @@ def application(metrics: Metrics, reach_database: Callable[[], Awaitable[None]])
         return PlainTextResponse("ok\n")
 
     return app
+
+
+def with_pages(app: FastAPI, sign_in: SignIn, context: WebContext, preflights: PreflightQueue) -> ASGIApp:
+    """The application with every page and the API, behind the middleware that lets in nobody who is not signed in."""
+    app.state.context = context
+    handle_problems(app)
+    add_pages(app)
+    add_api(app, preflights, sign_in.trusted_networks.include)
+    app.include_router(SignInPages(sign_in).router)
+    app.include_router(SessionPages(sign_in).router)
+    if sign_in.oidc is not None:
+        app.include_router(OidcPages(sign_in, sign_in.oidc).router)
+    return SignInMiddleware(app, sign_in)

@@ -1,4 +1,6 @@
-"""Errors as pages. They are served from memory: none of them asks the database."""
+"""Errors as pages, and under /api/ as JSON. They are served from memory: none of them asks the database."""
+
+from collections.abc import Awaitable, Callable
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -6,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from monitor.errors import StoreError
+from monitor.web import errors
 from monitor.web.templating import page
 
 log = structlog.get_logger()
@@ -21,31 +24,34 @@ _TITLES = {
 }
 
 
-class PageProblem(HTTPException):
-    """A page that cannot be shown as asked; `next_step` says what the reader can do."""
-
-    def __init__(self, status_code: int, message: str, next_step: str = "") -> None:
-        super().__init__(status_code, message)
-        self.next_step = next_step
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Pages for every error; those under /api/ have their own."""
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(StoreError, _database_away)
+    """Every error is answered: under /api/ in the one shape of the API, elsewhere by a page."""
+    app.add_exception_handler(errors.RequestRefused, errors.answer_refused)
+    app.add_exception_handler(HTTPException, _by_path(errors.api_http_error, _http))
+    app.add_exception_handler(RequestValidationError, _by_path(errors.api_validation_error, _validation))
+    app.add_exception_handler(StoreError, _by_path(errors.api_without_database, _database_away))
+    app.add_exception_handler(Exception, _by_path(errors.api_fault, _fault))
+
+
+def _by_path(for_api: Handler, for_pages: Handler) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        return await (for_api if errors.is_api(request.url.path) else for_pages)(request, error)
+
+    return handle
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    message = error.detail if error.detail and isinstance(error, PageProblem) else "The address may be mistyped or old."
     return page(
         request,
         "problem.html",
         status_code=error.status_code,
         title=_TITLES.get(error.status_code, "This page cannot be shown"),
-        message=message,
-        next_step=getattr(error, "next_step", ""),
+        message="The address may be mistyped or old.",
+        next_step="",
         tone="calm",
     )
 
@@ -72,7 +78,22 @@ async def _database_away(request: Request, error: Exception) -> Response:
         "problem.html",
         status_code=503,
         title="The database does not answer",
-        message="No page can be shown, and no check is recorded until it does. Nothing is lost: due checks wait.",
-        next_step="The service's log has the reason, and `harvest-monitor doctor` says what to do.",
+        message="No page can be shown, and no check is recorded until it does. Nothing is lost: checks that are due "
+        "wait.",
+        next_step="The service's log has the reason; `harvest-monitor doctor` says what to do. Then load this page "
+        "again.",
+        tone="bad",
+    )
+
+
+async def _fault(request: Request, _: Exception) -> Response:
+    """The server logs the exception itself."""
+    return page(
+        request,
+        "problem.html",
+        status_code=500,
+        title="This page broke off",
+        message="That is a fault of ours. Checks and emails go on.",
+        next_step="Please report it with the lines of the service's log at this time.",
         tone="bad",
     )

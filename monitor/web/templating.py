@@ -111,7 +111,9 @@ def environment() -> Environment:
     )
     made.filters.update(when=_when, counted=counted, duration=duration, number=_number, span=_span)
     made.filters.update(percent=percent, short_length=short_length)
-    made.globals.update(navigation=NAVIGATION, marks=MARKS, version=VERSION, static=static_path)
+    made.globals.update(
+        minute=timedelta(minutes=1), navigation=NAVIGATION, marks=MARKS, version=VERSION, static=static_path
+    )
     return made
 
 
@@ -130,8 +132,10 @@ def _when(context: Context, at: datetime | None, style: str | None = None) -> Ma
     )
 
 
-def _style(at: datetime, now: datetime) -> str:
+def _style(at: datetime, now: datetime | None) -> str:
     """The clock today, weekday and clock within six days either way, then the date; the year where it is another."""
+    if now is None:
+        return "dayclock"
     if at.date() == now.date():
         return "clock"
     if abs(now - at) < _WITHIN_THE_WEEK:
@@ -139,10 +143,10 @@ def _style(at: datetime, now: datetime) -> str:
     return "dayclock" if at.year == now.year else "date"
 
 
-def as_files(request: Request) -> dict[str, Any]:
-    """The addresses of this list, with the same filter, as CSV and as JSON."""
-    query = with_query(request, after=None, before=None).partition("?")[2]
-    path = request.url.path if request.url.path != "/" else "/tenants"
+def as_files(request: Request, path: str | None = None, **more: str | None) -> dict[str, Any]:
+    """The addresses of this list, with the same filter, as CSV and as JSON; `path` where they are under another."""
+    query = with_query(request, after=None, before=None, tz=None, **more).partition("?")[2]
+    path = path or request.url.path
     return {f"{kind}_url": f"{path}.{kind}{'?' if query else ''}{query}" for kind in ("csv", "json")}
 
 

@@ -23,7 +23,7 @@ COMMANDS = [
     *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"]),
     *(["db", "upgrade"], ["db", "prune"], ["db", "backup"], ["db", "restore"], ["db", "accept-key"]),
     *(["tenants", "list"], ["tenants", "show"], ["tenants", "days"], ["tenants", "sync"]),
-    ["tenants", "migration"],
+    *(["tenants", "migration"], ["tenants", "recheck"], ["status"]),
     *(["notices", "list"], ["notices", "show"], ["notices", "release"], ["notices", "retry"], ["notices", "drop"]),
     *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
     *(["writes", "status"], ["writes", "resume"]),

@@ -1,4 +1,4 @@
-"""A year of a vendor's service in a few minutes: the real store, composer, outbox and pruner with a simulated clock.
+"""A year of a vendor's service in a few minutes: its real parts around the store, with a simulated clock.
 
     .venv/bin/python -m tests.bench.year --tenants 20 --days 365
 
@@ -27,6 +27,7 @@ from monitor.checking.recording_queries import record
 from monitor.config.retention import Keep
 from monitor.config.settings import NoticesMode
 from monitor.drift import DriftPolicy
+from monitor.incidents.burst_grouper import BurstGrouper
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
@@ -104,6 +105,7 @@ class Year:
     async def _each_interval(self, composer: Composer, outbox: Outbox) -> None:
         async with self.db.writing() as conn:
             await sweep_queries.keep(conn, self.now, POLICY.interval)
+        await BurstGrouper(self.db, rest_seconds=0).run_once()
         if await composer.run_once(self.now):
             await outbox.deliver()
             await outbox.settled()

@@ -28,6 +28,7 @@ _DESCRIPTIONS = {
     DatabasePart.REFERENCES: "following references",
     DatabasePart.RECORDS: "comparing records",
     DatabasePart.KEY: "comparing the key",
+    DatabasePart.HISTORY: "comparing the newest signatures",
     DatabasePart.UPKEEP: "looking for expired data",
     DatabasePart.SPACE: "measuring the tables",
 }

@@ -15,7 +15,9 @@ from monitor.config.retention import Keep, KeepRule
 from monitor.config.settings import Settings
 from monitor.store.database import Database
 from monitor.tenants import fingerprint_key_queries
-from monitor.tenants.fingerprint_key import installation_key, key_check
+from monitor.tenants.fingerprint_key import existing_key, installation_key, key_check
+from monitor.upkeep.audit.chain import AuditKey
+from monitor.upkeep.audit.history_pruner import HistoryPruner
 from monitor.upkeep.pruner import Pruner
 
 app = typer.Typer(help="Manage the database.", no_args_is_help=True)
@@ -65,7 +67,7 @@ def prune(
 
     async def act(db: Database, settings: Settings) -> tuple[Keep, Mapping[KeepRule, int]]:
         keep = Keep.of(settings)
-        pruner = Pruner(db, keep)
+        pruner = Pruner(db, keep, history_pruner=await _history_pruner(db, settings))
         if dry_run:
             return keep, await pruner.stale(now)
         rows = await pruner.run_once(now)
@@ -76,11 +78,17 @@ def prune(
     keep, rows = with_database(act)
     before = keep.before(now)
     if as_json:
-        rules = [{"rule": rule, "before": before[rule], "rows": rows[rule]} for rule in KeepRule]
+        rules = [{"rule": rule, "before": before[rule], "rows": rows[rule]} for rule in before]
         print_json({"dry_run": dry_run, "rules": rules})
         return
     print_table(
         ["WHAT", "OLDER THAN", "WOULD BE REMOVED" if dry_run else "REMOVED"],
-        [(rule, moment(before[rule]), str(rows[rule])) for rule in KeepRule],
+        [(rule, moment(before[rule]), str(rows[rule])) for rule in before],
         empty="nothing can expire",
     )
+
+
+async def _history_pruner(db: Database, settings: Settings) -> HistoryPruner | None:
+    """None without a key of the installation: nothing is signed yet. With history kept for ever it is not asked for."""
+    key = None if settings.keep_history is None else await existing_key(db, settings)
+    return None if key is None else HistoryPruner(db, AuditKey.derived(key))

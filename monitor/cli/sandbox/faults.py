@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import typer
 
 from monitor.cli.console import print_json, print_table
-from monitor.config.settings import parse_duration
+from monitor.config.setting_types import parse_duration
 from monitor.sandbox.control.remote import Remote
 from monitor.sandbox.faults.mail import OF_CONNECTION
 

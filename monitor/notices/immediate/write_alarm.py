@@ -17,15 +17,18 @@ async def write_alarm_notice(
     policy: NoticePolicy,
     renderer: Renderer,
     alarm: WriteAlarm,
-    tenant_id: str,
+    tenant_id: str | None,
     tenant_name: str,
     credential_label: str,
     now: datetime,
 ) -> None:
-    """Write the operator's notice in the caller's transaction, once for each alarm; with notices off, write nothing."""
+    """Write the operator's notice in the caller's transaction, once for each alarm; with notices off, write nothing.
+
+    `tenant_id` is None where the credential was checked for no tenant.
+    """
     message = AlarmMessage(
         tenant=clean(tenant_name),
-        tenant_id=clean(tenant_id),
+        tenant_id=clean(tenant_id or "no tenant of this service"),
         credential=clean(credential_label),
         endpoint=clean(alarm.endpoint),
         status=alarm.status,

@@ -1,1 +1,1 @@
-"""Who may see the pages and who may act."""
+"""Who may read and who may act: sign-in, sessions, API tokens, and the middleware before every page."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -33,7 +34,7 @@ from monitor.reporting.report_period import Period, PeriodError, choices, defaul
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading
 from monitor.web.csv_stream import CsvResponse
-from monitor.web.problems import PageProblem
+from monitor.web.errors import RequestRefused
 from monitor.web.templating import page, with_query
 
 PAGE_SIZE = 50
@@ -54,7 +55,7 @@ async def report(
         found = await _report(request, conn, name, since)
     first = (number - 1) * PAGE_SIZE
     if first and first >= len(found.tenants):
-        raise PageProblem(404, "The list has no such page.", "Begin with the first page of the report.")
+        raise _none("no_page", "the report has no such page", "Begin with its first page.")
     more = first + PAGE_SIZE < len(found.tenants)
     return page(
         request,
@@ -134,16 +135,14 @@ async def _tenant_report(request: Request, tenant_id: str, name: str) -> TenantR
         except PeriodError as problem:
             raise _no_such_period(problem) from None
     if found is None:
-        raise PageProblem(
-            404, "There is no such tenant, and never was one of that id.", "Search for it in the overview."
-        )
+        raise _none("no_tenant", "there is no such tenant, and never was one of that id", "Look it up by name.")
     return found
 
 
 async def _recorded_since(conn: AsyncConnection) -> datetime:
     since = await compliance_queries.recorded_since(conn)
     if since is None:
-        raise PageProblem(404, "There is nothing to report: there was never a tenant.", "Add one to the tenants file.")
+        raise _none("no_tenant", "there is nothing to report: there was never a tenant", "Add one to the tenants file.")
     return since
 
 
@@ -151,8 +150,12 @@ def _period(name: str, since: datetime, now: datetime) -> Period:
     return parse_period(name) if name else default_period(since, now)
 
 
-def _no_such_period(problem: PeriodError) -> PageProblem:
-    return PageProblem(422, problem.message, problem.next_step)
+def _no_such_period(problem: PeriodError) -> RequestRefused:
+    return RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "no_period", problem.message, problem.next_step)
+
+
+def _none(code: str, message: str, next_step: str) -> RequestRefused:
+    return RequestRefused(HTTPStatus.NOT_FOUND, code, message, next_step)
 
 
 def _kept(request: Request) -> KeptReports:

@@ -1,6 +1,7 @@
 """`/tenants/{id}`: how one tenant stands, what happened to it, what to ask for, and the evidence."""
 
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -12,7 +13,7 @@ from monitor.reporting.tenant_page_queries import tenant_page
 from monitor.reporting.tenant_sentence import tenant_headline
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading
-from monitor.web.problems import PageProblem
+from monitor.web.errors import RequestRefused
 from monitor.web.templating import page
 from monitor.web.timeline_drawing import drawn
 
@@ -31,9 +32,7 @@ async def tenant(
         begin = now - timedelta(days=days)
         found = await tenant_page(conn, tenant_id, begin, now, web.registry().manifest)
     if found is None:
-        raise PageProblem(
-            404, "There is no such tenant, and never was one of that id.", "Search for it in the overview."
-        )
+        raise _no_tenant()
     asked = customer_request(found.name, troubles(found))
     line = timeline(found, begin, now)
     return page(
@@ -49,4 +48,13 @@ async def tenant(
         days=days,
         ranges=RANGES,
         all_evidence=all_evidence,
+    )
+
+
+def _no_tenant() -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.NOT_FOUND,
+        "no_tenant",
+        "there is no such tenant, and never was one of that id",
+        "Look it up by name.",
     )

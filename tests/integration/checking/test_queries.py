@@ -19,7 +19,7 @@ from monitor.metrics import Snapshot
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, NOTICE, OPERATOR_ACTION, SWEEP, WRITE_HALT
 from monitor.tenants import overview_queries
-from monitor.tenants.file import TenantProblem
+from monitor.tenants.file import Paused, TenantProblem
 from monitor.upkeep.gauge_queries import snapshot
 from tests.reports import HOUR, MINUTE, POLICY, T0, failed, served
 from tests.store import LEASE, a_tenant, check, claim, rows, sync
@@ -347,8 +347,12 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
             await check(database, report, T0 + minute * MINUTE, credential_id=credential_id)
     await check(database, served({"a": "m", "b": "m"}), T0, credential_id=1)  # two suspects
     await check(database, failed(BLOCKED), T0, credential_id=3)  # and one credential
+    paused = a_tenant("wonka", paused=Paused("ticket 4711", None, None))
     await sync(
-        database, a_tenant("acme", "One", "Two"), *map(a_tenant, names[1:3]), problems=[TenantProblem("hooli", 9, "no")]
+        database,
+        a_tenant("acme", "One", "Two"),
+        *(*map(a_tenant, names[1:3]), paused),
+        problems=[TenantProblem("hooli", 9, "no")],
     )  # umbrella is removed
     async with database.writing() as conn:
         await write_halt_queries.halt(conn, _alarm("all"))
@@ -362,7 +366,7 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
     assert replace(found, database_bytes={}) == Snapshot(
         taken_at=T0 + HOUR,
         tenants={"ok": 1, "invalid": 1, "blocked": 1, "misconfigured": 1},
-        credentials={("harvest-key", "ok"): 2, ("harvest-key", "invalid"): 1, ("harvest-key", "blocked"): 1},
+        credentials={("harvest-key", "ok"): 3, ("harvest-key", "invalid"): 1, ("harvest-key", "blocked"): 1},
         suspects=3,
         incidents_open=3,
         outbox_notices={"pending": 2, "held": 1, "failed": 1},
@@ -371,7 +375,7 @@ async def test_a_snapshot_counts_everything_once(database: Database) -> None:
         write_halt=True,
         checks_overdue=2,
         first_sweep=interval_start(T0, POLICY.interval),
-        tenants_by_status={**NO_TENANTS, "failing": 3, "drifted": 1},
+        tenants_by_status={**NO_TENANTS, "failing": 3, "drifted": 1, "paused": 1},
     )
 
 

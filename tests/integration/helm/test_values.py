@@ -10,7 +10,8 @@ import helm_python
 import pytest
 import yaml
 
-from monitor.config.settings import NoticesMode, Settings, parse_duration
+from monitor.config.setting_types import parse_duration
+from monitor.config.settings import NoticesMode, Settings
 from tests.chart import CHART, COMBINATIONS, MINIMAL, environment, refusal, texts
 
 DOCS = CHART.parents[1] / "docs" / "kubernetes.md"

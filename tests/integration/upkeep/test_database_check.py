@@ -20,11 +20,14 @@ from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
 from monitor.store.database import Database, database_as_it_is
 from monitor.store.migrations import VERSION_TABLE
-from monitor.store.tables import CREDENTIAL, INCIDENT, TENANT
+from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, INCIDENT, TENANT
 from monitor.tenants.fingerprint_key import key_path, registered_key
 from monitor.upkeep import consistency_queries, damage_queries
+from monitor.upkeep.audit.chain import AuditKey
+from monitor.upkeep.audit.signer import HistorySigner
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
 from monitor.upkeep.finding import DatabasePart, HealthFinding
+from tests.bursts import group_all
 from tests.disk import DiskUnavailable, small_disk
 from tests.installation import NOTICES
 from tests.reports import HOUR, MINUTE, OTHER_KEY, T0, failed, served
@@ -59,6 +62,7 @@ async def lived_in(database: Database, settings: Settings) -> Database:
     await check(database, failed(CredentialState.BLOCKED), T0 + 6 * HOUR, credential_id=3, fingerprint=OTHER_KEY)
     await Composer(database, NOTICES, Renderer()).run_once(T0 + 7 * HOUR)
     await checked(database, GOOD, NOW - HOUR, 1)
+    await group_all(database)
     return database
 
 
@@ -167,6 +171,13 @@ DAMAGED = [
         None,
         "rows are dated in the future, up to 2027-01-01 00:00Z (tenant)",
     ),
+    (
+        "UPDATE burst SET tenants = 9 WHERE id = 1",
+        None,
+        "events of 9 tenants, but the rows add up to 1 of 1",
+    ),
+    ("UPDATE drift_event SET burst_id = 2", None, "but the rows add up to 0 of 0"),
+    ("UPDATE burst SET kind = 'odd' WHERE id = 1", None, "1 rows of burst have the kind 'odd'"),
     ("DELETE FROM tenant WHERE id = 'acme'", None, "1 rows of credential refer to a missing tenant"),
     ("DROP INDEX one_open_incident", None, "the index incident.one_open_incident is missing"),
 ]
@@ -240,6 +251,19 @@ async def test_another_key_is_found(lived_in: Database, settings: Settings) -> N
     (finding,) = (await examine(lived_in, settings)).findings
     assert finding.message.endswith("the installation's key is missing")
     assert not key.exists()
+
+
+async def test_a_changed_history_is_found_at_its_end(lived_in: Database, settings: Settings) -> None:
+    """The newest batch is compared with its rows; without the right key nothing can be, and that is said."""
+    await HistorySigner(lived_in, AuditKey.derived(await registered_key(lived_in, settings, NOW))).run_once(NOW)
+    assert (await examine(lived_in, settings)).findings == []
+    async with lived_in.writing() as conn:
+        await conn.execute(update(DRIFT_EVENT).values(detail="other"))
+    (finding,) = (await examine(lived_in, settings)).findings
+    assert (finding.part, "history verify" in finding.next_step) == (DatabasePart.HISTORY, True)
+    assert finding.message.startswith("batch 1: rows of drift_event with ids between 1 and ")
+    key_path(settings).unlink()
+    assert DatabasePart.HISTORY in (await examine(lived_in, settings)).skipped
 
 
 @pytest.mark.parametrize(("revision", "words"), [("9999", "a later release"), ("0005", "of an earlier release")])

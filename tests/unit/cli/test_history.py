@@ -1,10 +1,10 @@
-"""The options and the CSV output of `history`."""
+"""The options of `history`."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from monitor.cli.history import _inert, parse_since
+from monitor.cli.history import parse_since
 from monitor.errors import ConfigurationError
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -30,11 +30,3 @@ def test_an_unusable_since_is_an_error_that_shows_the_forms(text: str) -> None:
     """The message has an example of each form."""
     with pytest.raises(ConfigurationError, match="2026-11-01"):
         parse_since(text, NOW)
-
-
-@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx"])
-def test_a_cell_of_csv_is_never_a_formula(text: str) -> None:
-    """Somebody else may write the names in the tenants file, and spreadsheets run texts that begin like this."""
-    assert _inert(text) == "'" + text
-    assert _inert("Acme") == "Acme"
-    assert _inert(None) == ""

@@ -12,7 +12,8 @@ from pydantic import SecretStr, ValidationError
 
 from checks.catalogue.entry import WriteProbes
 from monitor.config.addresses import Encryption, ListenAddress, MailFolder, MailServer
-from monitor.config.settings import NoticesMode, Settings, load, parse_duration
+from monitor.config.setting_types import parse_duration
+from monitor.config.settings import NoticesMode, Settings, load
 from monitor.errors import ConfigurationError
 from monitor.redaction import redactor
 from tests.paths import ROOT
@@ -104,6 +105,19 @@ def test_durations_refused(written: object) -> None:
     """Anything else is refused: nothing negative, nothing combined, nothing longer than 366 days."""
     with pytest.raises(ValueError, match="must"):
         parse_duration(written)
+
+
+def test_history_is_kept_for_years_or_forever() -> None:
+    """From 90 days, as other parts look back at recent events, to longer than any law asks for."""
+    assert load().keep_history is None
+    for written in ("90d", "3660d", "36600d"):
+        assert load(keep_history=written).keep_history == timedelta(days=int(written[:-1]))
+    for written, limit in (
+        ("89d", "at least 90 days"),
+        ("0", "at least 90 days"),
+        ("36601d", "longer than 36600 days"),
+    ):
+        assert limit in refusal(keep_history=written), written
 
 
 @given(st.integers(0, 366), st.sampled_from(["seconds", "minutes", "hours", "days"]))

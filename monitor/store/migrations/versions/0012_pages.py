@@ -1,13 +1,13 @@
 """What pages look up: the events of an incident, and who lacks a permission.
 
-Revision ID: 0014
+Revision ID: 0012
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

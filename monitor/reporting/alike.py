@@ -1,0 +1,62 @@
+"""Tenants that stand alike for the same reason: a long list says of them how many they are. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from checks.credential import CredentialState
+from checks.reasons import DETAILS
+from monitor.incidents.status import TenantStatus
+from monitor.notices.wording import counted
+from monitor.reporting.tenant_list import TenantRow
+
+LISTED_ALIKE = 20
+"""So many tenants that stand alike are listed one by one; more are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """`words` are said of each of its tenants."""
+
+    status: TenantStatus
+    words: str
+    tenants: int
+
+    @property
+    def said(self) -> str:
+        return f"{counted(self.tenants, 'tenant')} {self.words}"
+
+
+def set_apart(rows: Iterable[TenantRow]) -> tuple[list[TenantRow], list[Alike]]:
+    """The rows to be listed, and the groups of too many; both in the order of the rows."""
+    groups: dict[tuple[TenantStatus, str], list[TenantRow]] = {}
+    for row in rows:
+        groups.setdefault((row.status, _words(row)), []).append(row)
+    alike = [Alike(status, words, len(of_it)) for (status, words), of_it in groups.items() if len(of_it) > LISTED_ALIKE]
+    counted_only = {(one.status, one.words) for one in alike}
+    return [row for key, of_it in groups.items() if key not in counted_only for row in of_it], alike
+
+
+def _words(row: TenantRow) -> str:
+    match row.status:
+        case TenantStatus.FAILING:
+            return _failing(row)
+        case TenantStatus.DRIFTED:
+            return f"lack {_permissions(row.missing_labels, row.missing)}"
+        case TenantStatus.UNDECIDED:
+            return f"are undecided: {row.undecided_why}"
+        case status:
+            return f"are {status}"
+
+
+def _failing(row: TenantRow) -> str:
+    """The message beside `misconfigured` names its tenant, so none is like another."""
+    if row.worst is None or row.worst.state is CredentialState.MISCONFIGURED:
+        return "are failing: misconfigured"
+    return f"are failing: {row.worst.state}: {DETAILS.get(row.worst.detail, row.worst.detail)}"
+
+
+def _permissions(labels: Sequence[str], missing: int) -> str:
+    """Not `lost`: what was never there, or is newly required, is missing as well."""
+    named = sorted(labels)[:2]
+    more = missing - len(named)
+    return f"{', '.join(named)}{f' and {more} more' if more > 0 else ''}"

@@ -1,0 +1,123 @@
+"""`tenants show`: how a tenant stands, who was told, and what happens next."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from monitor import cli
+from monitor.clock import utc_now
+from monitor.drift import EventKind
+from monitor.store.database import Database
+from tests.composer import ComposerHarness
+from tests.fleet import settle_fleet
+from tests.integration.cli.conftest import Documented
+from tests.reports import finding, served
+from tests.store import a_tenant, check, sync
+from tests.terminal import on_terminal, too_wide
+
+
+def shown(capsys: pytest.CaptureFixture[str], tenant: str) -> str:
+    capsys.readouterr()
+    assert cli.run(["tenants", "show", tenant]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_first_sentence_is_how_it_stands_and_since_when(
+    installed: Database, capsys: pytest.CaptureFixture[str], documented: Documented
+) -> None:
+    """For every status, with what happens next; the credential's state is a detail of it."""
+    at = utc_now() - timedelta(minutes=5)
+    statuses = ("failing", "drifted", "undecided", "new", "healthy")
+    asyncio.run(settle_fleet(installed, {status: status for status in statuses}, at))
+    for status in statuses:
+        text = shown(capsys, status)
+        since = datetime.fromisoformat(documented("tenants", "show", status)["status_since"])
+        assert text.startswith(f"{status.title()} Corporation ({status}) is {status} since {since:%Y-%m-%d %H:%MZ}")
+        assert "  The next check is " in text
+    assert "\nDrifted Corporation lacks GET: jobs and GET: offers" in shown(capsys, "drifted")
+    assert "  Ask the customer for what stands below." in shown(capsys, "drifted")
+    assert "credential: Greenhouse accepts it\n" in shown(capsys, "drifted")
+    assert "credential: invalid, Greenhouse does not know the key" in shown(capsys, "failing")
+    assert "credential: not checked yet\n" in shown(capsys, "new")
+
+
+def test_each_undecided_permission_says_why_and_what_decides_it(
+    installed: Database, capsys: pytest.CaptureFixture[str], documented: Documented
+) -> None:
+    """In words, by reason; in JSON at each permission."""
+    letters = served({"jobs": "g", "offers": "u", "users": "u", "stages": "u"})
+    reasons = {"offers": "no_positive_control", "users": "timeout", "stages": "timeout"}
+    found = [finding(f.permission_id, f.verdict, reason=reasons.get(f.permission_id, "")) for f in letters.findings]
+
+    async def prepare() -> None:
+        await sync(installed, a_tenant("acme"))
+        report = served({})
+        await check(installed, type(report)(**{**_fields(report), "findings": tuple(found)}))
+
+    asyncio.run(prepare())
+    text = shown(capsys, "acme")
+    assert (
+        "  2 undecided, because no answer in time.\n    It is decided by the next check, which asks again.\n"
+        "    undecided: Jobs › GET: stages, since "
+    ) in text
+    assert "  1 undecided, because nothing shows that the API serves this credential at all.\n" in text
+    assert "It is decided by one list that the credential may read" in text
+    (credential,) = documented("tenants", "show", "acme")["credentials"]
+    decides = {one["id"]: one["what_decides"] for one in credential["permissions"]}
+    assert decides["jobs"] is None
+    assert decides["users"] == "the next check, which asks again"
+
+
+def _fields(report: object) -> dict[str, object]:
+    return {name: getattr(report, name) for name in report.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def test_who_was_told_when_and_by_which_notice(
+    installed: Database, capsys: pytest.CaptureFixture[str], documented: Documented
+) -> None:
+    """Each notice of the open incident, in words; and that nobody was, while changes are collected."""
+    at = utc_now() - timedelta(minutes=5)
+    asyncio.run(settle_fleet(installed, {"acme": "drifted"}, at))
+    assert "  Nobody was told yet: changes are collected since " in shown(capsys, "acme")
+
+    async def compose() -> None:
+        await ComposerHarness(installed).run(utc_now() + timedelta(hours=1))
+
+    asyncio.run(compose())
+    assert "  An email to ops@vendor.example, written at " in shown(capsys, "acme")
+    assert "(notice 1).\n" in shown(capsys, "acme")
+    found = documented("tenants", "show", "acme")
+    assert [(told["telling"], told["reader"], told["notice"]) for told in found["notices"]] == [
+        ("pending", "ops@vendor.example", 1)
+    ]
+    assert found["told"] == found["notices"][0]
+
+
+def test_80_columns_are_enough(installed: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences break between words."""
+    asyncio.run(settle_fleet(installed, {"acme": "failing"}, utc_now()))
+    lines = on_terminal(monkeypatch, 80, lambda: cli.run(["tenants", "show", "acme"]))
+    assert lines[0].startswith("Acme Corporation (acme) is failing since")
+    assert too_wide(lines, 80) == []
+
+
+def test_the_list_of_notices_fits_80_columns(
+    installed: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With tenant and, where it was sent, when; a pipe has all of it, and when it was written."""
+
+    async def prepare() -> None:
+        world = ComposerHarness(installed)
+        await world.burst(EventKind.LOST, 3)
+        await world.run()
+
+    asyncio.run(prepare())
+    lines = on_terminal(monkeypatch, 80, lambda: cli.run(["notices", "list"]))
+    assert too_wide(lines, 80) == []
+    assert lines[0].split() == ["NUMBER", "TENANT", "STATUS", "TO", "SUBJECT"]
+    assert [line.split()[1:3] for line in lines[-4:-1]] == [[f"burst{number}", "held"] for number in (2, 1, 0)]
+    capsys.readouterr()
+    assert cli.run(["notices", "list"]) == 0
+    header = capsys.readouterr().out.splitlines()[0].split("\t")
+    assert header[:5] == ["NUMBER", "WRITTEN", "TENANT", "STATUS", "SENT"]
