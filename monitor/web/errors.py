@@ -97,7 +97,7 @@ def api_error(refused: RequestRefused) -> JSONResponse:
 
 def refusal_answer(request: Request, refused: RequestRefused) -> Response:
     """JSON for the API, a page for people."""
-    if is_api(request.url.path):
+    if is_api(request.scope["path"]):
         return api_error(refused)
     return page(
         request,

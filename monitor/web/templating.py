@@ -85,6 +85,8 @@ def page(request: Request, template: str, *, status_code: int = 200, **values: A
         "now": getattr(request.state, "now", None),
         "held": getattr(request.state, "held", 0),
         "utc": request.query_params.get("tz") == "utc",
+        # What answers a form has no address to show it again under.
+        "has_address": request.method in ("GET", "HEAD"),
         "utc_url": with_query(request, tz="utc"),
         "local_url": with_query(request, tz=None),
         "section": None,

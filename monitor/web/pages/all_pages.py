@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from monitor.web import static
 from monitor.web.lists import all_lists
-from monitor.web.pages import history, overview, permissions, report, service, tenant
+from monitor.web.pages import history, notice_actions, notices, overview, permissions, report, service, tenant, writes
 
 _ROUTERS = (
     overview.router,
@@ -12,7 +12,10 @@ _ROUTERS = (
     tenant.router,
     permissions.router,
     report.router,
+    notices.router,
+    notice_actions.router,
     service.router,
+    writes.router,
     static.router,
 )
 
