@@ -21,7 +21,7 @@ from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, EXCESS_STATE, N
 _E, _C, _P = DRIFT_EVENT.c, CREDENTIAL.c, PERMISSION_STATE.c
 
 
-class Standing(StrEnum):
+class ChangeState(StrEnum):
     """What has become of the change in a tenant, as its credentials are known now.
 
     `unknown`: nothing was decided since, or it is not asked for any more. `gone`: the credential was removed. `past`:
@@ -35,7 +35,7 @@ class Standing(StrEnum):
     PAST = "past"
 
 
-_ORDER = list(Standing)
+_ORDER = list(ChangeState)
 _LACKS = [EventKind.LOST, EventKind.FOUND, EventKind.NEWLY_REQUIRED]
 _FAILS = [EventKind.CREDENTIAL_FAILED, EventKind.FOUND]
 
@@ -54,7 +54,7 @@ class TenantInBurst:
     at: datetime
     seen_before: datetime | None
     first_seen: datetime | None
-    standing: Standing
+    standing: ChangeState
     restored_at: datetime | None
     status: ToldStatus
     notice_id: int | None
@@ -77,7 +77,7 @@ async def latest_burst(conn: AsyncConnection, brake_key: str) -> int | None:
     return found
 
 
-async def standings(conn: AsyncConnection, burst_id: int) -> dict[Standing, int]:
+async def standings(conn: AsyncConnection, burst_id: int) -> dict[ChangeState, int]:
     """How many of its tenants stand how; together they are all of them. A tenant counts once, by the first it has."""
     of_tenant = (
         select(func.min(_STANDING).label("standing"))
@@ -88,7 +88,7 @@ async def standings(conn: AsyncConnection, burst_id: int) -> dict[Standing, int]
     )
     counted = select(of_tenant.c.standing, func.count()).group_by(of_tenant.c.standing)
     counts = {_ORDER[standing]: count for standing, count in await conn.execute(counted)}
-    return {standing: counts.get(standing, 0) for standing in Standing}
+    return {standing: counts.get(standing, 0) for standing in ChangeState}
 
 
 async def spared(conn: AsyncConnection, burst: ListedBurst) -> int:
@@ -190,7 +190,7 @@ def _tenant(rows: Sequence[Row[Any]]) -> TenantInBurst:
         seen_before=first.seen_before,
         first_seen=first.first_seen,
         standing=standing,
-        restored_at=restored if standing is Standing.RESTORED else None,
+        restored_at=restored if standing is ChangeState.RESTORED else None,
         status=status_of(told.rank),
         notice_id=told.notice_id,
         audience=told.audience,
@@ -216,14 +216,14 @@ _LACKED = _ABOUT_PERMISSION & _E.kind.in_(_LACKS)
 _FAILED = not_(_ABOUT_PERMISSION) & _E.kind.in_(_FAILS)
 _EXCESS = _E.kind == EventKind.EXCESS_FOUND
 _STANDING: ColumnElement[int] = case(
-    (not_(or_(_LACKED, _FAILED, _EXCESS)), literal(_ORDER.index(Standing.PAST))),
-    (_C.removed_at.is_not(None), literal(_ORDER.index(Standing.GONE))),
-    (_LACKED & (_P.verdict == Verdict.MISSING), literal(_ORDER.index(Standing.LASTS))),
-    (_LACKED & (_P.verdict == Verdict.GRANTED), literal(_ORDER.index(Standing.RESTORED))),
-    (_LACKED, literal(_ORDER.index(Standing.UNKNOWN))),
-    (_FAILED & (_C.state != CredentialState.OK), literal(_ORDER.index(Standing.LASTS))),
-    (_EXCESS & EXCESS_STATE.c.endpoint.is_not(None), literal(_ORDER.index(Standing.LASTS))),
-    else_=literal(_ORDER.index(Standing.RESTORED)),
+    (not_(or_(_LACKED, _FAILED, _EXCESS)), literal(_ORDER.index(ChangeState.PAST))),
+    (_C.removed_at.is_not(None), literal(_ORDER.index(ChangeState.GONE))),
+    (_LACKED & (_P.verdict == Verdict.MISSING), literal(_ORDER.index(ChangeState.LASTS))),
+    (_LACKED & (_P.verdict == Verdict.GRANTED), literal(_ORDER.index(ChangeState.RESTORED))),
+    (_LACKED, literal(_ORDER.index(ChangeState.UNKNOWN))),
+    (_FAILED & (_C.state != CredentialState.OK), literal(_ORDER.index(ChangeState.LASTS))),
+    (_EXCESS & EXCESS_STATE.c.endpoint.is_not(None), literal(_ORDER.index(ChangeState.LASTS))),
+    else_=literal(_ORDER.index(ChangeState.RESTORED)),
 )
 # When what lasted ended; for excess that is not stored.
 _SINCE = case((_LACKED, _P.since), (_FAILED, _C.state_since), else_=None)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from monitor.drift import EventKind
 from monitor.incidents.status import TenantStatus
 from monitor.reporting.report_period import Period, TimeSpan
-from monitor.reporting.tenant_page import Declined
+from monitor.reporting.tenant_page import DeclinedPermission
 
 ZERO = timedelta(0)
 BEGINNINGS = (EventKind.LOST, EventKind.FOUND, EventKind.NEWLY_REQUIRED, EventKind.CREDENTIAL_FAILED)
@@ -122,7 +122,9 @@ class Loss:
         return begun.at - begun.seen_before if begun.kind in SEEN_TO_HAPPEN and begun.seen_before else None
 
 
-def losses_in(span: TimeSpan, events: Iterable[LossEvent], declined: Mapping[str, Declined]) -> tuple[Loss, ...]:
+def losses_in(
+    span: TimeSpan, events: Iterable[LossEvent], declined: Mapping[str, DeclinedPermission]
+) -> tuple[Loss, ...]:
     """Those that began within the span or lasted into it. The events are one tenant's, before its end, by time.
 
     A second beginning of what is lost already is none: a failing credential may fail in another way.
@@ -144,11 +146,11 @@ def losses_in(span: TimeSpan, events: Iterable[LossEvent], declined: Mapping[str
     return tuple(sorted(lasting, key=lambda loss: loss.begun.at))
 
 
-def _is_over(begun: LossEvent, at: datetime, declined: Mapping[str, Declined]) -> bool:
+def _is_over(begun: LossEvent, at: datetime, declined: Mapping[str, DeclinedPermission]) -> bool:
     return _not_restored(begun, at, declined).ended_at is not None
 
 
-def _not_restored(begun: LossEvent, end: datetime, declined: Mapping[str, Declined]) -> Loss:
+def _not_restored(begun: LossEvent, end: datetime, declined: Mapping[str, DeclinedPermission]) -> Loss:
     """How it stood at this end, if no check saw it restored."""
     entry = declined.get(begun.permission_id or "") or declined.get(begun.permission_label or "")
     closed = (begun.closed_at, Ending.CLOSED)
@@ -244,7 +246,7 @@ class TenantCompliance:
     name: str
     times: Times
     figures: LossFigures
-    declined: Mapping[str, Declined]
+    declined: Mapping[str, DeclinedPermission]
 
     @property
     def rank(self) -> tuple[float, str]:

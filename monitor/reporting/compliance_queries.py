@@ -23,7 +23,7 @@ from monitor.reporting.compliance import (
     times_in,
 )
 from monitor.reporting.report_period import Period, TimeSpan, covered
-from monitor.reporting.tenant_page import Declined
+from monitor.reporting.tenant_page import DeclinedPermission
 from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, INCIDENT, STATUS_CHANGE, TENANT
 
 _Made = TypeVar("_Made")
@@ -83,7 +83,7 @@ async def _tenants(conn: AsyncConnection, about: Covered, only: str | None = Non
         for row in rows:
             first = [(span.begin, row.status)] if row.status else []
             times = times_in(span, [*first, *changes.get(row.id, ())])
-            declined = {one["permission"]: Declined.stored(one) for one in row.declined}
+            declined = {one["permission"]: DeclinedPermission.stored(one) for one in row.declined}
             losses = losses_in(span, events.get(row.id, ()), declined)
             yield TenantReport(
                 about, TenantCompliance(row.id, row.name, times, figures(span, losses), declined), losses

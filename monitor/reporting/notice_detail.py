@@ -9,7 +9,7 @@ from monitor.notices.notice import Status
 from monitor.notices.notice_queries import ListedNotice, PastAction, WholeNotice
 from monitor.reporting.headline import Tone
 from monitor.reporting.notice_list import NoticeNews, reason_of
-from monitor.reporting.sentence import Name, Permission, Piece, Sentence, say
+from monitor.reporting.sentence import Name, PermissionLabel, Piece, Sentence, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class NoticeEvent:
     def said(self) -> Sentence:
         """Seen is not happened: a change has two moments."""
         happened, seen = _WORDS[self.kind]
-        what: Piece = Permission(self.label) if self.label else Name(self.credential_label)
+        what: Piece = PermissionLabel(self.label) if self.label else Name(self.credential_label)
         state = f" ({self.state})" if self.state else ""
         after: list[Piece] = [f"{happened} after ", self.seen_before, ", "] if self.seen_before else []
         return say(what, state, " ", *after, f"{seen} ", self.first_seen)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.notices.notice import Status
 from monitor.notices.notice_queries import ListedNotice, PastAction
-from monitor.reporting.sentence import Permission, Piece, Sentence, listed, say
+from monitor.reporting.sentence import PermissionLabel, Piece, Sentence, listed, say
 
 _NAMED = 2
 
@@ -30,8 +31,7 @@ class NoticeFilter:
         return self == NoticeFilter(status=self.status)
 
 
-@dataclass(frozen=True, slots=True)
-class NoticePlace:
+class NoticePlace(NamedTuple):
     """A row's place in the list, in which held notices come first: where the next page begins."""
 
     held: bool
@@ -128,7 +128,7 @@ def reason_of(news: Sequence[NoticeNews], why: str) -> Sentence:
 def _alike(kind: EventKind, news: Sequence[NoticeNews]) -> list[Piece]:
     if news[0].label is None:
         return [", ".join(_OF_CREDENTIAL[kind].format(one.state or "unknown") for one in news)]
-    named: list[Piece] = [Permission(one.label or "") for one in news[:_NAMED]]
+    named: list[Piece] = [PermissionLabel(one.label or "") for one in news[:_NAMED]]
     more = len(news) - _NAMED
     return [f"{_OF_PERMISSION[kind]} ", *listed([*named, *([f"{more:,} more"] if more > 0 else [])])]
 

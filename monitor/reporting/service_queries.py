@@ -15,7 +15,7 @@ from monitor.incidents.status import TenantStatus
 from monitor.notices.immediate.checks_paused import PAUSED, RESUMED
 from monitor.notices.notice import Status as NoticeStatus
 from monitor.reporting import tenant_list_queries
-from monitor.reporting.headline import Halt, LossesToday, Outbox, ServiceFacts, SweepProgress
+from monitor.reporting.headline import Halt, LossesToday, OutboxFacts, ServiceFacts, SweepProgress
 from monitor.reporting.status_counts import StatusCount, status_counts
 from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
@@ -49,7 +49,7 @@ async def facts(
         interval=settings.interval,
         tenants=await tenants_by_status(conn),
         sweep=SweepProgress(row.sweep_began, row.swept, row.planned, row.sweep_ended),
-        outbox=Outbox(row.pending, row.held, row.failed, row.stuck_since, row.last_sent_at),
+        outbox=OutboxFacts(row.pending, row.held, row.failed, row.stuck_since, row.last_sent_at),
         losses=LossesToday(row.lost, row.told),
         halt=await _halt(conn),
         breaker=breaker,

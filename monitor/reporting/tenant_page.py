@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = {rule.number: rule.sentence for rules in (KeyRule
 
 
 @dataclass(frozen=True, slots=True)
-class Declined:
+class DeclinedPermission:
     """What the tenants file says about a permission that the customer refuses on purpose."""
 
     reference: str
@@ -31,7 +31,7 @@ class Declined:
     by: str
 
     @classmethod
-    def stored(cls, entry: Mapping[str, str | None]) -> "Declined":
+    def stored(cls, entry: Mapping[str, str | None]) -> "DeclinedPermission":
         """From the tenant's row in the database."""
         since = entry.get("since")
         return cls(entry.get("reference") or "", date.fromisoformat(since) if since else None, entry.get("by") or "")
@@ -53,7 +53,7 @@ class PermissionCell:
     reason: str = ""
     likely: bool = False
     last_granted_at: datetime | None = None
-    declined: Declined | None = None
+    declined: DeclinedPermission | None = None
 
     @property
     def sentence(self) -> str:
@@ -122,7 +122,7 @@ class TenantPage:
     paused: Mapping[str, str | None] | None
     features: frozenset[str]
     write_probes: str | None
-    declined: Mapping[str, Declined]
+    declined: Mapping[str, DeclinedPermission]
     credentials: tuple[CredentialPage, ...]
     events: Sequence[PastEvent]
     incidents: tuple[IncidentSpan, ...]
@@ -147,7 +147,7 @@ class TenantPage:
     def missing(self) -> int:
         return sum(c.missing for c in self.credentials)
 
-    def declined_as(self, permission: Permission) -> Declined | None:
+    def declined_as(self, permission: Permission) -> DeclinedPermission | None:
         return self.declined.get(permission.id) or self.declined.get(permission.label)
 
     def is_asked(self, permission: Permission) -> bool:

@@ -17,7 +17,7 @@ from monitor.incidents.status import TenantStatus
 from monitor.notices import notice_queries
 from monitor.notices.notice import Status as NoticeStatus
 from monitor.reporting import told_queries
-from monitor.reporting.tenant_page import CredentialPage, Declined, TenantPage
+from monitor.reporting.tenant_page import CredentialPage, DeclinedPermission, TenantPage
 from monitor.reporting.timeline import CheckedDay, IncidentSpan
 from monitor.store.tables import CHECK, CHECK_DAY, CREDENTIAL, INCIDENT, TENANT
 
@@ -51,7 +51,7 @@ async def tenant_page(
         paused=row.paused,
         features=frozenset(row.features),
         write_probes=row.write_probes,
-        declined={one["permission"]: Declined.stored(one) for one in row.declined},
+        declined={one["permission"]: DeclinedPermission.stored(one) for one in row.declined},
         credentials=tuple(credentials),
         events=await _events(conn, tenant_id, begin),
         incidents=await _incidents(conn, tenant_id),

@@ -1,23 +1,20 @@
-"""What an address asks of the list of notices: the same on the page and in JSON."""
+"""What an address asks of the list of notices: the same on the page, in CSV, in JSON and in the API."""
 
 import re
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import Field
 
 from monitor.notices.notice import Status
 from monitor.notices.wording import clean
-from monitor.reporting.notice_list import NoticeFilter, NoticePlace
+from monitor.reporting.notice_list import NoticeFilter
 from monitor.web.number_ranges import LARGEST_ID
-from monitor.web.paging import Keyset
 
 _Text = Annotated[str, Query(max_length=200)]
-_NOTICES = Keyset("notices", tuple[bool, Annotated[int, Field(le=LARGEST_ID)]])
 _NUMBER = re.compile("[0-9]{1,10}")
 
 
-def _filter(status: _Text = "", tenant: _Text = "", reader: _Text = "", burst: _Text = "") -> NoticeFilter:
+def notice_filter(status: _Text = "", tenant: _Text = "", reader: _Text = "", burst: _Text = "") -> NoticeFilter:
     """Every part may be left out; a status that there is none of asks for nothing, as where it is left out."""
     return NoticeFilter(
         status=Status(status) if status in set(Status) else None,
@@ -27,19 +24,9 @@ def _filter(status: _Text = "", tenant: _Text = "", reader: _Text = "", burst: _
     )
 
 
-WantedNotices = Annotated[NoticeFilter, Depends(_filter)]
+WantedNotices = Annotated[NoticeFilter, Depends(notice_filter)]
 
 
 def number_of(text: str) -> int | None:
     """The number in an address; None for what can be no notice's."""
     return int(text) if _NUMBER.fullmatch(text) and int(text) <= LARGEST_ID else None
-
-
-def place_of(cursor: str) -> NoticePlace | None:
-    """RequestRefused where the word in the address is no place in this list."""
-    position = _NOTICES.position(cursor or None)
-    return NoticePlace(*position) if position else None
-
-
-def cursor_of(place: NoticePlace) -> str:
-    return _NOTICES.cursor((place.held, place.id))

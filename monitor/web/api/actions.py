@@ -15,6 +15,7 @@ from monitor.web.api.request_body import read_body
 from monitor.web.auth.identity import Identity, operator
 from monitor.web.context import WebContext, context
 from monitor.web.errors import documented
+from monitor.web.number_ranges import LARGEST_ID
 
 MOST_NOTICES = 1000
 
@@ -29,7 +30,7 @@ class NoticesToChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    notices: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(min_length=1, max_length=MOST_NOTICES)
+    notices: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] = Field(min_length=1, max_length=MOST_NOTICES)
     reason: str = Field(min_length=1, max_length=500, description="kept with who did it")
 
 

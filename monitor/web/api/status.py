@@ -24,7 +24,7 @@ class StatusCountItem(Item):
     went: int = Field(description="tenants that left it")
 
 
-class ServiceStatus(Item):
+class StatusAnswer(Item):
     headline: str = Field(description="the sentence on top of the overview")
     rule: str
     tone: Tone = Field(description="`bad` and `warn` need a person")
@@ -46,7 +46,7 @@ class ServiceStatus(Item):
     notices_pending: int
 
 
-@router.get("/status", name="show_status", summary="Is the service well?", response_model=ServiceStatus)
+@router.get("/status", name="show_status", summary="Is the service well?", response_model=StatusAnswer)
 async def show_status(request: Request) -> Response:
     web = context(request)
     now = web.now()
@@ -54,7 +54,7 @@ async def show_status(request: Request) -> Response:
         facts = await service_queries.facts(conn, now, web.settings, web.breaker())
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
     said = headline(facts)
-    body = ServiceStatus(
+    body = StatusAnswer(
         headline=said.said.plain,
         rule=said.rule,
         tone=said.tone,

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from monitor.web.lists.data_list import DataList
 from monitor.web.lists.history import BURSTS, HISTORY
+from monitor.web.lists.notices import NOTICES, WRITES
 from monitor.web.lists.service import INCIDENTS, OPERATORS, PERMISSIONS, SWEEPS
 from monitor.web.lists.tenants import TENANTS
 from monitor.web.lists.verdicts import VERDICTS
@@ -17,6 +18,8 @@ LISTS: tuple[DataList[Any, Any, Any, Any], ...] = (
     BURSTS,
     PERMISSIONS,
     INCIDENTS,
+    NOTICES,
+    WRITES,
     SWEEPS,
     OPERATORS,
 )

@@ -27,7 +27,7 @@ class DataList(Generic[Wanted, Row, Position, Item]):
     """`name` is its place in addresses. `wanted` is a FastAPI dependency that reads the filter from the address.
 
     `read` gives up to so many rows after a position; `place` says at which position a row stands. `model` reads a row's
-    attributes. `about` is its summary in the API's description.
+    attributes, unless `item` makes one of it. `about` is its summary in the API's description.
     """
 
     name: str
@@ -37,6 +37,7 @@ class DataList(Generic[Wanted, Row, Position, Item]):
     read: Callable[[AsyncConnection, Wanted, int, Position | None], Awaitable[Sequence[Row]]]
     place: Callable[[Row], Position]
     model: type[Item]
+    item: Callable[[Row], Item] | None = None
 
     def add_to_api(self, router: APIRouter) -> None:
         async def operation(
@@ -74,7 +75,7 @@ class DataList(Generic[Wanted, Row, Position, Item]):
             router.add_api_route(f"/{self.name}.{kind}", route, dependencies=[Depends(viewer)])
 
     def _item(self, row: Row) -> Item:
-        return self.model.model_validate(row)
+        return self.item(row) if self.item else self.model.model_validate(row)
 
     async def _cells(self, request: Request, wanted: Wanted) -> AsyncIterator[Sequence[object]]:
         after: Position | None = None

@@ -5,7 +5,7 @@ from pydantic import Field
 from checks.credential import CredentialState
 from monitor.incidents.status import TenantStatus
 from monitor.reporting import tenant_list_queries
-from monitor.reporting.tenant_list import Place, TenantRow
+from monitor.reporting.tenant_list import TenantPlace, TenantRow
 from monitor.reporting.told import Telling
 from monitor.web.lists.data_list import DataList
 from monitor.web.lists.item import Item
@@ -56,7 +56,7 @@ class TenantItem(Item):
     credentials: list[CredentialStandingItem]
 
 
-def _place(row: TenantRow) -> Place:
+def _place(row: TenantRow) -> TenantPlace:
     return row.place
 
 
@@ -64,7 +64,7 @@ TENANTS = DataList(
     name="tenants",
     about="Tenants with their credentials, worst first",
     wanted=tenant_filter,
-    keyset=Keyset("tenants", Place),
+    keyset=Keyset("tenants", TenantPlace),
     read=tenant_list_queries.page,
     place=_place,
     model=TenantItem,

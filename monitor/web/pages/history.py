@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from monitor.incidents import burst_queries, change_queries, told_queries
-from monitor.incidents.changes import ListedChange, Position, Told
+from monitor.incidents.changes import ListedChange, Position, ToldCount
 from monitor.reporting.burst_page import told_words
 from monitor.reporting.burst_page_queries import burst_page
 from monitor.reporting.change_sentence import MANY, change_mark, change_path, change_sentence
@@ -16,6 +16,7 @@ from monitor.web.auth.identity import viewer
 from monitor.web.change_query import KINDS, WantedHistory
 from monitor.web.context import context, reading
 from monitor.web.errors import RequestRefused
+from monitor.web.number_ranges import LARGEST_ID
 from monitor.web.paging import Keyset
 from monitor.web.templating import as_files, page, with_query
 
@@ -53,7 +54,7 @@ async def history(request: Request, wanted: WantedHistory, after: str | None = N
     )
 
 
-def change_row(change: ListedChange, told: tuple[Told, ...] | None) -> dict[str, Any]:
+def change_row(change: ListedChange, told: tuple[ToldCount, ...] | None) -> dict[str, Any]:
     """What the macro `change` of parts.html shows."""
     return {
         "change": change,
@@ -68,7 +69,7 @@ def change_row(change: ListedChange, told: tuple[Told, ...] | None) -> dict[str,
 @router.get("/bursts/{number}")
 async def burst(
     request: Request,
-    number: Annotated[int, Path(ge=1, lt=2**63)],
+    number: Annotated[int, Path(ge=1, le=LARGEST_ID)],
     after: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     share = context(request).settings.background_alike / 100

@@ -14,10 +14,9 @@ from monitor.reporting.notice_detail import NoticeDetail
 from monitor.reporting.notice_list import PAST, ActionResult, Waiting, acted_on
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading
-from monitor.web.csv_stream import CsvResponse
 from monitor.web.errors import RequestRefused
-from monitor.web.notice_data import COLUMNS, MOST_ROWS, as_data, csv_rows
-from monitor.web.notice_query import WantedNotices, cursor_of, number_of, place_of
+from monitor.web.lists.notices import NOTICES
+from monitor.web.notice_query import WantedNotices, number_of
 from monitor.web.number_ranges import as_ranges
 from monitor.web.templating import page, with_query
 
@@ -40,7 +39,7 @@ async def notices(
     acting_on = acted_on(wanted.status)
     async with reading(request) as conn:
         counts = await notice_list_queries.counts(conn, wanted)
-        rows = await notice_list_queries.page(conn, wanted, PAGE_SIZE + 1, place_of(after))
+        rows = await notice_list_queries.page(conn, wanted, PAGE_SIZE + 1, NOTICES.keyset.position(after or None))
         waiting = await notice_list_queries.waiting(conn, wanted, acting_on) if acting_on else Waiting()
         result = await _result(conn, done)
     shown = rows[:PAGE_SIZE]
@@ -63,7 +62,7 @@ async def notices(
         operators=context(request).settings.operators or (),
         past=PAST,
         first=_list_url(request, after=None) if after else None,
-        older=_list_url(request, after=cursor_of(shown[-1].place)) if len(rows) > PAGE_SIZE else None,
+        older=_list_url(request, after=NOTICES.keyset.cursor(shown[-1].place)) if len(rows) > PAGE_SIZE else None,
         page_size=PAGE_SIZE,
         **_as_files(request),
     )
@@ -82,21 +81,6 @@ def _list_url(request: Request, **changes: str | None) -> str:
 def _as_files(request: Request) -> dict[str, Any]:
     address = _list_url(request, after=None)
     return {f"{kind}_url": address.replace("/notices", f"/notices.{kind}", 1) for kind in ("csv", "json")}
-
-
-@router.get("/notices.json")
-async def notices_json(request: Request, wanted: WantedNotices, after: _Word = "") -> dict[str, Any]:
-    """The same list as data; `next` is the address of the next page."""
-    async with reading(request) as conn:
-        rows = await notice_list_queries.page(conn, wanted, MOST_ROWS + 1, place_of(after))
-    shown = rows[:MOST_ROWS]
-    older = with_query(request, after=cursor_of(shown[-1].place)) if len(rows) > MOST_ROWS else None
-    return {"notices": [as_data(row) for row in shown], "next": older}
-
-
-@router.get("/notices.csv")
-async def notices_csv(request: Request, wanted: WantedNotices) -> Response:
-    return CsvResponse("notices.csv", COLUMNS, csv_rows(context(request).db, wanted))
 
 
 @router.get("/notices/{number}")

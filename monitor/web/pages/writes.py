@@ -1,9 +1,8 @@
 """`/writes`: halts of write probes, and the act that lets write probes go out again."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, astuple
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -12,17 +11,14 @@ from monitor.checking import write_halt_queries
 from monitor.reporting import write_halt_list_queries
 from monitor.reporting.sentence import Sentence, say
 from monitor.reporting.write_halt_list import HaltRow, HaltsChosen, chosen, halts_headline, meaning
-from monitor.store.database import Database
 from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.confirmation import ActConfirmation, confirmation_page, numbers_of
 from monitor.web.context import context, reading
-from monitor.web.csv_stream import CsvResponse
 from monitor.web.number_ranges import LARGEST_ID, as_ranges
 from monitor.web.reason import Reason, problem_of
 from monitor.web.templating import as_files, page, with_query
 
 PAGE_SIZE = 50
-JSON_PAGE_SIZE = 500
 MOST_HALTS = 1000  # at once
 _RESUMED = (
     "Write probes go out again with the next checks. "
@@ -58,30 +54,6 @@ async def writes(request: Request, before: Before = None) -> Response:
         page_size=PAGE_SIZE,
         **as_files(request),
     )
-
-
-@router.get("/writes.json")
-async def writes_json(request: Request, before: Before = None) -> dict[str, Any]:
-    """Every halt as data; `next` is the address of the next page."""
-    async with reading(request) as conn:
-        rows = await write_halt_list_queries.page(conn, JSON_PAGE_SIZE + 1, before)
-    shown = rows[:JSON_PAGE_SIZE]
-    older = with_query(request, before=str(shown[-1].id)) if len(rows) > JSON_PAGE_SIZE else None
-    return {"halts": [asdict(row) for row in shown], "next": older}
-
-
-@router.get("/writes.csv")
-async def writes_csv(request: Request) -> Response:
-    return CsvResponse("writes.csv", HaltRow.__slots__, _csv_rows(context(request).db))
-
-
-async def _csv_rows(db: Database) -> AsyncIterator[tuple[object, ...]]:
-    before = None
-    async with db.reading() as conn:
-        while rows := await write_halt_list_queries.page(conn, JSON_PAGE_SIZE, before):
-            before = rows[-1].id
-            for row in rows:
-                yield astuple(row)
 
 
 @router.post("/writes/confirm", dependencies=[Depends(operator)])

@@ -40,9 +40,9 @@ async def test_a_halt_is_shown_with_what_it_means(halted: Database) -> None:
         assert "Stopped since 14:05 : a write probe was answered 201 for Acme &lt;b&gt;Corp&lt;/b&gt; ." in said
         assert "So none is sent, for any tenant" in said
         assert "14:05 201 Acme &lt;b&gt;Corp&lt;/b&gt; req-8f1e 4711 in force" in said
-        data = (await web.browser.get("/writes.json")).json()
+        data = (await web.browser.get("/writes.json", follow_redirects=True)).json()
         table = (await web.browser.get("/writes.csv")).text.splitlines()
-    assert [(one["id"], one["record_id"], one["lifted_at"]) for one in data["halts"]] == [(1, "4711", None)]
+    assert [(one["id"], one["record_id"], one["lifted_at"]) for one in data["items"]] == [(1, "4711", None)]
     assert (table[1].startswith("1,2026-11-23T14:05:00Z,all,POST /v1/candidates,201,"), len(table)) == (True, 2)
 
 
@@ -108,7 +108,7 @@ async def test_without_halts_the_page_says_so(database: Database) -> None:
     """On both databases; altered forms and places of the list are no errors of ours."""
     async with site(database) as web:
         assert "No write probe was ever halted." in text((await web.browser.get("/writes")).text)
-        assert (await web.browser.get("/writes.json")).json() == {"halts": [], "next": None}
+        assert (await web.browser.get("/api/v1/writes")).json() == {"items": [], "next": None}
         for before in ("0", "x", str(2**31), str(2**63)):
             assert (await web.browser.get(f"/writes?before={before}")).status_code == 422, before
         assert (await web.browser.get(f"/writes?before={2**31 - 1}")).status_code == 200

@@ -25,7 +25,7 @@ from monitor.reporting.compliance import (
     times_in,
 )
 from monitor.reporting.report_period import TimeSpan, month
-from monitor.reporting.tenant_page import Declined
+from monitor.reporting.tenant_page import DeclinedPermission
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -90,7 +90,7 @@ def known_at(moment: datetime, of: list[LossEvent]) -> list[LossEvent]:
 
 declinations = st.dictionaries(
     st.sampled_from(["jobs", "GET: offers"]),
-    st.builds(Declined, st.just("ticket 1"), st.none() | st.just(date(2026, 11, 2)), st.just("dana")),
+    st.builds(DeclinedPermission, st.just("ticket 1"), st.none() | st.just(date(2026, 11, 2)), st.just("dana")),
 )
 
 
@@ -126,7 +126,9 @@ def test_times_of_two_parts_add_up(drawn: list[tuple[datetime, TenantStatus]], a
 
 
 @given(events(), spans, declinations)
-def test_losses_of_two_parts_add_up(drawn: list[LossEvent], at_: tuple, declined: dict[str, Declined]) -> None:
+def test_losses_of_two_parts_add_up(
+    drawn: list[LossEvent], at_: tuple, declined: dict[str, DeclinedPermission]
+) -> None:
     """What the first part leaves open, the second begins with."""
     begin, middle, end = at_
     if begin == middle or middle == end:
@@ -142,7 +144,9 @@ def test_losses_of_two_parts_add_up(drawn: list[LossEvent], at_: tuple, declined
 
 
 @given(events(), spans, declinations)
-def test_every_loss_comes_to_one_end(drawn: list[LossEvent], at_: tuple, declined: dict[str, Declined]) -> None:
+def test_every_loss_comes_to_one_end(
+    drawn: list[LossEvent], at_: tuple, declined: dict[str, DeclinedPermission]
+) -> None:
     """As many begin as end or stay open, and none ends before it began or after the span."""
     span = TimeSpan(at_[0], at_[2])
     losses = losses_in(span, known_at(span.end, drawn), declined)
@@ -176,8 +180,8 @@ def test_the_share_of_all_is_weighted_by_time(of_tenants: list, at_: tuple) -> N
 MONTH = month(2026, 11).whole
 LOST, REGAINED = EventKind.LOST, EventKind.REGAINED
 FAILED, RECOVERED = EventKind.CREDENTIAL_FAILED, EventKind.RECOVERED
-NO_DAY, SECOND = Declined("t", None, ""), Declined("t", date(2026, 11, 2), "")
-CASES: dict[str, tuple[list[LossEvent], dict[str, Declined], list[tuple[Ending, float | None]]]] = {
+NO_DAY, SECOND = DeclinedPermission("t", None, ""), DeclinedPermission("t", date(2026, 11, 2), "")
+CASES: dict[str, tuple[list[LossEvent], dict[str, DeclinedPermission], list[tuple[Ending, float | None]]]] = {
     "restored": ([an_event(1, LOST), an_event(5, REGAINED)], {}, [(Ending.RESTORED, 5)]),
     "open": ([an_event(1, LOST)], {}, [(Ending.OPEN, None)]),
     "lost before the span and restored in it": (
