@@ -31,6 +31,12 @@ class DeclinedPermission:
     since: date | None
     by: str
 
+    @classmethod
+    def stored(cls, entry: Mapping[str, str | None]) -> "DeclinedPermission":
+        """From the tenant's row in the database."""
+        since = entry.get("since")
+        return cls(entry.get("reference") or "", date.fromisoformat(since) if since else None, entry.get("by") or "")
+
     @property
     def words(self) -> str:
         return ", ".join(filter(None, [self.reference, f"recorded by {self.by}" if self.by else ""]))

@@ -55,7 +55,7 @@ async def tenant_page(
         paused=row.paused,
         features=frozenset(row.features),
         write_probes=row.write_probes,
-        declined={one["permission"]: _declined(one) for one in row.declined},
+        declined={one["permission"]: DeclinedPermission.stored(one) for one in row.declined},
         credentials=tuple(credentials),
         events=past.events,
         bursts=past.bursts,
@@ -64,13 +64,6 @@ async def tenant_page(
         days=days,
         checks=checks,
         told=told.get(tenant_id),
-    )
-
-
-def _declined(entry: Mapping[str, Any]) -> DeclinedPermission:
-    since = entry.get("since")
-    return DeclinedPermission(
-        entry.get("reference") or "", date.fromisoformat(since) if since else None, entry.get("by") or ""
     )
 
 

@@ -13,6 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from monitor.notices.wording import counted, duration
+from monitor.reporting.amounts import percent, short_length
 from monitor.version import VERSION
 from monitor.web.static import static_path
 
@@ -111,6 +112,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(when=_when, counted=counted, duration=duration, number=_number, span=_span)
+    made.filters.update(percent=percent, short_length=short_length)
     made.globals.update(
         minute=timedelta(minutes=1),
         day=timedelta(days=1),

@@ -4,13 +4,14 @@ from fastapi import FastAPI
 
 from monitor.web import static
 from monitor.web.lists import all_lists
-from monitor.web.pages import history, notice_actions, notices, overview, permissions, service, tenant, writes
+from monitor.web.pages import history, notice_actions, notices, overview, permissions, report, service, tenant, writes
 
 _ROUTERS = (
     overview.router,
     history.router,
     tenant.router,
     permissions.router,
+    report.router,
     notices.router,
     notice_actions.router,
     service.router,
