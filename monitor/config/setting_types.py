@@ -67,7 +67,7 @@ def _resolve(reference: str) -> str:
         raise ValueError(f"cannot be resolved: {problem}") from None
 
 
-def contact(text: str) -> str:
+def contact_text(text: str) -> str:
     # It becomes a comment in the User-Agent, which a bracket would end (RFC 9110, 5.6.5).
     if not re.fullmatch(r"[\x21-\x27\x2a-\x7e]([\x20-\x27\x2a-\x7e]{0,198}[\x21-\x27\x2a-\x7e])?", text):
         raise ValueError("must be printable ASCII without brackets, up to 200 characters, such as an email address")

@@ -30,7 +30,7 @@ from monitor.config.setting_types import (
     Rate,
     SecretReference,
     checked,
-    contact,
+    contact_text,
     lower,
     secret_address,
 )
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     command_timeout: Duration = Field(
         timedelta(seconds=10), description="longest time a `command:` of the tenants file may take to print its secret"
     )
-    contact: Annotated[str, AfterValidator(contact)] | None = Field(
+    contact: Annotated[str, AfterValidator(contact_text)] | None = Field(
         None, description="your email address or web page, sent to Greenhouse in the User-Agent"
     )
     http_proxy: Annotated[SecretStr, secret_address(addresses.proxy_address)] | None = Field(
