@@ -58,7 +58,7 @@ def _one_line(text: str) -> str:
 
 def _identifier(text: str) -> str:
     if not _ID.fullmatch(text):
-        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores, and not `.` or `..`; correct it")
+        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores, not `.` or `..`; correct it")
     return text
 
 
