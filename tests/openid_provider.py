@@ -85,7 +85,8 @@ class OpenIdProvider:
 
     async def _keys(self, request: Request) -> Response:
         encryption = {"kty": "RSA", "use": "enc", "kid": "other", "n": "x", "e": "AQAB"}
-        return JSONResponse({"keys": [encryption, *(key.as_dict(private=False) for key in self.keys)]})
+        unknown = {"kty": "AKP", "kid": "key-9", "alg": "ML-DSA-44"}
+        return JSONResponse({"keys": [encryption, unknown, *(key.as_dict(private=False) for key in self.keys)]})
 
     async def _token(self, request: Request) -> Response:
         form = dict(await request.form())

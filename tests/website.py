@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 import httpx
@@ -108,19 +109,29 @@ async def website(
         raise RuntimeError("on purpose")
 
     configured = Settings(**settings)
-    registry = ManifestRegistry(load("gem"))
-    context = WebContext(db, configured, clock.read, lambda: registry, lambda: BreakerState.CLOSED)
+    context = web_context(db, configured, clock)
     sign_in = SignIn.of(configured, db, clock.read)
-    async with serving(with_pages(app, sign_in, context, _preflights(db, clock)), "127.0.0.1", port) as url:
+    async with serving(with_pages(app, sign_in, context, preflights(db, clock)), "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
             yield Website(url, db, clock, sign_in, browser, done)
 
 
-def _preflights(db: Database, clock: Clock) -> PreflightQueue:
+def web_context(db: Database, settings: Settings, clock: Clock) -> WebContext:
+    registry = ManifestRegistry(load("gem"))
+    return WebContext(db, settings, clock.read, lambda: registry, lambda: BreakerState.CLOSED)
+
+
+@cache
+def _nobody() -> Greenhouse:
+    # Made once: it reads the machine's certificates, which takes longer than most tests.
+    breaker = CircuitBreaker(Limits.of(60))
+    return Greenhouse("http://127.0.0.1:9", "test", ConnectionSettings(), LIMITS, Metrics("test"), breaker)
+
+
+def preflights(db: Database, clock: Clock) -> PreflightQueue:
     """There is no Greenhouse."""
     breaker = CircuitBreaker(Limits.of(60))
-    greenhouse = Greenhouse("http://127.0.0.1:9", "test", ConnectionSettings(), LIMITS, Metrics("test"), breaker)
-    check = CredentialCheck(greenhouse, CredentialLoader(b"fingerprint key of the tests", 5))
+    check = CredentialCheck(_nobody(), CredentialLoader(b"fingerprint key of the tests", 5))
     halt = SharedWriteHalt(db, NOTICES, Renderer(), clock.read)
     return PreflightQueue(PreflightCheck(check, halt, POLICY), breaker, clock.read)
 

@@ -1,6 +1,6 @@
 """Write halts: stored for every worker, and lifted by people."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,12 +41,12 @@ async def halt(
     return written
 
 
-async def lift(conn: AsyncConnection, who: str, reason: str, now: datetime) -> int:
-    """Lift every halt, for a reason that is kept; returns how many. Lifting none leaves no trace."""
-    in_force = WRITE_HALT.c.lifted_at.is_(None)
-    lifted = (
-        await conn.execute(update(WRITE_HALT).where(in_force).values(lifted_at=now, lifted_reason=reason))
-    ).rowcount
+async def lift(conn: AsyncConnection, who: str, reason: str, now: datetime, ids: Collection[int] | None = None) -> int:
+    """Lift every halt or those named, for a reason that is kept; returns how many. Lifting none leaves no trace."""
+    statement = update(WRITE_HALT).where(WRITE_HALT.c.lifted_at.is_(None))
+    if ids is not None:
+        statement = statement.where(WRITE_HALT.c.id.in_(ids))
+    lifted = (await conn.execute(statement.values(lifted_at=now, lifted_reason=reason))).rowcount
     if lifted:
         await note(conn, who=who, action="writes resume", subject=f"{lifted} halts", reason=reason, now=now)
     return lifted

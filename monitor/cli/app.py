@@ -2,7 +2,7 @@
 
 import typer
 
-from monitor.cli import check, doctor, history, manifest, notices, serve, status, tenants, tokens, web, writes
+from monitor.cli import check, doctor, history, manifest, notices, report, serve, status, tenants, tokens, web, writes
 from monitor.cli.db import commands
 from monitor.cli.demo import command
 from monitor.cli.sandbox import run
@@ -39,6 +39,7 @@ app.command("status", epilog=status.EXAMPLE)(status.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(history.app, name="history")
+app.command("report", epilog=report.EXAMPLE)(report.command)
 app.add_typer(notices.app, name="notices")
 app.add_typer(manifest.app, name="manifest")
 app.add_typer(writes.app, name="writes")

@@ -84,6 +84,12 @@ def page_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def is_unprotected(address: str) -> bool:
+    """Whether it is plain http to another machine."""
+    parts = urlsplit(address)
+    return parts.scheme == "http" and not is_loopback(_host(parts))
+
+
 def issuer_address(text: str) -> str:
     """The address of an OpenID provider or of a part of it, unchanged: https, or http to this machine's loopback."""
     parts = _split(text)

@@ -166,7 +166,8 @@ class Settings(BaseSettings):
         None, description="address at which people reach this service; emails contain no links until it is set"
     )
     listen: Annotated[str, checked(addresses.listen_address)] = Field(
-        "127.0.0.1:9808", description="host and port of the pages and the API; port 0 picks a free one"
+        "127.0.0.1:9808",
+        description="host and port of the pages, the API, `/metrics`, `/healthz`, `/readyz`; port 0 picks one",
     )
     metrics_listen: Annotated[str, checked(addresses.listen_address)] | None = Field(
         None, description="another host and port for `/metrics`, `/healthz`, `/readyz`, which need no sign-in"
@@ -283,12 +284,18 @@ class Settings(BaseSettings):
 
     def warnings_for_serving(self) -> list[str]:
         """What the operator should know although the service starts."""
-        if not self._notices_not_configured:
-            return []
-        return [
-            f"{PREFIX}SMTP_URL is not set, so no email will be sent: set it together with {PREFIX}MAIL_FROM and "
-            f"{PREFIX}OPERATOR_MAIL, or set {PREFIX}NOTICES=off to silence this warning"
-        ]
+        warnings = []
+        if self._notices_not_configured:
+            warnings.append(
+                f"{PREFIX}SMTP_URL is not set, so no email will be sent: set it together with {PREFIX}MAIL_FROM and "
+                f"{PREFIX}OPERATOR_MAIL, or set {PREFIX}NOTICES=off to silence this warning"
+            )
+        if self.public_url is not None and addresses.is_unprotected(self.public_url):
+            warnings.append(
+                f"{PREFIX}PUBLIC_URL is not https, so whoever is on the line can act as everybody who signs in: put a "
+                "proxy with TLS before the service"
+            )
+        return warnings
 
 
 _TO_SIGN_IN: Mapping[SignInMode, tuple[str, ...]] = {

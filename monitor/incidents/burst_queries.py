@@ -6,7 +6,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, and_, case, distinct, func, literal, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    case,
+    distinct,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
@@ -21,7 +35,7 @@ from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, EXCESS_STATE, N
 _E, _C, _P = DRIFT_EVENT.c, CREDENTIAL.c, PERMISSION_STATE.c
 
 
-class Standing(StrEnum):
+class ChangeState(StrEnum):
     """What has become of the change in a tenant, as its credentials are known now.
 
     `unknown`: nothing was decided since, or it is not asked for any more. `gone`: the credential was removed. `past`:
@@ -35,7 +49,7 @@ class Standing(StrEnum):
     PAST = "past"
 
 
-_ORDER = list(Standing)
+_ORDER = list(ChangeState)
 _LACKS = [EventKind.LOST, EventKind.FOUND, EventKind.NEWLY_REQUIRED]
 _FAILS = [EventKind.CREDENTIAL_FAILED, EventKind.FOUND]
 
@@ -54,7 +68,7 @@ class TenantInBurst:
     at: datetime
     seen_before: datetime | None
     first_seen: datetime | None
-    standing: Standing
+    standing: ChangeState
     restored_at: datetime | None
     status: ToldStatus
     notice_id: int | None
@@ -77,7 +91,22 @@ async def latest_burst(conn: AsyncConnection, brake_key: str) -> int | None:
     return found
 
 
-async def standings(conn: AsyncConnection, burst_id: int) -> dict[Standing, int]:
+async def largest_held(conn: AsyncConnection) -> tuple[ListedBurst | None, int]:
+    """The burst with the most tenants whose notices are held, and how many bursts have some."""
+    tenants = func.count(distinct(_E.tenant_id))
+    statement = (
+        select(_E.burst_id, tenants)
+        .join(CAUSE, CAUSE.c.event_id == _E.id)
+        .join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
+        .where(NOTICE.c.status == ToldStatus.HELD, _E.burst_id.is_not(None))
+        .group_by(_E.burst_id)
+        .order_by(tenants.desc(), _E.burst_id.desc())
+    )
+    found = (await conn.execute(statement)).all()
+    return (await burst(conn, found[0].burst_id), len(found)) if found else (None, 0)
+
+
+async def standings(conn: AsyncConnection, burst_id: int) -> dict[ChangeState, int]:
     """How many of its tenants stand how; together they are all of them. A tenant counts once, by the first it has."""
     of_tenant = (
         select(func.min(_STANDING).label("standing"))
@@ -88,17 +117,38 @@ async def standings(conn: AsyncConnection, burst_id: int) -> dict[Standing, int]
     )
     counted = select(of_tenant.c.standing, func.count()).group_by(of_tenant.c.standing)
     counts = {_ORDER[standing]: count for standing, count in await conn.execute(counted)}
-    return {standing: counts.get(standing, 0) for standing in Standing}
+    return {standing: counts.get(standing, 0) for standing in ChangeState}
 
 
-async def spared(conn: AsyncConnection, burst: ListedBurst) -> int:
-    """How many other tenants were checked since it began, and have what these lost.
-
-    For a failed credential: whose credential works. 0 for other kinds. Only credentials of the same kind count: what
-    Greenhouse does to keys of Harvest v1, it need not do to clients of v3.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else was seen since a burst began. `spared` are other tenants that were checked since and are well in this
+    respect, `troubled` others that were not served; `detail` is the documented code of its newest event, if any.
     """
-    kinds = select(_C.kind).join(DRIFT_EVENT, _E.credential_id == _C.id).where(_E.burst_id == burst.id)
+
+    spared: int
+    troubled: int
+    detail: str
+
+
+async def surroundings(conn: AsyncConnection, burst: ListedBurst) -> Surroundings:
+    """Only credentials of the same kind count as spared: what Greenhouse does to keys of Harvest v1, it need not do to
+    clients of v3.
+    """
     outside = ~select(_E.id).where(_E.burst_id == burst.id, _E.tenant_id == _C.tenant_id).exists()
+    not_served = or_(_C.state != CredentialState.OK, _C.suspect_state.is_not(None))
+    troubled = select(func.count(distinct(_C.tenant_id))).where(
+        _C.removed_at.is_(None), _C.last_checked_at >= burst.first_at, not_served, outside
+    )
+    detail = select(_E.detail).where(_E.burst_id == burst.id).order_by(_E.id.desc()).limit(1)
+    parts = (_spared(burst, outside).scalar_subquery(), troubled.scalar_subquery(), detail.scalar_subquery())
+    spared, in_trouble, code = (await conn.execute(select(*parts))).one()
+    return Surroundings(spared, in_trouble, code or "")
+
+
+def _spared(burst: ListedBurst, outside: ColumnElement[bool]) -> Select[int]:
+    """For a failed credential: whose credential works. Nobody for kinds that take nothing away."""
+    well: ColumnElement[bool] = false()
     if burst.kind in _LACKS and burst.permission_id is not None:
         has_it = and_(
             _P.credential_id == _C.id,
@@ -107,12 +157,12 @@ async def spared(conn: AsyncConnection, burst: ListedBurst) -> int:
             _P.undecided_since.is_(None),
             _P.suspect_since.is_(None),
         )
-        well: ColumnElement[bool] = select(_P.credential_id).where(has_it).exists()
+        well = select(_P.credential_id).where(has_it).exists()
     elif burst.kind in _FAILS:
         well = _C.suspect_state.is_(None)
-    else:
-        return 0
-    statement = select(func.count(distinct(_C.tenant_id))).where(
+    of_burst = CREDENTIAL.alias("of_burst")
+    kinds = select(of_burst.c.kind).join(DRIFT_EVENT, _E.credential_id == of_burst.c.id).where(_E.burst_id == burst.id)
+    return select(func.count(distinct(_C.tenant_id))).where(
         _C.removed_at.is_(None),
         _C.state == CredentialState.OK,
         _C.last_full_at >= burst.first_at,
@@ -120,23 +170,6 @@ async def spared(conn: AsyncConnection, burst: ListedBurst) -> int:
         outside,
         well,
     )
-    return int((await conn.execute(statement)).scalar_one())
-
-
-async def troubled_otherwise(conn: AsyncConnection, burst: ListedBurst) -> int:
-    """How many other tenants were checked since it began and were not served, confirmed or not."""
-    outside = ~select(_E.id).where(_E.burst_id == burst.id, _E.tenant_id == _C.tenant_id).exists()
-    not_served = or_(_C.state != CredentialState.OK, _C.suspect_state.is_not(None))
-    statement = select(func.count(distinct(_C.tenant_id))).where(
-        _C.removed_at.is_(None), _C.last_checked_at >= burst.first_at, not_served, outside
-    )
-    return int((await conn.execute(statement)).scalar_one())
-
-
-async def detail_of(conn: AsyncConnection, burst_id: int) -> str:
-    """The documented code that its newest event carries, if any."""
-    newest = select(_E.detail).where(_E.burst_id == burst_id).order_by(_E.id.desc()).limit(1)
-    return str((await conn.execute(newest)).scalar() or "")
 
 
 async def burst_tenants(
@@ -190,7 +223,7 @@ def _tenant(rows: Sequence[Row[Any]]) -> TenantInBurst:
         seen_before=first.seen_before,
         first_seen=first.first_seen,
         standing=standing,
-        restored_at=restored if standing is Standing.RESTORED else None,
+        restored_at=restored if standing is ChangeState.RESTORED else None,
         status=status_of(told.rank),
         notice_id=told.notice_id,
         audience=told.audience,
@@ -216,14 +249,14 @@ _LACKED = _ABOUT_PERMISSION & _E.kind.in_(_LACKS)
 _FAILED = not_(_ABOUT_PERMISSION) & _E.kind.in_(_FAILS)
 _EXCESS = _E.kind == EventKind.EXCESS_FOUND
 _STANDING: ColumnElement[int] = case(
-    (not_(or_(_LACKED, _FAILED, _EXCESS)), literal(_ORDER.index(Standing.PAST))),
-    (_C.removed_at.is_not(None), literal(_ORDER.index(Standing.GONE))),
-    (_LACKED & (_P.verdict == Verdict.MISSING), literal(_ORDER.index(Standing.LASTS))),
-    (_LACKED & (_P.verdict == Verdict.GRANTED), literal(_ORDER.index(Standing.RESTORED))),
-    (_LACKED, literal(_ORDER.index(Standing.UNKNOWN))),
-    (_FAILED & (_C.state != CredentialState.OK), literal(_ORDER.index(Standing.LASTS))),
-    (_EXCESS & EXCESS_STATE.c.endpoint.is_not(None), literal(_ORDER.index(Standing.LASTS))),
-    else_=literal(_ORDER.index(Standing.RESTORED)),
+    (not_(or_(_LACKED, _FAILED, _EXCESS)), literal(_ORDER.index(ChangeState.PAST))),
+    (_C.removed_at.is_not(None), literal(_ORDER.index(ChangeState.GONE))),
+    (_LACKED & (_P.verdict == Verdict.MISSING), literal(_ORDER.index(ChangeState.LASTS))),
+    (_LACKED & (_P.verdict == Verdict.GRANTED), literal(_ORDER.index(ChangeState.RESTORED))),
+    (_LACKED, literal(_ORDER.index(ChangeState.UNKNOWN))),
+    (_FAILED & (_C.state != CredentialState.OK), literal(_ORDER.index(ChangeState.LASTS))),
+    (_EXCESS & EXCESS_STATE.c.endpoint.is_not(None), literal(_ORDER.index(ChangeState.LASTS))),
+    else_=literal(_ORDER.index(ChangeState.RESTORED)),
 )
 # When what lasted ended; for excess that is not stored.
 _SINCE = case((_LACKED, _P.since), (_FAILED, _C.state_since), else_=None)

@@ -1,6 +1,6 @@
 """The list of what changed, the latest first, a page at a time."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -38,8 +38,7 @@ async def changes(conn: AsyncConnection, wanted: WantedChanges, limit: int, afte
     """At most so many rows; there may be fewer although more follow. The list moves on while events are grouped."""
     # What one check found of a tenant is one row, so rows need more than one burst each.
     fetched = limit * _PER_ROW + _ALL_OF_ONE_CHECK
-    statement = _latest(wanted, after, fetched + 1)
-    found = [ListedBurst(*row) for row in await conn.execute(statement)]
+    found = await bursts(conn, wanted, fetched + 1, after)
     listed, end = rows(found[:fetched], limit, more=len(found) > fetched)
     first = [_examples(bursts[0], wanted.tenant_id) for bursts in listed]
     names = await _names(conn, {tenant for tenants in first for tenant in tenants})
@@ -50,6 +49,13 @@ async def changes(conn: AsyncConnection, wanted: WantedChanges, limit: int, afte
         ],
         end,
     )
+
+
+async def bursts(
+    conn: AsyncConnection, wanted: WantedChanges, limit: int, after: Position | None = None
+) -> Sequence[ListedBurst]:
+    """One by one, as they are stored, the latest first."""
+    return [ListedBurst(*row) for row in await conn.execute(_latest(wanted, after, limit))]
 
 
 def _examples(burst: ListedBurst, wanted: str | None) -> Collection[str]:

@@ -26,7 +26,7 @@ class ToldStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldCount:
     """So many tenants have this status. `recipient` and `audience` are None unless they are the same for all of them.
 
     `recipient` is the name of the tenant's CSM, or an address; `sent_at` is when the last of their emails went out.
@@ -169,6 +169,6 @@ def _row_of(burst: ListedBurst) -> object:
     return (burst.last_at, burst.kind, burst.state, burst.examples[0]) if burst.tenants == 1 else burst.id
 
 
-def needing_attention(told: Sequence[Told]) -> tuple[Told, ...]:
+def needing_attention(told: Sequence[ToldCount]) -> tuple[ToldCount, ...]:
     """Of a single tenant only the first counts."""
     return tuple(sorted(told, key=lambda one: list(ToldStatus).index(one.status))[:1])

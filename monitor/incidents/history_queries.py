@@ -49,7 +49,7 @@ class Wanted:
 
 
 _NAMES = {"tenant_name": TENANT.c.name, "credential_label": CREDENTIAL.c.label}
-_COLUMNS = [
+COLUMNS = [
     *(DRIFT_EVENT.c[field.name] for field in fields(PastEvent) if field.name not in _NAMES),
     *(column.label(name) for name, column in _NAMES.items()),
 ]
@@ -75,7 +75,7 @@ async def events(conn: AsyncConnection, wanted: Wanted) -> Sequence[PastEvent]:
     if wanted.after_id is not None:
         conditions.append(e.id > wanted.after_id)
     latest = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .join(TENANT, TENANT.c.id == e.tenant_id)
         .join(CREDENTIAL, CREDENTIAL.c.id == e.credential_id)
         .where(*conditions)

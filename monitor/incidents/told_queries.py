@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.incidents.changes import ListedChange, Told, ToldStatus, needing_attention
+from monitor.incidents.changes import ListedChange, ToldCount, ToldStatus, needing_attention
 from monitor.store.columns import UTCDateTime
 from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, TENANT
 
@@ -30,16 +30,16 @@ def status_of(rank: int) -> ToldStatus:
     return _ORDER[rank]
 
 
-async def told(conn: AsyncConnection, bursts: Collection[int]) -> dict[int, tuple[Told, ...]]:
+async def told(conn: AsyncConnection, bursts: Collection[int]) -> dict[int, tuple[ToldCount, ...]]:
     """For each burst, in the order of ToldStatus; all its tenants are counted."""
-    found: dict[int, tuple[Told, ...]] = {}
+    found: dict[int, tuple[ToldCount, ...]] = {}
     if bursts:
         for burst_id, rank, *facts in await conn.execute(_statement(bursts)):
-            found[burst_id] = (*found.get(burst_id, ()), Told(status_of(rank), *facts))
+            found[burst_id] = (*found.get(burst_id, ()), ToldCount(status_of(rank), *facts))
     return found
 
 
-async def told_of_changes(conn: AsyncConnection, changes: Sequence[ListedChange]) -> list[tuple[Told, ...] | None]:
+async def told_of_changes(conn: AsyncConnection, changes: Sequence[ListedChange]) -> list[tuple[ToldCount, ...] | None]:
     """For each row of a list; None for those with so many events that only their own page counts them."""
     counted, events = set(), 0
     for change in sorted(changes, key=lambda one: one.events):
@@ -52,7 +52,7 @@ async def told_of_changes(conn: AsyncConnection, changes: Sequence[ListedChange]
     return [_of_row(change, found) if change.bursts[0].id in counted else None for change in changes]
 
 
-def _of_row(change: ListedChange, found: dict[int, tuple[Told, ...]]) -> tuple[Told, ...]:
+def _of_row(change: ListedChange, found: dict[int, tuple[ToldCount, ...]]) -> tuple[ToldCount, ...]:
     told = [one for burst in change.bursts for one in found.get(burst.id, ())]
     return needing_attention(told) if change.tenants == 1 else tuple(told)
 

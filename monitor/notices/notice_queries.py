@@ -116,6 +116,20 @@ async def whole_notice(conn: AsyncConnection, number: int) -> WholeNotice | None
     return WholeNotice(listed, row.message_id, row.text, row.html, actions)
 
 
+async def last_actions(conn: AsyncConnection, notices: Collection[int]) -> dict[int, PastAction]:
+    """What an operator last did with each; none for a notice that nobody touched."""
+    done, found = OPERATOR_ACTION.c, {}
+    for ids in batches(notices):
+        statement = (
+            select(NOTICE_ACTION.c.notice_id, done.at, done.who, done.action, done.reason)
+            .join(OPERATOR_ACTION, done.id == NOTICE_ACTION.c.action_id)
+            .where(NOTICE_ACTION.c.notice_id.in_(ids))
+            .order_by(done.id)
+        )
+        found.update({notice: PastAction(*action) for notice, *action in await conn.execute(statement)})
+    return found
+
+
 async def count_held(conn: AsyncConnection) -> int:
     held = select(func.count()).select_from(NOTICE).where(NOTICE.c.status == Status.HELD)
     return int((await conn.execute(held)).scalar_one())
@@ -173,10 +187,9 @@ async def retry_failed(
 async def _change(
     conn: AsyncConnection, status: Status, ids: Collection[int] | None, columns: Mapping[str, Any]
 ) -> list[int]:
-    statement = update(NOTICE).where(NOTICE.c.status == status)
-    if ids is not None:
-        statement = statement.where(NOTICE.c.id.in_(ids))
-    return sorted((await conn.execute(statement.values(columns).returning(NOTICE.c.id))).scalars())
+    statement = update(NOTICE).where(NOTICE.c.status == status).values(columns).returning(NOTICE.c.id)
+    parts = [statement] if ids is None else [statement.where(NOTICE.c.id.in_(batch)) for batch in batches(ids)]
+    return sorted([number for part in parts for number in (await conn.execute(part)).scalars()])
 
 
 async def record_action(conn: AsyncConnection, action: dict[str, Any], notices: Collection[int]) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from checks.credential import CredentialState
 from monitor.drift import EventKind
-from monitor.incidents.burst_queries import Standing
-from monitor.incidents.changes import ListedBurst, ListedChange, Told, ToldStatus
+from monitor.incidents.burst_queries import ChangeState
+from monitor.incidents.changes import ListedBurst, ListedChange, ToldCount, ToldStatus
 from monitor.notices.wording import counted
-from monitor.reporting.change_cause import ChangeCause, ChangeEvidence, Origin, cause_of
+from monitor.reporting.change_cause import CauseOrigin, ChangeCause, ChangeEvidence, cause_of
 from monitor.reporting.change_sentence import change_mark, change_sentence
 from monitor.reporting.headline import Tone
 from monitor.reporting.sentence import Sentence
@@ -20,8 +20,8 @@ class BurstPage:
 
     burst: ListedBurst
     names: Mapping[str, str]
-    standings: Mapping[Standing, int]
-    told: Sequence[Told]
+    standings: Mapping[ChangeState, int]
+    told: Sequence[ToldCount]
     evidence: ChangeEvidence
 
     @property
@@ -42,7 +42,7 @@ class BurstPage:
 
     @property
     def lasts(self) -> int:
-        return self.standings[Standing.LASTS]
+        return self.standings[ChangeState.LASTS]
 
     @property
     def held(self) -> int:
@@ -56,11 +56,11 @@ class BurstPage:
     def going_on(self) -> str:
         """How its tenants stand now, in numbers that add up."""
         words = {
-            Standing.LASTS: "still so",
-            Standing.RESTORED: "restored",
-            Standing.UNKNOWN: "not decided since",
-            Standing.GONE: "removed since",
-            Standing.PAST: "over: nothing to restore",
+            ChangeState.LASTS: "still so",
+            ChangeState.RESTORED: "restored",
+            ChangeState.UNKNOWN: "not decided since",
+            ChangeState.GONE: "removed since",
+            ChangeState.PAST: "over: nothing to restore",
         }
         said = [f"{number:,} {words[standing]}" for standing, number in self.standings.items() if number]
         return ", ".join(said)
@@ -71,18 +71,18 @@ class BurstPage:
             return _DECIDE[self.cause.origin]
         if not self.lasts:
             return "Nothing: it is over."
-        if self.cause.origin is Origin.OURS:
+        if self.cause.origin is CauseOrigin.OURS:
             return "Mend it; the next check of each tenant sees it."
         return "What is restored is seen by the next check of each tenant, and whoever was told is told of that, too."
 
 
 _CHECK_ONE = "Check one of them now: what has recovered leaves the hold by itself. "
-_DECIDE: Mapping[Origin, str] = {
-    Origin.CUSTOMER: f"{_CHECK_ONE}Then release the emails.",
-    Origin.GREENHOUSE: f"{_CHECK_ONE}Drop the emails if no customer can mend it.",
-    Origin.OURS: "Mend it, check one of them, and drop the emails.",
-    Origin.NOT_CUSTOMER: f"{_CHECK_ONE}Ask Greenhouse; release the emails only if customers did untick it.",
-    Origin.UNKNOWN: f"{_CHECK_ONE}Then release or drop the emails.",
+_DECIDE: Mapping[CauseOrigin, str] = {
+    CauseOrigin.CUSTOMER: f"{_CHECK_ONE}Then release the emails.",
+    CauseOrigin.GREENHOUSE: f"{_CHECK_ONE}Drop the emails if no customer can mend it.",
+    CauseOrigin.OURS: "Mend it, check one of them, and drop the emails.",
+    CauseOrigin.NOT_CUSTOMER: f"{_CHECK_ONE}Ask Greenhouse; release the emails only if customers did untick it.",
+    CauseOrigin.UNKNOWN: f"{_CHECK_ONE}Then release or drop the emails.",
 }
 
 
@@ -100,7 +100,7 @@ def evidence_of(
     )
 
 
-def told_words(told: Sequence[Told]) -> str:
+def told_words(told: Sequence[ToldCount]) -> str:
     """Who was told of a burst, in numbers of tenants that add up to all of them."""
     return ", ".join(f"{counted(one.tenants, 'tenant')}: {_TOLD[one.status]}" for one in told)
 

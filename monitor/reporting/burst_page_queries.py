@@ -28,10 +28,5 @@ async def burst_page(conn: AsyncConnection, burst_id: int, expected_share: float
 
 async def evidence(conn: AsyncConnection, burst: ListedBurst, expected_share: float) -> ChangeEvidence:
     """What its cause is decided by; `expected_share` is the share of checks that find such a change by chance."""
-    return evidence_of(
-        burst,
-        await burst_queries.detail_of(conn, burst.id),
-        await burst_queries.spared(conn, burst),
-        await burst_queries.troubled_otherwise(conn, burst),
-        expected_share,
-    )
+    around = await burst_queries.surroundings(conn, burst)
+    return evidence_of(burst, around.detail, around.spared, around.troubled, expected_share)

@@ -20,7 +20,7 @@ _OURS_DETAILS = ("token_stale", "secret_source", "secret_refused")
 _FROM_OUTSIDE = (CredentialState.INVALID, CredentialState.BLOCKED)
 
 
-class Origin(StrEnum):
+class CauseOrigin(StrEnum):
     CUSTOMER = "customer"
     GREENHOUSE = "greenhouse"
     OURS = "ours"
@@ -33,11 +33,11 @@ class Origin(StrEnum):
 
 
 _WORDS = {
-    Origin.CUSTOMER: "The customer's",
-    Origin.GREENHOUSE: "Greenhouse's",
-    Origin.OURS: "Ours",
-    Origin.NOT_CUSTOMER: "Greenhouse's or ours, not the customers'",
-    Origin.UNKNOWN: "Not known yet",
+    CauseOrigin.CUSTOMER: "The customer's",
+    CauseOrigin.GREENHOUSE: "Greenhouse's",
+    CauseOrigin.OURS: "Ours",
+    CauseOrigin.NOT_CUSTOMER: "Greenhouse's or ours, not the customers'",
+    CauseOrigin.UNKNOWN: "Not known yet",
 }
 
 
@@ -71,7 +71,7 @@ class ChangeEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCause:
-    origin: Origin
+    origin: CauseOrigin
     rule: str
     because: Sentence
 
@@ -85,37 +85,37 @@ def cause_of(evidence: ChangeEvidence, manifest_path: str = "/permissions") -> C
     e = evidence
     if e.kind is EventKind.NEWLY_REQUIRED:
         manifest = Link("the manifest", manifest_path)
-        return _cause(Origin.OURS, "C1", manifest, " began to require it; nothing was taken away.")
+        return _cause(CauseOrigin.OURS, "C1", manifest, " began to require it; nothing was taken away.")
     if e.state is CredentialState.MISCONFIGURED:
-        return _cause(Origin.OURS, "C2", "the tenants file or a stored secret is wrong; Greenhouse was not asked.")
+        return _cause(CauseOrigin.OURS, "C2", "the tenants file or a stored secret is wrong; Greenhouse was not asked.")
     if e.detail in _OURS_DETAILS:
-        return _cause(Origin.OURS, "C3", "what supplies the secret or the token does not work.")
+        return _cause(CauseOrigin.OURS, "C3", "what supplies the secret or the token does not work.")
     if e.state is CredentialState.RETIRED:
-        return _cause(Origin.GREENHOUSE, "C4", "the API that this key is for no longer answers, with a key or without.")
+        return _cause(CauseOrigin.GREENHOUSE, "C4", "the API that this key is for no longer answers.")
     if e.kind is EventKind.FOUND and e.state is not None:
         return _unknown("the credential never worked here; what we stored may not be what the customer made.")
     if e.kind not in _TAKEN_AWAY:
-        return _cause(Origin.UNKNOWN, "C0", "nothing was taken away.")
+        return _cause(CauseOrigin.UNKNOWN, "C0", "nothing was taken away.")
     if e.beyond_chance:
-        return _cause(Origin.NOT_CUSTOMER, "C5", *_alike(e))
+        return _cause(CauseOrigin.NOT_CUSTOMER, "C5", *_alike(e))
     if e.tenants > FEW:
         return _unknown(f"{e.tenants:,} tenants changed alike, which may be chance.")
     if e.state is not None and e.state not in _FROM_OUTSIDE:
         return _unknown("no usable answer came; the way to Greenhouse, or Greenhouse, may be at fault.")
     if not e.enough_others:
         return _unknown(*_too_few(e))
-    return _cause(Origin.CUSTOMER, "C6", *_alone(e))
+    return _cause(CauseOrigin.CUSTOMER, "C6", *_alone(e))
 
 
 _TAKEN_AWAY = (EventKind.LOST, EventKind.FOUND, EventKind.CREDENTIAL_FAILED)
 
 
-def _cause(origin: Origin, rule: str, *because: Piece) -> ChangeCause:
+def _cause(origin: CauseOrigin, rule: str, *because: Piece) -> ChangeCause:
     return ChangeCause(origin, rule, say(*because))
 
 
 def _unknown(*because: Piece) -> ChangeCause:
-    return _cause(Origin.UNKNOWN, "C7", *because)
+    return _cause(CauseOrigin.UNKNOWN, "C7", *because)
 
 
 def _alike(e: ChangeEvidence) -> Sequence[Piece]:

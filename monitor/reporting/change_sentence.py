@@ -7,7 +7,7 @@ from monitor.drift import EventKind
 from monitor.incidents.changes import ListedChange
 from monitor.notices.content.page_links import tenant_page
 from monitor.notices.wording import counted
-from monitor.reporting.sentence import Link, Permission, Piece, Sentence, listed, say
+from monitor.reporting.sentence import Link, PermissionLabel, Piece, Sentence, listed, say
 
 MANY = 3
 """So many tenants in one change are a burst that has a page; fewer are named."""
@@ -66,7 +66,7 @@ def _what(change: ListedChange) -> list[Piece]:
 
 
 def _permissions(change: ListedChange) -> list[Piece]:
-    labels: list[Piece] = [Permission(label) for label in change.labels]
+    labels: list[Piece] = [PermissionLabel(label) for label in change.labels]
     more: list[Piece] = [f"{change.more_labels} more"] if change.more_labels else []
     return listed([*labels, *more])
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from monitor.breaker.machine import State as BreakerState
 from monitor.incidents.status import TenantStatus
 from monitor.notices.wording import counted
-from monitor.reporting.sentence import Link, Name, Permission, Piece, Sentence, say
+from monitor.reporting.sentence import Link, Name, PermissionLabel, Piece, Sentence, say
 
 STANDS_STILL_AFTER = timedelta(hours=1)  # beside the interval: so long no check was recorded
 MAIL_IS_STUCK_AFTER = timedelta(minutes=30)
@@ -42,7 +42,7 @@ class HeldBurst:
 
 
 @dataclass(frozen=True, slots=True)
-class Outbox:
+class OutboxFacts:
     """`stuck_since` is since when the oldest email waits that should have been sent."""
 
     pending: int = 0
@@ -81,7 +81,7 @@ class ServiceFacts:
     interval: timedelta
     tenants: Mapping[TenantStatus, int]
     sweep: SweepProgress = SweepProgress()
-    outbox: Outbox = Outbox()
+    outbox: OutboxFacts = OutboxFacts()
     losses: LossesToday = LossesToday()
     halt: Halt | None = None
     held: HeldBurst | None = None
@@ -147,7 +147,7 @@ def _held(facts: ServiceFacts) -> Headline | None:
     burst = facts.held
     what: list[Piece] = [f" have a credential that is {burst.state}"]
     if burst.label:
-        what = [" lost ", Permission(burst.label)]
+        what = [" lost ", PermissionLabel(burst.label)]
     more: list[Piece] = [f", and {counted(facts.held_bursts - 1, 'more change')}"] if facts.held_bursts > 1 else []
     seen: list[Piece] = [", seen between ", burst.seen_from, " and ", burst.seen_to]
     said = say("Held: ", counted(burst.tenants, "tenant"), *what, *seen, *more, ". No CSM was emailed.")

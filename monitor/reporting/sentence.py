@@ -6,7 +6,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
+class PermissionLabel:
     """A permission's label, letter for letter as Greenhouse writes it."""
 
     label: str
@@ -48,7 +48,7 @@ class Sentence:
         return "".join(part.plain for part in self.parts)
 
 
-Piece = str | int | Permission | Name | Link | datetime
+Piece = str | int | PermissionLabel | Name | Link | datetime
 
 
 def say(*pieces: Piece) -> Sentence:
@@ -76,7 +76,7 @@ def _part(piece: Piece) -> Part:
             return Part("text", f"{piece:,}")
         case datetime():
             return Part("moment", at=piece)
-        case Permission(label):
+        case PermissionLabel(label):
             return Part("permission", label)
         case Name(text):
             return Part("name", text)

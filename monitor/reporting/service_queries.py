@@ -11,11 +11,13 @@ from checks.credential import CredentialState
 from checks.report import PAUSED as PAUSED_CHECK
 from monitor.breaker.machine import State as BreakerState
 from monitor.config.settings import NoticesMode, Settings
+from monitor.incidents import burst_queries
+from monitor.incidents.changes import ListedBurst
 from monitor.incidents.status import TenantStatus
 from monitor.notices.immediate.checks_paused import PAUSED, RESUMED
 from monitor.notices.notice import Status as NoticeStatus
 from monitor.reporting import tenant_list_queries
-from monitor.reporting.headline import Halt, LossesToday, Outbox, ServiceFacts, SweepProgress
+from monitor.reporting.headline import Halt, HeldBurst, LossesToday, OutboxFacts, ServiceFacts, SweepProgress
 from monitor.reporting.status_counts import StatusCount, status_counts
 from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
@@ -44,14 +46,17 @@ async def facts(
 ) -> ServiceFacts:
     """`breaker` is the state of the serving process's; None where it is not known."""
     row = (await conn.execute(_facts(now, settings.deadline))).one()
+    held, held_bursts = await burst_queries.largest_held(conn) if row.held else (None, 0)
     return ServiceFacts(
         now=now,
         interval=settings.interval,
         tenants=await tenants_by_status(conn),
         sweep=SweepProgress(row.sweep_began, row.swept, row.planned, row.sweep_ended),
-        outbox=Outbox(row.pending, row.held, row.failed, row.stuck_since, row.last_sent_at),
+        outbox=OutboxFacts(row.pending, row.held, row.failed, row.stuck_since, row.last_sent_at),
         losses=LossesToday(row.lost, row.told),
         halt=await _halt(conn),
+        held=_held(held) if held else None,
+        held_bursts=held_bursts,
         breaker=breaker,
         breaker_since=breaker_since,
         overdue=row.overdue,
@@ -59,6 +64,13 @@ async def facts(
         ours=row.ours,
         suspects=row.suspects,
         notices_off=settings.notices_in_force is NoticesMode.OFF,
+    )
+
+
+def _held(burst: ListedBurst) -> HeldBurst:
+    seen_to = burst.seen_to or burst.last_at
+    return HeldBurst(
+        burst.id, burst.tenants, burst.first_seen or burst.first_at, seen_to, burst.permission_label, burst.state
     )
 
 

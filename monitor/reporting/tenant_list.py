@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from checks.credential import CredentialState
 from checks.reasons import DETAILS, REASONS
@@ -39,8 +40,7 @@ class TenantFilter:
         return self == TenantFilter(status=self.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class TenantPlace(NamedTuple):
     """A row's place in the order of the list: where the next page begins."""
 
     severity: int
@@ -85,8 +85,8 @@ class TenantRow:
     told: Told | None = None
 
     @property
-    def place(self) -> Place:
-        return Place(self.status.severity, self.since, self.id)
+    def place(self) -> TenantPlace:
+        return TenantPlace(self.status.severity, self.since, self.id)
 
     @property
     def next_due(self) -> datetime | None:

@@ -11,7 +11,7 @@ from checks.credential import CredentialState
 from checks.report import Verdict
 from monitor.incidents.status import TenantStatus
 from monitor.reporting import told_queries
-from monitor.reporting.tenant_list import CredentialStanding, Place, Shown, TenantFilter, TenantRow
+from monitor.reporting.tenant_list import CredentialStanding, Shown, TenantFilter, TenantPlace, TenantRow
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, TENANT
 
 OURS_DETAILS = ("token_stale", "secret_source", "secret_refused")
@@ -21,7 +21,7 @@ _PAGE = 1000
 
 
 async def page(
-    conn: AsyncConnection, wanted: TenantFilter, limit: int, after: Place | None = None
+    conn: AsyncConnection, wanted: TenantFilter, limit: int, after: TenantPlace | None = None
 ) -> Sequence[TenantRow]:
     """Up to `limit` tenants that follow `after`."""
     statement = (
@@ -97,7 +97,7 @@ def _with_credential(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(_C.tenant_id == _T.id, _C.removed_at.is_(None), condition)
 
 
-def _follows(place: Place) -> ColumnElement[bool]:
+def _follows(place: TenantPlace) -> ColumnElement[bool]:
     # The first condition is implied by the second; it lets the index begin there.
     later = or_(_T.status_since < place.since, and_(_T.status_since == place.since, _T.id > place.id))
     return and_(

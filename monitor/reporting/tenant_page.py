@@ -10,7 +10,7 @@ from checks.reasons import DETAILS, REASONS
 from checks.report import Verdict
 from checks.v1.verdicts import KeyRule
 from checks.v3.verdicts import ScopeRule
-from monitor.drift import KnownExcess, KnownPermission
+from monitor.drift import EventKind, KnownExcess, KnownPermission
 from monitor.incidents.history_queries import PastEvent
 from monitor.incidents.status import TenantStatus
 from monitor.notices.content.customer_request import MissingPermission, PresentTrouble
@@ -18,17 +18,24 @@ from monitor.notices.notice_queries import ListedNotice
 from monitor.reporting.timeline import Band, CheckedDay, CredentialPast, IncidentSpan, SentEmail, Timeline, bands_of
 from monitor.reporting.told import Told
 
+_BEGINNINGS = (EventKind.LOST, EventKind.FOUND, EventKind.NEWLY_REQUIRED, EventKind.CREDENTIAL_FAILED)
 UNASKED, UNKNOWN = "unasked", "new"
 SENTENCES: Mapping[str, str] = {rule.number: rule.sentence for rules in (KeyRule, ScopeRule) for rule in rules}
 
 
 @dataclass(frozen=True, slots=True)
-class Declined:
+class DeclinedPermission:
     """What the tenants file says about a permission that the customer refuses on purpose."""
 
     reference: str
     since: date | None
     by: str
+
+    @classmethod
+    def stored(cls, entry: Mapping[str, str | None]) -> "DeclinedPermission":
+        """From the tenant's row in the database."""
+        since = entry.get("since")
+        return cls(entry.get("reference") or "", date.fromisoformat(since) if since else None, entry.get("by") or "")
 
     @property
     def words(self) -> str:
@@ -47,7 +54,7 @@ class PermissionCell:
     reason: str = ""
     likely: bool = False
     last_granted_at: datetime | None = None
-    declined: Declined | None = None
+    declined: DeclinedPermission | None = None
 
     @property
     def sentence(self) -> str:
@@ -104,7 +111,7 @@ class CredentialPage:
 
 @dataclass(frozen=True, slots=True)
 class TenantPage:
-    """`declined` is by permission, as the tenants file names it: id or label."""
+    """`declined` is by permission, as the tenants file names it: id or label; `bursts` are by event."""
 
     id: str
     name: str
@@ -116,9 +123,10 @@ class TenantPage:
     paused: Mapping[str, str | None] | None
     features: frozenset[str]
     write_probes: str | None
-    declined: Mapping[str, Declined]
+    declined: Mapping[str, DeclinedPermission]
     credentials: tuple[CredentialPage, ...]
     events: Sequence[PastEvent]
+    bursts: Mapping[int, int]
     incidents: tuple[IncidentSpan, ...]
     notices: tuple[ListedNotice, ...]
     days: tuple[CheckedDay, ...]
@@ -138,10 +146,22 @@ class TenantPage:
         return max((c.last_checked_at for c in self.credentials if c.last_checked_at), default=None)
 
     @property
+    def burst(self) -> int | None:
+        """That of the newest change which is still in force: its cause is the cause of the tenant's present trouble."""
+        missing = {key for c in self.credentials for key, known in c.permissions.items() if known.missing}
+        failing = any(c.state is not CredentialState.OK for c in self.credentials)
+        in_force = (
+            event.id
+            for event in reversed(self.events)
+            if (event.permission_id in missing if event.permission_id else failing) and event.kind in _BEGINNINGS
+        )
+        return next((self.bursts[event] for event in in_force if event in self.bursts), None)
+
+    @property
     def missing(self) -> int:
         return sum(c.missing for c in self.credentials)
 
-    def declined_as(self, permission: Permission) -> Declined | None:
+    def declined_as(self, permission: Permission) -> DeclinedPermission | None:
         return self.declined.get(permission.id) or self.declined.get(permission.label)
 
     def is_asked(self, permission: Permission) -> bool:

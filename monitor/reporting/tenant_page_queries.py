@@ -1,25 +1,28 @@
 """One tenant in full, read in few statements."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, case, literal, null, select, type_coerce, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
 from checks.errors import ManifestError
 from checks.manifest import Manifest
+from checks.report import Outcome
 from monitor.drift import KnownExcess, KnownPermission
-from monitor.incidents import history_queries, known_queries
-from monitor.incidents.history_queries import PastEvent, Wanted
+from monitor.incidents import known_queries
+from monitor.incidents.history_queries import COLUMNS, PastEvent
 from monitor.incidents.status import TenantStatus
 from monitor.notices import notice_queries
 from monitor.notices.notice import Status as NoticeStatus
 from monitor.reporting import told_queries
-from monitor.reporting.tenant_page import CredentialPage, Declined, TenantPage
+from monitor.reporting.tenant_page import CredentialPage, DeclinedPermission, TenantPage
 from monitor.reporting.timeline import CheckedDay, IncidentSpan
-from monitor.store.tables import CHECK, CHECK_DAY, CREDENTIAL, INCIDENT, TENANT
+from monitor.store.columns import UTCDateTime
+from monitor.store.tables import CHECK, CHECK_DAY, CREDENTIAL, DRIFT_EVENT, INCIDENT, TENANT
 
 MOST_EVENTS = 1000
 MOST_NOTICES = 50
@@ -39,7 +42,8 @@ async def tenant_page(
         return None
     credentials = await _credentials(conn, row, find_manifest)
     days, checks = await _checks(conn, [credential.id for credential in credentials], begin, now)
-    told = await told_queries.of_open_incidents(conn, [tenant_id])
+    past = await _past(conn, tenant_id, begin)
+    told = await told_queries.of_open_incidents(conn, [tenant_id]) if past.incidents else {}
     return TenantPage(
         id=row.id,
         name=row.name,
@@ -51,10 +55,11 @@ async def tenant_page(
         paused=row.paused,
         features=frozenset(row.features),
         write_probes=row.write_probes,
-        declined={one["permission"]: _declined(one) for one in row.declined},
+        declined={one["permission"]: DeclinedPermission.stored(one) for one in row.declined},
         credentials=tuple(credentials),
-        events=await _events(conn, tenant_id, begin),
-        incidents=await _incidents(conn, tenant_id),
+        events=past.events,
+        bursts=past.bursts,
+        incidents=past.incidents,
         notices=tuple(await notice_queries.list_notices(conn, tuple(NoticeStatus), tenant_id, MOST_NOTICES)),
         days=days,
         checks=checks,
@@ -62,18 +67,41 @@ async def tenant_page(
     )
 
 
-def _declined(entry: Mapping[str, Any]) -> Declined:
-    since = entry.get("since")
-    return Declined(entry.get("reference") or "", date.fromisoformat(since) if since else None, entry.get("by") or "")
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """Its newest events, in the order of time; the incidents that they belong to, and the burst of the newest change
+    that is still in force.
+    """
+
+    events: Sequence[PastEvent]
+    incidents: tuple[IncidentSpan, ...]
+    bursts: Mapping[int, int]
 
 
-async def _events(conn: AsyncConnection, tenant_id: str, begin: datetime) -> Sequence[PastEvent]:
-    return await history_queries.events(conn, Wanted(tenant_id=tenant_id, since=begin, limit=MOST_EVENTS))
-
-
-async def _incidents(conn: AsyncConnection, tenant_id: str) -> tuple[IncidentSpan, ...]:
-    newest = select(INCIDENT).where(INCIDENT.c.tenant_id == tenant_id).order_by(INCIDENT.c.id.desc()).limit(50)
-    return tuple(IncidentSpan(row.id, row.opened_at, row.resolved_at) for row in await conn.execute(newest))
+async def _past(conn: AsyncConnection, tenant_id: str, begin: datetime) -> _Past:
+    """In one statement: what happened, as part of which incident, in which burst."""
+    incident = INCIDENT.c["opened_at", "resolved_at"]
+    statement = (
+        select(*COLUMNS, DRIFT_EVENT.c.burst_id, *incident)
+        .join(TENANT, _T.id == DRIFT_EVENT.c.tenant_id)
+        .join(CREDENTIAL, _C.id == DRIFT_EVENT.c.credential_id)
+        .outerjoin(INCIDENT, INCIDENT.c.id == DRIFT_EVENT.c.incident_id)
+        .where(DRIFT_EVENT.c.tenant_id == tenant_id, DRIFT_EVENT.c.at >= begin)
+        .order_by(DRIFT_EVENT.c.at.desc(), DRIFT_EVENT.c.id.desc())
+        .limit(MOST_EVENTS)
+    )
+    rows = (await conn.execute(statement)).all()
+    names = [field.name for field in fields(PastEvent)]
+    spans = {
+        row.incident_id: IncidentSpan(row.incident_id, row.opened_at, row.resolved_at)
+        for row in rows
+        if row.opened_at is not None
+    }
+    return _Past(
+        [PastEvent(**{name: row._mapping[name] for name in names}) for row in reversed(rows)],
+        tuple(sorted(spans.values(), key=lambda span: span.number, reverse=True)),
+        {row.id: row.burst_id for row in rows if row.burst_id is not None},
+    )
 
 
 async def _credentials(conn: AsyncConnection, tenant: Row[Any], find_manifest: FindManifest) -> list[CredentialPage]:
@@ -132,19 +160,21 @@ async def _checks(
         return (), ()
     # Day by day: the primary key begins with the day, so a range of days would read those of every tenant.
     dates = [begin.date() + timedelta(days=number) for number in range((now.date() - begin.date()).days + 1)]
-    by_day: dict[date, list[int]] = {}
-    rolled_up = CHECK_DAY.c.day.in_(dates) & CHECK_DAY.c.credential_id.in_(credentials)
-    for day, checks, failed in await conn.execute(
-        select(CHECK_DAY.c.day, CHECK_DAY.c.checks, CHECK_DAY.c.failed).where(rolled_up)
-    ):
-        _add(by_day, day, checks, checks - failed)
-    kept = select(CHECK.c.started_at, CHECK.c.outcome).where(
+    rolled_up = select(CHECK_DAY.c.day, CHECK_DAY.c.checks, CHECK_DAY.c.failed, null().label("at")).where(
+        CHECK_DAY.c.day.in_(dates), CHECK_DAY.c.credential_id.in_(credentials)
+    )
+    failed = case((CHECK.c.outcome == Outcome.FAILED, 1), else_=0)
+    kept = select(null(), literal(1), failed, CHECK.c.started_at).where(
         CHECK.c.credential_id.in_(credentials), CHECK.c.started_at >= begin
     )
-    moments = []
-    for at, outcome in await conn.execute(kept):
-        _add(by_day, at.date(), 1, int(outcome != "failed"))
-        if at >= now - _RECENT:
+    # Not typed by the union: its columns take their types from the first part.
+    both = union_all(rolled_up, kept).subquery()
+    columns = (type_coerce(both.c.day, CHECK_DAY.c.day.type), both.c.checks, both.c.failed)
+    by_day: dict[date, list[int]] = {}
+    moments: list[datetime] = []
+    for day, checks, failures, at in await conn.execute(select(*columns, type_coerce(both.c.at, UTCDateTime()))):
+        _add(by_day, day or at.date(), checks, checks - failures)
+        if at is not None and at >= now - _RECENT:
             moments.append(at)
     days = tuple(CheckedDay(day, checks, answered) for day, (checks, answered) in sorted(by_day.items()))
     return days, tuple(sorted(moments))

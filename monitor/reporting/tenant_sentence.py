@@ -10,7 +10,7 @@ from monitor.incidents.history_queries import PastEvent
 from monitor.incidents.status import TenantStatus
 from monitor.notices.wording import counted
 from monitor.reporting.headline import Tone
-from monitor.reporting.sentence import Name, Permission, Piece, Sentence, listed, say
+from monitor.reporting.sentence import Name, PermissionLabel, Piece, Sentence, listed, say
 from monitor.reporting.tenant_page import TenantPage
 from monitor.reporting.told import Telling
 
@@ -55,7 +55,7 @@ _LOSSES = (EventKind.LOST, EventKind.FOUND, EventKind.NEWLY_REQUIRED)
 def _drifted(tenant: TenantPage) -> list[Piece]:
     missing = {key: known for c in tenant.credentials for key, known in c.permissions.items() if known.missing}
     labels = [known.label for known in missing.values()]
-    what: list[Piece] = listed([Permission(label) for label in labels])
+    what: list[Piece] = listed([PermissionLabel(label) for label in labels])
     if len(labels) > MOST_NAMED:
         groups = len({known.group for known in missing.values()})
         what = [f"{counted(len(labels), 'permission')} in {counted(groups, 'group')}"]

@@ -68,6 +68,7 @@ _MEANINGS: Mapping[int, str] = {
     403: "The role does not allow it.",
     404: "There is no such thing, or no longer.",
     405: "The address does not take this method.",
+    409: "Somebody else was faster, or it cannot be done as things stand.",
     413: "The body is larger than is read.",
     415: "The body is not JSON.",
     422: "A parameter or a field is wrong; the message names it, and never its value.",
@@ -96,7 +97,7 @@ def api_error(refused: RequestRefused) -> JSONResponse:
 
 def refusal_answer(request: Request, refused: RequestRefused) -> Response:
     """JSON for the API, a page for people."""
-    if is_api(request.url.path):
+    if is_api(request.scope["path"]):
         return api_error(refused)
     return page(
         request,

@@ -10,6 +10,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field, TypeAdapter
 
 from monitor.web.errors import RequestRefused
+from monitor.web.number_ranges import LARGEST_ID
 
 MOST_ITEMS = 500
 Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="items of one page")]
@@ -52,9 +53,12 @@ class Keyset(Generic[Position]):
             # The last character has bits that decoding drops: only one spelling is ours.
             if check != self._check(text) or cursor != _encoded(found):
                 raise _altered()
-            return self._adapter.validate_json(text)
+            position = self._adapter.validate_json(text)
         except ValueError:
             raise _altered() from None
+        if not _within_columns(position):
+            raise _altered()
+        return position
 
     def page(
         self, rows: Sequence[Row], limit: int, place: Callable[[Row], Position], item: Callable[[Row], Item]
@@ -66,6 +70,12 @@ class Keyset(Generic[Position]):
 
     def _check(self, text: bytes) -> bytes:
         return sha256(self._name + b"\0" + text).digest()[:_CHECK_BYTES]
+
+
+def _within_columns(position: object) -> bool:
+    """Postgres refuses a number that its column cannot hold."""
+    values = position if isinstance(position, tuple) else (position,)
+    return all(not isinstance(value, int) or abs(value) <= LARGEST_ID for value in values)
 
 
 def _encoded(found: bytes) -> str:

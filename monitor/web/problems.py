@@ -38,7 +38,7 @@ def handle_problems(app: FastAPI) -> None:
 
 def _by_path(for_api: Handler, for_pages: Handler) -> Handler:
     async def handle(request: Request, error: Exception) -> Response:
-        return await (for_api if errors.is_api(request.url.path) else for_pages)(request, error)
+        return await (for_api if errors.is_api(request.scope["path"]) else for_pages)(request, error)
 
     return handle
 

@@ -13,6 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from monitor.notices.wording import counted, duration
+from monitor.reporting.amounts import percent, short_length
 from monitor.version import VERSION
 from monitor.web.static import static_path
 
@@ -84,6 +85,8 @@ def page(request: Request, template: str, *, status_code: int = 200, **values: A
         "now": getattr(request.state, "now", None),
         "held": getattr(request.state, "held", 0),
         "utc": request.query_params.get("tz") == "utc",
+        # What answers a form has no address to show it again under.
+        "has_address": request.method in ("GET", "HEAD"),
         "utc_url": with_query(request, tz="utc"),
         "local_url": with_query(request, tz=None),
         "section": None,
@@ -109,8 +112,14 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(when=_when, counted=counted, duration=duration, number=_number, span=_span)
+    made.filters.update(percent=percent, short_length=short_length)
     made.globals.update(
-        minute=timedelta(minutes=1), navigation=NAVIGATION, marks=MARKS, version=VERSION, static=static_path
+        minute=timedelta(minutes=1),
+        day=timedelta(days=1),
+        navigation=NAVIGATION,
+        marks=MARKS,
+        version=VERSION,
+        static=static_path,
     )
     return made
 
@@ -141,10 +150,10 @@ def _style(at: datetime, now: datetime | None) -> str:
     return "dayclock" if at.year == now.year else "date"
 
 
-def as_files(request: Request) -> dict[str, Any]:
-    """The addresses of this list, with the same filter, as CSV and as JSON."""
-    query = with_query(request, after=None, before=None).partition("?")[2]
-    path = request.url.path if request.url.path != "/" else "/tenants"
+def as_files(request: Request, path: str | None = None, **more: str | None) -> dict[str, Any]:
+    """The addresses of this list, with the same filter, as CSV and as JSON; `path` where they are under another."""
+    query = with_query(request, after=None, before=None, tz=None, **more).partition("?")[2]
+    path = path or request.url.path
     return {f"{kind}_url": f"{path}.{kind}{'?' if query else ''}{query}" for kind in ("csv", "json")}
 
 

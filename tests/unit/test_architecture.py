@@ -17,6 +17,7 @@ OPENS_CONNECTIONS = {
 ALLOWED = {
     "checks/wire/connection.py": {"aiohttp", "httpx", "httpx_aiohttp", "ssl"},
     "monitor/notices/delivery/transport.py": {"aiosmtplib"},  # to the operator's mail server
+    "monitor/web/auth/oidc.py": {"httpx", "ssl"},  # to the OpenID provider that people sign in at
     "monitor/sandbox/mail/server.py": {"ssl"},  # a server's certificate; it opens no connection
     "monitor/sandbox/control/remote.py": {"http.client"},  # only to a sandbox on this machine
 }

@@ -59,6 +59,11 @@ tenants.inline: {{ get $row "id" }}: {{ $field }} is not a reference and may be 
 settings.{{ $setting }} may contain a password, so it is not shown: put the address into a Secret, set existingSecret to its name, and write file:/etc/harvest-monitor/keys/NAME
 {{- end }}
 {{- end }}
+{{- with .Values.settings.oidc_client_secret }}
+{{- if not (regexMatch "^(env|file):" .) }}
+settings.oidc_client_secret is not a reference and may be the secret, so it is not shown: put it into a Secret, set existingSecret to its name, and write file:/etc/harvest-monitor/keys/NAME
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "harvest-monitor.variableProblems" -}}

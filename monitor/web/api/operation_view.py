@@ -140,10 +140,14 @@ class _Schemas:
     def tables(self, schema: dict[str, Any]) -> tuple[SchemaTable, ...]:
         """One for each form: a body of several kinds has several."""
         forms = schema.get("oneOf") or schema.get("anyOf") or [schema]
-        return tuple(self.named(_name(form["$ref"])) for form in forms)
+        return tuple(
+            self.named(_name(form["$ref"])) if "$ref" in form else self._table(form["title"], form) for form in forms
+        )
 
     def named(self, name: str) -> SchemaTable:
-        schema = self._components[name]
+        return self._table(name, self._components[name])
+
+    def _table(self, name: str, schema: dict[str, Any]) -> SchemaTable:
         return SchemaTable(name, schema.get("description", "").partition("\n")[0], tuple(self._rows(schema, "", 0)))
 
     def type_of(self, schema: dict[str, Any]) -> str:

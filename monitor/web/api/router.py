@@ -3,9 +3,10 @@
 from fastapi import APIRouter, FastAPI
 
 from monitor.checking.preflight.preflight_queue import PreflightQueue
-from monitor.web.api import checks, reference
+from monitor.web.api import actions, checks, reference, status, tenants
 from monitor.web.api.transport import TrustsProxy
 from monitor.web.errors import documented
+from monitor.web.lists import all_lists
 
 PREFIX = "/api/v1"
 
@@ -21,6 +22,10 @@ def add_api(app: FastAPI, preflights: PreflightQueue, trusts_proxy: TrustsProxy)
         responses=documented(401, 403, 422, 429, 500, 503),
         generate_unique_id_function=lambda route: route.name,
     )
+    router.include_router(status.router)
+    router.include_router(all_lists.api_router())
+    router.include_router(tenants.router)
+    router.include_router(actions.router)
     router.include_router(checks.router)
     app.include_router(router)
     app.include_router(reference.router)

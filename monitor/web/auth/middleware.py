@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-import structlog
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,18 +12,16 @@ from monitor.errors import StoreError
 from monitor.web.auth.cross_origin import SAFE_METHODS, refuse_cross_origin
 from monitor.web.auth.identity import Identity, IdentitySource, not_signed_in
 from monitor.web.auth.request_bounds import refuse_out_of_bounds
-from monitor.web.auth.return_path import SIGN_IN, path_of, sign_in_path
+from monitor.web.auth.return_path import SIGN_IN, path_of, return_path, sign_in_path
 from monitor.web.auth.security_headers import with_security_headers
 from monitor.web.auth.sign_in import SignIn
-from monitor.web.errors import RequestRefused, is_api, refusal_answer
+from monitor.web.errors import RequestRefused, database_away, is_api, refusal_answer
 from monitor.web.templating import page
 
 SIGN_OUT = "/sign-out"
 _OPEN = frozenset({"/healthz", "/readyz", "/metrics", SIGN_IN, SIGN_OUT})
 _OPEN_BELOW = ("/static/", f"{SIGN_IN}/")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-
-log = structlog.get_logger()
 
 
 def is_open(path: str) -> bool:
@@ -42,7 +40,7 @@ class SignInMiddleware:
         if scope["type"] != "http":  # there are no web sockets here, and nothing to do at the start
             return
         request = Request(scope, receive)
-        send = with_security_headers(send, request.url.path, https=self._sign_in.https)
+        send = with_security_headers(send, scope["path"], https=self._sign_in.https)
         answer = await self._answer(request)
         await (answer or self._app)(scope, receive, send)
 
@@ -55,11 +53,10 @@ class SignInMiddleware:
         except RequestRefused as refused:
             return refusal_answer(request, refused)
         except StoreError as problem:
-            log.error("sign_in_not_checked", problem=str(problem))
-            return refusal_answer(request, _database_away())
+            return refusal_answer(request, database_away(problem))
 
     async def _admit(self, request: Request) -> Response | None:
-        path = request.url.path
+        path = request.scope["path"]  # not `request.url`, which is made with the client's header Host
         identity = None if is_open(path) else await self._sign_in.identify(request)
         if identity is None and is_api(path):
             raise not_signed_in()
@@ -87,13 +84,16 @@ async def _form_kept(request: Request) -> Response:
 
     It is shown for forms of our own pages only, since others were refused before.
     """
-    async with request.form(max_files=0) as form:
-        fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    try:
+        async with request.form(max_files=0) as form:
+            fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    except MultiPartException:  # broken, or with files: no form of ours
+        raise not_signed_in() from None
     return page(
         request,
         "signed_out_form.html",
         status_code=HTTPStatus.UNAUTHORIZED,
-        action=path_of(request),
+        action=return_path(path_of(request)),
         fields=fields,
         sign_in=SIGN_IN,
     )
@@ -106,13 +106,4 @@ def _no_proxy() -> RequestRefused:
         "people sign in at the proxy before this service, and this request did not come from there with a name",
         "Open the address of the proxy. If this is it: its address must be among HARVEST_MONITOR_TRUSTED_PROXIES, and "
         "it must send the header that HARVEST_MONITOR_PROXY_USER_HEADER names.",
-    )
-
-
-def _database_away() -> RequestRefused:
-    return RequestRefused(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "database_unavailable",
-        "the database does not answer, so nobody's sign-in can be checked",
-        "Try again in a minute; the service's log has the reason.",
     )

@@ -23,11 +23,13 @@ from monitor.web.auth.oidc_claims import (
     OidcPerson,
     ProviderRefused,
     ProviderUnavailable,
+    completed_claims,
     person_of,
     proven_claims,
 )
 
 _SECONDS = 10
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")  # the last may be missing
 _METADATA_FOR = timedelta(minutes=10)  # visitors who did not sign in yet can make us ask for it
 
 
@@ -99,7 +101,7 @@ class OidcProvider:
                 "the provider calls itself by another address than HARVEST_MONITOR_OIDC_ISSUER: set that letter for "
                 "letter"
             )
-        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+        for name in _ENDPOINTS if "userinfo_endpoint" in metadata else _ENDPOINTS[:-1]:
             try:
                 issuer_address(str(metadata.get(name)))
             except ValueError:
@@ -116,7 +118,7 @@ class OidcProvider:
         }
         # RFC 6749, 2.3.1: both parts are encoded like a form before they become a password.
         secret = (quote(self.client.client_id, safe=""), quote(self.client.client_secret, safe=""))
-        methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         if "client_secret_basic" in methods:
             return await http.json("POST", metadata["token_endpoint"], data=form, auth=httpx.BasicAuth(*secret))
         form |= {"client_id": self.client.client_id, "client_secret": self.client.client_secret}
@@ -125,14 +127,12 @@ class OidcProvider:
     async def _completed(
         self, http: "_Http", metadata: Mapping[str, Any], tokens: Mapping[str, Any], claims: dict[str, Any]
     ) -> dict[str, Any]:
-        """With what only the userinfo endpoint tells: some providers keep addresses and groups out of ID tokens."""
+        """Some providers keep addresses and groups out of ID tokens, and tell them at the userinfo endpoint."""
         endpoint, access = metadata.get("userinfo_endpoint"), tokens.get("access_token")
         if not endpoint or not access or {"email", self.client.roles_claim} <= claims.keys():
             return claims
-        told = await http.json("GET", issuer_address(str(endpoint)), headers={"Authorization": f"Bearer {access}"})
-        if told.get("sub") != claims["sub"]:
-            raise ProviderRefused("the provider's userinfo is about somebody else")
-        return {**told, **claims}
+        told = await http.json("GET", endpoint, headers={"Authorization": f"Bearer {access}"})
+        return completed_claims(claims, told)
 
 
 class _Http:

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -80,8 +81,7 @@ def proven_claims(
 ) -> dict[str, Any]:
     """The claims of the ID token: signed by the provider, for us, for this attempt, now. Otherwise ProviderRefused."""
     try:
-        known = [key for key in keys["keys"] if key.get("kty") in ("RSA", "EC") and key.get("use", "sig") == "sig"]
-        token = jwt.decode(str(tokens["id_token"]), jwk.KeySet.import_key_set({"keys": known}), algorithms=_SIGNATURES)
+        token = jwt.decode(str(tokens["id_token"]), _key_set(keys), algorithms=_SIGNATURES)
         claims = CodeIDToken(
             token.claims,
             token.header,
@@ -92,6 +92,25 @@ def proven_claims(
     except (JoseError, KeyError, TypeError, ValueError, AttributeError) as problem:
         raise ProviderRefused(f"the provider's ID token is not valid ({type(problem).__name__})") from None
     return dict(claims)
+
+
+def _key_set(keys: Mapping[str, Any]) -> jwk.KeySet:
+    """The keys that sign; one of a kind that we do not know spoils only itself."""
+    known: list[jwk.Key] = []
+    for key in keys["keys"]:
+        with suppress(JoseError, KeyError, TypeError, ValueError):
+            if key.get("use", "sig") == "sig":
+                known.append(jwk.import_key(key))
+    return jwk.KeySet(known)
+
+
+def completed_claims(claims: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """With what only the userinfo endpoint tells. An address comes with the word of the same source for it."""
+    if told.get("sub") != claims["sub"]:
+        raise ProviderRefused("the provider's userinfo is about somebody else")
+    if "email" in claims:
+        return {**told, **claims}
+    return {**told, **claims, "email_verified": told.get("email_verified")}
 
 
 def person_of(claims: Mapping[str, Any], roles_claim: str) -> OidcPerson:

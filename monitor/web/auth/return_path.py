@@ -23,6 +23,6 @@ def sign_in_path(request: Request) -> str:
 
 def path_of(request: Request) -> str:
     """Path and query as they were sent."""
-    raw = request.scope.get("raw_path") or quote(request.url.path).encode()
+    raw = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     query = request.scope["query_string"]
     return str((raw + b"?" + query if query else raw).decode("latin-1"))

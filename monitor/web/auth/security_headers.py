@@ -34,7 +34,7 @@ def with_security_headers(send: Send, path: str, *, https: bool) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in added.items():
-                headers[name] = value
+                headers.setdefault(name, value)  # an answer may have a stricter one of its own
         await send(message)
 
     return sending

@@ -91,7 +91,7 @@ class SignIn:
 def _api_token(request: Request) -> str | None:
     """Other schemes and tokens are not ours: a proxy may add its own."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    ours = is_api(request.url.path) and scheme.lower() == "bearer" and value.startswith(SecretKind.API_TOKEN)
+    ours = is_api(request.scope["path"]) and scheme.lower() == "bearer" and value.startswith(SecretKind.API_TOKEN)
     return value.strip() if ours else None
 
 

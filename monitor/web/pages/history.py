@@ -3,19 +3,20 @@
 from datetime import timedelta
 from http import HTTPStatus
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from monitor.incidents import burst_queries, change_queries, told_queries
-from monitor.incidents.changes import ListedChange, Position, Told
+from monitor.incidents import burst_queries
+from monitor.incidents.changes import Position
 from monitor.reporting.burst_page import told_words
 from monitor.reporting.burst_page_queries import burst_page
-from monitor.reporting.change_sentence import MANY, change_mark, change_path, change_sentence
 from monitor.web.auth.identity import viewer
 from monitor.web.change_query import KINDS, WantedHistory
+from monitor.web.change_rows import change_rows
 from monitor.web.context import context, reading
 from monitor.web.errors import RequestRefused
+from monitor.web.number_ranges import LARGEST_ID
 from monitor.web.paging import Keyset
 from monitor.web.templating import as_files, page, with_query
 
@@ -31,16 +32,14 @@ router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 async def history(request: Request, wanted: WantedHistory, after: str | None = None) -> Response:
     web = context(request)
     async with reading(request) as conn:
-        found = await change_queries.changes(conn, wanted, PAGE_SIZE, CHANGES.position(after))
-        told = await told_queries.told_of_changes(conn, found.changes)
-    rows = [change_row(change, who) for change, who in zip(found.changes, told, strict=True)]
+        found = await change_rows(conn, wanted, PAGE_SIZE, CHANGES.position(after))
     now = request.state.now
     return page(
         request,
         "history.html",
         section="History",
-        days=[(day, list(of_day)) for day, of_day in groupby(rows, key=lambda row: row["change"].last_at.date())],
-        number=len(rows),
+        days=[(day, list(of_day)) for day, of_day in groupby(found.rows, key=lambda row: row.change.last_at.date())],
+        number=len(found.rows),
         wanted=wanted,
         query=request.query_params,
         kinds=KINDS,
@@ -53,22 +52,10 @@ async def history(request: Request, wanted: WantedHistory, after: str | None = N
     )
 
 
-def change_row(change: ListedChange, told: tuple[Told, ...] | None) -> dict[str, Any]:
-    """What the macro `change` of parts.html shows."""
-    return {
-        "change": change,
-        "said": change_sentence(change),
-        "mark": change_mark(change),
-        "path": change_path(change),
-        "is_wave": change.tenants >= MANY,
-        "told": told,
-    }
-
-
 @router.get("/bursts/{number}")
 async def burst(
     request: Request,
-    number: Annotated[int, Path(ge=1, lt=2**63)],
+    number: Annotated[int, Path(ge=1, le=LARGEST_ID)],
     after: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     share = context(request).settings.background_alike / 100
@@ -85,6 +72,7 @@ async def burst(
         found=found,
         told_words=told_words(found.told),
         rows=shown,
+        operators=context(request).settings.operators or (),
         first=with_query(request, after=None) if after else None,
         older=with_query(request, after=shown[-1].tenant_id) if len(rows) > PAGE_SIZE else None,
         page_size=PAGE_SIZE,

@@ -1,31 +1,41 @@
 """`/`: is the service well, what changed, and every tenant, worst first."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Depends, Request, Response
 
 from checks.credential import CredentialKind
+from monitor.incidents.change_queries import WantedChanges
 from monitor.incidents.status import PRESENT
 from monitor.reporting import service_queries, tenant_list_queries
 from monitor.reporting.headline import headline
 from monitor.reporting.service_queries import DAY
 from monitor.reporting.tenant_list import Shown
 from monitor.web.auth.identity import viewer
+from monitor.web.change_rows import change_rows
 from monitor.web.context import context, reading
+from monitor.web.lists.tenants import TENANTS
+from monitor.web.paging import Cursor
 from monitor.web.templating import as_files, page, with_query
-from monitor.web.tenant_query import WantedTenants, cursor_of, place_of
+from monitor.web.tenant_query import STATUSES, WantedTenants
 
 PAGE_SIZE = 50
+CHANGES_SHOWN = 8
 
 router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 
 
 @router.get("/")
-async def overview(request: Request, wanted: WantedTenants, after: str | None = None) -> Response:
+async def overview(request: Request, asked: WantedTenants, after: Cursor = None) -> Response:
     web = context(request)
+    # The page begins with those that need attention; data, with all.
+    wanted = asked if request.query_params.get("status") in STATUSES else replace(asked, status=Shown.ATTENTION)
     async with reading(request) as conn:
         now = request.state.now
         facts = await service_queries.facts(conn, now, web.settings, web.breaker())
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
-        rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, place_of(after))
+        changes = await change_rows(conn, WantedChanges(since=now - DAY), CHANGES_SHOWN)
+        rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, TENANTS.keyset.position(after))
         total = await tenant_list_queries.count(conn, wanted)
     shown, more = rows[:PAGE_SIZE], rows[PAGE_SIZE:]
     return page(
@@ -35,6 +45,7 @@ async def overview(request: Request, wanted: WantedTenants, after: str | None = 
         facts=facts,
         said=headline(facts),
         counts=counts,
+        changes=changes,
         rows=shown,
         total=total,
         wanted=wanted,
@@ -42,7 +53,7 @@ async def overview(request: Request, wanted: WantedTenants, after: str | None = 
         kinds=tuple(CredentialKind),
         manifest=web.registry().manifest(None),
         first=with_query(request, after=None) if after else None,
-        older=with_query(request, after=cursor_of(shown[-1].place)) if more else None,
+        older=with_query(request, after=TENANTS.keyset.cursor(shown[-1].place)) if more else None,
         page_size=PAGE_SIZE,
-        **as_files(request),
+        **as_files(request, "/tenants", status=wanted.status),
     )

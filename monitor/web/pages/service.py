@@ -9,10 +9,11 @@ from monitor.reporting import service_list_queries, service_queries
 from monitor.reporting.service_list_queries import IncidentFilter
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading
+from monitor.web.number_ranges import LARGEST_ID
 from monitor.web.templating import as_files, page, with_query
 
 PAGE_SIZE = 50
-Before = Annotated[int | None, Query(ge=1, lt=2**63)]
+Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
 """The id of the last row of the page before."""
 
 router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)

@@ -1,19 +1,29 @@
 """`/tenants/{id}`: how one tenant stands, what happened to it, what to ask for, and the evidence."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.checking import recheck
+from monitor.incidents import burst_queries
+from monitor.incidents.status import TenantStatus
 from monitor.notices.content.customer_request import customer_request
+from monitor.notices.content.page_links import tenant_page as path_of_tenant
 from monitor.notices.content.render import Renderer
-from monitor.reporting.tenant_page import groups, timeline, troubles
+from monitor.reporting.burst_page_queries import evidence
+from monitor.reporting.change_cause import ChangeCause, cause_of
+from monitor.reporting.tenant_page import TenantPage, groups, timeline, troubles
 from monitor.reporting.tenant_page_queries import tenant_page
 from monitor.reporting.tenant_sentence import tenant_headline
-from monitor.web.auth.identity import viewer
+from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.context import context, reading
 from monitor.web.errors import RequestRefused
+from monitor.web.recheck_refusal import refused
 from monitor.web.templating import page
 from monitor.web.timeline_drawing import drawn
 
@@ -24,13 +34,18 @@ router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 
 @router.get("/tenants/{tenant_id}")
 async def tenant(
-    request: Request, tenant_id: str, days: Annotated[int, Query(ge=1, le=366)] = 90, all_evidence: bool = False
+    request: Request,
+    tenant_id: str,
+    days: Annotated[int, Query(ge=1, le=366)] = 90,
+    all_evidence: bool = False,
+    asked_at: datetime | None = None,
 ) -> Response:
     web = context(request)
     async with reading(request) as conn:
         now = request.state.now
         begin = now - timedelta(days=days)
         found = await tenant_page(conn, tenant_id, begin, now, web.registry().manifest)
+        cause = await _cause(conn, found, web.settings.background_alike / 100) if found else None
     if found is None:
         raise _no_tenant()
     asked = customer_request(found.name, troubles(found))
@@ -48,7 +63,38 @@ async def tenant(
         days=days,
         ranges=RANGES,
         all_evidence=all_evidence,
+        cause=cause,
+        waiting_since=_waiting_since(found, asked_at),
+        operators=web.settings.operators or (),
     )
+
+
+async def _cause(conn: AsyncConnection, found: TenantPage, expected_share: float) -> ChangeCause | None:
+    """Of its present trouble; None where it has none, or no change of it is on record."""
+    if found.status not in (TenantStatus.FAILING, TenantStatus.DRIFTED) or found.burst is None:
+        return None
+    burst = await burst_queries.burst(conn, found.burst)
+    return None if burst is None else cause_of(await evidence(conn, burst, expected_share))
+
+
+def _waiting_since(found: TenantPage, asked_at: datetime | None) -> datetime | None:
+    """When a check was asked for that was not made yet."""
+    if asked_at is None or asked_at.tzinfo is None:
+        return None
+    last = found.last_checked_at
+    return asked_at if last is None or last < asked_at else None
+
+
+@router.post("/tenants/{tenant_id}/recheck")
+async def check_now(request: Request, tenant_id: str, who: Annotated[Identity, Depends(operator)]) -> Response:
+    """The running service checks it within seconds; the page that follows shows the result when it is there."""
+    web = context(request)
+    now = web.now()
+    answer = (await recheck.ask(web.db, [tenant_id], who.who, "", now))[tenant_id]
+    if not answer.asked:
+        raise refused(answer, now)
+    asked_at = urlencode({"asked_at": now.isoformat(timespec="seconds")})
+    return RedirectResponse(f"{path_of_tenant(tenant_id)}?{asked_at}", HTTPStatus.SEE_OTHER)
 
 
 def _no_tenant() -> RequestRefused:

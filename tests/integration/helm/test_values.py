@@ -16,8 +16,8 @@ from tests.chart import CHART, COMBINATIONS, MINIMAL, environment, refusal, text
 
 DOCS = CHART.parents[1] / "docs" / "kubernetes.md"
 CANARY = "canary4711"
-SET_BY_THE_CHART = {"database_url", "listen", "tenants", "stop_timeout"}
-"""Settings that follow from other values: the volume, the port, the tenants' source, the grace period."""
+SET_BY_THE_CHART = {"database_url", "listen", "metrics_listen", "tenants", "stop_timeout"}
+"""Settings that follow from other values: the volume, the one port, the tenants' source, the grace period."""
 MAIL = {"smtp_url": "env:SMTP", "mail_from": "a@vendor.example", "operator_mail": "b@vendor.example"}
 
 
@@ -44,6 +44,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     *(({"settings": {"public_url": wrong}}, "at '/settings/public_url': ")
       for wrong in ("monitor.example", "https://m/?x", "https://m/#x", "https://u@m", 'https://m"', "https://m\nx:")),
     ({"settings": {"notices": "csm"}}, "missing properties 'smtp_url', 'mail_from', 'operator_mail'"),
+    ({"settings": {"sign_in": "proxy"}}, "missing property 'trusted_proxies'"),
+    ({"settings": {"sign_in": "oidc", "public_url": "https://m.example"}},
+     "missing properties 'oidc_issuer', 'oidc_client_id', 'oidc_client_secret'"),
     ({"stopTimeoutSeconds": "20s"}, "at '/stopTimeoutSeconds': got string, want integer"),
     ({"persistence": {"accessMode": "ReadWriteMany"}}, "must be one of 'ReadWriteOnce', 'ReadWriteOncePod'"),
     ({"persistence": {"size": "2G B"}}, "at '/persistence/size': '2G B' does not match pattern"),
@@ -80,6 +83,7 @@ def test_a_wrong_value_is_refused_with_its_path(values: dict[str, Any], message:
         ),
         ({"settings": {"smtp_url": f"smtp://u:{CANARY}@h"}}, "missing properties 'mail_from', 'operator_mail'"),
         ({"settings": {"http_proxy": f"http://u:{CANARY}@proxy:3128"}}, "settings.http_proxy may contain a password"),
+        ({"settings": {"oidc_client_secret": CANARY}}, "settings.oidc_client_secret is not a reference"),
         *(
             (
                 {"tenants": {"inline": f"tenants: [{{id: acme, {credential}}}]"}},

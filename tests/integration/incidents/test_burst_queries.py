@@ -5,7 +5,7 @@ from dataclasses import replace
 from checks.credential import CredentialState
 from checks.report import Excess
 from monitor.incidents import burst_queries, change_queries
-from monitor.incidents.burst_queries import Standing
+from monitor.incidents.burst_queries import ChangeState
 from monitor.incidents.change_queries import WantedChanges
 from monitor.incidents.changes import ListedBurst, ToldStatus
 from monitor.store.database import Database
@@ -27,12 +27,17 @@ async def test_a_burst_says_how_its_tenants_stand(wave: Database) -> None:
     assert (loss.kind, loss.permission_label, loss.tenants) == ("lost", "GET: jobs", 3)
     async with wave.reading() as conn:
         standings = await burst_queries.standings(conn, loss.id)
-        assert await burst_queries.spared(conn, loss) == 1
-    assert {key: count for key, count in standings.items() if count} == {Standing.LASTS: 2, Standing.RESTORED: 1}
+        assert (await burst_queries.surroundings(conn, loss)).spared == 1
+    assert {key: count for key, count in standings.items() if count} == {ChangeState.LASTS: 2, ChangeState.RESTORED: 1}
     await sync(wave, *(a_tenant(name) for name in TENANTS if name != "initech"), now=LOST_AT + 2 * HOUR)
     async with wave.reading() as conn:
         standings = await burst_queries.standings(conn, loss.id)
-    assert standings == {**dict.fromkeys(Standing, 0), Standing.LASTS: 1, Standing.RESTORED: 1, Standing.GONE: 1}
+    assert standings == {
+        **dict.fromkeys(ChangeState, 0),
+        ChangeState.LASTS: 1,
+        ChangeState.RESTORED: 1,
+        ChangeState.GONE: 1,
+    }
 
 
 async def test_a_burst_lists_its_tenants(wave: Database) -> None:
@@ -43,10 +48,10 @@ async def test_a_burst_lists_its_tenants(wave: Database) -> None:
         rest = await burst_queries.burst_tenants(conn, loss.id, 2, first[-1].tenant_id)
     acme, globex, initech = [*first, *rest]
     assert (acme.name, acme.seen_before, acme.first_seen) == ("Acme", T0, LOST_AT)
-    assert (acme.standing, acme.restored_at) == (Standing.RESTORED, LOST_AT + HOUR)
+    assert (acme.standing, acme.restored_at) == (ChangeState.RESTORED, LOST_AT + HOUR)
     assert (acme.status, acme.audience, acme.recipient) == (ToldStatus.PENDING, "csm", "Dana Reyes")
     assert acme.notice_id is not None
-    assert (globex.standing, globex.restored_at, globex.sent_at) == (Standing.LASTS, None, None)
+    assert (globex.standing, globex.restored_at, globex.sent_at) == (ChangeState.LASTS, None, None)
     assert (initech.status, initech.notice_id) == (ToldStatus.SETTLING, None)
 
 
@@ -67,9 +72,9 @@ async def test_credentials_and_excess_stand_as_they_are_now(database: Database) 
             (burst,) = change.bursts
             standings = await burst_queries.standings(conn, burst.id)
             tenants = await burst_queries.burst_tenants(conn, burst.id, 50)
-            assert [sum(one.standing is key for one in tenants) for key in Standing] == [*standings.values()]
+            assert [sum(one.standing is key for one in tenants) for key in ChangeState] == [*standings.values()]
             found[change.kind] = {key.value: count for key, count in standings.items() if count}
-            assert await burst_queries.spared(conn, replace(burst, first_at=T0)) == 0
+            assert (await burst_queries.surroundings(conn, replace(burst, first_at=T0))).spared == 0
     assert found == {
         "excess_found": {"lasts": 1, "restored": 1},
         "excess_gone": {"past": 1},

@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from monitor.incidents import change_queries, told_queries
 from monitor.incidents.change_queries import WantedChanges
-from monitor.incidents.changes import ListedChange, Told, ToldStatus
+from monitor.incidents.changes import ListedChange, ToldCount, ToldStatus
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE
 from tests.bursts import LOST_AT
@@ -27,9 +27,9 @@ async def test_a_row_says_who_was_told(wave: Database) -> None:
     async with wave.reading() as conn:
         back, jobs, rest = await told_queries.told_of_changes(conn, changes)
     held, settling, done = (
-        Told(ToldStatus.HELD, 1, "csm", "Dana Reyes", None),
-        Told(ToldStatus.SETTLING, 1, "csm", None, None),
-        Told(ToldStatus.SENT, 1, "csm", "Dana Reyes", LOST_AT + HOUR),
+        ToldCount(ToldStatus.HELD, 1, "csm", "Dana Reyes", None),
+        ToldCount(ToldStatus.SETTLING, 1, "csm", None, None),
+        ToldCount(ToldStatus.SENT, 1, "csm", "Dana Reyes", LOST_AT + HOUR),
     )
     assert jobs == (held, settling, done)
     assert rest == (done,)

@@ -61,7 +61,7 @@ async def _show_burst(conn: AsyncConnection) -> None:
     burst = await burst_queries.burst(conn, 150)
     assert burst is not None
     await burst_queries.standings(conn, burst.id)
-    await burst_queries.spared(conn, burst)
+    await burst_queries.surroundings(conn, burst)
     assert len(await burst_queries.burst_tenants(conn, burst.id, 50)) == 1
 
 

@@ -1,5 +1,6 @@
 """`db check`: a sound database passes, every kind of damage is found, and nothing is changed."""
 
+import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,9 @@ from monitor.upkeep.audit.chain import AuditKey
 from monitor.upkeep.audit.signer import HistorySigner
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
 from monitor.upkeep.finding import DatabasePart, HealthFinding
+from monitor.web.auth.role import AccessRole
+from monitor.web.auth.session_actions import LinkHolder, create_link
+from monitor.web.auth.token_actions import NewToken, create_token
 from tests.bursts import group_all
 from tests.disk import DiskUnavailable, small_disk
 from tests.installation import NOTICES
@@ -112,6 +116,14 @@ async def test_a_tenant_that_was_added_again_is_no_finding(lived_in: Database, s
     async with lived_in.reading() as conn:
         opened = select(INCIDENT.c.opened_at).where(INCIDENT.c.tenant_id == "globex", INCIDENT.c.resolved_at.is_(None))
         assert (await conn.execute(opened)).scalar_one() == NOW + 2 * MINUTE
+
+
+async def test_the_end_of_a_link_or_a_token_is_no_fact_yet(lived_in: Database, settings: Settings) -> None:
+    """It lies ahead, as it should; the database is sound."""
+    holder, wanted = LinkHolder("dana", AccessRole.VIEWER), NewToken("x", AccessRole.VIEWER, "dana", 90 * 24 * HOUR)
+    await create_link(lived_in, holder, "root", NOW, secrets.token_bytes)
+    await create_token(lived_in, wanted, "root", NOW, secrets.token_bytes)
+    assert (await examine(lived_in, settings)).findings == []
 
 
 async def test_the_check_changes_nothing(lived_in: Database, settings: Settings) -> None:

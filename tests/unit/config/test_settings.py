@@ -157,6 +157,17 @@ def test_a_unit_means_what_it_says(number: int, unit: str) -> None:
         ("REQUESTS_PER_SECOND", CANARY),
         ("CONCURRENCY", "0"),
         ("LOG_LEVEL", CANARY),
+        ("METRICS_LISTEN", CANARY),
+        ("SIGN_IN", CANARY),
+        ("OPERATORS", " , "),
+        ("OIDC_ISSUER", f"http://{CANARY}.example"),  # unencrypted to another machine
+        ("OIDC_ISSUER", f"https://u:{CANARY}@id.example"),
+        ("OIDC_CLIENT_SECRET", CANARY),  # not a reference
+        ("OIDC_CLIENT_SECRET", "env:NOT_SET_ANYWHERE"),
+        ("OIDC_SCOPES", f"email {CANARY}"),
+        ("TRUSTED_PROXIES", f"10.0.0.0/8, {CANARY}"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),  # is the network meant, or the machine?
+        ("PROXY_USER_HEADER", f"Remote_{CANARY}"),
     ],
 )
 def test_a_wrong_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -292,6 +303,39 @@ def test_an_address_with_a_password_may_be_a_reference(monkeypatch: pytest.Monke
 
     assert settings.mail_target == MailServer("mail.example", 465, Encryption.TLS, "u", "p@ss")
     assert settings.database.render_as_string(hide_password=False) == "postgresql+psycopg://u:p@h/d"
+
+
+def test_a_public_address_without_tls_is_warned_of() -> None:
+    """Sessions would travel in the clear; on this machine they do not leave it."""
+    mail = {"notices": "off"}
+    unprotected = ("http://monitor.vendor.example", "http://10.0.0.5:9808/")
+    for address in (*unprotected, "https://monitor.vendor.example", "http://127.0.0.1:9808", "http://localhost"):
+        warnings = load(public_url=address, **mail).warnings_for_serving()
+        assert ["PUBLIC_URL" in warning for warning in warnings] == [True] * (address in unprotected), address
+
+
+def test_lists_are_written_with_commas_or_as_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the environment with commas, in the file either way."""
+    config = tmp_path / "config.toml"
+    config.write_text('viewers = ["staff", "Dana Reyes"]\ntrusted_proxies = "10.0.0.0/8,::1"\n')
+    set_environment(monkeypatch, {"CONFIG": str(config), "OPERATORS": " dana@vendor.example , on-call,"})
+
+    settings = load()
+
+    assert settings.operators == ("dana@vendor.example", "on-call")
+    assert settings.viewers == ("staff", "Dana Reyes")
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+
+
+def test_the_client_secret_is_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it points to is never printed, and is masked in the log."""
+    monkeypatch.setenv("THEIR_SECRET", CANARY)
+    settings = load(oidc_client_secret="env:THEIR_SECRET")
+
+    assert settings.oidc_client_secret is not None
+    assert settings.oidc_client_secret.get_secret_value() == CANARY
+    assert CANARY not in repr(settings) + settings.model_dump_json()
+    assert redactor.text(f"x {CANARY}") == "x ***"
 
 
 def test_parsed_forms_of_settings() -> None:

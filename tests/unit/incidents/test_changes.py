@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.incidents.changes import LABELS, ListedBurst, ListedChange, Told, ToldStatus, needing_attention, rows
+from monitor.incidents.changes import LABELS, ListedBurst, ListedChange, ToldCount, ToldStatus, needing_attention, rows
 from monitor.notices.notice import Status
 from tests.reports import MINUTE, T0
 
@@ -58,6 +58,6 @@ def test_a_row_that_may_be_incomplete_is_left_to_the_next_page() -> None:
 
 def test_a_tenant_counts_under_what_needs_attention_most() -> None:
     """A held notice is not hidden by one that was sent; and every status of a notice has its place."""
-    sent, held = (Told(status, 1, "csm", "Dana", None) for status in (ToldStatus.SENT, ToldStatus.HELD))
+    sent, held = (ToldCount(status, 1, "csm", "Dana", None) for status in (ToldStatus.SENT, ToldStatus.HELD))
     assert needing_attention([sent, held]) == (held,)
     assert set(ToldStatus) == {*map(ToldStatus, Status), ToldStatus.SETTLING, ToldStatus.NOBODY}

@@ -8,41 +8,45 @@ from hypothesis import strategies as st
 
 from checks.credential import CredentialState
 from monitor.drift import EventKind
-from monitor.reporting.change_cause import OTHERS_NEEDED, ChangeEvidence, Origin, cause_of
+from monitor.reporting.change_cause import OTHERS_NEEDED, CauseOrigin, ChangeEvidence, cause_of
 from tests.cases import for_each
 from tests.paths import ROOT
 
 LOSS = ChangeEvidence(EventKind.LOST, tenants=1, others_served=500, expected_share=0.0005)
 FAILURE = replace(LOSS, kind=EventKind.CREDENTIAL_FAILED, state=CredentialState.INVALID)
 CASES = {
-    "the manifest began to require it": (replace(LOSS, kind=EventKind.NEWLY_REQUIRED), Origin.OURS, "C1"),
-    "a wrong tenants file": (replace(FAILURE, state=CredentialState.MISCONFIGURED), Origin.OURS, "C2"),
+    "the manifest began to require it": (replace(LOSS, kind=EventKind.NEWLY_REQUIRED), CauseOrigin.OURS, "C1"),
+    "a wrong tenants file": (replace(FAILURE, state=CredentialState.MISCONFIGURED), CauseOrigin.OURS, "C2"),
     "a token feed that stands still": (
         replace(FAILURE, state=CredentialState.UNREACHABLE, detail="token_stale"),
-        Origin.OURS,
+        CauseOrigin.OURS,
         "C3",
     ),
-    "a retired API": (replace(FAILURE, state=CredentialState.RETIRED), Origin.GREENHOUSE, "C4"),
-    "forty of four hundred": (replace(LOSS, tenants=40, others_served=360), Origin.NOT_CUSTOMER, "C5"),
-    "four of three hundred": (replace(LOSS, tenants=4, others_served=296), Origin.NOT_CUSTOMER, "C5"),
+    "a retired API": (replace(FAILURE, state=CredentialState.RETIRED), CauseOrigin.GREENHOUSE, "C4"),
+    "forty of four hundred": (replace(LOSS, tenants=40, others_served=360), CauseOrigin.NOT_CUSTOMER, "C5"),
+    "four of three hundred": (replace(LOSS, tenants=4, others_served=296), CauseOrigin.NOT_CUSTOMER, "C5"),
     "three of a hundred thousand, as chance has it": (
         replace(LOSS, tenants=3, others_served=100_000),
-        Origin.UNKNOWN,
+        CauseOrigin.UNKNOWN,
         "C7",
     ),
-    "one alone, and hundreds served": (LOSS, Origin.CUSTOMER, "C6"),
+    "one alone, and hundreds served": (LOSS, CauseOrigin.CUSTOMER, "C6"),
     "one alone, and too few served to tell": (
         replace(LOSS, others_served=OTHERS_NEEDED - 1),
-        Origin.UNKNOWN,
+        CauseOrigin.UNKNOWN,
         "C7",
     ),
-    "one alone, while many others are in other trouble": (replace(LOSS, failing_otherwise=60), Origin.UNKNOWN, "C7"),
-    "one rejected key": (FAILURE, Origin.CUSTOMER, "C6"),
-    "one refused everything": (replace(FAILURE, state=CredentialState.BLOCKED), Origin.CUSTOMER, "C6"),
-    "one without any usable answer": (replace(FAILURE, state=CredentialState.UNREACHABLE), Origin.UNKNOWN, "C7"),
-    "all rejected at once": (replace(FAILURE, tenants=300, others_served=0), Origin.NOT_CUSTOMER, "C5"),
-    "a secret that never worked here": (replace(FAILURE, kind=EventKind.FOUND), Origin.UNKNOWN, "C7"),
-    "something that came back": (replace(LOSS, kind=EventKind.REGAINED), Origin.UNKNOWN, "C0"),
+    "one alone, while many others are in other trouble": (
+        replace(LOSS, failing_otherwise=60),
+        CauseOrigin.UNKNOWN,
+        "C7",
+    ),
+    "one rejected key": (FAILURE, CauseOrigin.CUSTOMER, "C6"),
+    "one refused everything": (replace(FAILURE, state=CredentialState.BLOCKED), CauseOrigin.CUSTOMER, "C6"),
+    "one without any usable answer": (replace(FAILURE, state=CredentialState.UNREACHABLE), CauseOrigin.UNKNOWN, "C7"),
+    "all rejected at once": (replace(FAILURE, tenants=300, others_served=0), CauseOrigin.NOT_CUSTOMER, "C5"),
+    "a secret that never worked here": (replace(FAILURE, kind=EventKind.FOUND), CauseOrigin.UNKNOWN, "C7"),
+    "something that came back": (replace(LOSS, kind=EventKind.REGAINED), CauseOrigin.UNKNOWN, "C0"),
 }
 
 
@@ -67,7 +71,7 @@ def test_the_customer_is_never_blamed_for_what_many_share(
 ) -> None:
     """Only for what at most two tenants have, while many others are served and few are in other trouble."""
     found = cause_of(ChangeEvidence(kind, tenants, others, 0.0005, state, failing_otherwise=failing))
-    if found.origin is Origin.CUSTOMER:
+    if found.origin is CauseOrigin.CUSTOMER:
         assert tenants <= 2
         assert others >= OTHERS_NEEDED
         assert failing * 10 <= others

@@ -9,7 +9,7 @@ from monitor.reporting.headline import (
     Halt,
     HeldBurst,
     LossesToday,
-    Outbox,
+    OutboxFacts,
     ServiceFacts,
     SweepProgress,
     Tone,
@@ -26,7 +26,7 @@ WELL = ServiceFacts(
     sweep=SweepProgress(NOW - HOUR, 900, 9_840, NOW - HOUR / 2),
     last_checked_at=NOW,
 )
-HELD = replace(WELL, outbox=Outbox(held=41))
+HELD = replace(WELL, outbox=OutboxFacts(held=41))
 BURST = HeldBurst(7, 41, NOW - HOUR / 3, NOW - HOUR / 6, label="GET: List offers")
 CASES = {
     "all well": (WELL, "H10", Tone.CALM, "All well. 9,812 of 9,840 tenants are healthy."),
@@ -63,18 +63,18 @@ CASES = {
         "All well.",
     ),
     "emails are stuck": (
-        replace(WELL, outbox=Outbox(pending=17, stuck_since=NOW - HOUR)),
+        replace(WELL, outbox=OutboxFacts(pending=17, stuck_since=NOW - HOUR)),
         "H5",
         Tone.BAD,
         "17 emails cannot be delivered since 2026-06-12 13:21Z.",
     ),
     "an email that just waits is not stuck": (
-        replace(WELL, outbox=Outbox(pending=1, stuck_since=NOW - HOUR / 60)),
+        replace(WELL, outbox=OutboxFacts(pending=1, stuck_since=NOW - HOUR / 60)),
         "H10",
         Tone.CALM,
         "All well.",
     ),
-    "emails failed": (replace(WELL, outbox=Outbox(failed=1)), "H6", Tone.WARN, "1 email failed for good."),
+    "emails failed": (replace(WELL, outbox=OutboxFacts(failed=1)), "H6", Tone.WARN, "1 email failed for good."),
     "all well may not stand over what is ours to mend": (
         replace(WELL, ours=3),
         "H7",

@@ -5,7 +5,6 @@ from itertools import product
 
 from structlog.testing import capture_logs
 
-from monitor.errors import StoreError
 from monitor.store.database import Database
 from monitor.web.auth.role import AccessRole
 from tests.website import OUR_OWN, hidden_fields, website
@@ -39,6 +38,19 @@ async def test_everything_but_the_open_paths_needs_a_sign_in(sqlite: Database) -
         for path in ("/healthz", "/readyz", "/metrics", "/sign-in"):
             assert (await site.browser.get(path)).status_code == 200, path
         assert site.done == []
+
+
+async def test_the_host_header_opens_nothing(sqlite: Database) -> None:
+    """What a path is, the request line says alone: a Host that reads like an open path's address changes nothing."""
+    async with website(sqlite) as site:
+        for host in ("x/healthz?", "x/static/", "x/sign-in/?", "x/healthz#", "x/api/v1?", "/metrics?"):
+            for path in ("/who", "/nothing", "/act"):
+                answer = await site.browser.get(path, headers={"Host": host})
+                assert answer.status_code in (303, 400), (host, path)
+                answer = await site.browser.post(path, headers={"Host": host, **OUR_OWN})
+                assert answer.status_code in (401, 400), (host, path)
+            answer = await site.browser.get("/api/v1/who", headers={"Host": host})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "not_signed_in"), host
 
 
 async def test_other_sites_cannot_act_through_a_browser(sqlite: Database) -> None:
@@ -152,6 +164,15 @@ async def test_the_form_of_an_expired_session_is_kept(sqlite: Database) -> None:
         assert site.done == [f"dana: {reason}"]
 
 
+async def test_a_kept_form_goes_to_this_service(sqlite: Database) -> None:
+    """Even if what it was sent to reads like another site's address."""
+    async with website(sqlite) as site:
+        for path in ("//evil.example/x", "/\\evil.example"):
+            answer = await site.browser.post(f"{site.url}{path}", data={"reason": "x"}, headers=OUR_OWN)
+            assert answer.status_code == 401
+            assert 'action="/"' in answer.text
+
+
 async def test_a_form_of_another_site_is_not_kept(sqlite: Database) -> None:
     """Else somebody could put words into an operator's mouth: the page would offer to send them."""
     async with website(sqlite) as site:
@@ -163,8 +184,16 @@ async def test_a_form_of_another_site_is_not_kept(sqlite: Database) -> None:
 async def test_what_is_no_form_is_refused_without_a_session(sqlite: Database) -> None:
     """401: there is no page to send it again from."""
     async with website(sqlite) as site:
-        answer = await site.browser.post("/act", json={"reason": "x"}, headers=OUR_OWN)
-        assert answer.status_code == 401
+        broken = {"Content-Type": "multipart/form-data; boundary=x"}
+        for sent in (
+            {"json": {"reason": "x"}},
+            {"files": {"file": ("x.txt", b"x")}},
+            {"content": b"x", "headers": broken},
+            {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+        ):
+            headers = {**OUR_OWN, **sent.pop("headers", {})}
+            answer = await site.browser.post("/act", headers=headers, **sent)
+            assert answer.status_code == 401, sent
         assert site.done == []
 
 
@@ -182,21 +211,20 @@ async def test_nobody_is_led_to_another_site(sqlite: Database) -> None:
 
 async def test_a_database_that_does_not_answer_is_said(sqlite: Database) -> None:
     """503 on pages and in the API, with what to do; health and metrics answer as before."""
-
-    async def away(*_: object) -> None:
-        raise StoreError("no route to postgres://user:password@db")
-
     async with website(sqlite) as site:
         await site.signed_in()
+        link = await site.link()
         await sqlite.close()
         file = sqlite.url.database or ""
         with open(file, "r+b") as damaged:
             damaged.write(b"x" * 4096)
         with capture_logs() as logged:
             page, call = await site.browser.get("/who"), await site.browser.get("/api/v1/who")
+            signing_in = await site.browser.post("/sign-in/link", data={"link": link}, headers=OUR_OWN)
         assert (page.status_code, call.status_code) == (503, 503)
         assert call.json()["error"]["code"] == "database_unavailable"
         assert file not in page.text
-        assert {line["event"] for line in logged} == {"sign_in_not_checked"}
+        assert signing_in.status_code == 503
+        assert {line["event"] for line in logged} == {"page_without_database"}
         for path in ("/healthz", "/metrics", "/sign-in"):
             assert (await site.browser.get(path)).status_code == 200, path

@@ -240,11 +240,10 @@ async def test_a_provider_that_is_down_is_said(sqlite: Database) -> None:
 async def test_a_provider_must_be_reached_by_https(sqlite: Database) -> None:
     """Endpoints in plain http on another machine are not used, whatever its configuration says."""
     async with both(sqlite) as (site, provider):
-        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-            provider.metadata = {name: "http://id.example/x"}
-            assert (await site.browser.get("/sign-in/oidc")).status_code == 503, name
-            provider.metadata = {name: None}
-            assert (await site.browser.get("/sign-in/oidc")).status_code == 503, name
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"):
+            for address in ("http://id.example/x", None, 5):
+                provider.metadata = {name: address}
+                assert (await site.browser.get("/sign-in/oidc")).status_code == 503, name
 
 
 async def test_visitors_cannot_make_us_ask_the_provider_all_the_time(sqlite: Database) -> None:

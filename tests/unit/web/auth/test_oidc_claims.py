@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from monitor.web.auth.oidc_claims import Attempt, person_of
+from monitor.web.auth.oidc_claims import Attempt, completed_claims, person_of
 from monitor.web.auth.role import RolePolicy
 from tests.cases import for_each
 
@@ -42,6 +42,15 @@ def test_the_claim_with_the_groups_can_be_named() -> None:
     assert (
         "on-call" in person_of({"sub": "u-1", "https://x.example/roles": ["on-call"]}, "https://x.example/roles").names
     )
+
+
+def test_an_address_comes_with_its_own_proof() -> None:
+    """The ID token's word that an address is verified says nothing of the one that userinfo tells."""
+    token, told = {"sub": "u-1", "email_verified": True}, {"sub": "u-1", "email": "olga@vendor.example"}
+    assert person_of(completed_claims(token, told), "groups").name == "u-1"
+    assert person_of(completed_claims(token, told | {"email_verified": True}), "groups").name == "olga@vendor.example"
+    token |= {"email": "dana@vendor.example"}
+    assert person_of(completed_claims(token, told), "groups").name == "dana@vendor.example"
 
 
 def test_an_attempt_survives_its_cookie() -> None:
