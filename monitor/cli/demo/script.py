@@ -66,7 +66,9 @@ class DemoScript:
         await self._mail_arrives("globex", 2)
         await self._until("the brake", self._held)
         await self._mail_arrives("harvest-monitor-mail-to-csms-is-held")
-        self._console.print("   Emails about the three are held: chance does not explain it, so it may be Greenhouse, or us.")
+        self._console.print(
+            "   Emails about the three are held: chance does not explain it, so it may be Greenhouse or us."
+        )
         self._console.print("   The operator gets one email instead, and decides.")
         await self._show_history()
         self._show_mails()
