@@ -1,4 +1,4 @@
-"""Every link that leads to the pages from elsewhere leads to one that there is, on a real site."""
+"""Every link to the pages, from elsewhere and from one to another, leads to one that there is, on a real site."""
 
 import html
 import json
@@ -58,7 +58,22 @@ def of_templates() -> Iterator[str]:
         yield from re.findall(r'\b(?:href|action)="(/[^"{]*)"', text)
 
 
-SOURCES = {"email": of_emails, "alert": of_alerts, "dashboard": of_dashboard, "template": of_templates}
+def of_docs() -> Iterator[str]:
+    """What docs/web.md and docs/on-call.md name; a tenant is any, and of a number there is none here."""
+    table = (ROOT / "docs" / "web.md").read_text("utf-8").split("\n## ")[0]
+    nights = (ROOT / "docs" / "on-call.md").read_text("utf-8")
+    for path in re.findall(r"`(/[^`\s]*)`", table + nights):
+        if "{number}" not in path:
+            yield path.replace("{id}", "initech")
+
+
+SOURCES = {
+    "documentation": of_docs,
+    "email": of_emails,
+    "alert": of_alerts,
+    "dashboard": of_dashboard,
+    "template": of_templates,
+}
 ONLY_POSTED = {"/sign-out", "/sign-in/link", "/sessions/revoke", "/notices/confirm", "/writes/confirm"}
 ONLY_ELSEWHERE = {"/style", "/sign-in/oidc"}
 """In the demo, and with a provider."""
@@ -66,20 +81,28 @@ TESTED_ALONE = {"/api/docs", "/api/openapi.json"}
 """They take a second to build."""
 
 
+async def statuses_recorded(db: Database) -> None:
+    """Without, there is nothing to report on."""
+    found = [{"tenant_id": tenant["id"], "at": NOW, "status": "drifted"} for tenant in await rows(db, TENANT)]
+    async with db.writing() as conn:
+        await conn.execute(insert(STATUS_CHANGE), found)
+
+
 async def test_every_link_leads_to_a_page(sqlite: Database, subtests: pytest.Subtests) -> None:
     """Whoever follows one from an email, an alert or the dashboard never meets 404, 405 or an error."""
     found = {source: {path for path in given() if path} for source, given in SOURCES.items()}
     assert all(found.values()), found
-    tenants = {path.removeprefix("/tenants/") for path in found["email"] if path.startswith("/tenants/")}
+    tenants = {path.split("/")[2] for paths in found.values() for path in paths if path.startswith("/tenants/")}
     world = ComposerHarness(sqlite)
     for tenant in sorted(tenants):
         await world.add_tenant(tenant)
-    async with website(sqlite) as web:
+    await statuses_recorded(sqlite)
+    async with website(sqlite, clock=Clock(NOW + timedelta(minutes=30))) as web:
         await web.signed_in()
         for source, paths in found.items():
             for path in sorted(paths - ONLY_POSTED - ONLY_ELSEWHERE - TESTED_ALONE):
                 with subtests.test(source=source, path=path):
-                    assert (await web.browser.get(path)).status_code == 200
+                    assert (await web.browser.get(path, follow_redirects=True)).status_code == 200
 
 
 def kind_of(address: str) -> str:
@@ -104,8 +127,7 @@ async def test_no_page_has_a_link_that_leads_nowhere(sqlite: Database) -> None:
     await world.run()
     async with sqlite.writing() as conn:
         await write_halt_queries.halt(conn, WriteAlarm("POST /v1/candidates", 201, NOW, "r", "1", "all"), "t0", 1)
-        for tenant in await rows(sqlite, TENANT):
-            await conn.execute(insert(STATUS_CHANGE).values(tenant_id=tenant["id"], at=NOW, status="drifted"))
+    await statuses_recorded(sqlite)
     waiting, seen, broken = ["/"], {kind_of(path): path for path in ("/", *TESTED_ALONE)}, dict[str, int]()
     async with website(sqlite, clock=Clock(NOW + timedelta(minutes=30))) as web:
         await web.signed_in(AccessRole.OPERATOR)
