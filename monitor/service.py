@@ -188,6 +188,7 @@ def _web_context(service: MonitorService) -> WebContext:
         # Functions: a reload replaces the registry, and the breaker turns.
         registry=lambda: service.tenant_sync.registry,
         breaker=lambda: service.breaker.state,
+        paused_since=lambda: service.pauses.paused_since,
     )
 
 

@@ -11,19 +11,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.breaker.machine import State as BreakerState
 from monitor.config.settings import Settings
 from monitor.notices import notice_queries
+from monitor.reporting import service_queries
+from monitor.reporting.headline import ServiceFacts
 from monitor.store.database import Database
 from monitor.tenants.manifests import ManifestRegistry
 
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """`registry` and `breaker` are functions, since both change while the service runs."""
+    """Functions give what changes while the service runs. `paused_since` is None unless all checks are paused."""
 
     db: Database
     settings: Settings
     now: Callable[[], datetime]
     registry: Callable[[], ManifestRegistry]
     breaker: Callable[[], BreakerState]
+    paused_since: Callable[[], datetime | None] = lambda: None
+
+    async def facts(self, conn: AsyncConnection, now: datetime) -> ServiceFacts:
+        return await service_queries.facts(conn, now, self.settings, self.breaker(), self.paused_since())
 
 
 def context(request: Request) -> WebContext:

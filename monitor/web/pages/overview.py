@@ -32,7 +32,7 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
     wanted = asked if request.query_params.get("status") in STATUSES else replace(asked, status=Shown.ATTENTION)
     async with reading(request) as conn:
         now = request.state.now
-        facts = await service_queries.facts(conn, now, web.settings, web.breaker())
+        facts = await web.facts(conn, now)
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
         changes = await change_rows(conn, WantedChanges(since=now - DAY), CHANGES_SHOWN)
         rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, TENANTS.keyset.position(after))

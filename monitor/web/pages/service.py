@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from monitor.reporting import service_list_queries, service_queries
+from monitor.reporting import service_list_queries
 from monitor.reporting.service_list_queries import IncidentFilter
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading
@@ -21,9 +21,8 @@ router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 
 @router.get("/sweeps")
 async def sweeps(request: Request, before: Before = None) -> Response:
-    web = context(request)
     async with reading(request) as conn:
-        facts = await service_queries.facts(conn, request.state.now, web.settings, web.breaker())
+        facts = await context(request).facts(conn, request.state.now)
         rows = await service_list_queries.sweeps(conn, PAGE_SIZE + 1, before)
     return page(request, "sweeps.html", section="Service", facts=facts, **_paged(request, rows, before))
 
