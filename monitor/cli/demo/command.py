@@ -51,7 +51,7 @@ async def _play(setup: DemoSetup, once: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    port = free_port()
+    port = await free_port()
     async with running(setup.sandbox) as sandbox_url:
         setup.point_at(sandbox_url, f"{HOST}:{port}")
         os.environ["HARVEST_MONITOR_CONFIG"] = str(setup.config)

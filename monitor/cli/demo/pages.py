@@ -1,7 +1,7 @@
 """The demo's pages: their address, and the link that signs its viewer in."""
 
+import asyncio
 import secrets
-import socket
 from datetime import timedelta
 
 from monitor.clock import utc_now
@@ -16,20 +16,19 @@ machine, as long as the demo runs.
 """
 
 
-def free_port(wanted: int = PORT) -> int:
+async def free_port(wanted: int = PORT) -> int:
     """The wanted port, or another if it is taken."""
     try:
-        return _bound(wanted)
+        return await _bound(wanted)
     except OSError:
-        return _bound(0)
+        return await _bound(0)
 
 
-def _bound(port: int) -> int:
-    with socket.socket() as tried:
-        # As the service will: a port whose last connections are about to end is free.
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        tried.bind((HOST, port))
-        return int(tried.getsockname()[1])
+async def _bound(port: int) -> int:
+    server = await asyncio.get_running_loop().create_server(asyncio.Protocol, HOST, port, start_serving=False)
+    number = int(server.sockets[0].getsockname()[1])
+    server.close()
+    return number
 
 
 async def operator_link(db: Database, url: str, name: str) -> str:

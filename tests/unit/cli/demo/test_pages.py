@@ -7,14 +7,14 @@ from monitor.cli.demo.pages import HOST, free_port
 from monitor.cli.demo.setup import set_up
 
 
-def test_another_port_is_taken_if_the_wanted_one_is_in_use() -> None:
+async def test_another_port_is_taken_if_the_wanted_one_is_in_use() -> None:
     """A service that runs on this machine is not in the demo's way."""
     with socket.socket() as other:
         other.bind((HOST, 0))
         other.listen()
         taken = int(other.getsockname()[1])
-        assert free_port(taken) not in (0, taken)
-    assert free_port(taken) == taken
+        assert await free_port(taken) not in (0, taken)
+    assert await free_port(taken) == taken
 
 
 def test_the_emails_of_the_demo_lead_to_its_own_pages(tmp_path: Path) -> None:
