@@ -2,14 +2,14 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
 import httpx
-from fastapi import Depends, Form
+from fastapi import APIRouter, Depends, Form
 
 from checks.manifest import load
 from checks.wire.connection import ConnectionSettings
@@ -81,7 +81,12 @@ class Website:
 
 @asynccontextmanager
 async def website(
-    db: Database, *, port: int = 0, clock: Clock | None = None, **settings: object
+    db: Database,
+    *,
+    port: int = 0,
+    clock: Clock | None = None,
+    more_pages: Iterable[APIRouter] = (),
+    **settings: object,
 ) -> AsyncIterator[Website]:
     clock, done = clock or Clock(), list[str]()
     app = application(Metrics("test"), db.ping)
@@ -90,12 +95,12 @@ async def website(
     async def who(identity: Annotated[Identity, Depends(viewer)]) -> str:
         return f"{identity.name} {identity.role} {identity.source}"
 
-    @app.api_route("/act", methods=["POST", "PUT", "PATCH", "DELETE"])
+    @app.api_route("/act", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def act(identity: Annotated[Identity, Depends(operator)], reason: Annotated[str, Form()] = "") -> str:
         done.append(f"{identity.who}: {reason}")
         return "done"
 
-    @app.api_route("/api/v1/act", methods=["POST", "PUT", "PATCH", "DELETE"])
+    @app.api_route("/api/v1/act", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def api_act(identity: Annotated[Identity, Depends(operator)]) -> str:
         done.append(identity.who)
         return "done"
@@ -111,7 +116,8 @@ async def website(
     configured = Settings(**settings)
     context = web_context(db, configured, clock)
     sign_in = SignIn.of(configured, db, clock.read)
-    async with serving(with_pages(app, sign_in, context, preflights(db, clock)), "127.0.0.1", port) as url:
+    site = with_pages(app, sign_in, context, preflights(db, clock), more_pages)
+    async with serving(site, "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
             yield Website(url, db, clock, sign_in, browser, done)
 
