@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from monitor.notices.content.customer_request import customer_request
 from monitor.notices.content.render import Renderer
-from monitor.reporting.tenant_page import groups, timeline, troubles
+from monitor.reporting.tenant_page import by_explanation, groups, timeline, troubles
 from monitor.reporting.tenant_page_queries import tenant_page
 from monitor.reporting.tenant_sentence import tenant_headline
 from monitor.web.auth.identity import viewer
@@ -35,6 +35,8 @@ async def tenant(
         raise _no_tenant()
     asked = customer_request(found.name, troubles(found))
     line = timeline(found, begin, now)
+    permissions = [groups(found, credential) for credential in found.credentials]
+    evidence = [by_explanation(each, granted_too=all_evidence) for each in permissions]
     return page(
         request,
         "tenant.html",
@@ -42,7 +44,7 @@ async def tenant(
         tenant=found,
         said=tenant_headline(found),
         request_text=Renderer().request(asked) if asked else None,
-        credentials=[(credential, groups(found, credential)) for credential in found.credentials],
+        credentials=list(zip(found.credentials, permissions, evidence, strict=True)),
         timeline=line,
         drawing=drawn(line),
         days=days,
