@@ -21,6 +21,7 @@ from monitor.reporting.verdict_evidence import VerdictEvidence, verdict_evidence
 from monitor.reporting.what_decides import what_decides
 
 UNASKED, UNKNOWN = "unasked", "new"
+_WORST_FIRST = ("missing", "suspect", "undecided", UNKNOWN, "declined", "not_checkable", "granted")
 SENTENCES: Mapping[str, str] = {rule.number: rule.sentence for rules in (KeyRule, ScopeRule) for rule in rules}
 
 
@@ -181,13 +182,13 @@ def groups(tenant: TenantPage, credential: CredentialPage) -> tuple[PermissionGr
 
 
 def by_explanation(groups: Iterable[PermissionGroup], *, granted_too: bool) -> list[list[PermissionCell]]:
-    """The permissions with evidence; those that stand so for the same reasons are together, as they are said once."""
+    """The permissions with evidence, the worst first; what stands so for the same reasons, said once, is together."""
     together: dict[object, list[PermissionCell]] = {}
     for group in groups:
         for cell in group.cells:
             if cell.is_evidence or (granted_too and cell.word != UNASKED):
                 together.setdefault(cell.explanation, []).append(cell)
-    return list(together.values())
+    return sorted(together.values(), key=lambda cells: _WORST_FIRST.index(cells[0].word))
 
 
 def _cell(
