@@ -85,8 +85,8 @@ def test_the_answer_behind_each_verdict_is_shown(
 
     asyncio.run(prepare())
     text = shown(capsys, "acme")
-    assert "  missing: Jobs › GET: jobs, since 2026-11-23 08:00Z, answered 403\n" in text
-    assert "    undecided: Jobs › GET: offers, since 2026-11-23 08:00Z, answered 422\n" in text
+    assert "  missing: Jobs › GET: jobs, since 2026-11-23 08:00:00Z, answered 403\n" in text
+    assert "    undecided: Jobs › GET: offers, since 2026-11-23 08:00:00Z, answered 422\n" in text
     (credential,) = documented("tenants", "show", "acme")["credentials"]
     kept = {p["id"]: (p["answered_status"], p["evidence"], p["more_evidence"]) for p in credential["permissions"]}
     assert kept == {
