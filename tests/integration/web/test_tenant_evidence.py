@@ -112,7 +112,7 @@ async def test_what_an_earlier_release_decided_says_so(checked: Database) -> Non
         found = await parts(site)
     decided = [each for each in found if "decided before evidence was kept" in each]
     never_checked = [each for each in found if each.startswith("new . Not checked yet.")]
-    assert (len(decided), len(never_checked), len(found)) == (4, 1, 5), found
+    assert (len(decided), len(never_checked), len(found)) == (4, 1, 5)
     assert found[0].endswith(f"decided before evidence was kept, rule V18 {GEM[USERS].label}")
 
 
