@@ -1,9 +1,12 @@
-"""Columns for moments: always aware and in UTC."""
+"""Columns for moments, always aware and in UTC, and for lists of names."""
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Dialect, TypeDecorator
+from sqlalchemy import Column, DateTime, Dialect, Text, TypeDecorator
 from sqlmodel import Field
 
 
@@ -28,3 +31,22 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 def utc_datetime(*, nullable: bool = False, index: bool = False) -> Any:
     return Field(default=None, sa_column=Column(UTCDateTime, nullable=nullable, index=index))
+
+
+class NameList(TypeDecorator[tuple[str, ...]]):
+    """Names as a JSON list in a text. Many rows have the same list, so it is read once for all of them."""
+
+    # Not JSON: every check reads a row for each permission, and most of their lists are alike.
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
+        return None if value is None else _names(value)
+
+
+@lru_cache(maxsize=4096)
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

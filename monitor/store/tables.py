@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
-from monitor.store.columns import UTCDateTime, utc_datetime
+from monitor.store.columns import NameList, UTCDateTime, utc_datetime
 
 METADATA = SQLModel.metadata
 # SQLite can only alter constraints that have a name.
@@ -201,6 +201,10 @@ class PermissionState(SQLModel, table=True):
     suspect_since: datetime | None = utc_datetime(nullable=True)
     suspect_looks: int = 0
     asked: str | None = None
+    answered_status: int | None = None
+    evidence: tuple[str, ...] | None = Field(default=None, sa_column=Column(NameList, nullable=True))
+    more_evidence: int | None = None
+    evidence_at: datetime | None = utc_datetime(nullable=True)
 
 
 class ExcessState(SQLModel, table=True):

@@ -17,7 +17,7 @@ from monitor.notices.content.page_links import tenant_page as path_of_tenant
 from monitor.notices.content.render import Renderer
 from monitor.reporting.burst_page_queries import evidence
 from monitor.reporting.change_cause import ChangeCause, cause_of
-from monitor.reporting.tenant_page import TenantPage, groups, timeline, troubles
+from monitor.reporting.tenant_page import TenantPage, by_explanation, groups, timeline, troubles
 from monitor.reporting.tenant_page_queries import tenant_page
 from monitor.reporting.tenant_sentence import tenant_headline
 from monitor.web.auth.identity import Identity, operator, viewer
@@ -50,6 +50,8 @@ async def tenant(
         raise _no_tenant()
     asked = customer_request(found.name, troubles(found))
     line = timeline(found, begin, now)
+    permissions = [groups(found, credential) for credential in found.credentials]
+    evidence = [by_explanation(each, granted_too=all_evidence) for each in permissions]
     return page(
         request,
         "tenant.html",
@@ -57,7 +59,7 @@ async def tenant(
         tenant=found,
         said=tenant_headline(found),
         request_text=Renderer().request(asked) if asked else None,
-        credentials=[(credential, groups(found, credential)) for credential in found.credentials],
+        credentials=list(zip(found.credentials, permissions, evidence, strict=True)),
         timeline=line,
         drawing=drawn(line),
         days=days,
