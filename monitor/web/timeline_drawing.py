@@ -7,6 +7,7 @@ event of this night would be two pixels wide.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from monitor.reporting.timeline import Band, Span, SpanKind, Timeline
 
@@ -119,13 +120,16 @@ def _title(span: Span) -> str:
 
 
 def _lines(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:
-    """A thin line where the credential was checked; no line where nobody knows."""
+    """Thin lines where the credential was checked; none where nobody knows.
+
+    One field for all neighbouring bands, filled with a pattern of lines: a line for each band would be half of the page.
+    """
     stretches = list(_stretches(axis, timeline))
-    for place, band in enumerate(timeline.bands):
-        if band.asked:
-            for begin, end in stretches:
-                for x, width in axis.pieces(begin, end):
-                    yield Shape("band-granted", x, width, _y(place + _HEAD_ROWS) + 7, 1)
+    for asked, run in groupby(enumerate(timeline.bands), key=lambda place_of: place_of[1].asked):
+        places = [place for place, _ in run]
+        for begin, end in stretches if asked else ():
+            for x, width in axis.pieces(begin, end):
+                yield Shape("lines", x, width, _y(places[0] + _HEAD_ROWS), ROW * len(places))
 
 
 def _stretches(axis: _Axis, timeline: Timeline) -> Iterable[tuple[datetime, datetime]]:

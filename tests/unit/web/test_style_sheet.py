@@ -23,7 +23,7 @@ EXPRESSIONS = {
     "tone": TONES,
     "word": tuple(MARKS),
     "cell.word": tuple(MARKS),
-    "shape.kind": ("checks", "tick", "incident", "envelope", *(f"band-{kind}" for kind in SpanKind), "band-granted"),
+    "shape.kind": ("checks", "tick", "incident", "envelope", *(f"band-{kind}" for kind in SpanKind), "lines"),
 }
 """What the expressions within `class="…"` can give; the words of a literal in one count as they are."""
 
