@@ -17,6 +17,14 @@ from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, TENANT
 OURS_DETAILS = ("token_stale", "secret_source", "secret_refused")
 _C, _P, _T = CREDENTIAL.c, PERMISSION_STATE.c, TENANT.c
 _LABELS_OF_A_ROW = 3
+# Not all of them: a page would read a hundred columns of JSON and show none.
+_TENANT_COLUMNS = _T[
+    "id", "name", "csm_name", "csm_email", "status", "status_since", "created_at", "problem", "paused"
+]  # fmt: skip
+_CREDENTIAL_COLUMNS = _C[
+    "id", "tenant_id", "label", "kind", "state", "detail", "missing", "undecided", "unchecked", "suspects",
+    "suspect_state", "last_checked_at", "next_due", "carried",
+]  # fmt: skip
 _PAGE = 1000
 
 
@@ -25,7 +33,7 @@ async def page(
 ) -> Sequence[TenantRow]:
     """Up to `limit` tenants that follow `after`."""
     statement = (
-        select(TENANT)
+        select(*_TENANT_COLUMNS)
         .where(*_conditions(wanted), *([] if after is None else [_follows(after)]))
         .order_by(_T.severity, _T.status_since.desc(), _T.id)
         .limit(limit)
@@ -43,7 +51,7 @@ async def every(conn: AsyncConnection, wanted: TenantFilter) -> Sequence[TenantR
 
 async def one(conn: AsyncConnection, tenant_id: str) -> TenantRow | None:
     """None if there is no such tenant, or it was removed."""
-    rows = await _rows(conn, select(TENANT).where(_T.id == tenant_id, _T.removed_at.is_(None)))
+    rows = await _rows(conn, select(*_TENANT_COLUMNS).where(_T.id == tenant_id, _T.removed_at.is_(None)))
     return rows[0] if rows else None
 
 
@@ -109,7 +117,7 @@ def _follows(place: TenantPlace) -> ColumnElement[bool]:
 async def _credentials(conn: AsyncConnection, tenants: Collection[str]) -> Mapping[str, tuple[CredentialStanding, ...]]:
     found = (
         await conn.execute(
-            select(CREDENTIAL)
+            select(*_CREDENTIAL_COLUMNS)
             .where(_C.tenant_id.in_(tenants), _C.removed_at.is_(None))
             .order_by(_C.tenant_id, _C.label)
         )

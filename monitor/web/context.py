@@ -34,8 +34,15 @@ def context(request: Request) -> WebContext:
 @asynccontextmanager
 async def reading(request: Request) -> AsyncIterator[AsyncConnection]:
     """One state of the database for the whole page, so that its figures agree; sets what every page shows of it."""
+    async with reading_facts(request) as conn:
+        request.state.held = await notice_queries.count_held(conn)
+        yield conn
+
+
+@asynccontextmanager
+async def reading_facts(request: Request) -> AsyncIterator[AsyncConnection]:
+    """As `reading`, for a page that reads the service's facts: it sets `request.state.held` of these."""
     web = context(request)
     request.state.now = web.now()
     async with web.db.reading() as conn:
-        request.state.held = await notice_queries.count_held(conn)
         yield conn
