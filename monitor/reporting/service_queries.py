@@ -150,7 +150,9 @@ def _facts() -> Select[Any]:
         "suspects": _scalar(func.count(_C.id), _C.removed_at.is_(None), _IN_DOUBT),
         "lost": _scalar(func.count(_T.id), lost),
         "told": _scalar(func.count(_T.id), lost, _told_since()),
-        **{_count_of(status): _scalar(func.count(), _ACTIVE, _T.severity == status.severity) for status in TenantStatus},
+        **{
+            _count_of(status): _scalar(func.count(), _ACTIVE, _T.severity == status.severity) for status in TenantStatus
+        },
     }
     halt = _newest_halt()
     columns = (part.label(name) for name, part in parts.items())

@@ -242,6 +242,7 @@ class Incident(SQLModel, table=True):
 
     __tablename__ = "incident"
     __table_args__ = (
+        Index("incident_of_tenant", "tenant_id", "id"),
         Index(
             "one_open_incident",
             "tenant_id",

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fastapi import Request
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.breaker.machine import State as BreakerState
 from monitor.config.settings import Settings
 from monitor.notices import notice_queries
+from monitor.reporting.kept_bursts import KeptBursts
 from monitor.store.database import Database
 from monitor.tenants.manifests import ManifestRegistry
 
@@ -24,6 +25,7 @@ class WebContext:
     now: Callable[[], datetime]
     registry: Callable[[], ManifestRegistry]
     breaker: Callable[[], BreakerState]
+    bursts: KeptBursts = field(default_factory=KeptBursts)
 
 
 def context(request: Request) -> WebContext:

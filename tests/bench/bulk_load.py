@@ -28,7 +28,9 @@ def _load_sqlite(path: Path, year: MadeYear) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -400000", "foreign_keys = OFF"):
             conn.execute(f"PRAGMA {pragma}")
-        indexes = conn.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+        indexes = conn.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        ).fetchall()
         for name, _ in indexes:
             conn.execute(f"DROP INDEX {name}")
 
@@ -92,4 +94,3 @@ def _columns(rows: Iterable[Row]) -> tuple[list[str], Iterator[list[Any]]]:
 
 def _progress(what: str) -> None:
     print(f"{datetime.now():%H:%M:%S}   {what}", file=sys.stderr, flush=True)
-

@@ -148,7 +148,9 @@ class MadeRows:
                 "was_invalid": int(failing),
                 "suspect_looks": 0,
                 "epoch": 1,
-                "next_due": None if status is TenantStatus.PAUSED else when(CHECK_BEFORE - tenant * 7919 % CHECK_BEFORE),
+                "next_due": None
+                if status is TenantStatus.PAUSED
+                else when(CHECK_BEFORE - tenant * 7919 % CHECK_BEFORE),
                 "baseline_at": when(-self._year.seconds),
                 "last_checked_at": last,
                 "last_full_at": last,

@@ -1,8 +1,8 @@
 """How long the pages take with many tenants and a long past, while people read and a sweep writes."""
 
+import asyncio
 import json
 import re
-import statistics
 import subprocess
 import sys
 import time
@@ -11,28 +11,35 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url, select
 
 from monitor.incidents.changes import Position
 from monitor.reporting.event_list_queries import EventPlace
 from monitor.reporting.notice_list import NoticePlace
 from monitor.reporting.tenant_list import TenantPlace
+from monitor.store.burst_tables import BURST
+from monitor.store.database import Database
+from monitor.store.tables import TENANT
 from monitor.web.lists.history import HISTORY
 from monitor.web.lists.notices import NOTICES
 from monitor.web.lists.tenants import TENANTS
 from monitor.web.pages.history import CHANGES
+from tests.bench.bulk_load import load
 from tests.bench.figures import Figure, Part
 from tests.bench.made_rows import tenant_id
 from tests.bench.made_year import BUSY_TENANT, END, MadeYear
 from tests.bench.readers import Order
+from tests.bench.sizes import Sizes
 
+READERS = 20
 CHECKS_A_SECOND = 10  # 14 times what 10,000 tenants every four hours need
 MOST_MILLISECONDS = 100
-MOST_BYTES = 60_000
+MOST_KILOBYTES = 60
 MOST_STATEMENTS = 8
 
 _OLDER = re.compile(r'href="([^"]*)">Next ')
@@ -44,36 +51,10 @@ class Asked:
 
     name: str
     path: str
-    is_page: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PageTimes:
-    """Of one page: times in ms while others read too; bytes and statements of one answer."""
-
-    asked: Asked
-    times: Sequence[float]
-    size: int
-    statements: int
 
     @property
-    def half(self) -> float:
-        return statistics.median(self.times)
-
-    @property
-    def p95(self) -> float:
-        return percentile(self.times, 95)
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        return (
-            self.asked.name,
-            f"{self.half:.0f}",
-            f"{self.p95:.0f}",
-            f"{max(self.times):.0f}",
-            f"{self.size:,}",
-            f"{self.statements}",
-        )
+    def is_page(self) -> bool:
+        return not self.path.startswith("/api/")
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -91,6 +72,8 @@ def all_asked(year: MadeYear, all_burst: int, small_burst: int) -> Sequence[Aske
     deep = TENANTS.keyset.cursor(TenantPlace(4, END - timedelta(days=1, minutes=year.tenants // 2), ""))
     events, notices = year.events * 4 // 10, year.events // 20
     past = CHANGES.cursor(Position(long_ago, 10**9))
+    past_event = HISTORY.keyset.cursor(EventPlace(long_ago, events))
+    past_notice = NOTICES.keyset.cursor(NoticePlace(False, notices))
     return [
         Asked("overview", "/"),
         Asked("overview, page 2", ">/"),
@@ -123,7 +106,7 @@ def all_asked(year: MadeYear, all_burst: int, small_burst: int) -> Sequence[Aske
         Asked("sweeps", "/sweeps"),
         Asked("notices", "/notices"),
         Asked("notices, sent", "/notices?status=sent"),
-        Asked("notices, sent, in the middle", f"/notices?after={NOTICES.keyset.cursor(NoticePlace(False, notices))}"),
+        Asked("notices, sent, in the middle", f"/notices?after={past_notice}"),
         Asked("notices, a tenant's", f"/notices?tenant={busy}"),
         Asked("notices, a reader's", "/notices?reader=reader.07"),
         Asked("notices of a burst", f"/notices?burst={small_burst}"),
@@ -134,22 +117,22 @@ def all_asked(year: MadeYear, all_burst: int, small_burst: int) -> Sequence[Aske
         Asked("report", "/report"),
         Asked("report, page 2", "/report?page=2"),
         Asked("tenant's report", f"/tenants/{one}/report"),
-        Asked("API: status", "/api/v1/status", is_page=False),
-        Asked("API: tenants", "/api/v1/tenants", is_page=False),
-        Asked("API: 500 tenants", "/api/v1/tenants?limit=500", is_page=False),
-        Asked("API: verdicts", "/api/v1/verdicts", is_page=False),
-        Asked("API: who lacks a permission", f"/api/v1/verdicts?permission={permission.id}&verdict=missing", is_page=False),
-        Asked("API: history", "/api/v1/history", is_page=False),
-        Asked("API: history, months ago", f"/api/v1/history?cursor={HISTORY.keyset.cursor(EventPlace(long_ago, events))}", is_page=False),
-        Asked("API: history, a permission", f"/api/v1/history?permission={permission.id}", is_page=False),
-        Asked("API: history, a kind", "/api/v1/history?kind=credential_failed", is_page=False),
-        Asked("API: history, a tenant", f"/api/v1/history?tenant={busy}", is_page=False),
-        Asked("API: bursts", "/api/v1/bursts", is_page=False),
-        Asked("API: permissions", "/api/v1/permissions", is_page=False),
-        Asked("API: incidents", "/api/v1/incidents", is_page=False),
-        Asked("API: notices", "/api/v1/notices", is_page=False),
-        Asked("API: sweeps", "/api/v1/sweeps", is_page=False),
-    ]  # fmt: skip
+        Asked("API: status", "/api/v1/status"),
+        Asked("API: tenants", "/api/v1/tenants"),
+        Asked("API: 500 tenants", "/api/v1/tenants?limit=500"),
+        Asked("API: verdicts", "/api/v1/verdicts"),
+        Asked("API: who lacks a permission", f"/api/v1/verdicts?permission={permission.id}&verdict=missing"),
+        Asked("API: history", "/api/v1/history"),
+        Asked("API: history, months ago", f"/api/v1/history?cursor={past_event}"),
+        Asked("API: history, a permission", f"/api/v1/history?permission={permission.id}"),
+        Asked("API: history, a kind", "/api/v1/history?kind=credential_failed"),
+        Asked("API: history, a tenant", f"/api/v1/history?tenant={busy}"),
+        Asked("API: bursts", "/api/v1/bursts"),
+        Asked("API: permissions", "/api/v1/permissions"),
+        Asked("API: incidents", "/api/v1/incidents"),
+        Asked("API: notices", "/api/v1/notices"),
+        Asked("API: sweeps", "/api/v1/sweeps"),
+    ]
 
 
 class PageServer:
@@ -187,52 +170,155 @@ def page_server(url: URL, checks_a_second: float) -> Iterator[PageServer]:
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """A page asked for alone, twice: the second time is the figure."""
+    """A page asked for alone, the second time: processor time in ms, bytes, statements."""
 
     asked: Asked
     path: str
-    milliseconds: float
+    cpu: float
     size: int
     statements: int
 
 
-def each_once(url: URL, asked: Sequence[Asked]) -> list[Once]:
-    """Alone and with nothing written, so that each statement is the page's own."""
-    with page_server(url, 0) as server, _client(server) as client:
+def each_once(server: PageServer, asked: Sequence[Asked]) -> list[Once]:
+    """With nothing else going on, so that each statement is the page's own."""
+    # verify=False: all is plain http, and reading the certificates takes a second.
+    with httpx.Client(
+        base_url=server.url, headers={"Cookie": server.cookie}, trust_env=False, timeout=300, verify=False
+    ) as client:
         return [_once(server, client, one) for one in asked]
 
 
 def _once(server: PageServer, client: httpx.Client, asked: Asked) -> Once:
     path = asked.path
     if path.startswith(">"):
-        first = client.get(path[1:])
-        older = _OLDER.findall(first.text)
-        assert older, path
-        path = unescape(older[-1])
+        older = _OLDER.findall(client.get(path[1:]).text)
+        path = unescape(older[-1]) if older else path[1:]
     client.get(path)
     server.done()
-    began = time.perf_counter()
     answer = client.get(path)
-    milliseconds = (time.perf_counter() - began) * 1000
     assert answer.status_code == 200, (path, answer.status_code, answer.text[:1000])
-    return Once(asked, path, milliseconds, len(answer.content), server.done()["statements"])
+    done = server.done()
+    return Once(asked, path, done["cpu_seconds"] * 1000, len(answer.content), done["statements"])
 
 
-def _client(server: PageServer) -> httpx.Client:
-    # verify=False: all is plain http, and reading the certificates takes a second.
-    return httpx.Client(
-        base_url=server.url, headers={"Cookie": server.cookie}, trust_env=False, timeout=300, verify=False
-    )
-
-
-def read_by_many(server: PageServer, paths: Sequence[str], readers: int, seconds: float) -> Mapping[str, list[float]]:
+def read_by_many(
+    server: PageServer, paths: Sequence[str], readers: int, seconds: float
+) -> tuple[Mapping[str, list[float]], Mapping[str, Any]]:
+    """Times in ms of each page, and what the server did meanwhile."""
+    server.done()
     order = Order(server.url, server.cookie, paths, readers, seconds)
     command = [sys.executable, "-m", "tests.bench.readers"]
     answers = subprocess.run(
-        command, input=json.dumps(asdict(order)) + "\n", capture_output=True, text=True, check=True
-    ).stdout
+        command, input=json.dumps(asdict(order)) + "\n", stdout=subprocess.PIPE, text=True, check=True
+    )
     found: dict[str, list[float]] = {}
-    for line in answers.splitlines():
+    for line in answers.stdout.splitlines():
         path, milliseconds, _ = json.loads(line)
         found.setdefault(path, []).append(milliseconds)
-    return found
+    return found, server.done()
+
+
+def measure(sizes: Sizes, kept: Path | None, postgres: str | None, folder: Path) -> Iterator[Part]:
+    """One part for each size on SQLite, then one on Postgres; `kept` keeps the databases for the next time."""
+    for year in sizes.years:
+        file = (kept or folder) / f"year-of-{year.tenants}.sqlite3"
+        yield _measured(URL.create("sqlite+aiosqlite", database=str(file)), year, sizes, made=file.exists())
+    if postgres is not None:
+        url = make_url(postgres).set(drivername="postgresql+psycopg")
+        yield _measured(url, sizes.postgres_year, sizes, made=asyncio.run(_has_tenants(url)))
+
+
+def _measured(url: URL, year: MadeYear, sizes: Sizes, *, made: bool) -> Part:
+    if not made:
+        asyncio.run(_with_tables(url))
+        load(url, year)
+    asked = asyncio.run(_asked(url, year))
+    with page_server(url, 0) as server:
+        once = each_once(server, asked)
+    with page_server(url, CHECKS_A_SECOND) as server:
+        paths = [one.path for one in once]
+        alone = _quiet(server, sizes.alone_seconds)
+        times, beside = read_by_many(server, paths, READERS, sizes.read_seconds)
+    return _part(url, year, [Read(one, times.get(one.path, [])) for one in once], alone, beside)
+
+
+def _quiet(server: PageServer, seconds: float) -> Mapping[str, Any]:
+    """What the sweep does while nobody reads."""
+    time.sleep(1)
+    server.done()
+    time.sleep(seconds)
+    return server.done()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    once: Once
+    times: Sequence[float]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        half, p95 = (f"{percentile(self.times, share):.0f}" if self.times else "" for share in (50, 95))
+        return self.once.asked.name, half, p95, f"{self.once.cpu:.0f}", f"{self.once.size:,}", f"{self.once.statements}"
+
+
+def _part(url: URL, year: MadeYear, read: Sequence[Read], alone: Mapping[str, Any], beside: Mapping[str, Any]) -> Part:
+    name = "SQLite" if url.get_backend_name() == "sqlite" else "Postgres"
+    pages = [one for one in read if one.once.asked.is_page]
+    about = f"{year.tenants:,} tenants on {name}"
+    all_times = [milliseconds for one in read for milliseconds in one.times]
+    slow = [one for one in read if one.times and percentile(one.times, 95) >= MOST_MILLISECONDS]
+    figures = [
+        Figure(f"pages and lists with a p95 of {MOST_MILLISECONDS} ms or more, {about}", len(slow), aim=1),
+        Figure(f"p95 of all answers, {about}", percentile(all_times, 95), "ms", MOST_MILLISECONDS),
+        Figure(f"largest page, {about}", max(one.once.size for one in pages) / 1000, "kB", MOST_KILOBYTES),
+        Figure(
+            f"most statements of a page, {about}", max(one.once.statements for one in pages), aim=MOST_STATEMENTS + 1
+        ),
+        Figure(f"answers a second, {about}", len(all_times) / sum(all_times) * 1000 * READERS),
+    ]
+    for what, done in (("nobody reads", alone), (f"{READERS} read", beside)):
+        figures += [
+            Figure(f"from claim to record while {what}, median, {about}", percentile(done["checks"], 50), "ms"),
+            Figure(f"from claim to record while {what}, p95, {about}", percentile(done["checks"], 95), "ms"),
+            Figure(f"event loop late while {what}, p95, {about}", percentile(done["loop"], 95), "ms"),
+        ]
+    return Part(
+        "pages",
+        f"Pages: {about}, {year.days} days, {year.events:,} drift events",
+        figures,
+        [
+            f"{READERS} readers, each with a pause of about a second after each answer, on a process of their own; "
+            f"{CHECKS_A_SECOND} checks a second are claimed and recorded meanwhile. Processor time, bytes and "
+            "statements are of one answer alone, the second one."
+        ],
+        [_HEAD, *(one.cells for one in read)],
+    )
+
+
+_HEAD = ("", "p50, ms", "p95, ms", "processor, ms", "bytes", "statements")
+
+
+async def _with_tables(url: URL) -> None:
+    db = Database(url)
+    await db.schema_state()
+    await db.migrate()
+    await db.close()
+
+
+async def _has_tenants(url: URL) -> bool:
+    await _with_tables(url)
+    db = Database(url)
+    async with db.reading() as conn:
+        found = (await conn.execute(select(TENANT.c.id).limit(1))).first()
+    await db.close()
+    return found is not None
+
+
+async def _asked(url: URL, year: MadeYear) -> Sequence[Asked]:
+    db, b = Database(url), BURST.c
+    async with db.reading() as conn:
+        largest = select(b.id).order_by(b.tenants.desc(), b.id).limit(1)
+        small = select(b.id).where(b.tenants.between(2, 400)).order_by(b.tenants.desc(), b.id.desc()).limit(1)
+        of_all, few = [(await conn.execute(each)).scalar_one() for each in (largest, small)]
+    await db.close()
+    return all_asked(year, of_all, few)

@@ -20,6 +20,7 @@ def upgrade() -> None:
     op.create_index("event_of_permission", "drift_event", ["permission_id", "at", "id"])
     # The first two columns of `event_of_tenant` serve as well.
     op.drop_index("ix_drift_event_tenant_id", "drift_event")
+    op.create_index("incident_of_tenant", "incident", ["tenant_id", "id"])
     op.create_index("credential_planned", "credential", ["next_due", "last_checked_at"])
     op.drop_index("ix_credential_next_due", "credential")
     where = sa.text(_IN_DOUBT)
