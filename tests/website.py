@@ -9,7 +9,7 @@ from functools import cache
 from typing import Annotated
 
 import httpx
-from fastapi import Depends, Form
+from fastapi import Depends, FastAPI, Form
 
 from checks.manifest import load
 from checks.wire.connection import ConnectionSettings
@@ -45,6 +45,7 @@ class Website:
     """`done` is what was done by its two routes that do something."""
 
     url: str
+    app: FastAPI
     db: Database
     clock: Clock
     sign_in: SignIn
@@ -90,17 +91,17 @@ async def website(
     async def who(identity: Annotated[Identity, Depends(viewer)]) -> str:
         return f"{identity.name} {identity.role} {identity.source}"
 
-    @app.api_route("/act", methods=["POST", "PUT", "PATCH", "DELETE"])
+    @app.api_route("/act", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def act(identity: Annotated[Identity, Depends(operator)], reason: Annotated[str, Form()] = "") -> str:
         done.append(f"{identity.who}: {reason}")
         return "done"
 
-    @app.api_route("/api/v1/act", methods=["POST", "PUT", "PATCH", "DELETE"])
+    @app.api_route("/api/v1/act", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def api_act(identity: Annotated[Identity, Depends(operator)]) -> str:
         done.append(identity.who)
         return "done"
 
-    @app.get("/api/v1/who")
+    @app.get("/api/v1/who", include_in_schema=False)
     async def api_who(identity: Annotated[Identity, Depends(viewer)]) -> str:
         return identity.who
 
@@ -113,7 +114,7 @@ async def website(
     sign_in = SignIn.of(configured, db, clock.read)
     async with serving(with_pages(app, sign_in, context, preflights(db, clock)), "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
-            yield Website(url, db, clock, sign_in, browser, done)
+            yield Website(url, app, db, clock, sign_in, browser, done)
 
 
 def web_context(db: Database, settings: Settings, clock: Clock) -> WebContext:
