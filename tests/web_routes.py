@@ -1,4 +1,4 @@
-"""Every route of the application, found in the application itself, so that a new one is attacked without being named."""
+"""Every route of the application, found in the application itself: a new one is attacked without being named."""
 
 import re
 from collections.abc import Iterator, Mapping

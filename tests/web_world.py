@@ -36,7 +36,7 @@ DAY = timedelta(days=1)
 
 async def fill(db: Database, now: datetime = START, *, mark: str = "") -> None:
     """Tenants of every status, held, failed, sent and dropped notices, bursts, halts, sweeps and actions; each name
-    and reason ends with `mark`.
+    and reason begins with `mark`.
     """
     world = _World(db, now, mark)
     await world.tenants()
@@ -59,20 +59,20 @@ class _World:
             self._credentials = {row.tenant_id: row.id for row in found}
 
     async def _sync(self, *ids: str, at: datetime) -> None:
-        broken = TenantProblem("broken", 1, f"tenants.yaml, line 1: wrong{self._mark}")
+        broken = TenantProblem("broken", 1, f"{self._mark}tenants.yaml, line 1: wrong")
         await sync(self._db, *map(self._tenant, ids), problems=[broken], now=at)
 
     def _tenant(self, id_: str) -> TenantConfig:
-        labels = [f"Gem Harvest API Key{self._mark}", *([f"Zweiter{self._mark}"] if id_ == "two" else [])]
+        labels = [f"{self._mark}Gem Harvest API Key", *([f"{self._mark}Zweiter"] if id_ == "two" else [])]
         made = a_tenant(
             id_,
             *labels,
-            name=f"{id_.title()} Corp{self._mark}",
+            name=f"{self._mark}{id_.title()} Corp",
             features=["eeoc"] if id_ == "lone" else [],
-            declined=[Declined("users", f"ticket 1{self._mark}", None, f"Lee{self._mark}")] if id_ == "refuser" else [],
-            paused=Paused(f"ticket 2{self._mark}", None, f"Lee{self._mark}") if id_ == "resting" else None,
+            declined=[Declined("users", f"{self._mark}ticket 1", None, f"{self._mark}Lee")] if id_ == "refuser" else [],
+            paused=Paused(f"{self._mark}ticket 2", None, f"{self._mark}Lee") if id_ == "resting" else None,
         )
-        return replace(made, csm_name=f"Dana{self._mark}", csm_email=f"dana+{id_}@vendor.example")
+        return replace(made, csm_name=f"{self._mark}Dana", csm_email=f"dana+{id_}@vendor.example")
 
     async def first_checks(self) -> None:
         """All is well, but for a dead key, and a tenant of which nothing can be decided."""
@@ -85,13 +85,13 @@ class _World:
 
     async def two_losses(self) -> None:
         """One is told; the email about the other fails, and its end is told to nobody."""
-        excess = [Excess(f"POST: more{self._mark}", "POST /v1/more", certain=True)]
+        excess = [Excess(f"{self._mark}POST: more", "POST /v1/more", certain=True)]
         at = self._now - DAY
         await self._check("lone", served({**ALL, "jobs": "m"}, excess=excess), at, at + MINUTE)
         await self._compose(at + HOUR, FakeTransport())
         await self._check("two", served({**ALL, "jobs": "m"}), at + HOUR, at + HOUR + MINUTE)
         refuses = FakeTransport()
-        refuses.refuses(f"550 no such reader{self._mark}", FailureScope.ADDRESS, permanent=True)
+        refuses.refuses(f"{self._mark}550 no such reader", FailureScope.ADDRESS, permanent=True)
         await self._compose(at + 2 * HOUR, refuses)
         await self._check("two", served(ALL), at + 3 * HOUR)
 
@@ -110,7 +110,7 @@ class _World:
 
     async def _check(self, id_: str, report: CheckReport, *moments: datetime) -> None:
         marked = tuple(
-            replace(one, label=f"{one.label}{self._mark}", group=f"{one.group}{self._mark}") for one in report.findings
+            replace(one, label=f"{self._mark}{one.label}", group=f"{self._mark}{one.group}") for one in report.findings
         )
         for moment in moments:
             made = replace(report, findings=marked, started_at=moment)
@@ -127,14 +127,14 @@ class _World:
     async def halts(self) -> None:
         async with self._db.writing() as conn:
             for at, lifted in ((self._now - 3 * DAY, True), (self._now - HOUR, False)):
-                alarm = WriteAlarm("POST /v1/candidates", 201, at, f"req{self._mark}", f"4711{self._mark}", "all")
+                alarm = WriteAlarm("POST /v1/candidates", 201, at, f"{self._mark}req", f"{self._mark}4711", "all")
                 await write_halt_queries.halt(conn, alarm, "lone", self._credentials["lone"])
                 if lifted:
-                    await write_halt_queries.lift(conn, f"lee{self._mark}", f"nothing{self._mark}", at + HOUR)
+                    await write_halt_queries.lift(conn, f"{self._mark}lee", f"{self._mark}nothing", at + HOUR)
 
     async def actions(self) -> None:
         listed = await operator_actions.listing(self._db)
         held = sorted(notice.id for notice in listed if notice.status == "held")
-        who, reason = f"lee{self._mark}", f"not needed{self._mark}"
+        who, reason = f"{self._mark}lee", f"{self._mark}not needed"
         await operator_actions.drop(self._db, self._now - 30 * MINUTE, who, reason, held[:1])
         await recheck.ask(self._db, ["unsure"], who, reason, self._now - 20 * MINUTE)

@@ -11,8 +11,10 @@ from sqlalchemy import URL
 from monitor.store.database import Database
 from tests.web_world import fill
 
-MARK = "<img src=x onerror=alert(1)>\"'&\u202eevil"
-"""What every name of the database `marked` ends with: markup, quotes, and a mark that turns the writing around."""
+MARK = "=<img src=x onerror=alert(1)>\"'&\u202e"
+"""What every name in the database `marked` begins with: a formula, markup, quotes, and a mark that turns the writing
+around.
+"""
 
 
 @pytest.fixture(scope="session")

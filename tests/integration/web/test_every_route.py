@@ -185,16 +185,16 @@ async def test_odd_values_in_an_address_break_nothing(postgres: Database, subtes
                 assert {status for address, status in answers.items() if "%00" in address} <= {400}
 
 
-async def test_odd_bodies_break_nothing(database: Database, subtests: pytest.Subtests) -> None:
+async def test_odd_bodies_break_nothing(postgres: Database, subtests: pytest.Subtests) -> None:
     """Forms and JSON with a NUL, half a character, far too deep, far too large numbers: 4xx, or done without it."""
     deep = b'{"reason": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"
     bodies = [
-        deep, b'{"reason": "\\ud800", "notices": [1]}', b'{"reason": "a\\u0000b", "notices": [1]}', b"\xff\xfe", b"null",
-        b'{"reason": "x", "notices": [1e400]}', b'{"reason": "x", "notices": [99999999999999999999]}', b"", b"{" * 1000,
+        deep, b'{"reason": "\\ud800", "notices": [1]}', b'{"reason": "a\\u0000b", "notices": [1]}', b"\xff\xfe",
+        b"null", b'{"reason": "x", "notices": [1e400]}', b'{"reason": "x", "notices": [99999999999999999999]}', b"", b"{" * 1000,
         b'{"kind": "harvest-key", "key": "a\\u0000b", "tenant": "\\u0000"}', b'{"kind": "\\u0000"}',
     ]  # fmt: skip
     fields = {"do": "drop", "numbers": "1", "asked": "1", "which": "chosen", "n": "1", "session": "x", "reason": "x"}
-    async with website(database) as site:
+    async with website(postgres) as site:
         await site.signed_in(AccessRole.OPERATOR)
         for route in every_route(site.app):
             if route.method != "POST" or route.template == "/sign-out":
@@ -207,6 +207,6 @@ async def test_odd_bodies_break_nothing(database: Database, subtests: pytest.Sub
                     answers = [
                         await site.browser.post(route.path, data={**fields, name: value}, headers=OUR_OWN)
                         for name in fields
-                        for value in ("\0", "a\0b", "9" * 30, "-1", "\u202e", "1" * 5000)
+                        for value in ("a\0b", "9" * 30, "\u202e")
                     ]
                 assert [answer.text for answer in answers if answer.status_code >= 500] == []
