@@ -12,7 +12,7 @@ from monitor.web.auth.role import AccessRole
 from tests.integration.web.test_notice_pages import statements
 from tests.store import everything
 from tests.web_routes import OF_TESTS, AnyRoute, actions, every_route, readable
-from tests.website import OUR_OWN, Website, website
+from tests.website import OUR_OWN, website
 
 WORDS = ("wave-1", "Lone Corp", "Dana", "vendor.example", "GET: offers", "revoked", "req-8f1e", "not needed")
 """What is known of tenants, and shown to nobody who is not signed in."""
@@ -190,8 +190,8 @@ async def test_odd_bodies_break_nothing(postgres: Database, subtests: pytest.Sub
     deep = b'{"reason": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"
     bodies = [
         deep, b'{"reason": "\\ud800", "notices": [1]}', b'{"reason": "a\\u0000b", "notices": [1]}', b"\xff\xfe",
-        b"null", b'{"reason": "x", "notices": [1e400]}', b'{"reason": "x", "notices": [99999999999999999999]}', b"", b"{" * 1000,
-        b'{"kind": "harvest-key", "key": "a\\u0000b", "tenant": "\\u0000"}', b'{"kind": "\\u0000"}',
+        b"null", b'{"reason": "x", "notices": [1e400]}', b'{"reason": "x", "notices": [99999999999999999999]}',
+        b"", b"{" * 1000, b'{"kind": "harvest-key", "key": "a\\u0000b", "tenant": "\\u0000"}', b'{"kind": "\\u0000"}',
     ]  # fmt: skip
     fields = {"do": "drop", "numbers": "1", "asked": "1", "which": "chosen", "n": "1", "session": "x", "reason": "x"}
     async with website(postgres) as site:
