@@ -117,6 +117,15 @@ async def database(database_url: URL) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+async def postgres(postgres_server: URL, _migrated_database: str) -> AsyncIterator[Database]:
+    """A Postgres database with its tables, for what SQLite does not mind."""
+    with _new_database(postgres_server, _migrated_database) as url:
+        database = Database(url)
+        yield database
+        await database.close()
+
+
+@pytest.fixture
 async def workers(database: Database, database_url: URL) -> AsyncIterator[list[Database]]:
     """The same database as four processes see it, each with its own connections and locks."""
     others = [Database(database_url) for _ in range(3)]

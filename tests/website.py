@@ -9,7 +9,7 @@ from functools import cache
 from typing import Annotated
 
 import httpx
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, FastAPI, Form
 
 from checks.manifest import load
 from checks.wire.connection import ConnectionSettings
@@ -45,6 +45,7 @@ class Website:
     """`done` is what was done by its two routes that do something."""
 
     url: str
+    app: FastAPI
     db: Database
     clock: Clock
     sign_in: SignIn
@@ -105,7 +106,7 @@ async def website(
         done.append(identity.who)
         return "done"
 
-    @app.get("/api/v1/who")
+    @app.get("/api/v1/who", include_in_schema=False)
     async def api_who(identity: Annotated[Identity, Depends(viewer)]) -> str:
         return identity.who
 
@@ -119,7 +120,7 @@ async def website(
     site = with_pages(app, sign_in, context, preflights(db, clock), more_pages)
     async with serving(site, "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
-            yield Website(url, db, clock, sign_in, browser, done)
+            yield Website(url, app, db, clock, sign_in, browser, done)
 
 
 def web_context(db: Database, settings: Settings, clock: Clock) -> WebContext:

@@ -82,8 +82,8 @@ class ChosenNotice:
         done = self.last_action
         if done is None or done.action not in PAST:
             return say(_BY_ITSELF[self.status])
-        because = f" (“{done.reason}”)" if done.reason else ""
-        return say(f"{PAST[done.action]} by ", Name(done.who), " ", done.at, because)
+        because: list[Piece] = [" (“", Name(done.reason), "”)"] if done.reason else []
+        return say(f"{PAST[done.action]} by ", Name(done.who), " ", done.at, *because)
 
 
 _BY_ITSELF = {

@@ -14,7 +14,7 @@ class PermissionLabel:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """The name of a tenant or a person: text from outside, which may be written from right to left."""
+    """The name of a tenant or a person, a reason: text from outside, which may be written from right to left."""
 
     text: str
 

@@ -92,4 +92,4 @@ _PURPOSE = (
 
 def _lifted(who: str | None, at: datetime | None, reason: str | None) -> list[Piece]:
     when: list[Piece] = [" ", at] if at else []
-    return ["Lifted by ", Name(who or "an operator"), *when, f" (“{reason}”)." if reason else "."]
+    return ["Lifted by ", Name(who or "an operator"), *when, *([" (“", Name(reason), "”)."] if reason else ["."])]

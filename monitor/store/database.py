@@ -7,7 +7,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,9 @@ class Database:
     def __init__(self, url: URL, engine: AsyncEngine | None = None) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._engine = engine or (_sqlite_engine(url, _PRAGMAS) if self.is_sqlite else _postgres_engine(url))
+        self._engine = engine or (
+            _sqlite_engine(_existing_file(url), _PRAGMAS) if self.is_sqlite else _postgres_engine(url)
+        )
         # SQLite has one writer at a time and does not queue the others fairly: writers of this process queue here.
         self._write_lock: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
 
@@ -206,8 +208,7 @@ def database_as_it_is(url: URL) -> Database:
     """Read-only access: creates no file, upgrades no table, writes nothing, not even the repairs of a normal start."""
     if url.get_backend_name() != "sqlite":
         return Database(url)
-    options = {"uri": "true", **sqlite_file.for_reading(Path(str(url.database)))}
-    address = URL.create(url.drivername, database=Path(str(url.database)).absolute().as_uri(), query=options)
+    address = _file_address(url, sqlite_file.for_reading(Path(str(url.database))))
     return Database(url, _sqlite_engine(address, ("PRAGMA query_only = ON",)))
 
 
@@ -287,6 +288,16 @@ def _execute_with_retry(cursor: Any, pragma: str) -> None:
         except sqlite3.OperationalError:
             time.sleep(WAL_WAIT_SECONDS)
     cursor.execute(pragma)
+
+
+def _existing_file(url: URL) -> URL:
+    """A file that went away is an error; SQLite would put an empty one in its place."""
+    return _file_address(url, {"mode": "rw"})
+
+
+def _file_address(url: URL, options: Mapping[str, str]) -> URL:
+    file = Path(str(url.database)).absolute().as_uri()
+    return URL.create(url.drivername, database=file, query={"uri": "true", **options})
 
 
 def _postgres_engine(url: URL) -> AsyncEngine:

@@ -5,6 +5,8 @@ import io
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
 from fastapi.responses import StreamingResponse
+from starlette.responses import Content
+from starlette.types import Send
 
 from monitor.reporting.csv_cell import inert
 
@@ -24,6 +26,18 @@ class CsvResponse(StreamingResponse):
     def __init__(self, filename: str, header: Sequence[str], rows: AsyncIterable[Sequence[object]]) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "private, no-store"}
         super().__init__(_lines(header, rows), headers=headers)
+
+    async def stream_response(self, send: Send) -> None:
+        """With the first rows read before the status is sent, an answer can still say that reading fails."""
+        chunks = aiter(self.body_iterator)
+        self.body_iterator = _all_of(await anext(chunks), chunks)
+        await super().stream_response(send)
+
+
+async def _all_of(first: Content, others: AsyncIterator[Content]) -> AsyncIterator[Content]:
+    yield first
+    async for chunk in others:
+        yield chunk
 
 
 async def _lines(header: Sequence[str], rows: AsyncIterable[Sequence[object]]) -> AsyncIterator[str]:

@@ -70,6 +70,7 @@ _MEANINGS: Mapping[int, str] = {
     405: "The address does not take this method.",
     409: "Somebody else was faster, or it cannot be done as things stand.",
     413: "The body is larger than is read.",
+    414: "The address is longer than is read.",
     415: "The body is not JSON.",
     422: "A parameter or a field is wrong; the message names it, and never its value.",
     429: "Too many at once: wait for the seconds of `Retry-After`.",

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Form
+from pydantic import BeforeValidator, Field
 
 from monitor.notices.wording import clean
 
@@ -15,6 +16,14 @@ def _reason(reason: Annotated[str, Form()] = "") -> str:
 
 Reason = Annotated[str, Depends(_reason)]
 """One line, and not checked: a page that asks for it again keeps what else was chosen."""
+
+
+def _one_line(value: object) -> object:
+    return clean(value) if isinstance(value, str) else value
+
+
+JsonReason = Annotated[str, BeforeValidator(_one_line), Field(max_length=LONGEST_REASON)]
+"""A field of a body in JSON; one line, too. It may be empty, unless the model says otherwise."""
 
 
 def problem_of(reason: str) -> str:

@@ -16,6 +16,7 @@ from monitor.web.auth.identity import Identity, operator
 from monitor.web.context import WebContext, context
 from monitor.web.errors import documented
 from monitor.web.number_ranges import LARGEST_ID
+from monitor.web.reason import JsonReason
 
 MOST_NOTICES = 1000
 
@@ -31,7 +32,7 @@ class NoticesToChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     notices: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] = Field(min_length=1, max_length=MOST_NOTICES)
-    reason: str = Field(min_length=1, max_length=500, description="kept with who did it")
+    reason: JsonReason = Field(min_length=1, description="kept with who did it")
 
 
 class NoticesChanged(BaseModel):
@@ -44,7 +45,7 @@ class NoticesChanged(BaseModel):
 class ReasonToResume(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field(min_length=1, max_length=500, description="what was found out; kept with who did it")
+    reason: JsonReason = Field(min_length=1, description="what was found out; kept with who did it")
 
 
 class WritesResumed(BaseModel):

@@ -19,7 +19,7 @@ def add_api(app: FastAPI, preflights: PreflightQueue, trusts_proxy: TrustsProxy)
     app.state.trusts_proxy = trusts_proxy
     router = APIRouter(
         prefix=PREFIX,
-        responses=documented(401, 403, 422, 429, 500, 503),
+        responses=documented(400, 401, 403, 414, 422, 429, 500, 503),
         generate_unique_id_function=lambda route: route.name,
     )
     router.include_router(status.router)

@@ -16,6 +16,7 @@ from monitor.web.conditional import conditional_json
 from monitor.web.context import context
 from monitor.web.errors import RequestRefused, documented
 from monitor.web.lists.tenants import TenantItem
+from monitor.web.reason import JsonReason
 from monitor.web.recheck_refusal import refused
 from monitor.web.utc_moment import UtcMoment
 
@@ -29,7 +30,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field("", max_length=500)
+    reason: JsonReason = ""
 
 
 class RecheckAccepted(BaseModel):

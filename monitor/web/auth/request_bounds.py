@@ -1,7 +1,7 @@
-"""Requests that are refused before anything is looked up: too long, or with a secret in their address."""
+"""Requests that are refused before anything is looked up: too long, or with an address that holds what it must not."""
 
 from http import HTTPStatus
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl, unquote_plus, unquote_to_bytes
 
 from starlette.requests import Request
 
@@ -22,6 +22,14 @@ def refuse_out_of_bounds(request: Request) -> None:
             "url_too_long",
             f"the address is longer than {LONGEST_URL} bytes",
             "Use fewer or shorter filters.",
+        )
+    # Postgres takes it in no text, and no text of ours has one.
+    if b"\0" in unquote_to_bytes(path + query):
+        raise RequestRefused(
+            HTTPStatus.BAD_REQUEST,
+            "bad_address",
+            "the address holds a NUL character",
+            "Correct the address.",
         )
     _refuse_token_in_url(path.decode("latin-1"), query.decode("latin-1"))
     if "Transfer-Encoding" in request.headers:

@@ -31,7 +31,7 @@ class SessionPages:
         found = await session_actions.listing(self._sign_in.db, now, _only_own(identity))
         return page(request, "sessions.html", identity=identity, sessions=found, now=now)
 
-    async def revoke(self, identity: Viewer, session: Annotated[str, Form(max_length=100)]) -> Response:
+    async def revoke(self, identity: Viewer, session: Annotated[str, Form(pattern="^[0-9a-f]{1,64}$")]) -> Response:
         db, now = self._sign_in.db, self._sign_in.now()
         if not await session_actions.revoke(db, session, identity.who, now, _only_own(identity)):
             raise RequestRefused(

@@ -78,12 +78,14 @@ class DataList(Generic[Wanted, Row, Position, Item]):
         return self.item(row) if self.item else self.model.model_validate(row)
 
     async def _cells(self, request: Request, wanted: Wanted) -> AsyncIterator[Sequence[object]]:
-        after: Position | None = None
+        after, more = None, True
         async with context(request).db.reading() as conn:
-            while rows := await self.read(conn, wanted, MOST_ITEMS, after):
+            while more:
+                rows = await self.read(conn, wanted, MOST_ITEMS, after)
                 for row in rows:
                     yield list(map(_cell, self._item(row).model_dump(mode="json").values()))
-                after = self.place(rows[-1])
+                more = len(rows) == MOST_ITEMS
+                after = self.place(rows[-1]) if more else None
 
 
 def _cell(value: object) -> object:

@@ -14,7 +14,7 @@ from monitor.reporting.service_list_queries import ActionRow, IncidentFilter, In
 from monitor.reporting.service_queries import DAY
 from monitor.web.context import context
 from monitor.web.lists.data_list import DataList
-from monitor.web.lists.item import Item
+from monitor.web.lists.item import Item, of_row
 from monitor.web.paging import Keyset
 from monitor.web.utc_moment import UtcMoment
 
@@ -30,9 +30,11 @@ class PermissionItem(Item):
     group: str
     label: str
     tenants: int = Field(description="tenants that lack it now")
-    last_day: int = Field(validation_alias="fresh", description="those of them that lack it since the last 24 hours")
-    first_seen: UtcMoment | None = Field(validation_alias="first")
-    last_seen: UtcMoment | None = Field(validation_alias="last")
+    last_day: int = Field(
+        validation_alias=of_row("last_day", "fresh"), description="those of them that lack it since the last 24 hours"
+    )
+    first_seen: UtcMoment | None = Field(validation_alias=of_row("first_seen", "first"))
+    last_seen: UtcMoment | None = Field(validation_alias=of_row("last_seen", "last"))
 
 
 class IncidentItem(Item):

@@ -8,7 +8,7 @@ from monitor.reporting import tenant_list_queries
 from monitor.reporting.tenant_list import TenantPlace, TenantRow
 from monitor.reporting.told import Telling
 from monitor.web.lists.data_list import DataList
-from monitor.web.lists.item import Item
+from monitor.web.lists.item import Item, of_row
 from monitor.web.paging import Keyset
 from monitor.web.tenant_query import tenant_filter
 from monitor.web.utc_moment import UtcMoment
@@ -33,7 +33,7 @@ class CredentialStandingItem(Item):
     unchecked: int
     suspects: int
     last_checked_at: UtcMoment | None
-    next_check_at: UtcMoment | None = Field(validation_alias="next_due")
+    next_check_at: UtcMoment | None = Field(validation_alias=of_row("next_check_at", "next_due"))
 
 
 class TenantItem(Item):
@@ -48,10 +48,11 @@ class TenantItem(Item):
     undecided: int
     suspects: int = Field(description="seen worse once, not confirmed")
     missing_permissions: list[str] = Field(
-        validation_alias="missing_labels", description="labels of up to three of each credential"
+        validation_alias=of_row("missing_permissions", "missing_labels"),
+        description="labels of up to three of each credential",
     )
     last_checked_at: UtcMoment | None
-    next_check_at: UtcMoment | None = Field(validation_alias="next_due")
+    next_check_at: UtcMoment | None = Field(validation_alias=of_row("next_check_at", "next_due"))
     told: ToldItem | None
     credentials: list[CredentialStandingItem]
 

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from monitor.checking import write_halt_queries
 from monitor.reporting import write_halt_list_queries
-from monitor.reporting.sentence import Sentence, say
+from monitor.reporting.sentence import Name, Piece, Sentence, say
 from monitor.reporting.write_halt_list import HaltRow, HaltsChosen, chosen, halts_headline, meaning
 from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.confirmation import ActConfirmation, confirmation_page, numbers_of
@@ -108,5 +108,5 @@ def _asked(halts: HaltsChosen, numbers: str) -> ActConfirmation:
 
 
 def _answered(row: HaltRow) -> Sentence:
-    record = f", record {row.record_id}" if row.record_id else ""
-    return say(f"{row.endpoint} was answered {row.status}{record}, ", row.at, ".")
+    record: list[Piece] = [", record ", Name(row.record_id)] if row.record_id else []
+    return say(f"{row.endpoint} was answered {row.status}", *record, ", ", row.at, ".")

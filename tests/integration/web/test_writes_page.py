@@ -63,7 +63,7 @@ async def test_writes_resume_after_a_confirmation(halted: Database) -> None:
         done = await web.browser.post("/writes/resume", data=hidden_fields(page), headers=OUR_OWN)
         assert (done.status_code, done.headers["Location"]) == (303, "/writes")
         said = text((await web.browser.get("/writes")).text)
-        assert "No halt is in force. Lifted by dana 14:35 (“ticket 12”)." in said.replace(" (", " (")
+        assert "No halt is in force. Lifted by dana 14:35 (“ ticket 12 ”)." in said.replace(" (", " (")
     assert [row["reason"] for row in await rows(halted, OPERATOR_ACTION) if row["action"] == "writes resume"] == [
         "ticket 12"
     ]
@@ -89,7 +89,7 @@ async def test_the_second_operator_is_told_who_resumed(halted: Database) -> None
         for path in ("/writes/confirm", "/writes/resume"):
             answer = await other.browser.post(path, data=form, headers=OUR_OWN)
             assert answer.status_code == 409, path
-            assert "Lifted by dana 14:35 (“ticket 12”)." in text(answer.text), path
+            assert "Lifted by dana 14:35 (“ ticket 12 ”)." in text(answer.text), path
 
 
 async def test_a_viewer_reads_and_does_not_resume(halted: Database) -> None:
