@@ -51,6 +51,7 @@ MAIL = {
     "smtp_url": "smtp://mail.vendor.example",
     "mail_from": "Harvest Monitor <monitor@vendor.example>",
     "operator_mail": "ops@vendor.example",
+    "write_probes": "all",
     "operators": "dana@vendor.example,lee@vendor.example",
 }
 """The settings that the pages are served with."""
@@ -97,10 +98,10 @@ def _tenant(name: str, id_: str | None = None, **facts: object) -> TenantConfig:
 
 
 def _some_in_trouble() -> list[TenantConfig]:
-    declined = [Declined(DECLINED, "GEM-1204", date(2026, 10, 5), "Lee Chan")]
+    declined = [Declined("GET: List Scorecards", "GEM-1204", date(2026, 10, 5), "Lee Chan")]
     return [
-        _tenant("Initech Corp", "initech", features=["eeoc"], declined=declined),
-        _tenant("Redleaf", features=["eeoc"]),
+        _tenant("Initech Corp", "initech", declined=declined),
+        _tenant("Redleaf"),
         _tenant("Umbrella", paused=Paused("GEM-1377: contract ended, renewal in January", date(2026, 11, 9), "Lee")),
     ]
 
