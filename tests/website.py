@@ -90,17 +90,17 @@ async def website(
     async def who(identity: Annotated[Identity, Depends(viewer)]) -> str:
         return f"{identity.name} {identity.role} {identity.source}"
 
-    @app.api_route("/act", methods=["POST", "PUT", "PATCH", "DELETE"])
+    @app.api_route("/act", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def act(identity: Annotated[Identity, Depends(operator)], reason: Annotated[str, Form()] = "") -> str:
         done.append(f"{identity.who}: {reason}")
         return "done"
 
-    @app.api_route("/api/v1/act", methods=["POST", "PUT", "PATCH", "DELETE"])
+    @app.api_route("/api/v1/act", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def api_act(identity: Annotated[Identity, Depends(operator)]) -> str:
         done.append(identity.who)
         return "done"
 
-    @app.get("/api/v1/who")
+    @app.get("/api/v1/who", include_in_schema=False)
     async def api_who(identity: Annotated[Identity, Depends(viewer)]) -> str:
         return identity.who
 
