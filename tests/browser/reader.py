@@ -16,7 +16,11 @@ from tests.installation import Clock
 from tests.website import Website, website
 
 WIDE, PHONE, NARROWEST = 1280, 360, 320
-_REFUSED = "Failed to load resource: the server responded with a status of 4"
+_REFUSED = (
+    "Failed to load resource: the server responded with a status of 4",
+    "Failed to load resource: net::ERR_FAILED",
+)
+"""What a page of ours was answered, and what a test stopped, are no faults of a page."""
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Site:
                 await reader.page.get_by_role("button", name="Sign in").click()
                 await reader.page.wait_for_url(f"{self.web.url}/")
             yield reader
+            assert (reader.complaints, reader.elsewhere) == ([], [])
         finally:
             await context.close()
 
