@@ -93,7 +93,7 @@ async def test_a_failed_email_is_tried_again(own_site: Site) -> None:
 
 
 async def test_the_second_of_two_operators_is_told(own_site: Site) -> None:
-    """Both have the second page open for the same email; nothing is done twice, and the reason of the first is shown."""
+    """Both have the second page open for one email; nothing is done twice, and the first one's reason is shown."""
     number = await first(own_site, Status.HELD)
     async with own_site.reader(name="dana") as dana, own_site.reader(name="lee") as lee:
         for reader, act in ((dana, "Release …"), (lee, "Drop …")):
