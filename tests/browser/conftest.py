@@ -1,9 +1,10 @@
 """One browser and one filled database for each worker; tests of pages run on one event loop with both."""
 
 import asyncio
+import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -39,18 +40,23 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def world_file(_migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return filled(_migrated_file, tmp_path_factory.mktemp("world") / "world.sqlite3", fill)
-
-
-def filled(migrated: Path, file: Path, fill: Callable[[Database], Awaitable[None]]) -> Path:
-    async def run() -> None:
-        db = Database(URL.create("sqlite+aiosqlite", database=str(file)))
-        await fill(db)
-        await db.close()
-
-    shutil.copy(migrated, file)
-    asyncio.run(run())
+    """Filled once in a run: of several workers, the others wait for the first."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    file, unfinished = shared / "world.sqlite3", folder / "unfinished.sqlite3"
+    with (shared / "world.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            shutil.copy(_migrated_file, unfinished)
+            asyncio.run(_fill(unfinished))
+            unfinished.rename(file)
     return file
+
+
+async def _fill(file: Path) -> None:
+    db = Database(URL.create("sqlite+aiosqlite", database=str(file)))
+    await fill(db)
+    await db.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -65,7 +65,8 @@ async def fill(db: Database) -> None:
     await world.begin(_everybody())
     await world.past_of("initech")
     await world.rejected("quartzline", NOW - 3 * DAY)
-    await world.sweep(NOW - 8 * HOUR - 20 * MINUTE)
+    for ago in (32, 8):
+        await world.sweep(NOW - ago * HOUR - 20 * MINUTE)
     await world.losses_that_nobody_could_be_told_of(NOW - 7 * HOUR)
     await world.answered_probes()
     await world.sweep(NOW - 4 * HOUR - 20 * MINUTE)
@@ -81,7 +82,7 @@ async def fill_well(db: Database) -> None:
     world = World(db)
     await world.begin([*map(_tenant, (*WAVE, *WELL)), *_some_in_trouble()])
     await world.past_of("initech")
-    for ago in (8, 4):
+    for ago in (32, 8, 4):
         await world.sweep(NOW - ago * HOUR - 20 * MINUTE)
     await world.end()
 
