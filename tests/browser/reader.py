@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Page, Request
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request
 from sqlalchemy import URL
 
 from monitor.store.database import Database
@@ -75,6 +75,11 @@ class Reader:
         answer = await self.page.goto(path)
         assert answer is not None
         return answer.status
+
+    async def follow(self, link: Locator) -> None:
+        """Click, and wait for the page that follows."""
+        async with self.page.expect_navigation():
+            await link.click()
 
     async def main(self) -> str:
         """The words of the page, as they are shown."""

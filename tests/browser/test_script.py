@@ -61,16 +61,16 @@ async def test_enter_finds_without_script(site: Site) -> None:
 async def test_filters_and_pages_are_addresses(site: Site) -> None:
     """A tile, a filter and the next page each lead to an address; back leads to the list before."""
     async with site.reader() as reader:
-        await reader.page.locator(".tiles .all").click()
+        await reader.follow(reader.page.locator(".tiles .all"))
         assert len(first := await rows(reader)) == 50
-        await reader.page.get_by_role("link", name="Next 50").click()
+        await reader.follow(reader.page.get_by_role("link", name="Next 50"))
         second = await rows(reader)
         assert not set(first) & set(second)
         assert len(first) + len(second) == int(await reader.page.locator(".tiles .all b").inner_text())
         await reader.page.go_back()
         assert await rows(reader) == first
         await reader.page.get_by_label("Permission missing").select_option(label="GET: List jobs")
-        await reader.page.get_by_role("button", name="Show").click()
+        await reader.follow(reader.page.get_by_role("button", name="Show"))
         assert len(await rows(reader)) == 1
         assert "missing=jobs.list_jobs" in reader.page.url
 
@@ -85,7 +85,7 @@ async def test_times_are_those_of_the_reader(site: Site) -> None:
         await reader.page.get_by_label("Name, id or CSM").press_sequentially("quartz")
         await reader.page.wait_for_url("**/?q=quartz&*")
         assert await moment.inner_text() == "Fri 19:56"
-        await reader.page.get_by_role("link", name="Show times in UTC").click()
+        await reader.follow(reader.page.get_by_role("link", name="Show times in UTC"))
         assert await moment.inner_text() == "Fri 14:26"
         assert "Data as of 14:25 UTC" in await reader.page.locator(".foot").inner_text()
     async with site.reader(java_script_enabled=False, **KOLKATA) as reader:
