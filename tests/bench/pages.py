@@ -232,7 +232,7 @@ def _measured(url: URL, year: MadeYear, sizes: Sizes, *, made: bool) -> Part:
     if not made:
         asyncio.run(_with_tables(url))
         load(url, year)
-    asked = asyncio.run(_asked(url, year))
+    asked = asyncio.run(asked_of(url, year))
     with page_server(url, 0) as server:
         once = each_once(server, asked)
     with page_server(url, CHECKS_A_SECOND) as server:
@@ -314,7 +314,7 @@ async def _has_tenants(url: URL) -> bool:
     return found is not None
 
 
-async def _asked(url: URL, year: MadeYear) -> Sequence[Asked]:
+async def asked_of(url: URL, year: MadeYear) -> Sequence[Asked]:
     db, b = Database(url), BURST.c
     async with db.reading() as conn:
         largest = select(b.id).order_by(b.tenants.desc(), b.id).limit(1)
