@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store.tables import DRIFT_EVENT, INCIDENT, OPERATOR_ACTION, SWEEP, TENANT
 
-
 _OTHER = INCIDENT.alias("other")
 
 
