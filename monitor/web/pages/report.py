@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -193,6 +193,6 @@ def _moment(value: object) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def _each(rows: Iterable[Sequence[object]]) -> AsyncIterator[Sequence[object]]:
+async def _each(rows: Iterable[Sequence[object]]) -> AsyncGenerator[Sequence[object], None]:
     for row in rows:
         yield row

@@ -39,7 +39,7 @@ WHOLE_INDEX = {
     "notices, sent, in the middle": "notice",
     "notices, a reader's": "notice",
 }
-# From when on statuses were recorded: the first changes. The report of all tenants reads what was open at its beginning.
+# The first changes say since when statuses are recorded; the report of all asks which incidents were open at a moment.
 REPORTS = {
     "report": {"incident", "status_change"},
     "report, page 2": {"status_change"},
