@@ -50,7 +50,7 @@ class DataList(Generic[Wanted, Row, Position, Item]):
             cursor: Cursor = None,
         ) -> Response:
             after = self.keyset.position(cursor)
-            async with context(request).db.reading() as conn:
+            async with context(request).reading() as conn:
                 rows = await self.read(conn, wanted, limit + 1, after)
             return conditional_json(request, self.keyset.page(rows, limit, self.place, self._item))
 
@@ -82,7 +82,7 @@ class DataList(Generic[Wanted, Row, Position, Item]):
 
     async def _cells(self, request: Request, wanted: Wanted) -> AsyncGenerator[Sequence[object], None]:
         after: Position | None = None
-        async with context(request).db.reading() as conn:
+        async with context(request).downloading() as conn:
             while rows := await self.read(conn, wanted, _SLICE, after):
                 for row in rows:
                     yield list(map(_cell, self._item(row).model_dump(mode="json").values()))

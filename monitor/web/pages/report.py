@@ -48,7 +48,7 @@ router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 async def report(
     request: Request, name: PeriodName = "", number: Annotated[int, Query(alias="page", ge=1, le=10**6)] = 1
 ) -> Response:
-    async with reading(request) as conn:
+    async with _kept(request).waiting(), reading(request) as conn:
         since = await compliance_queries.recorded_since(conn)
         if since is None:
             return page(request, "report_empty.html", section="Reports")
@@ -114,7 +114,7 @@ async def tenant_report_json(request: Request, tenant_id: str, name: PeriodName 
 
 
 async def _whole_report(request: Request, name: str) -> Report:
-    async with reading(request) as conn:
+    async with _kept(request).waiting(), reading(request) as conn:
         return await _report(request, conn, name, await _recorded_since(conn))
 
 
