@@ -1,8 +1,10 @@
 """Fleets that Hypothesis draws, settled in a database by the service's own functions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -71,17 +73,19 @@ def fleets() -> st.SearchStrategy[DrawnFleet]:
 
 async def settle(db: Database, fleet: DrawnFleet) -> None:
     """As it stands at START."""
-    waves = {f"w{number:02}": DrawnTenant("loses", RECENT + HOUR, frozenset({"offers"})) for number in range(fleet.wave)}
+    waves = {
+        f"w{number:02}": DrawnTenant("loses", RECENT + HOUR, frozenset({"offers"})) for number in range(fleet.wave)
+    }
     everybody = {**fleet.tenants, **waves}
     await sync(db, *(_row(id_, one, first=True) for id_, one in everybody.items()), now=START - 10 * DAY)
     numbers = {row["tenant_id"]: row["id"] for row in await rows(db, CREDENTIAL)}
-    for at, id_, report in sorted(_checks(everybody), key=lambda one: one[:2]):
-        await check(db, report, at, credential_id=numbers[id_])
-    await _sync(db, everybody, OLD + DAY, lambda one: one.life in ("removed", "returns"))
-    await _sync(db, everybody, RECENT + 2 * HOUR, lambda one: one.life == "removed")
-    for id_, one in everybody.items():
-        if one.life == "revived":
-            await check(db, served({name: "g" for name in PERMISSIONS}), RECENT + 3 * HOUR, credential_id=numbers[id_])
+    steps: list[tuple[datetime, Any]] = [
+        (at, partial(check, db, report, at, credential_id=numbers[id_])) for at, id_, report in _checks(everybody)
+    ]
+    steps.append((OLD + DAY, partial(_sync, db, everybody, OLD + DAY, first=True)))
+    steps.append((RECENT + 2 * HOUR, partial(_sync, db, everybody, RECENT + 2 * HOUR, first=False)))
+    for _, step in sorted(steps, key=lambda one: one[0]):
+        await step()
     await group_all(db, batch=7)
     await _send(db, fleet)
 
@@ -101,6 +105,8 @@ def _checks(everybody: Mapping[str, DrawnTenant]) -> Iterator[tuple[datetime, st
     well = served({name: "g" for name in PERMISSIONS})
     for number, (id_, one) in enumerate(everybody.items()):
         begun, turned = START - 9 * DAY + number * MINUTE, one.turned_at + number * MINUTE
+        if one.life in ("removed", "returns"):  # before it leaves
+            turned = OLD + number * MINUTE
         if one.life in ("new", "broken"):
             continue
         first = served(one.verdicts()) if one.life == "lacks" else well
@@ -110,22 +116,27 @@ def _checks(everybody: Mapping[str, DrawnTenant]) -> Iterator[tuple[datetime, st
         match one.life:
             case "loses" | "paused" | "removed" | "returns" | "declines":
                 yield from lost
+                if one.life == "returns":
+                    yield RECENT + 3 * HOUR, id_, served(one.verdicts())
             case "restored":
                 yield from (*lost, (turned + HOUR, id_, well))
             case "dies" | "revived":
                 yield from ((turned, id_, dead), (turned + MINUTE, id_, dead))
+                if one.life == "revived":
+                    yield RECENT + 3 * HOUR, id_, well
             case "unsure":
                 yield turned, id_, served(one.verdicts("u"))
             case "suspected":
                 yield lost[0]
 
 
-async def _sync(
-    db: Database, everybody: Mapping[str, DrawnTenant], at: datetime, gone: Callable[[DrawnTenant], bool]
-) -> None:
-    stays = {id_: one for id_, one in everybody.items() if not gone(one)}
-    right = [_row(id_, one, first=False) for id_, one in stays.items() if one.life != "broken"]
-    wrong = [TenantProblem(id_, 1, "wrong") for id_, one in stays.items() if one.life == "broken"]
+async def _sync(db: Database, everybody: Mapping[str, DrawnTenant], at: datetime, *, first: bool) -> None:
+    """Two tenants leave the file at first; at last one of them is back, and others are paused, declined or wrong."""
+    gone = ("removed", "returns") if first else ("removed",)
+    stays = {id_: one for id_, one in everybody.items() if one.life not in gone}
+    wrong = [TenantProblem(id_, 1, "wrong") for id_, one in stays.items() if one.life == "broken" and not first]
+    spoilt = {problem.tenant_id for problem in wrong}
+    right = [_row(id_, one, first=first) for id_, one in stays.items() if id_ not in spoilt]
     await sync(db, *right, problems=wrong, now=at)
 
 

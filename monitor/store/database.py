@@ -64,7 +64,9 @@ class Database:
     def __init__(self, url: URL, engine: AsyncEngine | None = None) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._engine = engine or (_sqlite_engine(_existing_file(url), _PRAGMAS) if self.is_sqlite else _postgres_engine(url))
+        self._engine = engine or (
+            _sqlite_engine(_existing_file(url), _PRAGMAS) if self.is_sqlite else _postgres_engine(url)
+        )
         # SQLite has one writer at a time and does not queue the others fairly: writers of this process queue here.
         self._write_lock: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
 

@@ -30,7 +30,9 @@ class PermissionItem(Item):
     group: str
     label: str
     tenants: int = Field(description="tenants that lack it now")
-    last_day: int = Field(validation_alias=of_row("last_day", "fresh"), description="those of them that lack it since the last 24 hours")
+    last_day: int = Field(
+        validation_alias=of_row("last_day", "fresh"), description="those of them that lack it since the last 24 hours"
+    )
     first_seen: UtcMoment | None = Field(validation_alias=of_row("first_seen", "first"))
     last_seen: UtcMoment | None = Field(validation_alias=of_row("last_seen", "last"))
 

@@ -48,7 +48,8 @@ class TenantItem(Item):
     undecided: int
     suspects: int = Field(description="seen worse once, not confirmed")
     missing_permissions: list[str] = Field(
-        validation_alias=of_row("missing_permissions", "missing_labels"), description="labels of up to three of each credential"
+        validation_alias=of_row("missing_permissions", "missing_labels"),
+        description="labels of up to three of each credential",
     )
     last_checked_at: UtcMoment | None
     next_check_at: UtcMoment | None = Field(validation_alias=of_row("next_check_at", "next_due"))
