@@ -102,7 +102,7 @@ def _row(id_: str, one: DrawnTenant, *, first: bool) -> TenantConfig:
 
 def _checks(everybody: Mapping[str, DrawnTenant]) -> Iterator[tuple[datetime, str, CheckReport]]:
     """Each is well at first; what it turned to is seen twice, unless it is only suspected."""
-    well = served({name: "g" for name in PERMISSIONS})
+    well = served(dict.fromkeys(PERMISSIONS, "g"))
     for number, (id_, one) in enumerate(everybody.items()):
         begun, turned = START - 9 * DAY + number * MINUTE, one.turned_at + number * MINUTE
         if one.life in ("removed", "returns"):  # before it leaves

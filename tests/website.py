@@ -112,9 +112,11 @@ async def website(
     configured = Settings(**settings)
     context = web_context(db, configured, clock)
     sign_in = SignIn.of(configured, db, clock.read)
-    async with serving(with_pages(app, sign_in, context, preflights(db, clock)), "127.0.0.1", port) as url:
+    queue = preflights(db, clock)
+    async with serving(with_pages(app, sign_in, context, queue), "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
             yield Website(url, app, db, clock, sign_in, browser, done)
+    await queue.stop()
 
 
 def web_context(db: Database, settings: Settings, clock: Clock) -> WebContext:
