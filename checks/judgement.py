@@ -27,10 +27,16 @@ GONE_RULES = frozenset({"V1", "V2", "V3", "V4", "V5", "V6", "V7", "V9", "V10", "
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on one permission; `reason` is a key of reasons.REASONS."""
+    """The verdict on one permission; `reason` is a key of reasons.REASONS.
+
+    `status` is that of the answer that was judged, None where none was. `evidence` are the endpoints whose answers the
+    verdict rests on beside that one, or that leave it undecided.
+    """
 
     rule: Rule
     reason: str
+    status: int | None = None
+    evidence: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

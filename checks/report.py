@@ -32,9 +32,17 @@ class Outcome(StrEnum):
     COMPLIANT = "compliant"
 
 
+MOST_EVIDENCE = 6
+"""Of the endpoints that a verdict rests on: a key that lacks everything would name thirty for each permission."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict on one permission of the manifest. `rule` is the number of docs/verdicts.md, such as `V20`."""
+    """The verdict on one permission of the manifest. `rule` is the number of docs/verdicts.md, such as `V20`.
+
+    `answered_status` is that of the answer that was judged, None where none was. `evidence` are the endpoints that
+    vouched for the verdict or left it undecided, the first MOST_EVIDENCE of them; `more_evidence` counts the rest.
+    """
 
     permission_id: str
     group: str
@@ -46,6 +54,9 @@ class Finding:
     mapping: str | None = None
     declined: bool = False
     scopes: tuple[str, ...] = ()
+    answered_status: int | None = None
+    evidence: tuple[str, ...] = ()
+    more_evidence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from checks.check_request import CheckRequest
 from checks.credential import CredentialState
 from checks.judgement import Judgement, Rule
 from checks.manifest import Manifest, Permission
-from checks.report import PAUSED, CheckReport, Finding, Verdict
+from checks.report import MOST_EVIDENCE, PAUSED, CheckReport, Finding, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,9 @@ class ReportBuilder:
             mapping=permission.mapping if permission.mapping != "exact" else None,
             declined=permission.id in self.request.declined,
             scopes=permission.scopes,
+            answered_status=judgement.status,
+            evidence=judgement.evidence[:MOST_EVIDENCE],
+            more_evidence=max(0, len(judgement.evidence) - MOST_EVIDENCE),
         )
 
 

@@ -1,12 +1,13 @@
 """`serve`: everything that runs automatically, from the start to a clean stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from fastapi import APIRouter
 
 from checks.errors import ManifestError, ReadFailed
 from monitor.assembly import Assembly
@@ -133,8 +134,13 @@ class MonitorService:
             raise StoreError("the database does not answer in time") from None
 
 
-async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None] | None = None) -> None:
-    """Run until `stop` is set. `ready` gets the address of `/metrics` once everything runs.
+async def serve(
+    settings: Settings,
+    stop: asyncio.Event,
+    ready: Callable[[str], None] | None = None,
+    more_pages: Sequence[APIRouter] = (),
+) -> None:
+    """Run until `stop` is set. `ready` gets the address of the pages once everything runs.
 
     ConfigurationError or StoreError before anything was sent, if it cannot begin.
     """
@@ -143,7 +149,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
         raise ConfigurationError("\n".join(problems))
     for warning in settings.warnings_for_serving():
         log.warning("serving_with_a_gap", warning=warning)
-    async with assembled(settings) as service, _site(service) as url:
+    async with assembled(settings) as service, _site(service, more_pages) as url:
         tasks = _periodic_tasks(service)
         tasks.start("look_back", "show", "tick", "prune")
         log.info("serving", address=url, version=VERSION)
@@ -160,7 +166,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[str], 
     log.info("stopped")
 
 
-def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
+def _site(service: MonitorService, more_pages: Sequence[APIRouter]) -> AbstractAsyncContextManager[str]:
     settings = service.settings
     return serving_site(
         service.metrics,
@@ -170,6 +176,7 @@ def _site(service: MonitorService) -> AbstractAsyncContextManager[str]:
         service.preflights,
         settings.listen_address,
         settings.metrics_listen_address,
+        more_pages,
     )
 
 
@@ -181,6 +188,7 @@ def _web_context(service: MonitorService) -> WebContext:
         # Functions: a reload replaces the registry, and the breaker turns.
         registry=lambda: service.tenant_sync.registry,
         breaker=lambda: service.breaker.state,
+        paused_since=lambda: service.pauses.paused_since,
     )
 
 

@@ -2,14 +2,14 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
 import httpx
-from fastapi import Depends, FastAPI, Form
+from fastapi import APIRouter, Depends, FastAPI, Form
 
 from checks.manifest import load
 from checks.wire.connection import ConnectionSettings
@@ -82,7 +82,12 @@ class Website:
 
 @asynccontextmanager
 async def website(
-    db: Database, *, port: int = 0, clock: Clock | None = None, **settings: object
+    db: Database,
+    *,
+    port: int = 0,
+    clock: Clock | None = None,
+    more_pages: Iterable[APIRouter] = (),
+    **settings: object,
 ) -> AsyncIterator[Website]:
     clock, done = clock or Clock(), list[str]()
     app = application(Metrics("test"), db.ping)
@@ -113,7 +118,8 @@ async def website(
     context = web_context(db, configured, clock)
     sign_in = SignIn.of(configured, db, clock.read)
     queue = preflights(db, clock)
-    async with serving(with_pages(app, sign_in, context, queue), "127.0.0.1", port) as url:
+    site = with_pages(app, sign_in, context, queue, more_pages)
+    async with serving(site, "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
             yield Website(url, app, db, clock, sign_in, browser, done)
     await queue.stop()

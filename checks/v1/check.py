@@ -383,7 +383,7 @@ class KeyCheckRun(CheckRun):
         entries = list(entries)
         waiting = [entry for entry in entries if self._waits_for_controls(entry)]
         for entry in waiting:
-            if not positive_control(entry.service, self.evidence):
+            if positive_control(entry.service, self.evidence) is None:
                 await self._send_positive_controls(entry)
         # An endpoint that was refused to this key before is its own control (V20), as long as the order did not change.
         back = [entry for entry in waiting if entry.endpoint in self.request.remembered]
@@ -423,7 +423,7 @@ class KeyCheckRun(CheckRun):
     async def _send_positive_controls(self, entry: Entry) -> None:
         for listed in self.catalogue.lists_of(entry.service)[:MOST_POSITIVE_CONTROLS]:
             await self._send(listed)
-            if positive_control(entry.service, self.evidence):
+            if positive_control(entry.service, self.evidence) is not None:
                 return
 
     async def _send_controls_of(self, cell: Cell, needed: Set[Hurdle]) -> None:

@@ -7,8 +7,9 @@ that was bound to fail the same; where nothing shows it the verdict is `undecide
 records are looked up apart, and neither vouches for the other.
 """
 
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from checks.answer import Answer, AnswerKind
 from checks.catalogue.endpoints import Catalogue
@@ -151,10 +152,20 @@ class CellView:
     def refusals(self) -> tuple[Entry, ...]:
         return self.control_refusals + self.permission_refusals
 
+    @property
+    def in_turn(self) -> tuple[str, ...]:
+        """The endpoints of what was refused and of what passed by turns, so that the first few show both."""
+        pairs = zip_longest(self.refusals, self.control_passes)
+        return tuple(entry.endpoint for pair in pairs for entry in pair if entry is not None)
+
     def vouches(self, refusals: Iterable[Entry], needed: Set[Hurdle]) -> bool:
         """These refusals show that the permission comes before all of `needed`; at least one is there."""
         shown = [self._shown(entry) for entry in refusals]
         return bool(shown) and needed <= frozenset().union(*shown)
+
+    def vouching(self, refusals: Iterable[Entry], needed: Set[Hurdle]) -> tuple[Entry, ...]:
+        """Those that show something of it."""
+        return tuple(entry for entry in refusals if self._shown(entry) & needed)
 
     def shows(self, needed: Set[Hurdle]) -> bool:
         return not self.disagrees and self.vouches(self.refusals, needed)
@@ -204,14 +215,14 @@ def _is_control(entry: Entry, evidence: Evidence) -> bool:
     return entry.endpoint in evidence.catalogue.controls and entry.endpoint not in evidence.required
 
 
-def positive_control(service: Service, evidence: Evidence) -> bool:
-    """Some answer of this service shows that it serves this credential: a list's data, or the permission text."""
+def positive_control(service: Service, evidence: Evidence) -> Entry | None:
+    """The first whose answer shows that this service serves the credential: a list's data, or the permission text."""
     for endpoint, answer in evidence.answers.items():
         entry = evidence.catalogue.entry(endpoint)
         listed = entry.request_class is RequestClass.LIST and answer.kind is AnswerKind.JSON
         if entry.service is service and (listed or refused(entry, evidence)):
-            return True
-    return False
+            return entry
+    return None
 
 
 def refused(entry: Entry, evidence: Evidence) -> bool:
@@ -238,7 +249,7 @@ def judge(entry: Entry, evidence: Evidence) -> Judgement:
     """The verdict on one endpoint."""
     judgement = _judge(entry, evidence)
     if judgement.verdict is Verdict.GRANTED and _has_to_be_repeated(entry, evidence):
-        return Judgement(KeyRule.NOT_ASKED, evidence.cut_short or "deadline")
+        return replace(judgement, rule=KeyRule.NOT_ASKED, reason=evidence.cut_short or "deadline")
     return judgement
 
 
@@ -261,25 +272,24 @@ def _judge(entry: Entry, evidence: Evidence) -> Judgement:
     answer = evidence.answers.get(entry.endpoint)
     if answer is None:
         return _not_sent(evidence.not_sent.get(entry.endpoint, evidence.cut_short or "deadline"))
+    status = answer.status
     if entry.endpoint in evidence.contradicted:
-        return Judgement(KeyRule.CONTRADICTED, "contradicted")
+        return Judgement(KeyRule.CONTRADICTED, "contradicted", status)
     if answer.kind is AnswerKind.PERMISSION:
-        certain = refused(entry, evidence)
-        return Judgement(KeyRule.MISSING, "refused") if certain else Judgement(KeyRule.CONTRADICTED, "contradicted")
+        if refused(entry, evidence):
+            return Judgement(KeyRule.MISSING, "refused", status)
+        return Judgement(KeyRule.CONTRADICTED, "contradicted", status, tuple(sorted(evidence.contradicted)))
     if answer.kind is AnswerKind.INVALID_KEY:
-        return Judgement(KeyRule.CONTRADICTED, "contradicted")
+        return Judgement(KeyRule.CONTRADICTED, "contradicted", status)
     if answer.accepted and entry.is_write:
-        return Judgement(KeyRule.WRITE_HALT, "write_alarm")
+        return Judgement(KeyRule.WRITE_HALT, "write_alarm", status)
     if not answer.kind.past_permission:
-        return Judgement(KeyRule.NOT_DECISIVE, _KIND_REASON[answer.kind])
+        return Judgement(KeyRule.NOT_DECISIVE, _KIND_REASON[answer.kind], status)
     # A list looks up no record, so "not found" says nothing about its permission.
-    if entry.request_class is RequestClass.LIST:
-        listed = answer.kind is AnswerKind.JSON
-        return (
-            Judgement(KeyRule.GRANTED_DATA, "data") if listed else Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
-        )
-    if not gave(answer, entry) & entry.hurdles:
-        return Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer")
+    if entry.request_class is RequestClass.LIST and answer.kind is AnswerKind.JSON:
+        return Judgement(KeyRule.GRANTED_DATA, "data", status)
+    if entry.request_class is RequestClass.LIST or not gave(answer, entry) & entry.hurdles:
+        return Judgement(KeyRule.NOT_DECISIVE, "unexpected_answer", status)
     return _past_permission(entry, answer, evidence)
 
 
@@ -293,13 +303,15 @@ def _not_sent(reason: str) -> Judgement:
 
 
 def _past_permission(entry: Entry, answer: Answer, evidence: Evidence) -> Judgement:
-    if not positive_control(entry.service, evidence):
-        return _undecided(KeyRule.NO_POSITIVE_CONTROL, "no_positive_control", evidence)
+    served = positive_control(entry.service, evidence)
+    if served is None:
+        return _undecided(KeyRule.NO_POSITIVE_CONTROL, "no_positive_control", answer, (), evidence)
     needed = gave(answer, entry)
     # Before the controls: the endpoint's own refusal counts more than theirs, even where all of them always passed.
     if entry.endpoint in evidence.remembered and not _order_is_in_doubt(entry.cell, needed, evidence):
-        return Judgement(KeyRule.GRANTED_REMEMBERED, "past_permission_check")
-    return _by_evidence_of_others(entry, needed, evidence)
+        again = [each for each in controls_refused_before(entry.cell, needed, evidence) if refused(each, evidence)]
+        return _granted(KeyRule.GRANTED_REMEMBERED, answer, again, served)
+    return _by_evidence_of_others(entry, needed, answer, served, evidence)
 
 
 def _order_is_in_doubt(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> bool:
@@ -310,34 +322,51 @@ def _order_is_in_doubt(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> b
     return bool(evidence.contradicted) or turned or (bool(expected) and not again)
 
 
-def _by_evidence_of_others(entry: Entry, needed: Set[Hurdle], evidence: Evidence) -> Judgement:
-    passed = "past_permission_check"
+def _by_evidence_of_others(
+    entry: Entry, needed: Set[Hurdle], answer: Answer, served: Entry, evidence: Evidence
+) -> Judgement:
     seen = view(entry.cell, needed, evidence)
     if seen.disagrees:
         same_segment = [refusal for refusal in seen.refusals if refusal.segment == entry.segment]
-        return (
-            Judgement(KeyRule.GRANTED_SAME_SEGMENT, passed)
-            if seen.vouches(same_segment, needed)
-            else Judgement(KeyRule.MIXED_CONTROLS, "mixed_controls")
-        )
+        if seen.vouches(same_segment, needed):
+            return _granted(KeyRule.GRANTED_SAME_SEGMENT, answer, seen.vouching(same_segment, needed), served)
+        return Judgement(KeyRule.MIXED_CONTROLS, "mixed_controls", answer.status, seen.in_turn)
     if seen.vouches(seen.permission_refusals, needed):
-        return Judgement(KeyRule.GRANTED_BESIDE_MISSING, passed)
+        beside = seen.vouching(seen.permission_refusals, needed)
+        return _granted(KeyRule.GRANTED_BESIDE_MISSING, answer, beside, served)
     if seen.shows(needed):
-        return Judgement(KeyRule.GRANTED_BY_CONTROL, passed)
+        return _granted(KeyRule.GRANTED_BY_CONTROL, answer, seen.vouching(seen.refusals, needed), served)
     # In applications the catalogue has none for single records; a manifest that requires a cell's controls leaves none.
-    if seen.designated == 0 and _borrows(entry.cell, needed, evidence):
-        return Judgement(KeyRule.GRANTED_BORROWED, passed)
-    return _undecided(KeyRule.NO_REFUSAL, "no_refusal", evidence)
+    borrowed = _borrowed(entry.cell, needed, evidence) if seen.designated == 0 else ()
+    if borrowed:
+        return _granted(KeyRule.GRANTED_BORROWED, answer, borrowed, served)
+    return _undecided(KeyRule.NO_REFUSAL, "no_refusal", answer, seen.in_turn, evidence)
 
 
-def _undecided(rule: KeyRule, reason: str, evidence: Evidence) -> Judgement:
+def _granted(rule: KeyRule, answer: Answer, vouching: Sequence[Entry], served: Entry) -> Judgement:
+    """`served` is named where none of those that vouch is of its service: any of them would show the same."""
+    named = vouching if any(each.service is served.service for each in vouching) else (*vouching, served)
+    return Judgement(rule, "past_permission_check", answer.status, tuple(each.endpoint for each in named))
+
+
+def _undecided(rule: KeyRule, reason: str, answer: Answer, asked: tuple[str, ...], evidence: Evidence) -> Judgement:
     """If the check was cut short, controls may be missing, so that is the reason to name."""
-    return Judgement(KeyRule.NOT_ASKED, evidence.cut_short) if evidence.cut_short else Judgement(rule, reason)
+    if evidence.cut_short:
+        return Judgement(KeyRule.NOT_ASKED, evidence.cut_short, answer.status, asked)
+    return Judgement(rule, reason, answer.status, asked)
 
 
-def _borrows(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> bool:
-    across, *own_service = borrowed_from(cell, needed)
-    return view(*across, evidence).shows(across[1]) and any(view(*own, evidence).shows(own[1]) for own in own_service)
+def _borrowed(cell: Cell, needed: Set[Hurdle], evidence: Evidence) -> tuple[Entry, ...]:
+    """The refusals that show it in the other service and in its own; none, unless both show it."""
+    (across, across_needed), *own_service = borrowed_from(cell, needed)
+    there = view(across, across_needed, evidence)
+    if not there.shows(across_needed):
+        return ()
+    for own, own_needed in own_service:
+        here = view(own, own_needed, evidence)
+        if here.shows(own_needed):
+            return there.vouching(there.refusals, across_needed) + here.vouching(here.refusals, own_needed)
+    return ()
 
 
 def borrowed_from(cell: Cell, needed: Set[Hurdle]) -> list[tuple[Cell, Set[Hurdle]]]:

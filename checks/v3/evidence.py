@@ -60,11 +60,16 @@ class TokenEvidence:
         return {name: answer for name, answer in self.answers.items() if name in carried}
 
     @property
-    def absence_refuted(self) -> bool:
-        """A list was read whose scope the token is said not to carry."""
+    def refuting(self) -> list[str]:
+        """The scopes whose lists were read although the token is said not to carry them."""
         if self.scopes is None:
-            return False
-        return any(a.kind is AnswerKind.JSON and name not in self.scopes for name, a in self.answers.items())
+            return []
+        carried = self.scopes
+        return [name for name, a in self.answers.items() if a.kind is AnswerKind.JSON and name not in carried]
+
+    @property
+    def absence_refuted(self) -> bool:
+        return bool(self.refuting)
 
     @property
     def rows_served(self) -> bool:

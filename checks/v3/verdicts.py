@@ -7,7 +7,7 @@ decide reads, and nothing decides writes.
 
 from collections.abc import Iterable
 
-from checks.answer import FAILURE_CODES, AnswerKind
+from checks.answer import FAILURE_CODES, Answer, AnswerKind
 from checks.catalogue.scopes import scope
 from checks.check_request import CheckRequest
 from checks.credential import OAuthClient
@@ -15,6 +15,7 @@ from checks.judgement import Judgement, Rule
 from checks.manifest import Permission
 from checks.report import Verdict
 from checks.v3.evidence import TokenEvidence
+from checks.v3.gate import INTROSPECT, lists
 from checks.v3.roles import acts_for_another, acts_for_site_admin
 
 MOST_LOST_LISTS = 3
@@ -125,39 +126,59 @@ def judge(permission: Permission, seen: TokenEvidence, doubted: str | None, requ
     if seen.scopes is None:
         return _first(_by_list(name, permission.id, seen, request) for name in permission.scopes)
     if doubted is not None:
-        return Judgement(ScopeRule.DOUBTED, doubted)
+        return Judgement(ScopeRule.DOUBTED, doubted, evidence=_introspection_and(seen.confirming))
     absent = [name for name in permission.scopes if name not in seen.scopes]
     if not absent:
         returned = permission.id in request.missing_before
-        return _returned(permission, seen) if returned else Judgement(ScopeRule.GRANTED, "scope_carried")
+        return _returned(permission, seen) if returned else _carried("scope_carried", seen.confirming)
     if seen.absence_refuted:
-        return Judgement(ScopeRule.REFUTED, "contradicted")
+        return Judgement(ScopeRule.REFUTED, "contradicted", evidence=_introspection_and(seen.refuting))
     return _first(_absent(name, seen) for name in absent)
+
+
+def _introspection_and(names: Iterable[str]) -> tuple[str, ...]:
+    """The endpoints of introspection and of the lists of these scopes."""
+    return (INTROSPECT.endpoint, *(lists()[name].endpoint for name in names))
+
+
+def _carried(reason: str, read: Iterable[str]) -> Judgement:
+    """`read` are the scopes of the lists that were read beside what introspection says."""
+    return Judgement(ScopeRule.GRANTED, reason, evidence=_introspection_and(read))
 
 
 def _returned(permission: Permission, seen: TokenEvidence) -> Judgement:
     """What lists show at once; what only introspection says (`scope_carried`), drift believes when it is said twice."""
     listed = [name for name in permission.scopes if scope(name).proves]
-    for answer in map(seen.answers.get, listed):
-        if answer is None:
-            return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
-        if answer.kind is not AnswerKind.JSON:
-            return Judgement(ScopeRule.NOT_ASKED, FAILURE_CODES.get(answer.kind, "unexpected_answer"))
-    return Judgement(ScopeRule.GRANTED, "data" if len(listed) == len(permission.scopes) else "scope_carried")
+    for name in listed:
+        answer = seen.answers.get(name)
+        if answer is None or answer.kind is not AnswerKind.JSON:
+            return _unread(name, answer, seen)
+    if len(listed) < len(permission.scopes):
+        return _carried("scope_carried", listed or seen.confirming)
+    return Judgement(ScopeRule.GRANTED, "data", seen.answers[listed[0]].status, _introspection_and(listed))
+
+
+def _unread(name: str, answer: Answer | None, seen: TokenEvidence) -> Judgement:
+    """The scope's list was not asked for, or its answer decides nothing."""
+    if answer is None:
+        return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
+    reason = FAILURE_CODES.get(answer.kind, "unexpected_answer")
+    return Judgement(ScopeRule.NOT_ASKED, reason, answer.status, (lists()[name].endpoint,))
 
 
 def _absent(name: str, seen: TokenEvidence) -> Judgement:
     """Its list is asked for; nothing that changes nothing could be asked about a write."""
     if scope(name).list is None:
-        if seen.unknown_writes_carried:
-            return Judgement(ScopeRule.UNKNOWN_SCOPE, "unknown_scope")
-        return Judgement(ScopeRule.MISSING, "scope_not_carried")
+        rule, reason = (
+            (ScopeRule.UNKNOWN_SCOPE, "unknown_scope")
+            if seen.unknown_writes_carried
+            else (ScopeRule.MISSING, "scope_not_carried")
+        )
+        return Judgement(rule, reason, evidence=_introspection_and(()))
     answer = seen.answers.get(name)
-    if answer is None:
-        return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
-    if answer.kind is AnswerKind.FORBIDDEN:
-        return Judgement(ScopeRule.MISSING, "scope_not_carried")
-    return Judgement(ScopeRule.NOT_ASKED, FAILURE_CODES.get(answer.kind, "unexpected_answer"))
+    if answer is None or answer.kind is not AnswerKind.FORBIDDEN:
+        return _unread(name, answer, seen)
+    return Judgement(ScopeRule.MISSING, "scope_not_carried", answer.status, _introspection_and([name]))
 
 
 def _first(judgements: Iterable[Judgement]) -> Judgement:
@@ -169,33 +190,40 @@ def _first(judgements: Iterable[Judgement]) -> Judgement:
 def _by_list(name: str, permission_id: str, seen: TokenEvidence, request: CheckRequest) -> Judgement:
     answer = seen.answers.get(name)
     if scope(name).list is None:
-        unread = Judgement(ScopeRule.UNREADABLE, "scopes_unreadable")
-        return unread if seen.scopes_unreadable else Judgement(ScopeRule.WRITES, "introspection_needed")
-    if answer is None:
-        return Judgement(ScopeRule.NOT_ASKED, seen.cut_short or "unreachable")
-    match answer.kind:
-        # Also an empty array: Greenhouse leaves out of a 200 what the user may not see (v3 OpenAPI, `bearer`).
-        case AnswerKind.JSON:
-            return Judgement(ScopeRule.GRANTED_LIST, "data")
-        case AnswerKind.FORBIDDEN:
-            return _refused_list(name, permission_id, seen, request)
-    return Judgement(ScopeRule.NOT_ASKED, FAILURE_CODES.get(answer.kind, "unexpected_answer"))
+        if seen.scopes_unreadable:
+            return Judgement(ScopeRule.UNREADABLE, "scopes_unreadable", evidence=_introspection_and(()))
+        return Judgement(ScopeRule.WRITES, "introspection_needed")
+    # Also an empty array: Greenhouse leaves out of a 200 what the user may not see (v3 OpenAPI, `bearer`).
+    if answer is not None and answer.kind is AnswerKind.JSON:
+        return Judgement(ScopeRule.GRANTED_LIST, "data", answer.status, (lists()[name].endpoint,))
+    if answer is not None and answer.kind is AnswerKind.FORBIDDEN:
+        return _refused_list(name, permission_id, seen, request)
+    return _unread(name, answer, seen)
 
 
 def _refused_list(name: str, permission_id: str, seen: TokenEvidence, request: CheckRequest) -> Judgement:
     """Nothing but its status is known of a refusal, so it must be one of few, and news."""
+    rule, reason = _meaning_of_refusal(name, permission_id, seen, request)
+    own = lists()[name].endpoint
+    read = [lists()[other].endpoint for other, answer in seen.answers.items() if answer.kind is AnswerKind.JSON]
+    return Judgement(rule, reason, seen.answers[name].status, (own, *read))
+
+
+def _meaning_of_refusal(
+    name: str, permission_id: str, seen: TokenEvidence, request: CheckRequest
+) -> tuple[ScopeRule, str]:
     if not (scope(name).proves and seen.some(AnswerKind.JSON)):
-        return Judgement(ScopeRule.SCOPE_OR_ROLE, "scope_or_role")
+        return ScopeRule.SCOPE_OR_ROLE, "scope_or_role"
     if seen.counts_requests and not seen.answers[name].counted:
-        return Judgement(ScopeRule.SCOPE_OR_ROLE, "uncounted_refusal")
+        return ScopeRule.SCOPE_OR_ROLE, "uncounted_refusal"
     if permission_id in request.missing_before:
-        return Judgement(ScopeRule.MISSING_LIST, "list_refused")
+        return ScopeRule.MISSING_LIST, "list_refused"
     if permission_id not in request.granted_before:
-        return Judgement(ScopeRule.SCOPE_OR_ROLE, "list_never_read")
+        return ScopeRule.SCOPE_OR_ROLE, "list_never_read"
     lost = len(lost_lists(seen, request))
     if lost > MOST_LOST_LISTS or lost * LOST_LISTS_OF_ASKED >= len(seen.answers):
-        return Judgement(ScopeRule.SCOPE_OR_ROLE, "many_lists_refused")
-    return Judgement(ScopeRule.MISSING_LIST, "list_refused")
+        return ScopeRule.SCOPE_OR_ROLE, "many_lists_refused"
+    return ScopeRule.MISSING_LIST, "list_refused"
 
 
 def lost_lists(seen: TokenEvidence, request: CheckRequest) -> set[str]:
@@ -212,24 +240,40 @@ def scopes_of(permission_ids: frozenset[str], request: CheckRequest) -> list[str
 
 def judge_role(seen: TokenEvidence, doubted: str | None) -> Judgement:
     """Lists are for Site Admins (Greenhouse, "Authentication"); how introspection spells that is not documented."""
+    rule, reason = _role(seen, doubted)
+    introspected = seen.introspection is not None
+    return Judgement(rule, reason, evidence=_introspection_and(_about_role(rule, seen)) if introspected else ())
+
+
+def _role(seen: TokenEvidence, doubted: str | None) -> tuple[ScopeRule, str]:
     introspection = seen.introspection
     if seen.scopes_unreadable:
-        return Judgement(ScopeRule.UNREADABLE, "scopes_unreadable")
+        return ScopeRule.UNREADABLE, "scopes_unreadable"
     if introspection is None or not introspection.role_stated:
-        return Judgement(ScopeRule.ROLE_UNTOLD, "role_untold")
+        return ScopeRule.ROLE_UNTOLD, "role_untold"
     # A refused list is just what another role leads to, so these two doubts leave the role as it was told.
     if doubted not in (None, "stale_token", "other_role"):
-        return Judgement(ScopeRule.DOUBTED, doubted or "")
+        return ScopeRule.DOUBTED, doubted or ""
     if acts_for_site_admin(introspection):
-        return Judgement(ScopeRule.SITE_ADMIN, "site_admin")
-    return _another_role(seen) if acts_for_another(introspection) else Judgement(ScopeRule.UNKNOWN_ROLE, "unknown_role")
+        return ScopeRule.SITE_ADMIN, "site_admin"
+    return _another_role(seen) if acts_for_another(introspection) else (ScopeRule.UNKNOWN_ROLE, "unknown_role")
 
 
-def _another_role(seen: TokenEvidence) -> Judgement:
+def _another_role(seen: TokenEvidence) -> tuple[ScopeRule, str]:
     """How a service user's role is spelled is not documented; what lists give is."""
     if seen.rows_served:
-        return Judgement(ScopeRule.ROLE_UNCONFIRMED, "contradicted")
+        return ScopeRule.ROLE_UNCONFIRMED, "contradicted"
     empty = sum(answer.empty for answer in seen.answers.values())
     if seen.some(AnswerKind.FORBIDDEN) or empty >= EMPTY_LISTS_OF_ANOTHER_ROLE:
-        return Judgement(ScopeRule.OTHER_ROLE, "other_role")
-    return Judgement(ScopeRule.ROLE_UNCONFIRMED, "unconfirmed_role")
+        return ScopeRule.OTHER_ROLE, "other_role"
+    return ScopeRule.ROLE_UNCONFIRMED, "unconfirmed_role"
+
+
+def _about_role(rule: ScopeRule, seen: TokenEvidence) -> Iterable[str]:
+    """The scopes of the lists that the judgement on the role rests on."""
+    match rule:
+        case ScopeRule.OTHER_ROLE | ScopeRule.ROLE_UNCONFIRMED:
+            return seen.answers
+        case ScopeRule.DOUBTED:
+            return seen.confirming
+    return ()

@@ -11,7 +11,7 @@ from checks.credential import CredentialState
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.store.columns import UTCDateTime
-from monitor.store.statements import SAMPLE_LOCK, one_at_a_time
+from monitor.store.statements import SAMPLE_LOCK, one_at_a_time, unindexed
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, SAMPLE
 
 _BEGINNINGS = (EventKind.LOST, EventKind.CREDENTIAL_FAILED)
@@ -46,7 +46,7 @@ async def new_changes(conn: AsyncConnection, since: datetime, now: datetime) -> 
         .where(
             CAUSE.c.audience == Audience.CSM,
             CAUSE.c.created_at.between(since, now),
-            DRIFT_EVENT.c.kind.in_(_BEGINNINGS),
+            unindexed(DRIFT_EVENT.c.kind).in_(_BEGINNINGS),
             CREDENTIAL.c.removed_at.is_(None),
         )
         .group_by(CAUSE.c.brake_key, CREDENTIAL.c.kind)

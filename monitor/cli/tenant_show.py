@@ -150,11 +150,15 @@ def _permission_lines(known: KnownPermission) -> list[str]:
     what = f"{known.group} › {known.label}"
     lines = []
     if known.missing:
-        lines.append(f"  missing: {what}, since {moment(known.since)}")
+        lines.append(f"  missing: {what}, since {moment(known.since)}{_answered(known)}")
     if known.suspect:
         seen = "granted" if known.missing else "missing"
         lines.append(f"  suspect: {what}, seen {seen} at {moment(known.suspect_since)}, to be confirmed")
     return lines
+
+
+def _answered(known: KnownPermission) -> str:
+    return f", answered {known.answered_status}" if known.answered_status else ""
 
 
 def _undecided_lines(permissions: Iterable[KnownPermission]) -> list[str]:
@@ -166,7 +170,11 @@ def _undecided_lines(permissions: Iterable[KnownPermission]) -> list[str]:
     for reason, of_it in sorted(by_reason.items(), key=lambda item: -len(item[1])):
         lines.append(f"  {len(of_it)} undecided, because {REASONS.get(reason, reason or 'no reason was recorded')}.")
         lines.append(f"    It is decided by {what_decides(reason)}.")
-        lines += [f"    undecided: {one.group} › {one.label}, since {moment(one.undecided_since)}" for one in of_it]
+        lines += [
+            f"    undecided: {one.group} › {one.label}, since {moment(one.undecided_since)}"
+            f"{'' if one.missing else _answered(one)}"
+            for one in of_it
+        ]
     return lines
 
 

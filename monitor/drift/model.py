@@ -68,6 +68,10 @@ class KnownPermission:
     it missing without confirmation; or, where it is known as missing, granted without confirmation. `last_granted_at`
     is written when it stops being seen granted. `asked` identifies the requests or scopes that the verdict rests on;
     None where an earlier release decided it.
+
+    `answered_status`, `evidence` and `more_evidence` are those of Finding, as they were at `evidence_at`, when the
+    verdict was decided; while it is undecided or seen missing once, of that, unless it is known as missing. All four
+    are None where an earlier release decided it.
     """
 
     group: str
@@ -83,6 +87,10 @@ class KnownPermission:
     suspect_since: datetime | None = None
     suspect_looks: int = 0
     asked: str | None = None
+    answered_status: int | None = None
+    evidence: tuple[str, ...] | None = None
+    more_evidence: int | None = None
+    evidence_at: datetime | None = None
 
     @property
     def missing(self) -> bool:

@@ -112,13 +112,16 @@ def _seen(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[
 
 def _granted(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tuple[KnownPermission, Event | None]:
     if was.verdict is Verdict.GRANTED:
+        # The same object where nothing changed, whatever vouches for it now: only what differs is written.
+        if not _interrupted(was) and was.rule == finding.rule:
+            return was, None
         known = replace(_settled(was), last_granted_at=timing.now) if _interrupted(was) else was
-        # The same object where nothing changed: only what differs is written.
-        return (known if was.rule == finding.rule else replace(known, rule=finding.rule)), None
+        return _with_evidence(replace(known, rule=finding.rule), finding, timing), None
     if was.missing and not was.suspect and finding.reason == _SAID_BY_INTROSPECTION:
         return replace(_decided(was), suspect_since=timing.now, suspect_looks=1), None
     first_seen = was.suspect_since if was.missing and was.suspect_since else timing.now
     known = KnownPermission(was.group, was.label, Verdict.GRANTED, rule=finding.rule, since=first_seen, asked=was.asked)
+    known = _with_evidence(known, finding, timing)
     # By a rule that is gone it may never have been missing, so it is not back either.
     if not (was.missing or was.carried) or was.rule in GONE_RULES:
         return known, None
@@ -138,14 +141,15 @@ def _missing(was: KnownPermission, finding: Finding, timing: CheckTiming) -> tup
         return _settled(was), None
     # One that no check could settle for so long says nothing of when it went missing: this is a first sight again.
     if was.suspect_since is None or timing.now - was.suspect_since > timing.interval:
-        return replace(_decided(_leaving_granted(was, timing)), suspect_since=timing.now, suspect_looks=1), None
+        suspect = replace(_decided(_leaving_granted(was, timing)), suspect_since=timing.now, suspect_looks=1)
+        return _with_evidence(suspect, finding, timing), None
     kind = _kind_of_absence(was)
     notified_as = was.origin if was.carried else None
     event = _event(kind, finding, was.last_granted_at, was.suspect_since, notified_as=notified_as)
     known = replace(
         _settled(was), verdict=Verdict.MISSING, rule=finding.rule, since=was.suspect_since, origin=notified_as or kind
     )
-    return known, event
+    return _with_evidence(known, finding, timing), event
 
 
 def _kind_of_absence(was: KnownPermission) -> EventKind:
@@ -166,11 +170,23 @@ def _left_open(was: KnownPermission, finding: Finding, timing: CheckTiming) -> K
         known = replace(known, suspect_looks=was.suspect_looks + 1)
     if was.undecided_as is finding.verdict:
         return known
-    return replace(
+    known = replace(
         known,
         undecided_since=was.undecided_since or timing.now,
         undecided_as=finding.verdict,
         undecided_reason=finding.reason,
+    )
+    # What is missing stays so for everybody, with what showed it.
+    return known if was.missing else _with_evidence(known, finding, timing)
+
+
+def _with_evidence(known: KnownPermission, finding: Finding, timing: CheckTiming) -> KnownPermission:
+    return replace(
+        known,
+        answered_status=finding.answered_status,
+        evidence=finding.evidence,
+        more_evidence=finding.more_evidence,
+        evidence_at=timing.now,
     )
 
 

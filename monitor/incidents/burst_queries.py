@@ -93,17 +93,25 @@ async def latest_burst(conn: AsyncConnection, brake_key: str) -> int | None:
 
 async def largest_held(conn: AsyncConnection) -> tuple[ListedBurst | None, int]:
     """The burst with the most tenants whose notices are held, and how many bursts have some."""
-    tenants = func.count(distinct(_E.tenant_id))
-    statement = (
+    found = (await conn.execute(_LARGEST_HELD)).first()
+    return (None, 0) if found is None else (ListedBurst(*found[:-1]), found[-1])
+
+
+def _largest_held() -> Select[Any]:
+    tenants = func.count(distinct(_E.tenant_id)).label("tenants")
+    held = (
         select(_E.burst_id, tenants)
         .join(CAUSE, CAUSE.c.event_id == _E.id)
         .join(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
         .where(NOTICE.c.status == ToldStatus.HELD, _E.burst_id.is_not(None))
         .group_by(_E.burst_id)
-        .order_by(tenants.desc(), _E.burst_id.desc())
+        .subquery()
     )
-    found = (await conn.execute(statement)).all()
-    return (await burst(conn, found[0].burst_id), len(found)) if found else (None, 0)
+    bursts = select(*COLUMNS, func.count().over()).join(held, held.c.burst_id == BURST.c.id)
+    return bursts.order_by(held.c.tenants.desc(), BURST.c.id.desc()).limit(1)
+
+
+_LARGEST_HELD = _largest_held()
 
 
 async def standings(conn: AsyncConnection, burst_id: int) -> dict[ChangeState, int]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.drift import EventKind
 from monitor.incidents.changes import ListedBurst, ListedChange, Page, Position, rows
 from monitor.store.burst_tables import BURST
+from monitor.store.statements import unindexed
 from monitor.store.tables import DRIFT_EVENT, TENANT
 
 _B = BURST.c
@@ -103,8 +104,9 @@ def _bursts_of_tenant(tenant_id: str, wanted: WantedChanges) -> Select[Any]:
     e = DRIFT_EVENT.c
     bursts = select(e.burst_id).where(e.tenant_id == tenant_id)
     if wanted.permission is not None:
-        bursts = bursts.where(or_(e.permission_id == wanted.permission, e.permission_label == wanted.permission))
-    return bursts if wanted.kinds is None else bursts.where(e.kind.in_(sorted(wanted.kinds)))
+        is_it = or_(unindexed(e.permission_id) == wanted.permission, e.permission_label == wanted.permission)
+        bursts = bursts.where(is_it)
+    return bursts if wanted.kinds is None else bursts.where(unindexed(e.kind).in_(sorted(wanted.kinds)))
 
 
 def _in_time(wanted: WantedChanges, after: Position | None) -> Iterable[ColumnElement[bool]]:

@@ -1,10 +1,10 @@
 """Reads drift events that belong to no burst yet, and writes the bursts they belong to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Select, bindparam, distinct, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Select, bindparam, delete, distinct, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.incidents.bursts import EXAMPLES, GAP, BurstEvent, OpenBurst, group
@@ -122,6 +122,20 @@ class BurstMiscount:
     tenants: int
     found_events: int
     found_tenants: int
+
+
+async def recount(conn: AsyncConnection, bursts: Collection[int]) -> None:
+    """Count again what is left of these bursts after old events were deleted; one without any goes with its last."""
+    if not bursts:
+        return
+    left = select(_E.burst_id).where(_E.burst_id.in_(bursts))
+    await conn.execute(delete(BURST).where(_B.id.in_(bursts), _B.id.not_in(left)))
+    ours = _E.burst_id == _B.id
+    events = select(func.count()).where(ours).correlate(BURST).scalar_subquery()
+    tenants = select(func.count(distinct(_E.tenant_id))).where(ours).correlate(BURST).scalar_subquery()
+    first_at = select(func.min(_E.at)).where(ours).correlate(BURST).scalar_subquery()
+    counts = {"events": events, "tenants": tenants, "first_at": first_at}
+    await conn.execute(update(BURST).where(_B.id.in_(bursts)).values(counts))
 
 
 async def miscounts(conn: AsyncConnection) -> list[BurstMiscount]:

@@ -8,6 +8,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
+from monitor.store.statements import unindexed
 from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, TENANT
 
 
@@ -71,7 +72,8 @@ async def events(conn: AsyncConnection, wanted: Wanted) -> Sequence[PastEvent]:
     if wanted.permission is not None:
         conditions.append(or_(e.permission_id == wanted.permission, e.permission_label == wanted.permission))
     if wanted.kind is not None:
-        conditions.append(e.kind == wanted.kind)
+        kind = e.kind if wanted.tenant_id is None else unindexed(e.kind)
+        conditions.append(kind == wanted.kind)
     if wanted.after_id is not None:
         conditions.append(e.id > wanted.after_id)
     latest = (

@@ -16,10 +16,13 @@ from monitor.store.tables import CREDENTIAL, EXCESS_STATE, PERMISSION_STATE
 
 _P = PERMISSION_STATE.c
 _CREDENTIAL_COLUMNS = [CREDENTIAL.c[field.name] for field in fields(KnownCredential)]
+_FIELDS = [field.name for field in fields(KnownPermission)]
 _PERMISSION_COLUMNS = [
-    _P.permission_group.label("group"),
-    _P.permission_label.label("label"),
-    *(_P[field.name] for field in fields(KnownPermission) if field.name not in ("group", "label")),
+    _P[{"group": "permission_group", "label": "permission_label"}.get(name, name)] for name in _FIELDS
+]
+_ENUMS = [
+    (_FIELDS.index(name), kind)
+    for name, kind in (("verdict", Verdict), ("origin", EventKind), ("undecided_as", Verdict))
 ]
 
 # Of every check, so they are put together once.
@@ -49,7 +52,7 @@ async def load(conn: AsyncConnection, credential_id: int) -> Known:
     excess = await conn.execute(_EXCESS, ours)
     return Known(
         credential=_credential(credential),
-        permissions={row.permission_id: _permission(row) for row in permissions},
+        permissions={id_: _permission(values) for id_, *values in permissions},
         excess={row.endpoint: KnownExcess(row.label, row.certain, row.since) for row in excess},
     )
 
@@ -60,8 +63,8 @@ async def permissions_of(conn: AsyncConnection, credentials: Collection[int]) ->
         _P.credential_id.in_(credentials)
     )
     found: dict[int, dict[str, KnownPermission]] = {}
-    for row in await conn.execute(statement) if credentials else ():
-        found.setdefault(row.credential_id, {})[row.permission_id] = _permission(row)
+    for credential_id, permission_id, *values in await conn.execute(statement) if credentials else ():
+        found.setdefault(credential_id, {})[permission_id] = _permission(values)
     return found
 
 
@@ -105,14 +108,12 @@ def _credential(row: Row[Any]) -> KnownCredential:
     return KnownCredential(**values)
 
 
-def _permission(row: Row[Any]) -> KnownPermission:
-    values = {**row._mapping}
-    del values["permission_id"]
-    values.pop("credential_id", None)
-    values["verdict"] = Verdict(row.verdict) if row.verdict else None
-    values["origin"] = EventKind(row.origin) if row.origin else None
-    values["undecided_as"] = Verdict(row.undecided_as) if row.undecided_as else None
-    return KnownPermission(**values)
+def _permission(values: list[Any]) -> KnownPermission:
+    """From its columns, which are in the order of its fields: by name it would take a check twice as long to read."""
+    for place, kind in _ENUMS:
+        if values[place] is not None:
+            values[place] = kind(values[place])
+    return KnownPermission(*values)
 
 
 def _permission_row(credential_id: int, permission_id: str, known: KnownPermission) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from monitor.notices.notice import Status
 from monitor.notices.notice_queries import batches
 from monitor.notices.partners import PARTNER, PartnerCoverage
 from monitor.store.columns import UTCDateTime
+from monitor.store.statements import unindexed
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, NOTICE, PERMISSION_STATE, TENANT
 
 
@@ -194,7 +195,7 @@ async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:
             state.c.verdict == "missing",
             state.c.undecided_since.is_(None),
             state.c.origin == EventKind.LOST,
-            event.c.kind == EventKind.LOST,
+            unindexed(event.c.kind) == EventKind.LOST,
             event.c.tenant_id.in_(ended),
             recipient.is_not(None),
         )
@@ -209,7 +210,7 @@ async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:
 
 def _same_permission(state: Any, event: Any) -> ColumnElement[bool]:
     same: ColumnElement[bool] = (event.c.credential_id == state.c.credential_id) & (
-        event.c.permission_id == state.c.permission_id
+        unindexed(event.c.permission_id) == state.c.permission_id
     )
     return same
 

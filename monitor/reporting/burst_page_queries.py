@@ -10,18 +10,14 @@ from monitor.reporting.change_cause import ChangeEvidence
 from monitor.store.tables import TENANT
 
 
-async def burst_page(conn: AsyncConnection, burst_id: int, expected_share: float) -> BurstPage | None:
-    """None if there is no such burst."""
-    burst = await burst_queries.burst(conn, burst_id)
-    if burst is None:
-        return None
+async def burst_page(conn: AsyncConnection, burst: ListedBurst, expected_share: float) -> BurstPage:
     named = select(TENANT.c.id, TENANT.c.name).where(TENANT.c.id.in_(burst.examples))
     names = {row.id: row.name for row in await conn.execute(named)}
     return BurstPage(
         burst=burst,
         names={tenant: names.get(tenant, tenant) for tenant in burst.examples},
-        standings=await burst_queries.standings(conn, burst_id),
-        told=(await told_queries.told(conn, [burst_id])).get(burst_id, ()),
+        standings=await burst_queries.standings(conn, burst.id),
+        told=(await told_queries.told(conn, [burst.id])).get(burst.id, ()),
         evidence=await evidence(conn, burst, expected_share),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.incidents.status import TenantStatus
@@ -24,6 +24,8 @@ from monitor.reporting.compliance import (
 )
 from monitor.reporting.report_period import Period, TimeSpan, covered
 from monitor.reporting.tenant_page import DeclinedPermission
+from monitor.store.columns import UTCDateTime
+from monitor.store.statements import unindexed
 from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, INCIDENT, STATUS_CHANGE, TENANT
 
 _Made = TypeVar("_Made")
@@ -54,7 +56,9 @@ async def recorded_since(conn: AsyncConnection) -> datetime | None:
     """When statuses of all tenants began to be recorded; None where there never was a tenant."""
     first_change = select(_S.id).where(_S.previous.is_not(None)).order_by(_S.id).limit(1).scalar_subquery()
     before_any_change = _S.id < func.coalesce(first_change, _BEYOND)
-    upgraded = select(func.max(_S.at)).where(before_any_change, _S.status.in_(_KNOWN_TO_THE_UPGRADE))
+    # Not max(at): SQLite would look for it from the newest change on, through years of changes.
+    at = case((_S.status.in_(_KNOWN_TO_THE_UPGRADE), _S.at))
+    upgraded = select(func.max(at, type_=UTCDateTime())).where(before_any_change)
     found: datetime | None = (await conn.execute(upgraded)).scalar_one()
     return found or (await conn.execute(select(func.min(_S.at)))).scalar_one()
 
@@ -138,7 +142,7 @@ def _earlier_events(span: TimeSpan, only: str | None) -> Select[Any]:
 def _loss_events() -> Select[Any]:
     joined = select(*_EVENT_COLUMNS).join_from(DRIFT_EVENT, CREDENTIAL, _C.id == _E.credential_id)
     joined = joined.outerjoin(INCIDENT, _I.id == _E.incident_id)
-    return joined.where(_E.kind.in_((*BEGINNINGS, *ENDS))).order_by(_E.at, _E.id)
+    return joined.where(unindexed(_E.kind).in_((*BEGINNINGS, *ENDS))).order_by(_E.at, _E.id)
 
 
 def _of(column: ColumnElement[Any], only: str | None) -> tuple[ColumnElement[bool], ...]:

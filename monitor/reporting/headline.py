@@ -12,6 +12,7 @@ from monitor.reporting.sentence import Link, Name, PermissionLabel, Piece, Sente
 
 STANDS_STILL_AFTER = timedelta(hours=1)  # beside the interval: so long no check was recorded
 MAIL_IS_STUCK_AFTER = timedelta(minutes=30)
+_ONE_MINUTE = timedelta(minutes=1)
 
 
 class Tone(StrEnum):
@@ -150,6 +151,8 @@ def _held(facts: ServiceFacts) -> Headline | None:
         what = [" lost ", PermissionLabel(burst.label)]
     more: list[Piece] = [f", and {counted(facts.held_bursts - 1, 'more change')}"] if facts.held_bursts > 1 else []
     seen: list[Piece] = [", seen between ", burst.seen_from, " and ", burst.seen_to]
+    if burst.seen_to - burst.seen_from < _ONE_MINUTE:
+        seen = [", seen ", burst.seen_from]
     said = say("Held: ", counted(burst.tenants, "tenant"), *what, *seen, *more, ". No CSM was emailed.")
     return Headline("H2", Tone.BAD, said, step, f"/bursts/{burst.id}")
 

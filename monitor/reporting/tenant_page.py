@@ -1,10 +1,10 @@
 """One tenant in full: what its page and its JSON say. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from checks.credential import CredentialState
+from checks.credential import CredentialKind, CredentialState
 from checks.manifest import Manifest, Permission
 from checks.reasons import DETAILS, REASONS
 from checks.report import Verdict
@@ -17,9 +17,12 @@ from monitor.notices.content.customer_request import MissingPermission, PresentT
 from monitor.notices.notice_queries import ListedNotice
 from monitor.reporting.timeline import Band, CheckedDay, CredentialPast, IncidentSpan, SentEmail, Timeline, bands_of
 from monitor.reporting.told import Told
+from monitor.reporting.verdict_evidence import VerdictEvidence, verdict_evidence
+from monitor.reporting.what_decides import what_decides
 
 _BEGINNINGS = (EventKind.LOST, EventKind.FOUND, EventKind.NEWLY_REQUIRED, EventKind.CREDENTIAL_FAILED)
 UNASKED, UNKNOWN = "unasked", "new"
+_WORST_FIRST = ("missing", "suspect", "undecided", UNKNOWN, "declined", "not_checkable", "granted")
 SENTENCES: Mapping[str, str] = {rule.number: rule.sentence for rules in (KeyRule, ScopeRule) for rule in rules}
 
 
@@ -44,7 +47,11 @@ class DeclinedPermission:
 
 @dataclass(frozen=True, slots=True)
 class PermissionCell:
-    """A permission as the matrix shows it. `word` is a verdict, `suspect`, `declined`, `new` or `unasked`."""
+    """A permission as the matrix shows it. `word` is a verdict, `suspect`, `declined`, `new` or `unasked`.
+
+    `decides` is what would decide it, where it is open; `before_evidence`: an earlier release, which kept no evidence,
+    decided it.
+    """
 
     id: str
     label: str
@@ -55,6 +62,9 @@ class PermissionCell:
     likely: bool = False
     last_granted_at: datetime | None = None
     declined: DeclinedPermission | None = None
+    decides: str = ""
+    evidence: VerdictEvidence | None = None
+    before_evidence: bool = False
 
     @property
     def sentence(self) -> str:
@@ -65,6 +75,17 @@ class PermissionCell:
     def is_evidence(self) -> bool:
         """It stands among the evidence for what is not granted."""
         return self.word not in (Verdict.GRANTED, UNASKED)
+
+    @property
+    def granted_until(self) -> datetime | None:
+        return self.last_granted_at if self.word == Verdict.MISSING else None
+
+    @property
+    def explanation(self) -> tuple[object, ...]:
+        """All that is said of why it stands so, but for the answer to its own request."""
+        said = (self.word, self.since, self.granted_until, self.rule, self.reason, self.decides, self.declined)
+        seen = self.evidence
+        return (*said, self.before_evidence, seen and (seen.others, seen.more, seen.at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +191,29 @@ class TenantPage:
 
 def groups(tenant: TenantPage, credential: CredentialPage) -> tuple[PermissionGroup, ...]:
     """Every permission of the manifest in the order of Greenhouse's screen, so that box can be compared with box."""
-    if credential.manifest is None:
+    manifest = credential.manifest
+    if manifest is None:
         return ()
-    cells: dict[str, list[PermissionCell]] = {name: [] for name in credential.manifest.groups}
-    for permission in credential.manifest.permissions:
-        cells.setdefault(permission.group, []).append(_cell(tenant, credential, permission))
+    labels = {permission.endpoint: permission.label for permission in manifest.permissions if permission.endpoint}
+    cells: dict[str, list[PermissionCell]] = {name: [] for name in manifest.groups}
+    for permission in manifest.permissions:
+        cells.setdefault(permission.group, []).append(_cell(tenant, credential, permission, labels))
     return tuple(PermissionGroup(name, tuple(members)) for name, members in cells.items() if members)
 
 
-def _cell(tenant: TenantPage, credential: CredentialPage, permission: Permission) -> PermissionCell:
+def by_explanation(groups: Iterable[PermissionGroup], *, granted_too: bool) -> list[list[PermissionCell]]:
+    """The permissions with evidence, the worst first; what stands so for the same reasons, said once, is together."""
+    together: dict[object, list[PermissionCell]] = {}
+    for group in groups:
+        for cell in group.cells:
+            if cell.is_evidence or (granted_too and cell.word != UNASKED):
+                together.setdefault(cell.explanation, []).append(cell)
+    return sorted(together.values(), key=lambda cells: _WORST_FIRST.index(cells[0].word))
+
+
+def _cell(
+    tenant: TenantPage, credential: CredentialPage, permission: Permission, labels: Mapping[str, str]
+) -> PermissionCell:
     likely = permission.mapping == "likely"
     declined = tenant.declined_as(permission)
     if not tenant.is_asked(permission):
@@ -188,22 +223,49 @@ def _cell(tenant: TenantPage, credential: CredentialPage, permission: Permission
     known = credential.permissions.get(permission.id)
     if known is None:
         return PermissionCell(permission.id, permission.label, UNKNOWN, likely=likely)
-    word, since, reason = _standing(known)
-    rule = known.rule if word in (Verdict.GRANTED, Verdict.MISSING) else ""
-    return PermissionCell(permission.id, permission.label, word, since, rule, reason, likely, known.last_granted_at)
+    standing = _standing(known)
+    asked = permission.endpoint if credential.kind == CredentialKind.HARVEST_KEY else None
+    return PermissionCell(
+        permission.id,
+        permission.label,
+        standing.word,
+        standing.since,
+        known.rule if standing.word in (Verdict.GRANTED, Verdict.MISSING) else "",
+        standing.reason,
+        likely,
+        known.last_granted_at,
+        decides=standing.decides,
+        evidence=verdict_evidence(known, asked, labels) if standing.has_evidence else None,
+        before_evidence=standing.has_evidence and known.evidence_at is None,
+    )
 
 
-def _standing(known: KnownPermission) -> tuple[str, datetime | None, str]:
-    """Word, since when, and why: the last decided verdict, unless something newer is to be said."""
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """`has_evidence`: the stored evidence is about this."""
+
+    word: str
+    since: datetime | None
+    reason: str = ""
+    decides: str = ""
+    has_evidence: bool = True
+
+
+def _standing(known: KnownPermission) -> _Standing:
+    """The last decided verdict, unless something newer is to be said."""
     if known.undecided_as is not None and not known.missing:
         reason = REASONS.get(known.undecided_reason or "", known.undecided_reason or "")
-        return known.undecided_as, known.undecided_since, reason
+        decides = what_decides(known.undecided_reason) if known.undecided_as is Verdict.UNDECIDED else ""
+        return _Standing(known.undecided_as, known.undecided_since, reason, decides)
     if known.suspect:
         seen = "granted" if known.missing else "missing"
-        return "suspect", known.suspect_since, f"seen {seen} once, not confirmed yet"
+        reason = f"seen {seen} once, not confirmed yet"
+        # What is known as missing keeps the evidence of that.
+        return _Standing("suspect", known.suspect_since, reason, what_decides(None), has_evidence=not known.missing)
     if known.verdict is None:
-        return Verdict.UNDECIDED, known.since, "missing under the secret before this one, and not decided since"
-    return known.verdict, known.since, ""
+        reason = "missing under the secret before this one, and not decided since"
+        return _Standing(Verdict.UNDECIDED, known.since, reason, what_decides(None), has_evidence=False)
+    return _Standing(known.verdict, known.since)
 
 
 def troubles(tenant: TenantPage) -> tuple[PresentTrouble, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,6 +35,14 @@ async def insert_if_new(conn: AsyncConnection, table: Table, row: dict[str, Any]
     """Whether the row was written; False if a row with the same unique value exists."""
     statement = _insert(conn, table).values(row).on_conflict_do_nothing().returning(*table.primary_key)
     return (await conn.execute(statement)).first() is not None
+
+
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column, of texts, for a condition that is not to choose the index.
+
+    SQLite keeps no statistics: of two columns with an index each it may take the one that most rows have in common.
+    """
+    return func.coalesce(column, "")
 
 
 async def one_at_a_time(conn: AsyncConnection, lock: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
-from monitor.store.columns import UTCDateTime, utc_datetime
+from monitor.store.columns import NameList, UTCDateTime, utc_datetime
 
 METADATA = SQLModel.metadata
 # SQLite can only alter constraints that have a name.
@@ -63,6 +63,9 @@ class StatusChange(SQLModel, table=True):
     previous: str | None = None
 
 
+_IN_DOUBT = "removed_at IS NULL AND (suspects > 0 OR suspect_state IS NOT NULL)"
+
+
 class Credential(SQLModel, table=True):
     """What opens Greenhouse for a tenant, and its current state.
 
@@ -74,7 +77,12 @@ class Credential(SQLModel, table=True):
     """
 
     __tablename__ = "credential"
-    __table_args__ = (UniqueConstraint("tenant_id", "label"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "label"),
+        # What is due; with the other column, how far the sweep is, without reading the rows.
+        Index("credential_planned", "next_due", "last_checked_at"),
+        Index("credential_in_doubt", "id", sqlite_where=text(_IN_DOUBT), postgresql_where=text(_IN_DOUBT)),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id")
@@ -94,7 +102,7 @@ class Credential(SQLModel, table=True):
     suspect_looks: int = 0
     suspect_fingerprint: str | None = None
     epoch: int = 0  # docs/decisions/0003-epoch-fence.md
-    next_due: datetime | None = utc_datetime(nullable=True, index=True)
+    next_due: datetime | None = utc_datetime(nullable=True)
     baseline_at: datetime | None = utc_datetime(nullable=True)
     last_checked_at: datetime | None = utc_datetime(nullable=True)
     last_full_at: datetime | None = utc_datetime(nullable=True)
@@ -201,6 +209,10 @@ class PermissionState(SQLModel, table=True):
     suspect_since: datetime | None = utc_datetime(nullable=True)
     suspect_looks: int = 0
     asked: str | None = None
+    answered_status: int | None = None
+    evidence: tuple[str, ...] | None = Field(default=None, sa_column=Column(NameList, nullable=True))
+    more_evidence: int | None = None
+    evidence_at: datetime | None = utc_datetime(nullable=True)
 
 
 class ExcessState(SQLModel, table=True):
@@ -234,6 +246,7 @@ class Incident(SQLModel, table=True):
 
     __tablename__ = "incident"
     __table_args__ = (
+        Index("incident_of_tenant", "tenant_id", "id"),
         Index(
             "one_open_incident",
             "tenant_id",
@@ -271,6 +284,10 @@ class DriftEvent(SQLModel, table=True):
             sqlite_where=text("incident_id IS NOT NULL"),
             postgresql_where=text("incident_id IS NOT NULL"),
         ),
+        # Pages of the list of events, the newest first: of a tenant, of a kind, of a permission.
+        Index("event_of_tenant", "tenant_id", "at", "id"),
+        Index("event_of_kind", "kind", "at", "id"),
+        Index("event_of_permission", "permission_id", "at", "id"),
         Index(
             "event_of_burst",
             "burst_id",
@@ -289,7 +306,7 @@ class DriftEvent(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     at: datetime = utc_datetime(index=True)
     kind: str
-    tenant_id: str = Field(foreign_key="tenant.id", index=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
     credential_id: int = Field(foreign_key="credential.id")
     check_id: int | None = Field(default=None, foreign_key="check_summary.id")
     incident_id: int | None = Field(default=None, foreign_key="incident.id")

@@ -28,7 +28,8 @@ from monitor.tenants.file import (
     TenantsFile,
 )
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Not `.` and `..`: browsers take them for steps within a path, so no address could lead to such a tenant.
+_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}")
 
 
 def read_tenants_file(path: Path) -> TenantsFile:
@@ -57,7 +58,7 @@ def _one_line(text: str) -> str:
 
 def _identifier(text: str) -> str:
     if not _ID.fullmatch(text):
-        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores; correct it")
+        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores, not `.` or `..`; correct it")
     return text
 
 

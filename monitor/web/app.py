@@ -1,8 +1,8 @@
 """The application: `/metrics`, `/healthz` and `/readyz`, and what needs a sign-in."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
@@ -49,11 +49,19 @@ def application(metrics: Metrics, reach_database: Callable[[], Awaitable[None]])
     return app
 
 
-def with_pages(app: FastAPI, sign_in: SignIn, context: WebContext, preflights: PreflightQueue) -> ASGIApp:
+def with_pages(
+    app: FastAPI,
+    sign_in: SignIn,
+    context: WebContext,
+    preflights: PreflightQueue,
+    more_pages: Iterable[APIRouter] = (),
+) -> ASGIApp:
     """The application with every page and the API, behind the middleware that lets in nobody who is not signed in."""
     app.state.context = context
     handle_problems(app)
     add_pages(app)
+    for router in more_pages:
+        app.include_router(router)
     add_api(app, preflights, sign_in.trusted_networks.include)
     app.include_router(SignInPages(sign_in).router)
     app.include_router(SessionPages(sign_in).router)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fastapi import Request
@@ -11,19 +11,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.breaker.machine import State as BreakerState
 from monitor.config.settings import Settings
 from monitor.notices import notice_queries
+from monitor.reporting import service_queries
+from monitor.reporting.headline import ServiceFacts
+from monitor.reporting.kept_bursts import KeptBursts
 from monitor.store.database import Database
 from monitor.tenants.manifests import ManifestRegistry
 
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """`registry` and `breaker` are functions, since both change while the service runs."""
+    """Functions give what changes while the service runs. `paused_since` is None unless all checks are paused."""
 
     db: Database
     settings: Settings
     now: Callable[[], datetime]
     registry: Callable[[], ManifestRegistry]
     breaker: Callable[[], BreakerState]
+    paused_since: Callable[[], datetime | None] = lambda: None
+    bursts: KeptBursts = field(default_factory=KeptBursts)
+
+    async def facts(self, conn: AsyncConnection, now: datetime) -> ServiceFacts:
+        return await service_queries.facts(conn, now, self.settings, self.breaker(), self.paused_since())
 
 
 def context(request: Request) -> WebContext:
@@ -34,8 +42,15 @@ def context(request: Request) -> WebContext:
 @asynccontextmanager
 async def reading(request: Request) -> AsyncIterator[AsyncConnection]:
     """One state of the database for the whole page, so that its figures agree; sets what every page shows of it."""
+    async with reading_facts(request) as conn:
+        request.state.held = await notice_queries.count_held(conn)
+        yield conn
+
+
+@asynccontextmanager
+async def reading_facts(request: Request) -> AsyncIterator[AsyncConnection]:
+    """As `reading`, for a page that reads the service's facts: it sets `request.state.held` of these."""
     web = context(request)
     request.state.now = web.now()
     async with web.db.reading() as conn:
-        request.state.held = await notice_queries.count_held(conn)
         yield conn

@@ -1,9 +1,10 @@
 """What `serve` offers over HTTP, on one address or on two."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
+from fastapi import APIRouter
 
 from monitor.checking.preflight.preflight_queue import PreflightQueue
 from monitor.config.addresses import ListenAddress
@@ -25,6 +26,7 @@ async def serving_site(
     preflights: PreflightQueue,
     main: ListenAddress,
     open_to_all: ListenAddress | None,
+    more_pages: Sequence[APIRouter] = (),
 ) -> AsyncIterator[str]:
     """Listen; gives the base URL of the pages. With `open_to_all`, what needs no sign-in is there and nowhere else.
 
@@ -37,5 +39,5 @@ async def serving_site(
             log.info("serving_metrics", address=url)
             app = bare_application()
         yield await listening.enter_async_context(
-            serving(with_pages(app, sign_in, context, preflights), main.host, main.port)
+            serving(with_pages(app, sign_in, context, preflights, more_pages), main.host, main.port)
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -110,6 +110,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # a look at the disk for each template of each page
     )
     made.filters.update(when=_when, counted=counted, duration=duration, number=_number, span=_span)
     made.filters.update(percent=percent, short_length=short_length)
@@ -133,10 +134,14 @@ def _when(context: Context, at: datetime | None, style: str | None = None) -> Ma
     """A moment in UTC, as short as its age allows; script turns it into the reader's zone."""
     if at is None:
         return Markup("")
-    style = style or _style(at, context["now"])
-    return Markup('<time datetime="{}" data-as="{}" title="{}">{}</time>').format(
-        at.strftime("%Y-%m-%dT%H:%M:%SZ"), style, at.strftime("%Y-%m-%d %H:%M:%S UTC"), _FORMATS[style].format(at=at)
-    )
+    return _time(at, style or _style(at, context["now"]))
+
+
+@lru_cache(maxsize=4096)
+def _time(at: datetime, style: str) -> Markup:
+    """Nothing in it needs escaping. A page has a hundred of them, many of them equal."""
+    iso, title = f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M:%S UTC}"
+    return Markup(f'<time datetime="{iso}" data-as="{style}" title="{title}">{_FORMATS[style].format(at=at)}</time>')  # noqa: S704
 
 
 def _style(at: datetime, now: datetime | None) -> str:

@@ -7,14 +7,15 @@ event of this night would be two pixels wide.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
-from monitor.reporting.timeline import Band, Span, SpanKind, Timeline
+from monitor.reporting.timeline import Band, CheckedDay, Span, SpanKind, Timeline
 
 RECENT = timedelta(hours=48)
 LEFT, RIGHT = 68.0, 70.0
 ROW = 15
 TOP = 20
-MOST_SHAPES = 200
+MOST_SHAPES = 100
 _NARROWEST = 0.45  # per cent: about 4 pixels on a wide screen
 _FULL_DAY = 6  # checks: a bar of full height
 _ORDER = (SpanKind.DECLINED, SpanKind.UNDECIDED, SpanKind.SUSPECT, SpanKind.MISSING)
@@ -67,8 +68,10 @@ class Drawing:
 def drawn(timeline: Timeline) -> Drawing:
     axis = _Axis(timeline.begin, timeline.now)
     spans = [shape for place, band in enumerate(timeline.bands) for shape in _band(axis, place + _HEAD_ROWS, band)]
-    is_coarse = len(spans) > MOST_SHAPES
-    shapes = [*_lines(axis, timeline), *_head(axis, timeline), *(_coarse(spans) if is_coarse else spans)]
+    head = list(_head(axis, timeline))
+    is_coarse = len(spans) + len(head) > MOST_SHAPES
+    shapes = [*_lines(axis, timeline), *(_coarse(head) if is_coarse else head), *_checks(axis, timeline)]
+    shapes += _coarse(spans) if is_coarse else spans
     rows = (Row("Incidents"), Row("Emails"), Row("Checks"), *(_row(band) for band in timeline.bands))
     return Drawing(rows, tuple(shapes), tuple(_marks(axis)), TOP + ROW * len(rows) + 4, is_coarse)
 
@@ -119,13 +122,16 @@ def _title(span: Span) -> str:
 
 
 def _lines(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:
-    """A thin line where the credential was checked; no line where nobody knows."""
+    """Thin lines where the credential was checked; none where nobody knows.
+
+    One field for all neighbouring bands, filled with a pattern: a line for each band would be half of the page.
+    """
     stretches = list(_stretches(axis, timeline))
-    for place, band in enumerate(timeline.bands):
-        if band.asked:
-            for begin, end in stretches:
-                for x, width in axis.pieces(begin, end):
-                    yield Shape("band-granted", x, width, _y(place + _HEAD_ROWS) + 7, 1)
+    for asked, run in groupby(enumerate(timeline.bands), key=lambda place_of: place_of[1].asked):
+        places = [place for place, _ in run]
+        for begin, end in stretches if asked else ():
+            for x, width in axis.pieces(begin, end):
+                yield Shape("lines", x, width, _y(places[0] + _HEAD_ROWS), ROW * len(places))
 
 
 def _stretches(axis: _Axis, timeline: Timeline) -> Iterable[tuple[datetime, datetime]]:
@@ -150,16 +156,31 @@ def _head(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:
             title = f"incident {incident.number}"
             yield Shape("incident", min(x, 99.5), max(width, _NARROWEST), _y(0) + 5, 5, title)
     yield from _envelopes(axis, timeline)
-    for day in timeline.days:
-        noon = datetime(day.day.year, day.day.month, day.day.day, tzinfo=axis.now.tzinfo)
-        if axis.begin <= noon and noon + timedelta(days=1) <= axis.cut:
-            height = round(11 * min(day.answered / _FULL_DAY, 1), 1)
-            width = axis.x(noon + timedelta(days=1)) - axis.x(noon) if noon + timedelta(days=1) < axis.cut else 0.5
-            title = f"{day.day}: {day.answered} of {day.checks} checks answered"
-            yield Shape("checks", axis.x(noon), round(max(width * 0.8, 0.1), 2), _y(2) + 13 - height, height, title)
+
+
+def _checks(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:
+    """A bar for each day, one for days in a row that are alike; and a tick for each check of the last hours."""
+    days = [day for day in timeline.days if axis.begin <= _midnight(axis, day) <= axis.cut - timedelta(days=1)]
+    for _, alike in groupby(enumerate(days), key=_in_a_row):
+        first, last = (run := [day for _, day in alike])[0], run[-1]
+        height = round(11 * min(first.answered / _FULL_DAY, 1), 1)
+        x, end = axis.x(_midnight(axis, first)), axis.x(_midnight(axis, last) + timedelta(days=1))
+        dates = f"{first.day}" if first is last else f"{first.day} to {last.day}, each day"
+        title = f"{dates}: {first.answered} of {first.checks} checks answered"
+        yield Shape("checks", x, round(max((end - x) * 0.98, 0.1), 2), _y(2) + 13 - height, height, title)
     for at in timeline.checks:
         if at >= axis.cut:
             yield Shape("tick", axis.x(at), 0.12, _y(2) + 3, 9, f"check {at:%Y-%m-%d %H:%MZ}")
+
+
+def _midnight(axis: _Axis, day: CheckedDay) -> datetime:
+    return datetime(day.day.year, day.day.month, day.day.day, tzinfo=axis.now.tzinfo)
+
+
+def _in_a_row(place_and_day: tuple[int, CheckedDay]) -> tuple[int, int, int]:
+    """The same for days that follow each other with the same counts."""
+    place, day = place_and_day
+    return day.day.toordinal() - place, day.answered, day.checks
 
 
 def _envelopes(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:

@@ -277,7 +277,7 @@ def test_a_paused_tenant_is_checked_only_by_name(harness: CommandHarness) -> Non
         }
     ]
     shown = run_here(harness.folder, "tenants", "show", "globex", **harness.settings).stdout
-    assert re.match(r"Globex \(globex\): paused since .*\n  paused in the tenants file: ticket 4711\n", shown)
+    assert re.match(r"Globex \(globex\) is paused since .*\n.*\n  paused in the tenants file: ticket 4711\n", shown)
 
 
 def test_a_write_alarm_of_a_recorded_check_stops_the_service_as_well(harness: CommandHarness) -> None:

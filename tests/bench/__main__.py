@@ -1,8 +1,10 @@
 """Every figure of docs/performance.md.
 
-    make bench                      everything: half an hour on two idle cores
+    make bench                      everything: an hour on two idle cores
     make bench ARGS=--quick         small sizes, to see that it works; its figures mean nothing
     make bench ARGS=pipeline        one part
+    make bench ARGS="pages --kept FOLDER --postgres URL"
+                                    keep the databases that were made, and use them again; also on this Postgres
     make bench ARGS=--markdown      the tables of docs/performance.md; --json: one document
 
 The exit status is 0 unless something fails; a figure that misses its aim is no failure.
@@ -24,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench import growth, history, neighbour, oauth, pipeline, tenants_file
+from tests.bench import growth, history, neighbour, oauth, pages, pipeline, tenants_file
 from tests.bench.answers import Exchange, first_table, full_table
 from tests.bench.figures import Part, document, markdown, plain
 from tests.bench.machine import Cores, described
@@ -32,7 +34,7 @@ from tests.bench.server import Addresses, fast_server
 from tests.bench.sizes import FULL, QUICK, Sizes
 from tests.bench.vendor import BenchVendor
 
-PARTS = ("pipeline", "oauth", "growth", "neighbour", "year", "tenants-file")
+PARTS = ("pipeline", "oauth", "growth", "neighbour", "year", "tenants-file", "pages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Bench:
     first_requests: int
     sizes: Sizes
     folder: Path
+    kept: Path | None = None
+    postgres: str | None = None
 
     def run(self, names: Sequence[str]) -> Iterator[Part]:
         alone: dict[str, Callable[[Path], Part]] = {
@@ -61,6 +65,9 @@ class Bench:
             _progress(name)
             if name == "growth":
                 yield from self._grow()
+            elif name == "pages":
+                # It has processes of its own.
+                yield from pages.measure(self.sizes, self.kept, self.postgres, self.folder)
             else:
                 (self.folder / name).mkdir()
                 yield _apart(self.cores.measured, alone[name], self.folder / name)
@@ -83,20 +90,20 @@ def _apart(cores: frozenset[int], measure: Callable[..., Any], *arguments: Any) 
         return one.submit(measure, *arguments).result()
 
 
-def bench(names: Sequence[str], sizes: Sizes) -> Iterator[Part]:
+def bench(names: Sequence[str], sizes: Sizes, kept: Path | None, postgres: str | None) -> Iterator[Part]:
     """Each part as soon as it is done."""
     table, first_requests = asyncio.run(full_table()), len(asyncio.run(first_table()))
     cores = Cores.apart() if sizes.apart else Cores.shared()
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="harvest-monitor-bench-")))
         server = opened.enter_context(fast_server([*table, *oauth.exchanges(oauth.partner())], cores.other))
-        yield from Bench(cores, server, table, first_requests, sizes, folder).run(names)
+        yield from Bench(cores, server, table, first_requests, sizes, folder, kept, postgres).run(names)
 
 
 def main(arguments: Sequence[str]) -> None:
     options = _arguments(arguments)
     date, machine = datetime.now(UTC).date().isoformat(), described()
-    parts = bench(options.parts or PARTS, QUICK if options.quick else FULL)
+    parts = bench(options.parts or PARTS, QUICK if options.quick else FULL, options.kept, options.postgres)
     if options.json:
         shown = document(parts, date=date, machine=machine, quick=options.quick)
         print(json.dumps(shown, indent=2, ensure_ascii=False))
@@ -112,6 +119,8 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one or more of {', '.join(PARTS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="small sizes, ten seconds")
+    parser.add_argument("--kept", type=Path, metavar="FOLDER", help="keep the databases of `pages` here")
+    parser.add_argument("--postgres", metavar="URL", help="an empty database, or one that `pages` filled before")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON document on standard output")
     shown.add_argument("--markdown", action="store_true", help="the tables of docs/performance.md")

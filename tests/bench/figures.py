@@ -34,12 +34,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The result of one measurement, with notes needed to read it; `name` is its name on the command line."""
+    """The result of one measurement, with notes needed to read it; `name` is its name on the command line.
+
+    `table` has details, which have no aims of their own: its head, then its rows.
+    """
 
     name: str
     title: str
     figures: Sequence[Figure] = field(default_factory=list)
     notes: Sequence[str] = ()
+    table: Sequence[Sequence[str]] = ()
 
 
 def _formatted(value: float, unit: str) -> str:
@@ -51,7 +55,8 @@ def plain(part: Part) -> str:
     """A table for a terminal."""
     rows = [f"  {what:66} {value:>16} {aim:>12} {met}".rstrip() for what, value, aim, met in _rows(part)]
     notes = [textwrap.fill(note, 110, initial_indent="  ", subsequent_indent="  ") for note in part.notes]
-    return "\n".join([part.title, *rows, *notes])
+    details = [f"  {name:42}" + "".join(f" {cell:>14}" for cell in cells) for name, *cells in part.table]
+    return "\n".join([part.title, *rows, *notes, *details])
 
 
 def markdown(part: Part) -> str:
@@ -59,7 +64,10 @@ def markdown(part: Part) -> str:
     rows = [f"| {' | '.join(row)} |" for row in _rows(part)]
     table = ["| | | aim | |", "|---|---|---|---|", *rows, ""] if rows else []
     notes = [textwrap.fill(note, 120) for note in part.notes]
-    return "\n".join([f"### {part.title}", "", f"`make bench ARGS={part.name}`", "", *table, *notes]).rstrip()
+    details = [f"| {' | '.join(row)} |" for row in part.table]
+    if details:
+        details = ["", details[0], "|---" * len(part.table[0]) + "|", *details[1:]]
+    return "\n".join([f"### {part.title}", "", f"`make bench ARGS={part.name}`", "", *table, *notes, *details]).rstrip()
 
 
 def _rows(part: Part) -> list[tuple[str, str, str, str]]:
@@ -74,6 +82,7 @@ def document(parts: Iterable[Part], **about: object) -> dict[str, Any]:
             "title": part.title,
             "figures": [figure.document for figure in part.figures],
             "notes": list(part.notes),
+            "table": [list(row) for row in part.table],
         }
         for part in parts
     ]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tests.bench.made_year import MadeYear
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -17,9 +19,17 @@ class Sizes:
     year_tenants: int
     year_days: int
     probes: int
+    years: tuple[MadeYear, ...]
+    alone_seconds: float
+    read_seconds: float
     interval: str = "4h"
     requests_per_second: float = 2
     apart: bool = True
+
+    @property
+    def postgres_year(self) -> MadeYear:
+        """The one that is a vendor of full size."""
+        return self.years[len(self.years) // 2]
 
 
 FULL = Sizes(
@@ -33,6 +43,10 @@ FULL = Sizes(
     year_tenants=5,
     year_days=365,
     probes=20_000,
+    # The last one with as many events as the one before: ten times as many would need 40 GB.
+    years=(MadeYear(1_000, 300_000), MadeYear(10_000, 3_000_000), MadeYear(100_000, 3_000_000, days=36)),
+    alone_seconds=60,
+    read_seconds=240,
 )
 QUICK = Sizes(
     pipeline=4,
@@ -45,6 +59,9 @@ QUICK = Sizes(
     year_tenants=1,
     year_days=2,
     probes=20,
+    years=(MadeYear(120, 4_000, days=60),),
+    alone_seconds=1,
+    read_seconds=6,
     interval="1s",
     requests_per_second=0,
     apart=False,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL
 
@@ -159,10 +160,13 @@ class Year:
                 verdict = Verdict.MISSING if is_missing else Verdict.GRANTED if permission.endpoint else _NO_ENDPOINT
                 reason = "refused_by_permission" if is_missing else ""
                 named = (permission.id, permission.group, permission.label)
-                yield Finding(*named, verdict, "V20", reason, permission.endpoint, permission.mapping)
+                # One control, as most verdicts have; with data or a refusal of its own a verdict has none.
+                told: dict[str, Any] = {"answered_status": 403 if is_missing else 404, "evidence": _CONTROL}
+                yield Finding(*named, verdict, "V20", reason, permission.endpoint, permission.mapping, **told)
 
 
 _NO_ENDPOINT = Verdict.NOT_CHECKABLE
+_CONTROL = ("GET /v1/approval_flows/{id}",)
 
 
 class _AcceptingTransport:

@@ -18,7 +18,7 @@ def outcome(pytester: pytest.Pytester, cases: str) -> pytest.RunResult:
         def test_numbers(number, letter, wanted):
             assert number == wanted
     """)
-    return pytester.runpytest_inprocess("-q", "-p", "no:asyncio", "-o", "verbosity_subtests=0")
+    return pytester.runpytest_inprocess("-q", "-p", "no:asyncio", "-p", "no:schemathesis", "-o", "verbosity_subtests=0")
 
 
 def test_every_combination_runs_and_each_that_fails_is_named(pytester: pytest.Pytester) -> None:

@@ -11,12 +11,17 @@ from rich.table import Table
 
 from checks.credential import CredentialKind
 from checks.errors import HarvestMonitorError
+from checks.manifest import load
+from monitor.checking.recheck_queries import make_due
 from monitor.cli.demo.journal import Verb
-from monitor.cli.demo.setup import TENANTS, DemoSetup
+from monitor.cli.demo.setup import CHECKED, SEVERAL, TENANTS, DemoSetup
+from monitor.clock import utc_now
 from monitor.drift import EventKind
 from monitor.incidents.history_queries import PastEvent, Wanted, events
+from monitor.notices.notice_queries import count_held
 from monitor.store.database import Database
 from monitor.tenants.overview_queries import TenantLine, tenants
+from monitor.tenants.scope_acceptance_queries import accept
 
 POLL_SECONDS = 0.3
 COLUMNS = ("TENANT", "KIND", "STATE", "GRANTED", "MISSING", "UNDECIDED", "BEYOND", "STORY")
@@ -26,7 +31,9 @@ REMARKS = (
     "still work, to have something to show. Greenhouse does not document how it answers v1 keys now.",
 )
 ONE_LOST = "GET: List offers"
+LOST_BY_SEVERAL = "GET: List sources"
 SEVERAL_LOST = ("GET: List Candidates", "GET: Retrieve job", "GET: List interviews for application")
+TOGETHER = tuple(customer for customer in TENANTS if customer.situation == SEVERAL)
 
 
 class DemoStuck(HarvestMonitorError):
@@ -41,19 +48,28 @@ class DemoScript:
 
     async def play(self) -> None:
         """From the first sweep to the repair; about a minute."""
-        self._say(f"[bold]1.[/] The first check of {len(TENANTS)} tenants: about 50 harmless requests with a v1 key,")
+        self._say(f"[bold]1.[/] The first check of {len(CHECKED)} tenants: about 50 harmless requests with a v1 key,")
         self._console.print("   two on v3, one of which asks the auth server for the token's scopes")
+        await self._accept_scopes()
         await self._until("the first sweep", self._all_checked)
         await self._show_tenants()
         self._say("[bold]2.[/] An admin at Globex unticks one permission, one at Initech unticks three")
         self._setup.do(Verb.UNTICK, "globex", ONE_LOST)
         self._setup.do(Verb.UNTICK, "initech", *SEVERAL_LOST)
         await self._wait_for(EventKind.LOST, 1 + len(SEVERAL_LOST), "found missing, and confirmed a moment later")
-        self._say("[bold]3.[/] Globex's CSM gets the email; the admin ticks the permission again")
+        self._say("[bold]3.[/] Their CSMs get emails, and Globex's admin ticks the permission again. Meanwhile three")
+        self._console.print("   tenants on v3 lose one permission at the same moment")
         await self._mail_arrives("globex")
-        self._setup.do(Verb.TICK, "globex", ONE_LOST)
+        await self._mail_arrives("initech")
+        await self._mend_one_and_lose_together()
         await self._wait_for(EventKind.REGAINED, 1, "one check is enough for a restored permission")
         await self._mail_arrives("globex", 2)
+        await self._until("the brake", self._held)
+        await self._mail_arrives("harvest-monitor-mail-to-csms-is-held")
+        self._console.print(
+            "   Emails about the three are held: chance does not explain it, so it may be Greenhouse or us."
+        )
+        self._console.print("   The operator gets one email instead, and decides.")
         await self._show_history()
         self._show_mails()
 
@@ -78,8 +94,26 @@ class DemoScript:
     async def _all_checked(self) -> str | None:
         lines = await self._tenants()
         done = sum(line.last_checked_at is not None and not line.total("suspects") for line in lines)
-        settled = done == len(TENANTS) and all(c.suspect_state is None for line in lines for c in line.credentials)
-        return None if settled else f"{done} of {len(TENANTS)} tenants checked"
+        settled = done == len(CHECKED) and all(c.suspect_state is None for line in lines for c in line.credentials)
+        return None if settled else f"{done} of {len(CHECKED)} tenants checked"
+
+    async def _accept_scopes(self) -> None:
+        """As the operator would: until then no CSM is told what a customer on v3 lost."""
+        async with self._db.writing() as conn:
+            await accept(conn, load("gem"), "demo", "the sandbox has exactly these scopes", utc_now())
+
+    async def _mend_one_and_lose_together(self) -> None:
+        self._setup.do(Verb.TICK, "globex", ONE_LOST)
+        for customer in TOGETHER:
+            self._setup.do(Verb.UNTICK, customer.id, LOST_BY_SEVERAL)
+        # All are checked at once: the email about the first of the three must not leave before the third is seen.
+        async with self._db.writing() as conn:
+            await make_due(conn, ["globex", *(customer.id for customer in TOGETHER)], utc_now())
+
+    async def _held(self) -> str | None:
+        async with self._db.reading() as conn:
+            held = await count_held(conn)
+        return None if held else "no email is held yet"
 
     async def _wait_for(self, kind: EventKind, count: int, how: str) -> None:
         async def found() -> str | None:

@@ -1,7 +1,7 @@
 """What the demo needs: a folder with settings, tenants, keys and tokens, and a sandbox with instructive customers."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,6 @@ SETTINGS = {
     "mail_from": "Harvest Monitor <monitor@vendor.example>",
     "operator_mail": "ops@vendor.example",
     "contact": "ops@vendor.example",
-    "listen": "127.0.0.1:0",
     "tenants_reload": "5s",
     "stop_timeout": "5s",
 }
@@ -40,6 +39,7 @@ class Customer:
     """One tenant of the demo, and the initial state of its key or client in the sandbox.
 
     `plus` and `minus` are endpoints of a key or scopes of a client; `role` is that of the user its token acts for.
+    `declined` are labels that the customer refuses on purpose; `paused` is why a tenant is not checked.
     """
 
     id: str
@@ -53,9 +53,12 @@ class Customer:
     kind: CredentialKind = CredentialKind.HARVEST_KEY
     retired: bool = False
     role: str | None = None
+    declined: tuple[str, ...] = ()
+    paused: str | None = None
 
 
 V3 = CredentialKind.HARVEST_OAUTH
+SEVERAL = "will lose one, too"
 TWO_SCOPES = ("harvest:close_reasons:list", "harvest:tracking_links:list")
 EEOC = ("GET /v1/eeoc", "GET /v1/applications/{id}/eeoc")
 TENANTS = (
@@ -70,7 +73,21 @@ TENANTS = (
     Customer("weyland", "Weyland", "Ola Nordmann", "its v1 key was retired", retired=True),
     Customer("cyberdyne", "Cyberdyne", "Dana Reyes", "lacked two scopes", kind=V3, minus=TWO_SCOPES),
     Customer("oscorp", "Oscorp", "Lee Chan", "its token: a Job Admin's", kind=V3, role="Job Admin"),
+    Customer("gringotts", "Gringotts", "Ola Nordmann", SEVERAL, kind=V3),
+    Customer("soylent", "Soylent", "Dana Reyes", SEVERAL, kind=V3),
+    Customer("wonka", "Wonka", "Lee Chan", SEVERAL, kind=V3),
+    Customer(
+        "nakatomi",
+        "Nakatomi",
+        "Ola Nordmann",
+        "declines one",
+        kind=V3,
+        minus=("harvest:candidates:merge",),
+        declined=("PUT: Merge two candidates",),
+    ),
+    Customer("vandelay", "Vandelay", "Dana Reyes", "paused", paused="it changes its HR system: ticket 4711"),
 )
+CHECKED = tuple(customer for customer in TENANTS if customer.paused is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +111,14 @@ class DemoSetup:
     def mail(self) -> Path:
         return self.folder / "mail"
 
-    def point_at(self, url: str) -> None:
-        """Write the settings, now that the sandbox has an address."""
+    def point_at(self, url: str, listen: str) -> None:
+        """Write the settings, now that the sandbox and the service have an address."""
         settings: Mapping[str, object] = {
             **SETTINGS,
             "harvest_url": url,
             "auth_url": url,
+            "listen": listen,
+            "public_url": f"http://{listen}",
             "tenants": str(self.folder / "tenants.yaml"),
             "database_url": f"sqlite:///{self.database}",
             "smtp_url": f"mailbox:{self.mail}",
@@ -120,9 +139,11 @@ class DemoSetup:
             self._carry_out(action)
 
     def _carry_out(self, action: AdminAction) -> None:
-        key = self.sandbox.key(action.tenant)
-        change = key.untick if action.verb is Verb.UNTICK else key.tick
-        change(*map(_endpoint, action.labels))
+        customer = next(customer for customer in TENANTS if customer.id == action.tenant)
+        holder = self.sandbox.client if customer.kind is V3 else self.sandbox.key
+        credential = holder(customer.id)
+        change = credential.untick if action.verb is Verb.UNTICK else credential.tick
+        change(*(name for label in action.labels for name in _ticked_for(customer.kind, label)))
 
 
 def set_up(journal: Journal) -> DemoSetup:
@@ -179,11 +200,17 @@ def _files(setup: DemoSetup, customer: Customer) -> dict[str, Path]:
 
 def _row(setup: DemoSetup, customer: Customer) -> dict[str, object]:
     address = customer.csm.lower().replace(" ", ".") + "@vendor.example"
+    on_purpose: dict[str, object] = {}
+    if customer.declined:
+        on_purpose["declined"] = [{"permission": label, "reference": "ticket 4712"} for label in customer.declined]
+    if customer.paused:
+        on_purpose["paused"] = {"reference": customer.paused}
     return {
         "id": customer.id,
         "name": customer.name,
         "csm": {"name": customer.csm, "email": address},
         "credential": dict(_credential(setup, customer)),
+        **on_purpose,
     }
 
 
@@ -196,8 +223,10 @@ def _credential(setup: DemoSetup, customer: Customer) -> Iterator[tuple[str, obj
         yield "organization", setup.sandbox.account(customer.id).organization_id
 
 
-def _endpoint(label: str) -> str:
-    endpoint = load("gem").permission(label).endpoint
-    if endpoint is None:
+def _ticked_for(kind: CredentialKind, label: str) -> Iterable[str]:
+    """What is ticked in the sandbox for a permission: endpoints of a key, scopes of a client."""
+    permission = load("gem").permission(label)
+    names = permission.scopes if kind is V3 else (permission.endpoint,)
+    if not all(names):
         raise ConfigurationError(f"{label} has no endpoint that can be unticked in the sandbox")
-    return endpoint
+    return filter(None, names)

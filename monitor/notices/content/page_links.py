@@ -25,8 +25,7 @@ Subject = Message | TenantNews | RetiredKey
 
 
 def tenant_page(tenant_id: str) -> str:
-    """The overview for the ids `.` and `..`, which a browser takes for a step within the path."""
-    return OVERVIEW if tenant_id in (".", "..") else f"/tenants/{quote(tenant_id, safe='')}"
+    return f"/tenants/{quote(tenant_id, safe='')}"
 
 
 def notices_page(status: Status) -> str:

@@ -60,6 +60,11 @@ class PauseNotices:
             self._pause = self._unreported = None
 
     @property
+    def paused_since(self) -> datetime | None:
+        """When the trouble began for which all checks are paused now; None if they are not."""
+        return self._pause.since if self._pause else None
+
+    @property
     def _long(self) -> timedelta:
         return timedelta(seconds=self._limits.longest_pause)
 

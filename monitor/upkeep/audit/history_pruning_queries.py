@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ColumnElement, Table, delete, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.incidents import grouping_queries
 from monitor.notices.notice import Status
 from monitor.store.audit_tables import AUDIT_BATCH, AUDIT_HEAD
 from monitor.store.tables import CAUSE, DRIFT_EVENT, INCIDENT, NOTICE, NOTICE_ACTION, OPERATOR_ACTION
@@ -79,8 +80,11 @@ async def count_old(conn: AsyncConnection, before: datetime) -> int:
 async def delete_rows(conn: AsyncConnection, batch: SignedBatch) -> None:
     """The rows of a batch, with what refers to them."""
     if HistoryKind(batch.kind) is HistoryKind.EVENTS:
+        within = DRIFT_EVENT.c.id.between(batch.first_id, batch.last_id)
+        bursts = list((await conn.execute(select(DRIFT_EVENT.c.burst_id).where(within).distinct())).scalars())
         await _delete_range(conn, CAUSE, CAUSE.c.event_id, batch)
         await _delete_range(conn, DRIFT_EVENT, DRIFT_EVENT.c.id, batch)
+        await grouping_queries.recount(conn, [burst for burst in bursts if burst is not None])
     else:
         await _delete_range(conn, NOTICE_ACTION, NOTICE_ACTION.c.action_id, batch)
         await _delete_range(conn, OPERATOR_ACTION, OPERATOR_ACTION.c.id, batch)

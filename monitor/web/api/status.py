@@ -51,7 +51,7 @@ async def show_status(request: Request) -> Response:
     web = context(request)
     now = web.now()
     async with web.db.reading() as conn:
-        facts = await service_queries.facts(conn, now, web.settings, web.breaker())
+        facts = await web.facts(conn, now)
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
     said = headline(facts)
     body = StatusAnswer(

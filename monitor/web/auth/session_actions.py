@@ -37,7 +37,14 @@ def checked_name(name: str) -> str:
     return name
 
 
-async def create_link(db: Database, holder: LinkHolder, who: str, now: datetime, random: RandomBytes) -> str:
+async def create_link(
+    db: Database,
+    holder: LinkHolder,
+    who: str,
+    now: datetime,
+    random: RandomBytes,
+    valid_for: timedelta = LINK_VALID_FOR,
+) -> str:
     """The secret of a new link."""
     secret = new_secret(SecretKind.LINK, random)
     async with db.writing() as conn:
@@ -48,7 +55,7 @@ async def create_link(db: Database, holder: LinkHolder, who: str, now: datetime,
             name=checked_name(holder.name),
             role=holder.role,
             created_at=now,
-            expires_at=now + LINK_VALID_FOR,
+            expires_at=now + valid_for,
         )
         await note(conn, who=who, action="web link", subject=holder.name, reason=holder.role, now=now)
     return secret

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from monitor.web.lists.data_list import DataList
-from monitor.web.lists.history import BURSTS, HISTORY
+from monitor.web.lists.history import BURST_TENANTS, BURSTS, HISTORY
 from monitor.web.lists.notices import NOTICES, WRITES
 from monitor.web.lists.service import INCIDENTS, OPERATORS, PERMISSIONS, SWEEPS
 from monitor.web.lists.tenants import TENANTS
@@ -16,6 +16,7 @@ LISTS: tuple[DataList[Any, Any, Any, Any], ...] = (
     VERDICTS,
     HISTORY,
     BURSTS,
+    BURST_TENANTS,
     PERMISSIONS,
     INCIDENTS,
     NOTICES,

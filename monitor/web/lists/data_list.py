@@ -54,7 +54,7 @@ class DataList(Generic[Wanted, Row, Position, Item]):
         router.add_api_route(
             f"/{self.name}",
             operation,
-            name=f"list_{self.name}",
+            name=f"list_{self.name.replace('-', '_')}",
             summary=self.about,
             response_model=ListPage[self.model],  # type: ignore[name-defined]  # made at run time
             responses=documented(400),

@@ -1,16 +1,23 @@
 """Drift events one by one, and bursts of them."""
 
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+from fastapi import Query
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
-from monitor.incidents import change_queries
-from monitor.incidents.changes import ListedBurst, Position
+from monitor.incidents import burst_queries, change_queries
+from monitor.incidents.burst_queries import ChangeState, TenantInBurst
+from monitor.incidents.changes import ListedBurst, Position, ToldStatus
 from monitor.incidents.history_queries import PastEvent
 from monitor.reporting import event_list_queries
 from monitor.reporting.event_list_queries import EventPlace
 from monitor.web.change_query import wanted_changes
 from monitor.web.lists.data_list import DataList
 from monitor.web.lists.item import Item
+from monitor.web.number_ranges import LARGEST_ID
 from monitor.web.paging import Keyset
 from monitor.web.utc_moment import UtcMoment
 
@@ -79,4 +86,51 @@ BURSTS = DataList(
     read=change_queries.bursts,
     place=_burst_place,
     model=BurstItem,
+)
+
+
+class BurstTenantItem(Item):
+    """What became of a burst's change in one of its tenants, and who was told."""
+
+    tenant_id: str
+    name: str
+    csm_name: str | None
+    csm_email: str | None
+    at: UtcMoment
+    seen_before: UtcMoment | None
+    first_seen: UtcMoment | None
+    standing: ChangeState = Field(description="`lasts`, `restored`, not decided since (`unknown`), `gone` or `past`")
+    restored_at: UtcMoment | None
+    told: ToldStatus = Field(validation_alias="status")
+    notice_id: int | None
+    recipient: str | None
+    sent_at: UtcMoment | None
+
+
+class TenantId(NamedTuple):
+    """The place in a list that is ordered by the ids of tenants."""
+
+    id: str
+
+
+def _burst_number(burst: Annotated[int, Query(ge=1, le=LARGEST_ID, description="a burst's number")]) -> int:
+    return burst
+
+
+async def _tenants_of(conn: AsyncConnection, burst: int, limit: int, after: TenantId | None) -> Sequence[TenantInBurst]:
+    return await burst_queries.burst_tenants(conn, burst, limit, after.id if after else None)
+
+
+def _tenant_place(row: TenantInBurst) -> TenantId:
+    return TenantId(row.tenant_id)
+
+
+BURST_TENANTS = DataList(
+    name="burst-tenants",
+    about="The tenants of one burst, by id",
+    wanted=_burst_number,
+    keyset=Keyset("burst-tenants", TenantId),
+    read=_tenants_of,
+    place=_tenant_place,
+    model=BurstTenantItem,
 )

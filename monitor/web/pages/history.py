@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from monitor.incidents import burst_queries
 from monitor.incidents.changes import Position
 from monitor.reporting.burst_page import told_words
-from monitor.reporting.burst_page_queries import burst_page
 from monitor.web.auth.identity import viewer
 from monitor.web.change_query import KINDS, WantedHistory
 from monitor.web.change_rows import change_rows
@@ -60,7 +59,7 @@ async def burst(
 ) -> Response:
     share = context(request).settings.background_alike / 100
     async with reading(request) as conn:
-        found = await burst_page(conn, number, share)
+        found = await context(request).bursts.page(conn, number, share, request.state.now)
         if found is None:
             raise _no_burst()
         rows = await burst_queries.burst_tenants(conn, number, PAGE_SIZE + 1, after)

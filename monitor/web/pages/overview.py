@@ -13,7 +13,7 @@ from monitor.reporting.service_queries import DAY
 from monitor.reporting.tenant_list import Shown
 from monitor.web.auth.identity import viewer
 from monitor.web.change_rows import change_rows
-from monitor.web.context import context, reading
+from monitor.web.context import context, reading_facts
 from monitor.web.lists.tenants import TENANTS
 from monitor.web.paging import Cursor
 from monitor.web.templating import as_files, page, with_query
@@ -30,9 +30,10 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
     web = context(request)
     # The page begins with those that need attention; data, with all.
     wanted = asked if request.query_params.get("status") in STATUSES else replace(asked, status=Shown.ATTENTION)
-    async with reading(request) as conn:
+    async with reading_facts(request) as conn:
         now = request.state.now
-        facts = await service_queries.facts(conn, now, web.settings, web.breaker())
+        facts = await web.facts(conn, now)
+        request.state.held = facts.outbox.held
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
         changes = await change_rows(conn, WantedChanges(since=now - DAY), CHANGES_SHOWN)
         rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, TENANTS.keyset.position(after))

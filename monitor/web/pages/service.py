@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from monitor.reporting import service_list_queries, service_queries
+from monitor.reporting import service_list_queries
 from monitor.reporting.service_list_queries import IncidentFilter
 from monitor.web.auth.identity import viewer
-from monitor.web.context import context, reading
+from monitor.web.context import context, reading, reading_facts
 from monitor.web.number_ranges import LARGEST_ID
 from monitor.web.templating import as_files, page, with_query
 
@@ -21,9 +21,9 @@ router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 
 @router.get("/sweeps")
 async def sweeps(request: Request, before: Before = None) -> Response:
-    web = context(request)
-    async with reading(request) as conn:
-        facts = await service_queries.facts(conn, request.state.now, web.settings, web.breaker())
+    async with reading_facts(request) as conn:
+        facts = await context(request).facts(conn, request.state.now)
+        request.state.held = facts.outbox.held
         rows = await service_list_queries.sweeps(conn, PAGE_SIZE + 1, before)
     return page(request, "sweeps.html", section="Service", facts=facts, **_paged(request, rows, before))
 

@@ -15,18 +15,18 @@ from monitor.incidents.status import TenantStatus
 from monitor.notices.content.customer_request import customer_request
 from monitor.notices.content.page_links import tenant_page as path_of_tenant
 from monitor.notices.content.render import Renderer
-from monitor.reporting.burst_page_queries import evidence
 from monitor.reporting.change_cause import ChangeCause, cause_of
-from monitor.reporting.tenant_page import TenantPage, groups, timeline, troubles
+from monitor.reporting.tenant_page import TenantPage, by_explanation, groups, timeline, troubles
 from monitor.reporting.tenant_page_queries import tenant_page
 from monitor.reporting.tenant_sentence import tenant_headline
 from monitor.web.auth.identity import Identity, operator, viewer
-from monitor.web.context import context, reading
+from monitor.web.context import WebContext, context, reading
 from monitor.web.errors import RequestRefused
 from monitor.web.recheck_refusal import refused
 from monitor.web.templating import page
 from monitor.web.timeline_drawing import drawn
 
+MOST_SPANS = 20  # in the table below the picture; a page that many people read on phones stays small
 RANGES = {7: "7 days", 90: "90 days", 365: "a year"}
 
 router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
@@ -45,11 +45,13 @@ async def tenant(
         now = request.state.now
         begin = now - timedelta(days=days)
         found = await tenant_page(conn, tenant_id, begin, now, web.registry().manifest)
-        cause = await _cause(conn, found, web.settings.background_alike / 100) if found else None
+        cause = await _cause(conn, web, found, now) if found else None
     if found is None:
         raise _no_tenant()
     asked = customer_request(found.name, troubles(found))
     line = timeline(found, begin, now)
+    permissions = [groups(found, credential) for credential in found.credentials]
+    evidence = [by_explanation(each, granted_too=all_evidence) for each in permissions]
     return page(
         request,
         "tenant.html",
@@ -57,11 +59,12 @@ async def tenant(
         tenant=found,
         said=tenant_headline(found),
         request_text=Renderer().request(asked) if asked else None,
-        credentials=[(credential, groups(found, credential)) for credential in found.credentials],
+        credentials=list(zip(found.credentials, permissions, evidence, strict=True)),
         timeline=line,
         drawing=drawn(line),
         days=days,
         ranges=RANGES,
+        most_spans=MOST_SPANS,
         all_evidence=all_evidence,
         cause=cause,
         waiting_since=_waiting_since(found, asked_at),
@@ -69,12 +72,13 @@ async def tenant(
     )
 
 
-async def _cause(conn: AsyncConnection, found: TenantPage, expected_share: float) -> ChangeCause | None:
+async def _cause(conn: AsyncConnection, web: WebContext, found: TenantPage, now: datetime) -> ChangeCause | None:
     """Of its present trouble; None where it has none, or no change of it is on record."""
     if found.status not in (TenantStatus.FAILING, TenantStatus.DRIFTED) or found.burst is None:
         return None
     burst = await burst_queries.burst(conn, found.burst)
-    return None if burst is None else cause_of(await evidence(conn, burst, expected_share))
+    share = web.settings.background_alike / 100
+    return None if burst is None else cause_of(await web.bursts.evidence(conn, burst, share, now))
 
 
 def _waiting_since(found: TenantPage, asked_at: datetime | None) -> datetime | None:

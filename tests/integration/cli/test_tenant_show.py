@@ -1,6 +1,7 @@
 """`tenants show`: how a tenant stands, who was told, and what happens next."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from tests.composer import ComposerHarness
 from tests.fleet import settle_fleet
 from tests.integration.cli.conftest import Documented
 from tests.reports import finding, served
-from tests.store import a_tenant, check, sync
+from tests.store import T0, a_tenant, check, sync
 from tests.terminal import on_terminal, too_wide
 
 
@@ -67,6 +68,36 @@ def test_each_undecided_permission_says_why_and_what_decides_it(
     decides = {one["id"]: one["what_decides"] for one in credential["permissions"]}
     assert decides["jobs"] is None
     assert decides["users"] == "the next check, which asks again"
+
+
+def test_the_answer_behind_each_verdict_is_shown(
+    installed: Database, capsys: pytest.CaptureFixture[str], documented: Documented
+) -> None:
+    """Its status in words; in JSON also what vouched, and when that was."""
+    statuses = {"m": 403, "u": 422, "g": 404}
+    found = served({"jobs": "m", "offers": "u", "users": "g"})
+    told = [replace(f, answered_status=statuses[f.verdict[0]], evidence=(f"{f.endpoint}/0",)) for f in found.findings]
+
+    async def prepare() -> None:
+        await sync(installed, a_tenant("acme"))
+        for at in (T0, T0 + timedelta(minutes=1)):
+            await check(installed, replace(found, findings=tuple(told)), at)
+
+    asyncio.run(prepare())
+    text = shown(capsys, "acme")
+    assert "  missing: Jobs › GET: jobs, since 2026-11-23 08:00:00Z, answered 403\n" in text
+    assert "    undecided: Jobs › GET: offers, since 2026-11-23 08:00:00Z, answered 422\n" in text
+    (credential,) = documented("tenants", "show", "acme")["credentials"]
+    kept = {p["id"]: (p["answered_status"], p["evidence"], p["more_evidence"]) for p in credential["permissions"]}
+    assert kept == {
+        "jobs": (403, ["GET /v1/jobs/0"], 0),
+        "offers": (422, ["GET /v1/offers/0"], 0),
+        "users": (404, ["GET /v1/users/0"], 0),
+    }
+    assert {datetime.fromisoformat(p["evidence_at"]) for p in credential["permissions"]} == {
+        T0,
+        T0 + timedelta(minutes=1),
+    }
 
 
 def _fields(report: object) -> dict[str, object]:

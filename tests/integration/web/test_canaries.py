@@ -1,4 +1,4 @@
-"""Secrets of every kind are marked, real checks fill the database; nothing that is shown, logged or stored has a mark."""
+"""Secrets of every kind are marked, and real checks fill the database: nothing shown, logged or stored has a mark."""
 
 import base64
 import io

@@ -234,7 +234,7 @@ async def report_agrees(figures: Figures) -> None:
     suppress_health_check=list(HealthCheck),
 )
 @given(fleet=fleets())
-def test_figures_agree(_migrated_file: Path, fleet: DrawnFleet) -> None:
+def test_figures_agree(migrated_file: Path, fleet: DrawnFleet) -> None:
     """Pages, files, the API, the command line and the metrics, over whatever became of the tenants."""
 
     async def agree(file: Path) -> None:
@@ -253,4 +253,4 @@ def test_figures_agree(_migrated_file: Path, fleet: DrawnFleet) -> None:
         await db.close()
 
     with TemporaryDirectory() as folder:
-        asyncio.run(agree(Path(shutil.copy(_migrated_file, folder))))
+        asyncio.run(agree(Path(shutil.copy(migrated_file, folder))))

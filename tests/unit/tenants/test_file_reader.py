@@ -114,6 +114,8 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ({"name": ""}, "name: is missing"),
         ({"id": "a b"}, "id: must be 1 to 64 letters"),
         ({"id": "a" * 65}, "id: must be 1 to 64 letters"),
+        ({"id": "."}, "id: must be .*, not `.` or `..`"),
+        ({"id": ".."}, "id: must be .*, not `.` or `..`"),
         ({"id": "[a]"}, "id: must be a text"),
         ({"name": '""'}, "name: must not be empty"),
         ({"name": "n" * 201}, "name: is longer than 200 characters"),

@@ -36,7 +36,7 @@ def test_a_span_over_the_change_of_scale_is_drawn_on_both_sides() -> None:
 def test_no_line_is_drawn_where_nobody_checked() -> None:
     """A day without checks is a gap."""
     days = tuple(CheckedDay((BEGIN + timedelta(days=n)).date(), 6, 6) for n in range(90) if n not in (30, 31))
-    lines = [s for s in drawn(Timeline(BEGIN, NOW, (Band("Offers"),), days=days)).shapes if s.kind == "band-granted"]
+    lines = [s for s in drawn(Timeline(BEGIN, NOW, (Band("Offers"),), days=days)).shapes if s.kind == "lines"]
     assert len(lines) == 3, "before the gap, after it, and beyond the change of scale"
 
 
