@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from monitor.web.lists.credentials import CREDENTIALS
 from monitor.web.lists.data_list import DataList
 from monitor.web.lists.history import BURST_TENANTS, BURSTS, HISTORY
 from monitor.web.lists.notices import NOTICES, WRITES
@@ -13,6 +14,7 @@ from monitor.web.lists.verdicts import VERDICTS
 
 LISTS: tuple[DataList[Any, Any, Any, Any], ...] = (
     TENANTS,
+    CREDENTIALS,
     VERDICTS,
     HISTORY,
     BURSTS,

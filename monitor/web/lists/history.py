@@ -16,7 +16,7 @@ from monitor.reporting import event_list_queries
 from monitor.reporting.event_list_queries import EventPlace
 from monitor.web.change_query import wanted_changes
 from monitor.web.lists.data_list import DataList
-from monitor.web.lists.item import Item
+from monitor.web.lists.item import Item, of_row
 from monitor.web.number_ranges import LARGEST_ID
 from monitor.web.paging import Keyset
 from monitor.web.utc_moment import UtcMoment
@@ -101,7 +101,7 @@ class BurstTenantItem(Item):
     first_seen: UtcMoment | None
     standing: ChangeState = Field(description="`lasts`, `restored`, not decided since (`unknown`), `gone` or `past`")
     restored_at: UtcMoment | None
-    told: ToldStatus = Field(validation_alias="status")
+    told: ToldStatus = Field(validation_alias=of_row("told", "status"))
     notice_id: int | None
     recipient: str | None
     sent_at: UtcMoment | None
