@@ -41,7 +41,7 @@ MORE_STATEMENTS: Mapping[str, int] = {
 MOST_BYTES = 60_000
 DESCRIPTIONS = ("/api/docs", "/api/openapi.json")
 NO_REAL_CHECK = "/api/v1/checks/{id}"  # a world has no check that was asked for
-ODD_VALUES = ("a%00b", "%ED%A0%80", "%25", "-1", "9" * 10, "%D9%A3", "0001-01-01T00:00:00%2B14:00", "9999-12-31")
+ODD_VALUES = ("a%00b", "%ED%A0%80", "-1", "9" * 10, "%D9%A3", "0001-01-01T00:00:00%2B14:00")
 
 
 def assert_silent(answer: httpx.Response) -> None:
