@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import FastAPI, params
 from fastapi.dependencies.utils import get_flat_params
@@ -20,16 +20,20 @@ _IN_THE_WORLD: Mapping[str, str] = {
     "secret": "none",
     "digest": "none",
     "name": "pages.css",
+    "burst": "1",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class AnyRoute:
-    """`query` are the parameters that it reads from the address, `in_path` those that are part of its path."""
+    """`query` are the parameters that it reads from the address, `needs` those of them that it cannot do without, and
+    `in_path` those that are part of its path.
+    """
 
     method: str
     template: str
     query: tuple[str, ...]
+    needs: tuple[str, ...]
     in_path: tuple[str, ...]
 
     @property
@@ -40,7 +44,8 @@ class AnyRoute:
     @property
     def path(self) -> str:
         """To something that tests.web_world has."""
-        return self.path_with()
+        needed = urlencode({name: _IN_THE_WORLD[name] for name in self.needs})
+        return self.path_with() + (f"?{needed}" if needed else "")
 
     def path_with(self, **values: str) -> str:
         return re.sub(r"{(\w+)}", lambda found: quote({**_IN_THE_WORLD, **values}[found[1]], safe=""), self.template)
@@ -53,9 +58,11 @@ def every_route(app: FastAPI) -> Iterator[AnyRoute]:
     for found in iter_route_contexts(app.routes):
         if found.path in OF_TESTS or found.methods is None or found.dependant is None:
             continue
-        query = [one.alias for one in get_flat_params(found.dependant) if isinstance(one.field_info, params.Query)]
+        query = [one for one in get_flat_params(found.dependant) if isinstance(one.field_info, params.Query)]
+        names = tuple(one.alias for one in query)
+        needed = tuple(one.alias for one in query if one.field_info.is_required())
         for method in sorted(found.methods):
-            yield AnyRoute(method, found.path, tuple(query), tuple(re.findall(r"{(\w+)}", found.path)))
+            yield AnyRoute(method, found.path, names, needed, tuple(re.findall(r"{(\w+)}", found.path)))
 
 
 def readable(app: FastAPI) -> list[AnyRoute]:

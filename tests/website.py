@@ -117,10 +117,12 @@ async def website(
     configured = Settings(**settings)
     context = web_context(db, configured, clock)
     sign_in = SignIn.of(configured, db, clock.read)
-    site = with_pages(app, sign_in, context, preflights(db, clock), more_pages)
+    queue = preflights(db, clock)
+    site = with_pages(app, sign_in, context, queue, more_pages)
     async with serving(site, "127.0.0.1", port) as url:
         async with new_browser(url) as browser:
             yield Website(url, app, db, clock, sign_in, browser, done)
+    await queue.stop()
 
 
 def web_context(db: Database, settings: Settings, clock: Clock) -> WebContext:

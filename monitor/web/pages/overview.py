@@ -37,7 +37,8 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
         changes = await change_rows(conn, WantedChanges(since=now - DAY), CHANGES_SHOWN)
         rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, TENANTS.keyset.position(after))
-        total = await tenant_list_queries.count(conn, wanted)
+        is_whole = after is None and len(rows) <= PAGE_SIZE
+        total = len(rows) if is_whole else await tenant_list_queries.count(conn, wanted)
     shown, more = rows[:PAGE_SIZE], rows[PAGE_SIZE:]
     return page(
         request,

@@ -46,6 +46,7 @@ async def style(request: Request) -> Response:
         statuses=[name for name in MARKS if name != "brand"],
         timeline=line,
         drawing=drawn(line),
+        most_spans=len(line.spans),
         page_size=50,
     )
 

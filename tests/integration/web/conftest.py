@@ -18,6 +18,12 @@ around.
 
 
 @pytest.fixture(scope="session")
+def migrated_file(_migrated_file: Path) -> Path:
+    """A SQLite database with its tables, to be copied."""
+    return _migrated_file
+
+
+@pytest.fixture(scope="session")
 def _filled_file(_migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _written(_migrated_file, tmp_path_factory.mktemp("filled") / "filled.sqlite3", "")
 

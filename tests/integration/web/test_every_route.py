@@ -2,14 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert, update
 
+from monitor.drift import EventKind
 from monitor.store.database import Database
+from monitor.store.tables import INCIDENT, TENANT
 from monitor.web.auth.role import AccessRole
+from tests.bursts import group_all
+from tests.composer import ComposerHarness
+from tests.installation import Clock
 from tests.integration.web.test_notice_pages import statements
+from tests.notices import NOW
 from tests.store import everything
 from tests.web_routes import OF_TESTS, AnyRoute, actions, every_route, readable
 from tests.website import OUR_OWN, website
@@ -26,9 +34,14 @@ OTHER_SITES: tuple[Mapping[str, str], ...] = (
 ANYBODY = frozenset({"/sessions/revoke"})
 """What viewers may do as well: end a session of their own."""
 MOST_STATEMENTS = 8
+MORE_STATEMENTS: Mapping[str, int] = {
+    "/": 11,  # facts, held bursts, moves; three for changes; five for tenants with credentials and who was told
+    "/tenants/{tenant_id}": 11,  # nine of the tenant, two of the cause of its trouble
+}
 MOST_BYTES = 60_000
+DESCRIPTIONS = ("/api/docs", "/api/openapi.json")
 NO_REAL_CHECK = "/api/v1/checks/{id}"  # a world has no check that was asked for
-ODD_VALUES = ("a%00b", "%ED%A0%80", "%25", "-1", "9" * 10, "%D9%A3", "0001-01-01T00:00:00%2B14:00", "9999-12-31")
+ODD_VALUES = ("a%00b", "%ED%A0%80", "-1", "9" * 10, "%D9%A3", "0001-01-01T00:00:00%2B14:00")
 
 
 def assert_silent(answer: httpx.Response) -> None:
@@ -141,7 +154,7 @@ async def test_no_other_site_can_make_an_operator_act(filled: Database, subtests
 
 
 async def test_a_page_costs_few_statements_and_few_bytes(filled: Database, subtests: pytest.Subtests) -> None:
-    """At most 8 statements, the session's included, and 60 kB for 50 rows, so that it is quick over a slow line."""
+    """At most 8 statements beside the session's, or as many as are accounted for here, and 60 kB."""
     async with website(filled) as site:
         await site.signed_in(AccessRole.OPERATOR)
         await site.browser.get("/who")
@@ -150,10 +163,10 @@ async def test_a_page_costs_few_statements_and_few_bytes(filled: Database, subte
                 continue
             with subtests.test(str(route)), statements(filled) as seen:
                 answer = await site.browser.get(route.path)
-                asked = [statement for statement in seen if not statement.startswith("BEGIN")]
+                asked = [statement for statement in seen if "web_session" not in statement and statement != "BEGIN"]
                 assert answer.status_code in (200, 303)
-                assert len(asked) <= MOST_STATEMENTS, "\n".join(asked)
-                assert route.template == "/api/docs" or len(answer.content) <= MOST_BYTES
+                assert len(asked) <= MORE_STATEMENTS.get(route.template, MOST_STATEMENTS), "\n".join(asked)
+                assert route.template in DESCRIPTIONS or len(answer.content) <= MOST_BYTES
 
 
 async def test_every_page_of_an_empty_database_answers(sqlite: Database, subtests: pytest.Subtests) -> None:
@@ -176,7 +189,7 @@ async def test_odd_values_in_an_address_break_nothing(postgres: Database, subtes
             if route.template.endswith((".csv", ".json")):  # they read an address with the same functions
                 continue
             with subtests.test(str(route)):
-                addresses = [f"{route.path}?{name}={value}" for name in route.query for value in ODD_VALUES]
+                addresses = [f"{route.path_with()}?{name}={value}" for name in route.query for value in ODD_VALUES]
                 for name in route.in_path:
                     addresses += [route.path_with(**{name: "ODD"}).replace("ODD", value) for value in ODD_VALUES]
                 found = await asyncio.gather(*map(site.browser.get, addresses))
@@ -210,3 +223,25 @@ async def test_odd_bodies_break_nothing(postgres: Database, subtests: pytest.Sub
                         for value in ("a\0b", "9" * 30, "\u202e")
                     ]
                 assert [answer.text for answer in answers if answer.status_code >= 500] == []
+
+
+async def test_fifty_rows_weigh_little(sqlite: Database, subtests: pytest.Subtests) -> None:
+    """60 kB for a page of 50 tenants, notices or incidents, in at most as many statements as for a few."""
+    world = ComposerHarness(sqlite)
+    await world.burst(EventKind.LOST, 60)
+    await world.run()
+    async with sqlite.writing() as conn:
+        await conn.execute(update(TENANT).values(status="drifted", severity=1, status_since=NOW))
+        opened = [{"tenant_id": f"burst{number}", "opened_at": NOW} for number in range(60)]
+        await conn.execute(insert(INCIDENT), opened)
+    await group_all(sqlite)
+    async with website(sqlite, clock=Clock(NOW + timedelta(minutes=30))) as site:
+        await site.signed_in(AccessRole.OPERATOR)
+        for path in ("/", "/notices", "/incidents", "/bursts/1"):
+            with subtests.test(path), statements(sqlite) as seen:
+                answer = await site.browser.get(path)
+                assert answer.text.count('<th scope="row">') == 50
+                assert len(answer.content) <= MOST_BYTES
+                asked = [statement for statement in seen if "web_session" not in statement and statement != "BEGIN"]
+                counted = 1 if path == "/" else 0  # where there are more, how many there are
+                assert len(asked) <= MORE_STATEMENTS.get(path, MOST_STATEMENTS) + counted
