@@ -35,15 +35,16 @@ class KeptBursts:
             return None
         if burst.tenants < self._large:
             return await burst_page_queries.burst_page(conn, burst, share)
-        return await self._page(conn, burst, share, now)
+        return await self.recent(conn, burst, share, now)
 
     async def evidence(self, conn: AsyncConnection, burst: ListedBurst, share: float, now: datetime) -> ChangeEvidence:
         """What its cause is decided by; `share` is the share of checks that find such a change by chance."""
         if burst.tenants < self._large:
             return await burst_page_queries.evidence(conn, burst, share)
-        return (await self._page(conn, burst, share, now)).evidence
+        return (await self.recent(conn, burst, share, now)).evidence
 
-    async def _page(self, conn: AsyncConnection, burst: ListedBurst, share: float, now: datetime) -> BurstPage:
+    async def recent(self, conn: AsyncConnection, burst: ListedBurst, share: float, now: datetime) -> BurstPage:
+        """At most some seconds old, however small the burst: for the page that everybody keeps open."""
         async with self._one_at_a_time:
             at, kept = self._kept.get(burst.id, (now, None))
             if kept is None or not at <= now < at + KEPT_FOR:
