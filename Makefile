@@ -37,7 +37,7 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-# README's pictures, in docs/images; a minute. It takes Debian's chromium, too.
+# README's pictures, in docs/images; two minutes. It takes Debian's chromium, too.
 pictures: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.pictures $(ARGS)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from monitor.breaker.machine import State as BreakerState
+from monitor.incidents.changes import ListedBurst
 from monitor.incidents.status import TenantStatus
 from monitor.notices.wording import counted
 from monitor.reporting.sentence import Link, Name, PermissionLabel, Piece, Sentence, say
@@ -28,18 +29,6 @@ class Halt:
     at: datetime
     status: int
     tenant: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBurst:
-    """A burst whose notices the brake holds: of a permission, by its `label`, or of a `state` of credentials."""
-
-    id: int
-    tenants: int
-    seen_from: datetime
-    seen_to: datetime
-    label: str | None = None
-    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +74,7 @@ class ServiceFacts:
     outbox: OutboxFacts = OutboxFacts()
     losses: LossesToday = LossesToday()
     halt: Halt | None = None
-    held: HeldBurst | None = None
+    held: ListedBurst | None = None
     held_bursts: int = 0
     breaker: BreakerState | None = BreakerState.CLOSED
     breaker_since: datetime | None = None
@@ -147,12 +136,13 @@ def _held(facts: ServiceFacts) -> Headline | None:
         return Headline("H2", Tone.BAD, said, step, "/notices?status=held")
     burst = facts.held
     what: list[Piece] = [f" have a credential that is {burst.state}"]
-    if burst.label:
-        what = [" lost ", PermissionLabel(burst.label)]
+    if burst.permission_label:
+        what = [" lost ", PermissionLabel(burst.permission_label)]
     more: list[Piece] = [f", and {counted(facts.held_bursts - 1, 'more change')}"] if facts.held_bursts > 1 else []
-    seen: list[Piece] = [", seen between ", burst.seen_from, " and ", burst.seen_to]
-    if burst.seen_to - burst.seen_from < _ONE_MINUTE:
-        seen = [", seen ", burst.seen_from]
+    first, last = burst.first_seen or burst.first_at, burst.seen_to or burst.last_at
+    seen: list[Piece] = [", seen ", first]
+    if last - first >= _ONE_MINUTE:
+        seen = [", seen between ", first, " and ", last]
     said = say("Held: ", counted(burst.tenants, "tenant"), *what, *seen, *more, ". No CSM was emailed.")
     return Headline("H2", Tone.BAD, said, step, f"/bursts/{burst.id}")
 

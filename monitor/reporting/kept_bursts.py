@@ -22,7 +22,9 @@ class KeptBursts:
     All figures of a page that was kept are of one moment.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, large: int = LARGE) -> None:
+        """Those of so many tenants are kept."""
+        self._large = large
         self._kept: dict[int, tuple[datetime, BurstPage]] = {}
         self._one_at_a_time = asyncio.Lock()
 
@@ -31,17 +33,18 @@ class KeptBursts:
         burst = await burst_queries.burst(conn, burst_id)
         if burst is None:
             return None
-        if burst.tenants < LARGE:
+        if burst.tenants < self._large:
             return await burst_page_queries.burst_page(conn, burst, share)
-        return await self._page(conn, burst, share, now)
+        return await self.recent(conn, burst, share, now)
 
     async def evidence(self, conn: AsyncConnection, burst: ListedBurst, share: float, now: datetime) -> ChangeEvidence:
         """What its cause is decided by; `share` is the share of checks that find such a change by chance."""
-        if burst.tenants < LARGE:
+        if burst.tenants < self._large:
             return await burst_page_queries.evidence(conn, burst, share)
-        return (await self._page(conn, burst, share, now)).evidence
+        return (await self.recent(conn, burst, share, now)).evidence
 
-    async def _page(self, conn: AsyncConnection, burst: ListedBurst, share: float, now: datetime) -> BurstPage:
+    async def recent(self, conn: AsyncConnection, burst: ListedBurst, share: float, now: datetime) -> BurstPage:
+        """At most some seconds old, however small the burst: for the page that everybody keeps open."""
         async with self._one_at_a_time:
             at, kept = self._kept.get(burst.id, (now, None))
             if kept is None or not at <= now < at + KEPT_FOR:

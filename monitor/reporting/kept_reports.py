@@ -1,7 +1,8 @@
 """Reports of all tenants, each kept for a minute, or for longer where making it takes long."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,16 +26,21 @@ class KeptReports:
         self._kept: dict[str, tuple[Report, timedelta]] = {}
         self._one_at_a_time = asyncio.Lock()
 
-    async def report(self, conn: AsyncConnection, period: Period, since: datetime, now: datetime) -> Report:
-        """PeriodError if nothing can be known of the period."""
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Enter it before a connection is taken: those who wait for a report that is being made hold none."""
         async with self._one_at_a_time:
-            kept, until = self._kept.get(period.name, (None, KEPT_FOR))
-            if kept is None or not kept.covered.as_of <= now < kept.covered.as_of + until:
-                began = self._clock()
-                kept = await compliance_queries.report(conn, period, since, now)
-                took = timedelta(seconds=self._clock() - began)
-                self._kept.pop(period.name, None)
-                self._kept[period.name] = (kept, max(KEPT_FOR, took * SHARE))
-                while len(self._kept) > MOST:
-                    del self._kept[next(iter(self._kept))]
-            return kept
+            yield
+
+    async def report(self, conn: AsyncConnection, period: Period, since: datetime, now: datetime) -> Report:
+        """Within `waiting`. PeriodError if nothing can be known of the period."""
+        kept, until = self._kept.get(period.name, (None, KEPT_FOR))
+        if kept is None or not kept.covered.as_of <= now < kept.covered.as_of + until:
+            began = self._clock()
+            kept = await compliance_queries.report(conn, period, since, now)
+            took = timedelta(seconds=self._clock() - began)
+            self._kept.pop(period.name, None)
+            self._kept[period.name] = (kept, max(KEPT_FOR, took * SHARE))
+            while len(self._kept) > MOST:
+                del self._kept[next(iter(self._kept))]
+        return kept

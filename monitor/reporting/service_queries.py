@@ -26,12 +26,11 @@ from checks.report import PAUSED as PAUSED_CHECK
 from monitor.breaker.machine import State as BreakerState
 from monitor.config.settings import NoticesMode, Settings
 from monitor.incidents import burst_queries
-from monitor.incidents.changes import ListedBurst
 from monitor.incidents.status import TenantStatus
 from monitor.notices.immediate.checks_paused import PAUSED, RESUMED
 from monitor.notices.notice import Status as NoticeStatus
 from monitor.reporting import tenant_list_queries
-from monitor.reporting.headline import Halt, HeldBurst, LossesToday, OutboxFacts, ServiceFacts, SweepProgress
+from monitor.reporting.headline import Halt, LossesToday, OutboxFacts, ServiceFacts, SweepProgress
 from monitor.reporting.status_counts import StatusCount, status_counts
 from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
@@ -72,7 +71,7 @@ async def facts(
         outbox=OutboxFacts(row.pending, row.held, row.failed, row.stuck_since, row.last_sent_at),
         losses=LossesToday(row.lost, row.told),
         halt=None if row.halted_at is None else Halt(row.halted_at, row.halted_by, row.halted_at_tenant),
-        held=_held(held) if held else None,
+        held=held,
         held_bursts=held_bursts,
         breaker=breaker,
         breaker_since=breaker_since,
@@ -81,13 +80,6 @@ async def facts(
         ours=row.ours,
         suspects=row.suspects,
         notices_off=settings.notices_in_force is NoticesMode.OFF,
-    )
-
-
-def _held(burst: ListedBurst) -> HeldBurst:
-    seen_to = burst.seen_to or burst.last_at
-    return HeldBurst(
-        burst.id, burst.tenants, burst.first_seen or burst.first_at, seen_to, burst.permission_label, burst.state
     )
 
 

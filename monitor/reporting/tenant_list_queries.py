@@ -4,7 +4,22 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, String, and_, cast, exists, func, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    and_,
+    cast,
+    exists,
+    func,
+    literal_column,
+    not_,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialState
@@ -129,8 +144,7 @@ async def _credentials(conn: AsyncConnection, tenants: Collection[str]) -> Mappi
             .order_by(_C.tenant_id, _C.label)
         )
     ).all()
-    labels = await _missing_labels(conn, [row.id for row in found if row.missing])
-    reasons = await _undecided_reasons(conn, [row.id for row in found if row.undecided])
+    labels, reasons = await _why(conn, [row.id for row in found if row.missing or row.undecided])
     standing: dict[str, list[CredentialStanding]] = {}
     for row in found:
         one = _standing(row, tuple(labels.get(row.id, ())), reasons.get(row.id))
@@ -138,35 +152,43 @@ async def _credentials(conn: AsyncConnection, tenants: Collection[str]) -> Mappi
     return {tenant: tuple(theirs) for tenant, theirs in standing.items()}
 
 
-async def _missing_labels(conn: AsyncConnection, credentials: Collection[int]) -> Mapping[int, list[str]]:
-    """The first few of each; the row has the number of all."""
-    place = func.row_number().over(partition_by=_P.credential_id, order_by=(_P.since.desc(), _P.permission_label))
-    ranked = (
-        select(_P.credential_id, _P.permission_label, place.label("place"))
-        .where(_P.credential_id.in_(credentials), _P.verdict == Verdict.MISSING)
-        .subquery()
-    )
-    statement = select(ranked).where(ranked.c.place <= _LABELS_OF_A_ROW).order_by(ranked.c.place)
+async def _why(
+    conn: AsyncConnection, credentials: Collection[int]
+) -> tuple[Mapping[int, list[str]], Mapping[int, str]]:
+    """Of each the first few labels of what is missing (its row has the number of all), and the most frequent reason
+    of what is undecided.
+    """
     labels: dict[int, list[str]] = {}
-    if credentials:
-        for row in await conn.execute(statement):
-            labels.setdefault(row.credential_id, []).append(row.permission_label)
-    return labels
-
-
-async def _undecided_reasons(conn: AsyncConnection, credentials: Collection[int]) -> Mapping[int, str]:
-    """The most frequent reason of each."""
-    statement = (
-        select(_P.credential_id, _P.undecided_reason)
-        .where(_P.credential_id.in_(credentials), _P.undecided_as == Verdict.UNDECIDED)
-        .group_by(_P.credential_id, _P.undecided_reason)
-        .order_by(func.count().desc(), _P.undecided_reason)
-    )
     reasons: dict[int, str] = {}
     if credentials:
-        for row in await conn.execute(statement):
-            reasons.setdefault(row.credential_id, row.undecided_reason)
-    return reasons
+        parts = union_all(_missing_labels(credentials), _undecided_reasons(credentials)).subquery()
+        for row in await conn.execute(select(parts).order_by(parts.c.place, parts.c.reason)):
+            if row.label is None:
+                reasons.setdefault(row.credential_id, row.reason)
+            else:
+                labels.setdefault(row.credential_id, []).append(row.label)
+    return labels, reasons
+
+
+def _missing_labels(credentials: Collection[int]) -> Select[Any]:
+    place = func.row_number().over(partition_by=_P.credential_id, order_by=(_P.since.desc(), _P.permission_label))
+    missing = _P.verdict == Verdict.MISSING
+    ranked = (
+        select(_P.credential_id, _P.permission_label.label("label"), place.label("place"))
+        .where(_P.credential_id.in_(credentials), missing)
+        .subquery()
+    )
+    r = ranked.c
+    reason = cast(null(), String).label("reason")
+    return select(r.credential_id, r.label, reason, r.place).where(r.place <= _LABELS_OF_A_ROW)
+
+
+def _undecided_reasons(credentials: Collection[int]) -> Select[Any]:
+    return (
+        select(_P.credential_id, null(), _P.undecided_reason, -func.count())
+        .where(_P.credential_id.in_(credentials), _P.undecided_as == Verdict.UNDECIDED)
+        .group_by(_P.credential_id, _P.undecided_reason)
+    )
 
 
 def _standing(row: Row[Any], labels: tuple[str, ...], reason: str | None) -> CredentialStanding:

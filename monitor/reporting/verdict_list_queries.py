@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.reasons import REASONS
@@ -13,6 +13,11 @@ from checks.report import Verdict
 from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, TENANT
 
 _C, _P, _T = CREDENTIAL.c, PERMISSION_STATE.c, TENANT.c
+
+
+_LACKS = PERMISSION_STATE.alias("lacks")
+# Few credentials lack anything; the word is not a parameter, since it is the condition of `missing_permission`.
+_LACKING = select(_LACKS.c.credential_id).where(_LACKS.c.verdict == literal_column(f"'{Verdict.MISSING}'"))
 
 
 class VerdictPlace(NamedTuple):
@@ -78,7 +83,7 @@ def _conditions(wanted: VerdictFilter) -> list[ColumnElement[bool]]:
     if wanted.verdict in (Verdict.UNDECIDED, Verdict.NOT_CHECKABLE):
         found += [_P.undecided_as == wanted.verdict, or_(_P.verdict.is_(None), _P.verdict != Verdict.MISSING)]
     elif wanted.verdict is Verdict.MISSING:
-        found.append(_P.verdict == Verdict.MISSING)
+        found += [_P.verdict == Verdict.MISSING, _P.credential_id.in_(_LACKING)]
     elif wanted.verdict is Verdict.GRANTED:
         found += [_P.verdict == Verdict.GRANTED, _P.undecided_as.is_(None)]
     return found

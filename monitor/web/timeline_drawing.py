@@ -4,7 +4,7 @@ Two scales on one axis: the last 48 hours take the right 30 %, all before them t
 event of this night would be two pixels wide.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -17,6 +17,7 @@ ROW = 15
 TOP = 20
 MOST_SHAPES = 100
 _NARROWEST = 0.45  # per cent: about 4 pixels on a wide screen
+_GAPS = (0.5, 1, 2, 4)  # per cent
 _FULL_DAY = 6  # checks: a bar of full height
 _ORDER = (SpanKind.DECLINED, SpanKind.UNDECIDED, SpanKind.SUSPECT, SpanKind.MISSING)
 _HEAD_ROWS = 3
@@ -199,21 +200,31 @@ def _envelopes(axis: _Axis, timeline: Timeline) -> Iterable[Shape]:
         yield Shape("envelope", at, 1.2, _y(1) + 3, 9, "; ".join(last))
 
 
-def _coarse(shapes: Iterable[Shape]) -> Iterable[Shape]:
-    """Where there are too many: neighbours of a kind less than half a per cent apart become one."""
+def _coarse(shapes: Iterable[Shape]) -> Sequence[Shape]:
+    """Where there are too many: neighbours of a kind become one, if they are near enough to each other."""
+    found: Sequence[Shape] = list(shapes)
+    for gap in _GAPS:
+        found = list(_joined(found, gap))
+        if len(found) <= MOST_SHAPES:
+            break
+    return found
+
+
+def _joined(shapes: Iterable[Shape], gap: float) -> Iterable[Shape]:
+    """Those with less than so many per cent between them are one."""
     by_row: dict[tuple[float, str], list[Shape]] = {}
     for shape in shapes:
         by_row.setdefault((shape.y, shape.kind), []).append(shape)
     for (y, kind), row in by_row.items():
         begin, end = None, 0.0
         for shape in sorted(row, key=lambda one: one.x):
-            if begin is not None and shape.x - end > 0.5:
-                yield Shape(kind, begin, end - begin, y, shape.height)
+            if begin is not None and shape.x - end > gap:
+                yield Shape(kind, begin, round(end - begin, 2), y, shape.height)
                 begin = None
             begin = shape.x if begin is None else begin
             end = max(end, shape.end)
         if begin is not None:
-            yield Shape(kind, begin, end - begin, y, row[0].height)
+            yield Shape(kind, begin, round(end - begin, 2), y, row[0].height)
 
 
 def _marks(axis: _Axis) -> Iterable[Mark]:

@@ -353,7 +353,7 @@ class MadeRows:
                 "id": number,
                 "at": when(-(5001 - number) * self._year.seconds // 5001),
                 "who": f"operator {number % 5}",
-                "action": ("notices release", "sign in", "check now")[number % 3],
+                "action": "notices release" if number <= 500 else ("sign in", "check now")[number % 2],
                 "subject": tenant_id(number % self._year.tenants),
                 "reason": "as agreed with the customer",
             }

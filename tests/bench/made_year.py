@@ -15,7 +15,7 @@ from typing import NamedTuple
 from checks.manifest import Manifest, Permission, load
 
 END = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
-LONGEST_CREDENTIAL_TROUBLE = 0.05  # of all troubles
+CREDENTIAL_TROUBLES = 0.05  # of all troubles
 HOUR = 3600
 BUSY_TENANT = 6  # its number; it has a long history
 BUSY_TENANT_EVENTS = 5_000
@@ -74,7 +74,8 @@ class MadeYear:
         found = [*bursts, *self._held(chance)]
         taken = {one.tenant for one in found if one.until is None}
         for tenant in range(self.tenants):
-            count = max(each, BUSY_TENANT_EVENTS // 6) if tenant == BUSY_TENANT else each
+            busy = max(each, min(BUSY_TENANT_EVENTS, self.events // 4) // 6)
+            count = busy if tenant == BUSY_TENANT else each
             found += self._of_tenant(chance, tenant, count, may_last=tenant not in taken)
         return sorted(found)
 
@@ -90,7 +91,7 @@ class MadeYear:
             yield Trouble(at, tenant, self._some(chance), None if lasts else until)
 
     def _some(self, chance: random.Random) -> tuple[int, ...]:
-        if chance.random() < LONGEST_CREDENTIAL_TROUBLE:
+        if chance.random() < CREDENTIAL_TROUBLES:
             return ()
         return tuple(sorted(chance.sample(self.asked, chance.choice((1, 2, 3, 3, 4, 5)))))
 

@@ -232,14 +232,14 @@ def _measured(url: URL, year: MadeYear, sizes: Sizes, *, made: bool) -> Part:
     if not made:
         asyncio.run(_with_tables(url))
         load(url, year)
-    asked = asyncio.run(_asked(url, year))
+    asked = asyncio.run(asked_of(url, year))
     with page_server(url, 0) as server:
         once = each_once(server, asked)
     with page_server(url, CHECKS_A_SECOND) as server:
         paths = [one.path for one in once]
         alone = _quiet(server, sizes.alone_seconds)
         times, beside = read_by_many(server, paths, READERS, sizes.read_seconds)
-    return _part(url, year, [Read(one, times.get(one.path, [])) for one in once], alone, beside)
+    return _part(url, year, [Read(one, times.get(one.path, [])) for one in once], alone, beside, sizes.read_seconds)
 
 
 def _quiet(server: PageServer, seconds: float) -> Mapping[str, Any]:
@@ -261,7 +261,9 @@ class Read:
         return self.once.asked.name, half, p95, f"{self.once.cpu:.0f}", f"{self.once.size:,}", f"{self.once.statements}"
 
 
-def _part(url: URL, year: MadeYear, read: Sequence[Read], alone: Mapping[str, Any], beside: Mapping[str, Any]) -> Part:
+def _part(
+    url: URL, year: MadeYear, read: Sequence[Read], alone: Mapping[str, Any], beside: Mapping[str, Any], seconds: float
+) -> Part:
     name = "SQLite" if url.get_backend_name() == "sqlite" else "Postgres"
     pages = [one for one in read if one.once.asked.is_page]
     about = f"{year.tenants:,} tenants on {name}"
@@ -274,7 +276,7 @@ def _part(url: URL, year: MadeYear, read: Sequence[Read], alone: Mapping[str, An
         Figure(
             f"most statements of a page, {about}", max(one.once.statements for one in pages), aim=MOST_STATEMENTS + 1
         ),
-        Figure(f"answers a second, {about}", len(all_times) / sum(all_times) * 1000 * READERS),
+        Figure(f"answers a second, {about}", len(all_times) / seconds, "/s"),
     ]
     for what, done in (("nobody reads", alone), (f"{READERS} read", beside)):
         figures += [
@@ -314,7 +316,7 @@ async def _has_tenants(url: URL) -> bool:
     return found is not None
 
 
-async def _asked(url: URL, year: MadeYear) -> Sequence[Asked]:
+async def asked_of(url: URL, year: MadeYear) -> Sequence[Asked]:
     db, b = Database(url), BURST.c
     async with db.reading() as conn:
         largest = select(b.id).order_by(b.tenants.desc(), b.id).limit(1)

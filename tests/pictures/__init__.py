@@ -1,4 +1,4 @@
-"""README's pictures: a CSM's email on a phone, and the demo's terminal; each for a light and a dark page."""
+"""README's pictures: a CSM's email, the demo's terminal, what on-call sees; most for a light and a dark page."""
 
 from tests.paths import ROOT
 

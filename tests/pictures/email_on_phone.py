@@ -1,7 +1,6 @@
 """The email that Globex's CSM gets when one permission is lost, under its subject, as wide as a phone."""
 
 import re
-import shutil
 import subprocess
 import tempfile
 from html import escape
@@ -36,11 +35,6 @@ def page() -> str:
     email = Renderer().render(composed(cause).drafts[0].message)
     header = HEADER.format(subject=escape(email.subject), reader="Lee Chan")
     return BODY.sub(lambda body: body[0] + header, email.html)
-
-
-def chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next((found for name in names if (found := shutil.which(name))), None)
 
 
 def take(chromium: str) -> None:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from monitor.web.api.openapi_document import openapi_document
 from monitor.web.api.operation_view import reference_view
 from monitor.web.auth.identity import viewer
-from monitor.web.context import context
+from monitor.web.context import context, reading
 from monitor.web.templating import page
 
 router = APIRouter(prefix="/api", include_in_schema=False, dependencies=[Depends(viewer)])
@@ -32,9 +32,10 @@ async def openapi_json(request: Request) -> Response:
 async def reference(request: Request) -> Response:
     document = described(request)
     address = context(request).settings.public_url or str(request.base_url)
-    return page(
-        request,
-        "api.html",
-        description=document["info"]["description"],
-        reference=reference_view(document, address.rstrip("/")),
-    )
+    async with reading(request):  # what the frame of every page shows
+        return page(
+            request,
+            "api.html",
+            description=document["info"]["description"],
+            reference=reference_view(document, address.rstrip("/")),
+        )

@@ -50,7 +50,7 @@ class StatusAnswer(Item):
 async def show_status(request: Request) -> Response:
     web = context(request)
     now = web.now()
-    async with web.db.reading() as conn:
+    async with web.reading() as conn:
         facts = await web.facts(conn, now)
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
     said = headline(facts)

@@ -53,7 +53,7 @@ _CONTENT = {"application/json": {"schema": Reason.model_json_schema(), "example"
 )
 async def show_tenant(request: Request, tenant_id: TenantId) -> Response:
     """Its permissions are in `/verdicts?tenant=…`, its past in `/history?tenant=…`."""
-    async with context(request).db.reading() as conn:
+    async with context(request).reading() as conn:
         row = await tenant_list_queries.one(conn, tenant_id)
     if row is None:
         raise RequestRefused(

@@ -11,6 +11,7 @@ from monitor.web.auth.identity import Identity, viewer
 from monitor.web.auth.role import AccessRole
 from monitor.web.auth.session_actions import Whose
 from monitor.web.auth.sign_in import SignIn
+from monitor.web.context import reading
 from monitor.web.errors import RequestRefused
 from monitor.web.templating import page
 
@@ -28,8 +29,9 @@ class SessionPages:
 
     async def show(self, request: Request, identity: Viewer) -> HTMLResponse:
         now = self._sign_in.now()
-        found = await session_actions.listing(self._sign_in.db, now, _only_own(identity))
-        return page(request, "sessions.html", identity=identity, sessions=found, now=now)
+        async with reading(request):  # what the frame of every page shows
+            found = await session_actions.listing(self._sign_in.db, now, _only_own(identity))
+        return page(request, "sessions.html", identity=identity, sessions=found)
 
     async def revoke(self, identity: Viewer, session: Annotated[str, Form(pattern="^[0-9a-f]{1,64}$")]) -> Response:
         db, now = self._sign_in.db, self._sign_in.now()

@@ -8,6 +8,7 @@ from checks.credential import CredentialKind
 from monitor.incidents.change_queries import WantedChanges
 from monitor.incidents.status import PRESENT
 from monitor.reporting import service_queries, tenant_list_queries
+from monitor.reporting.burst_page import told_words
 from monitor.reporting.headline import headline
 from monitor.reporting.service_queries import DAY
 from monitor.reporting.tenant_list import Shown
@@ -34,6 +35,9 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
         now = request.state.now
         facts = await web.facts(conn, now)
         request.state.held = facts.outbox.held
+        held = (
+            await web.bursts.recent(conn, facts.held, web.settings.background_alike / 100, now) if facts.held else None
+        )
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
         changes = await change_rows(conn, WantedChanges(since=now - DAY), CHANGES_SHOWN)
         rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, TENANTS.keyset.position(after))
@@ -46,6 +50,8 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
         section="Overview",
         facts=facts,
         said=headline(facts),
+        held_burst=held,
+        told_words=told_words(held.told) if held else "",
         counts=counts,
         changes=changes,
         rows=shown,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -48,7 +48,7 @@ router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 async def report(
     request: Request, name: PeriodName = "", number: Annotated[int, Query(alias="page", ge=1, le=10**6)] = 1
 ) -> Response:
-    async with reading(request) as conn:
+    async with _kept(request).waiting(), reading(request) as conn:
         since = await compliance_queries.recorded_since(conn)
         if since is None:
             return page(request, "report_empty.html", section="Reports")
@@ -114,7 +114,7 @@ async def tenant_report_json(request: Request, tenant_id: str, name: PeriodName 
 
 
 async def _whole_report(request: Request, name: str) -> Report:
-    async with reading(request) as conn:
+    async with _kept(request).waiting(), reading(request) as conn:
         return await _report(request, conn, name, await _recorded_since(conn))
 
 
@@ -193,6 +193,6 @@ def _moment(value: object) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def _each(rows: Iterable[Sequence[object]]) -> AsyncIterator[Sequence[object]]:
+async def _each(rows: Iterable[Sequence[object]]) -> AsyncGenerator[Sequence[object], None]:
     for row in rows:
         yield row

@@ -194,3 +194,13 @@ async def test_a_report_of_all_is_kept_for_a_minute(sqlite: Database) -> None:
         renamed = await kept.report(conn, NOVEMBER, T0, LATER + KEPT_FOR)
     assert [tenant.name for tenant in renamed.tenants] == ["Acme & Sons"]
     assert renamed == replace(renamed, times=first.times)
+
+
+async def test_a_report_that_takes_long_is_kept_for_longer(sqlite: Database) -> None:
+    """Sixty times as long as making it took: reading it again and again leaves the service its core."""
+    await sync(sqlite, a_tenant("acme"))
+    kept = KeptReports(clock=iter((0, 5, 100, 101)).__next__)
+    async with sqlite.reading() as conn:
+        first = await kept.report(conn, NOVEMBER, T0, LATER)
+        assert await kept.report(conn, NOVEMBER, T0, LATER + timedelta(seconds=299)) is first
+        assert await kept.report(conn, NOVEMBER, T0, LATER + timedelta(seconds=300)) is not first

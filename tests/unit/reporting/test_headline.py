@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from monitor.breaker.machine import State as BreakerState
+from monitor.incidents.changes import ListedBurst
 from monitor.incidents.status import TenantStatus
 from monitor.reporting.headline import (
     Halt,
-    HeldBurst,
     LossesToday,
     OutboxFacts,
     ServiceFacts,
@@ -27,7 +27,22 @@ WELL = ServiceFacts(
     last_checked_at=NOW,
 )
 HELD = replace(WELL, outbox=OutboxFacts(held=41))
-BURST = HeldBurst(7, 41, NOW - HOUR / 3, NOW - HOUR / 6, label="GET: List offers")
+BURST = ListedBurst(
+    id=7,
+    kind="lost",
+    permission_id="offers.list",
+    permission_group="Offers",
+    permission_label="GET: List offers",
+    state=None,
+    first_at=NOW - HOUR / 3,
+    last_at=NOW - HOUR / 6,
+    seen_from=NOW - 4 * HOUR,
+    first_seen=NOW - HOUR / 3,
+    seen_to=NOW - HOUR / 6,
+    events=41,
+    tenants=41,
+    examples=("acme",),
+)
 CASES = {
     "all well": (WELL, "H10", Tone.CALM, "All well. 9,812 of 9,840 tenants are healthy."),
     "a write halt comes first": (

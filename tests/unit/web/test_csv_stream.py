@@ -1,15 +1,19 @@
 """Streams of CSV."""
 
+import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
+from itertools import count
+
+from starlette.types import Message
 
 from monitor.web.csv_stream import CsvResponse
 
 
 async def body(rows: Sequence[Sequence[object]]) -> list[str]:
-    async def read() -> AsyncIterator[Sequence[object]]:
+    async def read() -> AsyncGenerator[Sequence[object], None]:
         for row in rows:
             yield row
 
@@ -34,3 +38,26 @@ async def test_a_long_table_is_sent_in_pieces() -> None:
     assert max(map(len, pieces)) < 20_000
     assert "".join(pieces).count("\r\n") == 10_001
     assert await body([]) == ["\ufefftenant,at\r\n"]
+
+
+async def test_a_client_that_takes_nothing_does_not_keep_the_database() -> None:
+    """The rows are closed, and with them their transaction; the answer never ends as if it were whole."""
+    ended, sent = [], list[Message]()
+
+    async def read() -> AsyncGenerator[Sequence[object], None]:
+        try:
+            for number in count():
+                yield ("acme", number)
+        finally:
+            ended.append(True)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) == 3:
+            await asyncio.Event().wait()
+
+    response = CsvResponse("history.csv", ["tenant", "at"], read())
+    response.patience = 0.01
+    await response.stream_response(send)
+    assert ended
+    assert [message.get("more_body") for message in sent] == [None, True, True]

@@ -56,6 +56,20 @@ def test_too_many_spans_are_drawn_coarsely_and_it_is_said() -> None:
     assert sum(s.kind == "band-missing" for s in drawing.shapes) <= MOST_SHAPES
 
 
+def test_days_alike_are_one_bar() -> None:
+    """A year of checks has hundreds of days; those in a row with the same counts are drawn, and said, as one."""
+    days = tuple(
+        CheckedDay((BEGIN + timedelta(days=n)).date(), 6, 5 if n == 40 else 6) for n in range(1, 80) if n != 30
+    )
+    bars = [s for s in drawn(Timeline(BEGIN, NOW, (Band("Offers"),), days=days)).shapes if s.kind == "checks"]
+    assert [bar.title for bar in bars] == [
+        "2026-03-15 to 2026-04-12, each day: 6 of 6 checks answered",
+        "2026-04-14 to 2026-04-22, each day: 6 of 6 checks answered",
+        "2026-04-23: 5 of 6 checks answered",
+        "2026-04-24 to 2026-06-01, each day: 6 of 6 checks answered",
+    ]
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(list(SpanKind)), st.floats(0, 400), st.floats(0, 400)), max_size=20),
     st.sampled_from([1, 2, 7, 90, 366]),

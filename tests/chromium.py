@@ -1,0 +1,15 @@
+"""Debian's chromium, which shows our pages to tests and takes README's pictures."""
+
+import shutil
+
+
+class ChromiumUnavailable(Exception):
+    """chromium is not installed on this machine: apt-get install chromium (Debian)."""
+
+
+def chromium_path() -> str:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        raise ChromiumUnavailable(ChromiumUnavailable.__doc__)
+    return found
