@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, make_url
+from sqlalchemy import URL, insert, make_url
 from structlog.testing import capture_logs
 
 from monitor.store.database import Database
@@ -15,7 +15,7 @@ from monitor.web.auth.role import AccessRole
 from tests.bursts import group_all
 from tests.history import an_event
 from tests.installation import START, Clock
-from tests.postgres import PostgresUnavailable, running_postgres
+from tests.postgres import running_postgres
 from tests.store import a_tenant, sync
 from tests.web_routes import readable
 from tests.website import OUR_OWN, Website, hidden_fields, website
@@ -65,23 +65,20 @@ async def test_a_sqlite_file_that_goes_away_is_said_and_found_again(filled: Data
         await assert_back(site)
 
 
-async def test_a_postgres_that_stops_is_said_and_found_again() -> None:
-    """A real server is stopped under open connections, and started again."""
-    try:
-        with running_postgres() as server:
-            db = Database(make_url(server.address))
-            await db.migrate()
-            await sync(db, a_tenant("lone"), now=START - timedelta(days=1))
-            async with website(db) as site:
-                await site.signed_in(AccessRole.OPERATOR)
-                await assert_back(site)
-                await asyncio.to_thread(server.stop)
-                await assert_away(site)
-                await asyncio.to_thread(server.start)
-                await assert_back(site)
-            await db.close()
-    except PostgresUnavailable as why:
-        pytest.skip(str(why))
+async def test_a_postgres_that_stops_is_said_and_found_again(postgres_server: URL) -> None:
+    """A real server of its own is stopped under open connections, and started again."""
+    with running_postgres() as server:  # it can be started here, or the fixture had skipped this
+        db = Database(make_url(server.address))
+        await db.migrate()
+        await sync(db, a_tenant("lone"), now=START - timedelta(days=1))
+        async with website(db) as site:
+            await site.signed_in(AccessRole.OPERATOR)
+            await assert_back(site)
+            await asyncio.to_thread(server.stop)
+            await assert_away(site)
+            await asyncio.to_thread(server.start)
+            await assert_back(site)
+        await db.close()
 
 
 async def test_a_tenant_that_is_removed_while_its_page_is_open(filled: Database) -> None:
