@@ -34,7 +34,11 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def _read(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(f"{text}+00:00")
+    """A text that already has a zone was written by another program; the database check reports it."""
+    if text is None:
+        return None
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def utc_datetime(*, nullable: bool = False, index: bool = False) -> Any:
