@@ -48,7 +48,14 @@ async def lift(conn: AsyncConnection, who: str, reason: str, now: datetime, ids:
         statement = statement.where(WRITE_HALT.c.id.in_(ids))
     lifted = (await conn.execute(statement.values(lifted_at=now, lifted_reason=reason))).rowcount
     if lifted:
-        await note(conn, who=who, action="writes resume", subject=f"{lifted} halt{'' if lifted == 1 else 's'}", reason=reason, now=now)
+        await note(
+            conn,
+            who=who,
+            action="writes resume",
+            subject=f"{lifted} halt{'' if lifted == 1 else 's'}",
+            reason=reason,
+            now=now,
+        )
     return lifted
 
 

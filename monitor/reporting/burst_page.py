@@ -76,7 +76,7 @@ class BurstPage:
         return "What is restored is seen by the next check of each tenant, and whoever was told is told of that, too."
 
 
-_CHECK_ONE = "Check one of them now: what has recovered leaves the hold by itself. "
+_CHECK_ONE = "Check one of them now: for what has recovered no email is sent. "
 _DECIDE: Mapping[CauseOrigin, str] = {
     CauseOrigin.CUSTOMER: f"{_CHECK_ONE}Then release the emails.",
     CauseOrigin.GREENHOUSE: f"{_CHECK_ONE}Drop the emails if no customer can mend it.",

@@ -131,7 +131,8 @@ def _alike(e: ChangeEvidence) -> Sequence[Piece]:
 
 def _too_few(e: ChangeEvidence) -> Sequence[Piece]:
     if e.others_served < OTHERS_NEEDED:
-        return (e.others_served, " other tenants were served since then; ", OTHERS_NEEDED, " are needed to tell.")
+        kind = " other tenants with the same kind of credential were served since then; "
+        return (e.others_served, kind, OTHERS_NEEDED, " are needed to tell.")
     return (e.failing_otherwise, " other tenants are in trouble of another kind at the same time.")
 
 

@@ -160,7 +160,9 @@ class TenantPage:
 
     @property
     def next_due(self) -> datetime | None:
-        return min((c.next_due for c in self.credentials if c.next_due), default=None)
+        """Of the credentials in trouble, if some are: another one's check brings no news of them."""
+        in_trouble = [c for c in self.credentials if c.state is not CredentialState.OK or c.missing or c.undecided]
+        return min((c.next_due for c in in_trouble or self.credentials if c.next_due), default=None)
 
     @property
     def last_checked_at(self) -> datetime | None:

@@ -9,8 +9,9 @@ from monitor.drift import EventKind
 from monitor.incidents.history_queries import PastEvent
 from monitor.incidents.status import TenantStatus
 from monitor.notices.wording import counted
+from monitor.reporting.change_cause import CauseOrigin, ChangeCause
 from monitor.reporting.headline import Tone
-from monitor.reporting.sentence import Name, PermissionLabel, Piece, Sentence, listed, say
+from monitor.reporting.sentence import Link, Name, PermissionLabel, Piece, Sentence, listed, say
 from monitor.reporting.tenant_page import TenantPage
 from monitor.reporting.told import Telling
 
@@ -25,9 +26,24 @@ class TenantHeadline:
     next_step: Sentence
 
 
-def tenant_headline(tenant: TenantPage) -> TenantHeadline:
+def tenant_headline(tenant: TenantPage, cause: ChangeCause | None = None) -> TenantHeadline:
+    """`cause` is that of its present trouble: nobody is asked for what is not their doing."""
     tone, say_it, next_step = _BY_STATUS[tenant.status]
-    return TenantHeadline(tone, tenant.status, say(Name(tenant.name), *say_it(tenant)), say(*next_step(tenant)))
+    said = say(Name(tenant.name), *say_it(tenant))
+    step = _decide_on_all(tenant) if is_shared(cause) else next_step(tenant)
+    return TenantHeadline(tone, tenant.status, said, say(*step))
+
+
+def is_shared(cause: ChangeCause | None) -> bool:
+    """The customer did not do it, as far as checks can tell."""
+    return cause is not None and cause.origin in (CauseOrigin.NOT_CUSTOMER, CauseOrigin.GREENHOUSE, CauseOrigin.OURS)
+
+
+def _decide_on_all(tenant: TenantPage) -> list[Piece]:
+    if tenant.burst is None:
+        return ["Mend it, then check now. Do not ask the customer."]
+    page = Link("the page of this change", f"/bursts/{tenant.burst}")
+    return ["Do not ask the customer for it yet: others are concerned as well. What to do is on ", page, "."]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +149,9 @@ def _removed(tenant: TenantPage) -> list[Piece]:
 
 
 def _customer_acts(tenant: TenantPage) -> list[Piece]:
+    if tenant.told is not None and tenant.told.telling is Telling.FAILED:
+        retry = Link("retry it", f"/notices/{tenant.told.notice}")
+        return ["The email failed: ", retry, ", or tell ", Name(tenant.reader), " what stands below in another way."]
     restored: Piece = "When they are restored, the next check sees it, and whoever was told is told of that, too."
     return ["Ask the customer for what stands below. ", restored]
 

@@ -248,7 +248,10 @@ class _SQLiteConnection(sqlite3.Connection):
 def _sqlite_engine(url: URL, pragmas: Iterable[str]) -> AsyncEngine:
     connect = partial(driver.connection, timeout=BUSY_TIMEOUT_SECONDS, factory=_SQLiteConnection)
     # hide_parameters: errors would quote the bound values, and are logged.
-    engine = create_async_engine(url, connect_args={"async_creator_fn": connect}, hide_parameters=True)
+    # No overflow: each of its connections would be opened for one use, with a thread and the reading of the schema.
+    engine = create_async_engine(
+        url, pool_size=15, max_overflow=0, connect_args={"async_creator_fn": connect}, hide_parameters=True
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, record: Any) -> None:

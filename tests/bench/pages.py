@@ -58,7 +58,8 @@ class Asked:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
+    """0 where nothing was measured."""
+    ordered = sorted(values) or [0.0]
     return ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))]
 
 
@@ -181,11 +182,15 @@ class Once:
 
 def each_once(server: PageServer, asked: Sequence[Asked]) -> list[Once]:
     """With nothing else going on, so that each statement is the page's own."""
-    # verify=False: all is plain http, and reading the certificates takes a second.
-    with httpx.Client(
-        base_url=server.url, headers={"Cookie": server.cookie}, trust_env=False, timeout=300, verify=False
-    ) as client:
+    with _client(server) as client:
         return [_once(server, client, one) for one in asked]
+
+
+def _client(server: PageServer) -> httpx.Client:
+    # verify=False: all is plain http, and reading the certificates takes a second.
+    return httpx.Client(
+        base_url=server.url, headers={"Cookie": server.cookie}, trust_env=False, timeout=300, verify=False
+    )
 
 
 def _once(server: PageServer, client: httpx.Client, asked: Asked) -> Once:
@@ -238,8 +243,11 @@ def _measured(url: URL, year: MadeYear, sizes: Sizes, *, made: bool) -> Part:
     with page_server(url, CHECKS_A_SECOND) as server:
         paths = [one.path for one in once]
         alone = _quiet(server, sizes.alone_seconds)
+        report = _report(server)
         times, beside = read_by_many(server, paths, READERS, sizes.read_seconds)
-    return _part(url, year, [Read(one, times.get(one.path, [])) for one in once], alone, beside, sizes.read_seconds)
+    return _part(
+        url, year, [Read(one, times.get(one.path, [])) for one in once], alone, beside, sizes.read_seconds, report
+    )
 
 
 def _quiet(server: PageServer, seconds: float) -> Mapping[str, Any]:
@@ -248,6 +256,14 @@ def _quiet(server: PageServer, seconds: float) -> Mapping[str, Any]:
     server.done()
     time.sleep(seconds)
     return server.done()
+
+
+def _report(server: PageServer) -> float:
+    """Seconds until it is there; it is kept for sixty times as long, so who reads seldom waits for it."""
+    with _client(server) as client:
+        began = time.perf_counter()
+        client.get("/report").raise_for_status()
+        return time.perf_counter() - began
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +278,13 @@ class Read:
 
 
 def _part(
-    url: URL, year: MadeYear, read: Sequence[Read], alone: Mapping[str, Any], beside: Mapping[str, Any], seconds: float
+    url: URL,
+    year: MadeYear,
+    read: Sequence[Read],
+    alone: Mapping[str, Any],
+    beside: Mapping[str, Any],
+    seconds: float,
+    report: float,
 ) -> Part:
     name = "SQLite" if url.get_backend_name() == "sqlite" else "Postgres"
     pages = [one for one in read if one.once.asked.is_page]
@@ -277,6 +299,7 @@ def _part(
             f"most statements of a page, {about}", max(one.once.statements for one in pages), aim=MOST_STATEMENTS + 1
         ),
         Figure(f"answers a second, {about}", len(all_times) / seconds, "/s"),
+        Figure(f"the report of all tenants, made anew, {about}", report, "s"),
     ]
     for what, done in (("nobody reads", alone), (f"{READERS} read", beside)):
         figures += [

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from monitor.reporting import service_list_queries
+from monitor.reporting.headline import headline
 from monitor.reporting.service_list_queries import IncidentFilter
 from monitor.web.auth.identity import viewer
 from monitor.web.context import context, reading, reading_facts
@@ -25,7 +26,9 @@ async def sweeps(request: Request, before: Before = None) -> Response:
         facts = await context(request).facts(conn, request.state.now)
         request.state.held = facts.outbox.held
         rows = await service_list_queries.sweeps(conn, PAGE_SIZE + 1, before)
-    return page(request, "sweeps.html", section="Service", facts=facts, **_paged(request, rows, before))
+    return page(
+        request, "sweeps.html", section="Service", facts=facts, said=headline(facts), **_paged(request, rows, before)
+    )
 
 
 @router.get("/incidents")

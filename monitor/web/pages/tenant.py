@@ -18,7 +18,7 @@ from monitor.notices.content.render import Renderer
 from monitor.reporting.change_cause import ChangeCause, cause_of
 from monitor.reporting.tenant_page import TenantPage, by_explanation, groups, timeline, troubles
 from monitor.reporting.tenant_page_queries import tenant_page
-from monitor.reporting.tenant_sentence import tenant_headline
+from monitor.reporting.tenant_sentence import is_shared, tenant_headline
 from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.context import WebContext, context, reading
 from monitor.web.errors import RequestRefused
@@ -57,7 +57,8 @@ async def tenant(
         "tenant.html",
         section="Overview",
         tenant=found,
-        said=tenant_headline(found),
+        said=tenant_headline(found, cause),
+        shared=is_shared(cause),
         request_text=Renderer().request(asked) if asked else None,
         credentials=list(zip(found.credentials, permissions, evidence, strict=True)),
         timeline=line,
