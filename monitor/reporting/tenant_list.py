@@ -147,7 +147,7 @@ class TenantRow:
 def _failing(row: TenantRow) -> str:
     worst = row.worst
     if worst is None:
-        return row.problem or ""
+        return f"tenants file, {row.problem}" if row.problem else "it has no credential"
     if worst.state is CredentialState.MISCONFIGURED:
         return row.problem or DETAILS.get(worst.detail, worst.detail) or REASONS["misconfigured"]
     return f"{worst.state}: {DETAILS.get(worst.detail, worst.detail)}"

@@ -106,7 +106,7 @@ async def test_held_emails_come_first_with_what_happens_if_nothing_is_done(held:
     assert numbers_in(page) == [5, 4, 3, 2, 1, 6]
     said = text(page)
     assert "Held: 5 emails to 5 readers, the first since 14:05 . Nobody is told until an operator decides." in said
-    assert "What gets well leaves the hold by itself." in said
+    assert "For what recovers meanwhile none is sent, and none of its end." in said
     assert "no CSM is told now or on recovery" in said
     assert "Burst0 : lost GET: List offers 14:05 Dana Reyes held" in said
 
