@@ -85,10 +85,10 @@ def tiles(page: str) -> dict[str, tuple[int, int, int]]:
     found = {}
     tile = r'href="\?status=(\w+)"><b>([\d,]+)</b><span.*?<small>(.*?)</small>'
     for status, tenants, words in re.findall(tile, page, re.S):
-        moved = re.search(r"^([+-]\d+|±0) in 24 h \((\d+) in, (\d+) out\)", words)
+        moved = re.search(r"^([+−]\d+|±0) in 24 h \((\d+) in, (\d+) out\)", words)
         came, went = (int(moved[2]), int(moved[3])) if moved else (0, 0)
         if moved:
-            assert int(moved[1].replace("±", "")) == came - went
+            assert int(moved[1].replace("±", "").replace("−", "-")) == came - went
         found[status] = (int(tenants.replace(",", "")), came, went)
     return found
 
