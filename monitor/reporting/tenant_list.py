@@ -23,7 +23,8 @@ class Shown(StrEnum):
 class TenantFilter:
     """None leaves an aspect open. `text` is looked for in names, ids and CSMs; `missing` is a permission's id or label.
 
-    `status` is a TenantStatus or one of Shown. `ours` asks for tenants that fail through something of ours.
+    `status` is a TenantStatus or one of Shown. `ours` asks for tenants that fail through something of ours. `folded` is
+    a burst: its tenants are left out, unless they have another trouble as well.
     """
 
     text: str | None = None
@@ -33,11 +34,12 @@ class TenantFilter:
     kind: str | None = None
     missing: str | None = None
     ours: bool = False
+    folded: int | None = None
 
     @property
     def is_open(self) -> bool:
         """It leaves out no tenant but the healthy ones."""
-        return self == TenantFilter(status=self.status)
+        return self == TenantFilter(status=self.status, folded=self.folded)
 
 
 class TenantPlace(NamedTuple):

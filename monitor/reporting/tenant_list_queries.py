@@ -27,7 +27,8 @@ from checks.report import Verdict
 from monitor.incidents.status import TenantStatus
 from monitor.reporting import told_queries
 from monitor.reporting.tenant_list import CredentialStanding, Shown, TenantFilter, TenantPlace, TenantRow
-from monitor.store.tables import CREDENTIAL, PERMISSION_STATE, TENANT
+from monitor.store.burst_tables import BURST
+from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, PERMISSION_STATE, TENANT
 
 OURS_DETAILS = ("token_stale", "secret_source", "secret_refused")
 _C, _P, _T = CREDENTIAL.c, PERMISSION_STATE.c, TENANT.c
@@ -102,7 +103,18 @@ def _conditions(wanted: TenantFilter) -> list[ColumnElement[bool]]:
         found.append(_T.id.in_(_lacking(wanted.missing)))
     if wanted.ours:
         found.append(ours())
+    if wanted.folded is not None:
+        found.append(not_(_is_all_of(wanted.folded)))
     return found
+
+
+def _is_all_of(burst: int) -> ColumnElement[bool]:
+    """The tenant is in this burst, stands so since then, and lacks no more than one permission."""
+    event = DRIFT_EVENT.c
+    in_burst = exists().where(event.burst_id == burst, event.tenant_id == _T.id)
+    began = select(BURST.c.first_at).where(BURST.c.id == burst).scalar_subquery()
+    lacks_more = _with_credential(_C.missing > 1)
+    return and_(in_burst, _T.status_since >= began, not_(lacks_more))
 
 
 def _lacking(permission: str) -> Select[tuple[str]]:

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from checks.credential import CredentialKind
 from monitor.incidents.change_queries import WantedChanges
-from monitor.incidents.status import PRESENT
+from monitor.incidents.status import PRESENT, TenantStatus
 from monitor.reporting import service_queries, tenant_list_queries
 from monitor.reporting.burst_page import told_words
-from monitor.reporting.headline import headline
+from monitor.reporting.change_sentence import MANY
+from monitor.reporting.headline import ServiceFacts, headline
 from monitor.reporting.service_queries import DAY
-from monitor.reporting.tenant_list import Shown
+from monitor.reporting.tenant_list import Shown, TenantFilter
 from monitor.web.auth.identity import viewer
 from monitor.web.change_rows import change_rows
 from monitor.web.context import context, reading_facts
@@ -30,7 +31,8 @@ router = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
 async def overview(request: Request, asked: WantedTenants, after: Cursor = None) -> Response:
     web = context(request)
     # The page begins with those that need attention; data, with all.
-    wanted = asked if request.query_params.get("status") in STATUSES else replace(asked, status=Shown.ATTENTION)
+    is_default = request.query_params.get("status") not in STATUSES
+    wanted = replace(asked, status=Shown.ATTENTION) if is_default else asked
     async with reading_facts(request) as conn:
         now = request.state.now
         facts = await web.facts(conn, now)
@@ -40,9 +42,11 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
         )
         counts = await service_queries.counts_since(conn, facts.tenants, now - DAY)
         changes = await change_rows(conn, WantedChanges(since=now - DAY), CHANGES_SHOWN)
-        rows = await tenant_list_queries.page(conn, wanted, PAGE_SIZE + 1, TENANTS.keyset.position(after))
+        listed = _folded(wanted, facts) if is_default else wanted
+        rows = await tenant_list_queries.page(conn, listed, PAGE_SIZE + 1, TENANTS.keyset.position(after))
         is_whole = after is None and len(rows) <= PAGE_SIZE
-        total = len(rows) if is_whole else await tenant_list_queries.count(conn, wanted)
+        number = len(rows) if is_whole else await tenant_list_queries.count(conn, listed)
+        folded = _attention(facts) - number if listed.folded else 0
     shown, more = rows[:PAGE_SIZE], rows[PAGE_SIZE:]
     return page(
         request,
@@ -55,7 +59,8 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
         counts=counts,
         changes=changes,
         rows=shown,
-        total=total,
+        total=number + folded,
+        folded=folded,
         wanted=wanted,
         statuses=(Shown.ATTENTION, Shown.ANY, *PRESENT),
         kinds=tuple(CredentialKind),
@@ -65,3 +70,14 @@ async def overview(request: Request, asked: WantedTenants, after: Cursor = None)
         page_size=PAGE_SIZE,
         **as_files(request, "/tenants", status=wanted.status),
     )
+
+
+def _folded(wanted: TenantFilter, facts: ServiceFacts) -> TenantFilter:
+    """The tenants of a held change are one row: one by one they would be the whole first page."""
+    held = facts.held
+    is_wave = wanted.is_open and held is not None and held.tenants >= MANY
+    return replace(wanted, folded=held.id) if held is not None and is_wave else wanted
+
+
+def _attention(facts: ServiceFacts) -> int:
+    return sum(number for status, number in facts.tenants.items() if status.severity < TenantStatus.HEALTHY.severity)
