@@ -52,7 +52,7 @@ def test_the_reason_of_undecided_says_how_many_and_why() -> None:
 def test_a_row_without_a_usable_credential_is_misconfigured() -> None:
     """Its state is not `ok`, and the reason is what is wrong with it."""
     without = row(TenantStatus.FAILING, None)
-    assert (without.state, without.reason) == (CredentialState.MISCONFIGURED, "line 3: no key")
+    assert (without.state, without.reason) == (CredentialState.MISCONFIGURED, "tenants file, line 3: no key")
 
 
 def test_more_than_twenty_alike_are_counted_and_the_others_listed() -> None:
