@@ -199,6 +199,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
     async with AsyncExitStack() as opened:
         db = await open_database(settings.database)
         opened.push_async_callback(db.close)
+        await db.fill_pool()
         # Before anything is written: with another key every credential would look replaced.
         fingerprint_key = await registered_key(db, settings, utc_now())
         audit_key = AuditKey.derived(fingerprint_key)

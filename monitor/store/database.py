@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from monitor.store.migrations import SchemaState, schema_state, upgrade
 from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
 
 BUSY_TIMEOUT_SECONDS = 30
+SQLITE_CONNECTIONS = 15
 WAL_TRIES = 20
 WAL_WAIT_SECONDS = 0.05
 
@@ -133,6 +134,18 @@ class Database:
                 await conn.execute(select(1))
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(self._unusable(error)) from error
+
+    async def fill_pool(self) -> None:
+        """Open every connection to SQLite now, so that a process without file handles later still reads and writes.
+
+        StoreError if they cannot be opened. A Postgres that serves others too is asked for connections as they are
+        needed.
+        """
+        if not self.is_sqlite:
+            return
+        async with AsyncExitStack() as opened:
+            for _ in range(SQLITE_CONNECTIONS):
+                await opened.enter_async_context(self._connected())
 
     async def shorten_log(self) -> None:
         """Shorten SQLite's write-ahead log, which grows while readers overlap all the time."""
@@ -250,7 +263,7 @@ def _sqlite_engine(url: URL, pragmas: Iterable[str]) -> AsyncEngine:
     # hide_parameters: errors would quote the bound values, and are logged.
     # No overflow: each of its connections would be opened for one use, with a thread and the reading of the schema.
     engine = create_async_engine(
-        url, pool_size=15, max_overflow=0, connect_args={"async_creator_fn": connect}, hide_parameters=True
+        url, pool_size=SQLITE_CONNECTIONS, max_overflow=0, connect_args={"async_creator_fn": connect}, hide_parameters=True
     )
 
     @event.listens_for(engine.sync_engine, "connect")
