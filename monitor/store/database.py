@@ -263,7 +263,11 @@ def _sqlite_engine(url: URL, pragmas: Iterable[str]) -> AsyncEngine:
     # hide_parameters: errors would quote the bound values, and are logged.
     # No overflow: each of its connections would be opened for one use, with a thread and the reading of the schema.
     engine = create_async_engine(
-        url, pool_size=SQLITE_CONNECTIONS, max_overflow=0, connect_args={"async_creator_fn": connect}, hide_parameters=True
+        url,
+        pool_size=SQLITE_CONNECTIONS,
+        max_overflow=0,
+        connect_args={"async_creator_fn": connect},
+        hide_parameters=True,
     )
 
     @event.listens_for(engine.sync_engine, "connect")
