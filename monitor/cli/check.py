@@ -23,7 +23,7 @@ from monitor.checking.write_halt import LocalWriteHalt
 from monitor.cli.check_output import LiveProgress, show
 from monitor.cli.console import complain, print_json, tell
 from monitor.clock import utc_now
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.logs import configure
 from monitor.metrics import Metrics
 from monitor.store.database import open_database
@@ -76,7 +76,7 @@ def _run(
     wanted: frozenset[str], tenants_file: Path | None, write_probes: WriteProbes | None, record: bool
 ) -> tuple[list[Result], list[CheckError]]:
     given = {"tenants": tenants_file, "write_probes": write_probes}
-    settings = settings_module.load(**{name: value for name, value in given.items() if value is not None})
+    settings = settings_loader.load(**{name: value for name, value in given.items() if value is not None})
     configure(settings.log_level, settings.log_format, sys.stderr)
     assembly = Assembly(settings)
     targets = assembly.targets(assembly.registry())

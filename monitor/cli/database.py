@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import URL
 
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.settings import Settings
 from monitor.errors import StoreError
 from monitor.store.database import Database, open_database
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 def with_database(action: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
     """Run the action on the configured database; StoreError if a SQLite file does not exist yet."""
-    require_file(settings_module.load().database)
+    require_file(settings_loader.load().database)
     return with_new_database(action)
 
 
@@ -36,7 +36,7 @@ def with_new_database(action: Callable[[Database, Settings], Awaitable[Answer]])
     """Like `with_database`, but creates a SQLite file that does not exist yet."""
 
     async def run() -> Answer:
-        settings = settings_module.load()
+        settings = settings_loader.load()
         db = await open_database(settings.database)
         try:
             return await action(db, settings)

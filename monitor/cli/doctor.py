@@ -10,7 +10,7 @@ import typer
 from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import print_json, print_table, tell
 from monitor.clock import utc_now
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.logs import LogLevel, configure
 from monitor.upkeep.doctor import Doctor, DoctorReport
 from monitor.upkeep.finding import DoctorArea, HealthFinding
@@ -27,7 +27,7 @@ def command(
 
     Exit status: 0 nothing found, 1 at least one finding, 2 it could not run.
     """
-    settings = settings_module.load()
+    settings = settings_loader.load()
     configure(LogLevel.ERROR, settings.log_format, sys.stderr)  # warnings are among the findings
     report = asyncio.run(Doctor(settings, utc_now(), run_commands=run_commands).run())
     if as_json:

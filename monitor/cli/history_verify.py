@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import print_json, print_table, tell
 from monitor.cli.database import moment, require_file
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError
 from monitor.store.database import Database, database_as_it_is
@@ -38,7 +38,7 @@ def verify(
     Read-only, also while the service runs; docs/audit.md says what it proves. Exit status: 0 intact, 1 something is
     wrong, 2 it could not be verified.
     """
-    settings = settings_module.load()
+    settings = settings_loader.load()
     report = asyncio.run(_verify(settings, from_batch, None if noted is None else parse_noted(noted)))
     if as_json:
         print_json(_document(report))

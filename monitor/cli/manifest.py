@@ -12,7 +12,8 @@ from monitor.cli import v3_migration
 from monitor.cli.console import complain, print_json, print_table, tell
 from monitor.cli.database import who, with_new_database
 from monitor.clock import utc_now
-from monitor.config import settings
+from monitor.config import settings_loader
+from monitor.config.settings import Settings
 from monitor.store.database import Database
 from monitor.tenants.scope_acceptance_queries import accept
 from monitor.tenants.v3_migration import needed_scopes, scopes_origin, without_scope
@@ -30,7 +31,7 @@ def show(
     as_json: bool = AsJson,
 ) -> None:
     """Print a manifest: its permissions with group, label, endpoint and feature, or its Harvest v3 scopes."""
-    manifest = load(name or settings.load().manifest)
+    manifest = load(name or settings_loader.load().manifest)
     if v3:
         _show_scopes(manifest, as_json)
     elif as_json:
@@ -92,12 +93,12 @@ def accept_v3(
 
     A changed manifest must be accepted again. Check its scopes first: manifest show --v3.
     """
-    manifest = load(name or settings.load().manifest)
+    manifest = load(name or settings_loader.load().manifest)
     if manifest.v3_source != "derived":
         complain(f"{scopes_origin(manifest)} There is nothing to accept.")
         return ExitStatus.USAGE
 
-    async def act(db: Database, _: settings.Settings) -> bool:
+    async def act(db: Database, _: Settings) -> bool:
         async with db.writing() as conn:
             return await accept(conn, manifest, who(), reason, utc_now())
 

@@ -8,7 +8,7 @@ import threading
 
 import structlog
 
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.settings import Settings
 from monitor.logs import configure
 
@@ -20,7 +20,7 @@ EXAMPLE = "Example: HARVEST_MONITOR_CONFIG=/etc/harvest-monitor.toml harvest-mon
 
 def command() -> None:
     """Check every tenant every few hours, record drift, serve metrics and send notices, until stopped."""
-    settings = settings_module.load()
+    settings = settings_loader.load()
     configure(settings.log_level, settings.log_format, sys.stderr)
     asyncio.run(until_signalled(settings))
 

@@ -15,7 +15,7 @@ from monitor.cli.console import age, complain, print_json, say
 from monitor.cli.database import require_file
 from monitor.cli.tenant_list import by_status
 from monitor.clock import utc_now
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.settings import Settings
 from monitor.errors import StoreError
 from monitor.incidents.status import PRESENT
@@ -47,7 +47,7 @@ def command(as_json: bool = typer.Option(False, "--json", help="Print one JSON d
 
     Exit status: 0 it is well, 1 something needs a person, 3 it cannot be told, as the database cannot be read.
     """
-    settings, now = settings_module.load(), utc_now()
+    settings, now = settings_loader.load(), utc_now()
     try:
         found = asyncio.run(_read(settings, now))
     except StoreError as problem:

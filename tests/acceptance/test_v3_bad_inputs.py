@@ -16,7 +16,7 @@ from checks.catalogue.scopes import known
 from checks.manifest import load
 from checks.reasons import REASONS
 from monitor import cli
-from monitor.config import settings
+from monitor.config.settings import PREFIX, Settings
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.request import SandboxRequest
 from monitor.sandbox.sandbox import Sandbox, SandboxAnswer
@@ -506,8 +506,8 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _migrated_file: Path) 
         "organization": str(account.organization_id),
     }
     (tmp_path / "store.sqlite3").write_bytes(_migrated_file.read_bytes())
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
     with background_sandbox(sandbox) as url:
         made.settings = {
             "HARVEST_URL": url,

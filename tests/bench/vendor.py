@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.settings import Settings
 
 LABEL = "Gem Harvest API Key"
@@ -56,7 +56,7 @@ class BenchVendor:
         }
 
     def loaded(self, **others: object) -> Settings:
-        return settings_module.load(**self.settings(**others))
+        return settings_loader.load(**self.settings(**others))
 
 
 def key_of(number: int) -> str:

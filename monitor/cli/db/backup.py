@@ -10,7 +10,7 @@ from monitor.atomic_file import atomic_file
 from monitor.cli.console import print_json, tell
 from monitor.cli.database import who
 from monitor.clock import utc_now
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
 from monitor.store.backup import back_up, restore_backup
@@ -28,7 +28,7 @@ def backup(
     as_json: bool = AsJson,
 ) -> None:
     """Copy the SQLite file, also while the service runs; the copy is read back and checked."""
-    settings = settings_module.load()
+    settings = settings_loader.load()
     database = _sqlite(settings, "pg_dump --format=custom --file={file} {address}", file)
     key = _copy_key(key_path(settings), file.with_name(f"{file.name}.key"), overwrite) if with_key else None
     copied = back_up(database, file, overwrite=overwrite)
@@ -46,7 +46,7 @@ def backup(
 
 def restore(file: Path = typer.Argument(help="A copy that `db backup` made."), as_json: bool = AsJson) -> None:
     """Replace the SQLite file with a copy; the old file is kept under another name. Stop the service first."""
-    settings = settings_module.load()
+    settings = settings_loader.load()
     database = _sqlite(settings, "pg_restore --clean --if-exists --dbname={address} {file}", file)
     restored = restore_backup(file, database, who(), utc_now())
     if as_json:

@@ -13,7 +13,7 @@ from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import print_json, print_table, tell
 from monitor.cli.database import moment, require_file
 from monitor.clock import utc_now
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.store.database import database_as_it_is
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
 from monitor.upkeep.finding import DatabasePart, HealthFinding
@@ -51,7 +51,7 @@ def check(
 
 
 async def _check(quick: bool) -> DatabaseReport:
-    settings = settings_module.load()
+    settings = settings_loader.load()
     require_file(settings.database)
     db = database_as_it_is(settings.database)
     try:

@@ -10,7 +10,7 @@ from monitor.cli.database import moment, who, with_database
 from monitor.cli.db import backup
 from monitor.cli.db import check as db_check
 from monitor.clock import utc_now
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.retention import Keep, KeepRule
 from monitor.config.settings import Settings
 from monitor.store.database import Database
@@ -31,7 +31,7 @@ def upgrade() -> None:
     """Upgrade the tables to this release; with SQLite this also happens at every start."""
 
     async def act() -> None:
-        db = Database(settings_module.load().database)
+        db = Database(settings_loader.load().database)
         try:
             await db.migrate()
         finally:

@@ -15,7 +15,7 @@ from monitor.cli.demo.pages import HOST, PORT, free_port, operator_link
 from monitor.cli.demo.recovery import show_recovery
 from monitor.cli.demo.script import DemoScript
 from monitor.cli.demo.setup import DemoSetup, set_up
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.sandbox.server.run import running
 from monitor.store.database import open_database
@@ -58,7 +58,7 @@ async def _play(setup: DemoSetup, once: bool) -> None:
         with (setup.folder / "service.log").open("w", encoding="utf-8") as log:
             configure(LogLevel.INFO, LogFormat.JSON, log)
             if setup.database.exists():
-                await show_recovery(settings_module.load(), _console())
+                await show_recovery(settings_loader.load(), _console())
             await _beside_the_service(setup, sandbox_url, stop, once)
     if _console().is_terminal:
         _console().print("\nThe demo has ended, and its pages are gone. Start it again for new ones.")
@@ -71,7 +71,7 @@ async def _beside_the_service(setup: DemoSetup, sandbox_url: str, stop: asyncio.
     from monitor.web.pages import style
 
     site_url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = serve(settings_module.load(), stop, ready=site_url.set_result, more_pages=[style.router])
+    serving = serve(settings_loader.load(), stop, ready=site_url.set_result, more_pages=[style.router])
     service = asyncio.create_task(serving)
     # If the service ends before it is ready, the wait below ends, too.
     service.add_done_callback(lambda _: site_url.cancel())
@@ -88,7 +88,7 @@ async def _beside_the_service(setup: DemoSetup, sandbox_url: str, stop: asyncio.
 
 async def _play_script(setup: DemoSetup, site_url: str, sandbox_url: str, once: bool) -> None:
     console = _console()
-    db = await open_database(settings_module.load().database)
+    db = await open_database(settings_loader.load().database)
     try:
         _show_link(console, await operator_link(db, site_url, who()), site_url)
         await DemoScript(setup, db, console).play()

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from monitor import cli
-from monitor.config import settings
+from monitor.config import settings_loader
+from monitor.config.settings import PREFIX, Settings
 from monitor.store.database import Database
 
 Documented = Callable[..., Any]
@@ -18,10 +19,10 @@ Documented = Callable[..., Any]
 @pytest.fixture
 def installed(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Its database, with tables and nothing else."""
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
     monkeypatch.setenv("HARVEST_MONITOR_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest-monitor.sqlite3'}")
-    database = Database(settings.load().database)
+    database = Database(settings_loader.load().database)
     yield database
     asyncio.run(database.close())
 

@@ -16,7 +16,8 @@ from sqlalchemy import URL, insert, text
 from monitor import cli
 from monitor.cli import history_follow
 from monitor.cli.history_follow import follow
-from monitor.config import settings
+from monitor.config import settings_loader
+from monitor.config.settings import PREFIX, Settings
 from monitor.incidents.history_follower import HistoryFollower
 from monitor.incidents.history_queries import PastEvent, Wanted
 from monitor.store.database import Database
@@ -32,15 +33,15 @@ WAIT_SECONDS = 60
 @pytest.fixture
 def signed(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Six signed events of an installation with its key, and one that is not signed yet."""
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
     monkeypatch.setenv("HARVEST_MONITOR_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest-monitor.sqlite3'}")
-    database = Database(settings.load().database)
+    database = Database(settings_loader.load().database)
 
     async def prepare() -> None:
         await prepared(database)
         await record_events(database, 6)
-        await sign(database, AuditKey.derived(await registered_key(database, settings.load(), T0)))
+        await sign(database, AuditKey.derived(await registered_key(database, settings_loader.load(), T0)))
         await record_events(database, 1)
 
     asyncio.run(prepare())

@@ -15,7 +15,8 @@ from monitor import cli
 from monitor.cli import notices
 from monitor.cli.database import moment, who
 from monitor.clock import utc_now
-from monitor.config import settings
+from monitor.config import settings_loader
+from monitor.config.settings import PREFIX, Settings
 from monitor.drift import EventKind
 from monitor.notices.notice import Status
 from monitor.store.database import Database
@@ -27,11 +28,11 @@ from tests.store import rows
 @pytest.fixture
 def held(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Three held notices, numbers 1 to 3, and the operator's about them."""
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
     monkeypatch.setenv("HARVEST_MONITOR_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest-monitor.sqlite3'}")
     monkeypatch.setenv("HARVEST_MONITOR_MAIL_FROM", "monitor@vendor.example")
-    database = Database(settings.load().database)
+    database = Database(settings_loader.load().database)
 
     async def prepare() -> None:
         world = ComposerHarness(database)

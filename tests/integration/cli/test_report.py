@@ -9,7 +9,7 @@ import pytest
 
 from monitor import cli
 from monitor.clock import utc_now
-from monitor.config import settings
+from monitor.config.settings import PREFIX, Settings
 from monitor.store.database import Database
 from tests.reports import HOUR, MINUTE, served
 from tests.store import a_tenant, check, sync
@@ -18,8 +18,8 @@ from tests.store import a_tenant, check, sync
 @pytest.fixture
 def installation(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Two tenants, one of which lost a permission, since 80 days; gives the month that began after that."""
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
     monkeypatch.setenv("HARVEST_MONITOR_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest-monitor.sqlite3'}")
     begin = utc_now() - timedelta(days=80)
     asyncio.run(_record(sqlite, begin))

@@ -12,7 +12,7 @@ import pytest
 from monitor import cli
 from monitor.cli.database import who
 from monitor.clock import utc_now
-from monitor.config import settings
+from monitor.config.settings import PREFIX, Settings
 from monitor.store.database import Database
 from monitor.store.sign_in_tables import API_TOKEN, SIGN_IN_LINK
 from monitor.store.tables import OPERATOR_ACTION
@@ -26,14 +26,14 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command on the database; returns status, stdout and stderr."""
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
     monkeypatch.setenv("HARVEST_MONITOR_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest-monitor.sqlite3'}")
 
     def run(*arguments: str, **variables: str) -> tuple[int, str, str]:
         with monkeypatch.context() as given:
             for name, value in variables.items():
-                given.setenv(f"{settings.PREFIX}{name.upper()}", value)
+                given.setenv(f"{PREFIX}{name.upper()}", value)
             capsys.readouterr()
             status = cli.run(list(arguments))
         return status, *capsys.readouterr()

@@ -11,7 +11,8 @@ from sqlalchemy import insert
 
 from checks.credential import CredentialKind
 from monitor import cli
-from monitor.config import settings
+from monitor.config import settings_loader
+from monitor.config.settings import PREFIX, Settings
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, Credential
 from tests.reports import T0
@@ -33,8 +34,8 @@ def installation(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         {"id": "initech", "name": "Initech", "csm": CSM, "credential": KEY},
     ]
     (tmp_path / "tenants.yaml").write_text(json.dumps({"tenants": rows}), "utf-8")  # which is YAML, too
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(f"{settings.PREFIX}{name.upper()}", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
     monkeypatch.setenv("HARVEST_MONITOR_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest-monitor.sqlite3'}")
     monkeypatch.setenv("HARVEST_MONITOR_TENANTS", str(tmp_path / "tenants.yaml"))
     assert cli.run(["tenants", "sync"]) == 0
@@ -42,7 +43,7 @@ def installation(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def _retire_and_migrate(folder: Path) -> None:
-    database = Database(settings.load().database)
+    database = Database(settings_loader.load().database)
     await retire(database)
     v3 = {"label": "Gem v3", "kind": CredentialKind.HARVEST_OAUTH, "reference": "env:V3", "baseline_at": T0}
     async with database.writing() as conn:

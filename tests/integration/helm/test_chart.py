@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from monitor.cli.serve import GRACE_SECONDS
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.settings import PREFIX, Settings
 from tests.chart import (
     CHART,
@@ -121,7 +121,7 @@ def test_the_environment_gives_the_settings(values: dict[str, Any], monkeypatch:
     variables.pop(f"{PREFIX}SMTP_URL", None)  # refers to a file in the pod
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    settings = settings_module.load()
+    settings = settings_loader.load()
     assert settings.database.database == "/var/lib/harvest-monitor/harvest-monitor.sqlite3"
     assert settings.listen_address.port == container(values)["ports"][0]["containerPort"]
     given = values.get("settings", {})

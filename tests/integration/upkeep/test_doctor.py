@@ -16,8 +16,7 @@ from checks.catalogue.entry import WriteProbes
 from checks.manifest import load
 from checks.v1.key_state import RETIRED_AFTER
 from monitor import cli
-from monitor.config import settings
-from monitor.config.settings import PREFIX
+from monitor.config.settings import PREFIX, Settings
 from monitor.store.tables import METADATA
 from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
@@ -44,7 +43,7 @@ class Place:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in settings.Settings.model_fields:
+        for name in Settings.model_fields:
             self.monkeypatch.delenv(PREFIX + name.upper(), raising=False)
         given = {
             "database_url": f"sqlite:///{self.folder}/store.sqlite3",

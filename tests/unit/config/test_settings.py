@@ -13,7 +13,8 @@ from pydantic import SecretStr, ValidationError
 from checks.catalogue.entry import WriteProbes
 from monitor.config.addresses import Encryption, ListenAddress, MailFolder, MailServer
 from monitor.config.setting_types import parse_duration
-from monitor.config.settings import NoticesMode, Settings, load
+from monitor.config.settings import NoticesMode, Settings
+from monitor.config.settings_loader import load
 from monitor.errors import ConfigurationError
 from monitor.redaction import redactor
 from tests.paths import ROOT

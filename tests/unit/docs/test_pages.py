@@ -11,7 +11,7 @@ import yaml
 from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialKind
 from checks.manifest import load as load_manifest
-from monitor.config import settings as settings_module
+from monitor.config import settings_loader
 from monitor.config.addresses import MailServer
 from monitor.config.secret_command import TENANT_VARIABLE
 from monitor.config.settings import PREFIX, Settings
@@ -134,7 +134,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settings_of(folder: Path, *parts: str) -> Settings:
     text = re.sub(r"/(etc|var/lib)/harvest-monitor/", f"{folder}/", "".join(parts))
     (folder / "harvest-monitor.toml").write_text(text, "utf-8")
-    return settings_module.load()
+    return settings_loader.load()
 
 
 def test_readmes_settings_are_enough_to_serve(here: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.config.settings import load
+from monitor.config.settings_loader import load
 from monitor.store.database import Database
 from monitor.store.sign_in_tables import WEB_SESSION
 from tests.store import rows
