@@ -12,10 +12,11 @@ from monitor.cli.console import print_json, print_table, tell
 from monitor.clock import utc_now
 from monitor.config import settings_loader
 from monitor.logs import LogLevel, configure
+from monitor.notices.wording import counted
 from monitor.upkeep.doctor import Doctor, DoctorReport
-from monitor.upkeep.finding import DoctorArea, HealthFinding
+from monitor.upkeep.finding import DoctorArea, HealthFinding, Severity
 
-EXAMPLE = "Example: harvest-monitor doctor --json | jq '.findings[] | {tenant, message, next_step}'"
+EXAMPLE = "Example: harvest-monitor doctor && sudo systemctl restart harvest-monitor"
 _SHOWN = 20
 
 
@@ -25,7 +26,7 @@ def command(
 ) -> int:
     """Examine settings, database, tenants and their secrets; changes nothing, sends nothing to Greenhouse.
 
-    Exit status: 0 nothing found, 1 at least one finding, 2 it could not run.
+    Exit status: 0 no problem (notes do not count), 1 at least one problem, 2 it could not run.
     """
     settings = settings_loader.load()
     configure(LogLevel.ERROR, settings.log_format, sys.stderr)  # warnings are among the findings
@@ -34,28 +35,42 @@ def command(
         print_json(_document(report))
     else:
         _show(report)
-    return ExitStatus.TROUBLE if report.findings else ExitStatus.COMPLIANT
+    return ExitStatus.TROUBLE if report.of(Severity.PROBLEM) else ExitStatus.COMPLIANT
 
 
 def _show(report: DoctorReport) -> None:
-    by_area = {area: [finding for finding in report.findings if finding.part is area] for area in DoctorArea}
-    shown = [finding for findings in by_area.values() for finding in findings[:_SHOWN]]
-    print_table(["AREA", "TENANT", "CREDENTIAL", "FOUND", "NEXT STEP"], map(_line, shown), empty="nothing was found")
+    shown = [finding for severity in Severity for area in DoctorArea for finding in _found(report, severity, area)]
+    columns = ["SEVERITY", "AREA", "TENANT", "CREDENTIAL", "FOUND", "NEXT STEP"]
+    print_table(columns, map(_line, shown), empty="nothing was found")
     if len(shown) < len(report.findings):
         tell(f"… and {len(report.findings) - len(shown)} more; --json shows all")
+    if report.findings:
+        tell(", ".join(counted(len(report.of(severity)), severity) for severity in Severity))
     tell("; ".join(f"{count} × {name}" for name, count in report.credentials.items()) or "no credential could be read")
     if report.commands_not_run:
-        tell(f"{report.commands_not_run} commands that supply secrets were not run; --run-commands runs them")
+        tell(f"not run: {counted(report.commands_not_run, 'command')} for secrets; --run-commands runs them")
+
+
+def _found(report: DoctorReport, severity: Severity, area: DoctorArea) -> list[HealthFinding]:
+    return [finding for finding in report.of(severity) if finding.part is area][:_SHOWN]
 
 
 def _line(finding: HealthFinding) -> Sequence[str]:
-    return finding.part, finding.tenant or "", finding.credential or "", finding.message, finding.next_step
+    return (
+        finding.severity,
+        finding.part,
+        finding.tenant or "",
+        finding.credential or "",
+        finding.message,
+        finding.next_step,
+    )
 
 
 def _document(report: DoctorReport) -> dict[str, Any]:
     return {
         "findings": [
             {
+                "severity": finding.severity,
                 "area": finding.part,
                 "message": finding.message,
                 "next_step": finding.next_step,

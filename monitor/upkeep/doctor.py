@@ -23,7 +23,7 @@ from monitor.tenants.fingerprint_key import existing_key
 from monitor.tenants.scope_acceptance_queries import is_accepted
 from monitor.tenants.targets import CheckTarget, CheckTargets
 from monitor.upkeep import doctor_findings
-from monitor.upkeep.finding import DoctorArea, HealthFinding
+from monitor.upkeep.finding import DoctorArea, HealthFinding, Severity
 
 _URL = "HARVEST_MONITOR_DATABASE_URL"
 
@@ -35,6 +35,9 @@ class DoctorReport:
     findings: list[HealthFinding] = field(default_factory=list)
     credentials: dict[str, int] = field(default_factory=dict)
     commands_not_run: int = 0
+
+    def of(self, severity: Severity) -> list[HealthFinding]:
+        return [finding for finding in self.findings if finding.severity is severity]
 
 
 class Doctor:

@@ -11,7 +11,7 @@ from checks.v3.token_answers import CLOCKS_DIFFER, expiry_of
 from monitor.config.settings import PREFIX, NoticesMode, Settings
 from monitor.tenants.file import MINT, Grant
 from monitor.tenants.targets import CheckTarget, CheckTargets
-from monitor.upkeep.finding import DoctorArea, HealthFinding
+from monitor.upkeep.finding import DoctorArea, HealthFinding, Severity
 
 
 def of_settings(settings: Settings) -> Iterator[HealthFinding]:
@@ -22,6 +22,7 @@ def of_settings(settings: Settings) -> Iterator[HealthFinding]:
             DoctorArea.SETTINGS,
             f"{PREFIX}PUBLIC_URL is not set, so emails contain no links: readers have to find the page by themselves",
             "set it to the address where people open this service, such as https://monitor.vendor.example",
+            severity=Severity.NOTE,
         )
 
 
@@ -40,6 +41,7 @@ def of_derived(manifests: Iterable[Manifest]) -> Iterator[HealthFinding]:
             "what is missing for v3 customers is reported to the operator only",
             f"read `harvest-monitor manifest show {manifest.name} --v3`, then run `harvest-monitor manifest accept-v3 "
             f"{manifest.name} --reason …`",
+            severity=Severity.NOTE,
         )
 
 
@@ -63,6 +65,7 @@ def of_keys(targets: CheckTargets, now: datetime) -> Iterator[HealthFinding]:
         f"{len(left)} tenants have a Harvest v1/v2 key, and Greenhouse announced the end of v1 for 31 August 2026; "
         f"{without} of them have no v3 credential",
         "`harvest-monitor tenants migration` lists them, and what to ask each of them for",
+        severity=Severity.NOTE,
     )
 
 
@@ -81,6 +84,7 @@ def _of_client(target: CheckTarget) -> Iterator[HealthFinding]:
             "(Greenhouse does not document this)",
             "use a held token where you can: give the reference of the integration's own",
             *whose,
+            severity=Severity.NOTE,
         )
     if oauth is not None and oauth.grant is Grant.PARTNER and oauth.organization is None:
         yield HealthFinding(

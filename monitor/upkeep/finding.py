@@ -27,6 +27,17 @@ class DatabasePart(StrEnum):
     SPACE = "space"
 
 
+class Severity(StrEnum):
+    """Whether somebody has to act: a `problem` fails the command, a `note` is worth knowing and fails nothing.
+
+    A problem keeps the service from starting, checking, telling people or keeping secrets. A note is a choice that was
+    made in so many words, a step that can come later, or a matter of the customers.
+    """
+
+    PROBLEM = "problem"
+    NOTE = "note"
+
+
 @dataclass(frozen=True, slots=True)
 class HealthFinding:
     """Something wrong, or worth attention, and the next step; tenant and credential if it concerns only one."""
@@ -36,6 +47,7 @@ class HealthFinding:
     next_step: str
     tenant: str | None = None
     credential: str | None = None
+    severity: Severity = Severity.PROBLEM
 
     @classmethod
     def of_error(

@@ -122,10 +122,19 @@ def store_secrets(folder: Path, environment: dict[str, str], sandbox: OtherTermi
     run(folder, "sandbox", "token", "--url", sandbox.url, "--account", "acme", "--output", str(token))
 
 
+def problems(folder: Path, config: Path) -> list[str]:
+    """What `doctor` says must be mended; what it only notes stops no deployment."""
+    findings = json.loads((done := run(folder, "doctor", "--json", config=config)).stdout)["findings"]
+    found = [finding["message"] for finding in findings if finding["severity"] == "problem"]
+    assert (done.returncode, len(findings) > len(found)) == (bool(found), True)
+    return found
+
+
 def test_the_deployment_checks_serves_and_sends_email(
     tmp_path: Path, environment: dict[str, str], sandbox: OtherTerminal
 ) -> None:
-    """Steps 2 to 5 with the sandbox: the check prints what README shows, and the service emails the operator."""
+    """Steps 2 to 5 with the sandbox: the check prints what README shows, the service emails the operator, and `doctor`
+    finds no problem before it starts nor while it runs."""
     sandbox.printed("it accepts mails at")
     sandbox.lift_the_rate_limit()
     (tmp_path / "var/lib/harvest-monitor").mkdir(parents=True)
@@ -141,10 +150,12 @@ def test_the_deployment_checks_serves_and_sends_email(
 
     with config.open("a", encoding="utf-8") as settings:
         settings.write(here(block("toml", "smtp_url ="), tmp_path))
+    assert problems(tmp_path, config) == []
     with serving(tmp_path, config=config, **QUICK) as service:
         mails = until(lambda: run_json(tmp_path, "sandbox", "mails", "--url", sandbox.url)["mails"])
         listed = run_json(tmp_path, "tenants", "list", config=config)["tenants"]
         assert service.get("/metrics")[0] == 200
+        assert problems(tmp_path, config) == []
         assert service.stop() == 0
     assert {line["id"]: line["state"] for line in listed} == {"acme": "ok", "globex": "ok"}
     assert {recipient for mail in mails for recipient in mail["recipients"]} == {"ops@vendor.example"}
