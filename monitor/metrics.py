@@ -4,7 +4,7 @@ No label names a tenant or a permission; `history` has those.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -72,6 +72,7 @@ class Metrics:
         ProcessCollector(namespace=PREFIX, registry=self._registry)
         self._add_counters()
         self._add_process_gauges()
+        self._add_state_gauges()
         self._add_build_info(version)
         self._start_at_zero()
 
@@ -125,6 +126,17 @@ class Metrics:
         self._breaker = Gauge("breaker_state", text, ["state"], namespace=PREFIX, registry=self._registry)
         self._show_breaker(State.CLOSED)
 
+    def _add_state_gauges(self) -> None:
+        """What lasts, as it is now: an alert on a counter would outlast the trouble by the window it looks at."""
+        text = "Failed runs of a periodic task since the last one that worked"
+        self._consecutive_failures = Gauge(
+            "beat_consecutive_failures", text, ["beat"], namespace=PREFIX, registry=self._registry
+        )
+        text = "Email templates whose last email went out as fallback text"
+        self._templates_broken = Gauge("templates_broken", text, namespace=PREFIX, registry=self._registry)
+        text = "1 while a write alarm of this process is not stored yet, and stops its write probes"
+        self._halt_unstored = Gauge("write_halt_unstored", text, namespace=PREFIX, registry=self._registry)
+
     def _add_build_info(self, version: str) -> None:
         build = Gauge("build_info", "1, with the version", ["version"], namespace=PREFIX, registry=self._registry)
         build.labels(version).set(1)
@@ -134,6 +146,11 @@ class Metrics:
         text = "asyncio tasks of the process"
         tasks = Gauge("tasks", text, namespace=PREFIX, registry=self._registry)
         tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+
+    def watch(self, *, halt_stored: Callable[[], bool], templates_broken: Callable[[], int]) -> None:
+        """Ask at each scrape whether every alarm of this process is stored, and how many templates are broken."""
+        self._halt_unstored.set_function(lambda: not halt_stored())
+        self._templates_broken.set_function(templates_broken)
 
     def set_interval(self, interval: timedelta) -> None:
         """Export the setting, so that alert rules can refer to it."""
@@ -197,9 +214,14 @@ class Metrics:
         """Start the failures of each periodic task at zero."""
         for name in names:
             self._task_failures.labels(name)
+            self._consecutive_failures.labels(name)
 
     def task_failed(self, name: str) -> None:
         self._task_failures.labels(name).inc()
+        self._consecutive_failures.labels(name).inc()
+
+    def task_worked(self, name: str) -> None:
+        self._consecutive_failures.labels(name).set(0)
 
     def database_trouble(self, present: bool) -> None:
         self._database_trouble.set(present)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -36,26 +37,28 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # version 3 of the scheduler h
         return now + self._every
 
 
-class PeriodicTasks:
-    """One job per task. A late task runs once; one that fails is logged, and runs again at its next time.
+class PeriodicTaskObserver(Protocol):
+    """Is told of every run, and whenever the clock was set."""
 
-    `on_jump` is called whenever the clock was set, `on_failure` with the name of each task that fails.
-    """
+    def task_worked(self, name: str) -> None: ...
+
+    def task_failed(self, name: str) -> None: ...
+
+    def clock_jumped(self) -> None: ...
+
+
+class PeriodicTasks:
+    """One job per task. A late task runs once; one that fails is logged, and runs again at its next time."""
 
     def __init__(
-        self,
-        tasks: Mapping[str, PeriodicTask],
-        clock_jumps: ClockJumps,
-        on_jump: Callable[[], None],
-        on_failure: Callable[[str], None],
+        self, tasks: Mapping[str, PeriodicTask], clock_jumps: ClockJumps, observer: PeriodicTaskObserver
     ) -> None:
         # Without misfire_grace_time=None, APScheduler 3 drops a run that is more than a second late.
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self._clock_jumps = clock_jumps
-        self._on_jump = on_jump
-        self._on_failure = on_failure
+        self._observer = observer
         self._running: set[asyncio.Task[None]] = set()
         self._failing: dict[str, str] = {}
         self._clock_watch: asyncio.Task[None] | None = None
@@ -87,7 +90,7 @@ class PeriodicTasks:
             jump = self._clock_jumps.since_last()
             if abs(jump) > NOTICEABLE_JUMP_SECONDS:
                 log.warning("clock_jumped", seconds=round(jump, 1))
-                self._on_jump()
+                self._observer.clock_jumped()
                 for job in self._scheduler.get_jobs():
                     job.modify(next_run_time=utc_now())
 
@@ -104,12 +107,13 @@ class PeriodicTasks:
             await run()
         # A task is a `beat` in logs and metrics, which docs/metrics.md promises: these names stay.
         except (StoreError, ReadFailed) as problem:
-            self._on_failure(name)
+            self._observer.task_failed(name)
             self._log_once(name, str(problem))
         except Exception:
-            self._on_failure(name)
+            self._observer.task_failed(name)
             log.exception("beat_failed", beat=name)
         else:
+            self._observer.task_worked(name)
             if self._failing.pop(name, None) is not None:
                 log.info("beat_recovered", beat=name)
 

@@ -213,6 +213,7 @@ async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
         pauses = PauseNotices(db, assembly.notice_policy, renderer, limits, utc_now)
         breaker = CircuitBreaker(limits, [metrics.breaker_changed, pauses.changed])
         write_halt = assembly.write_halt(db, renderer)
+        metrics.watch(halt_stored=lambda: write_halt.stored, templates_broken=lambda: renderer.broken)
         credential_check = assembly.credential_check(metrics, breaker, fingerprint_key)
         preflight = PreflightCheck(credential_check, write_halt, assembly.drift_policy)
         check_job = CheckJob(
@@ -259,11 +260,11 @@ async def _first_load(tenant_sync: TenantSync, db: Database) -> None:
 def _periodic_tasks(service: MonitorService) -> PeriodicTasks:
     tasks, metrics = _tasks_of(service), service.metrics
     metrics.expect_tasks(tasks)
-    return PeriodicTasks(tasks, ClockJumps(utc_now, elapsed), metrics.clock_jumped, metrics.task_failed)
+    return PeriodicTasks(tasks, ClockJumps(utc_now, elapsed), metrics)
 
 
 def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
-    # In a rehearsal notices settle within seconds: composing and delivering then keep up with that.
+    # In a rehearsal notices settle within seconds: composing, delivering and the gauges then keep up with that.
     quick = max(service.settings.settle / 2, TICK)
     return {
         # The keys are values of the metrics' label `beat`, and in an alert rule: never rename one.
@@ -275,7 +276,7 @@ def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
         "compose": PeriodicTask(service.compose, min(COMPOSING, quick)),
         "deliver": PeriodicTask(service.deliver, min(DELIVERY, quick)),
         "look_back": PeriodicTask(service.catch_up, SNAPSHOT),
-        "show": PeriodicTask(service.show, SNAPSHOT),
+        "show": PeriodicTask(service.show, min(SNAPSHOT, quick)),
         "prune": PeriodicTask(service.prune, PRUNING),
         "sign": PeriodicTask(service.sign, SIGNING),
     }

@@ -69,6 +69,7 @@ EVERYTHING: dict[str, Any] = {
     "serviceAccount": {"annotations": {"owner": "integrations"}},
     "service": {"port": 80, "annotations": {"owner": "integrations"}},
     "serviceMonitor": {"enabled": True, "interval": "60s", "labels": {"release": "prometheus"}},
+    "docsUrl": "https://git.vendor.example/hm/-/blob/main/docs/",
     "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     "dashboard": {"enabled": True, "annotations": {"grafana_folder": "Integrations"}},
     "networkPolicy": {

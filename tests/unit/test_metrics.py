@@ -33,7 +33,7 @@ SNAPSHOT = Snapshot(
     write_halt=True,
     checks_overdue=1,
     database_bytes={"used": 4096, "free": 8192, "wal": 0},
-    tenants_by_status={"drifted": 3, "paused": 0},
+    tenants_by_status={"drifted": 3, "undecided": 0, "paused": 0},
     first_sweep=NOW,
 )
 
@@ -203,6 +203,27 @@ def test_a_refused_tenants_file_shows_until_one_is_loaded(metrics: Metrics) -> N
     assert value(metrics, "tenants_file_refused") == 1
     metrics.tenants_file_loaded()
     assert value(metrics, "tenants_file_refused") == 0
+
+
+def test_failures_of_a_task_count_until_it_works(metrics: Metrics) -> None:
+    """Of each task by itself; the counter goes on."""
+    for _ in range(3):
+        metrics.task_failed("tick")
+    assert value(metrics, "beat_consecutive_failures", beat="tick") == 3
+    assert value(metrics, "beat_consecutive_failures", beat="prune") == 0
+    metrics.task_worked("tick")
+    assert value(metrics, "beat_consecutive_failures", beat="tick") == 0
+    assert value(metrics, "beats_failed_total", beat="tick") == 3
+
+
+def test_what_is_watched_is_asked_at_each_scrape(metrics: Metrics) -> None:
+    """A halt that is not stored and broken templates show as they are now; before anything is watched they are 0."""
+    assert value(metrics, "write_halt_unstored") == value(metrics, "templates_broken") == 0
+    stored, broken = [False], [2]
+    metrics.watch(halt_stored=lambda: stored[0], templates_broken=lambda: broken[0])
+    assert (value(metrics, "write_halt_unstored"), value(metrics, "templates_broken")) == (1, 2)
+    stored[0], broken[0] = True, 0
+    assert (value(metrics, "write_halt_unstored"), value(metrics, "templates_broken")) == (0, 0)
 
 
 def test_before_the_first_snapshot_there_are_no_such_gauges() -> None:

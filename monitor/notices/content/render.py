@@ -39,6 +39,12 @@ class Renderer:
     def __init__(self, fell_back: Callable[[], None] = lambda: None, public_url: str | None = None) -> None:
         self._fell_back = fell_back
         self._links = PageLinks(public_url)
+        self._broken: set[str] = set()
+
+    @property
+    def broken(self) -> int:
+        """How many templates could not be used the last time."""
+        return len(self._broken)
 
     @cached_property
     def environment(self) -> Environment:
@@ -57,10 +63,13 @@ class Renderer:
     def render(self, message: Message) -> RenderedMessage:
         """By its template, or as fallback text."""
         try:
-            return self._by_template(message)
+            rendered = self._by_template(message)
+            self._broken.discard(message.template)
+            return rendered
         except Exception as error:  # templates hold expressions, and so can raise anything
             problem = _described(error)
             _log.error("template_broken", template=message.template, problem=problem)
+            self._broken.add(message.template)
             self._fell_back()
             subject = _shortened(clean(fallback_subject(message)))
             return RenderedMessage(subject, fallback_text(message, self._links), html="", problem=problem)

@@ -104,7 +104,7 @@ def test_what_nothing_exports_would_be_found(metrics: Metrics) -> None:  # noqa:
 
 @each_alert
 def test_an_alert_says_what_happened_and_what_to_do(alert: dict[str, Any]) -> None:
-    """It fits on a pager's line, and whatever it names (commands, settings, log events, the runbook) exists."""
+    """It fits on a pager's line, says what to do first, and whatever it names (commands, log events, …) exists."""
     assert re.fullmatch(r"HarvestMonitor[A-Z][A-Za-z]+", alert["alert"])
     assert set(alert["labels"]) == {"severity"}
     assert alert["labels"]["severity"] in {"page", "ticket"}
@@ -112,6 +112,7 @@ def test_an_alert_says_what_happened_and_what_to_do(alert: dict[str, Any]) -> No
     assert set(texts) == {"summary", "description", "runbook"}
     assert len(texts["summary"]) <= 70
     assert len(texts["description"]) <= 480
+    assert texts["description"].count(" First: ") == 1
     page, _, heading = texts["runbook"].partition("#")
     assert (ROOT / page, heading in headings(DOCS)) == (DOCS, True)
     assert set(re.findall(rf"{PREFIX}\w+", texts["description"])) <= {PREFIX + n.upper() for n in Settings.model_fields}
@@ -119,9 +120,12 @@ def test_an_alert_says_what_happened_and_what_to_do(alert: dict[str, Any]) -> No
         assert f'"{event}"' in SOURCE, event
 
 
-def linked_rules(address: str) -> str:
-    """The file with its links, as the chart and the command of docs/alerts.md make it."""
-    return RULES.read_text("utf-8").replace("# link: PUBLIC_URL", f"link: {address}")
+def linked_rules(address: str | None = None, docs: str | None = None) -> str:
+    """The file with its links, as the chart and the commands of docs/alerts.md make it."""
+    rules = RULES.read_text("utf-8")
+    if address is not None:
+        rules = rules.replace("# link: PUBLIC_URL", f"link: {address}")
+    return rules if docs is None else rules.replace(" runbook: docs/", f" runbook_url: {docs}/")
 
 
 def test_an_alert_leads_to_its_page_once_there_is_an_address(promtool: Promtool, tmp_path: Path) -> None:
@@ -152,11 +156,31 @@ def _held(rules: str) -> dict[str, Any]:
     }
 
 
+def test_an_alert_leads_to_its_runbook_once_there_is_an_address(promtool: Promtool, tmp_path: Path) -> None:
+    """Each to an address that is whole and has the heading of its section, in place of the path in the repository."""
+    docs = "https://git.vendor.example/harvest-monitor/blob/main/docs"
+    linked = yaml.safe_load(linked_rules(docs=docs))["groups"][0]["rules"]
+    for alert in linked:
+        page, heading = alert["annotations"].pop("runbook_url").removeprefix(f"{docs}/").split("#")
+        assert (page, heading in headings(DOCS)) == (DOCS.name, True)
+        alert["annotations"]["runbook"] = f"docs/{page}#{heading}"
+    assert linked == ALERTS
+    (tmp_path / "linked.yaml").write_text(linked_rules(docs=docs), "utf-8")
+    promtool.check("check", "rules", tmp_path / "linked.yaml")
+
+
 def test_the_command_of_the_docs_adds_the_links() -> None:
     """Without Kubernetes too: docs/alerts.md prints what makes the chart's rules of the file."""
     (command,) = re.findall(r"^(sed .*?)^sudo", DOCS.read_text("utf-8"), re.M | re.S)
     done = subprocess.run(["sh", "-c", command.split(" > ")[0]], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == linked_rules("https://monitor.vendor.example")
+    docs = "https://git.vendor.example/harvest-monitor/blob/main/docs"
+    assert done.stdout == linked_rules("https://monitor.vendor.example", docs)
+
+
+def test_an_alert_on_what_lasts_ends_with_it() -> None:
+    """It reads a gauge. A counter over a window is only for what happens and is over, such as a restart."""
+    counting = {alert["alert"] for alert in ALERTS if re.search(r"(increase|rate|changes)\(", alert["expr"])}
+    assert counting == {"HarvestMonitorRestarting", "HarvestMonitorChecksFenced", "HarvestMonitorClockJumping"}
 
 
 @each_alert

@@ -288,25 +288,29 @@ def dashboard(values: dict[str, Any]) -> dict[str, Any]:
 def test_alert_rules_and_dashboard_are_those_of_the_chart() -> None:
     """The cluster gets the files that promtool and Grafana get, including their `{{ }}`."""
     values = deepcopy(EVERYTHING)
-    del values["settings"]["public_url"]
+    del values["settings"]["public_url"], values["docsUrl"]
     rules = one("PrometheusRule", values)
     assert rules["spec"] == yaml.safe_load((CHART / "alerts" / "harvest-monitor.rules.yaml").read_text("utf-8"))
     file = (CHART / "dashboards" / "harvest-monitor.json").read_text("utf-8")
     assert dashboard(values) == json.loads(file)
 
 
-def test_alerts_and_panels_lead_to_the_pages_of_the_service() -> None:
-    """With settings.public_url they have the links that docs/alerts.md adds without Helm, and are else the same."""
-    address = "https://monitor.vendor.example/hm"
-    assert one("PrometheusRule", EVERYTHING)["spec"] == yaml.safe_load(linked_rules(address))
-    assert dashboard(EVERYTHING) == linked_dashboard(address)
+def test_alerts_and_panels_lead_to_the_pages_of_the_service_and_to_runbooks() -> None:
+    """With either address they have the links that docs/alerts.md adds without Helm, and are else the same."""
+    address, docs = "https://monitor.vendor.example/hm", "https://git.vendor.example/hm/-/blob/main/docs"
+    assert one("PrometheusRule", EVERYTHING)["spec"] == yaml.safe_load(linked_rules(address, docs))
+    assert dashboard(EVERYTHING) == linked_dashboard(address, docs)
+    runbooks_only = deepcopy(EVERYTHING)
+    del runbooks_only["settings"]["public_url"]
+    assert one("PrometheusRule", runbooks_only)["spec"] == yaml.safe_load(linked_rules(docs=docs))
+    assert dashboard(runbooks_only) == linked_dashboard(docs=docs)
     assert environment(EVERYTHING)[f"{PREFIX}PUBLIC_URL"] == f"{address}/"
 
 
 @pytest.mark.parametrize("address", ["https://monitor.vendor.example", "http://10.1.2.3:9808//", "https://[fd00::1]/x"])
 def test_what_the_service_takes_for_its_address_makes_links(address: str) -> None:
     """Whatever its form, there is one slash before the page."""
-    values = {**EVERYTHING, "settings": {**EVERYTHING["settings"], "public_url": address}}
+    values = {**EVERYTHING, "docsUrl": "", "settings": {**EVERYTHING["settings"], "public_url": address}}
     public_url = Settings(public_url=address).public_url
     assert public_url is not None
     assert one("PrometheusRule", values)["spec"] == yaml.safe_load(linked_rules(public_url))

@@ -22,12 +22,15 @@ from tests.integration.helm.test_alerts import PAGE_PATH
 from tests.paths import ROOT
 from tests.promql import exported, not_exported
 from tests.promtool import Promtool
+from tests.unit.docs.test_pages import headings
 from tests.unit.test_metrics import metrics  # noqa: F401
 
 PATH = ROOT / "helm" / "harvest-monitor" / "dashboards" / "harvest-monitor.json"
 DASHBOARD: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
 PAGES: dict[str, dict[str, str]] = json.loads((PATH.parent / "page-links.json").read_text("utf-8"))
+RUNBOOKS: dict[str, str] = json.loads((PATH.parent / "runbook-links.json").read_text("utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+STATS = [panel for panel in PANELS if panel["type"] == "stat"]
 WIDTH = 24
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Written by Grafana itself for variables and for annotations from Prometheus, but not in its schema.
@@ -67,19 +70,27 @@ def test_every_query_selects_one_installation() -> None:
 def test_grafana_knows_every_key() -> None:
     """Read into Grafana's own model of a dashboard and written again, nothing is lost, with links or without."""
     register_default_plugins()
-    for dashboard in (DASHBOARD, linked_dashboard("https://monitor.vendor.example")):
+    for dashboard in (DASHBOARD, linked_dashboard("https://monitor.vendor.example", "https://git.vendor.example/docs")):
         again = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard)))
         assert [path for path in lost(dashboard, again) if path.rsplit(".", 1)[-1] not in BEYOND_THE_SCHEMA] == []
 
 
-def linked_dashboard(address: str) -> dict[str, Any]:
-    """With a link from each panel of page-links.json, as the chart and the command of docs/alerts.md make it."""
+def linked_dashboard(address: str | None = None, docs: str | None = None) -> dict[str, Any]:
+    """With the links of each panel, as the chart and the command of docs/alerts.md make it."""
     linked = deepcopy(DASHBOARD)
     for panel in linked["panels"]:
-        page = PAGES.get(panel["title"]) if panel["type"] != "row" else None
-        if page is not None:
-            panel["links"] = [{"title": page["title"], "url": f"{address}{page['path']}", "targetBlank": True}]
+        links = list(links_of(panel, address, docs)) if panel["type"] != "row" else []
+        if links:
+            panel["links"] = links
     return linked
+
+
+def links_of(panel: dict[str, Any], address: str | None, docs: str | None) -> Iterator[dict[str, Any]]:
+    page, runbook = PAGES.get(panel["title"]), RUNBOOKS[panel["title"]]
+    if address is not None and page is not None:
+        yield {"title": page["title"], "url": f"{address}{page['path']}", "targetBlank": True}
+    if docs is not None:
+        yield {"title": "Runbook", "url": f"{docs}/{runbook}", "targetBlank": True}
 
 
 def test_every_link_belongs_to_a_panel_and_leads_to_a_page() -> None:
@@ -91,12 +102,47 @@ def test_every_link_belongs_to_a_panel_and_leads_to_a_page() -> None:
     assert not [panel["title"] for panel in PANELS if panel.get("links")]
 
 
+def test_every_panel_has_a_runbook_that_is_there() -> None:
+    """A page of docs/, and a heading in it if one is named."""
+    assert list(RUNBOOKS) == [panel["title"] for panel in PANELS]
+    for link in RUNBOOKS.values():
+        page, _, heading = link.partition("#")
+        assert (ROOT / "docs" / page).is_file(), link
+        assert not heading or heading in headings(ROOT / "docs" / page), link
+
+
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_the_command_of_the_docs_adds_the_links() -> None:
     """Without Kubernetes too: docs/alerts.md prints what makes the chart's dashboard of the file."""
     (command,) = re.findall(r"^(jq .*?)^```$", (ROOT / "docs" / "alerts.md").read_text("utf-8"), re.M | re.S)
     done = subprocess.run(["sh", "-c", command.split(" > ")[0]], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == linked_dashboard("https://monitor.vendor.example")
+    docs = "https://git.vendor.example/harvest-monitor/blob/main/docs"
+    assert json.loads(done.stdout) == linked_dashboard("https://monitor.vendor.example", docs)
+
+
+@for_each(STATS, ids=lambda panel: panel["title"])
+def test_a_number_at_the_top_is_of_this_moment(panel: dict[str, Any]) -> None:
+    """Asked for as of now, without the day before: not a last known value, nor a line drawn from one."""
+    (target,) = panel["targets"]
+    assert (target["instant"], target["range"]) == (True, False)
+    assert panel["options"]["reduceOptions"] == {"calcs": ["lastNotNull"], "fields": "", "values": False}
+    assert panel["options"]["graphMode"] == "none"
+
+
+@for_each(STATS, ids=lambda panel: panel["title"])
+def test_nothing_known_is_never_shown_as_well(panel: dict[str, Any]) -> None:
+    """Without a value there are words, in a color that no value has; Grafana takes that of the lowest threshold."""
+    shown = panel["fieldConfig"]["defaults"]
+    (nothing,) = [one["options"] for one in shown["mappings"] if one["type"] == "special"]
+    assert nothing["match"] == "null+nan"
+    assert nothing["result"]["text"] == shown["noValue"]
+    assert shown["noValue"].startswith(("no data", "not in"))
+    lowest, *steps = shown["thresholds"]["steps"]
+    assert lowest["value"] is None
+    colors = {step["color"] for step in steps}
+    assert nothing["result"]["color"] not in colors
+    assert lowest["color"] in {nothing["result"]["color"], "red"}
+    assert len(colors) == len(steps) >= 1
 
 
 def lost(wanted: Any, kept: Any, path: str = "") -> Iterator[str]:

@@ -43,6 +43,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"write_probes": "some"}}, "at '/settings/write_probes': value must be one of 'off', 'safe', 'all'"),
     *(({"settings": {"public_url": wrong}}, "at '/settings/public_url': ")
       for wrong in ("monitor.example", "https://m/?x", "https://m/#x", "https://u@m", 'https://m"', "https://m\nx:")),
+    *(({"docsUrl": wrong}, "at '/docsUrl': ") for wrong in ("docs/", "https://m/#x", 'https://m"', "https://m\nx:")),
     ({"settings": {"notices": "csm"}}, "missing properties 'smtp_url', 'mail_from', 'operator_mail'"),
     ({"settings": {"sign_in": "proxy"}}, "missing property 'trusted_proxies'"),
     ({"settings": {"sign_in": "oidc", "public_url": "https://m.example"}},

@@ -39,6 +39,7 @@ async def test_a_broken_template_delays_no_notice(harness: ComposerHarness, tmp_
         await harness.add_event(LOST, "GET: List offers", tenant)
     await harness.add_event(EventKind.FOUND, "GET: List jobs", audience=Audience.OPERATOR)
     assert await harness.run(renderer=renderer) == 3
+    assert renderer.broken == 1
     await harness.add_event(LOST, "GET: List jobs")
     assert await harness.run(renderer=renderer) == 1
     assert all(settled for settled, _ in (await harness.causes()).values())
@@ -52,6 +53,22 @@ async def test_a_broken_template_delays_no_notice(harness: ComposerHarness, tmp_
     notices = await harness.notices(Status.PENDING)
     assert [notice.fallback for notice in notices] == [True, True, False, False, True]
     assert notices[3].subject == "Harvest Monitor: the email template “csm” cannot be used"
+
+
+async def test_a_template_is_no_longer_broken_once_an_email_came_out_of_it(
+    harness: ComposerHarness, tmp_path: Path
+) -> None:
+    """It is read again when its file changes, and other templates say nothing about it."""
+    renderer = with_templates(tmp_path, {"csm.txt.j2": "{{ message.surname }}"})
+    await harness.add_event(LOST, "GET: List offers")
+    await harness.run(renderer=renderer)
+    await harness.add_event(EventKind.FOUND, "GET: List jobs", audience=Audience.OPERATOR)
+    await harness.run(renderer=renderer)
+    assert renderer.broken == 1
+    (tmp_path / "csm.txt.j2").write_text("mended")
+    await harness.add_event(LOST, "GET: List jobs")
+    await harness.run(renderer=renderer)
+    assert renderer.broken == 0
 
 
 async def test_without_any_template_everything_is_still_reported(harness: ComposerHarness, tmp_path: Path) -> None:
