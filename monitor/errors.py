@@ -8,6 +8,7 @@ HarvestMonitorError (checks.errors)
 └── DeliveryError          an email was not accepted; says what is to blame, and whether a retry can help
 """
 
+import os
 from enum import StrEnum
 
 from checks.errors import HarvestMonitorError
@@ -45,3 +46,11 @@ class DeliveryError(HarvestMonitorError):
         super().__init__(message)
         self.blame = blame
         self.permanent = permanent
+
+
+def system_words(problem: Exception) -> str:
+    """Why the system refused, as people know it: `Address already in use`, without the numbers and names of Python."""
+    number = getattr(problem, "errno", None)
+    if number is not None and number > 0:
+        return os.strerror(number)
+    return getattr(problem, "strerror", None) or str(problem)

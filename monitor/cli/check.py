@@ -47,9 +47,15 @@ def command(
 ) -> int:
     """Check credentials now, and again a minute later where the first check finds trouble.
 
-    Exit status, the first that applies: 4 write alarm, 130 interrupted, 70 internal error, 2 a mistake in the call or
-    the tenants file, 1 drift or a credential that is invalid or blocked, 3 undecided or unreachable, 0
-    compliant.
+    Exit status, the first that applies:
+
+      4    write alarm
+      130  interrupted
+      70   internal error
+      2    a mistake in the call, the settings or the tenants file
+      1    drift, or a credential that is invalid or blocked
+      3    undecided or unreachable
+      0    compliant
     """
     try:
         results, errors = _run(frozenset(tenant or ()), tenants_file, write_probes, record)

@@ -21,7 +21,9 @@ _SHOWN = 20
 
 
 def command(
-    run_commands: bool = typer.Option(False, help="Also run the `command:` references, as a check would."),
+    run_commands: bool = typer.Option(
+        False, "--run-commands", help="Also run the `command:` references, as a check would."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
     """Examine settings, database, tenants and their secrets; changes nothing, sends nothing to Greenhouse.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import typer
 
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import print_json, print_json_line, print_table
 from monitor.cli.database import moment, with_database
 from monitor.cli.history_follow import follow
@@ -24,7 +25,7 @@ from monitor.store.database import Database
 
 _COLUMNS = ("AT", "TENANT", "KIND", "WHAT", "WINDOW")
 
-app = typer.Typer(invoke_without_command=True, epilog="Example: harvest-monitor history --tenant acme --since 7d")
+app = CommandTree(invoke_without_command=True, epilog="Example: harvest-monitor history --tenant acme --since 7d")
 app.command("verify", epilog=VERIFY_EXAMPLE)(verify)
 
 
@@ -33,11 +34,11 @@ def history(
     context: typer.Context,
     tenant: str | None = typer.Option(None, help="Only this tenant, by id."),
     since: str | None = typer.Option(
-        None, help="From this time on: 2026-11-01, 2026-11-01T08:00, or 7d for the last week."
+        None, metavar="WHEN", help="From this time on: 2026-11-01, 2026-11-01T08:00, or 7d for the last week."
     ),
     permission: str | None = typer.Option(None, help="Only this permission, by id or label."),
-    kind: EventKind | None = typer.Option(None, help="Only this kind."),
-    limit: int | None = typer.Option(None, min=1, help="Maximum number; keeps the newest."),
+    kind: EventKind | None = typer.Option(None, metavar="KIND", help=f"Only this kind: {', '.join(EventKind)}."),
+    limit: int | None = typer.Option(None, min=1, help="At most so many; keeps the newest."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
     as_csv: bool = typer.Option(False, "--csv", help="Print CSV with a header line."),
     follow_on: bool = typer.Option(

@@ -27,16 +27,19 @@ _SHOWN = 20
 
 
 def verify(
-    from_batch: int = typer.Option(1, min=1, help="Begin at this batch, behind a break that is known."),
+    from_batch: int = typer.Option(
+        1, min=1, metavar="BATCH", help="Begin at this batch, behind a break that is known."
+    ),
     noted: str | None = typer.Option(
-        None, help="A batch and its signature, noted earlier as BATCH-SIGNATURE, that must still be there."
+        None, metavar="BATCH-SIGNATURE", help="A batch and its signature, noted earlier, that must still be there."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
     """Find every drift event and operator's action that was altered, removed or inserted after it was signed.
 
-    Read-only, also while the service runs; docs/audit.md says what it proves. Exit status: 0 intact, 1 something is
-    wrong, 2 it could not be verified.
+    Read-only, also while the service runs; docs/audit.md says what it proves.
+
+    Exit status: 0 intact, 1 something is wrong, 2 it could not be verified.
     """
     settings = settings_loader.load()
     report = asyncio.run(_verify(settings, from_batch, None if noted is None else parse_noted(noted)))

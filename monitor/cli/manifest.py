@@ -9,6 +9,7 @@ from checks.errors import ManifestError
 from checks.manifest import Manifest, compare, load
 from monitor.checking.check_document import ExitStatus
 from monitor.cli import v3_migration
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, print_json, print_table, tell
 from monitor.cli.database import who, with_new_database
 from monitor.clock import utc_now
@@ -18,8 +19,10 @@ from monitor.store.database import Database
 from monitor.tenants.scope_acceptance_queries import accept
 from monitor.tenants.v3_migration import needed_scopes, scopes_origin, without_scope
 
-app = typer.Typer(
-    help="Show and check permission manifests: what an integration requires of a credential.", no_args_is_help=True
+app = CommandTree(
+    help="Show and check permission manifests: what an integration requires of a credential.",
+    epilog="Example: harvest-monitor manifest show",
+    no_args_is_help=True,
 )
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 

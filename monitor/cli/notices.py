@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from monitor.checking.check_document import ExitStatus
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, on_terminal, print_fitted, print_json, print_table, tell
 from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
@@ -18,17 +19,23 @@ from monitor.notices.notice_queries import ListedNotice, PastAction, WholeNotice
 from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
 
-app = typer.Typer(help="Read notices; release held ones, retry failed ones, or drop them.", no_args_is_help=True)
-Ids = typer.Argument(None, help="Numbers of held notices; if left out, all of them, after a question.")
+app = CommandTree(
+    help="Read notices; release held ones, retry failed ones, or drop them.",
+    epilog="Example: harvest-monitor notices list --status held",
+    no_args_is_help=True,
+)
+Ids = typer.Argument(
+    None, metavar="NUMBER", help="Numbers of held notices; if left out, all of them, after a question."
+)
 AllHeld = typer.Option(False, "--all", help="All held notices, without asking.")
 Reason = typer.Option("", help="Why, for the record.")
 
 
 @app.command("list", epilog="Example: harvest-monitor notices list --status held")
 def list_(
-    status: list[Status] | None = typer.Option(None, help="Filter by status."),
-    tenant: str | None = typer.Option(None, help="Filter by tenant id."),
-    limit: int = typer.Option(100, min=1, help="Maximum number, newest first."),
+    status: list[Status] | None = typer.Option(None, help="Only with this status; can be repeated."),
+    tenant: str | None = typer.Option(None, help="Only this tenant, by id."),
+    limit: int = typer.Option(100, min=1, help="At most so many, the newest."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Notices and their status, the newest first."""
@@ -145,7 +152,7 @@ def _done(action: PastAction) -> str:
     return f"{moment(action.at)} {action.who}: {action.action}{reason}"
 
 
-@app.command(epilog="Example: harvest-monitor notices release --all --reason 'Greenhouse confirmed the change'")
+@app.command(epilog="Example: harvest-monitor notices release --all --reason 'Greenhouse confirmed it'")
 def release(ids: list[int] | None = Ids, every: bool = AllHeld, reason: str = Reason) -> None:
     """Send held notices after all."""
     _ask_about_all(ids, every, "Send")
@@ -173,7 +180,7 @@ def _ask_about_all(ids: list[int] | None, every: bool, what: str) -> None:
 
 @app.command(epilog="Example: harvest-monitor notices retry 17 --reason 'corrected the address'")
 def retry(
-    ids: list[int] | None = typer.Argument(None, help="Numbers of failed notices."),
+    ids: list[int] | None = typer.Argument(None, metavar="NUMBER", help="Numbers of failed notices."),
     every: bool = typer.Option(False, "--all", help="All failed notices."),
     reason: str = Reason,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
@@ -196,7 +203,7 @@ def retry(
 
 @app.command(epilog="Example: harvest-monitor notices drop 17 18 --reason 'our own mistake'")
 def drop(
-    ids: list[int] | None = typer.Argument(None, help="Numbers of held or failed notices."),
+    ids: list[int] | None = typer.Argument(None, metavar="NUMBER", help="Numbers of held or failed notices."),
     every: bool = AllHeld,
     reason: str = Reason,
 ) -> None:

@@ -23,7 +23,7 @@ from monitor.reporting import tenant_list_queries
 from monitor.reporting.tenant_list import TenantRow
 from monitor.store.database import Database
 
-EXAMPLE = "Example: harvest-monitor tenants recheck acme globex --reason 'Dana says it is ticked again' --wait"
+EXAMPLE = "Example: harvest-monitor tenants recheck acme globex --reason 'Dana ticked it' --wait"
 LONGER_THAN_A_CHECK = timedelta(minutes=1)
 
 
@@ -44,7 +44,7 @@ def command(
 ) -> int:
     """Have the running service check these tenants now, at most every ten minutes each.
 
-    Exit status: 0 all were asked for, 2 at least one could not be, 3 with --wait, not all results came.
+    Exit status: 0 all were asked for, 2 at least one could not be, 3 not all results came in time (with --wait).
     """
 
     async def act(db: Database, settings: Settings) -> Asked:

@@ -15,7 +15,7 @@ from monitor.logs import configure
 log = structlog.get_logger()
 
 GRACE_SECONDS = 3.0
-EXAMPLE = "Example: HARVEST_MONITOR_CONFIG=/etc/harvest-monitor.toml harvest-monitor serve"
+EXAMPLE = "Example: harvest-monitor serve --config /etc/harvest-monitor.toml"
 
 
 def command() -> None:

@@ -46,10 +46,15 @@ def _status(text: str) -> str:
 
 def command(
     status: str = typer.Option(
-        Shown.ANY, callback=_status, help=f"Only this status: {', '.join(PRESENT)}; or attention: all but the healthy."
+        Shown.ANY,
+        metavar="STATUS",
+        callback=_status,
+        help=f"Only this status: {', '.join(PRESENT)}; or attention: all but the healthy.",
     ),
-    missing: str | None = typer.Option(None, help="Only tenants that lack this permission, by id or label."),
-    csm: str | None = typer.Option(None, help="Only tenants of the CSM with this email address."),
+    missing: str | None = typer.Option(
+        None, metavar="PERMISSION", help="Only tenants that lack this permission, by id or label."
+    ),
+    csm: str | None = typer.Option(None, metavar="EMAIL", help="Only tenants of the CSM with this email address."),
     kind: CredentialKind | None = typer.Option(None, help="Only tenants with a credential of this kind."),
     every: bool = typer.Option(False, "--all", help="On a terminal, list also tenants that more than 20 are like."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),

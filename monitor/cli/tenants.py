@@ -8,6 +8,7 @@ import typer
 from monitor.assembly import Assembly
 from monitor.checking.check_document import ExitStatus
 from monitor.cli import recheck, tenant_list, tenant_show, v3_migration
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, print_json, print_table
 from monitor.cli.database import with_database, with_new_database
 from monitor.cli.history import parse_since
@@ -20,8 +21,9 @@ from monitor.upkeep import check_days_queries
 from monitor.upkeep.check_days import Day
 from monitor.version import VERSION
 
-app = typer.Typer(
+app = CommandTree(
     help="Show how tenants stand, have them checked, or load the tenants file into the database.",
+    epilog="Example: harvest-monitor tenants list",
     no_args_is_help=True,
 )
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
@@ -35,7 +37,7 @@ app.command("migration", epilog=v3_migration.EXAMPLE)(v3_migration.command)
 @app.command(epilog="Example: harvest-monitor tenants days acme --since 2026-03-01")
 def days(
     tenant: str = typer.Argument(help="The tenant's id; also that of a removed tenant."),
-    since: str = typer.Option("30d", help="First day: 2026-03-01, or 90d for the last 90 days."),
+    since: str = typer.Option("30d", metavar="WHEN", help="First day: 2026-03-01, or 90d for the last 90 days."),
     as_json: bool = AsJson,
 ) -> int:
     """Show a tenant day by day (UTC): its checks, their outcomes, and the worst state of the day."""
@@ -77,7 +79,9 @@ def days(
 
 @app.command(epilog="Example: harvest-monitor tenants sync --any-removal")
 def sync(
-    any_removal: bool = typer.Option(False, help="Remove tenants that the file no longer has, however many."),
+    any_removal: bool = typer.Option(
+        False, "--any-removal", help="Remove tenants that the file no longer has, however many."
+    ),
 ) -> None:
     """Load the tenants file into the database now, as `serve` does when the file changes."""
 

@@ -9,6 +9,7 @@ import typer
 from sqlalchemy import Row
 
 from monitor.checking.check_document import ExitStatus
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, print_json, print_table, tell
 from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
@@ -20,7 +21,11 @@ from monitor.web.auth import token_actions
 from monitor.web.auth.role import AccessRole
 from monitor.web.auth.token_actions import NewToken
 
-app = typer.Typer(help="Create, list and revoke tokens for the API.", no_args_is_help=True)
+app = CommandTree(
+    help="Create, list and revoke tokens for the API.",
+    epilog="Example: harvest-monitor tokens list",
+    no_args_is_help=True,
+)
 SHOWN = ("id", "name", "role", "owner", "created_at", "expires_at", "last_used_at", "revoked_at")
 
 
@@ -28,8 +33,8 @@ SHOWN = ("id", "name", "role", "owner", "created_at", "expires_at", "last_used_a
 def create(
     name: str = typer.Option(..., help="What it is for; no two tokens in force have one name."),
     role: AccessRole = typer.Option(..., help="A viewer reads; an operator also acts."),
-    expires: str = typer.Option("90d", help="How long it is valid: 12h, 90d, or `never`."),
-    owner: str | None = typer.Option(None, help="Who answers for it; you, if left out."),
+    expires: str = typer.Option("90d", metavar="DURATION", help="How long it is valid: 12h, 90d, or `never`."),
+    owner: str | None = typer.Option(None, metavar="NAME", help="Who answers for it; you, if left out."),
 ) -> None:
     """Create a token and print it, this once: only its digest is stored."""
     wanted = NewToken(name, role, owner or who(), _lasts(expires))

@@ -8,6 +8,7 @@ import typer
 from sqlalchemy import Row
 
 from monitor.checking.check_document import ExitStatus
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, print_json, print_table, tell
 from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
@@ -18,7 +19,11 @@ from monitor.web.auth import session_actions
 from monitor.web.auth.role import AccessRole
 from monitor.web.auth.session_actions import LINK_VALID_FOR, LinkHolder
 
-app = typer.Typer(help="Sign in to the pages; see who is signed in, and sign them out.", no_args_is_help=True)
+app = CommandTree(
+    help="Sign in to the pages; see who is signed in, and sign them out.",
+    epilog="Example: harvest-monitor web link",
+    no_args_is_help=True,
+)
 SHOWN = ("id", "name", "role", "source", "created_at", "last_seen_at", "expires_at", "user_agent")
 
 

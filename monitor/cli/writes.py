@@ -8,13 +8,18 @@ from sqlalchemy import Row
 
 from monitor.checking import write_halt_queries
 from monitor.checking.check_document import ExitStatus
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import print_json, print_table
 from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.store.database import Database
 
-app = typer.Typer(help="See whether write probes are halted, and lift the halt.", no_args_is_help=True)
+app = CommandTree(
+    help="See whether write probes are halted, and lift the halt.",
+    epilog="Example: harvest-monitor writes status",
+    no_args_is_help=True,
+)
 
 
 @app.command(epilog="Example: harvest-monitor writes status")
@@ -51,7 +56,7 @@ def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON do
     return ExitStatus.TROUBLE if in_force else ExitStatus.COMPLIANT
 
 
-@app.command(epilog="Example: harvest-monitor writes resume --reason 'Greenhouse ticket 4711: nothing was changed'")
+@app.command(epilog="Example: harvest-monitor writes resume --reason 'ticket 4711: nothing was changed'")
 def resume(reason: str = typer.Option(..., help="What you found out; recorded with your name.")) -> None:
     """Allow write probes again. Examine the record named in the halt first."""
 

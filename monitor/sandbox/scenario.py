@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, system_words
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.accounts import ClientGrant
 from monitor.sandbox.greenhouse.endpoints import endpoint_names
@@ -101,7 +101,7 @@ def read_scenario(path: Path) -> Sandbox:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"the scenario {path} cannot be read: {problem}") from None
+        raise ConfigurationError(f"the scenario {path} cannot be read ({system_words(problem)}): correct it") from None
     return _Reader(path, text).sandbox()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import uvicorn
 
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, system_words
 
 HANG_UP_AFTER_SECONDS = 2  # a request that waits for a hanging database does not keep the process from stopping
 
@@ -53,7 +53,9 @@ async def _bind(host: str, port: int) -> list[Any]:
     try:
         bound = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port, start_serving=False)
     except (OSError, OverflowError) as problem:
-        raise ConfigurationError(f"cannot listen on {host} port {port} ({problem}): choose another") from None
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port} ({system_words(problem)}): choose another"
+        ) from None
     # Copies go on listening when `bound` closes its own.
     sockets = [each.dup() for each in bound.sockets]
     bound.close()

@@ -11,26 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor import cli
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from tests.background_server import background_sandbox
-from tests.cases import for_each
 from tests.command import COMMAND, bare_environment, run, run_here
-
-GROUPS = [[], ["tenants"], ["notices"], ["manifest"], ["writes"], ["db"], ["sandbox", "fault"]]
-COMMANDS = [
-    *(["demo"], ["serve"], ["check"], ["history"], ["sandbox"]),
-    *(["db", "upgrade"], ["db", "prune"], ["db", "backup"], ["db", "restore"], ["db", "accept-key"]),
-    *(["tenants", "list"], ["tenants", "show"], ["tenants", "days"], ["tenants", "sync"]),
-    *(["tenants", "migration"], ["tenants", "recheck"], ["status"]),
-    *(["notices", "list"], ["notices", "show"], ["notices", "release"], ["notices", "retry"], ["notices", "drop"]),
-    *(["manifest", "show"], ["manifest", "validate"], ["manifest", "diff"]),
-    *(["writes", "status"], ["writes", "resume"]),
-    *(["sandbox", "weather"], ["sandbox", "mails"], ["sandbox", "hold-database"], ["sandbox", "token"]),
-    *(["sandbox", "untick"], ["sandbox", "tick"], ["sandbox", "kill"], ["sandbox", "enable"]),
-    *(["sandbox", "fault", name] for name in ("add", "add-mail", "list", "clear")),
-]
 
 
 class CommandHarness:
@@ -61,15 +45,6 @@ def harness(tmp_path: Path) -> Iterator[CommandHarness]:
     sandbox = Sandbox()
     with background_sandbox(sandbox) as url:
         yield CommandHarness(tmp_path, sandbox, url)
-
-
-@for_each([*GROUPS, *COMMANDS], ids=" ".join)
-def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """--help says what a command is for, and shows a complete example for each that does something."""
-    assert cli.run([*command, "--help"]) == 0
-    shown = capsys.readouterr().out
-    assert "Usage: harvest-monitor" in shown
-    assert ("Example: " in shown) == (command not in GROUPS)
 
 
 def test_the_document_of_a_healthy_tenant_has_the_documented_fields(harness: CommandHarness) -> None:

@@ -23,8 +23,8 @@ AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 
 def backup(
     file: Path = typer.Argument(help="The file to write the copy to."),
-    overwrite: bool = typer.Option(False, help="Replace the file if it exists."),
-    with_key: bool = typer.Option(False, help="Also copy the installation's key to FILE.key."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the file if it exists."),
+    with_key: bool = typer.Option(False, "--with-key", help="Also copy the installation's key to FILE.key."),
     as_json: bool = AsJson,
 ) -> None:
     """Copy the SQLite file, also while the service runs; the copy is read back and checked."""

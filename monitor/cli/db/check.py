@@ -35,7 +35,9 @@ _DESCRIPTIONS = {
 
 
 def check(
-    quick: bool = typer.Option(False, help="Skip comparing indexes with their tables; for large SQLite files."),
+    quick: bool = typer.Option(
+        False, "--quick", help="Skip comparing indexes with their tables; for large SQLite files."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
     """Check the database's integrity; read-only, also while the service runs.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import typer
 
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import print_json, print_table
 from monitor.cli.database import moment, who, with_database
 from monitor.cli.db import backup
@@ -20,13 +21,17 @@ from monitor.upkeep.audit.chain import AuditKey
 from monitor.upkeep.audit.history_pruner import HistoryPruner
 from monitor.upkeep.pruner import Pruner
 
-app = typer.Typer(help="Manage the database.", no_args_is_help=True)
+app = CommandTree(
+    help="Check, back up, prune and upgrade the database.",
+    epilog="Example: harvest-monitor db check",
+    no_args_is_help=True,
+)
 app.command("check", epilog=db_check.EXAMPLE)(db_check.check)
 app.command("backup", epilog=backup.BACKUP_EXAMPLE)(backup.backup)
 app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore)
 
 
-@app.command(epilog="Example: HARVEST_MONITOR_DATABASE_URL=postgresql://… harvest-monitor db upgrade")
+@app.command(epilog="Example: harvest-monitor db upgrade --config /etc/harvest-monitor.toml")
 def upgrade() -> None:
     """Upgrade the tables to this release; with SQLite this also happens at every start."""
 
@@ -56,9 +61,9 @@ def accept_key(reason: str = typer.Option(..., help="What happened to the old ke
 
 @app.command(epilog="Example: harvest-monitor db prune --dry-run")
 def prune(
-    dry_run: bool = typer.Option(False, help="Only count what has expired."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only count what has expired."),
     vacuum: bool = typer.Option(
-        False, help="Afterwards return free space to the disk; a running service waits meanwhile."
+        False, "--vacuum", help="Afterwards return free space to the disk; a running service waits meanwhile."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:

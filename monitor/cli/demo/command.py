@@ -34,7 +34,9 @@ def command(
     once: bool = typer.Option(False, "--once", help="End when the demo is over."),
     restart: bool = typer.Option(False, "--anew", help="Start over, even if an earlier demo was cut off."),
     folder: Path = typer.Option(
-        Path("demo"), help="For settings, database and emails; emptied unless a demo in it was cut off."
+        Path("demo"),
+        metavar="FOLDER",
+        help="For settings, database and emails; emptied unless a demo in it was cut off.",
     ),
 ) -> None:
     """Start a sandbox and the service, let an admin untick permissions, and show what is found, recorded and emailed.

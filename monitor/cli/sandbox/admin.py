@@ -13,9 +13,9 @@ from monitor.errors import ConfigurationError
 from monitor.sandbox.control.remote import Remote
 
 UNTICK_HELP = "Take permissions from a key, or scopes from a v3 client."
-UNTICK_EXAMPLE = "Example: harvest-monitor sandbox untick harvest:offers:list 'GET /v1/offers' --account acme"
+UNTICK_EXAMPLE = "Example: harvest-monitor sandbox untick 'GET /v1/offers' --account acme"
 TICK_HELP = "Give permissions to a key, or scopes to a v3 client (from its next token on)."
-TICK_EXAMPLE = "Example: harvest-monitor sandbox tick harvest:offers:list 'GET /v1/offers' --account acme"
+TICK_EXAMPLE = "Example: harvest-monitor sandbox tick 'GET /v1/offers' --account acme"
 KILL_HELP = "Revoke a key, or the v3 client of an account that has no key."
 KILL_EXAMPLE = "Example: harvest-monitor sandbox kill --account acme --label Gem"
 ENABLE_HELP = "Let a revoked key or client work again."
@@ -24,7 +24,7 @@ TOKEN_EXAMPLE = "Example: harvest-monitor sandbox token --account acme --output 
 Names = typer.Argument(
     metavar="NAME", help="As the sandbox's page shows them, such as 'GET /v1/offers' or harvest:offers:list."
 )
-Key = typer.Option(None, help="The key's label; not needed if the account has one key.")
+Key = typer.Option(None, metavar="LABEL", help="The key's label; not needed if the account has one key.")
 Label = typer.Option(None, help="The v3 client's label; not needed if the account has one client.")
 ClientInstead = typer.Option(None, help="A v3 client by its label, instead of a key.")
 Output = typer.Option(None, help="Write it to this file, readable only by you, instead of printing it.")

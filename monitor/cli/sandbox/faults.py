@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import typer
 
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import print_json, print_table
 from monitor.config.setting_types import parse_duration
 from monitor.sandbox.control.remote import Remote
@@ -16,13 +17,21 @@ MAILS_EXAMPLE = "Example: harvest-monitor sandbox mails --recipient dana@vendor.
 Url = typer.Option("http://127.0.0.1:8765", help="The sandbox's address.")
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 Accounts = typer.Option(None, "--account", help="Only for this Greenhouse account; can be repeated. Default: all.")
-Recipients = typer.Option(None, "--recipient", help="Only for mails to this address; can be repeated. Default: all.")
-For = typer.Option(None, "--for", help="How long, such as 90s or 5m. Default: until cleared.")
+Recipients = typer.Option(
+    None, "--recipient", metavar="EMAIL", help="Only for mails to this address; can be repeated. Default: all."
+)
+For = typer.Option(None, "--for", metavar="DURATION", help="How long, such as 90s or 5m. Default: until cleared.")
 Share = typer.Option(None, help="The share of requests or mails that is hit, chosen at random; 0.5 is half.")
 Times = typer.Option(None, help="How many requests or mails are hit before it ends.")
-Details = typer.Argument(None, help="As in the tables of docs/sandbox.md, such as seconds=2 or prefix=/v1/jobs.")
+Details = typer.Argument(
+    None, metavar="NAME=VALUE", help="As in the tables of docs/sandbox.md, such as seconds=2 or prefix=/v1/jobs."
+)
 
-fault_app = typer.Typer(help="Add, list and end single faults in a running sandbox.", no_args_is_help=True)
+fault_app = CommandTree(
+    help="Add, list and end single faults in a running sandbox.",
+    epilog="Example: harvest-monitor sandbox fault list",
+    no_args_is_help=True,
+)
 
 
 def activate_preset(
@@ -44,7 +53,7 @@ def activate_preset(
     _show(remote, as_json)
 
 
-@fault_app.command(epilog="Example: harvest-monitor sandbox fault add slow seconds=2 prefix=/v1/jobs --account acme")
+@fault_app.command(epilog="Example: harvest-monitor sandbox fault add slow seconds=2 --account acme")
 def add(
     kind: str = typer.Argument(help="One of the kinds in docs/sandbox.md, such as slow."),
     details: list[str] | None = Details,
@@ -63,9 +72,7 @@ def add(
     _show(remote, as_json)
 
 
-@fault_app.command(
-    "add-mail", epilog="Example: harvest-monitor sandbox fault add-mail answer 'text=452 4.2.2 Mailbox full' --times 3"
-)
+@fault_app.command("add-mail", epilog="Example: harvest-monitor sandbox fault add-mail answer 'text=452 Mailbox full'")
 def add_mail(
     kind: str = typer.Argument(help="One of the kinds in docs/sandbox.md, such as answer."),
     details: list[str] | None = Details,
@@ -94,7 +101,7 @@ def list_(url: str = Url, as_json: bool = AsJson) -> None:
 def clear(
     number: int | None = typer.Argument(None, help="Only the fault with this number, as `list` shows it."),
     account: str | None = typer.Option(None, help="Only faults for this account."),
-    recipient: str | None = typer.Option(None, help="Only faults for mails to this address."),
+    recipient: str | None = typer.Option(None, metavar="EMAIL", help="Only faults for mails to this address."),
     url: str = Url,
     as_json: bool = AsJson,
 ) -> None:
@@ -106,7 +113,7 @@ def clear(
 
 def mails(
     number: int | None = typer.Argument(None, help="Show the text of the mail with this number."),
-    recipient: str | None = typer.Option(None, help="Only mails to this address."),
+    recipient: str | None = typer.Option(None, metavar="EMAIL", help="Only mails to this address."),
     url: str = Url,
     as_json: bool = AsJson,
 ) -> None:
@@ -150,7 +157,7 @@ def _pairs(details: list[str] | None) -> dict[str, str]:
     pairs = [detail.partition("=") for detail in details or ()]
     for name, equals, _ in pairs:
         if not equals:
-            raise typer.BadParameter(f"{name!r} must be NAME=VALUE, such as seconds=2", param_hint="DETAILS")
+            raise typer.BadParameter(f"{name!r} must be NAME=VALUE, such as seconds=2", param_hint="NAME=VALUE")
     return {name: value for name, _, value in pairs}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import tell
 from monitor.cli.sandbox import admin, faults
 from monitor.sandbox.sandbox import Sandbox
@@ -14,7 +15,7 @@ from monitor.sandbox.server.run import Place, serve
 from monitor.store.sqlite_file import write_lock
 
 _LONGEST_HOLD = 3600
-app = typer.Typer(
+app = CommandTree(
     invoke_without_command=True,
     epilog="Example: harvest-monitor sandbox --port 8765",
 )
@@ -35,8 +36,10 @@ def run(
         None, help="A file with the initial accounts, keys, clients and faults (docs/sandbox.md)."
     ),
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8765, help="Port to listen on; 0 picks a free one."),
-    mail_port: int | None = typer.Option(None, help="Port of the mail server. Default: the one after --port."),
+    port: int = typer.Option(8765, metavar="PORT", help="Port to listen on; 0 picks a free one."),
+    mail_port: int | None = typer.Option(
+        None, metavar="PORT", help="Port of the mail server. Default: the one after --port."
+    ),
     mail_certificate: Path | None = typer.Option(
         None, help="Offer STARTTLS with this PEM file, which contains a certificate and its key."
     ),
@@ -58,10 +61,10 @@ def run(
         tell("the sandbox is stopped")
 
 
-@app.command("hold-database", epilog="Example: harvest-monitor sandbox hold-database harvest-monitor.sqlite3 --for 60s")
+@app.command("hold-database", epilog="Example: harvest-monitor sandbox hold-database monitor.sqlite3 --for 60s")
 def hold_database(
     file: Path = typer.Argument(help="A SQLite database of Harvest Monitor; its contents are not changed."),
-    duration: str = typer.Option("60s", "--for", help="How long; at most an hour."),
+    duration: str = typer.Option("60s", "--for", metavar="DURATION", help="How long; at most an hour."),
 ) -> None:
     """Keep a database locked so that nobody can write to it, as a backup or a forgotten shell does; Ctrl-C unlocks."""
     seconds = faults.seconds_of(duration)

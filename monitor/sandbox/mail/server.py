@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, Session
 
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, system_words
 from monitor.sandbox.faults.mail import MailFault, MailFaultKind, MailStep
 from monitor.sandbox.mail.mailbox import Mailbox
 
@@ -35,7 +35,9 @@ async def delivering(mailbox: Mailbox, host: str, port: int, certificate: Path |
     try:
         await listener.open()
     except (OSError, OverflowError) as problem:
-        raise ConfigurationError(f"cannot accept mails on {host} port {port} ({problem}): choose another") from None
+        raise ConfigurationError(
+            f"cannot accept mails on {host} port {port} ({system_words(problem)}): choose another"
+        ) from None
     watcher = asyncio.create_task(listener.follow_faults())
     try:
         mailbox.address = f"{host}:{listener.port}"

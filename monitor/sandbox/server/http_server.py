@@ -14,7 +14,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, system_words
 
 Application = Any
 """An ASGI 3 application, as uvicorn takes it."""
@@ -42,7 +42,9 @@ async def listening(application: Application, host: str, port: int) -> AsyncIter
             lambda: _Protocol(config=config, server_state=state, app_state={}), host, port, backlog=2048
         )
     except (OSError, OverflowError) as problem:
-        raise ConfigurationError(f"cannot listen on {host} port {port} ({problem}): choose another") from None
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port} ({system_words(problem)}): choose another"
+        ) from None
     try:
         yield _url(host, listener.sockets[0].getsockname()[1])
     finally:

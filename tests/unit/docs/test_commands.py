@@ -66,7 +66,7 @@ SHOWN = [(page, arguments) for page in PAGES for text in code(page) for argument
 def command_of(arguments: tuple[str, ...]) -> tuple[Any, list[str]]:
     """The command that these arguments select, and the arguments left for it."""
     command: Any = typer.main.get_command(app)
-    rest = list(arguments)
+    rest = without_config(arguments)
     while hasattr(command, "commands"):
         if command.invoke_without_command and (not rest or rest[0].startswith("-")):
             break
@@ -74,6 +74,15 @@ def command_of(arguments: tuple[str, ...]) -> tuple[Any, list[str]]:
         assert rest[0] in command.commands, f"there is no command {rest[0]!r}"
         command = command.commands[rest.pop(0)]
     return command, rest
+
+
+def without_config(arguments: tuple[str, ...]) -> list[str]:
+    """Every command takes `--config FILE`; the file of an example is on its reader's machine."""
+    rest = list(arguments)
+    if "--config" in rest:
+        place = rest.index("--config")
+        del rest[place : place + 2]
+    return rest
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
