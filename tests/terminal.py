@@ -18,9 +18,18 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, run: Callable[[], object]) -> list[str]:
     """What stands on the screen, line by line, without colours: stdout and stderr are a real terminal."""
+    return _ESCAPE.sub("", in_colour(monkeypatch, columns, run)).split("\n")
+
+
+def in_colour(
+    monkeypatch: pytest.MonkeyPatch, columns: int, run: Callable[[], object], *, no_color: str | None = None
+) -> str:
+    """What such a terminal is sent, with the codes for colours; `no_color` is the variable NO_COLOR."""
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    if no_color is not None:
+        monkeypatch.setenv("NO_COLOR", no_color)
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     shown: list[bytes] = []
@@ -32,7 +41,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, run: Callable[[],
         os.close(slave)
         reader.join()
         os.close(master)
-    return _ESCAPE.sub("", b"".join(shown).decode()).replace("\r", "").split("\n")
+    return b"".join(shown).decode().replace("\r", "")
 
 
 def too_wide(lines: list[str], columns: int) -> list[str]:

@@ -26,6 +26,7 @@ from monitor.clock import utc_now
 from monitor.config import settings_loader
 from monitor.logs import configure
 from monitor.metrics import Metrics
+from monitor.notices.wording import counted
 from monitor.store.database import open_database
 from monitor.tenants.fingerprint_key import installation_key, registered_key
 from monitor.tenants.targets import CheckTargets
@@ -110,9 +111,9 @@ def _paused(transitions: Iterable[Transition]) -> list[CheckError]:
     return [
         CheckError(
             None,
-            f"nothing more was sent, because {trouble.in_trouble} of the last {trouble.tenants} tenants were in "
-            f"trouble ({', '.join(f'{number} {sign}' for sign, number in trouble.by_sign.items())}): see whether "
-            "Greenhouse has an incident, and whether this machine's address may ask; then run `check` again",
+            f"nothing more was sent, because {trouble.in_trouble} of the last {counted(trouble.tenants, 'tenant')} "
+            f"were in trouble ({', '.join(f'{number} {sign}' for sign, number in trouble.by_sign.items())}): see "
+            "whether Greenhouse has an incident, and whether this machine's address may ask; then run `check` again",
             ExitStatus.UNDECIDED,
         )
         for trouble in (transition.trouble for transition in transitions if transition.after is State.PAUSED)
@@ -122,7 +123,7 @@ def _paused(transitions: Iterable[Transition]) -> list[CheckError]:
 def _stopped(left: int) -> list[CheckError]:
     if left <= 0:
         return []
-    return [CheckError(None, f"stopped: {left} credentials were not checked to the end", ExitStatus.STOPPED)]
+    return [CheckError(None, f"stopped: {counted(left, 'credential')} not checked to the end", ExitStatus.STOPPED)]
 
 
 def _problems(targets: CheckTargets, wanted: frozenset[str]) -> list[CheckError]:

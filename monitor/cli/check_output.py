@@ -9,17 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from checks.credential import CredentialState
 from checks.reasons import DETAILS, REASONS
-from checks.report import CheckReport, Finding, Outcome, Verdict
+from checks.report import CheckReport, Finding, Verdict
 from monitor.checking.check_document import Checked
 from monitor.checking.check_runner import Result
 from monitor.checking.credential_check import CheckTask
-
-_COLOURS = {
-    Outcome.COMPLIANT: "green",
-    Outcome.DRIFTED: "red",
-    Outcome.UNDECIDED: "yellow",
-    Outcome.FAILED: "red",
-}
+from monitor.cli.state_colours import STYLES
+from monitor.notices.wording import counted
 
 
 class LiveProgress:
@@ -75,7 +70,7 @@ def show(results: Iterable[Checked]) -> None:
 def lines(result: Checked) -> list[str]:
     """One credential's result as lines with rich markup."""
     report = result.report
-    colour = _COLOURS[report.outcome]
+    colour = STYLES[report.outcome]
     who = f"[bold]{escape(result.tenant_id)}[/] · {escape(result.label)}"
     shown = [f"{who}: [{colour}]{report.outcome}[/] ({_tally(report)})"]
     if report.state is not CredentialState.OK and report.detail != "misconfigured":
@@ -116,4 +111,4 @@ def _tally(report: CheckReport) -> str:
         f"{counts[Verdict.UNDECIDED]} undecided",
         f"{report.unchecked} unchecked",
     ]
-    return f"{', '.join(words)}; {report.requests} requests in {report.duration_seconds:.0f} s"
+    return f"{', '.join(words)}; {counted(report.requests, 'request')} in {report.duration_seconds:.0f} s"

@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from monitor.cli.state_colours import cell, with_states
+
 _NARROWEST = 4  # of a column that is cut
 
 
@@ -53,11 +55,16 @@ def terminal_width() -> int:
     return Console().width
 
 
-def say(text: str) -> None:
-    """A sentence of the result; on a terminal, lines break between words and keep its indent."""
+def say(text: str, *, states: Iterable[str] = (), style: str = "") -> None:
+    """A sentence of the result; on a terminal, lines break between words and keep its indent.
+
+    There it has this style, and the words of `states` that stand in it have their colours.
+    """
     if text and on_terminal():
         indent = len(text) - len(text.lstrip())
-        Console(highlight=False).print(Padding(escape(text.strip()), (0, 0, 0, indent), expand=False))
+        shown = with_states(text.strip(), states)
+        shown.stylize_before(style)
+        Console(highlight=False).print(Padding(shown, (0, 0, 0, indent), expand=False))
     else:
         sys.stdout.write(f"{text}\n")
 
@@ -81,7 +88,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
     elif on_terminal():
         table = Table(*columns, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(cell, columns, row))
         Console(highlight=False).print(table)
     else:
         for row in [columns, *rows]:
@@ -103,7 +110,7 @@ def print_fitted(columns: Sequence[str], rows: Iterable[Sequence[str]], *, short
     for name, width in zip(cells[0], widths, strict=True):
         table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
     for row in cells[1:]:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(cell, cells[0], row))
     console.print(table)
 
 

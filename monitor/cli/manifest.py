@@ -15,6 +15,7 @@ from monitor.cli.database import who, with_new_database
 from monitor.clock import utc_now
 from monitor.config import settings_loader
 from monitor.config.settings import Settings
+from monitor.notices.wording import counted
 from monitor.store.database import Database
 from monitor.tenants.scope_acceptance_queries import accept
 from monitor.tenants.v3_migration import needed_scopes, scopes_origin, without_scope
@@ -66,7 +67,7 @@ def validate(file: Path = typer.Argument(help="The manifest to read."), as_json:
     if as_json:
         print_json({"valid": True, "problems": [], "digest": manifest.digest})
     else:
-        typer.echo(f"{file}: {len(manifest.permissions)} permissions, digest {manifest.digest}")
+        typer.echo(f"{file}: {counted(len(manifest.permissions), 'permission')}, digest {manifest.digest}")
     return ExitStatus.COMPLIANT
 
 

@@ -17,6 +17,7 @@ from monitor.notices import operator_actions
 from monitor.notices.notice import Status
 from monitor.notices.notice_queries import ListedNotice, PastAction, WholeNotice
 from monitor.notices.policy import NoticePolicy
+from monitor.notices.wording import counted
 from monitor.store.database import Database
 
 app = CommandTree(
@@ -160,7 +161,7 @@ def release(ids: list[int] | None = Ids, every: bool = AllHeld, reason: str = Re
     async def act(db: Database, _: Settings) -> list[int]:
         return await operator_actions.release(db, utc_now(), who(), reason, ids or None)
 
-    typer.echo(f"{len(with_database(act))} notices released")
+    typer.echo(f"{counted(len(with_database(act)), 'notice')} released")
 
 
 def _ask_about_all(ids: list[int] | None, every: bool, what: str) -> None:
@@ -175,7 +176,7 @@ def _ask_about_all(ids: list[int] | None, every: bool, what: str) -> None:
     async def count(db: Database, _: Settings) -> int:
         return await operator_actions.count_held(db)
 
-    typer.confirm(f"{what} all {with_database(count)} held notices?", abort=True)
+    typer.confirm(f"{what} all that are held ({counted(with_database(count), 'notice')})?", abort=True)
 
 
 @app.command(epilog="Example: harvest-monitor notices retry 17 --reason 'corrected the address'")
@@ -196,7 +197,7 @@ def retry(
     if as_json:
         print_json({"retried": retried})
         return
-    typer.echo(f"{len(retried)} notices will be tried again")
+    typer.echo(f"{counted(len(retried), 'notice')} will be tried again")
     for number in sorted(set(ids or ()) - set(retried)):
         tell(f"notice {number} has not failed, so it is not retried")
 
@@ -213,4 +214,4 @@ def drop(
     async def act(db: Database, _: Settings) -> list[int]:
         return await operator_actions.drop(db, utc_now(), who(), reason, ids or None)
 
-    typer.echo(f"{len(with_database(act))} notices dropped")
+    typer.echo(f"{counted(len(with_database(act)), 'notice')} dropped")

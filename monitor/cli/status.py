@@ -18,7 +18,7 @@ from monitor.clock import utc_now
 from monitor.config import settings_loader
 from monitor.config.settings import Settings
 from monitor.errors import StoreError
-from monitor.incidents.status import PRESENT
+from monitor.incidents.status import PRESENT, TenantStatus
 from monitor.notices.wording import counted
 from monitor.reporting import service_queries
 from monitor.reporting.headline import STANDS_STILL_AFTER, Headline, ServiceFacts, Tone, headline
@@ -28,6 +28,7 @@ from monitor.reporting.status_counts import StatusCount
 from monitor.store.database import Database, database_as_it_is
 from monitor.store.migrations import schema_state
 
+_STYLES = {Tone.BAD: "bold red", Tone.WARN: "bold yellow", Tone.CALM: "bold green"}
 EXAMPLE = "Example: harvest-monitor status --json | jq .headline"
 
 
@@ -58,8 +59,9 @@ def command(as_json: bool = typer.Option(False, "--json", help="Print one JSON d
     if as_json:
         print_json(_document(found))
     else:
+        say(found.headline.said.plain, style=_STYLES[found.headline.tone])
         for text in _lines(found):
-            say(text)
+            say(text, states=TenantStatus)
     return ExitStatus.COMPLIANT if found.well else ExitStatus.TROUBLE
 
 
@@ -100,7 +102,7 @@ def _lines(found: ServiceStatus) -> list[str]:
         "Data": _data(facts),
         "Next": found.headline.next_step or "nothing to do",
     }
-    return [found.headline.said.plain, *(f"{name:<9}{text}" for name, text in lines.items())]
+    return [f"{name:<9}{text}" for name, text in lines.items()]
 
 
 def _changes(changes: Sequence[StatusCount]) -> str:

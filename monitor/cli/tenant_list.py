@@ -129,7 +129,7 @@ def _by_id(rows: Iterable[TenantRow]) -> list[TenantRow]:
 
 def _show(listing: TenantListing, every: bool, now: datetime) -> None:
     rows, alike = (list(listing.rows), []) if every else set_apart(listing.rows)
-    say(summary(listing.rows, listing.all_tenants))
+    say(summary(listing.rows, listing.all_tenants), states=TenantStatus)
     _say_groups(group for group in alike if group.status.severity < TenantStatus.HEALTHY.severity)
     if rows:
         say("")
@@ -142,7 +142,7 @@ def _show(listing: TenantListing, every: bool, now: datetime) -> None:
 
 def _say_groups(groups: Iterable[Alike]) -> None:
     for group in groups:
-        say(group.said)
+        say(group.said, states=TenantStatus)
 
 
 def print_rows(rows: Iterable[TenantRow], now: datetime) -> None:

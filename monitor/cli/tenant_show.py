@@ -32,6 +32,7 @@ from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.overview_queries import CredentialDetail, TenantLine
 
 EXAMPLE = "Example: harvest-monitor tenants show acme"
+_MARKS = ("missing", "suspect", "undecided")
 EVENTS_OF = timedelta(days=90)  # in which it is looked up when something was lost
 
 
@@ -64,7 +65,7 @@ def command(
         print_json(_document(shown, now))
     else:
         for text in [*_tenant_lines(shown, now), *(text for one in shown.details for text in _credential_lines(one))]:
-            say(text)
+            say(text, states=[shown.row.status, *_MARKS])
     return ExitStatus.COMPLIANT
 
 

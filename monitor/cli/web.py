@@ -14,6 +14,7 @@ from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
 from monitor.config.settings import PREFIX, Settings, SignInMode
 from monitor.errors import ConfigurationError
+from monitor.notices.wording import counted
 from monitor.store.database import Database
 from monitor.web.auth import session_actions
 from monitor.web.auth.role import AccessRole
@@ -108,4 +109,4 @@ def revoke(
     if session is not None and not count:
         complain(f"there is no session {session}; `harvest-monitor web sessions` shows all")
         raise typer.Exit(ExitStatus.USAGE)
-    typer.echo(f"{count} sessions ended")
+    typer.echo(f"{counted(count, 'session')} ended")

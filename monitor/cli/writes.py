@@ -13,6 +13,7 @@ from monitor.cli.console import print_json, print_table
 from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
+from monitor.notices.wording import counted
 from monitor.store.database import Database
 
 app = CommandTree(
@@ -64,4 +65,4 @@ def resume(reason: str = typer.Option(..., help="What you found out; recorded wi
         async with db.writing() as conn:
             return await write_halt_queries.lift(conn, who(), reason, utc_now())
 
-    typer.echo(f"{with_database(act)} halts lifted")
+    typer.echo(f"{counted(with_database(act), 'halt')} lifted")

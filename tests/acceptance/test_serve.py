@@ -175,7 +175,7 @@ def test_a_write_alarm_stops_writes_until_it_is_lifted(harness: ServiceHarness) 
         until(lambda: list((harness.folder / "mail").glob("*write-probes-stopped*.eml")))
         harness.sandbox.faults.clear()
         lifted = run_here(harness.folder, "writes", "resume", "--reason", "nothing was changed", **harness.settings)
-        assert lifted.stdout == "1 halts lifted\n"
+        assert lifted.stdout == "1 halt lifted\n"
         until(lambda: any(e.method == "PUT" for e in harness.sandbox.request_log.entries()))
 
 

@@ -13,6 +13,7 @@ from monitor.clock import utc_now
 from monitor.config import settings_loader
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
+from monitor.notices.wording import counted
 from monitor.store.backup import back_up, restore_backup
 from monitor.tenants.fingerprint_key import key_path
 
@@ -57,8 +58,8 @@ def restore(file: Path = typer.Argument(help="A copy that `db backup` made."), a
         typer.echo(f"the previous database is now {restored.put_aside}")
     if restored.held:
         tell(
-            f"{restored.held} notices that were waiting to be sent are held, since they may have been sent since the "
-            "backup: run `harvest-monitor notices list --status held`, then release or drop them"
+            f"held: {counted(restored.held, 'notice')} that waited to be sent and may have been sent since the "
+            "backup. Run `harvest-monitor notices list --status held`, then release or drop them"
         )
 
 

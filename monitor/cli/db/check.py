@@ -14,6 +14,7 @@ from monitor.cli.console import print_json, print_table, tell
 from monitor.cli.database import moment, require_file
 from monitor.clock import utc_now
 from monitor.config import settings_loader
+from monitor.notices.wording import counted
 from monitor.store.database import database_as_it_is
 from monitor.upkeep.database_check import DatabaseCheck, DatabaseReport
 from monitor.upkeep.finding import DatabasePart, HealthFinding
@@ -106,7 +107,7 @@ def _verdict(report: DatabaseReport, part: DatabasePart) -> str:
     if part in report.skipped:
         return f"not checked: {report.skipped[part]}"
     found = len(report.of(part))
-    return "sound" if not found else "1 finding" if found == 1 else f"{found} findings"
+    return counted(found, "finding") if found else "sound"
 
 
 def _line(finding: HealthFinding) -> Sequence[str]:

@@ -15,6 +15,7 @@ from monitor.notices.cause_queries import pending_causes
 from monitor.notices.causes import PendingCause
 from monitor.notices.notice import Status
 from monitor.notices.notice_queries import ListedNotice, list_notices
+from monitor.notices.wording import counted
 from monitor.store.database import open_database
 
 _MANY = 1000
@@ -32,7 +33,11 @@ async def show_recovery(settings: Settings, console: Console) -> None:
     finally:
         await db.close()
     console.print("\n[bold]An earlier demo was cut off here.[/] It continues; --anew starts over. It left:")
-    for line in [*_event_lines(past, causes), f"{len(sent)} notices sent", *_pending_lines(pending, utc_now())]:
+    for line in [
+        *_event_lines(past, causes),
+        f"{counted(len(sent), 'email')} sent",
+        *_pending_lines(pending, utc_now()),
+    ]:
         console.print(f"   {line}")
     seconds = CheckLimits.of(settings).lease.total_seconds()
     console.print(f"   [dim]Interrupted checks are repeated within {seconds:.0f} s, when none of them can still be")
@@ -41,7 +46,7 @@ async def show_recovery(settings: Settings, console: Console) -> None:
 
 def _event_lines(past: Sequence[PastEvent], causes: Sequence[PendingCause]) -> Iterator[str]:
     not_notified = {cause.event_id for cause in causes if cause.held_in is None}
-    yield f"{len(past)} drift events, {len(not_notified)} of them not in a notice yet"
+    yield f"{counted(len(past), 'change')} recorded, {len(not_notified)} of them not in an email yet"
     if past:
         latest = max(past, key=lambda event: event.at)
         when, tenant = time_of_day(latest.at), escape(latest.tenant_name)

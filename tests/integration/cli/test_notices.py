@@ -147,10 +147,10 @@ def test_a_script_must_say_all(held: Database, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("command", "question", "answer", "expected"),
     [
-        ("release", "Send all 3 held notices?", True, Status.PENDING),
-        ("release", "Send all 3 held notices?", False, Status.HELD),
-        ("drop", "Never send all 3 held notices?", True, Status.DROPPED),
-        ("drop", "Never send all 3 held notices?", False, Status.HELD),
+        ("release", "Send all that are held (3 notices)?", True, Status.PENDING),
+        ("release", "Send all that are held (3 notices)?", False, Status.HELD),
+        ("drop", "Never send all that are held (3 notices)?", True, Status.DROPPED),
+        ("drop", "Never send all that are held (3 notices)?", False, Status.HELD),
     ],
 )
 def test_a_person_is_asked(

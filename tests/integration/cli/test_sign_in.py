@@ -102,10 +102,10 @@ def test_sessions_are_listed_and_ended(run: Run, sqlite: Database) -> None:
     assert (status, set(listed)) == (0, {"dana", "lee"})
     assert not any(secret in out for secret in secrets)
     assert "dana" in run("web", "sessions")[1]
-    assert run("web", "revoke", listed["dana"]["id"])[:2] == (0, "1 sessions ended\n")
+    assert run("web", "revoke", listed["dana"]["id"])[:2] == (0, "1 session ended\n")
     assert run("web", "revoke", listed["dana"]["id"])[0] == 2
     assert run("web", "revoke")[0] == run("web", "revoke", "x", "--all")[0] == 2
-    assert run("web", "revoke", "--all")[:2] == (0, "1 sessions ended\n")
+    assert run("web", "revoke", "--all")[:2] == (0, "1 session ended\n")
     assert json.loads(run("web", "sessions", "--json")[1]) == {"sessions": []}
 
 
