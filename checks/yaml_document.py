@@ -25,8 +25,11 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from checks import json_escapes, text_file
 from checks.errors import DocumentError, ReadFailed
 from checks.file_errors import may_pass
+from checks.json_escapes import HalfEscape
+from checks.text_file import NotUtf8
 
 Model = TypeVar("Model", bound=BaseModel)
 Part = str | int
@@ -191,7 +194,7 @@ def parse(raw: bytes, source: str) -> Document:
     text = _decoded(raw, source)
     builder = _Builder(source)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(_with_joined_escapes(text, source), Loader=_LOADER):
             builder.take(event)
     except yaml.YAMLError as error:
         problem = _syntax_problem(error, text, source)
@@ -203,11 +206,16 @@ def parse(raw: bytes, source: str) -> Document:
 
 def _decoded(raw: bytes, source: str) -> str:
     try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        problem = Problem(source, raw.count(b"\n", 0, error.start) + 1, (), "is not UTF-8; save the file as UTF-8")
-    # Raised here, so that the UnicodeDecodeError, which holds the whole text, does not travel with it.
-    raise DocumentError(str(problem))
+        return text_file.decoded(raw)
+    except NotUtf8 as error:
+        raise DocumentError(str(Problem(source, error.line, (), str(error)))) from None
+
+
+def _with_joined_escapes(text: str, source: str) -> str:
+    try:
+        return json_escapes.joined(text, _LOADER)
+    except HalfEscape as error:
+        raise DocumentError(str(Problem(source, error.line, (), str(error)))) from None
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, source: str) -> Problem:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from checks.file_errors import may_pass
+from checks.text_file import without_mark
 from monitor.errors import SourceFailed, UnresolvedReference
 
 TENANT = "{tenant}"
@@ -104,7 +105,7 @@ def _single_line(reference: str, printed: bytes, status: int) -> str:
             f"{reference}: the command ended with status {status}: run it yourself as the service's user"
         )
     # latin-1 decodes any bytes; what cannot be a secret is refused by its type, whose error does not show it.
-    lines = printed.decode("latin-1").splitlines()
+    lines = without_mark(printed).decode("latin-1").splitlines()
     if not any(map(str.strip, lines)):
         raise SourceFailed(f"{reference}: the command printed nothing: run it yourself as the service's user")
     if len(lines) != 1:

@@ -15,6 +15,7 @@ import structlog
 from checks.credential import Secret
 from checks.errors import CredentialError
 from checks.file_errors import may_pass
+from checks.text_file import without_mark
 from monitor.config import secret_command
 from monitor.errors import ConfigurationError, SourceFailed, UnresolvedReference
 
@@ -140,12 +141,13 @@ def _from_file(path: str) -> str:
     if mode & stat.S_IROTH:
         _warn_world_readable(path)
     # A drive may show zeros where what was written has not arrived yet.
-    if not raw.strip(b"\0 \t\r\n\v\f"):
+    text = without_mark(raw)
+    if not text.strip(b"\0 \t\r\n\v\f"):
         raise SourceFailed(
             f"file:{path}: the file is empty, perhaps because it is being written: if it stays empty, write the secret "
             "into it"
         )
-    return raw.decode("latin-1").rstrip("\r\n")
+    return text.decode("latin-1").rstrip("\r\n")
 
 
 def _unread(path: str, problem: OSError) -> UnresolvedReference:

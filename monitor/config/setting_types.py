@@ -5,11 +5,13 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
 from pydantic_settings import NoDecode
 
+from checks.text_file import without_mark
 from monitor.config import addresses, secrets
 from monitor.errors import ConfigurationError
 
@@ -29,6 +31,17 @@ def parse_duration(value: object, longest: timedelta = _MAX_DURATION) -> timedel
     if duration > longest:
         raise ValueError(f"must not be longer than {longest.days} days")
     return duration
+
+
+def _without_mark(bundle: Path) -> Path:
+    raw = bundle.read_bytes()
+    # Read by OpenSSL, which knows no mark: it would leave out the certificate behind it without a word.
+    if without_mark(raw) != raw:
+        raise ValueError("begins with a byte order mark, which hides its first certificate; save it as UTF-8 without")
+    return bundle
+
+
+PemFile = Annotated[FilePath, AfterValidator(_without_mark)]
 
 
 def _positive(duration: timedelta) -> timedelta:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
@@ -22,6 +22,7 @@ from monitor.config.setting_types import (
     Names,
     Networks,
     Origin,
+    PemFile,
     Percent,
     Rate,
     SecretReference,
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
     http_proxy: Annotated[SecretStr, secret_address(addresses.proxy_address)] | None = Field(
         None, description="proxy for requests to Greenhouse, `http://user:password@host:port`, or a reference to it"
     )
-    ca_bundle: FilePath | None = Field(
+    ca_bundle: PemFile | None = Field(
         None, description="CA bundle (PEM file) used to verify Greenhouse, instead of the system's"
     )
     keep_checks: Duration = Field(
@@ -139,7 +140,7 @@ class Settings(BaseSettings):
         None, description="mail server, `smtp://user:password@host:587`, or a reference to it; see below"
     )
     smtp_timeout: Duration = Field(timedelta(seconds=30), description="longest wait for the mail server")
-    smtp_ca_bundle: FilePath | None = Field(
+    smtp_ca_bundle: PemFile | None = Field(
         None, description="CA bundle (PEM file) used to verify the mail server, in addition to the system's"
     )
     mail_from: Annotated[str, checked(addresses.named_mail_address)] | None = Field(
@@ -181,7 +182,7 @@ class Settings(BaseSettings):
         "openid email profile", description="scopes asked of the provider, `openid` first"
     )
     oidc_roles_claim: str = Field("groups", min_length=1, description="the claim that holds a person's groups or roles")
-    oidc_ca_bundle: FilePath | None = Field(
+    oidc_ca_bundle: PemFile | None = Field(
         None, description="CA bundle (PEM file) used to verify the provider, in addition to the system's"
     )
     trusted_proxies: Networks | None = Field(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from checks.text_file import NotUtf8, decoded
 from monitor.errors import ConfigurationError, system_words
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.greenhouse.accounts import ClientGrant
@@ -99,8 +100,8 @@ class Scenario(_Part):
 def read_scenario(path: Path) -> Sandbox:
     """The sandbox that a file describes. Raises ConfigurationError with file and line of each mistake."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
+        text = decoded(path.read_bytes())
+    except (OSError, NotUtf8) as problem:
         raise ConfigurationError(f"the scenario {path} cannot be read ({system_words(problem)}): correct it") from None
     return _Reader(path, text).sandbox()
 

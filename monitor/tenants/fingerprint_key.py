@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from checks.file_errors import may_pass
+from checks.text_file import without_mark
 from monitor.atomic_file import atomic_file
 from monitor.config.settings import INSTALLATION_KEY_NEEDED, Settings
 from monitor.errors import ConfigurationError
@@ -120,7 +121,7 @@ def _make(path: Path) -> None:
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
-        text = file.read(1024).decode("latin-1").strip()
+        text = without_mark(file.read(1024)).decode("latin-1").strip()
     # The group may read it: on Kubernetes, files of secrets are read by group (mode 0440).
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise ConfigurationError(f"{path}: every user of this machine can read or write the key: chmod 600 {path}")

@@ -94,6 +94,38 @@ def test_data_and_lines_come_back(data: dict[str, Any]) -> None:
         assert not isinstance(path[-1], str) or line.startswith(json.dumps(path[-1], ensure_ascii=False) + ":")
 
 
+@given(st.dictionaries(TEXTS, DATA, min_size=1, max_size=4))
+def test_json_is_read_as_json_means_it(data: dict[str, Any]) -> None:
+    """In ASCII, JSON writes a character beyond U+FFFF as two halves, which YAML by itself refuses."""
+    for indent in (None, 1, "\t"):
+        assert document(json.dumps(data, indent=indent)).data == data
+
+
+def test_pairs_are_joined_in_double_quotes_only() -> None:
+    r"""Elsewhere, and behind a backslash that is escaped itself, `\ud83d\ude00` is just that text."""
+    text = r"""
+    - "\ud83d\ude00, \\\uD83D\uDE00, \u00e9"
+    - "\\ud83d\\ude00"
+    - '\ud83d\ude00 "\ud83d\ude00"'
+    - it's "\ud83d\ude00"
+    - "\ud83d\ude00\
+       \ud83d\ude00"
+    """
+    literal = r"\ud83d\ude00"
+    values = ["\U0001f600, \\\U0001f600, é", literal, f'{literal} "{literal}"', f'it\'s "{literal}"', "\U0001f600" * 2]
+    assert document(f"list:{text}").data == {"list": values}
+
+
+@pytest.mark.parametrize(
+    "half", [r"\ud83d", r"\ude00", r"\ude00\ud83d", r"\ud83d\u0041", r"\uD83D \uDE00", r"\ud83d\ud83d\ude00"]
+)
+def test_half_an_escape_is_named_with_its_line(half: str) -> None:
+    """It is no character; what is beside it is not shown."""
+    assert refusal(f'{{"a": "\\ud83d\\ude00",\n"b": "{CANARY}\n{half}"\n}}') == (
+        r"file.yaml:3: holds half of an escape (`\ud83d` without its `\ude00`); write the character itself"
+    )
+
+
 PLACES = """\
 # a comment
 tenants:
