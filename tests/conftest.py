@@ -18,6 +18,7 @@ from sqlalchemy import URL, make_url
 from monitor.store.database import Database
 from tests.postgres import PostgresUnavailable, running_postgres
 from tests.promtool import Promtool, PromtoolUnavailable
+from tests.systemd import Machine, SystemdUnavailable, running_machine
 
 # The machine may be busy: no test of properties measures time.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -54,6 +55,18 @@ def postgres_server() -> Iterator[URL]:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no Postgres can be started here: {why}")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with a real systemd. If none can be started, its tests are skipped on a desk and fail in CI."""
+    try:
+        with running_machine(tmp_path_factory.mktemp("machine")) as started:
+            yield started
+    except SystemdUnavailable as why:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(why))
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,9 @@ import pytest
 
 from tests.command import COMMAND, SECONDS, at_port, bare_environment, free_ports, run, run_json, serving, until
 from tests.paths import ROOT
+from tests.readme import DEPLOYMENT, block
 
-README = (ROOT / "README.md").read_text("utf-8")
 WALK_THROUGH = (ROOT / "docs" / "v3.md").read_text("utf-8").split("\n## Try it\n")[1].split("\n## ")[0]
-DEPLOYMENT = README.split("\n## Deploy in ten minutes\n")[1].split("\n## ")[0]
 SHOWN_BELOW = re.compile(r"^```sh\n((?:(?!```).*\n)+)```\n\n((?:    .*\n)+)", re.M)
 FOR_ROOT = re.compile(r"\b(sudo|useradd|pip)\b|(?<![\w.])/(etc|opt|usr|var)/")
 NEXT = "--- the next block ---"
@@ -70,13 +69,6 @@ def in_another_terminal(
         finally:
             process.kill()
             process.wait(timeout=SECONDS)
-
-
-def block(language: str, begins: str) -> str:
-    """README's one block of the deployment that begins with this."""
-    found = re.findall(rf"^```{language}\n({re.escape(begins)}.*?)^```$", DEPLOYMENT, re.M | re.S)
-    assert len(found) == 1, begins
-    return str(found[0])
 
 
 def here(text: str, folder: Path) -> str:
