@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from checks.connection_failure import ConnectionFailure
+
 
 class AnswerKind(StrEnum):
     """The meanings an answer can have before any rule is applied.
@@ -54,6 +56,7 @@ class Answer:
 
     `record_id` is kept for a 2xx on a write only. `counted`: it carries the rate limit headers that all 163 recorded
     answers of Harvest carry, whatever their status (429 apart). `empty`, on v3: a list without a row.
+    `failure` says why there was no answer, and is for people: no rule rests on it.
     """
 
     kind: AnswerKind
@@ -64,6 +67,7 @@ class Answer:
     location_host: str | None = None
     counted: bool = False
     empty: bool = False
+    failure: ConnectionFailure | None = None
 
     @property
     def accepted(self) -> bool:
@@ -86,9 +90,13 @@ FAILURE_CODES: Mapping[AnswerKind, str] = {
 
 
 def failure_code(answers: Iterable[Answer]) -> str:
-    """What all of these failed with, or that none was usable."""
-    codes = {FAILURE_CODES.get(answer.kind, "no_usable_answer") for answer in answers}
-    return codes.pop() if len(codes) == 1 else "no_usable_answer"
+    """What all of these failed with, as exactly as it is the same for all; or that none was usable."""
+    answers = list(answers)
+    kinds = {FAILURE_CODES.get(answer.kind, "no_usable_answer") for answer in answers}
+    if len(kinds) != 1:
+        return "no_usable_answer"
+    causes = {answer.failure.code.value if answer.failure else None for answer in answers}
+    return (causes.pop() if len(causes) == 1 else None) or kinds.pop()
 
 
 def parse_json(body: bytes) -> Any:

@@ -2,10 +2,11 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from checks.connection_failure import ConnectionFailure, explanation
 from checks.credential import CredentialState
 from checks.report import PAUSED, CheckReport
 
@@ -42,8 +43,10 @@ class CheckRun(ABC):
         started_at, started = self.context.now(), self.context.clock()
         self._ends_at = started + self.context.deadline_seconds
         await self._send_all_in_time()
+        state, detail = self._state(started_at)
         return replace(
-            self.build_report(*self._state(started_at)),
+            self.build_report(state, detail),
+            connection_failure=explanation(detail, self.failures()),
             started_at=started_at,
             requests=self.requests,
             duration_seconds=self.context.clock() - started,
@@ -70,6 +73,10 @@ class CheckRun(ABC):
     @abstractmethod
     def judge_state(self, now: datetime) -> tuple[CredentialState, str]:
         """State and detail code, from the answers alone."""
+
+    @abstractmethod
+    def failures(self) -> Iterable[ConnectionFailure]:
+        """Why answers did not come."""
 
     @abstractmethod
     def build_report(self, state: CredentialState, detail: str) -> CheckReport: ...

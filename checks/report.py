@@ -90,7 +90,8 @@ class CheckReport:
     `partial` is true for a check of suspects: `findings` then holds the suspects only. `refused` are the endpoints
     answered by the permission text, controls included. `no_excess` are endpoints outside the manifest seen refused;
     where `excess_is_whole`, there is no excess but what `excess` names. `provisional` says that what was asked for is
-    derived and not the vendor's own list.
+    derived and not the vendor's own list. `connection_failure` says in a sentence, with the names of server, proxy and
+    certificate, what `detail` says as a code; empty where there was a connection.
     `requests` counts every request on the wire, repeats included.
     """
 
@@ -110,6 +111,7 @@ class CheckReport:
     duration_seconds: float = 0.0
     partial: bool = False
     provisional: bool = False
+    connection_failure: str = ""
 
     @property
     def paused(self) -> bool:

@@ -11,6 +11,7 @@ from checks.catalogue.endpoints import Catalogue
 from checks.catalogue.entry import Cell, Entry, Hurdle, RequestClass, Service, WriteProbes
 from checks.check_request import CheckRequest
 from checks.check_run import CheckContext, CheckRun, EndOfCheck
+from checks.connection_failure import ConnectionFailure
 from checks.credential import CredentialState
 from checks.manifest import Permission
 from checks.report import CheckReport, WriteAlarm
@@ -172,6 +173,9 @@ class KeyCheckRun(CheckRun):
         if self.cut_short == "contradicted":
             return CredentialState.UNREACHABLE, "contradicted"
         return state_of(self._heard, self._anonymous, now)
+
+    def failures(self) -> Iterable[ConnectionFailure]:
+        return (answer.failure for answer in self._heard if answer.failure is not None)
 
     def build_report(self, state: CredentialState, detail: str) -> CheckReport:
         return KeyReport(

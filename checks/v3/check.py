@@ -14,6 +14,7 @@ from checks.catalogue.entry import Entry
 from checks.catalogue.scopes import known, scope
 from checks.check_request import CheckRequest
 from checks.check_run import CheckContext, CheckRun, EndOfCheck
+from checks.connection_failure import ConnectionFailure
 from checks.credential import CredentialState, OAuthClient, Token
 from checks.report import CheckReport
 from checks.v3.evidence import TokenEvidence
@@ -75,6 +76,10 @@ class TokenCheckRun(CheckRun):
 
     def judge_state(self, now: datetime) -> tuple[CredentialState, str]:
         return state_of(self.seen, self.client, self.request, now)
+
+    def failures(self) -> Iterable[ConnectionFailure]:
+        heard = (self._minted, self._introspected, *self._answers.values())
+        return (answer.failure for answer in heard if answer is not None and answer.failure is not None)
 
     def build_report(self, state: CredentialState, detail: str) -> CheckReport:
         return ScopeReport(self.seen, self.client, self.request).build(state, detail)

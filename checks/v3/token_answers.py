@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from checks.answer import Answer, AnswerKind, looks_like_html, parse_json
+from checks.connection_failure import ConnectionFailure
 from checks.credential import Secret, Token
 from checks.errors import CredentialError
 from checks.v3.challenge import challenge_error
@@ -85,17 +86,21 @@ class Introspection:
 
 @dataclass(frozen=True, slots=True)
 class AuthAnswer:
-    """One reduced answer of the auth server: to an introspection, or to a request for a new token."""
+    """One reduced answer of the auth server: to an introspection, or to a request for a new token.
+
+    `failure` is as in `Answer`.
+    """
 
     kind: AuthKind
     status: int | None = None
     html: bool = False
     introspection: Introspection | None = None
     token: Token | None = None
+    failure: ConnectionFailure | None = None
 
     def as_answer(self) -> Answer:
         """The same as a plain answer, for counting and for the breaker."""
-        return Answer(_AS_ANSWER.get(self.kind, AnswerKind.JSON), self.status, self.html)
+        return Answer(_AS_ANSWER.get(self.kind, AnswerKind.JSON), self.status, self.html, failure=self.failure)
 
 
 def introspected(status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> AuthAnswer:

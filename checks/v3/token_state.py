@@ -67,14 +67,14 @@ def _of_refused_client(seen: TokenEvidence) -> tuple[CredentialState, str]:
         return CredentialState.MISCONFIGURED, "secret_refused"
     refused_alike = seen.some(AnswerKind.UNAUTHORIZED) and not seen.some(AnswerKind.FORBIDDEN)
     if refused_alike or (has_no_scopes and seen.some(AnswerKind.FORBIDDEN)):
-        return _FROM_AUTH[seen.introspected.kind]
+        return _of_auth(seen.introspected)
     return CredentialState.UNREACHABLE, "unconfirmed_client"
 
 
 def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> tuple[CredentialState, str] | None:
     """State and detail where the auth server has said enough: no list is to be read with this token."""
     if seen.minted is not None and seen.minted.token is None:
-        return _FROM_AUTH[seen.minted.kind]
+        return _of_auth(seen.minted)
     if seen.introspected is None:
         return None
     if seen.minted is not None and _denies_the_client(seen.introspected, client):
@@ -84,11 +84,16 @@ def settled_by_auth(seen: TokenEvidence, client: OAuthClient, now: datetime) -> 
     if seen.introspection is None and (
         seen.introspected.kind not in WITHOUT_INTROSPECTION or seen.may_be_foreign(client)
     ):
-        return _FROM_AUTH[seen.introspected.kind]
+        return _of_auth(seen.introspected)
     # Lists would have to decide now, and a list does not say whose it is.
     if seen.scopes is None and seen.may_be_foreign(client):
         return CredentialState.UNREACHABLE, "organization_untold"
     return None
+
+
+def _of_auth(answer: AuthAnswer) -> tuple[CredentialState, str]:
+    state, detail = _FROM_AUTH[answer.kind]
+    return state, answer.failure.code.value if answer.failure else detail
 
 
 def is_to_be_asked_again(introspected: AuthAnswer, client: OAuthClient) -> bool:
@@ -136,7 +141,7 @@ def _inactive(introspection: Introspection, client: OAuthClient, now: datetime) 
 def _without_lists(seen: TokenEvidence) -> tuple[CredentialState, str]:
     """Introspection alone never shows that a credential works."""
     if seen.introspected is not None and seen.introspected.kind in WITHOUT_INTROSPECTION:
-        return CredentialState.UNREACHABLE, _FROM_AUTH[seen.introspected.kind][1]
+        return CredentialState.UNREACHABLE, _of_auth(seen.introspected)[1]
     return CredentialState.UNREACHABLE, "deadline"
 
 

@@ -17,9 +17,19 @@ from aiohttp.tracing import Trace
 from httpx_aiohttp import AiohttpTransport
 
 from checks.answer import AnswerKind
+from checks.connection_failure import ConnectionFailure
 from checks.errors import WireError
 from checks.origin import OutgoingRequest
 from checks.wire.copies import Copies
+from checks.wire.failure_cause import connection_failure
+from checks.wire.progress import (
+    ConnectionProgress,
+    ConnectionStep,
+    WatchedHandshake,
+    WatchedResolver,
+    progress,
+    reached,
+)
 
 MOST_BODY_BYTES = 64 * 1024
 
@@ -37,13 +47,17 @@ class ConnectionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came back, if anything did: `failure` says why there is no status, or no body behind one."""
+    """What came back, if anything did: `failure` says why there is no status, or no body behind one.
+
+    `cause` says more where that was the connection.
+    """
 
     status: int | None
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)  # perhaps a new token
     complete: bool = True
     failure: AnswerKind | None = None
+    cause: ConnectionFailure | None = None
 
 
 class _Dropped(aiohttp.ClientError):
@@ -70,8 +84,10 @@ class _SilentUntilAsked(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (so it is called there)
     ) -> aiohttp.connector.Connection:
+        reached(ConnectionStep.CONNECTING)
         for _ in range(2):  # the one that was kept, then a new one
             connection = await super().connect(req, traces, timeout)
+            reached(ConnectionStep.WAITING)
             if connection.protocol is not None and not connection.protocol.should_close:
                 return connection
             connection.close()
@@ -101,7 +117,7 @@ class Connector:
 
     def _new_transport(self) -> AiohttpTransport:
         session = aiohttp.ClientSession(
-            connector=_SilentUntilAsked(ssl=self._context, limit=0, keepalive_timeout=10),
+            connector=_SilentUntilAsked(ssl=self._context, limit=0, keepalive_timeout=10, resolver=WatchedResolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
             # The gate compares all headers, so none may be added behind it.
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -109,7 +125,7 @@ class Connector:
             # The environment's netrc would add an Authorization header, its proxies another way out.
             trust_env=False,
         )
-        proxy = httpx.Proxy(self._settings.proxy) if self._settings.proxy else None
+        proxy = _proxy(self._settings.proxy) if self._settings.proxy else None
         return AiohttpTransport(verify=self._context, client=session, proxy=proxy, trust_env=False)
 
 
@@ -151,15 +167,19 @@ class Connection:
     async def _exchange(self, request: httpx.Request) -> Received:
         # The read timeout starts again with every byte; this one bounds the request as a whole.
         ends_at = asyncio.get_running_loop().time() + self._settings.request_timeout
+        progress.set(ConnectionProgress(request.url.host, proxied=self._settings.proxy is not None))
         try:
             async with asyncio.timeout_at(ends_at):
                 # Not an httpx.AsyncClient, which adds headers of its own and logs whole URLs at INFO (httpx 0.28).
                 response = await self._transport.handle_async_request(request)
         except Exception as error:  # the libraries below raise more than they document
-            return Received(None, {}, failure=_failure(error))
-        return await self._receive(response, ends_at)
+            return Received(None, {}, failure=_failure(error), cause=self._cause(error, request))
+        return await self._receive(request, response, ends_at)
 
-    async def _receive(self, response: httpx.Response, ends_at: float) -> Received:
+    def _cause(self, error: Exception, request: httpx.Request) -> ConnectionFailure:
+        return connection_failure(error, progress.get(), str(request.url.netloc, "ascii"), self._settings.proxy)
+
+    async def _receive(self, request: httpx.Request, response: httpx.Response, ends_at: float) -> Received:
         """The head was received: its status counts, whatever happens to the body."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         try:
@@ -168,10 +188,18 @@ class Connection:
             async with asyncio.timeout_at(ends_at):
                 body, complete = await _read(response, headers.get("content-encoding", "identity"))
         except Exception as error:
-            return Received(response.status_code, headers, failure=_failure(error))
+            cause = self._cause(error, request)
+            return Received(response.status_code, headers, failure=_failure(error), cause=cause)
         finally:
             await response.aclose()
         return Received(response.status_code, headers, body, complete)
+
+
+def _proxy(address: str) -> httpx.Proxy:
+    """User and password as a header: aiohttp warns when it is given them as such (3.14)."""
+    given = httpx.Proxy(address)
+    login = {"Proxy-Authorization": aiohttp.encode_basic_auth(*given.auth)} if given.auth else None
+    return httpx.Proxy(given.url, headers=login)
 
 
 def _tls(ca_bundle: str | None) -> ssl.SSLContext:
@@ -181,6 +209,7 @@ def _tls(ca_bundle: str | None) -> ssl.SSLContext:
         raise WireError(f"{ca_bundle} holds no certificates in PEM ({problem}): correct the CA bundle's path") from None
     # SSLKEYLOGFILE in the environment would have the session keys written out; None turns that off.
     context.keylog_filename = None  # type: ignore[assignment]
+    context.sslobject_class = WatchedHandshake
     return context
 
 

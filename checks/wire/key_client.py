@@ -46,5 +46,5 @@ class KeySession:
         got = await self.connection.send(made, partial(self.gate.check, permitted=permitted))
         limit = rate_limit(got.headers, self.now(), V1_WINDOW_SECONDS)
         if got.failure is not None or got.status is None:
-            return Answer(got.failure or AnswerKind.NO_CONNECTION, got.status), limit
+            return Answer(got.failure or AnswerKind.NO_CONNECTION, got.status, failure=got.cause), limit
         return reduce(entry, got.status, got.headers, got.body, complete=got.complete), limit

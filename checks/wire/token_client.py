@@ -42,7 +42,7 @@ class TokenSession:
         got = await self._send(self.gate.listing(entry, token))
         limit = v3_rate_limit(got.headers, self.now())
         if got.failure is not None or got.status is None:
-            return Answer(got.failure or AnswerKind.NO_CONNECTION, got.status), limit
+            return Answer(got.failure or AnswerKind.NO_CONNECTION, got.status, failure=got.cause), limit
         return reduce_listed(got.status, got.headers, got.body, complete=got.complete), limit
 
     async def introspect(self, client: OAuthClient, token: Token) -> tuple[AuthAnswer, RateLimit]:
@@ -63,4 +63,4 @@ def _auth_failure(got: Received) -> AuthAnswer | None:
     if got.failure is None:
         return None
     kind = AuthKind.TIMEOUT if got.failure is AnswerKind.TIMEOUT else AuthKind.NO_CONNECTION
-    return AuthAnswer(kind, got.status)
+    return AuthAnswer(kind, got.status, failure=got.cause)

@@ -98,6 +98,7 @@ def check_entry(result: Checked) -> dict[str, Any]:
             "kind": result.kind.value,
             "state": report.state.value,
             "detail": report.detail,
+            **({"failure": report.connection_failure} if report.connection_failure else {}),
             "fingerprint": result.fingerprint,
         },
         "manifest": {

@@ -1,11 +1,12 @@
 """One check of one credential, for all callers: load the secret, limit the request, send it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checks.catalogue.entry import WriteProbes
 from checks.check_request import CheckRequest
 from checks.report import CheckReport
 from checks.v1.check import WriteGuard
+from monitor.checking.failure_log import FailureLog
 from monitor.checking.greenhouse import Greenhouse
 from monitor.drift.suspicion import Suspicion
 from monitor.tenants.credential_loader import CredentialLoader, LoadedCredential
@@ -30,6 +31,7 @@ class CheckTask:
 class CredentialCheck:
     greenhouse: Greenhouse
     loader: CredentialLoader
+    failure_log: FailureLog = field(default_factory=FailureLog)
 
     async def run(self, task: CheckTask, suspicion: Suspicion, guard: WriteGuard) -> tuple[CheckReport, str]:
         """The report, and the fingerprint of the secret it was made with.
@@ -47,4 +49,5 @@ class CredentialCheck:
         fingerprint = self.loader.fingerprint(credential)
         request = suspicion.narrow(task.request, fingerprint)
         report = await self.greenhouse.check(task.tenant_id, credential, request, task.permitted, guard)
+        self.failure_log.note(task.tenant_id, task.label, report)
         return report, fingerprint

@@ -75,6 +75,8 @@ def lines(result: Checked) -> list[str]:
     shown = [f"{who}: [{colour}]{report.outcome}[/] ({_tally(report)})"]
     if report.state is not CredentialState.OK and report.detail != "misconfigured":
         shown.append(f"  {report.state}: {DETAILS.get(report.detail, report.detail)}")
+    if report.connection_failure:
+        shown.append(f"  {escape(report.connection_failure)}")
     shown += [_missing_line(finding) for finding in report.missing]
     if report.provisional and report.missing:
         shown.append(

@@ -1,8 +1,10 @@
 """Tenants that stand alike for the same reason: a long list says of them how many they are. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from checks.connection_failure import FailureCode
 from checks.credential import CredentialState
 from checks.reasons import DETAILS
 from monitor.incidents.status import TenantStatus
@@ -30,10 +32,27 @@ def set_apart(rows: Iterable[TenantRow]) -> tuple[list[TenantRow], list[Alike]]:
     """The rows to be listed, and the groups of too many; both in the order of the rows."""
     groups: dict[tuple[TenantStatus, str], list[TenantRow]] = {}
     for row in rows:
-        groups.setdefault((row.status, _words(row)), []).append(row)
-    alike = [Alike(status, words, len(of_it)) for (status, words), of_it in groups.items() if len(of_it) > LISTED_ALIKE]
-    counted_only = {(one.status, one.words) for one in alike}
-    return [row for key, of_it in groups.items() if key not in counted_only for row in of_it], alike
+        groups.setdefault((row.status, _reason(row)), []).append(row)
+    many = [(status, of_it) for (status, _), of_it in groups.items() if len(of_it) > LISTED_ALIKE]
+    listed = [row for of_it in groups.values() if len(of_it) <= LISTED_ALIKE for row in of_it]
+    return listed, [Alike(status, _words_of_all(of_it), len(of_it)) for status, of_it in many]
+
+
+def _reason(row: TenantRow) -> str:
+    """In one outage connections fail in several ways: of all of them tenants are alike."""
+    return "no connection" if _is_without_connection(row) else _words(row)
+
+
+def _is_without_connection(row: TenantRow) -> bool:
+    if row.status is not TenantStatus.FAILING or row.worst is None:
+        return False
+    return row.worst.state is CredentialState.UNREACHABLE and row.worst.detail in frozenset(FailureCode)
+
+
+def _words_of_all(rows: Sequence[TenantRow]) -> str:
+    """What is said of each, or, where they fail in several ways, of most."""
+    (words, number), *others = Counter(map(_words, rows)).most_common()
+    return f"{words} ({number:,} of them; others in other ways)" if others else words
 
 
 def _words(row: TenantRow) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from checks.connection_failure import OURS
 from checks.credential import CredentialState
 from monitor.drift import EventKind
 from monitor.notices.compose.chance import poisson_tail
@@ -90,6 +91,8 @@ def cause_of(evidence: ChangeEvidence, manifest_path: str = "/permissions") -> C
         return _cause(CauseOrigin.OURS, "C2", "the tenants file or a stored secret is wrong; Greenhouse was not asked.")
     if e.detail in _OURS_DETAILS:
         return _cause(CauseOrigin.OURS, "C3", "what supplies the secret or the token does not work.")
+    if e.detail in OURS:
+        return _cause(CauseOrigin.OURS, "C8", "our proxy, or the limits of our own process, let no request out.")
     if e.state is CredentialState.RETIRED:
         return _cause(CauseOrigin.GREENHOUSE, "C4", "the API that this key is for no longer answers.")
     if e.kind is EventKind.FOUND and e.state is not None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from checks.connection_failure import OURS
 from checks.credential import CredentialState
 from checks.report import Verdict
 from monitor.incidents.status import TenantStatus
@@ -30,7 +31,7 @@ from monitor.reporting.tenant_list import CredentialStanding, Shown, TenantFilte
 from monitor.store.burst_tables import BURST
 from monitor.store.tables import CREDENTIAL, DRIFT_EVENT, PERMISSION_STATE, TENANT
 
-OURS_DETAILS = ("token_stale", "secret_source", "secret_refused")
+OURS_DETAILS = ("token_stale", "secret_source", "secret_refused", *sorted(OURS))
 _C, _P, _T = CREDENTIAL.c, PERMISSION_STATE.c, TENANT.c
 _LABELS_OF_A_ROW = 3
 # Not all of them: a page would read a hundred columns of JSON and show none.

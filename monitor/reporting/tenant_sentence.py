@@ -121,7 +121,13 @@ def _failing(tenant: TenantPage) -> list[Piece]:
         return [": its row in the tenants file is wrong since ", tenant.since, "."]
     worst = max(tenant.credentials, key=lambda c: c.state.severity)
     since = worst.state_since or tenant.since
-    return [f": {_STATES.get(worst.state, 'its credential fails')} since ", since, ". ", *_told(tenant)]
+    why = f": {_cause(worst.meaning)}" if worst.state is CredentialState.UNREACHABLE and worst.meaning else ""
+    return [f": {_STATES.get(worst.state, 'its credential fails')} since ", since, f"{why}. ", *_told(tenant)]
+
+
+def _cause(meaning: str) -> str:
+    """Without the advice behind the colon."""
+    return meaning.partition(":")[0]
 
 
 def _undecided(tenant: TenantPage) -> list[Piece]:

@@ -135,7 +135,7 @@ async def test_a_single_failure_does_not_change_the_verdict(kind: str, details: 
     [
         ("status", {"status": 500}, "server_error", 6),
         ("timeout", {}, "timeout", 6),
-        ("reset", {}, "no_connection", 6),
+        ("reset", {}, "connection_closed", 6),
         ("wrong_json", {}, "no_usable_answer", 44),
     ],
 )

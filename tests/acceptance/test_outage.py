@@ -61,7 +61,13 @@ def test_a_command_gives_up_and_says_so(harness: ServiceHarness) -> None:
     assert (result.returncode, '"pause_seconds": null' in result.stderr) == (3, True)
     found = json.loads(result.stdout)
     details = {check["tenant"]: check["credential"]["detail"] for check in found["checks"]}
-    assert set(details.values()) == {"no_connection", "paused"}
+    assert set(details.values()) == {"connection_closed", "paused"}
+    reached = [check for check in found["checks"] if check["credential"]["detail"] == "connection_closed"]
+    why = f"the connection to {harness.url.removeprefix('http://')} was closed before the answer was complete"
+    assert {check["credential"]["failure"] for check in reached} == {why}
+    logged = [json.loads(line) for line in result.stderr.splitlines() if '"greenhouse_not_reached"' in line]
+    assert sorted(line["tenant"] for line in logged) == sorted(check["tenant"] for check in reached)
+    assert {line["why"] for line in logged} == {why}
     untried = [check for check in found["checks"] if check["requests"] == 0]
     assert untried
     assert {(check["credential"]["state"], check["outcome"]) for check in untried} == {("unreachable", "undecided")}

@@ -456,8 +456,8 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     "auth server unreachable": (anybodys(no_auth_server), ("ok", "", "compliant", 0), "unchecked"),
     "auth server unreachable, with an organization in the tenants file": (
         no_auth_server,
-        ("unreachable", "no_connection", "failed", 3),
-        "no connection",
+        ("unreachable", "connection_refused", "failed", 3),
+        "refuses connections",
     ),
     "introspection in HTML, with an organization in the tenants file": (
         introspection_fault(kind="html"),
@@ -471,13 +471,13 @@ TABLE: dict[str, tuple[Callable[[CredentialCase], object], tuple[str, str, str, 
     ),
     "auth server unreachable, with minting": (
         no_auth_server_to_mint,
-        ("unreachable", "no_connection", "failed", 3),
-        "no connection",
+        ("unreachable", "connection_refused", "failed", 3),
+        "refuses connections",
     ),
     "API unreachable": (
         lambda c: c.fault(kind="reset", prefix="/v3"),
-        ("unreachable", "no_connection", "failed", 3),
-        "no connection",
+        ("unreachable", "connection_closed", "failed", 3),
+        "was closed before",
     ),
 }
 UNREADABLE = ["commas", "semicolons", "quoted", "escaped", "upper_case", "urls", "cut_off", "joined_list", "objects"]

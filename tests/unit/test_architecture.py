@@ -16,6 +16,8 @@ OPENS_CONNECTIONS = {
 }  # fmt: skip
 ALLOWED = {
     "checks/wire/connection.py": {"aiohttp", "httpx", "httpx_aiohttp", "ssl"},
+    "checks/wire/failure_cause.py": {"aiohttp", "socket", "ssl"},  # their errors
+    "checks/wire/progress.py": {"aiohttp", "socket", "ssl"},  # what a connection goes through
     "monitor/notices/delivery/transport.py": {"aiosmtplib"},  # to the operator's mail server
     "monitor/web/auth/oidc.py": {"httpx", "ssl"},  # to the OpenID provider that people sign in at
     "monitor/sandbox/mail/server.py": {"ssl"},  # a server's certificate; it opens no connection

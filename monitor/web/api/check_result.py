@@ -13,6 +13,7 @@ class CheckedCredential(BaseModel):
     kind: CredentialKind
     state: CredentialState
     detail: str = Field(description="a code of docs/verdicts.md, or empty")
+    failure: str | None = Field(None, description="why there was no connection, with server, proxy and certificate")
     fingerprint: str | None = Field(description="the same for the same secret; nobody can derive the secret from it")
 
 

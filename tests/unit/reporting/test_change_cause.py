@@ -22,6 +22,16 @@ CASES = {
         CauseOrigin.OURS,
         "C3",
     ),
+    "a proxy that refuses its password": (
+        replace(FAILURE, tenants=300, state=CredentialState.UNREACHABLE, detail="proxy_login"),
+        CauseOrigin.OURS,
+        "C8",
+    ),
+    "a proxy that could not reach Greenhouse": (
+        replace(FAILURE, state=CredentialState.UNREACHABLE, detail="proxy_failed"),
+        CauseOrigin.UNKNOWN,
+        "C7",
+    ),
     "a retired API": (replace(FAILURE, state=CredentialState.RETIRED), CauseOrigin.GREENHOUSE, "C4"),
     "forty of four hundred": (replace(LOSS, tenants=40, others_served=360), CauseOrigin.NOT_CUSTOMER, "C5"),
     "four of three hundred": (replace(LOSS, tenants=4, others_served=296), CauseOrigin.NOT_CUSTOMER, "C5"),

@@ -66,6 +66,22 @@ def test_more_than_twenty_alike_are_counted_and_the_others_listed() -> None:
     assert (len(listed), groups) == (LISTED_ALIKE + 2, [])
 
 
+def test_an_outage_is_one_group_however_connections_fail() -> None:
+    """Refused here, reset there: alike all the same, and what most of them meet is said."""
+
+    def failing(detail: str, numbers: range) -> list[TenantRow]:
+        standing = replace(WORKS, state=CredentialState.UNREACHABLE, detail=detail)
+        return [row(TenantStatus.FAILING, standing, f"t{number}") for number in numbers]
+
+    refused, reset = failing("connection_refused", range(15)), failing("connection_reset", range(15, 22))
+    listed, (group,) = set_apart([*refused, *reset])
+    assert listed == []
+    words = DETAILS["connection_refused"]
+    assert group.said == f"22 tenants are failing: unreachable: {words} (15 of them; others in other ways)"
+    _, (alone,) = set_apart(failing("proxy_login", range(21)))
+    assert alone.said == f"21 tenants are failing: unreachable: {DETAILS['proxy_login']}"
+
+
 def test_what_decides_is_known_for_reasons_that_there_are() -> None:
     """Each is one of a verdict's; whatever else there is, the next check asks again."""
     assert _DECIDES.keys() <= REASONS.keys()
