@@ -120,19 +120,24 @@ class Assembly:
         # The method, not its result: each load reads the manifests again.
         return TenantSync(settings.tenants, db, self.registry, settings.write_probes, self.drift_policy, metrics)
 
+    @property
+    def connection(self) -> ConnectionSettings:
+        settings = self.settings
+        return ConnectionSettings(
+            connect_timeout=settings.connect_timeout.total_seconds(),
+            read_timeout=settings.read_timeout.total_seconds(),
+            request_timeout=settings.request_timeout.total_seconds(),
+            proxy=settings.http_proxy.get_secret_value() if settings.http_proxy else None,
+            ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
+        )
+
     def _greenhouse(self, metrics: Metrics, breaker: CircuitBreaker) -> Greenhouse:
         settings = self.settings
         return Greenhouse(
             address=settings.harvest_url,
             auth=settings.auth_url,
             user_agent=user_agent(settings.contact),
-            connection=ConnectionSettings(
-                connect_timeout=settings.connect_timeout.total_seconds(),
-                read_timeout=settings.read_timeout.total_seconds(),
-                request_timeout=settings.request_timeout.total_seconds(),
-                proxy=settings.http_proxy.get_secret_value() if settings.http_proxy else None,
-                ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None,
-            ),
+            connection=self.connection,
             limits=RequestLimits(
                 requests_per_second=settings.requests_per_second,
                 total_requests_per_second=settings.total_requests_per_second,

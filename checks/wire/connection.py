@@ -94,6 +94,22 @@ class _SilentUntilAsked(aiohttp.TCPConnector):
         raise aiohttp.ClientConnectionError("the server speaks before it is asked")
 
 
+class _Reached(Exception):
+    """A connection stands, on which nothing is to be sent."""
+
+
+class _SendsNothing(_SilentUntilAsked):
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (so it is called there)
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        connection.close()
+        raise _Reached
+
+
 class Connector:
     """Opens connections to one service of Greenhouse; WireError if the settings do not allow one."""
 
@@ -115,9 +131,28 @@ class Connector:
         finally:
             await connection.close()
 
-    def _new_transport(self) -> AiohttpTransport:
+    async def reach(self, url: str) -> ConnectionFailure | None:
+        """Why a request to `url` would find no connection, if so: connects, through the proxy, and ends there.
+
+        The server sees a TLS handshake and no request.
+        """
+        request = httpx.Request("GET", url, extensions={"timeout": _timeouts(self._settings)})
+        progress.set(ConnectionProgress(request.url.host, proxied=self._settings.proxy is not None))
+        transport = self._new_transport(_SendsNothing)
+        try:
+            async with asyncio.timeout(self._settings.request_timeout):
+                await transport.handle_async_request(request)
+        except _Reached:
+            return None
+        except Exception as error:
+            return _cause(error, request, self._settings)
+        finally:
+            await transport.aclose()
+        return None
+
+    def _new_transport(self, connector: type[_SilentUntilAsked] = _SilentUntilAsked) -> AiohttpTransport:
         session = aiohttp.ClientSession(
-            connector=_SilentUntilAsked(ssl=self._context, limit=0, keepalive_timeout=10, resolver=WatchedResolver()),
+            connector=connector(ssl=self._context, limit=0, keepalive_timeout=10, resolver=WatchedResolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
             # The gate compares all headers, so none may be added behind it.
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -151,9 +186,9 @@ class Connection:
 
     async def send(self, made: OutgoingRequest, check: Callable[[OutgoingRequest], object]) -> Received:
         """`check` sees the request as it leaves, not as it was made, and raises GateRefusal to keep it here."""
-        timeout = {"connect": self._settings.connect_timeout, "read": self._settings.read_timeout}
+        extensions = {"timeout": _timeouts(self._settings)}
         request = httpx.Request(
-            made.method, made.url, headers=list(made.headers), content=made.body, extensions={"timeout": timeout}
+            made.method, made.url, headers=list(made.headers), content=made.body, extensions=extensions
         )
         check(_as_it_leaves(request))
         if self._refused or (made.method, made.url) in self._asked:
@@ -173,11 +208,8 @@ class Connection:
                 # Not an httpx.AsyncClient, which adds headers of its own and logs whole URLs at INFO (httpx 0.28).
                 response = await self._transport.handle_async_request(request)
         except Exception as error:  # the libraries below raise more than they document
-            return Received(None, {}, failure=_failure(error), cause=self._cause(error, request))
+            return Received(None, {}, failure=_failure(error), cause=_cause(error, request, self._settings))
         return await self._receive(request, response, ends_at)
-
-    def _cause(self, error: Exception, request: httpx.Request) -> ConnectionFailure:
-        return connection_failure(error, progress.get(), str(request.url.netloc, "ascii"), self._settings.proxy)
 
     async def _receive(self, request: httpx.Request, response: httpx.Response, ends_at: float) -> Received:
         """The head was received: its status counts, whatever happens to the body."""
@@ -188,7 +220,7 @@ class Connection:
             async with asyncio.timeout_at(ends_at):
                 body, complete = await _read(response, headers.get("content-encoding", "identity"))
         except Exception as error:
-            cause = self._cause(error, request)
+            cause = _cause(error, request, self._settings)
             return Received(response.status_code, headers, failure=_failure(error), cause=cause)
         finally:
             await response.aclose()
@@ -216,6 +248,14 @@ def _tls(ca_bundle: str | None) -> ssl.SSLContext:
 def _as_it_leaves(request: httpx.Request) -> OutgoingRequest:
     headers = [(name.decode("ascii").lower(), value.decode("ascii")) for name, value in request.headers.raw]
     return OutgoingRequest(request.method, str(request.url), headers, request.content)
+
+
+def _timeouts(settings: ConnectionSettings) -> dict[str, float]:
+    return {"connect": settings.connect_timeout, "read": settings.read_timeout}
+
+
+def _cause(error: Exception, request: httpx.Request, settings: ConnectionSettings) -> ConnectionFailure:
+    return connection_failure(error, progress.get(), str(request.url.netloc, "ascii"), settings.proxy)
 
 
 def _failure(error: BaseException) -> AnswerKind:

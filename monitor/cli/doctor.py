@@ -24,15 +24,18 @@ def command(
     run_commands: bool = typer.Option(
         False, "--run-commands", help="Also run the `command:` references, as a check would."
     ),
+    network: bool = typer.Option(
+        False, "--network", help="Also try the way to Greenhouse's servers: a TLS handshake, without a key."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
-    """Examine settings, database, tenants and their secrets; changes nothing, sends nothing to Greenhouse.
+    """Examine settings, database, tenants and their secrets; changes nothing, sends no request to Greenhouse.
 
     Exit status: 0 no problem (notes do not count), 1 at least one problem, 2 it could not run.
     """
     settings = settings_loader.load()
     configure(LogLevel.ERROR, settings.log_format, sys.stderr)  # warnings are among the findings
-    report = asyncio.run(Doctor(settings, utc_now(), run_commands=run_commands).run())
+    report = asyncio.run(Doctor(settings, utc_now(), run_commands=run_commands, network=network).run())
     if as_json:
         print_json(_document(report))
     else:
@@ -49,6 +52,10 @@ def _show(report: DoctorReport) -> None:
     if report.findings:
         tell(", ".join(counted(len(report.of(severity)), severity) for severity in Severity))
     tell("; ".join(f"{count} × {name}" for name, count in report.credentials.items()) or "no credential could be read")
+    for address, reached in report.reached.items():
+        tell(f"{address} {'can be reached' if reached else 'cannot be reached'}")
+    if not report.reached:
+        tell("not tried: the way to Greenhouse; --network tries it, without a key")
     if report.commands_not_run:
         tell(f"not run: {counted(report.commands_not_run, 'command')} for secrets; --run-commands runs them")
 
@@ -83,4 +90,5 @@ def _document(report: DoctorReport) -> dict[str, Any]:
         ],
         "credentials": report.credentials,
         "commands_not_run": report.commands_not_run,
+        "reached": report.reached,
     }

@@ -1,4 +1,4 @@
-"""Checks an installation, before `serve` or while it runs: changes nothing, and sends nothing to Greenhouse."""
+"""Checks an installation, before `serve` or while it runs: changes nothing, and sends no request to Greenhouse."""
 
 import os
 import stat
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from checks.credential import Secret, Token
 from checks.errors import ManifestError, ReadFailed
 from checks.manifest import Manifest
+from checks.wire.connection import Connector
 from monitor.assembly import Assembly
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError, UnresolvedReference
@@ -30,23 +31,31 @@ _URL = "HARVEST_MONITOR_DATABASE_URL"
 
 @dataclass(slots=True)
 class DoctorReport:
-    """`credentials` counts them by kind; `commands_not_run` counts `command:` references that were skipped."""
+    """`credentials` counts them by kind; `commands_not_run` counts `command:` references that were skipped.
+
+    `reached` has the servers of Greenhouse that were tried, and whether a connection came about.
+    """
 
     findings: list[HealthFinding] = field(default_factory=list)
     credentials: dict[str, int] = field(default_factory=dict)
     commands_not_run: int = 0
+    reached: dict[str, bool] = field(default_factory=dict)
 
     def of(self, severity: Severity) -> list[HealthFinding]:
         return [finding for finding in self.findings if finding.severity is severity]
 
 
 class Doctor:
-    """With `run_commands`, the commands of the tenants file are run, as a check would."""
+    """With `run_commands`, the commands of the tenants file are run, as a check would.
 
-    def __init__(self, settings: Settings, now: datetime, *, run_commands: bool) -> None:
+    With `network`, connections to Greenhouse are tried: up to the TLS handshake, without a request.
+    """
+
+    def __init__(self, settings: Settings, now: datetime, *, run_commands: bool, network: bool) -> None:
         self._settings = settings
         self._now = now
         self._run_commands = run_commands
+        self._network = network
         self._assembly = Assembly(settings)
         # Without the installation's key, which a loader needs for fingerprints only: asking for it could create it.
         # Nor does it wait for files that may be about to return: of thousands, each would take a second.
@@ -65,7 +74,20 @@ class Doctor:
             report.findings += [*doctor_findings.of_keys(targets, self._now), *doctor_findings.of_clients(targets)]
             for target in targets.all:
                 report.findings += [finding async for finding in self._references(target)]
+        if self._network:
+            report.findings += [finding async for finding in self._way(targets)]
         return report
+
+    async def _way(self, targets: CheckTargets | None) -> AsyncIterator[HealthFinding]:
+        """To both servers of Greenhouse, as a check would take it."""
+        settings = self._settings
+        for address in dict.fromkeys((settings.harvest_url, settings.auth_url)):
+            connector = Connector(address.startswith("http://"), self._assembly.connection)
+            failure = await connector.reach(address)
+            self._report.reached[address] = failure is None
+            if failure is not None:
+                unused = address != settings.harvest_url and targets is not None and not doctor_findings.v3(targets)
+                yield doctor_findings.of_way(failure, unused)
 
     async def _database(self, derived: list[Manifest]) -> AsyncIterator[HealthFinding]:
         """Also finds which of the derived manifests nobody has accepted, if there are tables to ask."""

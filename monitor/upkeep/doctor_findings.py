@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from checks.connection_failure import ConnectionFailure
 from checks.credential import CredentialKind, Token
 from checks.manifest import Manifest
+from checks.reasons import DETAILS
 from checks.v1.key_state import RETIRED_AFTER
 from checks.v3.token_answers import CLOCKS_DIFFER, expiry_of
 from monitor.config.settings import PREFIX, NoticesMode, Settings
@@ -94,6 +96,22 @@ def _of_client(target: CheckTarget) -> Iterator[HealthFinding]:
             "add `organization`, the customer's number at Greenhouse",
             *whose,
         )
+
+
+def v3(targets: CheckTargets) -> bool:
+    """Whether any credential needs the auth server."""
+    return any(target.credential.oauth is not None for target in targets.all)
+
+
+def of_way(failure: ConnectionFailure, unused: bool) -> HealthFinding:
+    """One of Greenhouse's servers cannot be reached; `unused` if no credential needs it yet."""
+    advice = DETAILS[failure.code].partition(": ")[2].partition(";")[0]
+    return HealthFinding(
+        DoctorArea.NETWORK,
+        failure.message,
+        advice or "ask who runs the network between this machine and Greenhouse",
+        severity=Severity.NOTE if unused else Severity.PROBLEM,
+    )
 
 
 def of_token(token: Token, now: datetime) -> str | None:

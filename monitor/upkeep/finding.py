@@ -12,6 +12,7 @@ class DoctorArea(StrEnum):
     MANIFEST = "manifest"
     TENANTS = "tenants"
     CREDENTIALS = "credentials"
+    NETWORK = "network"
 
 
 class DatabasePart(StrEnum):

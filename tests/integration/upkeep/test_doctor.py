@@ -3,7 +3,11 @@
 import base64
 import json
 import os
-from collections.abc import Callable
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import resources
@@ -22,6 +26,7 @@ from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.targets import build_targets
 from monitor.upkeep import doctor_findings
+from tests.certificates import Authority
 from tests.installation import START
 
 SECRET = "s3cret-that-nobody-may-see"
@@ -119,7 +124,7 @@ def test_a_healthy_installation_is_left_as_it_is(place: Place) -> None:
     before = {path: path.stat().st_mtime_ns for path in place.folder.rglob("*")}
     assert place.doctor() == (
         0,
-        {"findings": [], "credentials": {"harvest-oauth, custom": 1}, "commands_not_run": 0},
+        {"findings": [], "credentials": {"harvest-oauth, custom": 1}, "commands_not_run": 0, "reached": {}},
     )
     assert {path: path.stat().st_mtime_ns for path in place.folder.rglob("*")} == before
 
@@ -375,3 +380,58 @@ def test_keys_of_v1_are_no_finding_while_v1_lives(place: Place) -> None:
         (finding,) = doctor_findings.of_keys(targets, moment)
         assert finding.message.startswith("2 tenants have a Harvest v1/v2 key")
         assert "; 1 of them have no v3 credential" in finding.message
+
+
+@contextmanager
+def tls_server(pem: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """Its address, and what arrived on each connection after the handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    arrived: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                plain, _ = listening.accept()
+                with plain, suppress(ssl.SSLError, ConnectionError), context.wrap_socket(plain, True) as connection:
+                    arrived.append(connection.recv(1000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=[listening])
+        thread.start()
+        yield f"https://localhost:{listening.getsockname()[1]}", arrived
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_the_way_to_greenhouse_is_tried_without_a_request(place: Place) -> None:
+    """Up to the TLS handshake; what is wrong is named, with authority and name, and only if it is asked for."""
+    ours, theirs = Authority.named("Our Authority"), Authority.named("Corp Proxy Authority")
+    place.set("ca_bundle", str(ours.write(place.folder / "ours.pem")))
+    with (
+        tls_server(ours.issue(place.folder / "good.pem")) as (good, arrived),
+        tls_server(theirs.issue(place.folder / "foreign.pem")) as (foreign, of_foreign),
+    ):
+        place.set("harvest_url", good)
+        place.set("auth_url", foreign)
+        assert place.doctor()[1]["reached"] == {}
+        assert arrived == []
+        status, document = place.doctor("--network")
+        assert document["reached"] == {good: True, foreign: False}
+    (finding,) = document["findings"]
+    assert (status, finding["severity"], finding["area"]) == (1, "problem", "network")
+    assert "is not trusted: issued by Corp Proxy Authority of Example Corp, for localhost" in finding["message"]
+    assert finding["next_step"] == "if a proxy opens TLS, its authority belongs into the CA bundle"
+    assert (arrived, of_foreign) == ([b""], [])
+
+
+def test_a_server_that_no_credential_needs_stops_nothing(place: Place) -> None:
+    """The auth server, with keys of v1 only."""
+    place.only(kind="harvest-key", label="Key", key=place.keep("key", SECRET))
+    place.set("auth_url", "http://127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        place.set("harvest_url", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        status, document = place.doctor("--network")
+    found = [(finding["severity"], finding["message"]) for finding in document["findings"]]
+    assert ("note", "127.0.0.1:1 refuses connections") in found
+    assert status == 0
