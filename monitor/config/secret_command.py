@@ -16,17 +16,12 @@ TENANT = "{tenant}"
 TENANT_VARIABLE = "HARVEST_MONITOR_TENANT"
 _MAX_OUTPUT_BYTES = 16 * 1024
 _PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
-_SECRET_SHAPE = re.compile(r"[0-9A-Fa-f]{20,}(-[0-9]+)?|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+")
 _COMMAND = re.compile(r"/[\x21-\x7e]+( [\x21-\x7e]+)*")
 
 
 def is_command(rest: str) -> bool:
-    """An absolute path, and arguments separated by single spaces; nothing is quoted or expanded.
-
-    An argument that looks like a key or a token is refused: it would be visible in the database and the process list.
-    """
-    well_formed = bool(_COMMAND.fullmatch(rest)) and len(rest) <= 1000
-    return well_formed and not any(_SECRET_SHAPE.fullmatch(part) for part in rest.split(" "))
+    """An absolute path, and arguments separated by single spaces; nothing is quoted or expanded."""
+    return bool(_COMMAND.fullmatch(rest)) and len(rest) <= 1000
 
 
 async def output_of(reference: str, tenant_id: str, environ: Mapping[str, str], timeout_seconds: float) -> str:

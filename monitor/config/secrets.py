@@ -17,6 +17,7 @@ from checks.errors import CredentialError
 from checks.file_errors import may_pass
 from checks.text_file import without_mark
 from monitor.config import secret_command
+from monitor.config.command_arguments import secret_in
 from monitor.errors import ConfigurationError, SourceFailed, UnresolvedReference
 
 KNOWN_KINDS = "env:NAME and file:/absolute/path"
@@ -44,6 +45,11 @@ def check_credential_reference(reference: str) -> None:
         raise ConfigurationError(
             "command: takes the absolute path of a program and its arguments, separated by single spaces and without "
             "quotes, such as command:/usr/local/bin/token {tenant}; no argument may be a secret"
+        )
+    elif position := secret_in(rest.split(" ")[1:]):
+        raise ConfigurationError(
+            f"command: its argument {position} looks like a secret, so it is not shown: arguments are stored, and all "
+            "users of the machine see them; keep it in a file that the program reads, or call a script that does"
         )
 
 

@@ -211,7 +211,7 @@ def test_a_client_of_harvest_v3_is_read(tmp_path: Path, more: str, oauth: OAuthC
         (f"{OAUTH}, token: mint, grant: mine", "grant"),
         (f'{OAUTH}, token: "command:token"', "takes the absolute path of a program"),
         (f"{OAUTH}, token: \"command:/bin/sh -c 'x'  y\"", "takes the absolute path of a program"),
-        (f'{OAUTH}, token: "command:/bin/echo {KEY}"', "no argument may be a secret"),
+        (f'{OAUTH}, token: "command:/bin/echo {KEY}"', "its argument 1 looks like a secret"),
         ('kind: harvest-key, label: Gem, key: "env:K", grant: partner', "takes only label, key and manifest"),
     ],
 )
