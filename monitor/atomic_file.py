@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from monitor.file_owner import give_to_owner_of
+
 
 @contextmanager
 def atomic_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
@@ -17,9 +19,12 @@ def atomic_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     if not overwrite and path.exists():
         raise FileExistsError(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    os.close(handle)
     temporary = Path(name)
     try:
+        try:
+            give_to_owner_of(handle, path if path.exists() else path.parent)
+        finally:
+            os.close(handle)
         yield temporary
         # On disk before it has the name: after a power failure the name must not lead to an empty file.
         _sync(temporary)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from monitor.errors import StoreError
+from monitor.file_owner import give_to_owner_of
 from monitor.store import driver, sqlite_file
 from monitor.store.migrations import SchemaState, schema_state, upgrade
 from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
@@ -335,7 +336,11 @@ def _create_private_file(url: URL) -> None:
             "or change HARVEST_MONITOR_DATABASE_URL"
         )
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            give_to_owner_of(handle, path.parent)
+        finally:
+            os.close(handle)
     except FileExistsError:
         return
     except OSError as error:
