@@ -267,8 +267,16 @@ def _catalogued(endpoint: str) -> str:
     raise ValueError(f"{shown} is not an endpoint of the catalogue{hint}; write one exactly as it is there, or none")
 
 
+_NAME = r"[a-z][a-z0-9_-]{0,39}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a manifest, or a feature, may be called so."""
+    return re.fullmatch(_NAME, text) is not None
+
+
 _Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_plain)]
-_Name = Annotated[str, _shaped(r"[a-z][a-z0-9_-]{0,39}", "1 to 40 lower-case letters, digits, - and _, a letter first")]
+_Name = Annotated[str, _shaped(_NAME, "1 to 40 lower-case letters, digits, - and _, a letter first")]
 # Events and states are stored under it: a renamed id begins a new history.
 _Id = Annotated[str, _shaped(r"[a-z0-9_]+(\.[a-z0-9_]+)+", "words of lower-case letters, digits and _ joined by dots")]
 _Scope = Annotated[str, _shaped(r"harvest:[a-z0-9_]+:[a-z0-9_]+", "a scope such as harvest:jobs:list")]

@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 
-from checks.manifest import load
+from checks.manifest import Manifest, load
 from checks.wire.connection import ConnectionSettings
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.checking.check_limits import CheckLimits, concurrency
@@ -29,7 +29,7 @@ from monitor.tenants.credential_loader import CredentialLoader
 from monitor.tenants.file_reader import read_tenants_file
 from monitor.tenants.manifests import ManifestRegistry
 from monitor.tenants.sync import TenantSync
-from monitor.tenants.targets import CheckTargets, build_targets
+from monitor.tenants.targets import CheckTargets, build_targets, build_trial_targets
 from monitor.version import user_agent
 
 
@@ -59,6 +59,10 @@ class Assembly:
     def targets(self, registry: ManifestRegistry) -> CheckTargets:
         """ConfigurationError if the tenants file cannot be read."""
         return build_targets(read_tenants_file(self.settings.tenants), registry, self.settings.write_probes)
+
+    def trial_targets(self, manifest: Manifest) -> CheckTargets:
+        """All tenants under this manifest instead of their own. ConfigurationError as `targets`."""
+        return build_trial_targets(read_tenants_file(self.settings.tenants), manifest, self.settings.write_probes)
 
     def loader(self, fingerprint_key: bytes) -> CredentialLoader:
         return CredentialLoader(fingerprint_key, self.settings.command_timeout.total_seconds())

@@ -46,6 +46,16 @@ def known() -> dict[str, Scope]:
     return {row["scope"]: _scope(row) for row in rows}
 
 
+@cache
+def groups() -> dict[str, tuple[Scope, ...]]:
+    """All of `known` by heading."""
+    return {group: tuple(found) for group, found in grouped(known()).items()}
+
+
+def is_group(name: str) -> bool:
+    return name.casefold() in {group.casefold() for group in groups()}
+
+
 def scope(name: str) -> Scope:
     """One that Greenhouse has added since is titled by its own words."""
     found = known().get(name)

@@ -11,6 +11,7 @@ import typer
 
 from checks.catalogue.entry import WriteProbes
 from checks.errors import HarvestMonitorError
+from checks.manifest import Manifest, load
 from checks.report import WriteAlarm
 from monitor.assembly import Assembly
 from monitor.breaker.circuit_breaker import CircuitBreaker
@@ -24,12 +25,13 @@ from monitor.cli.check_output import LiveProgress, show
 from monitor.cli.console import complain, print_json, tell
 from monitor.clock import utc_now
 from monitor.config import settings_loader
+from monitor.errors import ConfigurationError
 from monitor.logs import configure
 from monitor.metrics import Metrics
 from monitor.notices.wording import counted
 from monitor.store.database import open_database
 from monitor.tenants.fingerprint_key import installation_key, registered_key
-from monitor.tenants.targets import CheckTargets
+from monitor.tenants.targets import CheckTargets, without_effect
 from monitor.version import VERSION
 
 log = structlog.get_logger()
@@ -43,6 +45,9 @@ def command(
     tenants_file: Path | None = typer.Option(None, "--tenants", help="The tenants file, instead of the setting."),
     write_probes: WriteProbes | None = typer.Option(
         None, help="Which write probes may be sent, instead of the setting: none, those to id 0, or all."
+    ),
+    manifest: str | None = typer.Option(
+        None, help="A built-in name or a path: check under this manifest, whatever settings and tenants name."
     ),
     record: bool = typer.Option(False, "--record", help="Also write what is found into the database, as `serve` does."),
 ) -> int:
@@ -59,7 +64,7 @@ def command(
       0    compliant
     """
     try:
-        results, errors = _run(frozenset(tenant or ()), tenants_file, write_probes, record)
+        results, errors = _run(frozenset(tenant or ()), tenants_file, write_probes, manifest, record)
     except HarvestMonitorError as problem:
         results, errors = [], [CheckError(None, str(problem))]
     except Exception as problem:  # even for a bug: with --json, stdout is exactly one document
@@ -80,13 +85,22 @@ def _broken(problem: Exception) -> str:
 
 
 def _run(
-    wanted: frozenset[str], tenants_file: Path | None, write_probes: WriteProbes | None, record: bool
+    wanted: frozenset[str],
+    tenants_file: Path | None,
+    write_probes: WriteProbes | None,
+    manifest: str | None,
+    record: bool,
 ) -> tuple[list[Result], list[CheckError]]:
+    if record and manifest is not None:
+        raise ConfigurationError(
+            "--manifest and --record do not go together: what is recorded is checked under the manifest of the "
+            "settings or the tenants file. Leave one out, or set HARVEST_MONITOR_MANIFEST"
+        )
     given = {"tenants": tenants_file, "write_probes": write_probes}
     settings = settings_loader.load(**{name: value for name, value in given.items() if value is not None})
     configure(settings.log_level, settings.log_format, sys.stderr)
     assembly = Assembly(settings)
-    targets = assembly.targets(assembly.registry())
+    targets = assembly.targets(assembly.registry()) if manifest is None else _trial_targets(assembly, load(manifest))
     errors = [*_problems(targets, wanted), *_unknown(targets, wanted, settings.tenants)]
     paused = frozenset(target.tenant.id for target in targets.all if target.tenant.paused is not None)
     if record:
@@ -101,6 +115,14 @@ def _run(
     errors += [result.error for result in results if result.error is not None]
     errors += [*starmap(alarm_error, alarms), *_paused(transitions), *_stopped(len(tasks) - len(results))]
     return results, errors
+
+
+def _trial_targets(assembly: Assembly, manifest: Manifest) -> CheckTargets:
+    targets = assembly.trial_targets(manifest)
+    unknown = without_effect(targets.file.tenants, manifest)
+    if unknown:
+        tell(f"not in the manifest {manifest.name}, so without effect: {', '.join(unknown)}")
+    return targets
 
 
 Alarms = Sequence[tuple[str | None, WriteAlarm]]

@@ -1,4 +1,4 @@
-"""`manifest show|validate|diff|accept-v3`."""
+"""`manifest show|endpoints|new|validate|diff|accept-v3`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from checks.errors import ManifestError
 from checks.manifest import Manifest, compare, load
 from monitor.checking.check_document import ExitStatus
-from monitor.cli import v3_migration
+from monitor.cli import manifest_endpoints, manifest_new, v3_migration
 from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, print_json, print_table, tell
 from monitor.cli.database import who, with_new_database
@@ -21,11 +21,13 @@ from monitor.tenants.scope_acceptance_queries import accept
 from monitor.tenants.v3_migration import needed_scopes, scopes_origin, without_scope
 
 app = CommandTree(
-    help="Show and check permission manifests: what an integration requires of a credential.",
+    help="Write, show and check permission manifests: what an integration requires of a credential.",
     epilog="Example: harvest-monitor manifest show",
     no_args_is_help=True,
 )
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
+app.command("endpoints", epilog=manifest_endpoints.EXAMPLE)(manifest_endpoints.command)
+app.command("new", epilog=manifest_new.EXAMPLE)(manifest_new.command)
 
 
 @app.command(epilog="Example: harvest-monitor manifest show gem --json | jq '.permissions[].label'")

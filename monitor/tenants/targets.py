@@ -1,6 +1,6 @@
 """What is checked: the credentials of the tenants file, each with its manifest and what the settings allow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from checks.catalogue.entry import WriteProbes
@@ -48,6 +48,28 @@ def build_targets(file: TenantsFile, registry: ManifestRegistry, setting: WriteP
             usable.append(tenant)
     targets = (target for tenant in usable for target in _of_tenant(tenant, registry, setting))
     return CheckTargets(TenantsFile(tuple(usable), tuple(problems)), tuple(targets))
+
+
+def build_trial_targets(file: TenantsFile, manifest: Manifest, setting: WriteProbes) -> CheckTargets:
+    """Every tenant under this manifest, whichever its credentials name.
+
+    Features and declined permissions that the manifest does not know make no problem, and have no effect.
+    """
+    only = ManifestRegistry(manifest, read=lambda _: manifest)
+    return CheckTargets(file, tuple(target for tenant in file.tenants for target in _of_tenant(tenant, only, setting)))
+
+
+def without_effect(tenants: Iterable[TenantConfig], manifest: Manifest) -> list[str]:
+    """What the tenants' rows say that this manifest does not know, each once."""
+    found = [text for tenant in tenants for text in _unknown_to(tenant, manifest)]
+    return list(dict.fromkeys(found))
+
+
+def _unknown_to(tenant: TenantConfig, manifest: Manifest) -> Iterator[str]:
+    yield from (f"feature {feature}" for feature in tenant.features if feature not in manifest.features)
+    for entry in tenant.declined:
+        if why_unknown(entry.permission, [manifest]) is not None:
+            yield f"declined {entry.permission}"
 
 
 def write_probes_allowed(setting: WriteProbes, wanted: WriteProbes | None) -> WriteProbes:

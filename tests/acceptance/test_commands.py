@@ -15,6 +15,7 @@ from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from tests.background_server import background_sandbox
 from tests.command import COMMAND, bare_environment, run, run_here
+from tests.paths import FIXTURES
 
 
 class CommandHarness:
@@ -132,6 +133,32 @@ def test_a_reference_that_cannot_be_resolved_is_in_checks_and_in_errors(harness:
     assert by_tenant["globex"]["credential"]["fingerprint"] is None
     assert [error["tenant"] for error in found["errors"]] == ["globex"]
     assert "GLOBEX_HARVEST_KEY" in found["errors"][0]["message"]
+
+
+def test_a_manifest_can_be_tried_without_touching_the_settings(harness: CommandHarness) -> None:
+    """All tenants are checked under it; what it does not know of their rows has no effect, and is told."""
+    lumen = str(FIXTURES / "manifests" / "lumen.yaml")
+    harness.add_tenant("acme")
+    declined = [{"permission": "GET: Get schools", "reference": "ticket 1"}]
+    harness.row("globex", f"file:{harness.folder / 'acme'}", features=["eeoc", "rooms"], declined=declined)
+    tried = run_here(harness.folder, "check", "--json", "--manifest", lumen, **harness.settings)
+    found = json.loads(tried.stdout)
+    assert found["errors"] == []
+    checks = {check["tenant"]: check for check in found["checks"]}
+    assert {check["manifest"]["name"] for check in checks.values()} == {"lumen"}
+    assert "offices.list_offices" not in {one["id"] for one in checks["acme"]["permissions"]}
+    assert "offices.list_offices" in {one["id"] for one in checks["globex"]["permissions"]}
+    assert "not in the manifest lumen, so without effect: feature eeoc, declined GET: Get schools" in tried.stderr
+
+
+def test_a_manifest_that_is_tried_is_not_recorded(harness: CommandHarness) -> None:
+    """Its verdicts would stand beside those of the manifest that the settings name; nothing is sent."""
+    harness.add_tenant("acme")
+    status, found = harness.check("--manifest", "gem", "--record")
+    assert (status, found["checks"]) == (2, [])
+    assert found["errors"][0]["message"].startswith("--manifest and --record do not go together")
+    assert harness.sandbox.request_log.request_count == 0
+    assert not list(harness.folder.glob("*.sqlite3"))
 
 
 def test_a_bad_row_is_in_errors_only(harness: CommandHarness) -> None:
