@@ -135,6 +135,14 @@ class CheckReport:
         return Outcome.UNDECIDED if Verdict.UNDECIDED in required else Outcome.COMPLIANT
 
     @property
+    def nothing_refused(self) -> bool:
+        """A key of v1 was refused nothing, controls included, which left some of it undecided.
+
+        Perhaps it may do everything. It would be answered so, too, if Greenhouse looked for records first.
+        """
+        return not self.refused and any(finding.reason == "no_refusal" for finding in self.findings)
+
+    @property
     def unchecked(self) -> int:
         return sum(finding.verdict is Verdict.NOT_CHECKABLE for finding in self.findings)
 

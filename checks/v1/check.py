@@ -202,6 +202,17 @@ class KeyCheckRun(CheckRun):
         await self._send_each(writes)
         await self._send_controls_for(writes)
         await self._ask_for_grants_again()
+        await self._send_lists_beyond()
+        await self._ask_for_grants_again()
+
+    async def _send_lists_beyond(self) -> None:
+        """Those that the manifest does not name, for excess: once each, as a refusal there is no verdict."""
+        if self.request.only is not None:
+            return
+        lists = (listed for service in Service for listed in self.catalogue.lists_of(service))
+        for listed in lists:
+            if listed.endpoint not in self.answers and (answer := await self._ask(listed)) is not None:
+                self.answers[listed.endpoint] = answer
 
     def _entries(self, permissions: Iterable[Permission]) -> list[Entry]:
         endpoints = dict.fromkeys(p.endpoint for p in permissions if p.endpoint is not None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from checks.catalogue.entry import Entry, RequestClass, WriteProbes
+from checks.catalogue.offered import by_request
 from checks.check_request import CheckRequest
 from checks.credential import CredentialState
 from checks.judgement import Judgement
@@ -64,7 +65,7 @@ class KeyReport:
         labels = {p.endpoint: p.label for p in self.outside if p.endpoint is not None}
         return tuple(
             Excess(
-                label=labels.get(entry.endpoint, entry.title),
+                label=labels.get(entry.endpoint) or by_request()[entry.endpoint].label,
                 endpoint=entry.endpoint,
                 # A list's data is proof by itself; any other grant is inferred.
                 certain=entry.request_class is RequestClass.LIST,

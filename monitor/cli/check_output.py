@@ -15,6 +15,7 @@ from monitor.checking.check_runner import Result
 from monitor.checking.credential_check import CheckTask
 from monitor.cli.state_colours import STYLES
 from monitor.notices.wording import counted
+from monitor.reporting.excess_words import MAY_HOLD_EVERYTHING, sentences
 
 
 class LiveProgress:
@@ -83,10 +84,9 @@ def lines(result: Checked) -> list[str]:
             f"  [dim]by a derived list of scopes: harvest-monitor manifest show --v3 {report.manifest_name}[/]"
         )
     shown += _undecided_lines(report)
-    shown += [
-        f"  beyond the manifest: {escape(excess.label)}{'' if excess.certain else ' (likely)'}"
-        for excess in report.excess
-    ]
+    shown += [f"  {escape(sentence)}" for sentence in sentences(report.excess)]
+    if report.nothing_refused:
+        shown.append(f"  {MAY_HOLD_EVERYTHING}")
     return shown
 
 

@@ -20,6 +20,7 @@ from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.drift import KnownPermission
 from monitor.reporting import tenant_list_queries, told_queries
+from monitor.reporting.excess_words import MAY_HOLD_EVERYTHING, may_hold_everything, sentences
 from monitor.reporting.sentence import clock
 from monitor.reporting.tenant_list import TenantRow
 from monitor.reporting.tenant_page_queries import tenant_page
@@ -133,10 +134,16 @@ def _credential_lines(detail: CredentialDetail) -> list[str]:
     worst_first = sorted(detail.permissions.values(), key=lambda known: (not known.missing, not known.suspect))
     lines += [text for known in worst_first for text in _permission_lines(known)]
     lines += _undecided_lines(detail.permissions.values())
-    lines += [
-        f"  beyond the manifest: {e.label}{'' if e.certain else ' (likely)'}, since {moment(e.since)}"
-        for e in detail.excess.values()
-    ]
+    return lines + _excess_lines(detail)
+
+
+def _excess_lines(detail: CredentialDetail) -> list[str]:
+    """The first of them, and since when the newest is there; --json has all."""
+    lines = [f"  {sentence}" for sentence in sentences(detail.excess.values())]
+    if lines:
+        lines[-1] += f"; the newest since {moment(max(one.since for one in detail.excess.values()))}"
+    if may_hold_everything(detail.permissions.values()):
+        lines.append(f"  {MAY_HOLD_EVERYTHING}")
     return lines
 
 

@@ -15,6 +15,7 @@ from monitor.incidents.history_queries import PastEvent
 from monitor.incidents.status import TenantStatus
 from monitor.notices.content.customer_request import MissingPermission, PresentTrouble
 from monitor.notices.notice_queries import ListedNotice
+from monitor.reporting.excess_words import may_hold_everything
 from monitor.reporting.timeline import Band, CheckedDay, CredentialPast, IncidentSpan, SentEmail, Timeline, bands_of
 from monitor.reporting.told import Told
 from monitor.reporting.verdict_evidence import VerdictEvidence, verdict_evidence
@@ -128,6 +129,10 @@ class CredentialPage:
     @property
     def meaning(self) -> str:
         return DETAILS.get(self.detail, self.detail)
+
+    @property
+    def may_hold_everything(self) -> bool:
+        return may_hold_everything(self.permissions.values())
 
 
 @dataclass(frozen=True, slots=True)
