@@ -4,7 +4,8 @@ HarvestMonitorError (checks.errors)
 ├── ConfigurationError     a setting, the tenants file or a reference is wrong; nothing was sent
 │   └── UnresolvedReference    a secret's reference cannot be resolved
 │       └── SourceFailed           it could not be read this time; it may work next time
-├── StoreError             the database is missing, too old, too new or not reachable
+├── StoreError             the database is missing, too old, too new or not usable
+│   └── StoreAway              it may be usable again without a change of settings: down, locked, full, read-only
 └── DeliveryError          an email was not accepted; says what is to blame, and whether a retry can help
 """
 
@@ -28,6 +29,10 @@ class SourceFailed(UnresolvedReference):
 
 class StoreError(HarvestMonitorError):
     """The database cannot be used as it is."""
+
+
+class StoreAway(StoreError):
+    """The database cannot be used now, and may be later without a change of settings."""
 
 
 class FailureScope(StrEnum):

@@ -34,12 +34,14 @@ from monitor.notices.delivery.outbox import LONGEST_CLAIM, Outbox
 from monitor.notices.immediate.checks_paused import PauseNotices
 from monitor.periodic import PeriodicTask, PeriodicTasks
 from monitor.store.database import Database, open_database
+from monitor.store.start_wait import StoppedWaiting, once_it_is_there
 from monitor.tenants.fingerprint_key import registered_key
 from monitor.tenants.sync import TenantSync
 from monitor.tenants.sync_queries import active_ids
 from monitor.upkeep.audit.chain import AuditKey
 from monitor.upkeep.audit.history_pruner import HistoryPruner
 from monitor.upkeep.audit.signer import HistorySigner
+from monitor.upkeep.doctor_findings import of_clear_text
 from monitor.upkeep.gauge_queries import snapshot
 from monitor.upkeep.pruner import Pruner
 from monitor.version import VERSION
@@ -149,7 +151,15 @@ async def serve(
         raise ConfigurationError("\n".join(problems))
     for warning in settings.warnings_for_serving():
         log.warning("serving_with_a_gap", warning=warning)
-    async with assembled(settings) as service, _site(service, more_pages) as url:
+    if settings.database_may_be_overheard:
+        finding = of_clear_text(settings.database)
+        log.warning("serving_with_a_gap", warning=f"{finding.message}: {finding.next_step}")
+    try:
+        opened = await opened_database(settings, stop)
+    except StoppedWaiting:
+        log.info("stopped")
+        return
+    async with assembled(settings, opened) as service, _site(service, more_pages) as url:
         tasks = _periodic_tasks(service)
         tasks.start("look_back", "show", "tick", "prune")
         log.info("serving", address=url, version=VERSION)
@@ -192,14 +202,28 @@ def _web_context(service: MonitorService) -> WebContext:
     )
 
 
+async def opened_database(settings: Settings, stop: asyncio.Event) -> Database:
+    """A database that can be written, waited for as long as the settings say."""
+
+    async def open_it() -> Database:
+        db = await open_database(settings.database, settings.database_pool_size)
+        try:
+            await db.ping()
+            await db.fill_pool()
+        except BaseException:
+            await db.close()
+            raise
+        return db
+
+    return await once_it_is_there(open_it, settings.database_start_timeout, stop)
+
+
 @asynccontextmanager
-async def assembled(settings: Settings) -> AsyncIterator[MonitorService]:
-    """A service whose tenants are loaded, and of which nothing runs yet."""
+async def assembled(settings: Settings, db: Database) -> AsyncIterator[MonitorService]:
+    """A service whose tenants are loaded, and of which nothing runs yet. It closes the database at the end."""
     assembly = Assembly(settings)
     async with AsyncExitStack() as opened:
-        db = await open_database(settings.database)
         opened.push_async_callback(db.close)
-        await db.fill_pool()
         # Before anything is written: with another key every credential would look replaced.
         fingerprint_key = await registered_key(db, settings, utc_now())
         audit_key = AuditKey.derived(fingerprint_key)

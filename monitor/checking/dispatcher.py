@@ -22,12 +22,14 @@ from monitor.store.database import Database
 log = structlog.get_logger()
 
 TRY_AGAIN_SECONDS = 5.0
+LOCKED_SECONDS = 5.0
 
 
 class Dispatcher:
     """Hands credentials to its engine. `check` is one check of one credential, by number.
 
-    While the database cannot be written, checks pause: one at a time finds out whether it can.
+    While the database cannot be written, checks pause: a write that changes nothing, and then one check at a time, find
+    out whether it can.
     """
 
     def __init__(
@@ -54,16 +56,28 @@ class Dispatcher:
 
     async def tick(self, now: datetime) -> None:
         """Begin what is due and may begin."""
+        self._notice_a_lock()
         if self._room <= 0:
             return
         try:
+            if self._paused_until is not None:
+                await self._db.try_write()
             async with self._db.reading() as conn:
                 checked = await claim_queries.count_checked(conn)
                 due = await self._due(conn, now)
         except StoreError as problem:
             self._store_failed(problem)
             return
+        if not due.pressing and not due.ordinary:
+            self._store_works()
         self._begin(due, checked)
+
+    def _notice_a_lock(self) -> None:
+        """Before those who wait for it give up, one after another."""
+        seconds = self._db.locked_seconds
+        if seconds >= LOCKED_SECONDS:
+            problem = f"the database {self._db.name} has been locked for {seconds:.0f} seconds"
+            self._store_failed(StoreError(f"{problem}: find out which other program keeps it locked"))
 
     @property
     def _room(self) -> int:

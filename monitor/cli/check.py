@@ -190,7 +190,7 @@ async def _unrecorded(
 async def _recorded(assembly: Assembly, tasks: list[CheckTask], breaker: CircuitBreaker) -> tuple[list[Result], Alarms]:
     """The database first: nothing is asked that cannot be recorded."""
     metrics = Metrics(VERSION)
-    db = await open_database(assembly.settings.database)
+    db = await open_database(assembly.settings.database, assembly.settings.database_pool_size)
     try:
         await assembly.tenant_sync(db, metrics).load(utc_now())
         halt = assembly.write_halt(db, assembly.renderer())

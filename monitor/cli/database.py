@@ -37,7 +37,7 @@ def with_new_database(action: Callable[[Database, Settings], Awaitable[Answer]])
 
     async def run() -> Answer:
         settings = settings_loader.load()
-        db = await open_database(settings.database)
+        db = await open_database(settings.database, settings.database_pool_size)
         try:
             return await action(db, settings)
         finally:

@@ -1,4 +1,4 @@
-"""Addresses that an operator configures: Greenhouse, database, mail server, email address, port to listen on.
+"""Addresses that an operator configures: Greenhouse, mail server, email address, port to listen on.
 
 Each function returns the checked form or raises ValueError. The error never repeats the input: most of these may carry
 a password.
@@ -10,19 +10,9 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
-
 from checks.errors import GateRefusal
 from checks.origin import is_loopback, origin
 
-_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
 # RFC 5322, 3.2.3 (atext); quoted local parts are refused.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -141,20 +131,6 @@ def named_mail_address(text: str) -> str:
     named = _NAME_AND_ADDRESS.fullmatch(text)
     mail_address(named[1] if named else text)
     return text
-
-
-def database_address(text: str) -> URL:
-    """The address with the driver we use; it hides its password when printed."""
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError("must be sqlite:///file or postgresql://user:password@host/database") from None
-    if url.drivername not in _DRIVERS:
-        raise ValueError("must begin with sqlite:/// or postgresql://: no other database is supported")
-    # A database in memory disappears with its connection, and a file: URI can name one.
-    if url.drivername.startswith("sqlite") and (url.database or ":memory:").startswith((":memory:", "file:")):
-        raise ValueError("must name a file, such as sqlite:///harvest-monitor.sqlite3")
-    return url.set(drivername=_DRIVERS[url.drivername])
 
 
 def mail_target(text: str) -> MailServer | MailFolder:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from sqlalchemy import URL
 
 from checks.catalogue.entry import WriteProbes
+from monitor import database_address
 from monitor.config import addresses
 from monitor.config.config_file import config_file
 from monitor.config.setting_types import (
@@ -66,9 +67,17 @@ class Settings(BaseSettings):
     auth_url: Origin = Field(
         "https://auth.greenhouse.io", description="address of the auth server of Harvest v3 (http for loopback only)"
     )
-    database_url: Annotated[SecretStr, secret_address(addresses.database_address)] = Field(
+    database_url: Annotated[SecretStr, secret_address(database_address.database_address)] = Field(
         SecretStr("sqlite:///harvest-monitor.sqlite3"),
         description="`sqlite:///file` or `postgresql://user:password@host/database`, or a reference to it",
+    )
+    database_pool_size: int = Field(
+        10, ge=2, le=1000, description="most connections of one process to Postgres; SQLite has its own number"
+    )
+    database_start_timeout: Delay = Field(
+        timedelta(minutes=10),
+        description="how long `serve` waits at its start for a database that is down, starting or full; `0` = not at "
+        "all, `366d` = for ever",
     )
     tenants: Path = Field(Path("tenants.yaml"), description="the tenants file")
     manifest: str = Field("gem", min_length=1, description="the permission manifest: a built-in name, or a path")
@@ -228,7 +237,14 @@ class Settings(BaseSettings):
     @property
     def database(self) -> URL:
         """The database's address with our driver; it hides its password when printed, so never pass it on as text."""
-        return addresses.database_address(self.database_url.get_secret_value())
+        return database_address.database_address(self.database_url.get_secret_value())
+
+    @property
+    def database_may_be_overheard(self) -> bool:
+        """Whether it is a Postgres on another machine that would be spoken to without TLS."""
+        url = self.database
+        remote = url.get_backend_name() != "sqlite" and any(s.is_remote for s in database_address.servers(url))
+        return remote and not database_address.demands_tls(url, os.environ)
 
     @property
     def mail_target(self) -> addresses.MailServer | addresses.MailFolder | None:

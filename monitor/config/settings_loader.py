@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from monitor import database_address
 from monitor.config import addresses
 from monitor.config.config_file import CONFIG
 from monitor.config.settings import PREFIX, Settings
@@ -43,7 +44,7 @@ def _mask_passwords(settings: Settings) -> None:
     proxy = urlsplit(settings.http_proxy.get_secret_value()).password if settings.http_proxy else None
     mail = settings.mail_target
     passwords = [
-        settings.database.password,
+        *database_address.secrets_in(settings.database),
         mail.password if isinstance(mail, addresses.MailServer) else None,
         unquote(proxy) if proxy else None,
         settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else None,

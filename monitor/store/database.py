@@ -13,42 +13,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, event, select
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy import URL, event, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from monitor.database_address import place
 from monitor.errors import StoreError
 from monitor.file_owner import give_to_owner_of
 from monitor.store import driver, sqlite_file
+from monitor.store.failures import ONLY_READS, failure_of, store_error, unusable
 from monitor.store.migrations import SchemaState, schema_state, upgrade
+from monitor.store.postgres import POOL_SIZE, postgres_engine
 from monitor.store.statements import MIGRATION_LOCK, one_at_a_time
+from monitor.store.tables import INSTALLATION
 
 BUSY_TIMEOUT_SECONDS = 30
 SQLITE_CONNECTIONS = 15
 WAL_TRIES = 20
 WAL_WAIT_SECONDS = 0.05
 
-# A server that accepts a connection and then stays silent must not block us longer (seconds; tcp_user_timeout in ms).
-_POSTGRES_TIMEOUTS = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
-_SQLITE_FAILURES = tuple(
-    f"SQLITE_{name}"
-    for name in ("BUSY", "LOCKED", "READONLY", "CANTOPEN", "IOERR", "FULL", "NOTADB", "CORRUPT", "PERM", "AUTH")
-)
-_NEXT_STEPS = {
-    "SQLITE_FULL": "free space on its disk",
-    "SQLITE_BUSY": "find out which other program keeps it locked",
-    "SQLITE_LOCKED": "find out which other program keeps it locked",
-    "SQLITE_READONLY": "allow the service's user to write the file and its folder, and see that the disk is writable",
-    "SQLITE_IOERR": "check the system log for disk errors, and that there is free space",
-    "SQLITE_NOTADB": "it is damaged or not a database: stop the service and restore a backup",
-    "SQLITE_CORRUPT": "it is damaged: stop the service and restore a backup",
-}
 _NO_BEGIN = {"begin": ""}
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -61,16 +45,20 @@ _PRAGMAS = (
 
 
 class Database:
-    """`url` comes from monitor.config.addresses.database_address. Nothing is opened before the first transaction."""
+    """`url` comes from monitor.database_address. Nothing is opened before the first transaction.
 
-    def __init__(self, url: URL, engine: AsyncEngine | None = None) -> None:
+    `pool_size` is the most connections to Postgres; SQLite has its own number.
+    """
+
+    def __init__(self, url: URL, engine: AsyncEngine | None = None, pool_size: int = POOL_SIZE) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._engine = engine or (
-            _sqlite_engine(_existing_file(url), _PRAGMAS) if self.is_sqlite else _postgres_engine(url)
+            _sqlite_engine(_existing_file(url), _PRAGMAS) if self.is_sqlite else postgres_engine(url, pool_size)
         )
         # SQLite has one writer at a time and does not queue the others fairly: writers of this process queue here.
         self._write_lock: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
+        self._locked_since: float | None = None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -93,9 +81,21 @@ class Database:
         """A transaction that writes, committed at its end. Never nest them: SQLite has one at a time."""
         async with self._write_lock, self._connected() as conn:
             # After a plain BEGIN that has read, the first write fails at once (SQLITE_BUSY_SNAPSHOT) if another wrote.
-            await conn.execution_options(begin="BEGIN IMMEDIATE")
-            async with conn.begin():
-                yield conn
+            # readonly=None, not False: that would ask for READ WRITE, which overrides an operator's read-only default.
+            await conn.execution_options(begin="BEGIN IMMEDIATE", postgresql_readonly=None)
+            try:
+                # Writers of this process queue for our own lock, so whoever keeps the first from SQLite's is another.
+                self._locked_since = time.monotonic() if self.is_sqlite else None
+                async with conn.begin():
+                    self._locked_since = None
+                    yield conn
+            finally:
+                self._locked_since = None
+
+    @property
+    def locked_seconds(self) -> float:
+        """How long another program has kept our next writer from SQLite's lock; 0 if none does."""
+        return 0.0 if self._locked_since is None else time.monotonic() - self._locked_since
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
@@ -104,9 +104,11 @@ class Database:
             async with self._engine.connect() as conn, _closed_if_cancelled(conn):
                 yield conn
         except DBAPIError as error:
-            if not _is_database_failure(error):
+            if failure_of(error) is None:
                 raise
-            raise StoreError(self._unusable(error)) from error
+            raise unusable(self.url, error) from error
+        except PoolTimeout as error:
+            raise unusable(self.url, error) from error
 
     async def schema_state(self) -> SchemaState:
         """How the tables compare with this release; StoreError if the database cannot be read at all."""
@@ -116,7 +118,7 @@ class Database:
             async with self.reading() as conn:
                 return await conn.run_sync(schema_state)
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(self._unusable(error)) from error
+            raise unusable(self.url, error) from error
 
     async def migrate(self) -> None:
         """Upgrade the tables to this release: completely or not at all, by one process at a time."""
@@ -126,15 +128,28 @@ class Database:
                 await one_at_a_time(conn, MIGRATION_LOCK)
                 await conn.run_sync(upgrade)
         except SQLAlchemyError as error:
-            raise StoreError(self._unusable(error)) from error
+            raise unusable(self.url, error) from error
 
     async def ping(self) -> None:
-        """StoreError unless the database answers."""
+        """StoreError unless the database answers, and on Postgres would let us write."""
         try:
-            async with self.reading() as conn:
-                await conn.execute(select(1))
+            async with self.reading_once() as conn:
+                if self.is_sqlite:
+                    await conn.execute(select(1))
+                elif await conn.scalar(text("SELECT current_setting('transaction_read_only')")) == "on":
+                    await conn.invalidate()  # a new one may lead to the primary
+                    raise store_error(self.url, "it takes no writes", ONLY_READS)
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(self._unusable(error)) from error
+            raise unusable(self.url, error) from error
+
+    async def try_write(self) -> None:
+        """StoreError unless something can be written now. It changes nothing that anybody reads."""
+        async with self.writing() as conn:
+            if self.is_sqlite:
+                # It writes a page also where the number stays the same, which an UPDATE does not.
+                await conn.execute(text("PRAGMA user_version = 0"))
+            else:
+                await conn.execute(select(INSTALLATION).with_for_update())
 
     async def fill_pool(self) -> None:
         """Open every connection to SQLite now, so that a process without file handles later still reads and writes.
@@ -162,7 +177,7 @@ class Database:
             async with self._write_lock:
                 await asyncio.to_thread(sqlite_file.vacuum, Path(str(self.url.database)))
         except sqlite3.Error as error:
-            raise StoreError(self._unusable(error)) from error
+            raise unusable(self.url, error) from error
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -186,26 +201,16 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The database's name for people, without a password."""
-        return str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
-
-    def _unusable(self, error: Exception) -> str:
-        reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-        return f"the database {self.name} cannot be used ({' '.join(reason.split())}): {self._next_step(error)}"
-
-    def _next_step(self, error: Exception) -> str:
-        name = str(getattr(getattr(error, "orig", None), "sqlite_errorname", ""))
-        found = (step for failure, step in _NEXT_STEPS.items() if name.startswith(failure))
-        needed = "a SQLite file that can be written" if self.is_sqlite else "a Postgres that can be reached"
-        return next(found, f"check that HARVEST_MONITOR_DATABASE_URL names {needed}")
+        """The database's name for people: a file, or host, port and database."""
+        return place(self.url)
 
 
-async def open_database(url: URL) -> Database:
+async def open_database(url: URL, pool_size: int = POOL_SIZE) -> Database:
     """A database ready for use. SQLite's tables are brought up to date; on Postgres that is an operator's command.
 
     StoreError if it cannot be used, belongs to another program, is newer than this release, or (Postgres) older.
     """
-    database = Database(url)
+    database = Database(url, pool_size=pool_size)
     try:
         found = await database.schema_state()
         if database.is_sqlite and found in (SchemaState.EMPTY, SchemaState.BEHIND):
@@ -288,18 +293,6 @@ def _sqlite_engine(url: URL, pragmas: Iterable[str]) -> AsyncEngine:
     return engine
 
 
-def _is_database_failure(error: DBAPIError) -> bool:
-    """The database is at fault, not our statement: locked, full, read-only, damaged, shutting down."""
-    name = getattr(error.orig, "sqlite_errorname", None)
-    if name is not None:
-        return str(name).startswith(_SQLITE_FAILURES)
-    if not isinstance(error, OperationalError):
-        return False
-    state = getattr(error.orig, "sqlstate", None)
-    # No state: the connection broke. 08: connection, 53: out of resources, 57: ended or shut down by an operator.
-    return state is None or str(state).startswith(("08", "53", "57"))
-
-
 def _execute_with_retry(cursor: Any, pragma: str) -> None:
     """When two processes switch a new file to WAL, one gets "locked" immediately, whatever the busy timeout."""
     for _ in range(WAL_TRIES):
@@ -319,12 +312,6 @@ def _existing_file(url: URL) -> URL:
 def _file_address(url: URL, options: Mapping[str, str]) -> URL:
     file = Path(str(url.database)).absolute().as_uri()
     return URL.create(url.drivername, database=file, query={"uri": "true", **options})
-
-
-def _postgres_engine(url: URL) -> AsyncEngine:
-    return create_async_engine(
-        url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True, connect_args=_POSTGRES_TIMEOUTS
-    )
 
 
 def _create_private_file(url: URL) -> None:

@@ -102,6 +102,7 @@ class Doctor:
         # Read-only: open_database would upgrade a SQLite file.
         db = database_as_it_is(url)
         try:
+            await db.ping()
             if await self._is_current(db):
                 await existing_key(db, self._settings)
                 async with db.reading() as conn:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from sqlalchemy import URL
+
 from checks.connection_failure import ConnectionFailure
 from checks.credential import CredentialKind, Token
 from checks.manifest import Manifest
@@ -11,6 +13,7 @@ from checks.reasons import DETAILS
 from checks.v1.key_state import RETIRED_AFTER
 from checks.v3.token_answers import CLOCKS_DIFFER, expiry_of
 from monitor.config.settings import PREFIX, NoticesMode, Settings
+from monitor.database_address import declines_tls, place
 from monitor.tenants.file import MINT, Grant
 from monitor.tenants.targets import CheckTarget, CheckTargets
 from monitor.upkeep.finding import DoctorArea, HealthFinding, Severity
@@ -19,6 +22,8 @@ from monitor.upkeep.finding import DoctorArea, HealthFinding, Severity
 def of_settings(settings: Settings) -> Iterator[HealthFinding]:
     for problem in (*settings.problems_for_serving(), *settings.warnings_for_serving()):
         yield HealthFinding.of_error(DoctorArea.SETTINGS, problem)
+    if settings.database_may_be_overheard:
+        yield of_clear_text(settings.database)
     if settings.notices_in_force is not NoticesMode.OFF and settings.public_url is None:
         yield HealthFinding(
             DoctorArea.SETTINGS,
@@ -26,6 +31,17 @@ def of_settings(settings: Settings) -> Iterator[HealthFinding]:
             "set it to the address where people open this service, such as https://monitor.vendor.example",
             severity=Severity.NOTE,
         )
+
+
+def of_clear_text(url: URL) -> HealthFinding:
+    """Of a database on another machine; to decline TLS in so many words is a choice."""
+    return HealthFinding(
+        DoctorArea.SETTINGS,
+        f"the database {place(url)} is on another machine, and {PREFIX}DATABASE_URL does not demand TLS: whoever is on "
+        "the line may read the password and all data",
+        "add sslmode=verify-full and sslrootcert=/path/to/ca.pem to it (docs/database.md)",
+        severity=Severity.NOTE if declines_tls(url) else Severity.PROBLEM,
+    )
 
 
 def of_tenants(targets: CheckTargets) -> Iterator[HealthFinding]:

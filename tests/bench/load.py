@@ -16,6 +16,7 @@ from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.service import MonitorService, assembled
+from monitor.store.database import open_database
 from monitor.store.tables import CHECK, CREDENTIAL
 from tests.bench.answers import Exchange
 
@@ -90,7 +91,7 @@ async def fast_transport() -> AsyncIterator[httpx.AsyncBaseTransport]:
 async def service(settings: Settings, log: Path) -> AsyncIterator[MonitorService]:
     """The parts of `serve`, with its log; nothing runs by itself."""
     with logging_to(log):
-        async with assembled(settings) as made:
+        async with assembled(settings, await open_database(settings.database)) as made:
             yield made
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from monitor.config import addresses
+from monitor import database_address
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, CREDENTIAL, DRIFT_EVENT, INCIDENT, NOTICE
 from tests.faults.mail_server import Mail, received
@@ -59,7 +59,7 @@ class Stored:
 
 
 async def _read(url: str) -> Stored:
-    database = Database(addresses.database_address(url))
+    database = Database(database_address.database_address(url))
     try:
         async with database.reading() as conn:
             statements = (

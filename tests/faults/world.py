@@ -9,8 +9,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from checks.manifest import load
+from monitor import database_address
 from monitor.checking.check_limits import CheckLimits
-from monitor.config import addresses
 from monitor.config.settings import Settings
 from monitor.sandbox.greenhouse.endpoints import endpoints
 from monitor.sandbox.sandbox import Sandbox
@@ -95,7 +95,7 @@ class World:
 
     @property
     def sqlite(self) -> Path | None:
-        url = addresses.database_address(self.database_url)
+        url = database_address.database_address(self.database_url)
         return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
     def start(self) -> ServeProcess:

@@ -12,6 +12,7 @@ from monitor.cli.database import who
 from monitor.clock import utc_now
 from monitor.config import settings_loader
 from monitor.config.settings import Settings
+from monitor.database_address import place
 from monitor.errors import ConfigurationError, StoreError
 from monitor.notices.wording import counted
 from monitor.store.backup import back_up, restore_backup
@@ -30,7 +31,7 @@ def backup(
 ) -> None:
     """Copy the SQLite file, also while the service runs; the copy is read back and checked."""
     settings = settings_loader.load()
-    database = _sqlite(settings, "pg_dump --format=custom --file={file} {address}", file)
+    database = _sqlite(settings, "pg_dump --format=custom --file={file} --username=… {address}", file)
     key = _copy_key(key_path(settings), file.with_name(f"{file.name}.key"), overwrite) if with_key else None
     copied = back_up(database, file, overwrite=overwrite)
     if as_json:
@@ -48,7 +49,7 @@ def backup(
 def restore(file: Path = typer.Argument(help="A copy that `db backup` made."), as_json: bool = AsJson) -> None:
     """Replace the SQLite file with a copy; the old file is kept under another name. Stop the service first."""
     settings = settings_loader.load()
-    database = _sqlite(settings, "pg_restore --clean --if-exists --dbname={address} {file}", file)
+    database = _sqlite(settings, "pg_restore --clean --if-exists --username=… --dbname={address} {file}", file)
     restored = restore_backup(file, database, who(), utc_now())
     if as_json:
         print_json(asdict(restored))
@@ -67,8 +68,8 @@ def _sqlite(settings: Settings, on_postgres: str, file: Path) -> Path:
     url = settings.database
     if url.get_backend_name() == "sqlite":
         return Path(url.database or "")
-    # As pg_dump takes it, without SQLAlchemy's driver; and without the password, since it is printed.
-    address = url._replace(drivername="postgresql", password=None).render_as_string()
+    # Only where it is: user, password and options may hold secrets, and this is printed.
+    address = f"postgresql://{place(url)}"
     raise StoreError(f"this is for SQLite; with Postgres use: {on_postgres.format(file=file, address=address)}")
 
 

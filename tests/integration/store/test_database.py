@@ -145,11 +145,11 @@ async def test_a_file_that_is_not_a_database_is_refused(sqlite_url: URL) -> None
 
 
 async def test_an_unreachable_server_is_reported_without_its_password() -> None:
-    """The message about an unreachable Postgres names host and user, never the password."""
+    """The message about an unreachable Postgres names host, port and database, and nothing else of the address."""
     url = URL.create("postgresql+psycopg", "monitor", "s3cret-marked", "127.0.0.1", 9, "store")
-    with pytest.raises(StoreError, match=r"monitor:\*\*\*@127.0.0.1:9/store cannot be used") as caught:
+    with pytest.raises(StoreError, match=r"the database 127.0.0.1:9/store cannot be used") as caught:
         await open_database(url)
-    assert "s3cret-marked" not in str(caught.value)
+    assert not {"s3cret-marked", "monitor"}.intersection(str(caught.value).split())
 
 
 async def test_an_exception_rolls_everything_back(database: Database) -> None:

@@ -8,7 +8,6 @@ from monitor.config.addresses import (
     Encryption,
     ListenAddress,
     MailServer,
-    database_address,
     greenhouse_origin,
     listen_address,
     mail_address,
@@ -135,31 +134,6 @@ def test_listen_addresses_refused(written: str) -> None:
     """Both host and port are needed."""
     with pytest.raises(ValueError, match="must"):
         listen_address(written)
-
-
-@pytest.mark.parametrize(
-    ("written", "used"),
-    [
-        ("sqlite:///a.sqlite3", "sqlite+aiosqlite:///a.sqlite3"),
-        ("sqlite+aiosqlite:////a.sqlite3", "sqlite+aiosqlite:////a.sqlite3"),
-        ("postgres://h/d", "postgresql+psycopg://h/d"),
-        ("postgresql:///d?host=%2Frun", "postgresql+psycopg:///d?host=%2Frun"),
-        ("postgresql+psycopg://h:5433/d", "postgresql+psycopg://h:5433/d"),
-    ],
-)
-def test_databases(written: str, used: str) -> None:
-    """Each database is used with the one driver that is tested."""
-    assert database_address(written).render_as_string() == used
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["", "a.sqlite3", "sqlite:///:memory:", "sqlite://", "sqlite:///file:a?uri=true", "postgresql+asyncpg://h/d"],
-)
-def test_databases_refused(written: str) -> None:
-    """No other driver, and no database that disappears with its connection."""
-    with pytest.raises(ValueError, match="must"):
-        database_address(written)
 
 
 def test_addresses_of_pages_and_proxies() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from monitor.config.settings import NoticesMode, Settings
 from monitor.drift import EventKind
 from monitor.service import assembled
+from monitor.store.database import open_database
 from monitor.store.tables import NOTICE
 from tests.composer import ComposerHarness
 from tests.notices import NOW, OPERATOR
@@ -24,7 +25,7 @@ async def test_an_email_of_the_service_leads_to_the_address_of_the_settings(tmp_
         operator_mail=OPERATOR,
         public_url="https://monitor.vendor.example/hm/",
     )
-    async with assembled(settings) as service:
+    async with assembled(settings, await open_database(settings.database)) as service:
         await ComposerHarness(service.db).add_event(EventKind.LOST, "GET: List offers")
         await service.composer.run_once(NOW + timedelta(hours=2))
         [notice] = await rows(service.db, NOTICE)
