@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, make_url
 
 from monitor.store.database import Database
-from tests.postgres import PostgresUnavailable, running_postgres
+from tests.postgres import PostgresUnavailable, administer, running_postgres
 from tests.promtool import Promtool, PromtoolUnavailable
 from tests.systemd import Machine, SystemdUnavailable, running_machine
 
@@ -174,11 +173,6 @@ def _sqlite(path: Path) -> URL:
 @contextmanager
 def _new_database(server: URL, template: str) -> Iterator[URL]:
     name = f"test_{uuid.uuid4().hex[:12]}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    administer(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield server.set(database=name)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _administer(server: URL, statement: str) -> None:
-    with psycopg.connect(host=server.host, port=server.port, user=server.username, autocommit=True) as connection:
-        connection.execute(statement.encode())
+    administer(server, f"DROP DATABASE {name} WITH (FORCE)")
