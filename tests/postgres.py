@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import psycopg
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 START_SECONDS = 120
 _OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60"
@@ -44,13 +44,32 @@ class Postgres:
     def address(self) -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
 
-    def start(self) -> None:
-        listen = f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories=''"
-        self._control("start", "-w", "-t", str(START_SECONDS), "-l", self.home / "log", "-o", f"{listen} {_OPTIONS}")
+    @property
+    def plain_address(self) -> str:
+        """As libpq takes it."""
+        return self.address.replace("+psycopg", "")
+
+    @property
+    def url(self) -> URL:
+        return make_url(self.address)
+
+    def start(self, more: str = "") -> None:
+        """`more` are further options of the server."""
+        options = f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories='' {_OPTIONS} {more}"
+        self._control("start", "-w", "-t", str(START_SECONDS), "-l", self.home / "log", "-o", options)
 
     def stop(self) -> None:
         """Clients are disconnected. What was committed is kept, although these servers do not sync."""
         self._control("stop", "-m", "fast")
+
+    def only_reads(self, yes: bool) -> None:
+        """For every session, those that are open included."""
+        administer(self.url, f"ALTER SYSTEM SET default_transaction_read_only = {'on' if yes else 'off'}")
+        administer(self.url, "SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """A standby becomes a primary."""
+        self._control("promote", "-w", "-t", str(START_SECONDS))
 
     def _control(self, *arguments: str | Path) -> None:
         _run(self.user, self.binaries / "pg_ctl", "-D", self.home / "data", *arguments)
@@ -71,6 +90,23 @@ def running_postgres() -> Iterator[Postgres]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def running_standby(primary: Postgres) -> Iterator[Postgres]:
+    """A streaming replica of it, which can be read; deleted at the end."""
+    with tempfile.TemporaryDirectory(prefix="harvest-monitor-standby-") as folder:
+        home = Path(folder)
+        user = prepared_user(home)
+        source = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres")
+        copying = ("-D", home / "data", "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        _run(user, primary.binaries / "pg_basebackup", *source, *copying)
+        standby = Postgres(primary.binaries, home, user, free_port())
+        standby.start()
+        try:
+            yield standby
+        finally:
+            standby.stop()
 
 
 def administer(server: URL, statement: str) -> None:

@@ -18,7 +18,7 @@ from monitor.checking.write_halt import LocalWriteGuard, LocalWriteHalt, SharedW
 from monitor.clock import utc_now
 from monitor.drift import DriftPolicy
 from monitor.drift.suspicion import Suspicion
-from monitor.errors import ConfigurationError, SourceFailed
+from monitor.errors import ConfigurationError, SourceFailed, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class CheckRunner:
         except SourceFailed as problem:
             report = not_loaded(task.request.manifest, utc_now())
             return _failed(task, report, str(problem), ExitStatus.UNDECIDED)
-        except (ConfigurationError, CredentialError) as problem:
+        except (ConfigurationError, CredentialError, StoreError) as problem:
             return _failed(task, _misconfigured(task), str(problem), ExitStatus.USAGE)
         except Exception as problem:  # one tenant's surprise must not cost the others their results
             message = f"the check broke off ({type(problem).__name__}); please report this"

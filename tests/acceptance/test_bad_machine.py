@@ -1,6 +1,5 @@
 """A machine that misbehaves: frozen, its clock set, its disk full, its database locked."""
 
-import os
 import signal
 import sqlite3
 import time
@@ -14,17 +13,10 @@ from monitor.sandbox.faults.http import Fault
 from tests.command import ServeProcess, run, until
 from tests.disk import Disk, DiskUnavailable, small_disk
 from tests.faketime import FakeTime, FakeTimeUnavailable
-from tests.postgres import Postgres, PostgresUnavailable, running_postgres
+from tests.postgres import Postgres, PostgresUnavailable, running_postgres, skip_or_fail
 from tests.service import ServiceHarness, checked
 
 A_DAY = {"interval": "1d"}
-
-
-def skip_or_fail(why: Exception) -> None:
-    """Without the tool, the test is skipped on a desk and fails in CI."""
-    if os.environ.get("CI"):
-        raise why
-    pytest.skip(str(why))
 
 
 @pytest.fixture
@@ -162,6 +154,24 @@ def test_a_locked_database_delays_and_loses_nothing(harness: ServiceHarness) -> 
         checked(service, "acme", more_than=seen + 1)
         until(lambda: harness.history())
         assert [event["kind"] for event in harness.history()] == ["lost"]
+
+
+def test_a_lock_is_told_of_while_nothing_is_due(harness: ServiceHarness) -> None:
+    """Within seconds, and it ends without a check; whoever waited for the lock gets it."""
+    harness.add_tenant("acme")
+    with harness.serve(**A_DAY) as service:
+        checked(service, "acme")
+        with closing(sqlite3.connect(harness.folder / "harvest-monitor.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            harness.add_tenant("globex")
+            pauses(service)
+            (line,) = service.logged("checks_paused")
+            assert "has been locked for 5 seconds: find out which other program keeps it locked" in line["problem"]
+            other.execute("ROLLBACK")
+        until(lambda: service.logged("checks_go_on"))
+        checked(service, "globex")
+        assert len(checked(service, "acme")) == 1
+        assert not service.logged("beat_failed")
 
 
 def test_a_postgres_that_goes_away_pauses_checks_until_it_is_back(harness: ServiceHarness, postgres: Postgres) -> None:

@@ -214,7 +214,7 @@ async def test_the_cost_of_every_check_is_in_the_report() -> None:
 BROKEN: list[tuple[Exception, ExitStatus, str]] = [
     (ConfigurationError("env:KEY is not set"), ExitStatus.USAGE, "env:KEY is not set"),
     (CredentialError("the key holds a line break"), ExitStatus.USAGE, "line break"),
-    (StoreError("the database is locked"), ExitStatus.INTERNAL, "the database is locked"),
+    (StoreError("the database is locked"), ExitStatus.USAGE, "the database is locked"),
     (RuntimeError("s3cret"), ExitStatus.INTERNAL, "RuntimeError"),
 ]
 
