@@ -18,8 +18,8 @@ from tests.pictures import IMAGES
 
 ERASE_LINE, ONE_UP = "\x1b[2K", "\x1b[1A"
 CURSOR = re.compile(r"\x1b\[\?25[lh]")
-# The link to the pages, the first check, what is lost, what becomes of it; README has no room for the tables below.
-ACTS = 4
+# What it is about, the link, the first check, what is lost, what becomes of it; README has no room for more.
+ACTS = 5
 LINK = re.compile(r"hml_[\w-]+")
 ANSI = [(110, 118, 129), (207, 34, 46), (26, 127, 55), (154, 103, 0), (9, 105, 218), (130, 80, 223), (27, 124, 131)]
 THEMES = {

@@ -3,31 +3,29 @@
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
+from monitor.cli.console import tell
 from monitor.cli.database import who
+from monitor.cli.demo.glossary import INTRODUCTION
+from monitor.cli.demo.hints import next_steps, what_stays
 from monitor.cli.demo.journal import open_journal
+from monitor.cli.demo.live_feed import LiveFeed
 from monitor.cli.demo.pages import HOST, PORT, free_port, operator_link
 from monitor.cli.demo.recovery import show_recovery
 from monitor.cli.demo.script import DemoScript
 from monitor.cli.demo.setup import DemoSetup, set_up
+from monitor.clock import utc_now
 from monitor.config import settings_loader
+from monitor.config.settings import PREFIX
 from monitor.logs import LogFormat, LogLevel, configure
 from monitor.sandbox.server.run import running
 from monitor.store.database import open_database
 
 EXAMPLE = "Example: harvest-monitor demo --once --folder /tmp/demo"
-COMMANDS_TO_TRY = (
-    "history --tenant initech",
-    "tenants show oscorp",
-    "tenants migration",
-    "notices list",
-    "web link --role operator",
-)
 
 
 def command(
@@ -43,10 +41,24 @@ def command(
 
     You can kill it at any time (kill -9): the next demo says what it finds, and continues.
     """
+    _leave_settings_aside()
     with open_journal(folder) as journal:
         if restart or not journal.is_cut_off:
-            journal.restart()
-        asyncio.run(_play(set_up(journal), once))
+            journal.restart(utc_now())
+        setup = set_up(journal)
+        asyncio.run(_play(setup, once))
+    _console().print()
+    for line in what_stays(setup):
+        _console().print(line, markup=False)
+
+
+def _leave_settings_aside() -> None:
+    """The demo has its own; a variable would go over them, and lead it to somebody's real database."""
+    variables = sorted(name for name in os.environ if name.startswith(PREFIX))
+    for variable in variables:
+        del os.environ[variable]
+    if variables:
+        tell(f"the demo has its own settings, so these are left aside: {', '.join(variables)}")
 
 
 async def _play(setup: DemoSetup, once: bool) -> None:
@@ -57,13 +69,11 @@ async def _play(setup: DemoSetup, once: bool) -> None:
     async with running(setup.sandbox) as sandbox_url:
         setup.point_at(sandbox_url, f"{HOST}:{port}")
         os.environ["HARVEST_MONITOR_CONFIG"] = str(setup.config)
-        with (setup.folder / "service.log").open("w", encoding="utf-8") as log:
+        with setup.log.open("w", encoding="utf-8") as log:
             configure(LogLevel.INFO, LogFormat.JSON, log)
             if setup.database.exists():
                 await show_recovery(settings_loader.load(), _console())
             await _beside_the_service(setup, sandbox_url, stop, once)
-    if _console().is_terminal:
-        _console().print("\nThe demo has ended, and its pages are gone. Start it again for new ones.")
 
 
 async def _beside_the_service(setup: DemoSetup, sandbox_url: str, stop: asyncio.Event, once: bool) -> None:
@@ -94,20 +104,31 @@ async def _play_script(setup: DemoSetup, site_url: str, sandbox_url: str, once: 
     try:
         _show_link(console, await operator_link(db, site_url, who()), site_url)
         await DemoScript(setup, db, console).play()
+        console.print("\n[bold]What to try next[/]" + ("" if once else ", in another terminal"))
+        for line in next_steps(setup):
+            console.print(f"   {line}", markup=False)
+        if not once:
+            await _go_on(LiveFeed(setup, db, console), console, site_url, sandbox_url)
     finally:
         await db.close()
-    console.print("\n[bold]What to try next[/]")
-    for command_line in COMMANDS_TO_TRY:
-        console.print(f"   HARVEST_MONITOR_CONFIG={setup.config} {sys.argv[0]} {command_line}")
-    if not once:
-        console.print(f"   decide about the held emails: {site_url}/notices?status=held")
-        console.print(f"   untick a permission yourself: {sandbox_url}/_sandbox/")
-        console.print(f"   every part of the pages: {site_url}/style; metrics: {site_url}/metrics")
-        console.print("\nThe service and its pages run until you press Ctrl-C.")
-        await asyncio.Event().wait()
+
+
+async def _go_on(feed: LiveFeed, console: Console, site_url: str, sandbox_url: str) -> None:
+    console.print("[bold]And in the browser[/]")
+    console.print(f"   decide about the held emails: {site_url}/notices?status=held")
+    console.print(f"   see every part of the pages: {site_url}/style")
+    console.print(f"   see the metrics: {site_url}/metrics")
+    console.print(f"   untick a permission yourself: {sandbox_url}/_sandbox/")
+    console.print("\n[bold]From now on, live:[/] what is found and emailed. A permission that you untick is")
+    console.print("found within ten seconds, and emailed a few seconds later. Ctrl-C ends the demo.")
+    await feed.start()
+    await feed.run()
 
 
 def _show_link(console: Console, link: str, site_url: str) -> None:
+    for line in INTRODUCTION:
+        console.print(line)
+    console.print()
     console.print("[bold]The pages[/] (as an operator: one button signs you in, as long as the demo runs)")
     console.print(f"   {link}")
     if not site_url.endswith(f":{PORT}"):

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +15,7 @@ from typing import TextIO
 from monitor.errors import ConfigurationError
 
 NAME = "demo-of-harvest-monitor"
+MAIL = "mail"
 _BEGUN, _ENDED = "begun", "ended"
 
 
@@ -49,9 +51,13 @@ class Journal:
         entries = [json.loads(line) for line in self._lines if line not in (_BEGUN, _ENDED)]
         return [AdminAction(Verb(each["verb"]), each["tenant"], tuple(each["labels"])) for each in entries]
 
-    def restart(self) -> None:
-        """Delete everything in the folder that earlier demos left."""
+    def restart(self, now: datetime) -> None:
+        """Delete everything in the folder that earlier demos left but their emails, which are put aside."""
+        if any(self.folder.glob(f"{MAIL}/*")):
+            (self.folder / MAIL).rename(self.folder / f"{MAIL}-until-{now:%Y-%m-%d-%H%M%S}")
         for path in self.folder.iterdir():
+            if path.name.startswith(f"{MAIL}-until-"):
+                continue
             if path.is_dir():
                 shutil.rmtree(path)
             elif path.name != NAME:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from monitor.checking.check_limits import CheckLimits
-from monitor.cli.demo.script import subject_of, time_of_day
+from monitor.cli.demo.event_lines import subject_of, time_of_day
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.incidents.history_queries import PastEvent, Wanted, events
@@ -40,8 +40,9 @@ async def show_recovery(settings: Settings, console: Console) -> None:
     ]:
         console.print(f"   {line}")
     seconds = CheckLimits.of(settings).lease.total_seconds()
-    console.print(f"   [dim]Interrupted checks are repeated within {seconds:.0f} s, when none of them can still be")
-    console.print("   [dim]running.")
+    console.print(
+        f"   [dim]Interrupted checks are repeated within {seconds:.0f} s, when none can still be running.[/]\n"
+    )
 
 
 def _event_lines(past: Sequence[PastEvent], causes: Sequence[PendingCause]) -> Iterator[str]:

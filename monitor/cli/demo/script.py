@@ -2,34 +2,33 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from checks.credential import CredentialKind
 from checks.errors import HarvestMonitorError
 from checks.manifest import load
 from monitor.checking.recheck_queries import make_due
+from monitor.cli.demo.event_lines import of_event, subject_of, time_of_day
+from monitor.cli.demo.glossary import OF_CONFIRMATION, OF_EVENTS, OF_TENANTS, OF_THE_BRAKE, REMARKS, explain
+from monitor.cli.demo.hints import shown_path
 from monitor.cli.demo.journal import Verb
 from monitor.cli.demo.setup import CHECKED, SEVERAL, TENANTS, DemoSetup
+from monitor.cli.state_colours import cell
 from monitor.clock import utc_now
 from monitor.drift import EventKind
 from monitor.incidents.history_queries import PastEvent, Wanted, events
 from monitor.notices.notice_queries import count_held
+from monitor.reporting import tenant_list_queries
+from monitor.reporting.tenant_list import TenantFilter
 from monitor.store.database import Database
 from monitor.tenants.overview_queries import TenantLine, tenants
 from monitor.tenants.scope_acceptance_queries import accept
 
 POLL_SECONDS = 0.3
-COLUMNS = ("TENANT", "KIND", "STATE", "GRANTED", "MISSING", "UNDECIDED", "BEYOND", "STORY")
-REMARKS = (
-    "On v1, 16 write permissions are not checked: write probes are off by default. On v3, scopes include writes.",
-    "Weyland stands for all v1 keys: in this imitation v1 is retired for it and for requests without a key. The others",
-    "still work, to have something to show. Greenhouse does not document how it answers v1 keys now.",
-)
+COLUMNS = ("TENANT", "KIND", "STATUS", "GRANTED", "MISSING", "UNDECIDED", "STORY")
 ONE_LOST = "GET: List offers"
 LOST_BY_SEVERAL = "GET: List sources"
 SEVERAL_LOST = ("GET: List Candidates", "GET: Retrieve job", "GET: List interviews for application")
@@ -48,28 +47,30 @@ class DemoScript:
 
     async def play(self) -> None:
         """From the first sweep to the repair; about a minute."""
-        self._say(f"[bold]1.[/] The first check of {len(CHECKED)} tenants: about 50 harmless requests with a v1 key,")
-        self._console.print("   two on v3, one of which asks the auth server for the token's scopes")
+        self._say(
+            f"[bold]1.[/] The first check of {len(CHECKED)} tenants, with requests that change nothing: about 100"
+        )
+        self._console.print("   for a v1 key, and two on v3, one of which asks for the token's scopes")
         await self._accept_scopes()
         await self._until("the first sweep", self._all_checked)
         await self._show_tenants()
         self._say("[bold]2.[/] An admin at Globex unticks one permission, one at Initech unticks three")
         self._setup.do(Verb.UNTICK, "globex", ONE_LOST)
         self._setup.do(Verb.UNTICK, "initech", *SEVERAL_LOST)
-        await self._wait_for(EventKind.LOST, 1 + len(SEVERAL_LOST), "found missing, and confirmed a moment later")
-        self._say("[bold]3.[/] Their CSMs get emails, and Globex's admin ticks the permission again. Meanwhile three")
-        self._console.print("   tenants on v3 lose one permission at the same moment")
+        await self._check_now("globex", "initech")
+        await self._wait_for(EventKind.LOST, 1 + len(SEVERAL_LOST), OF_CONFIRMATION)
+        self._say("[bold]3.[/] Their CSMs get emails, and Globex's admin ticks the permission again.")
+        self._console.print("   Meanwhile three tenants on v3 lose one permission at the same moment")
         await self._mail_arrives("globex")
         await self._mail_arrives("initech")
         await self._mend_one_and_lose_together()
-        await self._wait_for(EventKind.REGAINED, 1, "one check is enough for a restored permission")
+        await self._wait_for(EventKind.REGAINED, 1)
         await self._mail_arrives("globex", 2)
         await self._until("the brake", self._held)
         await self._mail_arrives("harvest-monitor-mail-to-csms-is-held")
-        self._console.print(
-            "   Emails about the three are held: chance does not explain it, so it may be Greenhouse or us."
-        )
-        self._console.print("   The operator gets one email instead, and decides.")
+        self._console.print("   Emails about the three are [yellow]held[/]: chance does not explain it, so it may be")
+        self._console.print("   Greenhouse or us. The operator gets one email instead, and decides.")
+        explain(self._console, OF_THE_BRAKE)
         await self._show_history()
         self._show_mails()
 
@@ -107,24 +108,27 @@ class DemoScript:
         for customer in TOGETHER:
             self._setup.do(Verb.UNTICK, customer.id, LOST_BY_SEVERAL)
         # All are checked at once: the email about the first of the three must not leave before the third is seen.
+        await self._check_now("globex", *(customer.id for customer in TOGETHER))
+
+    async def _check_now(self, *tenant_ids: str) -> None:
         async with self._db.writing() as conn:
-            await make_due(conn, ["globex", *(customer.id for customer in TOGETHER)], utc_now())
+            await make_due(conn, tenant_ids, utc_now())
 
     async def _held(self) -> str | None:
         async with self._db.reading() as conn:
             held = await count_held(conn)
         return None if held else "no email is held yet"
 
-    async def _wait_for(self, kind: EventKind, count: int, how: str) -> None:
+    async def _wait_for(self, kind: EventKind, count: int, words: Sequence[tuple[str, str]] = ()) -> None:
         async def found() -> str | None:
             seen = await self._events(kind)
             return None if len(seen) >= count else f"{len(seen)} of {count} found so far"
 
         await self._until(f"the event {kind}", found)
         for event in await self._events(kind):
-            name, label = escape(event.tenant_name), escape(event.permission_label or "")
-            self._console.print(f"   [bold]{kind}[/] {name}: {escape(event.permission_group or '')} › {label}")
-        self._console.print(f"   [dim]({how})[/]")
+            of_event(event).show(self._console)
+        if words:
+            explain(self._console, words)
 
     async def _mail_arrives(self, tenant_id: str, count: int = 1) -> None:
         async def arrived() -> str | None:
@@ -146,12 +150,15 @@ class DemoScript:
 
     async def _show_tenants(self) -> None:
         situations = {customer.id: customer.situation for customer in TENANTS}
+        async with self._db.reading() as conn:
+            statuses = {row.id: row.status for row in await tenant_list_queries.every(conn, TenantFilter())}
         table = Table(*COLUMNS, box=None, pad_edge=False)
         for line in await self._tenants():
-            counts = [str(line.total(count)) for count in ("granted", "missing", "undecided", "excess")]
+            counts = [str(line.total(count)) for count in ("granted", "missing", "undecided")]
             kinds = "+".join(CredentialKind(kind).version for kind in line.kinds)
-            table.add_row(line.name, kinds, line.state.value, *counts, situations[line.id])
+            table.add_row(line.name, kinds, cell("STATUS", statuses[line.id]), *counts, situations[line.id])
         self._console.print(table)
+        explain(self._console, OF_TENANTS)
         for remark in REMARKS:
             self._console.print(f"   [dim]{remark}[/]")
 
@@ -159,21 +166,11 @@ class DemoScript:
         self._say("[bold]What was recorded[/]")
         table = Table("AT", "TENANT", "KIND", "WHAT", box=None, pad_edge=False)
         for event in await self._events():
-            table.add_row(time_of_day(event.at), event.tenant_name, event.kind, subject_of(event))
+            table.add_row(time_of_day(event.at), event.tenant_name, cell("KIND", event.kind), subject_of(event))
         self._console.print(table)
+        explain(self._console, OF_EVENTS)
 
     def _show_mails(self) -> None:
-        self._say("[bold]Emails written[/] (each also as .eml)")
+        self._say(f"[bold]Emails written[/] to {shown_path(self._setup.mail)}/ (each also as .eml)")
         for path in self._mails():
-            self._console.print(f"   {path}", soft_wrap=True)
-
-
-def time_of_day(at: datetime) -> str:
-    return at.strftime("%H:%M:%SZ")
-
-
-def subject_of(event: PastEvent) -> str:
-    """The permission, or the state of the credential as a whole."""
-    if event.permission_label is None:
-        return f"{event.state or ''} {event.detail}".strip()
-    return event.permission_label
+            self._console.print(f"   {path.name}", markup=False)

@@ -9,7 +9,7 @@ import yaml
 
 from checks.credential import CredentialKind
 from checks.manifest import load
-from monitor.cli.demo.journal import AdminAction, Journal, Verb
+from monitor.cli.demo.journal import MAIL, AdminAction, Journal, Verb
 from monitor.errors import ConfigurationError
 from monitor.sandbox.greenhouse.settings import Retirement
 from monitor.sandbox.sandbox import CLIENT_LABEL, Sandbox
@@ -17,7 +17,7 @@ from monitor.sandbox.sandbox import CLIENT_LABEL, Sandbox
 LABEL = "Gem Harvest API Key"
 A_YEAR = 365 * 86_400
 SETTINGS = {
-    "requests_per_second": 25,
+    "requests_per_second": 60,
     "interval": "10s",
     "confirm_after": "2s",
     "retired_after": "4s",
@@ -65,14 +65,14 @@ TENANTS = (
     Customer("acme", "Acme Corp", "Dana Reyes", "healthy"),
     Customer("globex", "Globex", "Lee Chan", "will lose one"),
     Customer("initech", "Initech", "Dana Reyes", "will lose three"),
-    Customer("hooli", "Hooli", "Ola Nordmann", "lacked one from the start", minus=("GET /v1/scorecards",)),
+    Customer("hooli", "Hooli", "Ola Nordmann", "lacked one all along", minus=("GET /v1/scorecards",)),
     Customer("umbrella", "Umbrella", "Lee Chan", "its key was revoked", dead=True),
-    Customer("stark", "Stark", "Dana Reyes", "EEOC without the feature", plus=EEOC),
-    Customer("wayne", "Wayne", "Lee Chan", "has more than it should", plus=("GET /v1/jobs/{id}/hiring_team",)),
-    Customer("tyrell", "Tyrell", "Ola Nordmann", "has all: undecidable", ticked="all"),
+    Customer("stark", "Stark", "Dana Reyes", "has EEOC, unasked for", plus=EEOC),
+    Customer("wayne", "Wayne", "Lee Chan", "has one too many", plus=("GET /v1/jobs/{id}/hiring_team",)),
+    Customer("tyrell", "Tyrell", "Ola Nordmann", "has all, so no proof", ticked="all"),
     Customer("weyland", "Weyland", "Ola Nordmann", "its v1 key was retired", retired=True),
-    Customer("cyberdyne", "Cyberdyne", "Dana Reyes", "lacked two scopes", kind=V3, minus=TWO_SCOPES),
-    Customer("oscorp", "Oscorp", "Lee Chan", "its token: a Job Admin's", kind=V3, role="Job Admin"),
+    Customer("cyberdyne", "Cyberdyne", "Dana Reyes", "lacks two scopes", kind=V3, minus=TWO_SCOPES),
+    Customer("oscorp", "Oscorp", "Lee Chan", "a Job Admin's token", kind=V3, role="Job Admin"),
     Customer("gringotts", "Gringotts", "Ola Nordmann", SEVERAL, kind=V3),
     Customer("soylent", "Soylent", "Dana Reyes", SEVERAL, kind=V3),
     Customer("wonka", "Wonka", "Lee Chan", SEVERAL, kind=V3),
@@ -80,7 +80,7 @@ TENANTS = (
         "nakatomi",
         "Nakatomi",
         "Ola Nordmann",
-        "declines one",
+        "declines one on purpose",
         kind=V3,
         minus=("harvest:candidates:merge",),
         declined=("PUT: Merge two candidates",),
@@ -108,8 +108,12 @@ class DemoSetup:
         return self.folder / "harvest-monitor.sqlite3"
 
     @property
+    def log(self) -> Path:
+        return self.folder / "service.log"
+
+    @property
     def mail(self) -> Path:
-        return self.folder / "mail"
+        return self.folder / MAIL
 
     def point_at(self, url: str, listen: str) -> None:
         """Write the settings, now that the sandbox and the service have an address."""

@@ -25,9 +25,9 @@ def test_a_spinner_leaves_nothing_behind() -> None:
 
 
 def test_the_picture_ends_after_the_repair() -> None:
-    """Of the demo's paragraphs it has the first four, and of the link no secret."""
-    screen = "\nPages http://host/link/hml_a-B_9\n\n1. a\nb\n\n2. c\n\n3. d\n\nTables\n"
-    assert acts(screen) == "Pages http://host/link/hml_…\n\n1. a\nb\n\n2. c\n\n3. d"
+    """Of the demo's paragraphs it has the first five, and of the link no secret."""
+    screen = "\nAbout\n\nPages http://host/link/hml_a-B_9\n\n1. a\nb\n\n2. c\n\n3. d\n\nTables\n"
+    assert acts(screen) == "About\n\nPages http://host/link/hml_…\n\n1. a\nb\n\n2. c\n\n3. d"
 
 
 @pytest.mark.parametrize("scheme", THEMES)

@@ -13,12 +13,13 @@ from monitor.errors import ConfigurationError
 
 UNTICKED = AdminAction(Verb.UNTICK, "globex", ("GET: List offers",))
 OFFERS = "GET /v1/offers"
+NOW = datetime(2026, 11, 30, 8, 15, tzinfo=UTC)
 
 
 def _cut_off(folder: Path, *actions: AdminAction) -> None:
     """The folder of a demo that was killed after these actions."""
     with open_journal(folder) as journal:
-        journal.restart()
+        journal.restart(NOW)
         for action in actions:
             journal.add(action)
         left = (folder / NAME).read_text()
@@ -59,17 +60,21 @@ def test_an_incomplete_line_is_ignored(tmp_path: Path) -> None:
         assert (tmp_path / NAME).read_text().splitlines()[1:] == [json.dumps(asdict(UNTICKED))]
 
 
-def test_a_demo_that_ended_is_over(tmp_path: Path) -> None:
-    """The next one starts over, in an empty folder."""
+def test_a_demo_that_ended_is_over_and_its_emails_are_kept(tmp_path: Path) -> None:
+    """The next one starts over, in a folder with nothing but the emails of those before it."""
     with open_journal(tmp_path / "demo") as journal:
-        journal.restart()
+        journal.restart(NOW)
         (journal.folder / "mail").mkdir()
         (journal.folder / "mail" / "a.eml").touch()
         (journal.folder / "service.log").touch()
     with open_journal(tmp_path / "demo") as journal:
         assert not journal.is_cut_off
-        journal.restart()
-        assert [path.name for path in journal.folder.iterdir()] == [NAME]
+        journal.restart(NOW)
+        kept = journal.folder / "mail-until-2026-11-30-081500"
+        assert sorted(path.name for path in journal.folder.iterdir()) == [NAME, kept.name]
+        assert [path.name for path in kept.iterdir()] == ["a.eml"]
+        journal.restart(NOW + timedelta(days=1))  # without emails nothing is put aside
+        assert sorted(path.name for path in journal.folder.iterdir()) == [NAME, kept.name]
 
 
 def test_a_folder_has_one_demo_at_a_time(tmp_path: Path) -> None:
