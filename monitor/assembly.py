@@ -113,7 +113,7 @@ class Assembly:
         target = settings.mail_target
         if target is None or settings.mail_from is None:
             return None
-        transport = transport_for(target, settings.smtp_timeout, settings.smtp_ca_bundle)
+        transport = transport_for(target, settings.smtp_timeout, settings.greeting_name, settings.smtp_ca_bundle)
         return Outbox(
             db, MailSender(transport, settings.mail_from, metrics, jitter=random.random, now=utc_now), utc_now
         )

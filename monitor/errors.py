@@ -45,12 +45,19 @@ class FailureScope(StrEnum):
 
 
 class DeliveryError(HarvestMonitorError):
-    """An email was not accepted. `permanent`: a retry cannot help."""
+    """An email was not accepted. `permanent`: a retry cannot help.
 
-    def __init__(self, message: str, blame: FailureScope, *, permanent: bool = False) -> None:
+    `reader_named`: it was refused after the reader had been named, so that even what the server says of us may hold for
+    this reader only.
+    """
+
+    def __init__(
+        self, message: str, blame: FailureScope, *, permanent: bool = False, reader_named: bool = False
+    ) -> None:
         super().__init__(message)
         self.blame = blame
         self.permanent = permanent
+        self.reader_named = reader_named
 
 
 def system_words(problem: Exception) -> str:

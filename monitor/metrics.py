@@ -93,6 +93,9 @@ class Metrics:
         self._alarms = _counter(registry, "write_alarms", "Write probes answered as none should be")
         self._notices_sent = _counter(registry, "notices_sent", "Notices accepted by the mail server")
         self._notices_failed = _counter(registry, "notices_failed", "Failed attempts to send a notice", "reason")
+        self._results_not_written = _counter(
+            registry, "notice_results_not_written", "Results of attempts to send a notice that the database refused"
+        )
         self._notices_fallback = _counter(
             registry, "notices_fallback", "Notices in the fallback text, as their template failed"
         )
@@ -231,6 +234,9 @@ class Metrics:
 
     def notice_failed(self, blame: str) -> None:
         self._notices_failed.labels(blame).inc()
+
+    def result_not_written(self) -> None:
+        self._results_not_written.inc()
 
     def notice_fell_back(self) -> None:
         self._notices_fallback.inc()

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, make_url
 
 from monitor.store.database import Database
+from tests.postfix import Postfix, PostfixUnavailable, running_postfix
 from tests.postgres import PostgresUnavailable, administer, running_postgres
 from tests.promtool import Promtool, PromtoolUnavailable
 from tests.systemd import Machine, SystemdUnavailable, running_machine
@@ -66,6 +67,25 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def postfix_server() -> Iterator[Postfix]:
+    """A mail server for the whole run. Without it, its tests are skipped on a desk and fail in CI."""
+    try:
+        with running_postfix() as server:
+            yield server
+    except PostfixUnavailable as why:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no Postfix can be started here: {why}")
+
+
+@pytest.fixture
+def postfix(postfix_server: Postfix) -> Postfix:
+    """That server, with empty mailboxes."""
+    postfix_server.empty_mailboxes()
+    return postfix_server
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,8 @@ class Sink:
     """What a server was asked and accepted, and what it does at a step (MAIL, RCPT, DATA, QUIT) instead of accepting.
 
     `refused` has answers by recipient. At the step `drop_at` the server disconnects, at `hang_at` it does not answer.
-    The step `TAKEN` comes right after it accepted an email. With `only`, emails to other recipients are accepted.
+    The step `TAKEN` comes right after it accepted an email. With `only`, emails to other recipients are accepted. `raw`
+    has answers by recipient that are written as they are.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Sink:
     encrypted: list[bool] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     only: str = ""
+    raw: dict[str, bytes] = field(default_factory=dict)
 
     async def handle_MAIL(
         self, server: Server, session: Session, envelope: Envelope, address: str, options: Any
@@ -47,6 +49,9 @@ class Sink:
         self, server: Server, session: Session, envelope: Envelope, address: str, options: Any
     ) -> str:
         self.asked.append(address)
+        if address in self.raw:
+            server.transport.write(self.raw[address] + b"\r\n")
+            await asyncio.Event().wait()  # until the client, which has its answer, hangs up
         answer = self.refused.get(address) or await self._answer("RCPT", server, address)
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)

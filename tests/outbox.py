@@ -18,6 +18,7 @@ from monitor.notices.notice_queries import ListedNotice
 from monitor.store.database import Database
 from tests.notices import NOW
 
+EHLO_NAME = "vendor.example"
 SENDER = "Harvest Monitor <monitor@vendor.example>"
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
@@ -55,6 +56,7 @@ class DeliveryCounts:
     sent: int = 0
     failed: list[str] = field(default_factory=list)
     paused: bool = False
+    not_written: int = 0
 
     def notice_sent(self) -> None:
         self.sent += 1
@@ -64,6 +66,9 @@ class DeliveryCounts:
 
     def mail_server_paused(self, paused: bool) -> None:
         self.paused = paused
+
+    def result_not_written(self) -> None:
+        self.not_written += 1
 
 
 class OutboxHarness:
@@ -114,7 +119,7 @@ class OutboxHarness:
 
 def smtp(port: int, seconds: float = 5) -> SmtpTransport:
     """A transport to a server that the test runs, with this timeout."""
-    return SmtpTransport(MailServer("127.0.0.1", port, Encryption.NONE), timedelta(seconds=seconds))
+    return SmtpTransport(MailServer("127.0.0.1", port, Encryption.NONE), timedelta(seconds=seconds), EHLO_NAME)
 
 
 async def never() -> None:

@@ -1,4 +1,4 @@
-"""Addresses that an operator configures: Greenhouse, mail server, email address, port to listen on.
+"""Addresses that an operator configures: Greenhouse, mail server, port to listen on.
 
 Each function returns the checked form or raises ValueError. The error never repeats the input: most of these may carry
 a password.
@@ -13,12 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from checks.errors import GateRefusal
 from checks.origin import is_loopback, origin
 
-# RFC 5322, 3.2.3 (atext); quoted local parts are refused.
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_MAIL_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _HOST = re.compile(r"[A-Za-z0-9._:-]*")
-_NAME_AND_ADDRESS = re.compile(r"""(?:"[^"\\<>]{0,100}"|[^"\\<>@,;:()\[\]]{0,100}) ?<([^<>]+)>""")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -110,27 +105,6 @@ def listen_address(text: str) -> ListenAddress:
     if int(port) > 65535:
         raise ValueError("must end with a port from 0 to 65535")
     return ListenAddress(host, int(port))
-
-
-def mail_address(text: str) -> str:
-    """A bare email address that can be put into a header unchanged."""
-    if has_control_characters(text):
-        raise ValueError("must be one email address, without a line break or another control character")
-    if "@" not in text:
-        raise ValueError("must be an email address, with an @ in it")
-    # RFC 5321, 4.5.3.1.3: 256 octets with the angle brackets.
-    if len(text) > 254 or not _MAIL_ADDRESS.fullmatch(text):
-        raise ValueError("must be one plain email address in ASCII, such as dana@vendor.example")
-    return text
-
-
-def named_mail_address(text: str) -> str:
-    """A bare email address, or `Name <address>` with the name in double quotes if it holds a comma."""
-    if has_control_characters(text):
-        raise ValueError("must be one email address, without a line break or another control character")
-    named = _NAME_AND_ADDRESS.fullmatch(text)
-    mail_address(named[1] if named else text)
-    return text
 
 
 def mail_target(text: str) -> MailServer | MailFolder:

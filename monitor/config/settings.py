@@ -13,7 +13,7 @@ from sqlalchemy import URL
 
 from checks.catalogue.entry import WriteProbes
 from monitor import database_address
-from monitor.config import addresses
+from monitor.config import addresses, mail_addresses
 from monitor.config.config_file import config_file
 from monitor.config.setting_types import (
     Delay,
@@ -152,10 +152,13 @@ class Settings(BaseSettings):
     smtp_ca_bundle: PemFile | None = Field(
         None, description="CA bundle (PEM file) used to verify the mail server, in addition to the system's"
     )
-    mail_from: Annotated[str, checked(addresses.named_mail_address)] | None = Field(
+    mail_from: Annotated[str, AfterValidator(mail_addresses.named_mail_address)] | None = Field(
         None, description="sender of notices, `Name <address>` or an address"
     )
-    operator_mail: Annotated[str, checked(addresses.mail_address)] | None = Field(
+    ehlo_name: Annotated[str, AfterValidator(mail_addresses.ehlo_name)] | None = Field(
+        None, description="name by which the mail server is greeted (EHLO); not set: the domain of `MAIL_FROM`"
+    )
+    operator_mail: Annotated[str, AfterValidator(mail_addresses.mail_address)] | None = Field(
         None, description="email address for the operator's notices"
     )
     public_url: Annotated[str, AfterValidator(addresses.page_address)] | None = Field(
@@ -249,6 +252,11 @@ class Settings(BaseSettings):
     @property
     def mail_target(self) -> addresses.MailServer | addresses.MailFolder | None:
         return addresses.mail_target(self.smtp_url.get_secret_value()) if self.smtp_url else None
+
+    @property
+    def greeting_name(self) -> str:
+        """How the mail server is greeted."""
+        return self.ehlo_name or mail_addresses.greeting_of(self.mail_from or "")
 
     @property
     def listen_address(self) -> addresses.ListenAddress:

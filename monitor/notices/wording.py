@@ -3,7 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+# With lone surrogates, which stand for bytes that are not UTF-8: no database stores them, and nothing can send them.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 def clean(text: str) -> str:

@@ -13,7 +13,8 @@ from checks.catalogue.entry import WriteProbes
 from checks.credential import CredentialKind
 from checks.errors import DocumentError
 from checks.yaml_document import Document
-from monitor.config.addresses import has_control_characters, mail_address
+from monitor.config.addresses import has_control_characters
+from monitor.config.mail_addresses import mail_address
 from monitor.config.secrets import check_credential_reference
 from monitor.errors import ConfigurationError
 from monitor.tenants.file import (

@@ -8,6 +8,8 @@ BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 GIVE_UP_AFTER = timedelta(days=3)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
+MAX_WITHOUT_RESULT = 5
+NO_RESULTS = "given up: what came of several attempts was never recorded, so it may have arrived more than once"
 MAX_DOUBTS = 3  # one email may make a healthy server disconnect; three in a row are the server's doing
 CONCURRENCY = 4  # emails under way at once: a few slow ones leave room, and mail servers accept so many connections
 _MAX_WAITS = len(BACK_OFF) + (GIVE_UP_AFTER - sum(BACK_OFF, timedelta())) // BACK_OFF[-1]
@@ -21,6 +23,15 @@ def back_off(attempts: int) -> timedelta | None:
     outage of the mail server, which costs it no attempt.
     """
     return BACK_OFF[min(attempts, len(BACK_OFF)) - 1] if attempts <= _MAX_WAITS else None
+
+
+def attempts_without_result(attempts: int, last_error: str | None) -> bool:
+    """Whether so many attempts left no trace that another one may not be the last either.
+
+    `attempts` includes the one that begins now. A process that dies while it sends leaves one; a database that takes
+    claims but no results leaves many.
+    """
+    return (last_error is None and attempts > MAX_WITHOUT_RESULT) or attempts > _MAX_WAITS + 1 + MAX_WITHOUT_RESULT
 
 
 def pause(failures: int, jitter: float) -> timedelta:

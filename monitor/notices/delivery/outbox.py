@@ -12,7 +12,8 @@ import structlog
 
 from monitor.errors import DeliveryError, FailureScope
 from monitor.notices.delivery import outbox_queries
-from monitor.notices.delivery.backoff import FIRST_PAUSE, back_off
+from monitor.notices.delivery.backoff import BACK_OFF, FIRST_PAUSE, NO_RESULTS, attempts_without_result, back_off
+from monitor.notices.delivery.delivery_results import DeliveryResults, NotSent, Sent
 from monitor.notices.delivery.sender import MailSender, reason_of
 from monitor.notices.delivery.transport import LONGEST_SEND
 from monitor.notices.notice import ClaimedNotice, Status
@@ -34,12 +35,13 @@ class Outbox:
         # In proportion to the transport: the emails of a killed process go out as soon as no send can still be running.
         self._claim_time = sender.longest + min(sender.longest, _MARGIN)
         self._under_way: dict[asyncio.Task[None], ClaimedNotice] = {}
-        self._unmarked: dict[int, datetime] = {}  # accepted by the mail server, but not marked in the database yet
+        self._results = DeliveryResults(db, sender.observer.result_not_written)
         self._stopping = False
 
     async def deliver(self) -> None:
         """Start sending what is due; one call at a time. Slow sends may outlast it."""
-        await self._mark_sent()
+        # Before any claim: a notice whose result is not written yet could be claimed and sent again.
+        await self._results.write()
         while not self._stopping:
             capacity = self._sender.server.capacity(self._now())
             if capacity and len(self._under_way) >= capacity:
@@ -75,66 +77,74 @@ class Outbox:
             return False
         if self._stopping:
             # `stop` came while the claim was being written. Given back, the notice is due at once for the next process.
-            await self._end_claim(notice, until, next_attempt_at=now, attempts=notice.attempts - 1)
+            given_back = {"next_attempt_at": now, "attempts": notice.attempts - 1}
+            await self._results.add(notice.id, NotSent(until, given_back))
             return False
         if notice.id in {other.id for other in self._under_way.values()}:
             return True  # the clock was set forward, so that its claim seemed to have expired
+        if self._results.settles(notice.id, until):
+            return True  # the database refuses its result, which is tried again before the next claim
+        if attempts_without_result(notice.attempts, notice.last_error):
+            await self._results.add(notice.id, self._given_up(notice, until, NO_RESULTS))
+            return True
         task = asyncio.create_task(self._deliver(notice, until), name=f"notice-{notice.id}")
         self._under_way[task] = notice
         task.add_done_callback(self._under_way.pop)
         return True
 
     async def _deliver(self, notice: ClaimedNotice, until: datetime) -> None:
-        """Send it and record the result. If the database fails now, that happens later, or the claim expires."""
+        """Send it and record the result; while the database is out of order, the result waits."""
+        problem = await self._sender.send(notice)
         try:
-            problem = await self._sender.send(notice)
-            if problem is None:
-                self._unmarked[notice.id] = self._now()
-                await self._mark_sent()
-            else:
-                await self._not_sent(notice, problem, until)
+            await self._results.add(notice.id, self._result(notice, problem, until))
+            if problem is not None and _concerns_reader(problem):
+                await self._delay_reader(notice)
         except Exception:
             _log.exception("delivery_not_written_down", notice=notice.id)
 
-    async def _mark_sent(self) -> None:
-        """Must come before any other claim: an unmarked notice that was sent could be claimed and sent again."""
-        if not self._unmarked:
-            return
-        sent = dict(self._unmarked)
-        async with self._db.writing() as conn:
-            for notice_id, at in sent.items():
-                await outbox_queries.mark_sent(conn, notice_id, at)
-        # Only those of this transaction: another send may have ended while it was written.
-        for notice_id in sent:
-            self._unmarked.pop(notice_id, None)
+    def _result(self, notice: ClaimedNotice, problem: DeliveryError | None, until: datetime) -> Sent | NotSent:
+        if problem is None:
+            return Sent(self._now())
+        try:
+            return self._not_sent(notice, problem, until)
+        except Exception as error:  # without a result, the notice would be sent again as soon as its claim expires
+            _log.exception("delivery_not_judged", notice=notice.id)
+            reason = f"what came of it could not be judged ({type(error).__name__}): the log has it"
+            return NotSent(until, {"next_attempt_at": self._now() + BACK_OFF[-1], "last_error": reason})
 
-    async def _not_sent(self, notice: ClaimedNotice, problem: DeliveryError, until: datetime) -> None:
-        now, reason = self._now(), reason_of(problem)
-        if problem.blame is FailureScope.SERVER:
-            again = self._sender.server.until or now + FIRST_PAUSE
-            attempts = notice.attempts - 1  # an outage of the server does not count against the notice
-            await self._end_claim(notice, until, next_attempt_at=again, attempts=attempts, last_error=reason)
-            return
+    def _not_sent(self, notice: ClaimedNotice, problem: DeliveryError, until: datetime) -> NotSent:
+        now, reason, server = self._now(), reason_of(problem), self._sender.server
+        if problem.blame is FailureScope.SERVER and not problem.reader_named:
+            # An outage of the server does not count against the notice.
+            again = {"next_attempt_at": server.until or now + FIRST_PAUSE, "attempts": notice.attempts - 1}
+            return NotSent(until, {**again, "last_error": reason})
+        if problem.permanent:
+            return self._given_up(notice, until, reason)
         wait = back_off(notice.attempts)
-        if problem.permanent or wait is None:
-            said = reason if problem.permanent else f"given up after {notice.attempts} attempts: {reason}"
-            await self._give_up(notice, until, now, said)
-            return
-        _log.warning("notice_delayed", notice=notice.id, attempts=notice.attempts, blame=problem.blame, reason=reason)
-        await self._end_claim(notice, until, next_attempt_at=now + wait, last_error=reason)
-        if problem.blame is FailureScope.ADDRESS:
-            async with self._db.writing() as conn:
-                await outbox_queries.delay_reader(conn, notice.recipient, now, now + wait)
+        attempts = notice.attempts
+        if wait is None:
+            if not server.paused:
+                return self._given_up(notice, until, f"given up after {attempts} attempts: {reason}")
+            # As long as the server takes nobody's mail, this may be due to it after all.
+            wait, attempts = BACK_OFF[-1], attempts - 1
+        _log.warning("notice_delayed", notice=notice.id, attempts=attempts, blame=problem.blame, reason=reason)
+        return NotSent(until, {"next_attempt_at": now + wait, "attempts": attempts, "last_error": reason})
 
-    async def _give_up(self, notice: ClaimedNotice, until: datetime, now: datetime, reason: str) -> None:
+    def _given_up(self, notice: ClaimedNotice, until: datetime, reason: str) -> NotSent:
         _log.error("notice_failed", notice=notice.id, attempts=notice.attempts, reason=reason)
-        await self._end_claim(
-            notice, until, status=Status.FAILED, next_attempt_at=None, last_error=reason, failed_at=now
-        )
+        failed = {"status": Status.FAILED, "next_attempt_at": None, "failed_at": self._now(), "reported_at": None}
+        return NotSent(until, {**failed, "last_error": reason})
 
-    async def _end_claim(self, notice: ClaimedNotice, until: datetime, **columns: object) -> None:
+    async def _delay_reader(self, notice: ClaimedNotice) -> None:
+        wait, now = back_off(notice.attempts) or BACK_OFF[-1], self._now()
         async with self._db.writing() as conn:
-            await outbox_queries.end_claim(conn, notice.id, until, **columns)
+            await outbox_queries.delay_reader(conn, notice.recipient, now, now + wait)
+
+
+def _concerns_reader(problem: DeliveryError) -> bool:
+    """It was refused for now, perhaps for this reader only: what else is due to the same reader would be, too."""
+    refused = problem.blame is FailureScope.ADDRESS or (problem.blame is FailureScope.SERVER and problem.reader_named)
+    return refused and not problem.permanent
 
 
 def _domain(notice: ClaimedNotice) -> str:

@@ -1,6 +1,7 @@
 """The statements of the outbox: claiming the next notice, and recording what came of it."""
 
 from collections.abc import Collection
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.incidents.rules import Audience
 from monitor.notices.notice import ClaimedNotice, Status
-from monitor.store.tables import NOTICE
+from monitor.store.tables import NOTICE, TENANT
+
+_CLAIMED = [NOTICE.c[each.name] for each in fields(ClaimedNotice) if each.name != "reader"]
 
 
 async def claim(
@@ -38,10 +41,22 @@ async def claim(
         # Processes share the work: each skips what another is claiming. SQLite ignores the lock; it has one writer.
         .where(NOTICE.c.id == first.with_for_update(skip_locked=True).scalar_subquery(), *is_due)
         .values(attempts=NOTICE.c.attempts + 1, next_attempt_at=until)
-        .returning(*[NOTICE.c[name] for name in ClaimedNotice.__slots__])
+        .returning(*_CLAIMED, NOTICE.c.tenant_id)
     )
     row = (await conn.execute(statement)).one_or_none()
-    return ClaimedNotice(*row) if row else None
+    if row is None:
+        return None
+    *facts, tenant_id = row
+    notice = ClaimedNotice(*facts)
+    return replace(notice, reader=await _reader(conn, notice.recipient, tenant_id))
+
+
+async def _reader(conn: AsyncConnection, recipient: str, tenant_id: str | None) -> str:
+    """The name that the tenants file gives the CSM at this address; empty if it names nobody there."""
+    named = select(TENANT.c.csm_name).where(TENANT.c.csm_email == recipient, TENANT.c.csm_name.is_not(None))
+    if tenant_id is not None:
+        named = named.where(TENANT.c.id == tenant_id)
+    return (await conn.execute(named.limit(1))).scalar_one_or_none() or ""
 
 
 async def mark_sent(conn: AsyncConnection, notice_id: int, at: datetime) -> None:

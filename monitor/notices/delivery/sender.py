@@ -12,8 +12,10 @@ from monitor.errors import DeliveryError, FailureScope
 from monitor.notices.delivery.backoff import MailServerState
 from monitor.notices.delivery.transport import Transport
 from monitor.notices.notice import ClaimedNotice, as_email
+from monitor.notices.wording import clean
 
 _ADDRESS = re.compile(r"[^\s<>()\"',;]+@[^\s<>()\"',;]+")  # servers quote the recipient they refuse
+_LONGEST_REASON = 400
 _log = structlog.get_logger()
 
 
@@ -25,6 +27,8 @@ class DeliveryObserver(Protocol):
     def notice_failed(self, blame: str) -> None: ...
 
     def mail_server_paused(self, paused: bool) -> None: ...
+
+    def result_not_written(self) -> None: ...
 
 
 class MailSender:
@@ -41,7 +45,7 @@ class MailSender:
     ) -> None:
         self._transport = transport
         self._mail_from = mail_from
-        self._observer = observer
+        self.observer = observer
         self._jitter = jitter
         self._now = now
         self.server = MailServerState()
@@ -60,12 +64,12 @@ class MailSender:
         except Exception as problem:  # an unforeseen error must not stop the outbox
             _log.exception("delivery_broke_off", notice=notice.id)
             return self._not_sent(DeliveryError(type(problem).__name__, FailureScope.UNCLEAR))
-        self._observer.notice_sent()
+        self.observer.notice_sent()
         _log.info("notice_sent", notice=notice.id, attempts=notice.attempts)
         return None
 
     def _not_sent(self, problem: DeliveryError) -> DeliveryError:
-        self._observer.notice_failed(problem.blame)
+        self.observer.notice_failed(problem.blame)
         return problem
 
     async def _hand_over(self, email: EmailMessage) -> None:
@@ -83,7 +87,7 @@ class MailSender:
 
     def _works(self) -> None:
         if self.server.paused:
-            self._observer.mail_server_paused(False)
+            self.observer.mail_server_paused(False)
             _log.info("mail_server_works_again", failures=self.server.failures)
         self.server = MailServerState()
 
@@ -92,7 +96,7 @@ class MailSender:
         after = before.failed if problem.blame is FailureScope.SERVER else before.doubted
         self.server = after(now, self._jitter())
         if self.server.until is not None and self.server.failures > before.failures:
-            self._observer.mail_server_paused(True)
+            self.observer.mail_server_paused(True)
             seconds = round((self.server.until - now).total_seconds(), 1)
             _log.warning(
                 "mail_server_paused", failures=self.server.failures, seconds=seconds, reason=reason_of(problem)
@@ -100,5 +104,5 @@ class MailSender:
 
 
 def reason_of(problem: DeliveryError) -> str:
-    """The text to store and log: without addresses."""
-    return _ADDRESS.sub("<address>", str(problem))
+    """The text to store and log: one line without addresses, which every database takes."""
+    return clean(_ADDRESS.sub("<address>", str(problem)))[:_LONGEST_REASON]

@@ -14,6 +14,7 @@ from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientRefused,
 
 from monitor.config.addresses import Encryption, MailFolder, MailServer
 from monitor.errors import DeliveryError, FailureScope
+from monitor.notices.delivery.refusal import Refusal, Step, judged
 from monitor.notices.wording import clean
 
 LONGEST_SEND = timedelta(minutes=9)
@@ -40,19 +41,25 @@ class Transport(Protocol):
         """Returns once the email is accepted for good; DeliveryError if it is not. Takes no longer than `longest`."""
 
 
-def transport_for(target: MailServer | MailFolder, timeout: timedelta, ca_bundle: Path | None = None) -> Transport:
-    """`timeout` is the longest wait for the server's next answer; `ca_bundle` adds certificate authorities to trust."""
+def transport_for(
+    target: MailServer | MailFolder, timeout: timedelta, ehlo_name: str, ca_bundle: Path | None = None
+) -> Transport:
+    """`timeout` is the longest wait for the server's next answer, `ehlo_name` what we call ourselves.
+
+    `ca_bundle` adds certificate authorities to trust.
+    """
     if isinstance(target, MailFolder):
         return FolderTransport(target.path)
-    return SmtpTransport(target, timeout, ca_bundle)
+    return SmtpTransport(target, timeout, ehlo_name, ca_bundle)
 
 
 class SmtpTransport:
     """One connection for each email: encrypted, with a verified certificate, unless the server's URL says otherwise."""
 
-    def __init__(self, server: MailServer, timeout: timedelta, ca_bundle: Path | None = None) -> None:
+    def __init__(self, server: MailServer, timeout: timedelta, ehlo_name: str, ca_bundle: Path | None = None) -> None:
         self._server = server
         self._timeout = timeout.total_seconds()
+        self._ehlo_name = ehlo_name
         self._ca_bundle = ca_bundle
 
     @property
@@ -65,10 +72,10 @@ class SmtpTransport:
         try:
             # Not send_message: it would fold the headers again, by the standard policy that loses blanks of subjects,
             # and a time-out in it could not be blamed on either part.
-            async with self._part(_OPENING, _LONGEST_OPENING, _blame_before_recipient):
+            async with self._part(_OPENING, _LONGEST_OPENING, _before_recipient):
                 await client.connect()
                 await client.mail(email["From"].addresses[0].addr_spec)
-            async with self._part(_HANDING_OVER, _LONGEST_HANDING_OVER, _blame_after_recipient):
+            async with self._part(_HANDING_OVER, _LONGEST_HANDING_OVER, _after_recipient):
                 await client.rcpt(email["To"].addresses[0].addr_spec)
                 await client.data(email.as_bytes(), timeout=_ACCEPTANCE * self._timeout)
             # The server has accepted the email by now: a failing QUIT does not change that.
@@ -82,6 +89,8 @@ class SmtpTransport:
         return SMTP(
             hostname=self._server.host,
             port=self._server.port,
+            # Its default is the name of this machine: localhost, or what a pod is called.
+            local_hostname=self._ehlo_name,
             username=self._server.username,
             password=self._server.password,
             timeout=self._timeout,
@@ -93,40 +102,42 @@ class SmtpTransport:
 
     @asynccontextmanager
     async def _part(
-        self, answers: int, longest: float, blame_of: Callable[[Exception], FailureScope]
+        self, answers: int, longest: float, refusal_of: Callable[[Exception], Refusal]
     ) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._limit(answers, longest)):
                 yield
         except (SMTPException, OSError, ValueError) as problem:
-            raise self._error(problem, blame_of(problem)) from problem
+            reader_named = refusal_of is _after_recipient
+            raise self._error(problem, refusal_of(problem), reader_named=reader_named) from problem
 
     def _limit(self, answers: int, longest: float) -> float:
         return min(answers * self._timeout, longest)
 
-    def _error(self, problem: Exception, blame: FailureScope) -> DeliveryError:
+    def _error(self, problem: Exception, refusal: Refusal, *, reader_named: bool) -> DeliveryError:
         answer = problem if isinstance(problem, SMTPResponseException) else None
         said = f"{answer.code} {answer.message}" if answer else _described(problem)
         where = f"{self._server.host}:{self._server.port}"
-        # RFC 5321, 4.2.1: 4yz is temporary, 5yz is final. Before the recipient is named, even 5yz is due to settings,
-        # such as a wrong password, which can be corrected.
-        permanent = blame in (FailureScope.ADDRESS, FailureScope.MAIL) and answer is not None and answer.code >= 500
-        return DeliveryError(clean(f"{where}: {said}")[:_LONGEST_REASON], blame, permanent=permanent)
+        return DeliveryError(
+            clean(f"{where}: {said}")[:_LONGEST_REASON],
+            refusal.blame,
+            permanent=refusal.permanent,
+            reader_named=reader_named,
+        )
 
 
-def _blame_before_recipient(_: Exception) -> FailureScope:
-    return FailureScope.SERVER
+def _before_recipient(_: Exception) -> Refusal:
+    """Even a final refusal is due to settings, such as a wrong password, which can be corrected."""
+    return Refusal(FailureScope.SERVER)
 
 
-def _blame_after_recipient(problem: Exception) -> FailureScope:
-    """421 (closing), silence and a lost connection may concern this email or every email."""
-    # RFC 5321, 4.2.3: 421 may be the reply to any command, as the server knows that it must shut down.
-    if isinstance(problem, SMTPResponseException) and 400 <= problem.code < 600 and problem.code != 421:
-        if isinstance(problem, SMTPRecipientRefused):
-            return FailureScope.ADDRESS
-        if isinstance(problem, SMTPDataError):
-            return FailureScope.MAIL
-    return FailureScope.UNCLEAR
+def _after_recipient(problem: Exception) -> Refusal:
+    """Silence and a lost connection may concern this email or every email."""
+    if isinstance(problem, SMTPRecipientRefused):
+        return judged(Step.RECIPIENT, problem.code, problem.message)
+    if isinstance(problem, SMTPDataError):
+        return judged(Step.CONTENT, problem.code, problem.message)
+    return Refusal(FailureScope.UNCLEAR)
 
 
 def _described(problem: Exception) -> str:

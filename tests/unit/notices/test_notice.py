@@ -66,7 +66,6 @@ def test_any_script_travels_in_ascii_and_arrives_whole(name: str) -> None:
         {"recipient": "dana@vendor.example, everybody@example.org"},
         {"recipient": "Dana\n <dana@vendor.example>"},
         {"recipient": "dāna@vendor.example"},
-        {"recipient": "dana@vendör.example"},
         {"recipient": "dana"},
         {"recipient": ""},
         {"message_id": "<1@x>\r\nBcc: everybody@example.org"},

@@ -89,7 +89,7 @@ async def test_three_days_of_failures_end_a_notice(
     harness: OutboxHarness, transport: FakeTransport, blame: FailureScope
 ) -> None:
     """Then it is given up, with the reason, the number of attempts and the time."""
-    await harness.add(attempts=74)
+    await harness.add(attempts=74, last_error="mail.example:587: 450 Greylisted")
     transport.refuses("mail.example:587: 450 Greylisted", blame)
     assert await harness.deliver() == (0, [blame])
     (notice,) = await harness.notices()

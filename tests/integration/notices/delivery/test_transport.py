@@ -18,6 +18,7 @@ from monitor.notices.delivery.transport import LONGEST_SEND, FolderTransport, Sm
 from monitor.notices.notice import ClaimedNotice, as_email
 from tests.mail import AUTHORITY, PASSWORD, Sink, listening, plain, server_tls, starttls
 from tests.notices import NOW
+from tests.outbox import EHLO_NAME
 
 TIMEOUT = timedelta(seconds=5)
 IMPATIENT = timedelta(seconds=1)  # where an answer never comes: long enough for all others on a busy machine
@@ -26,7 +27,9 @@ IMPATIENT = timedelta(seconds=1)  # where an answer never comes: long enough for
 def _transport(port: int, encryption: Encryption = Encryption.NONE, **facts: Any) -> SmtpTransport:
     ca_bundle = facts.pop("ca_bundle", AUTHORITY)
     timeout = facts.pop("timeout", TIMEOUT)
-    return SmtpTransport(MailServer(facts.pop("host", "127.0.0.1"), port, encryption, **facts), timeout, ca_bundle)
+    return SmtpTransport(
+        MailServer(facts.pop("host", "127.0.0.1"), port, encryption, **facts), timeout, EHLO_NAME, ca_bundle
+    )
 
 
 def _an_email(recipient: str = "dana@vendor.example") -> EmailMessage:
@@ -236,7 +239,7 @@ async def test_nobody_listening_is_tried_again() -> None:
 async def test_a_folder_holds_each_mail_twice(tmp_path: Path) -> None:
     """NAME.eml is the email, NAME.html its page; sent again, they are replaced; nothing else is left behind."""
     folder = tmp_path / "new" / "mail"
-    into_folder = transport_for(MailFolder(folder), TIMEOUT)
+    into_folder = transport_for(MailFolder(folder), TIMEOUT, EHLO_NAME)
     assert isinstance(into_folder, FolderTransport)
     await into_folder.send(_an_email())
     await into_folder.send(_an_email())
@@ -260,4 +263,4 @@ async def test_a_folder_that_cannot_be_written_is_tried_again(tmp_path: Path) ->
 def test_a_servers_password_is_not_shown() -> None:
     """A transport and its server can be printed safely."""
     server = MailServer("mail.vendor.example", 587, Encryption.STARTTLS, "monitor", PASSWORD)
-    assert PASSWORD not in f"{server!r} {transport_for(server, TIMEOUT)!r}"
+    assert PASSWORD not in f"{server!r} {transport_for(server, TIMEOUT, EHLO_NAME)!r}"
