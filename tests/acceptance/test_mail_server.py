@@ -47,8 +47,8 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(harness: Se
             assert service.stop() == 0
     assert sink.encrypted == [True, True]
     assert [(message["To"], message["Subject"]) for message in sink.messages] == [
-        ("csm-acme@vendor.example", "Acme: Greenhouse permission missing: GET: List offers"),
-        ("csm-acme@vendor.example", "Acme: Greenhouse permission is back: GET: List offers"),
+        ("Dana <csm-acme@vendor.example>", "Acme: Greenhouse permission missing: GET: List offers"),
+        ("Dana <csm-acme@vendor.example>", "Acme: Greenhouse permission is back: GET: List offers"),
     ]
 
 
@@ -99,5 +99,5 @@ def test_a_failed_email_is_reported_and_retried_even_if_its_template_is_broken(
             assert retried == {"retried": [failed["id"]]}
             until(lambda: len(sink.taken) == 3)
     mail = sink.messages[-1]
-    assert (mail["To"], mail.get_content_type()) == ("lee@vendor.example", "text/plain")
+    assert (mail["To"], mail.get_content_type()) == ("Dana <lee@vendor.example>", "text/plain")
     assert "   [ ] GET: List offers" in mail.get_content()

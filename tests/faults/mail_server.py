@@ -50,7 +50,8 @@ class FaultyMailServer:
         with self._lock:
             for raw in self.sink.taken[len(self._mails) :]:
                 message = message_from_bytes(raw, policy=policy.default)
-                self._mails.append(Mail(str(message["To"]), str(message["Message-ID"]), str(message["Subject"])))
+                reader = message["To"].addresses[0].addr_spec
+                self._mails.append(Mail(reader, str(message["Message-ID"]), str(message["Subject"])))
             return list(self._mails)
 
     def received(self, recipient: str) -> list[Mail]:

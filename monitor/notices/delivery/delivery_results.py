@@ -18,7 +18,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentResult:
     """The mail server has it."""
 
     at: datetime
@@ -28,7 +28,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent:
+class UnsentResult:
     """What changes of the notice, if the claim that ends at `claimed_until` is still the last one."""
 
     claimed_until: datetime
@@ -37,7 +37,7 @@ class NotSent:
     async def write(self, conn: AsyncConnection, notice_id: int) -> None:
         await outbox_queries.end_claim(conn, notice_id, self.claimed_until, **self.columns)
 
-    def without_reason(self, problem: Exception) -> "NotSent":
+    def without_reason(self, problem: Exception) -> "UnsentResult":
         """The reason comes from the mail server: of all columns it alone can hold what a database refuses."""
         reason = f"the reason could not be stored ({type(problem).__name__}): the log has it"
         return replace(self, columns={**self.columns, "last_error": reason})
@@ -49,10 +49,10 @@ class DeliveryResults:
     def __init__(self, db: Database, could_not_write: Callable[[], None]) -> None:
         self._db = db
         self._could_not_write = could_not_write
-        self._waiting: dict[int, Sent | NotSent] = {}
+        self._waiting: dict[int, SentResult | UnsentResult] = {}
         self._refused: set[int] = set()
 
-    async def add(self, notice_id: int, result: Sent | NotSent) -> None:
+    async def add(self, notice_id: int, result: SentResult | UnsentResult) -> None:
         """Keep it, and write it now. StoreError if the database is out of order: it is written later."""
         self._waiting[notice_id] = result
         self._refused.discard(notice_id)
@@ -66,21 +66,21 @@ class DeliveryResults:
     def settles(self, notice_id: int, claimed_until: datetime) -> bool:
         """Whether a notice that was just claimed anew has its result already, which then waits under this claim."""
         result = self._waiting.get(notice_id)
-        if isinstance(result, NotSent):
+        if isinstance(result, UnsentResult):
             self._waiting[notice_id] = replace(result, claimed_until=claimed_until)
         return result is not None
 
-    async def _write(self, notice_id: int, result: Sent | NotSent) -> None:
+    async def _write(self, notice_id: int, result: SentResult | UnsentResult) -> None:
         try:
             await self._write_once(notice_id, result)
         except StoreError:
             raise
         except Exception as problem:
             self._tell(notice_id, problem)
-            if isinstance(result, NotSent):
+            if isinstance(result, UnsentResult):
                 await self._write_without_reason(notice_id, result.without_reason(problem))
 
-    async def _write_without_reason(self, notice_id: int, result: NotSent) -> None:
+    async def _write_without_reason(self, notice_id: int, result: UnsentResult) -> None:
         self._waiting[notice_id] = result
         try:
             await self._write_once(notice_id, result)
@@ -89,7 +89,7 @@ class DeliveryResults:
         except Exception as problem:
             _log.debug("delivery_not_written_down", notice=notice_id, error=type(problem).__name__)
 
-    async def _write_once(self, notice_id: int, result: Sent | NotSent) -> None:
+    async def _write_once(self, notice_id: int, result: SentResult | UnsentResult) -> None:
         async with self._db.writing() as conn:
             await result.write(conn, notice_id)
         # Unless another result came while this one was written.

@@ -13,7 +13,7 @@ import structlog
 from monitor.errors import DeliveryError, FailureScope
 from monitor.notices.delivery import outbox_queries
 from monitor.notices.delivery.backoff import BACK_OFF, FIRST_PAUSE, NO_RESULTS, attempts_without_result, back_off
-from monitor.notices.delivery.delivery_results import DeliveryResults, NotSent, Sent
+from monitor.notices.delivery.delivery_results import DeliveryResults, SentResult, UnsentResult
 from monitor.notices.delivery.sender import MailSender, reason_of
 from monitor.notices.delivery.transport import LONGEST_SEND
 from monitor.notices.notice import ClaimedNotice, Status
@@ -78,7 +78,7 @@ class Outbox:
         if self._stopping:
             # `stop` came while the claim was being written. Given back, the notice is due at once for the next process.
             given_back = {"next_attempt_at": now, "attempts": notice.attempts - 1}
-            await self._results.add(notice.id, NotSent(until, given_back))
+            await self._results.add(notice.id, UnsentResult(until, given_back))
             return False
         if notice.id in {other.id for other in self._under_way.values()}:
             return True  # the clock was set forward, so that its claim seemed to have expired
@@ -102,22 +102,24 @@ class Outbox:
         except Exception:
             _log.exception("delivery_not_written_down", notice=notice.id)
 
-    def _result(self, notice: ClaimedNotice, problem: DeliveryError | None, until: datetime) -> Sent | NotSent:
+    def _result(
+        self, notice: ClaimedNotice, problem: DeliveryError | None, until: datetime
+    ) -> SentResult | UnsentResult:
         if problem is None:
-            return Sent(self._now())
+            return SentResult(self._now())
         try:
             return self._not_sent(notice, problem, until)
         except Exception as error:  # without a result, the notice would be sent again as soon as its claim expires
             _log.exception("delivery_not_judged", notice=notice.id)
             reason = f"what came of it could not be judged ({type(error).__name__}): the log has it"
-            return NotSent(until, {"next_attempt_at": self._now() + BACK_OFF[-1], "last_error": reason})
+            return UnsentResult(until, {"next_attempt_at": self._now() + BACK_OFF[-1], "last_error": reason})
 
-    def _not_sent(self, notice: ClaimedNotice, problem: DeliveryError, until: datetime) -> NotSent:
+    def _not_sent(self, notice: ClaimedNotice, problem: DeliveryError, until: datetime) -> UnsentResult:
         now, reason, server = self._now(), reason_of(problem), self._sender.server
         if problem.blame is FailureScope.SERVER and not problem.reader_named:
             # An outage of the server does not count against the notice.
             again = {"next_attempt_at": server.until or now + FIRST_PAUSE, "attempts": notice.attempts - 1}
-            return NotSent(until, {**again, "last_error": reason})
+            return UnsentResult(until, {**again, "last_error": reason})
         if problem.permanent:
             return self._given_up(notice, until, reason)
         wait = back_off(notice.attempts)
@@ -128,12 +130,12 @@ class Outbox:
             # As long as the server takes nobody's mail, this may be due to it after all.
             wait, attempts = BACK_OFF[-1], attempts - 1
         _log.warning("notice_delayed", notice=notice.id, attempts=attempts, blame=problem.blame, reason=reason)
-        return NotSent(until, {"next_attempt_at": now + wait, "attempts": attempts, "last_error": reason})
+        return UnsentResult(until, {"next_attempt_at": now + wait, "attempts": attempts, "last_error": reason})
 
-    def _given_up(self, notice: ClaimedNotice, until: datetime, reason: str) -> NotSent:
+    def _given_up(self, notice: ClaimedNotice, until: datetime, reason: str) -> UnsentResult:
         _log.error("notice_failed", notice=notice.id, attempts=notice.attempts, reason=reason)
         failed = {"status": Status.FAILED, "next_attempt_at": None, "failed_at": self._now(), "reported_at": None}
-        return NotSent(until, {**failed, "last_error": reason})
+        return UnsentResult(until, {**failed, "last_error": reason})
 
     async def _delay_reader(self, notice: ClaimedNotice) -> None:
         wait, now = back_off(notice.attempts) or BACK_OFF[-1], self._now()

@@ -14,7 +14,7 @@ from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientRefused,
 
 from monitor.config.addresses import Encryption, MailFolder, MailServer
 from monitor.errors import DeliveryError, FailureScope
-from monitor.notices.delivery.refusal import Refusal, Step, judged
+from monitor.notices.delivery.mail_refusal import MailRefusal, SmtpStep, judged
 from monitor.notices.wording import clean
 
 LONGEST_SEND = timedelta(minutes=9)
@@ -102,7 +102,7 @@ class SmtpTransport:
 
     @asynccontextmanager
     async def _part(
-        self, answers: int, longest: float, refusal_of: Callable[[Exception], Refusal]
+        self, answers: int, longest: float, refusal_of: Callable[[Exception], MailRefusal]
     ) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._limit(answers, longest)):
@@ -114,7 +114,7 @@ class SmtpTransport:
     def _limit(self, answers: int, longest: float) -> float:
         return min(answers * self._timeout, longest)
 
-    def _error(self, problem: Exception, refusal: Refusal, *, reader_named: bool) -> DeliveryError:
+    def _error(self, problem: Exception, refusal: MailRefusal, *, reader_named: bool) -> DeliveryError:
         answer = problem if isinstance(problem, SMTPResponseException) else None
         said = f"{answer.code} {answer.message}" if answer else _described(problem)
         where = f"{self._server.host}:{self._server.port}"
@@ -126,18 +126,18 @@ class SmtpTransport:
         )
 
 
-def _before_recipient(_: Exception) -> Refusal:
+def _before_recipient(_: Exception) -> MailRefusal:
     """Even a final refusal is due to settings, such as a wrong password, which can be corrected."""
-    return Refusal(FailureScope.SERVER)
+    return MailRefusal(FailureScope.SERVER)
 
 
-def _after_recipient(problem: Exception) -> Refusal:
+def _after_recipient(problem: Exception) -> MailRefusal:
     """Silence and a lost connection may concern this email or every email."""
     if isinstance(problem, SMTPRecipientRefused):
-        return judged(Step.RECIPIENT, problem.code, problem.message)
+        return judged(SmtpStep.RECIPIENT, problem.code, problem.message)
     if isinstance(problem, SMTPDataError):
-        return judged(Step.CONTENT, problem.code, problem.message)
-    return Refusal(FailureScope.UNCLEAR)
+        return judged(SmtpStep.CONTENT, problem.code, problem.message)
+    return MailRefusal(FailureScope.UNCLEAR)
 
 
 def _described(problem: Exception) -> str:

@@ -63,7 +63,7 @@ async def service(database: Database, tmp_path: Path) -> Service:
 
 
 def _subjects(emails: list[EmailMessage]) -> list[tuple[str, str]]:
-    return [(str(mail["To"]).partition("@")[0], str(mail["Subject"])) for mail in emails]
+    return [(mail["To"].addresses[0].username, str(mail["Subject"])) for mail in emails]
 
 
 def _text(mail: EmailMessage) -> str:

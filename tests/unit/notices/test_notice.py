@@ -125,3 +125,48 @@ def test_a_line_of_the_text_cannot_be_a_header() -> None:
 def test_a_message_id_is_of_the_senders_domain(mail_from: str, expected: str) -> None:
     """The identity of the notice at the sender's domain, and nothing else, so it is the same on every attempt."""
     assert message_id("abc", mail_from) == expected
+
+
+ODD = ["\r\n", ",", ";", '"', "\\", "<", ">", "(", "@", "=?utf-8?b?", "?=", "株", "\u202e", "\ud800", ".", " "]
+NAMES = st.lists(st.text(max_size=5) | st.sampled_from(ODD), max_size=60).map("".join)
+
+
+@given(NAMES)
+def test_a_readers_name_never_becomes_an_address_or_a_header(name: str) -> None:
+    """Whatever a tenants file calls a CSM: one recipient, no header of its own, ASCII in lines of legal length."""
+    email = as_email(_notice(reader=name), f'"{SENDER[:7]}" <monitor@vendor.example>', NOW)
+    raw = email.as_bytes()
+    head = raw.partition(b"\r\n\r\n")[0]
+    assert head.isascii()
+    assert max(len(line) for line in head.split(b"\r\n")) <= 98
+    arrived = message_from_bytes(raw, policy=policy.default)
+    assert [each.addr_spec for each in arrived["To"].addresses] == ["dana@vendor.example"]
+    assert arrived.keys() == as_email(_notice(), SENDER, NOW).keys()
+    assert email["To"].addresses[0].addr_spec == "dana@vendor.example"  # what the envelope is made of
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("Dana Reyes", b"To: Dana Reyes <dana@vendor.example>"),
+        ("Reyes, Dana", b'To: "Reyes, Dana" <dana@vendor.example>'),
+        ('Dana "D." Reyes', b"To: =?utf-8?"),
+        ("Žofie", b"To: =?utf-8?"),
+        ("", b"To: dana@vendor.example\r\n"),
+        ("dana@evil.example", b'To: "dana@evil.example" <dana@vendor.example>'),
+    ],
+)
+def test_a_reader_is_addressed_by_name(name: str, header: bytes) -> None:
+    """As it was written, in quotes or in an encoded word where a header needs them."""
+    raw = as_email(_notice(reader=name), SENDER, NOW).as_bytes()
+    assert b"\r\n" + header in raw
+    assert message_from_bytes(raw, policy=policy.default)["To"].addresses[0].display_name == name
+
+
+@pytest.mark.parametrize("recipient", ["dana@bücher.example", "dana@xn--bcher-kva.example"])
+def test_an_internationalized_domain_is_sent_in_ascii(recipient: str) -> None:
+    """In the header, and so in the envelope; the sender's, too."""
+    email = as_email(_notice(recipient=recipient), "Monitor <monitor@bücher.example>", NOW)
+    assert email["To"].addresses[0].addr_spec == "dana@xn--bcher-kva.example"
+    assert b"From: Monitor <monitor@xn--bcher-kva.example>" in email.as_bytes()
+    assert message_id("abc", "Monitor <monitor@xn--bcher-kva.example>") == "<abc@xn--bcher-kva.example>"

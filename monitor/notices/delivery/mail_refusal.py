@@ -12,7 +12,7 @@ from enum import StrEnum
 from monitor.errors import FailureScope
 
 
-class Step(StrEnum):
+class SmtpStep(StrEnum):
     """The command that was refused: the reader's address, or the email itself."""
 
     RECIPIENT = "recipient"
@@ -20,7 +20,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class MailRefusal:
     """`permanent`: a retry cannot help."""
 
     blame: FailureScope
@@ -58,34 +58,34 @@ _SPEAKS_OF_READER = re.compile(
 )
 
 
-def judged(step: Step, code: int, text: str) -> Refusal:
+def judged(step: SmtpStep, code: int, text: str) -> MailRefusal:
     """`code` is the reply's, `text` all that follows it.
 
     A reply that is no refusal at all, or 421, which closes the connection and may follow any command (RFC 5321, 4.2.3),
     may be due to anything.
     """
     if not 400 <= code < 600 or code == 421:
-        return Refusal(FailureScope.UNCLEAR)
+        return MailRefusal(FailureScope.UNCLEAR)
     found = _ENHANCED.match(text)
     detail = (int(found[2]), int(found[3])) if found else None
     final = code >= 500 and (found is None or found[1] == "5")
     said = _QUOTED.sub("", text)
     if code < 500 and _GREYLISTED.search(said):
-        return Refusal(FailureScope.ADDRESS)
+        return MailRefusal(FailureScope.ADDRESS)
     if _SPEAKS_OF_US.search(said) or detail in _OF_SENDER:
-        return Refusal(FailureScope.SERVER)
+        return MailRefusal(FailureScope.SERVER)
     if detail == _MAILBOX_FULL:
-        return Refusal(FailureScope.ADDRESS)  # final for the server, but a mailbox is emptied one day
+        return MailRefusal(FailureScope.ADDRESS)  # final for the server, but a mailbox is emptied one day
     if detail in _OF_READER or (detail is None and _SPEAKS_OF_READER.search(said)):
-        return Refusal(FailureScope.ADDRESS, permanent=final)
-    if step is Step.CONTENT and detail is not None and (detail[0] == _OF_CONTENT or detail == _TOO_LARGE):
-        return Refusal(FailureScope.MAIL, permanent=final)
+        return MailRefusal(FailureScope.ADDRESS, permanent=final)
+    if step is SmtpStep.CONTENT and detail is not None and (detail[0] == _OF_CONTENT or detail == _TOO_LARGE):
+        return MailRefusal(FailureScope.MAIL, permanent=final)
     return _doubtful(step, final, detail)
 
 
-def _doubtful(step: Step, final: bool, detail: tuple[int, int] | None) -> Refusal:
+def _doubtful(step: SmtpStep, final: bool, detail: tuple[int, int] | None) -> MailRefusal:
     """A refusal for now by one reader or of one email is no sign of trouble with the server; a final one may be."""
     of_system = detail is not None and detail[0] in (_SYSTEM, _NETWORK, _POLICY)
-    if final or (of_system and step is Step.RECIPIENT):
-        return Refusal(FailureScope.UNCLEAR)
-    return Refusal(FailureScope.ADDRESS if step is Step.RECIPIENT else FailureScope.MAIL)
+    if final or (of_system and step is SmtpStep.RECIPIENT):
+        return MailRefusal(FailureScope.UNCLEAR)
+    return MailRefusal(FailureScope.ADDRESS if step is SmtpStep.RECIPIENT else FailureScope.MAIL)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import FailureScope
-from monitor.notices.delivery.refusal import Refusal, Step, judged
+from monitor.notices.delivery.mail_refusal import MailRefusal, SmtpStep, judged
 
 OF_US = [
     "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname",
@@ -72,52 +72,52 @@ FOR_NOW = [
 ]
 
 
-def _judged(reply: str, step: Step = Step.RECIPIENT) -> Refusal:
+def _judged(reply: str, step: SmtpStep = SmtpStep.RECIPIENT) -> MailRefusal:
     return judged(step, int(reply[:3]), reply[4:])
 
 
 @pytest.mark.parametrize("reply", OF_US)
-@pytest.mark.parametrize("step", Step)
-def test_what_speaks_of_us_is_the_servers(reply: str, step: Step) -> None:
+@pytest.mark.parametrize("step", SmtpStep)
+def test_what_speaks_of_us_is_the_servers(reply: str, step: SmtpStep) -> None:
     """Of EHLO, client, sender, login, encryption, relaying or pace: it never ends a notice, whatever its code."""
-    assert _judged(reply, step) == Refusal(FailureScope.SERVER)
+    assert _judged(reply, step) == MailRefusal(FailureScope.SERVER)
 
 
 @pytest.mark.parametrize("reply", OF_READER)
 def test_what_clearly_speaks_of_the_reader_is_final(reply: str) -> None:
     """No such mailbox or domain: only then is a notice given up at once. Words in an address or a link do not count."""
-    assert _judged(reply) == Refusal(FailureScope.ADDRESS, permanent=True)
+    assert _judged(reply) == MailRefusal(FailureScope.ADDRESS, permanent=True)
 
 
 @pytest.mark.parametrize("reply", DOUBTFUL)
 def test_doubt_ends_no_notice(reply: str) -> None:
     """It may concern this reader or every reader: it is tried again, and three in a row are the server's."""
-    assert _judged(reply) == Refusal(FailureScope.UNCLEAR)
+    assert _judged(reply) == MailRefusal(FailureScope.UNCLEAR)
 
 
 @pytest.mark.parametrize("reply", FOR_NOW)
 def test_what_a_reader_is_refused_for_now_is_tried_again(reply: str) -> None:
     """Greylisting, a full mailbox, and what the reply calls temporary."""
-    assert _judged(reply) == Refusal(FailureScope.ADDRESS)
+    assert _judged(reply) == MailRefusal(FailureScope.ADDRESS)
 
 
 @pytest.mark.parametrize(
     ("reply", "refusal"),
     [
-        ("554 5.6.0 Content refused", Refusal(FailureScope.MAIL, permanent=True)),
-        ("552 5.3.4 Message size exceeds fixed limit", Refusal(FailureScope.MAIL, permanent=True)),
-        ("452 4.3.1 Disk full", Refusal(FailureScope.MAIL)),
-        ("554 5.7.1 Message refused as spam", Refusal(FailureScope.UNCLEAR)),
-        ("550 5.1.1 No such user", Refusal(FailureScope.ADDRESS, permanent=True)),
+        ("554 5.6.0 Content refused", MailRefusal(FailureScope.MAIL, permanent=True)),
+        ("552 5.3.4 Message size exceeds fixed limit", MailRefusal(FailureScope.MAIL, permanent=True)),
+        ("452 4.3.1 Disk full", MailRefusal(FailureScope.MAIL)),
+        ("554 5.7.1 Message refused as spam", MailRefusal(FailureScope.UNCLEAR)),
+        ("550 5.1.1 No such user", MailRefusal(FailureScope.ADDRESS, permanent=True)),
     ],
 )
-def test_a_refusal_of_the_email_is_final_if_it_speaks_of_the_email(reply: str, refusal: Refusal) -> None:
+def test_a_refusal_of_the_email_is_final_if_it_speaks_of_the_email(reply: str, refusal: MailRefusal) -> None:
     """Its format or its size; what a filter thinks of it today may change."""
-    assert _judged(reply, Step.CONTENT) == refusal
+    assert _judged(reply, SmtpStep.CONTENT) == refusal
 
 
-@given(st.sampled_from(Step), st.integers(0, 999), st.text(max_size=80))
-def test_only_a_final_reply_ends_a_notice(step: Step, code: int, text: str) -> None:
+@given(st.sampled_from(SmtpStep), st.integers(0, 999), st.text(max_size=80))
+def test_only_a_final_reply_ends_a_notice(step: SmtpStep, code: int, text: str) -> None:
     """Whatever a server writes, it is judged; and never as final without a 5 in front."""
     found = judged(step, code, text)
     assert not found.permanent or (500 <= code < 600 and found.blame in (FailureScope.ADDRESS, FailureScope.MAIL))
