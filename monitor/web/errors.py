@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from checks.errors import HarvestMonitorError
 from monitor.errors import StoreError
+from monitor.web.allowed_methods import allow_header
 from monitor.web.field_problem import ErrorDict, code_of, in_words
 from monitor.web.templating import page
 
@@ -117,13 +118,17 @@ async def answer_refused(request: Request, refused: Exception) -> Response:
     return refusal_answer(request, refused)
 
 
-async def api_http_error(_: Request, error: Exception) -> Response:
+async def api_http_error(request: Request, error: Exception) -> Response:
     """What the framework itself refuses: an unknown address, a method that is not taken."""
     assert isinstance(error, HTTPException)
     code, message, next_step = _PLAIN.get(error.status_code, _OTHER)
     answer = api_error(RequestRefused(HTTPStatus(error.status_code), code, message, next_step))
-    answer.headers.update(error.headers or {})
+    answer.headers.update(headers_of(request, error))
     return answer
+
+
+def headers_of(request: Request, error: HTTPException) -> Mapping[str, str]:
+    return allow_header(request) if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else error.headers or {}
 
 
 async def api_validation_error(_: Request, error: Exception) -> Response:

@@ -45,7 +45,7 @@ def _by_path(for_api: Handler, for_pages: Handler) -> Handler:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return page(
+    answer = page(
         request,
         "problem.html",
         status_code=error.status_code,
@@ -54,6 +54,8 @@ async def _http(request: Request, error: Exception) -> Response:
         next_step="",
         tone="calm",
     )
+    answer.headers.update(errors.headers_of(request, error))
+    return answer
 
 
 async def _validation(request: Request, error: Exception) -> Response:

@@ -8,7 +8,10 @@ from typing import Any
 import uvicorn
 
 from monitor.errors import ConfigurationError, system_words
+from monitor.web.connection_limits import LIMITS, BoundedConnection, ConnectionLimits, ServedConnections
+from monitor.web.head_requests import head_as_get
 
+BACKLOG = 128  # as many are accepted at once, before the first of them can be dropped
 HANG_UP_AFTER_SECONDS = 2  # a request that waits for a hanging database does not keep the process from stopping
 
 Application = Any
@@ -18,8 +21,9 @@ Application = Any
 class _Server(uvicorn.Server):
     """Leaves the signals to the service, and says when it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
         super().__init__(config)
+        self.server_state = ServedConnections(limits)
         self.listening = asyncio.Event()
 
     @contextmanager
@@ -32,13 +36,15 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(application: Application, host: str, port: int) -> AsyncIterator[str]:
+async def serving(
+    application: Application, host: str, port: int, limits: ConnectionLimits = LIMITS
+) -> AsyncIterator[str]:
     """Serve for as long as the context lasts; gives the base URL. Port 0 takes a free one.
 
     ConfigurationError if the address cannot be listened on.
     """
     sockets = await _bind(host, port)
-    server = _Server(_config(application))
+    server = _Server(_config(application, limits), limits)
     running = asyncio.create_task(server.serve(sockets), name="web")
     await server.listening.wait()
     try:
@@ -62,11 +68,11 @@ async def _bind(host: str, port: int) -> list[Any]:
     return sockets
 
 
-def _config(application: Application) -> uvicorn.Config:
+def _config(application: Application, limits: ConnectionLimits) -> uvicorn.Config:
     """No proxy headers: the connection alone says who the client is."""
     return uvicorn.Config(
-        application,
-        http="h11",
+        head_as_get(application),
+        http=BoundedConnection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -75,7 +81,8 @@ def _config(application: Application) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=75,
+        backlog=BACKLOG,
+        timeout_keep_alive=limits.idle_for,
         timeout_graceful_shutdown=HANG_UP_AFTER_SECONDS,
     )
 

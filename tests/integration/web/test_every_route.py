@@ -171,6 +171,43 @@ async def test_a_page_costs_few_statements_and_few_bytes(filled: Database, subte
                 assert route.template in DESCRIPTIONS or len(answer.content) <= MOST_BYTES
 
 
+async def test_head_is_answered_as_get_without_a_body(filled: Database, subtests: pytest.Subtests) -> None:
+    """Every page, file and call of the API, and what needs no sign-in: same status, same headers, and no more."""
+    async with website(filled, clock=Clock(NOW)) as site:
+        await site.signed_in(AccessRole.OPERATOR)
+        for route in every_route(site.app):
+            if route.method != "GET" or route.template in (NO_REAL_CHECK, "/metrics"):
+                continue
+            with subtests.test(str(route)):
+                got, head = await site.browser.get(route.path), await site.browser.head(route.path)
+                assert (head.status_code, head.content) == (got.status_code, b"")
+                for one in (got, head):
+                    del one.headers["Date"]
+                assert dict(head.headers) == dict(got.headers)
+        assert (await site.browser.head("/metrics")).headers["Content-Type"].startswith("text/plain")
+
+
+async def test_a_method_that_is_not_taken_is_told_which_are(filled: Database, subtests: pytest.Subtests) -> None:
+    """405 with Allow, which names all that the address takes."""
+    cases = {
+        "/healthz": "GET, HEAD",
+        "/metrics": "GET, HEAD",
+        "/": "GET, HEAD",
+        "/tenants.csv": "GET, HEAD",
+        "/writes/confirm": "POST",
+        "/notices/act": "GET, HEAD, POST",
+        "/api/v1/tenants": "GET, HEAD",
+        "/api/v1/checks": "POST",
+        "/sign-in": "GET, HEAD",
+    }
+    async with website(filled) as site:
+        await site.signed_in(AccessRole.OPERATOR)
+        for path, allowed in cases.items():
+            with subtests.test(path):
+                answer = await site.browser.request("PROPFIND", path, headers=OUR_OWN)
+                assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+
+
 async def test_every_page_of_an_empty_database_answers(sqlite: Database, subtests: pytest.Subtests) -> None:
     """Lists are empty, what is about one thing is not found, and nothing breaks."""
     async with website(sqlite) as site:
