@@ -15,11 +15,15 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from monitor.clock import elapsed
 from monitor.redaction import redactor
+from monitor.repeated_lines import WITHIN_SECONDS, RepeatedLines
 
 # They log every request, statement or tick, with addresses and values.
 _QUIET = ("alembic", "httpx", "httpcore", "aiohttp", "sqlalchemy", "aiosqlite", "uvicorn.access")
 _KEPT = ("exc_info", "_record", "_from_structlog")  # structlog's own, still needed as objects further down the chain
+_OF_ONE_LINE = ("timestamp", "_record", "_from_structlog")
+_NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+(\.[0-9]+)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_IN_TRACE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -40,12 +44,57 @@ class LogLevel(StrEnum):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Reports a lost line without the standard library's dump of it, which would bypass redaction."""
+    """Cuts a flood of one line to a count, which is written with the next line of any kind, and at the end.
+
+    Reports a lost line without the standard library's dump of it, which would bypass redaction.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._repeated = RepeatedLines()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = elapsed()
+        self._tell_counted(now)
+        if self._repeated.is_written(_likeness(record), record, now):
+            super().emit(record)
+
+    def close(self) -> None:
+        with suppress(Exception):  # the stream may be closed already
+            self._tell_counted(None)
+        super().close()
+
+    def _tell_counted(self, now: float | None) -> None:
+        for first, times in self._repeated.counted(now):
+            text = f"… and {times:,} more like it in {WITHIN_SECONDS:.0f} s: {_first_line(first)}"
+            super().emit(
+                logging.makeLogRecord(
+                    {"name": first.name, "levelno": first.levelno, "levelname": first.levelname, "msg": text}
+                )
+            )
 
     def handleError(self, record: logging.LogRecord) -> None:
         problem = sys.exc_info()[0]
         with suppress(Exception):
             self.stream.write(f'{{"event": "lost_log_line", "problem": "{problem and problem.__name__}"}}\n')
+
+
+def _likeness(record: logging.LogRecord) -> str:
+    """The same for lines that say the same. Ours differ in their fields on purpose, those of libraries in numbers."""
+    said = ""
+    with suppress(Exception):  # a line that cannot be formatted is reported where it is written
+        if isinstance(record.msg, dict):
+            said = repr({name: value for name, value in record.msg.items() if name not in _OF_ONE_LINE})
+        else:
+            said = _NUMBER.sub("#", record.getMessage())
+    return f"{record.name} {record.levelno} {said}"
+
+
+def _first_line(record: logging.LogRecord) -> str:
+    with suppress(Exception):
+        text = str(record.msg["event"]) if isinstance(record.msg, dict) else record.getMessage()
+        return text.partition("\n")[0]
+    return "a line that cannot be formatted"
 
 
 def configure(level: LogLevel, log_format: LogFormat, stream: TextIO) -> None:

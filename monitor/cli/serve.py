@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from monitor.logs import configure
 log = structlog.get_logger()
 
 GRACE_SECONDS = 3.0
+MOST_FILES = 65_536  # a container's limit may be a thousand million, and some programs go through all of them
 EXAMPLE = "Example: harvest-monitor serve --config /etc/harvest-monitor.toml"
 
 
@@ -22,7 +24,16 @@ def command() -> None:
     """Check every tenant every few hours, record drift, serve metrics and send notices, until stopped."""
     settings = settings_loader.load()
     configure(settings.log_level, settings.log_format, sys.stderr)
+    _raise_limit_of_files()
     asyncio.run(until_signalled(settings))
+
+
+def _raise_limit_of_files() -> None:
+    """To what the system allows: 1,024 is the customary beginning for the sake of programs that use select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft not in (resource.RLIM_INFINITY, hard) and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 async def until_signalled(settings: Settings) -> None:

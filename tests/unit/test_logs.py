@@ -192,3 +192,37 @@ def test_a_line_that_cannot_be_formatted_shows_nothing(stream: io.StringIO, caps
 
     assert lines(stream) == [{"event": "lost_log_line", "problem": "TypeError"}]
     assert KEY not in capsys.readouterr().err
+
+
+def test_a_flood_of_one_line_is_cut_to_a_count(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a library's line, whatever numbers it holds, ten in ten seconds; then how many more there were."""
+    seconds = 0.0
+    monkeypatch.setattr("monitor.logs.elapsed", lambda: seconds)
+    configure(LogLevel.INFO, LogFormat.JSON, stream)
+    library = logging.getLogger("asyncio")
+    for number in range(2000):
+        library.error("socket.accept() out of system resource\nsocket: <socket fd=%d>", number)
+    assert len(lines(stream)) == 10
+    structlog.get_logger().info("checked", tenant="acme")
+    assert len(lines(stream)) == 11
+    seconds = 10.0
+    structlog.get_logger().info("checked", tenant="globex")
+    told, last = lines(stream)[11:]
+    assert told["event"] == "… and 1,990 more like it in 10 s: socket.accept() out of system resource"
+    assert (told["level"], told["logger"]) == ("error", "asyncio")
+    assert last["tenant"] == "globex"
+    for _ in range(12):
+        library.error("again")
+    logging.getLogger().handlers[0].close()
+    assert lines(stream)[-1]["event"] == "… and 2 more like it in 10 s: again"
+
+
+def test_our_own_lines_are_alike_only_with_the_same_fields(stream: io.StringIO) -> None:
+    """A line for each of a thousand tenants is a thousand lines; the same one a thousand times is not."""
+    configure(LogLevel.INFO, LogFormat.JSON, stream)
+    log = structlog.get_logger()
+    for number in range(1000):
+        log.info("checked", tenant=f"t{number}")
+        log.warning("dropped_web_connection", why="more than 500 connections")
+    events = [line["event"] for line in lines(stream)]
+    assert (events.count("checked"), events.count("dropped_web_connection")) == (1000, 10)

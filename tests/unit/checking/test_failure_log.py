@@ -1,15 +1,12 @@
 """Why Greenhouse was not reached is logged once for each cause and credential."""
 
-import io
-import json
 from dataclasses import replace
 
-import pytest
+from structlog.testing import capture_logs
 
 from checks.credential import CredentialState
 from checks.report import PAUSED
 from monitor.checking.failure_log import FailureLog
-from monitor.logs import LogFormat, LogLevel, configure
 from tests.reports import served
 
 REFUSED = replace(
@@ -21,21 +18,14 @@ REFUSED = replace(
 RESET = replace(REFUSED, detail="connection_reset", connection_failure="it was reset")
 
 
-@pytest.fixture
-def stream() -> io.StringIO:
-    written = io.StringIO()
-    configure(LogLevel.INFO, LogFormat.JSON, written)
-    return written
-
-
-def test_a_cause_is_logged_once_until_it_changes_or_ends(stream: io.StringIO) -> None:
+def test_a_cause_is_logged_once_until_it_changes_or_ends() -> None:
     """Also for each credential by itself; a paused check says nothing, so the cause lasts."""
     failures = FailureLog()
     paused = replace(REFUSED, detail=PAUSED, connection_failure="")
-    for report in (REFUSED, REFUSED, paused, REFUSED, RESET, served({}), RESET):
-        failures.note("acme", "Key", report)
-    failures.note("acme", "Other", RESET)
-    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    with capture_logs() as lines:
+        for report in (REFUSED, REFUSED, paused, REFUSED, RESET, served({}), RESET):
+            failures.note("acme", "Key", report)
+        failures.note("acme", "Other", RESET)
     assert [(line["credential"], line["detail"]) for line in lines] == [
         ("Key", "connection_refused"),
         ("Key", "connection_reset"),
