@@ -1,8 +1,7 @@
 """Checks an installation, before `serve` or while it runs: changes nothing, and sends no request to Greenhouse."""
 
 import os
-import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from monitor.tenants.credential_loader import StoredText, require_texts_in_place
 from monitor.tenants.fingerprint_key import existing_key
 from monitor.tenants.scope_acceptance_queries import is_accepted
 from monitor.tenants.targets import CheckTarget, CheckTargets
-from monitor.upkeep import doctor_findings
+from monitor.upkeep import doctor_findings, file_modes
 from monitor.upkeep.finding import DoctorArea, HealthFinding, Severity
 
 _URL = "HARVEST_MONITOR_DATABASE_URL"
@@ -65,6 +64,7 @@ class Doctor:
     async def run(self) -> DoctorReport:
         report = self._report
         report.findings += doctor_findings.of_settings(self._settings)
+        report.findings += file_modes.of_installation(self._settings, os.environ)
         targets = self._targets()
         derived = doctor_findings.derived(targets) if targets else []
         report.findings += [finding async for finding in self._database(derived)]
@@ -104,7 +104,9 @@ class Doctor:
         try:
             await db.ping()
             if await self._is_current(db):
-                await existing_key(db, self._settings)
+                # One finding is enough for a key that every user can read: it would be refused for that.
+                if not file_modes.key_is_exposed(self._settings):
+                    await existing_key(db, self._settings)
                 async with db.reading() as conn:
                     new = [manifest for manifest in derived if not await is_accepted(conn, manifest.digest)]
                 for finding in doctor_findings.of_derived(new):
@@ -148,7 +150,8 @@ class Doctor:
                 self._report.commands_not_run += 1
                 continue
             problems = await self._problems(target.tenant.id, stored, loaded)
-            for problem in [*_readable_by_all(stored.reference), *problems]:
+            self._report.findings += file_modes.of_secret(stored.reference, *whose)
+            for problem in problems:
                 yield HealthFinding.of_error(DoctorArea.CREDENTIALS, f"{stored.field}: {problem}", *whose)
         try:
             require_texts_in_place(texts, loaded)
@@ -163,9 +166,3 @@ class Doctor:
             return [str(problem)]
         stale = doctor_findings.of_token(secret, self._now) if isinstance(secret, Token) else None
         return [f"{stored.reference}: {stale}"] if stale else []
-
-
-def _readable_by_all(reference: str) -> Iterator[str]:
-    path = reference.removeprefix("file:")
-    if path != reference and os.path.isfile(path) and os.stat(path).st_mode & stat.S_IROTH:
-        yield f"{reference}: every user of this machine can read the file: chmod o-r {path}"

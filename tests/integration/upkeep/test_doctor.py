@@ -76,6 +76,21 @@ class Place:
         path.chmod(mode)
         return f"file:{path}"
 
+    def database(self, content: bytes, mode: int = 0o600) -> Path:
+        (path := self.folder / "store.sqlite3").write_bytes(content)
+        path.chmod(mode)
+        return path
+
+    def set_database_in(self, folder: Path, mode: int) -> None:
+        folder.mkdir()
+        (folder / "store.sqlite3").touch(0o600)
+        folder.chmod(mode)
+        self.set("database_url", f"sqlite:///{folder}/store.sqlite3")
+
+    def settings_file(self, text: str, mode: int) -> None:
+        self.set("config", self.keep("settings.toml", text, mode).removeprefix("file:"))
+        self.set("harvest_url", None)
+
     def command(self, script: str) -> str:
         self.keep("give", f"#!/bin/sh\n{script}\n", 0o700)
         return f"command:{self.folder}/give"
@@ -133,14 +148,14 @@ def test_an_existing_database_is_examined_and_not_changed(place: Place, migrated
     """A database of this release is no finding, nor is an empty file, which the next start fills."""
     place.set("manifest", str(published(place.folder)))
     for content in (migrated, b""):
-        (place.folder / "store.sqlite3").write_bytes(content)
+        file = place.database(content)
         assert place.doctor()[0] == 0
-        assert (place.folder / "store.sqlite3").read_bytes() == content
+        assert file.read_bytes() == content
 
 
 def test_derived_scopes_that_nobody_has_accepted_are_found(place: Place, migrated: bytes) -> None:
     """Until `manifest accept-v3`; and only if a v3 credential is checked against them."""
-    (place.folder / "store.sqlite3").write_bytes(migrated)
+    place.database(migrated)
     status, document = place.doctor()
     assert status == 0
     (finding,) = document["findings"]
@@ -157,13 +172,13 @@ def postgres_out_of_reach(place: Place) -> None:
 
 
 def damage(place: Place) -> None:
-    (place.folder / "store.sqlite3").write_bytes(b"no database at all" * 1000)
+    place.database(b"no database at all" * 1000)
 
 
 def foreign_database(place: Place) -> None:
     import sqlite3
 
-    conn = sqlite3.connect(place.folder / "store.sqlite3")
+    conn = sqlite3.connect(place.database(b""))
     conn.execute(f"CREATE TABLE {next(iter(METADATA.tables))} (id INTEGER)")
     conn.close()
 
@@ -184,6 +199,62 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         "settings",
         "emails contain no links",
         "where people open",
+        False,
+    ),
+    "a database that all can write": (
+        lambda p: p.database(b"", 0o666),
+        "database",
+        "every user of this machine can read and write",
+        "chmod o-rw",
+        False,
+    ),
+    "a log of the database that all can read": (
+        lambda p: [p.database(b""), p.keep("store.sqlite3-wal", "", 0o644)],
+        "database",
+        "store.sqlite3-wal",
+        "chmod o-r ",
+        False,
+    ),
+    "a backup that all can read": (
+        lambda p: p.keep("backup-2026-11", "SQLite format 3\0", 0o644),
+        "database",
+        "backup-2026-11",
+        "chmod o-r ",
+        False,
+    ),
+    "an installation key that all can read": (
+        lambda p: p.keep("harvest-monitor.key", "ab" * 32, 0o644),
+        "database",
+        "harvest-monitor.key",
+        "chmod o-r ",
+        False,
+    ),
+    "a folder of the database that all can write": (
+        lambda p: p.set_database_in(p.folder / "open", 0o777),
+        "database",
+        "replace files in the folder",
+        "chmod o-w ",
+        False,
+    ),
+    "a tenants file that all can write": (
+        lambda p: os.chmod(p.folder / "tenants.yaml", 0o646),
+        "tenants",
+        "can write",
+        "chmod o-w ",
+        False,
+    ),
+    "a settings file with a password that all can read": (
+        lambda p: p.settings_file(f'http_proxy = "http://monitor:{SECRET}@proxy.example:3128"', 0o644),
+        "settings",
+        "settings.toml",
+        "chmod o-r ",
+        False,
+    ),
+    "a secret of a setting that all can read": (
+        lambda p: p.set("smtp_url", p.keep("smtp-url", f"smtp://monitor:{SECRET}@mail.example:587", 0o644)),
+        "settings",
+        "can read",
+        "chmod o-r ",
         False,
     ),
     "no folder for the database": (
@@ -228,7 +299,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
     "a file that all can read": (
         lambda p: os.chmod(p.folder / "secret", 0o644),
         "credentials",
-        "every user",
+        "every user of this machine can read",
         "chmod o-r",
         True,
     ),
@@ -435,3 +506,24 @@ def test_a_server_that_no_credential_needs_stops_nothing(place: Place) -> None:
     found = [(finding["severity"], finding["message"]) for finding in document["findings"]]
     assert ("note", "127.0.0.1:1 refuses connections") in found
     assert status == 0
+
+
+def test_modes_that_harm_nobody_are_no_finding(place: Place) -> None:
+    """A settings file without a password, a group that may read, and a folder like /tmp."""
+    place.settings_file('contact = "ops@vendor.example"', 0o644)
+    place.set_database_in(place.folder / "sticky", 0o1777)
+    place.keep("secret", SECRET, 0o640)
+    assert place.doctor()[0] == 0
+
+
+def test_a_file_that_root_left_behind_is_found(place: Place) -> None:
+    """In a folder of the service's user, who then cannot write it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of two users")
+    place.set_database_in(place.folder / "service", 0o700)
+    os.chown(place.folder / "service", 65534, 65534)
+    (finding,) = place.doctor()[1]["findings"]
+    assert "which another user made" in finding["message"]
+    assert finding["next_step"].startswith("sudo chown --reference=")
+    os.chown(place.folder / "service" / "store.sqlite3", 65534, 65534)
+    assert place.doctor()[0] == 0
