@@ -19,6 +19,7 @@ from monitor.checking.check_limits import CheckLimits
 from monitor.checking.dispatcher import Dispatcher
 from monitor.checking.preflight.preflight_check import PreflightCheck
 from monitor.checking.preflight.preflight_queue import PreflightQueue
+from monitor.checking.replaced_secrets import ReplacedSecrets
 from monitor.checking.sampler import Sampler
 from monitor.checking.write_halt import SharedWriteHalt
 from monitor.clock import ClockJumps, elapsed, utc_now
@@ -77,6 +78,7 @@ class MonitorService:
     preflights: PreflightQueue
     pauses: PauseNotices
     sampler: Sampler
+    replaced_secrets: ReplacedSecrets
     grouper: BurstGrouper
     composer: Composer
     outbox: Outbox | None
@@ -92,6 +94,9 @@ class MonitorService:
 
     async def sample(self) -> None:
         await self.sampler.run_once(utc_now())
+
+    async def look_at_secrets(self) -> None:
+        await self.replaced_secrets.run_once(utc_now())
 
     async def group(self) -> None:
         await self.grouper.run_once()
@@ -249,6 +254,7 @@ async def assembled(settings: Settings, db: Database) -> AsyncIterator[MonitorSe
             setting=settings.write_probes,
             now=utc_now,
         )
+        dispatcher = assembly.dispatcher(db, check_job.check, metrics, breaker)
         yield MonitorService(
             settings=settings,
             db=db,
@@ -256,11 +262,14 @@ async def assembled(settings: Settings, db: Database) -> AsyncIterator[MonitorSe
             tenant_sync=tenant_sync,
             check_job=check_job,
             write_halt=write_halt,
-            dispatcher=assembly.dispatcher(db, check_job.check, metrics, breaker),
+            dispatcher=dispatcher,
             breaker=breaker,
             preflights=PreflightQueue(preflight, breaker, utc_now),
             pauses=pauses,
             sampler=assembly.sampler(db, metrics, breaker),
+            replaced_secrets=ReplacedSecrets(
+                db, credential_check.loader, lambda: tenant_sync.loads, lambda: dispatcher.engine.busy
+            ),
             grouper=BurstGrouper(db),
             composer=assembly.composer(db, renderer, tenant_sync),
             outbox=assembly.outbox(db, metrics),
@@ -295,6 +304,7 @@ def _tasks_of(service: MonitorService) -> dict[str, PeriodicTask]:
         "tick": PeriodicTask(service.tick, TICK),
         "pauses": PeriodicTask(service.pauses.write, TICK),
         "reload": PeriodicTask(service.reload, service.settings.tenants_reload),
+        "secrets": PeriodicTask(service.look_at_secrets, service.settings.tenants_reload),
         "sample": PeriodicTask(service.sample, min(SAMPLING, quick)),
         "group": PeriodicTask(service.group, min(GROUPING, quick)),
         "compose": PeriodicTask(service.compose, min(COMPOSING, quick)),

@@ -41,6 +41,7 @@ V3_LABEL = "Gem"
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LONG = 30 * 24 * 3600  # what a token lives, so that none ends while the clock is moved
 POLICY = DriftPolicy(confirm_after=timedelta(seconds=60), interval=timedelta(hours=4))
+LOADER = CredentialLoader(b"fingerprint key of the tests", command_seconds=5)
 LIMITS = RequestLimits(requests_per_second=0, total_requests_per_second=0, deadline_seconds=120)
 NOTICES = NoticePolicy(
     mode=NoticesMode.CSM,
@@ -161,7 +162,7 @@ def check_job_on(
     limits = CheckLimits(longest=timedelta(minutes=6), lease=timedelta(minutes=7))
     return CheckJob(
         RecordedCheck(db, POLICY, limits, clock.read, elapsed),
-        CredentialCheck(greenhouse, CredentialLoader(b"fingerprint key of the tests", command_seconds=5)),
+        CredentialCheck(greenhouse, LOADER),
         ManifestRegistry(load("gem")),
         SharedWriteHalt(db, NOTICES, Renderer(), clock.read),
         metrics,

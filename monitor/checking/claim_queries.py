@@ -144,7 +144,7 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
         epoch=row.epoch,
         tenant_id=row.tenant_id,
         tenant_name=tenant.name,
-        config=_config(row),
+        config=config_of(row),
         features=frozenset(tenant.features),
         write_probes=WriteProbes(tenant.write_probes) if tenant.write_probes else None,
         declined=tuple(entry["permission"] for entry in tenant.declined),
@@ -158,7 +158,8 @@ async def _claim(conn: AsyncConnection, row: Row[Any] | None, now: datetime, int
     )
 
 
-def _config(row: Row[Any]) -> CredentialConfig:
+def config_of(row: Row[Any]) -> CredentialConfig:
+    """What the tenants file says of it, from a row of the table."""
     oauth = None if row.oauth is None else OAuthConfig(**{**row.oauth, "grant": Grant(row.oauth["grant"])})
     return CredentialConfig(row.label, CredentialKind(row.kind), row.reference, row.manifest, oauth)
 

@@ -31,7 +31,10 @@ class RemovalRefused(ConfigurationError):
 
 
 class TenantSync:
-    """`new_registry` reads the manifests again, so that a changed manifest takes effect with a changed file."""
+    """`new_registry` reads the manifests again, so that a changed manifest takes effect with a changed file.
+
+    `loads` counts how often the file was loaded.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class TenantSync:
         self._last_signature: tuple[int, ...] | None = None
         self._refused_ids: frozenset[str] | None = None  # of a file that would have removed too many tenants
         self.registry = new_registry()
+        self.loads = 0
 
     async def load(self, now: datetime, *, any_removal: bool = False) -> Synced:
         """Read the file and write what changed; ConfigurationError, and nothing changed, if it cannot be used.
@@ -69,6 +73,7 @@ class TenantSync:
                 raise RemovalRefused(message, targets.file.ids)
             synced = await sync_queries.sync(conn, targets.file.tenants, targets.file.problems, now, self._policy)
         self.registry, self._last_signature, self._refused_ids = registry, signature, None
+        self.loads += 1
         _log_load(targets, synced)
         return synced
 

@@ -144,3 +144,14 @@ def test_a_service_without_file_handles_calls_no_key_misconfigured(harness: Serv
         until(lambda: harness.tenants()["acme"]["state"] == "ok")
         assert "misconfigured" not in str(harness.history())
         assert service.stop() == 0
+
+
+def test_a_key_is_checked_as_soon_as_its_file_is_there(harness: ServiceHarness) -> None:
+    """Not at the next interval, which is hours away."""
+    harness.add_tenant("acme")
+    key = (harness.folder / "acme").rename(harness.folder / "later")
+    with harness.serve(interval="4h") as service:
+        assert checked(service, "acme")[-1]["state"] == "misconfigured"
+        key.rename(harness.folder / "acme")
+        assert checked(service, "acme", more_than=1)[-1]["state"] == "ok"
+        assert service.stop() == 0
