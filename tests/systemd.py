@@ -30,7 +30,7 @@ _FILES = {
     "etc/ld.so.conf": "/opt/python/lib\n/lib/x86_64-linux-gnu\n/lib/aarch64-linux-gnu\n",
     f"{_HOME}/pyvenv.cfg": "home = /opt/python/bin\ninclude-system-site-packages = false\n",
     f"{_HOME}/lib/{_PYTHON}/site-packages/here.pth": "/srv/packages\n/srv/source\n",
-    f"{_HOME}/bin/harvest-monitor": f"#!{_HOME}/bin/python\nfrom monitor.cli import main\nmain()\n",
+    f"{_HOME}/bin/harvest-monitor": f"#!{_HOME}/bin/python\nfrom monitor.__main__ import main\nmain()\n",
 }
 
 
