@@ -28,7 +28,7 @@ LONGER_THAN_A_CHECK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecheckResult:
     """`waited` and `rows`, how the tenants stand after their checks, are there if somebody waited for them."""
 
     answers: Mapping[str, RecheckAnswer]
@@ -47,13 +47,13 @@ def command(
     Exit status: 0 all were asked for, 2 at least one could not be, 3 not all results came in time (with --wait).
     """
 
-    async def act(db: Database, settings: Settings) -> Asked:
+    async def act(db: Database, settings: Settings) -> RecheckResult:
         now = utc_now()
         answers = await recheck.ask(db, tenant, who(), reason, now)
         asked = [tenant_id for tenant_id, answer in answers.items() if answer.asked]
         if not as_json:
             _tell(answers)
-        return await _results(db, settings, answers, asked, now) if wait and asked else Asked(answers)
+        return await _results(db, settings, answers, asked, now) if wait and asked else RecheckResult(answers)
 
     done = with_database(act)
     if as_json:
@@ -75,7 +75,7 @@ _UNFINISHED = {
 
 async def _results(
     db: Database, settings: Settings, answers: Mapping[str, RecheckAnswer], asked: Sequence[str], now: datetime
-) -> Asked:
+) -> RecheckResult:
     with Console(stderr=True).status("waiting for the service") as shown:
 
         def seen(progress: RecheckProgress) -> None:
@@ -85,7 +85,7 @@ async def _results(
         waited = await recheck.wait(db, asked, now, longest, asyncio.sleep, seen)
     async with db.reading() as conn:
         rows = [await tenant_list_queries.one(conn, tenant_id) for tenant_id in asked]
-    return Asked(answers, waited, [row for row in rows if row is not None])
+    return RecheckResult(answers, waited, [row for row in rows if row is not None])
 
 
 def _tell(answers: Mapping[str, RecheckAnswer]) -> None:
@@ -101,7 +101,7 @@ def _show(rows: Sequence[TenantRow]) -> None:
         print_table(["TENANT", "STATUS", "REASON", "LAST CHECK"], lines, empty="")
 
 
-def _document(done: Asked) -> dict[str, Any]:
+def _document(done: RecheckResult) -> dict[str, Any]:
     return {
         "tenants": [
             {"id": id_, "answer": answer.result, "message": answer.message, "again_at": answer.again_at}
