@@ -132,3 +132,8 @@ DETAILS = {
     "paused": "checks paused because many tenants were in trouble at once: nothing is known about this one",
 }
 """Every code that `detail` can hold, with its meaning; docs/verdicts.md carries the same table."""
+
+
+def advice(detail: str) -> str:
+    """What to do about it, where its words say so; for whoever has the sentence with the names already."""
+    return DETAILS.get(detail, "").partition(": ")[2].partition(";")[0]

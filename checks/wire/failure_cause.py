@@ -164,10 +164,10 @@ def _sentence(code: FailureCode, error: BaseException, progress: ConnectionProgr
             return "this process has no file handles left to open a connection with"
         case FailureCode.OTHER:
             return f"no connection to {server} ({type(list(_chain(error))[-1]).__name__})"
-    return f"the proxy {proxy} {_of_proxy(code, error)}"
+    return f"the proxy {proxy} {_of_proxy(code, error, server)}"
 
 
-def _of_proxy(code: FailureCode, error: BaseException) -> str:
+def _of_proxy(code: FailureCode, error: BaseException, server: str) -> str:
     status = next((link.status for link in _chain(error) if isinstance(link, aiohttp.ClientHttpProxyError)), None)
     match code:
         case FailureCode.PROXY_NOT_FOUND:
@@ -175,12 +175,12 @@ def _of_proxy(code: FailureCode, error: BaseException) -> str:
         case FailureCode.PROXY_REFUSED:
             return "refuses connections"
         case FailureCode.PROXY_TIMEOUT:
-            return "did not open a way in time"
+            return f"did not open a way to {server} in time"
         case FailureCode.PROXY_LOGIN:
             return "asks for a user and password, or does not accept ours (407)"
         case FailureCode.PROXY_DENIED:
-            return f"does not allow this destination ({status})"
-    return "closed the connection" if status is None else f"could not reach the destination ({status})"
+            return f"does not allow connections to {server} ({status})"
+    return "closed the connection" if status is None else f"could not reach {server} ({status})"
 
 
 def _during(step: ConnectionStep) -> str:

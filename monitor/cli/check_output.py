@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from checks.credential import CredentialState
-from checks.reasons import DETAILS, REASONS
+from checks.reasons import DETAILS, REASONS, advice
 from checks.report import CheckReport, Finding, Verdict
 from monitor.checking.check_document import Checked
 from monitor.checking.check_runner import Result
@@ -75,9 +75,7 @@ def lines(result: Checked) -> list[str]:
     who = f"[bold]{escape(result.tenant_id)}[/] · {escape(result.label)}"
     shown = [f"{who}: [{colour}]{report.outcome}[/] ({_tally(report)})"]
     if report.state is not CredentialState.OK and report.detail != "misconfigured":
-        shown.append(f"  {report.state}: {DETAILS.get(report.detail, report.detail)}")
-    if report.connection_failure:
-        shown.append(f"  {escape(report.connection_failure)}")
+        shown.append(f"  {report.state}: {escape(_why(report))}")
     shown += [_missing_line(finding) for finding in report.missing]
     if report.provisional and report.missing:
         shown.append(
@@ -88,6 +86,12 @@ def lines(result: Checked) -> list[str]:
     if report.nothing_refused:
         shown.append(f"  {MAY_HOLD_EVERYTHING}")
     return shown
+
+
+def _why(report: CheckReport) -> str:
+    if report.connection_failure:
+        return ": ".join(filter(None, (report.connection_failure, advice(report.detail))))
+    return DETAILS.get(report.detail, report.detail)
 
 
 def _missing_line(finding: Finding) -> str:

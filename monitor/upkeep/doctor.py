@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from checks.connection_failure import ConnectionFailure
 from checks.credential import Secret, Token
 from checks.errors import ManifestError, ReadFailed
 from checks.manifest import Manifest
@@ -81,11 +82,13 @@ class Doctor:
     async def _way(self, targets: CheckTargets | None) -> AsyncIterator[HealthFinding]:
         """To both servers of Greenhouse, as a check would take it."""
         settings = self._settings
+        told: list[ConnectionFailure] = []  # a proxy that is not there fails for both servers
         for address in dict.fromkeys((settings.harvest_url, settings.auth_url)):
             connector = Connector(address.startswith("http://"), self._assembly.connection)
             failure = await connector.reach(address)
             self._report.reached[address] = failure is None
-            if failure is not None:
+            if failure is not None and failure not in told:
+                told.append(failure)
                 unused = address != settings.harvest_url and targets is not None and not doctor_findings.v3(targets)
                 yield doctor_findings.of_way(failure, unused)
 

@@ -9,7 +9,7 @@ from sqlalchemy import URL
 from checks.connection_failure import ConnectionFailure
 from checks.credential import CredentialKind, Token
 from checks.manifest import Manifest
-from checks.reasons import DETAILS
+from checks.reasons import advice
 from checks.v1.key_state import RETIRED_AFTER
 from checks.v3.token_answers import CLOCKS_DIFFER, expiry_of
 from monitor.config.settings import PREFIX, NoticesMode, Settings
@@ -121,11 +121,10 @@ def v3(targets: CheckTargets) -> bool:
 
 def of_way(failure: ConnectionFailure, unused: bool) -> HealthFinding:
     """One of Greenhouse's servers cannot be reached; `unused` if no credential needs it yet."""
-    advice = DETAILS[failure.code].partition(": ")[2].partition(";")[0]
     return HealthFinding(
         DoctorArea.NETWORK,
         failure.message,
-        advice or "ask who runs the network between this machine and Greenhouse",
+        advice(failure.code) or "ask who runs the network between this machine and Greenhouse",
         severity=Severity.NOTE if unused else Severity.PROBLEM,
     )
 

@@ -527,3 +527,14 @@ def test_a_file_that_root_left_behind_is_found(place: Place) -> None:
     assert finding["next_step"].startswith("sudo chown --reference=")
     os.chown(place.folder / "service" / "store.sqlite3", 65534, 65534)
     assert place.doctor()[0] == 0
+
+
+def test_a_proxy_that_fails_for_both_servers_is_found_once(place: Place) -> None:
+    """Without its password."""
+    place.set("http_proxy", f"http://monitor:{SECRET}@127.0.0.1:1")
+    place.set("harvest_url", None)
+    place.set("auth_url", None)
+    status, document = place.doctor("--network")
+    (finding,) = document["findings"]
+    assert (status, finding["message"]) == (1, "the proxy http://127.0.0.1:1 refuses connections")
+    assert document["reached"] == {"https://harvest.greenhouse.io": False, "https://auth.greenhouse.io": False}

@@ -151,18 +151,27 @@ async def test_a_failing_proxy_is_named_without_its_password(servers: Servers) -
     cases = [
         (f"http://monitor:s3cret@127.0.0.1:{closed}", servers.good, "proxy_refused", "refuses connections"),
         (f"http://monitor:s3cret@{NOWHERE}:3128", servers.good, "proxy_not_found", "cannot be resolved"),
-        (f"http://monitor:s3cret@127.0.0.1:{silent}", servers.good, "proxy_timeout", "did not open a way in time"),
+        (
+            f"http://monitor:s3cret@127.0.0.1:{silent}",
+            servers.good,
+            "proxy_timeout",
+            f"did not open a way to {good} in time",
+        ),
         (f"http://{login}", servers.good, "proxy_login", "asks for a user and password"),
         (f"http://monitor:s3cret@{login}", servers.good, "proxy_login", "does not accept ours (407)"),
-        (f"http://monitor:s3cret@{proxy}", servers.misnamed, "proxy_denied", "does not allow this destination (403)"),
-        (f"http://monitor:s3cret@{proxy}", 1, "proxy_failed", "could not reach the destination (503)"),
+        (
+            f"http://monitor:s3cret@{proxy}",
+            servers.misnamed,
+            "proxy_denied",
+            f"does not allow connections to 127.0.0.1:{servers.misnamed} (403)",
+        ),
+        (f"http://monitor:s3cret@{proxy}", 1, "proxy_failed", "could not reach 127.0.0.1:1 (503)"),
     ]
     for address, port, code, words in cases:
         found, message = await failure(f"https://127.0.0.1:{port}", proxy=address, ca_bundle=str(servers.authority))
         assert (found, words in message) == (code, True), (address, message)
         assert message.startswith(f"the proxy http://{address.rpartition('@')[2].removeprefix('http://')} "), message
         assert "s3cret" not in message, address
-        assert good not in message, address
 
 
 async def test_behind_a_proxy_the_certificate_is_still_told(servers: Servers) -> None:

@@ -72,7 +72,7 @@ def test_a_name_that_nobody_resolves_in_time_is_told() -> None:
         None: (FailureCode.NAME_TIMEOUT, "the name harvest.greenhouse.io was not resolved in time"),
         "http://me:x@proxy.example:3128": (
             FailureCode.PROXY_TIMEOUT,
-            "the proxy http://proxy.example:3128 did not open a way in time",
+            "the proxy http://proxy.example:3128 did not open a way to harvest.greenhouse.io in time",
         ),
     }
     for proxy, expected in cases.items():

@@ -1,0 +1,37 @@
+"""Why Greenhouse was not reached, on the page of a tenant and on the overview."""
+
+import html
+import re
+
+from checks.credential import CredentialState
+from monitor.store.database import Database
+from tests.installation import Clock
+from tests.reports import MINUTE, T0, failed, served
+from tests.store import a_tenant, check, sync
+from tests.website import Website, website
+
+PROXY = failed(CredentialState.UNREACHABLE, "proxy_login")
+WORDS = "the proxy does not accept our user and password, or asks for them (407)"
+
+
+async def text_of(site: Website, path: str) -> str:
+    answer = await site.browser.get(path)
+    assert answer.status_code == 200
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", answer.text)).split())
+
+
+async def test_pages_say_why_there_is_no_connection(sqlite: Database) -> None:
+    """In the tenant's sentence, and as the reason of its row; a proxy's refusal is among what is ours to mend."""
+    await sync(sqlite, a_tenant("acme"), a_tenant("globex"))
+    for at in (T0, T0 + MINUTE):
+        await check(sqlite, PROXY, at)
+        await check(sqlite, served({"jobs": "g"}), at, credential_id=2)
+    async with website(sqlite, clock=Clock(T0 + 2 * MINUTE)) as site:
+        await site.signed_in()
+        assert f"no usable answer comes for its credential since 08:00 : {WORDS}. " in await text_of(
+            site, "/tenants/acme"
+        )
+        assert f"unreachable: {WORDS}: correct them in the settings" in await text_of(site, "/?status=failing")
+        ours = await text_of(site, "/?fault=ours")
+        assert "Acme" in ours
+        assert "Globex" not in ours
