@@ -8,7 +8,7 @@ ARGS ?=
 ENGINE ?= docker
 export BUILDAH_FORMAT := docker
 
-.PHONY: demo test lint bench faults simulate soak pictures image image-test
+.PHONY: demo test lint bench faults simulate alerts soak pictures image image-test
 
 demo: $(VENV)/.installed
 	@$(BIN)/harvest-monitor demo $(ARGS)
@@ -24,6 +24,10 @@ faults: $(VENV)/.installed-dev
 # Prints the table of waves in docs/notices.md; ARGS=--whole takes hours.
 simulate: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+# Makes every alert fire in a real Prometheus, in a quarter of an hour.
+alerts: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.firing $(ARGS)
 
 soak: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.faults.soak $(ARGS)

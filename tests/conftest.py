@@ -17,6 +17,7 @@ from sqlalchemy import URL, make_url
 from monitor.store.database import Database
 from tests.postfix import Postfix, PostfixUnavailable, running_postfix
 from tests.postgres import PostgresUnavailable, administer, running_postgres
+from tests.prometheus import Prometheus, PrometheusUnavailable, running_prometheus
 from tests.promtool import Promtool, PromtoolUnavailable
 from tests.systemd import Machine, SystemdUnavailable, running_machine
 
@@ -94,6 +95,18 @@ def promtool() -> Promtool:
     try:
         return Promtool()
     except PromtoolUnavailable as why:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Iterator[Prometheus]:
+    """With Alertmanager; a minute of the rules takes half a second. Without them as without promtool."""
+    try:
+        with running_prometheus({}, minute_seconds=0.5) as found:
+            yield found
+    except PrometheusUnavailable as why:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(why))
