@@ -55,7 +55,7 @@ async def test_a_running_service_groups_what_its_checks_found(tmp_path: Path, sq
 async def test_an_alarm_that_is_not_stored_is_exported_until_it_is(tmp_path: Path, sqlite_url: URL) -> None:
     """By the process that raised it, whose write probes it stops: HarvestMonitorWriteHalt relies on it."""
     alarm = WriteAlarm("POST /v1/applications/{id}/move", 201, T0, None, None, "all")
-    async with assembled(settings_in(tmp_path, sqlite_url)) as service:
+    async with assembled(settings_in(tmp_path, sqlite_url), await open_database(sqlite_url)) as service:
         assert value(service.metrics, "write_halt_unstored") == 0
         await _rename_table(service.db, "write_halt", "halts_away")
         await service.write_halt.halt(alarm, Probed())
