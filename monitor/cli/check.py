@@ -109,6 +109,7 @@ def _run(
         tell(f"paused in the tenants file, so not checked: {', '.join(sorted(paused))}; name one to check it anyway")
     run_all = _recorded if record else _unrecorded
     tasks = _tasks(targets, wanted, frozenset() if wanted and not record else paused)
+    _tell_manifests(tasks)
     transitions: list[Transition] = []
     breaker = CircuitBreaker(Limits.of(settings.confirm_after.total_seconds()).for_good(), [transitions.append])
     results, alarms = asyncio.run(run_all(assembly, tasks, breaker))
@@ -123,6 +124,12 @@ def _trial_targets(assembly: Assembly, manifest: Manifest) -> CheckTargets:
     if unknown:
         tell(f"not in the manifest {manifest.name}, so without effect: {', '.join(unknown)}")
     return targets
+
+
+def _tell_manifests(tasks: Iterable[CheckTask]) -> None:
+    """The default is Gem's: another vendor that has not set its own has to see it."""
+    for manifest in {task.request.manifest.digest: task.request.manifest for task in tasks}.values():
+        tell(f"checking what {manifest.title} requires (manifest {manifest.name} {manifest.version})")
 
 
 Alarms = Sequence[tuple[str | None, WriteAlarm]]

@@ -12,8 +12,8 @@ from monitor.cli import manifest_endpoints, manifest_new, v3_migration
 from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, print_json, print_table, tell
 from monitor.cli.database import who, with_new_database
+from monitor.cli.manifest_lookup import find_manifest
 from monitor.clock import utc_now
-from monitor.config import settings_loader
 from monitor.config.settings import Settings
 from monitor.notices.wording import counted
 from monitor.store.database import Database
@@ -25,6 +25,9 @@ app = CommandTree(
     epilog="Example: harvest-monitor manifest show",
     no_args_is_help=True,
 )
+_A_MANIFEST = "A path, or the name of one that is built in or in use."
+Named = typer.Argument(help=_A_MANIFEST)
+InUse = typer.Argument(None, help=f"{_A_MANIFEST} Default: that of the settings.")
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 app.command("endpoints", epilog=manifest_endpoints.EXAMPLE)(manifest_endpoints.command)
 app.command("new", epilog=manifest_new.EXAMPLE)(manifest_new.command)
@@ -32,12 +35,14 @@ app.command("new", epilog=manifest_new.EXAMPLE)(manifest_new.command)
 
 @app.command(epilog="Example: harvest-monitor manifest show gem --json | jq '.permissions[].label'")
 def show(
-    name: str | None = typer.Argument(None, help="A built-in name or a path. Default: the manifest in the settings."),
+    name: str | None = typer.Argument(
+        None, help="A path, or the name of one that is built in or in use. Default: that of the settings."
+    ),
     v3: bool = typer.Option(False, "--v3", help="Show the scopes to tick for a Harvest v3 credential instead."),
     as_json: bool = AsJson,
 ) -> None:
     """Print a manifest: its permissions with group, label, endpoint and feature, or its Harvest v3 scopes."""
-    manifest = load(name or settings_loader.load().manifest)
+    manifest = find_manifest(name)
     if v3:
         _show_scopes(manifest, as_json)
     elif as_json:
@@ -75,12 +80,12 @@ def validate(file: Path = typer.Argument(help="The manifest to read."), as_json:
 
 @app.command(epilog="Example: harvest-monitor manifest diff gem ./gem-next.yaml")
 def diff(
-    old: str = typer.Argument(help="A built-in name or a path."),
-    new: str = typer.Argument(help="A built-in name or a path."),
+    old: str = Named,
+    new: str = Named,
     as_json: bool = AsJson,
 ) -> int:
     """Compare two manifests; exit status 1 if they differ."""
-    found = compare(load(old), load(new))
+    found = compare(find_manifest(old), find_manifest(new))
     if as_json:
         print_json(asdict(found))
     elif found:
@@ -92,14 +97,16 @@ def diff(
 
 @app.command("accept-v3", epilog="Example: harvest-monitor manifest accept-v3 --reason 'compared with our own list'")
 def accept_v3(
-    name: str | None = typer.Argument(None, help="A built-in name or a path. Default: the manifest in the settings."),
+    name: str | None = typer.Argument(
+        None, help="A path, or the name of one that is built in or in use. Default: that of the settings."
+    ),
     reason: str = typer.Option(..., help="Why its scopes are right; recorded with your name."),
 ) -> int:
     """Accept a manifest's derived scopes; until then, missing v3 scopes are reported to the operator, not to CSMs.
 
     A changed manifest must be accepted again. Check its scopes first: manifest show --v3.
     """
-    manifest = load(name or settings_loader.load().manifest)
+    manifest = find_manifest(name)
     if manifest.v3_source != "derived":
         complain(f"{scopes_origin(manifest)} There is nothing to accept.")
         return ExitStatus.USAGE
