@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import typer
 
 from monitor.cli.command_tree import CommandTree
-from monitor.cli.console import print_json, print_json_line, print_table
+from monitor.cli.console import on_terminal, print_json, print_json_line, print_table
 from monitor.cli.database import moment, with_database
 from monitor.cli.history_follow import follow
 from monitor.cli.history_verify import EXAMPLE as VERIFY_EXAMPLE
@@ -132,8 +132,11 @@ def _what(event: PastEvent) -> str:
 
 
 def _window(event: PastEvent) -> str:
+    """On a terminal, which has little room, two times of one day are without it."""
     if event.seen_before is None and event.first_seen is None:
         return ""
+    if on_terminal() and event.seen_before and event.first_seen and event.seen_before.date() == event.at.date():
+        return f"{event.seen_before:%H:%M:%SZ} – {event.first_seen:%H:%M:%SZ}"
     return f"{moment(event.seen_before) or '…'} – {moment(event.first_seen) or moment(event.at)}"
 
 

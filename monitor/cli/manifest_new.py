@@ -24,7 +24,7 @@ from monitor.cli.console import print_json, print_table, tell
 from monitor.clock import utc_now
 from monitor.errors import ConfigurationError
 
-EXAMPLE = "Example: harvest-monitor manifest new lumen --from setup-guide.txt --title 'Lumen Scheduling'"
+EXAMPLE = "Example: harvest-monitor manifest new lumen --from setup-guide.txt"
 COLUMNS = ("GROUP", "LABEL", "ENDPOINT", "V3 SCOPES", "CHECK")
 _SHOWN_LINES = 5
 _LARGEST_TEXT = 1_000_000

@@ -9,7 +9,7 @@ import typer
 
 from monitor.checking.check_document import ExitStatus
 from monitor.cli.command_tree import CommandTree
-from monitor.cli.console import complain, on_terminal, print_fitted, print_json, print_table, tell
+from monitor.cli.console import complain, on_terminal, print_fitted, print_json, print_table, say, tell
 from monitor.cli.database import moment, who, with_database
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
@@ -116,8 +116,9 @@ def show(
         actions = [asdict(action) for action in notice.actions]
         print_json({"notice": {**asdict(notice.listed), **parts, "actions": actions}})
         return
-    typer.echo("\n".join(_headers(notice, sender)))
-    typer.echo(f"\n{notice.text.rstrip()}" if notice.text else "\n(its text was deleted, as the settings say)")
+    text = notice.text.rstrip() if notice.text else "(its text was deleted, as the settings say)"
+    for line in [*_headers(notice, sender), "", *text.splitlines()]:
+        say(line)
 
 
 def _write_html(notice: WholeNotice, path: Path) -> None:
@@ -136,7 +137,7 @@ def _headers(notice: WholeNotice, sender: str) -> list[str]:
     listed = notice.listed
     facts = [
         ("Notice", f"{listed.id}, written {moment(listed.created_at)}"),
-        ("Status", f"{listed.status}{f', sent {moment(listed.sent_at)}' if listed.sent_at else ''}"),
+        ("Status", " ".join(filter(None, [listed.status, moment(listed.sent_at)]))),
         ("Tenant", listed.tenant_id or ""),
         ("Why", listed.why),
         ("Last error", listed.last_error or ""),

@@ -8,8 +8,9 @@ from dataclasses import fields
 import typer
 
 from monitor.checking.check_document import ExitStatus
-from monitor.cli.console import complain, print_json, print_table
+from monitor.cli.console import complain, on_terminal, print_json, print_table, say, terminal_width
 from monitor.cli.database import moment, with_database
+from monitor.cli.tenant_list import WITH_NAMES
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
@@ -107,7 +108,7 @@ def _tenant_cells(report: Report) -> Iterator[Sequence[str]]:
         figures = one.figures
         yield (
             one.id,
-            one.name,
+            "" if on_terminal() and terminal_width() < WITH_NAMES else one.name,
             _plain(percent(one.times.share)),
             str(figures.lost),
             str(figures.before),
@@ -167,9 +168,8 @@ def _spread(lengths: Spread) -> str:
 
 
 def _print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(_plain(line))
-    typer.echo()
+    for line in [*lines, ""]:
+        say(_plain(line))
 
 
 def _plain(text: str) -> str:

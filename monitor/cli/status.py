@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.breaker.machine import State as BreakerState
 from monitor.checking.check_document import ExitStatus
-from monitor.cli.console import age, complain, print_json, say
+from monitor.cli.console import age, complain, print_json, say, say_facts
 from monitor.cli.database import require_file
 from monitor.cli.tenant_list import by_status
 from monitor.clock import utc_now
@@ -60,8 +60,7 @@ def command(as_json: bool = typer.Option(False, "--json", help="Print one JSON d
         print_json(_document(found))
     else:
         say(found.headline.said.plain, style=_STYLES[found.headline.tone])
-        for text in _lines(found):
-            say(text, states=TenantStatus)
+        say_facts(_facts(found), states=TenantStatus)
     return ExitStatus.COMPLIANT if found.well else ExitStatus.TROUBLE
 
 
@@ -89,9 +88,9 @@ async def _require_tables(db: Database) -> None:
     db.refuse_unless_current(state)
 
 
-def _lines(found: ServiceStatus) -> list[str]:
+def _facts(found: ServiceStatus) -> dict[str, str]:
     facts = found.facts
-    lines = {
+    return {
         "Tenants": f"{facts.total:,}: {by_status(facts.tenants)}" if facts.total else "none",
         "Changes": _changes(found.changes),
         "Sweep": _sweep(facts),
@@ -102,7 +101,6 @@ def _lines(found: ServiceStatus) -> list[str]:
         "Data": _data(facts),
         "Next": found.headline.next_step or "nothing to do",
     }
-    return [f"{name:<9}{text}" for name, text in lines.items()]
 
 
 def _changes(changes: Sequence[StatusCount]) -> str:

@@ -26,7 +26,7 @@ from monitor.tenants.overview_queries import TenantLine
 EXAMPLE = "Example: harvest-monitor tenants list --status drifted --missing 'GET: List offers'"
 COUNTS = ("granted", "missing", "undecided", "unchecked", "suspects", "excess")
 _STATUSES = (*Shown, *PRESENT)
-_WITH_NAMES = 100  # columns; a narrower terminal has room for the reason or the name
+WITH_NAMES = 100  # columns; a narrower terminal has room for the reason or the name
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _say_groups(groups: Iterable[Alike]) -> None:
 
 def print_rows(rows: Iterable[TenantRow], now: datetime) -> None:
     """For a terminal: one line for each tenant, with its name where there is room."""
-    wide = terminal_width() >= _WITH_NAMES
+    wide = terminal_width() >= WITH_NAMES
     print_fitted(
         ["TENANT", "NAME", "STATUS", "FOR", "STATE", "CHECKED", "REASON"],
         [

@@ -1,5 +1,6 @@
 """`tenants …`: `days` and `sync`, beside the commands that have files of their own."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ from monitor.assembly import Assembly
 from monitor.checking.check_document import ExitStatus
 from monitor.cli import recheck, tenant_list, tenant_show, v3_migration
 from monitor.cli.command_tree import CommandTree
-from monitor.cli.console import complain, print_json, print_table
+from monitor.cli.console import complain, on_terminal, print_json, print_table
 from monitor.cli.database import with_database, with_new_database
 from monitor.cli.history import parse_since
 from monitor.clock import utc_now
@@ -58,22 +59,7 @@ def days(
         ]
         print_json({"tenant": tenant, "credentials": credentials})
     else:
-        print_table(
-            [
-                "DAY",
-                "CREDENTIAL",
-                "CHECKS",
-                "DRIFTED",
-                "UNDECIDED",
-                "FAILED",
-                "STATE",
-                "GRANTED",
-                "MISSING",
-                "REQUESTS",
-            ],
-            [(str(day.day), label, *_day_cells(day)) for label, theirs in found.items() for day in theirs],
-            empty="no checks since then",
-        )
+        _show_days(found)
     return ExitStatus.COMPLIANT
 
 
@@ -90,6 +76,21 @@ def sync(
 
     synced = with_new_database(act)
     typer.echo(f"{synced.added} added, {synced.changed} changed, {synced.removed} removed")
+
+
+def _show_days(found: Mapping[str, Sequence[Day]]) -> None:
+    """On a terminal without what every line would repeat: the label of the only credential, and noughts."""
+    rows = [(str(day.day), label, *_day_cells(day)) for label, theirs in found.items() for day in theirs]
+    if on_terminal():
+        only = len(found) == 1
+        rows = [
+            (day, "" if only else label, *("" if one == "0" else one for one in more)) for day, label, *more in rows
+        ]
+    print_table(
+        ["DAY", "CREDENTIAL", "CHECKS", "DRIFTED", "UNDECIDED", "FAILED", "STATE", "GRANTED", "MISSING", "REQUESTS"],
+        rows,
+        empty="no checks since then",
+    )
 
 
 def _day_document(day: Day) -> dict[str, Any]:

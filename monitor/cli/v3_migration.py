@@ -8,7 +8,7 @@ import typer
 from checks.errors import ManifestError
 from checks.manifest import Manifest, Permission, load
 from monitor.checking.check_document import ExitStatus
-from monitor.cli.console import complain, print_json, print_table, tell
+from monitor.cli.console import complain, on_terminal, print_fitted, print_json, print_table, say, tell
 from monitor.cli.database import moment, with_database
 from monitor.config.settings import Settings
 from monitor.store.database import Database
@@ -100,6 +100,9 @@ def _list(keys: Sequence[V1Key], as_json: bool) -> None:
     if as_json:
         print_json({"keys": [_document(key) for key in keys]})
         return
+    if keys and on_terminal():
+        _show_fitted(keys)
+        return
     print_table(
         ["TENANT", "NAME", "CSM", "CREDENTIAL", "STATE", "SINCE", "MIGRATION"],
         [
@@ -115,6 +118,25 @@ def _list(keys: Sequence[V1Key], as_json: bool) -> None:
             for key in keys
         ],
         empty="no tenant has a Harvest v1 key",
+    )
+
+
+def _show_fitted(keys: Sequence[V1Key]) -> None:
+    """On a terminal: a line for each, with the day since when it stands so."""
+    print_fitted(
+        ["TENANT", "CSM", "CREDENTIAL", "STATE", "SINCE", "MIGRATION"],
+        [
+            (
+                key.tenant_id,
+                key.csm_email or "",
+                key.label,
+                key.state.value,
+                f"{key.since:%Y-%m-%d}" if key.since else "",
+                _STAGES[key.stage],
+            )
+            for key in keys
+        ],
+        shortened={"TENANT": 12, "CSM": 16, "CREDENTIAL": 12, "MIGRATION": 12},
     )
 
 
@@ -141,7 +163,8 @@ def _plan(tenant: str, keys: Sequence[V1Key], registry: ManifestRegistry | None,
         credentials = [_plan_document(key, manifest) for key, manifest in plans]
         print_json({"tenant": tenant, "steps": list(_STEPS) if plans else [], "credentials": credentials})
     elif plans:
-        typer.echo("\n\n".join("\n".join(_plan_lines(key, manifest)) for key, manifest in plans))
+        for text in "\n\n".join("\n".join(_plan_lines(key, manifest)) for key, manifest in plans).splitlines():
+            say(text)
     else:
         tell(f"{tenant} has no Harvest v1 key; `harvest-monitor manifest show --v3` prints the scopes of a manifest")
     return ExitStatus.COMPLIANT
