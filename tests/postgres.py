@@ -58,6 +58,17 @@ class Postgres:
         options = f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories='' {_OPTIONS} {more}"
         self._control("start", "-w", "-t", str(START_SECONDS), "-l", self.home / "log", "-o", options)
 
+    def demand_tls(self, certificate: Path, password: str) -> None:
+        """Start again with a file of key and certificate: no connection in the clear, none without the password."""
+        administer(self.url, f"ALTER ROLE postgres PASSWORD '{password}'")
+        self.stop()
+        own = shutil.copy(certificate, self.home / "server.pem")
+        if self.user is not None:
+            shutil.chown(own, self.user)
+        own.chmod(0o600)
+        (self.home / "data" / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        self.start(f"-c ssl=on -c ssl_cert_file={own} -c ssl_key_file={own}")
+
     def stop(self) -> None:
         """Clients are disconnected. What was committed is kept, although these servers do not sync."""
         self._control("stop", "-m", "fast")
@@ -75,13 +86,21 @@ class Postgres:
         _run(self.user, self.binaries / "pg_ctl", "-D", self.home / "data", *arguments)
 
 
+def debians_binaries() -> Path:
+    """Those of the newest Postgres that Debian has installed here: the wheel's cannot do TLS."""
+    found = max(Path("/usr/lib/postgresql").glob("*/bin/postgres"), default=None)
+    if found is None:
+        raise PostgresUnavailable("Debian's Postgres is not installed (apt-get install postgresql-15)")
+    return found.parent
+
+
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A server that is deleted with all its data at the end."""
+def running_postgres(binaries: Path | None = None) -> Iterator[Postgres]:
+    """A server that is deleted with all its data at the end; the wheel's, unless others' binaries are named."""
     with tempfile.TemporaryDirectory(prefix="harvest-monitor-postgres-") as folder:
         home = Path(folder)
         user = prepared_user(home)
-        binaries = _reachable_binaries(home, user)
+        binaries = binaries or _reachable_binaries(home, user)
         options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-N")
         _run(user, binaries / "initdb", "-D", home / "data", *options)
         server = Postgres(binaries, home, user, free_port())

@@ -155,7 +155,8 @@ def said_by(error: BaseException) -> str:
     said = getattr(getattr(error, "diag", None), "message_primary", None)
     if said:
         return f"{said}, SQLSTATE {getattr(error, 'sqlstate', None)}"
-    return str(error).partition("\nMultiple connection attempts failed")[0]
+    lines = str(error).partition("\nMultiple connection attempts failed")[0].splitlines()
+    return " ".join(line for line in lines if not line.startswith("\t"))
 
 
 def _longest(table: Mapping[str, DatabaseFailure | None], code: str, other: DatabaseFailure) -> DatabaseFailure | None:

@@ -128,7 +128,8 @@ def test_a_failover_pauses_checks_until_a_primary_is_reached(
     with running_standby(server) as standby:
         second = first.set(port=standby.port)
         both = f"postgresql://postgres@127.0.0.1:{server.port},127.0.0.1:{standby.port}/replicated"
-        with harness.serve(**on_postgres, database_url=f"{both}?target_session_attrs=read-write") as service:
+        leading = {"database_url": f"{both}?target_session_attrs=read-write", "database_pool_size": 2}
+        with harness.serve(**on_postgres, **leading) as service:
             checked(service, "acme")
             server.only_reads(True)
             until(lambda: service.logged("checks_paused"))

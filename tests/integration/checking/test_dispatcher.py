@@ -1,10 +1,13 @@
 """When checks start: urgent ones at once, late ones without a burst, none while the database fails."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
@@ -154,6 +157,51 @@ async def test_a_database_problem_pauses_all_checks_until_one_succeeds(sqlite: D
             assert not harness.reports_trouble
             assert await harness.tick() == 19
     assert _events(logged) == [("checks_paused", "no room left"), ("checks_go_on", None)]
+
+
+async def test_a_lock_pauses_checks_before_those_who_wait_give_up(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is due when it begins nor when it ends: a write that changes nothing finds out that it is over."""
+    monkeypatch.setattr("monitor.checking.dispatcher.LOCKED_SECONDS", 0.1)
+    async with dispatcher_harness(sqlite, credentials=1, checked=False) as harness:
+        assert await harness.tick() == 1
+        with closing(sqlite3.connect(str(sqlite.url.database), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.create_task(sqlite.try_write())
+            while sqlite.locked_seconds < 0.1:
+                await asyncio.sleep(0.01)
+            with capture_logs() as logged:
+                await harness.tick()
+            assert harness.reports_trouble
+            other.execute("ROLLBACK")
+            await waiting
+        await harness.tick()
+        assert harness.reports_trouble
+        harness.seconds += TRY_AGAIN_SECONDS
+        assert await harness.tick() == 0
+        assert not harness.reports_trouble
+    ((event, problem),) = _events(logged)
+    assert event == "checks_paused"
+    assert "has been locked for 0 seconds: find out which other program keeps it locked" in str(problem)
+
+
+async def test_checks_stay_paused_while_nothing_can_be_written(sqlite: Database) -> None:
+    """Something is due, yet no check begins that could not be recorded; the first write that works lets one try."""
+    async with dispatcher_harness(sqlite, credentials=20, checked=False) as harness:
+        harness.trouble = StoreError("no room left")
+        assert await harness.tick() == 20
+        harness.trouble = None
+        path = Path(str(sqlite.url.database))
+        await sqlite.close()
+        path.rename(path.with_name("away"))
+        for _ in range(3):
+            harness.seconds += TRY_AGAIN_SECONDS
+            assert await harness.tick() == 0
+        path.with_name("away").rename(path)
+        harness.seconds += TRY_AGAIN_SECONDS
+        assert await harness.tick() == 1
+        assert not harness.reports_trouble
 
 
 async def test_a_slow_breaker_lets_a_quarter_of_the_checks_run(sqlite: Database) -> None:
