@@ -36,6 +36,10 @@ _TABLES = "its tables are not those of this release: run `harvest-monitor db che
 _LEADS_TO_PRIMARY = "see where the primary is, and that HARVEST_MONITOR_DATABASE_URL leads there"
 ONLY_READS = DatabaseFailure(f"it is a standby, or was set to read only: {_LEADS_TO_PRIMARY}", stale=True)
 _UNKNOWN = DatabaseFailure(_SERVER, stale=True)
+_NO_ROOM = DatabaseFailure(
+    "it has no free connection: lower HARVEST_MONITOR_DATABASE_POOL_SIZE, or raise the server's max_connections"
+)
+_STOPPING = DatabaseFailure("see whether the server is being stopped or started", stale=True)
 _SHORT = DatabaseFailure("free memory or disk space on its server")
 
 # The longest entry that a code begins with applies; None is ours.
@@ -61,12 +65,10 @@ _BY_SQLSTATE: Mapping[str, DatabaseFailure | None] = {
     "42P05": DatabaseFailure(f"leave {POOLER_OPTION} out of HARVEST_MONITOR_DATABASE_URL", stale=True),
     "44": None,
     "53": _SHORT,
-    "53300": DatabaseFailure(
-        "it has no free connection: lower HARVEST_MONITOR_DATABASE_POOL_SIZE, or raise the server's max_connections"
-    ),
+    "53300": _NO_ROOM,
     "54": None,  # more than a statement or an index may hold
     "55P03": None,  # the lock_timeout that we set ourselves
-    "57": DatabaseFailure("see whether the server is being stopped or started", stale=True),
+    "57": _STOPPING,
     "57014": DatabaseFailure("somebody, or a statement_timeout, cancelled the statement: see the server's log"),
     "58": DatabaseFailure("check the server's disks and its log", stale=True),
     "XX001": DatabaseFailure("data is damaged: see the server's log, and restore a backup"),
@@ -103,17 +105,32 @@ _NOT_CONNECTED = DatabaseFailure(
 _ALL_IN_USE = DatabaseFailure(
     "see what makes it slow, or raise HARVEST_MONITOR_DATABASE_POOL_SIZE, for which the server needs room"
 )
-_NOT_LET_IN: Mapping[str, str] = {
-    "password": _ROLE,
-    "authentication failed": _ROLE,
-    "no pg_hba.conf entry": "let this machine, user and database in (pg_hba.conf), with TLS if it is asked for",
-    "not permitted to log in": _ROLE,
-    "no such user": _NAMES,
-    "no such database": _NAMES,
-    "certificate": "see sslmode and sslrootcert in HARVEST_MONITOR_DATABASE_URL (docs/database.md)",
-    '" does not exist': _NAMES,
-    "does not support SSL": "switch TLS on at the server; sslmode=disable does without it",
-    "unsupported startup parameter": "leave the parameter out of HARVEST_MONITOR_DATABASE_URL",
+
+
+def _refused(next_step: str) -> DatabaseFailure:
+    return DatabaseFailure(next_step, stale=True, passes=False)
+
+
+_BY_WORDS: Mapping[str, DatabaseFailure] = {
+    "password": _refused(_ROLE),
+    "authentication failed": _refused(_ROLE),
+    "no pg_hba.conf entry": _refused(
+        "let this machine, user and database in (pg_hba.conf), with TLS if it is asked for"
+    ),
+    "not permitted to log in": _refused(_ROLE),
+    "no such user": _refused(_NAMES),
+    "no such database": _refused(_NAMES),
+    "certificate": _refused("see sslmode and sslrootcert in HARVEST_MONITOR_DATABASE_URL (docs/database.md)"),
+    '" does not exist': _refused(_NAMES),
+    "does not support SSL": _refused("switch TLS on at the server; sslmode=disable does without it"),
+    "unsupported startup parameter": _refused("leave the parameter out of HARVEST_MONITOR_DATABASE_URL"),
+    "session is read-only": ONLY_READS,
+    "too many": _NO_ROOM,
+    "remaining connection slots": _NO_ROOM,
+    "no more connections": _NO_ROOM,
+    "starting up": _STOPPING,
+    "shutting down": _STOPPING,
+    "resolve host": DatabaseFailure("see whether the host's name is right, and known to this machine yet", stale=True),
 }
 _ALWAYS_OURS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 
@@ -166,5 +183,4 @@ def _longest(table: Mapping[str, DatabaseFailure | None], code: str, other: Data
 
 def _connecting(text: str) -> DatabaseFailure:
     """What passes by itself is not told from what nobody has met: a start waits for both, and says what it was told."""
-    step = next((step for words, step in _NOT_LET_IN.items() if words in text), None)
-    return _NOT_CONNECTED if step is None else DatabaseFailure(step, stale=True, passes=False)
+    return next((failure for words, failure in _BY_WORDS.items() if words in text), _NOT_CONNECTED)
