@@ -1,5 +1,7 @@
-# Every target first sets up what it needs, in .venv. On a fresh machine python3.11 and make are enough.
-PYTHON ?= python3.11
+# Every target first sets up what it needs, in .venv. On a fresh machine Python 3.11 or later and make are enough.
+# The first of these that runs and is new enough; an old one may hide behind `python3`.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -52,7 +54,7 @@ image-test: $(VENV)/.installed-dev
 	ENGINE="$(ENGINE)" IMAGE_ARGS="$(ARGS)" $(BIN)/python -m pytest tests/image
 
 $(VENV)/.created:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; or name another: make PYTHON=python3.12 demo"; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "$(or $(PYTHON),Python 3.11 or later) is not installed; or name another: make PYTHON=/path/to/python3 demo"; exit 1; }
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@

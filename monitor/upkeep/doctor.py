@@ -23,7 +23,7 @@ from monitor.tenants.credential_loader import StoredText, require_texts_in_place
 from monitor.tenants.fingerprint_key import existing_key
 from monitor.tenants.scope_acceptance_queries import is_accepted
 from monitor.tenants.targets import CheckTarget, CheckTargets
-from monitor.upkeep import doctor_findings, file_modes
+from monitor.upkeep import doctor_findings, file_modes, installed_files
 from monitor.upkeep.finding import DoctorArea, HealthFinding, Severity
 
 _URL = "HARVEST_MONITOR_DATABASE_URL"
@@ -64,6 +64,7 @@ class Doctor:
 
     async def run(self) -> DoctorReport:
         report = self._report
+        report.findings += installed_files.of_distribution()
         report.findings += doctor_findings.of_settings(self._settings)
         report.findings += file_modes.of_installation(self._settings, os.environ)
         targets = self._targets()

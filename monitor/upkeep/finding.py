@@ -7,6 +7,7 @@ from enum import StrEnum
 class DoctorArea(StrEnum):
     """What `doctor` examines, in this order."""
 
+    INSTALLATION = "installation"
     SETTINGS = "settings"
     DATABASE = "database"
     MANIFEST = "manifest"

@@ -1,6 +1,7 @@
 """The wheel in an empty folder, with only the packages of requirements.lock."""
 
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -144,3 +145,38 @@ def test_it_works_completely_in_an_empty_folder(command: Path, tmp_path: Path) -
             (mail,) = until(lambda: sorted((tmp_path / "mail").glob("*acme*.html")))
             assert "GET: List offers" in mail.read_text("utf-8")
             assert service.stop() == 0
+
+
+def test_a_program_that_comes_into_the_same_packages_is_noticed(command: Path, tmp_path: Path) -> None:
+    """Its files among ours, by its name, and a file of ours that it has replaced; nothing where we are alone."""
+    site = next(command.parents[1].glob("lib/python3*/site-packages"))
+    ours = site / "templates" / "__init__.py"
+    others = {
+        site / "checks" / "plumbing.py": "",
+        site / "plumber-1.0.dist-info" / "METADATA": "Metadata-Version: 2.1\nName: plumber\nVersion: 1.0\n",
+        site / "plumber-1.0.dist-info" / "RECORD": "checks/plumbing.py,,\n",
+    }
+    assert found_in(command, tmp_path) == []
+    before = ours.read_text("utf-8")
+    try:
+        for file, text in others.items():
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, "ascii")
+        ours.write_text("# another program's", "ascii")
+        assert found_in(command, tmp_path) == [
+            "templates/__init__.py of this program is not as it was installed",
+            "files of another program are among this one's (plumber): checks/plumbing.py",
+        ]
+    finally:
+        (site / "checks" / "plumbing.py").unlink()
+        shutil.rmtree(site / "plumber-1.0.dist-info")
+        ours.write_text(before, "utf-8")
+
+
+def found_in(command: Path, folder: Path) -> list[str]:
+    code = "from monitor.upkeep import installed_files as files\nfor one in files.of_distribution(): print(one.message)"
+    done = subprocess.run(
+        [command.with_name("python"), "-c", code], cwd=folder, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
