@@ -79,6 +79,11 @@ def labelled(label: str) -> OfferedPermission | None:
     return _by_plain_label().get(plain(label))
 
 
+def requested(method: str, path: str) -> OfferedPermission | None:
+    """The one that opens this request, whatever stands in its path for an id."""
+    return _by_shape().get(_shape(f"{method} {path}"))
+
+
 def nearest(label: str) -> tuple[OfferedPermission, ...]:
     """Those whose labels are most like an unknown one, best first; none if nothing is like it."""
     known = _by_plain_label()
@@ -101,6 +106,15 @@ def holding(words: Iterable[str]) -> list[OfferedPermission]:
 def _searched(permission: OfferedPermission) -> str:
     fields = (permission.group, *permission.labels, permission.request or "", *permission.scopes)
     return " ".join((*fields, *map(plain, permission.labels))).casefold()
+
+
+@cache
+def _by_shape() -> dict[str, OfferedPermission]:
+    return {_shape(request): permission for request, permission in by_request().items()}
+
+
+def _shape(request: str) -> str:
+    return re.sub(r"/(?:\{[^}/]*\}|<[^>/]*>|:\w+|\d+)", "/{}", request.rstrip("/"))
 
 
 @cache

@@ -12,6 +12,9 @@ _STEP_OF_A_PATH = re.compile(r"\s*(?:→|⇒|›|»|->|>)\s*")
 _LABEL = re.compile(r"(?:GET|POST|PATCH|PUT|DELETE)\s*:\s*\S.{0,200}", re.IGNORECASE)
 _SCOPE = re.compile(r"\bharvest:[a-z0-9_]+:[a-z0-9_]+")
 _WHOLE_GROUP = re.compile(r"all (?:the )?(?:permissions|scopes) (?:for|of|in|under) (?:the )?(.+)", re.IGNORECASE)
+_REQUEST = re.compile(r"(GET|POST|PATCH|PUT|DELETE):?\s+(?:https://[\w.]+)?(/v[123]/[^\s?]+)(?:\?\S*)?")
+_SEPARATOR = re.compile(r"[,;`\"“”]|\s+(?:and|—|–)\s+")
+_QUOTES = ' `"“”'
 _OPTIONAL = re.compile(r"\s*\(\s*optional\s*\)", re.IGNORECASE)
 _NOTE = re.compile(r"\s*\([^()]*\)\s*$|\s+[-–—]\s+.*$")
 _LONGEST_HEADING = 60
@@ -57,7 +60,7 @@ def read(text: str) -> ReadText:
         found = [one for cell in re.split(r"[|\t]", line) for one in _in_cell(_bare(cell), number, heading)]
         asked += [_marked(one, optional) for one in found]
         words = _bare(line)
-        if found or not words:
+        if found or not re.search(r"\w", words):
             continue
         if not _is_group(_OPTIONAL.sub("", words).rstrip(": ")):
             passed_over.append((number, words))
@@ -87,16 +90,49 @@ def _in_cell(cell: str, line: int, heading: str) -> Iterator[Asked]:
         return
     *path, last = _STEP_OF_A_PATH.split(cell)
     under = next((step for step in reversed(path) if _is_group(step)), heading)
-    if _LABEL.fullmatch(last):
-        yield Asked(Kind.LABEL, last, cell, line, under)
-    elif whole := _WHOLE_GROUP.fullmatch(last):
-        yield Asked(Kind.GROUP, whole[1].rstrip(" .:"), cell, line, under)
-    elif _is_group(last):
-        return  # `Custom Field Options` is a heading, and a label without its method
-    elif scope := _titled(last, under):
-        yield Asked(Kind.SCOPE, scope, cell, line, under)
-    elif label := _without_method(last):
-        yield Asked(Kind.LABEL, label, cell, line, under)
+    found = _LABEL.fullmatch(last) and (Kind.LABEL, last)
+    for kind, name in [found] if found else _in_words(last, under):
+        yield Asked(kind, name, cell, line, under)
+
+
+def _in_words(words: str, under: str) -> Iterator[tuple[Kind, str]]:
+    """What is known by the whole of the words, or else what stands in a row of them."""
+    if one := _known(words, under):
+        yield one
+        return
+    group, colon, row = words.partition(":")
+    is_row = bool(colon) and _is_group(group.strip(_QUOTES))
+    pieces = [piece.strip(f" .{_QUOTES}") for piece in _SEPARATOR.split(row if is_row else words)]
+    found = [(piece, _known(piece, group.strip(_QUOTES) if is_row else under)) for piece in pieces if piece]
+    if any(one for _, one in found):
+        yield from (one or (Kind.LABEL, piece) for piece, one in found if one or is_row)
+
+
+def _known(words: str, under: str) -> tuple[Kind, str] | None:
+    if request := _REQUEST.fullmatch(words):
+        return _of_request(request[1], request[2])
+    if offered.labelled(words):
+        return Kind.LABEL, words
+    if whole := _WHOLE_GROUP.fullmatch(words):
+        return Kind.GROUP, whole[1].rstrip(" .:")
+    if _is_group(words):
+        return None  # `Custom Field Options` is a heading, and a label without its method
+    if scope := _titled(words, under):
+        return Kind.SCOPE, scope
+    if label := _without_method(words):
+        return Kind.LABEL, label
+    return None
+
+
+def _of_request(method: str, path: str) -> tuple[Kind, str]:
+    """As it stands in code. What is not found is a label that is not known, so that it is not lost."""
+    found = offered.requested(method, path)
+    if found is not None:
+        return Kind.LABEL, found.label
+    lists = {scope.list.partition("?")[0]: scope.name for scope in scopes.known().values() if scope.list}
+    if method == "GET" and path in lists:
+        return Kind.SCOPE, lists[path]
+    return Kind.LABEL, f"{method} {path}"
 
 
 def _bare(line: str) -> str:
@@ -121,13 +157,15 @@ def _titled(words: str, under: str) -> str | None:
 
 
 def _without_method(words: str) -> str | None:
-    """`Retrieve Candidate` for `GET: Retrieve Candidate`, where only one label has these words."""
-    found = {one.label for one in offered.offered() for label in one.labels if _words(label) == offered.plain(words)}
+    """`Retrieve Candidate`, `GET Retrieve Candidate` for `GET: Retrieve Candidate`, where one label only has this."""
+    plain = offered.plain(words)
+    found = {
+        one.label
+        for one in offered.offered()
+        for label in map(offered.plain, one.labels)
+        if plain in (label.partition(": ")[2], label.replace(":", "", 1))
+    }
     return found.pop() if len(found) == 1 else None
-
-
-def _words(label: str) -> str:
-    return offered.plain(label).partition(": ")[2]
 
 
 def _is_group(words: str) -> bool:

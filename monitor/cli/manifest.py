@@ -75,7 +75,21 @@ def validate(file: Path = typer.Argument(help="The manifest to read."), as_json:
         print_json({"valid": True, "problems": [], "digest": manifest.digest})
     else:
         typer.echo(f"{file}: {counted(len(manifest.permissions), 'permission')}, digest {manifest.digest}")
+        _tell_what_is_left(manifest)
     return ExitStatus.COMPLIANT
+
+
+def _tell_what_is_left(manifest: Manifest) -> None:
+    """What is no mistake, and still makes emails say less, or leaves a permission unchecked."""
+    silent = sum(not permission.impact for permission in manifest.permissions)
+    if silent:
+        tell(f"{silent} without impact: emails do not say what stops working without them")
+    unchecked = sum(permission.endpoint is None for permission in manifest.permissions)
+    if unchecked:
+        tell(f"{unchecked} without an endpoint: they cannot be checked with a v1 key")
+    scopeless = len(without_scope(manifest.permissions))
+    if scopeless:
+        tell(f"{scopeless} without scopes: they cannot be checked on Harvest v3")
 
 
 @app.command(epilog="Example: harvest-monitor manifest diff gem ./gem-next.yaml")

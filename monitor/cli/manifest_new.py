@@ -23,6 +23,7 @@ from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import print_json, print_table, tell
 from monitor.clock import utc_now
 from monitor.errors import ConfigurationError
+from monitor.notices.wording import counted
 
 EXAMPLE = "Example: harvest-monitor manifest new lumen --from setup-guide.txt"
 COLUMNS = ("GROUP", "LABEL", "ENDPOINT", "V3 SCOPES", "CHECK")
@@ -168,7 +169,7 @@ def _show(file: Path, made: ManifestDraft, text: ReadText) -> None:
     _tell_passed_over(text)
     to_check = sum(_to_check(one) != "" for one in made.permissions)
     tell(
-        f"{file}: {_count(len(made.permissions), 'permission')}, {to_check} marked CHECK. Next: fill in what its "
+        f"{file}: {counted(len(made.permissions), 'permission')}, {to_check} marked CHECK. Next: fill in what its "
         f"comments name, then: harvest-monitor manifest validate {file}"
     )
 
@@ -195,10 +196,6 @@ def _to_check(one: DraftedPermission) -> str:
 
 def _line(asked: Asked) -> str:
     return f" (line {asked.line})" if asked.line else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _document(file: Path, manifest: Manifest, made: ManifestDraft, text: ReadText) -> dict[str, Any]:

@@ -27,6 +27,10 @@ def test_a_setup_guide_becomes_a_file_that_validates(capsys: pytest.CaptureFixtu
     assert "Offers\tGET: List offers\tGET /v1/offers\tharvest:offers:list\t\n" in shown.out
     assert "lumen.yaml: 65 permissions, 6 marked CHECK." in shown.err
     assert cli.run(["manifest", "validate", "lumen.yaml"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "65 without impact: emails do not say what stops working without them",
+        "1 without an endpoint: they cannot be checked with a v1 key",
+    ]
     manifest = load("lumen.yaml")
     assert (manifest.name, manifest.title, manifest.source) == ("lumen", "Lumen Scheduling", GUIDE.name)
 

@@ -20,6 +20,16 @@ GUIDE = (FIXTURES / "manifests" / "gem-setup-guide.txt").read_text("utf-8")
         ("Harvest V1 → Candidates → Get: Retrieve Candidate", Kind.LABEL, "Get: Retrieve Candidate"),
         ("| GET: List jobs | to sync them |", Kind.LABEL, "GET: List jobs"),
         ("Retrieve Candidate", Kind.LABEL, "GET: Retrieve Candidate"),
+        ("GET List sources", Kind.LABEL, "GET: List sources"),
+        ("GET /v1/offers", Kind.LABEL, "GET: List offers"),
+        (
+            "GET https://harvest.greenhouse.io/v1/jobs/:job_id/stages?per_page=5",
+            Kind.LABEL,
+            "GET: List job stages for job",
+        ),
+        ("PATCH /v1/candidates/4711", Kind.LABEL, "PATCH: Edit Candidate"),
+        ("POST /v3/notes", Kind.LABEL, "POST /v3/notes"),
+        ("GET /v3/candidates?per_page=1", Kind.SCOPE, "harvest:candidates:list"),
         ("All Permissions for Job Stages", Kind.GROUP, "Job Stages"),
         ("`harvest:jobs:list` reads jobs", Kind.SCOPE, "harvest:jobs:list"),
         ("Applications > List applications", Kind.SCOPE, "harvest:applications:list"),
@@ -39,6 +49,21 @@ def test_a_line_may_name_several_scopes() -> None:
         "harvest:jobs:list",
         "harvest:users:list",
     ]
+
+
+@for_each(
+    [
+        ("Tick `GET: List offers` and `GET: Retrieve offer`, please.", ["GET: List offers", "GET: Retrieve offer"]),
+        ("Candidates: List candidates, Create candidates", ["harvest:candidates:list", "harvest:candidates:create"]),
+        ("Offers: List offers, Sign offers", ["harvest:offers:list", "Sign offers"]),
+        ("Offers: we read them, and nothing else", []),
+    ],
+    ids=lambda case: case[0],
+)
+def test_a_row_in_a_sentence_is_read(case: tuple[str, list[str]]) -> None:
+    """What is known of it; and behind a heading the rest of the row as well, so that it is not lost."""
+    line, names = case
+    assert [one.name for one in read(line).asked] == names
 
 
 def test_a_setup_guide_gives_its_labels_under_their_headings() -> None:
