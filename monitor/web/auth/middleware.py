@@ -1,9 +1,10 @@
 """Before every page and every call of the API: bounds, who it is, where it comes from; and headers on every answer."""
 
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.formparsers import MultiPartException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,8 +42,9 @@ class SignInMiddleware:
             return
         request = Request(scope, receive)
         send = with_security_headers(send, scope["path"], https=self._sign_in.https)
-        answer = await self._answer(request)
-        await (answer or self._app)(scope, receive, send)
+        with suppress(ClientDisconnect):  # nobody is there to be answered, and it is no fault of ours
+            answer = await self._answer(request)
+            await (answer or self._app)(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response | None:
         """What is answered in the place of the application; None lets the request through."""

@@ -5,12 +5,16 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import httpx
+import pytest
 from fastapi import FastAPI, Request, Response
 
 from monitor.metrics import Metrics
+from monitor.store.database import Database
 from monitor.web.app import application
 from monitor.web.connection_limits import LIMITS, ConnectionLimits
 from monitor.web.serve import serving
+from tests.website import website
 
 SHORT = ConnectionLimits(most=20, head_within=0.4, body_within=0.4, idle_for=1)
 HALF = b"GET /healthz HTTP/1.1\r\nHost: monitor\r\nX-Slow: "
@@ -154,3 +158,18 @@ def test_connections_leave_most_file_handles_to_checks() -> None:
         assert LIMITS.most_with_these_handles == 100
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_client_that_goes_away_within_its_request_is_no_fault(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Half a form, half a call: nothing in the log that asks to be reported."""
+    async with website(sqlite) as site:
+        for path in ("/sign-in/link", "/writes/confirm"):
+            _, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(site.url).port)
+            head = f"POST {path} HTTP/1.1\r\nHost: monitor\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 100\r\n"
+            writer.write(f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\nlink=half".encode())
+            await asyncio.sleep(0.1)
+            writer.transport.abort()
+        await asyncio.sleep(0.2)
+    assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
