@@ -142,7 +142,8 @@ def _paused(transitions: Iterable[Transition]) -> list[CheckError]:
             None,
             f"nothing more was sent, because {trouble.in_trouble} of the last {counted(trouble.tenants, 'tenant')} "
             f"were in trouble ({', '.join(f'{number} {sign}' for sign, number in trouble.by_sign.items())}): see "
-            "whether Greenhouse has an incident, and whether this machine's address may ask; then run `check` again",
+            "whether Greenhouse has an incident, whether this machine's address may ask, and what `doctor --network` "
+            "says; then run `check` again",
             ExitStatus.UNDECIDED,
         )
         for trouble in (transition.trouble for transition in transitions if transition.after is State.PAUSED)
