@@ -163,6 +163,8 @@ def store_error(url: URL, reason: str, failure: DatabaseFailure) -> StoreError:
     """Shows of the address only its place; a server's text may repeat what it was sent."""
     for secret in secrets_in(url):
         reason = reason.replace(secret, "***")
+    if url.username:
+        reason = reason.replace(f'"{url.username}"', '"***"')
     text = f"the database {place(url)} cannot be used ({' '.join(reason.split())}): {failure.next_step}"
     return StoreAway(text) if failure.passes else StoreError(text)
 

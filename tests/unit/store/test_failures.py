@@ -115,10 +115,10 @@ def test_a_start_waits_for_what_passes_by_itself() -> None:
 
 def test_the_sentence_has_the_place_the_reason_and_the_next_step() -> None:
     """One line, and no other part of the address, even where the server repeats it."""
-    said = 'FATAL: no entry for "c4na4y" and s3cond\n\tA hint\nMultiple connection attempts failed. All: -'
+    said = 'FATAL: no entry for "monitor", "c4na4y" and s3cond\n\tA hint\nMultiple connection attempts failed. All: -'
     text = str(unusable(URL, wrapped(psycopg.OperationalError(said))))
     assert text == (
-        'the database db.internal:5432/store cannot be used (FATAL: no entry for "***" and ***): check that '
+        'the database db.internal:5432/store cannot be used (FATAL: no entry for "***", "***" and ***): check that '
         "HARVEST_MONITOR_DATABASE_URL names a Postgres that can be reached"
     )
 
