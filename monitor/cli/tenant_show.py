@@ -93,7 +93,12 @@ def _document(shown: ShownTenant, now: datetime) -> dict[str, Any]:
 def _credential_document(detail: CredentialDetail) -> dict[str, Any]:
     permissions = [{"id": key, **_permission_document(known)} for key, known in sorted(detail.permissions.items())]
     excess = [{"endpoint": key, **asdict(known)} for key, known in sorted(detail.excess.items())]
-    return {**asdict(detail.line), "permissions": permissions, "excess_permissions": excess}
+    return {
+        **asdict(detail.line),
+        "permissions": permissions,
+        "excess_permissions": excess,
+        "may_hold_everything": may_hold_everything(detail.permissions.values()),
+    }
 
 
 def _permission_document(known: KnownPermission) -> dict[str, Any]:

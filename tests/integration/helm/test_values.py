@@ -201,14 +201,16 @@ def test_docs_have_every_value_with_its_default() -> None:
 
 
 def examples() -> list[dict[str, Any]]:
-    """The values files that docs/kubernetes.md shows."""
+    """The values files that docs/kubernetes.md shows; what begins with settings is to be added to the first."""
     blocks = re.findall(r"^```yaml\n(.*?)^```$", DOCS.read_text("utf-8"), re.M | re.S)
-    return [helm_python.values_from_yaml(block) for block in blocks if block.startswith("image:")]
+    whole = [helm_python.values_from_yaml(block) for block in blocks if block.startswith("image:")]
+    added = [helm_python.values_from_yaml(block) for block in blocks if block.startswith("settings:")]
+    return whole + [{**whole[0], **more, "settings": {**whole[0]["settings"], **more["settings"]}} for more in added]
 
 
 def test_the_values_that_docs_show_render() -> None:
     """The page's examples are enough to install with."""
-    assert len(examples()) >= 1
+    assert len(examples()) >= 2
     for values in examples():
         assert texts(values)
 
