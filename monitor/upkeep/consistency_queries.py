@@ -17,6 +17,7 @@ from monitor.incidents.rules import Audience, Step, Trouble, incident_step
 from monitor.incidents.status import TenantStatus
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.notices.notice import Status
+from monitor.notices.wording import counted
 from monitor.store.burst_tables import BURST
 from monitor.store.columns import UTCDateTime
 from monitor.store.tables import (
@@ -94,7 +95,9 @@ async def _values(conn: AsyncConnection) -> list[HealthFinding]:
         column = table.c[name]
         unknown = select(column, func.count()).where(column.is_not(None), column.not_in(list(known))).group_by(column)
         for value, count in await conn.execute(unknown):
-            message = f"{count} rows of {table.name} have the {name} {value!r}, which this release does not know"
+            message = (
+                f"{counted(count, 'row')} of {table.name} with the {name} {value!r}, which this release does not know"
+            )
             findings.append(_finding(None, message, "use the release that wrote it, or restore a backup"))
     return findings
 
@@ -203,7 +206,7 @@ async def _cross_tenant(conn: AsyncConnection) -> list[HealthFinding]:
     for table, other, reference, differs in pairs:
         mixed = select(table.c.tenant_id, func.count()).join(other, other.c.id == reference).where(differs)
         for tenant, count in await conn.execute(mixed.group_by(table.c.tenant_id).order_by(table.c.tenant_id)):
-            message = f"{count} rows of {table.name} belong to another tenant than their {other.name}"
+            message = f"{counted(count, 'row')} of {table.name} with another tenant than that of the {other.name}"
             findings.append(_finding(tenant, message, f"stop all notices (HARVEST_MONITOR_NOTICES=off); {_REPORT}"))
     return findings
 
@@ -231,7 +234,7 @@ async def _late_causes(conn: AsyncConnection, now: datetime, notified_within: ti
     return [
         _finding(
             tenant,
-            f"{count} causes have been waiting for a notice since {since:%Y-%m-%d %H:%M}Z, although checks went on",
+            f"{counted(count, 'cause')} without a notice since {since:%Y-%m-%d %H:%M}Z, although checks went on",
             "check that `harvest-monitor serve` is running, and what its log says about notices; it sends what waits",
         )
         for tenant, count, since in await conn.execute(late.group_by(c.tenant_id).order_by(c.tenant_id))

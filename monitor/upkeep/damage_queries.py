@@ -6,6 +6,7 @@ from sqlalchemy import Column, Table, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.notices.wording import counted
 from monitor.store.migrations import differences
 from monitor.store.tables import METADATA
 from monitor.upkeep.finding import DatabasePart, HealthFinding
@@ -49,7 +50,9 @@ async def of_references(conn: AsyncConnection) -> list[HealthFinding]:
         )
         count, first = (await conn.execute(select(func.count(), func.min(value)).where(dangling))).one()
         if count:
-            message = f"{count} rows of {column.table.name} refer to a missing {target.table.name}, such as {first}"
+            message = (
+                f"{counted(count, 'row')} of {column.table.name} with a missing {target.table.name}, such as {first}"
+            )
             findings.append(HealthFinding(DatabasePart.REFERENCES, message, _RESTORE))
     return findings
 

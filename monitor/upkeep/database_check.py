@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.config.retention import Keep, KeepRule
 from monitor.config.settings import Settings
 from monitor.errors import ConfigurationError, StoreError
+from monitor.notices.wording import counted
 from monitor.store import migrations, sizes
 from monitor.store.database import Database
 from monitor.store.migrations import SchemaState
@@ -162,7 +163,9 @@ class DatabaseCheck:
             self._report.ages.append(RowAges(rule, *await pruning_queries.span(conn, rule), before[rule], stale))
             left = await pruning_queries.stale(conn, rule, overdue[rule])
             if left:
-                message = f"{left} rows of {rule} are older than {overdue[rule]:%Y-%m-%d %H:%M}Z, but still there"
+                message = (
+                    f"{counted(left, 'row')} of {rule} older than {overdue[rule]:%Y-%m-%d %H:%M}Z, but still there"
+                )
                 next_step = "`harvest-monitor db prune` prunes them now; see what the log of `serve` says about pruning"
                 self._report.findings.append(HealthFinding(DatabasePart.UPKEEP, message, next_step))
 

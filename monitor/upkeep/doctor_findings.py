@@ -14,6 +14,7 @@ from checks.v1.key_state import RETIRED_AFTER
 from checks.v3.token_answers import CLOCKS_DIFFER, expiry_of
 from monitor.config.settings import PREFIX, NoticesMode, Settings
 from monitor.database_address import declines_tls, place
+from monitor.notices import wording
 from monitor.tenants.file import MINT, Grant
 from monitor.tenants.targets import CheckTarget, CheckTargets
 from monitor.upkeep.finding import DoctorArea, HealthFinding, Severity
@@ -80,8 +81,8 @@ def of_keys(targets: CheckTargets, now: datetime) -> Iterator[HealthFinding]:
     without = sum(CredentialKind.HARVEST_OAUTH not in kinds[tenant] for tenant in left)
     yield HealthFinding(
         DoctorArea.CREDENTIALS,
-        f"{len(left)} tenants have a Harvest v1/v2 key, and Greenhouse announced the end of v1 for 31 August 2026; "
-        f"{without} of them have no v3 credential",
+        f"{wording.counted(len(left), 'tenant')} with a Harvest v1/v2 key, whose end Greenhouse announced for "
+        f"31 August 2026; {without} of them without a v3 credential",
         "`harvest-monitor tenants migration` lists them, and what to ask each of them for",
         severity=Severity.NOTE,
     )

@@ -184,7 +184,8 @@ async def _differences(conn: AsyncConnection, one: SignedRange, rows: int) -> li
     findings = []
     if gone or rows < batch.row_count:
         missing = len(gone) or batch.row_count - rows
-        text = f"batch {batch.id}: {missing} of its {batch.row_count} rows of {batch.kind} are gone{_listed(gone)}"
+        are = "is" if missing == 1 else "are"
+        text = f"batch {batch.id}: {missing} of its {batch.row_count} rows of {batch.kind} {are} gone{_listed(gone)}"
         findings.append(ChainFinding.of_rows(ChainProblem.REMOVED, text, batch, rows, gone[:_NAMED]))
     if added or rows > batch.row_count:
         more = len(added) or rows - batch.row_count

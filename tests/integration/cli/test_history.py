@@ -102,7 +102,7 @@ def test_what_was_changed_ends_with_1(signed: Database, capsys: pytest.CaptureFi
     assert status == 1
     assert document["findings"] == [
         {
-            "problem": "removed", "message": "batch 1: 1 of its 5 rows of drift_event are gone (id 3)", "batch": 1,
+            "problem": "removed", "message": "batch 1: 1 of its 5 rows of drift_event is gone (id 3)", "batch": 1,
             "last_batch": 1, "table": "drift_event", "first_id": 3, "last_id": 3, "signed": 5, "found": 4, "ids": [3],
         }
     ]  # fmt: skip

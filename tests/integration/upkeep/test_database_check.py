@@ -169,15 +169,15 @@ DAMAGED = [
         "globex",
         "stored as drifted with severity 1, but its history ends with",
     ),
-    ("UPDATE check_summary SET credential_id = 1", "globex", "belong to another tenant than their credential"),
-    ("UPDATE cause SET tenant_id = 'acme'", "acme", "rows of cause belong to another tenant than their drift_event"),
-    ("UPDATE drift_event SET incident_id = 2", "globex", "drift_event belong to another tenant than their incident"),
-    ("UPDATE notice SET tenant_id = 'acme'", "globex", "rows of cause belong to another tenant than their notice"),
-    ("UPDATE cause SET settled_at = NULL", "globex", "causes have been waiting for a notice since 2026-11-23 12:01Z"),
+    ("UPDATE check_summary SET credential_id = 1", "globex", "with another tenant than that of the credential"),
+    ("UPDATE cause SET tenant_id = 'acme'", "acme", "of cause with another tenant than that of the drift_event"),
+    ("UPDATE drift_event SET incident_id = 2", "globex", "drift_event with another tenant than that of the incident"),
+    ("UPDATE notice SET tenant_id = 'acme'", "globex", "of cause with another tenant than that of the notice"),
+    ("UPDATE cause SET settled_at = NULL", "globex", "without a notice since 2026-11-23 12:01Z"),
     ("UPDATE notice SET next_attempt_at = NULL", "globex", "would never be sent"),
     ("UPDATE notice SET text = ''", "globex", "is to be sent, but has no text"),
     ("UPDATE notice SET tenant_id = NULL", None, "is for a CSM, but about no tenant"),
-    ("UPDATE credential SET state = 'odd' WHERE id = 1", None, "1 rows of credential have the state 'odd'"),
+    ("UPDATE credential SET state = 'odd' WHERE id = 1", None, "1 row of credential with the state 'odd'"),
     (
         "UPDATE tenant SET created_at = '2027-01-01 00:00:00+00:00'",
         None,
@@ -189,8 +189,8 @@ DAMAGED = [
         "events of 9 tenants, but the rows add up to 1 of 1",
     ),
     ("UPDATE drift_event SET burst_id = 2", None, "but the rows add up to 0 of 0"),
-    ("UPDATE burst SET kind = 'odd' WHERE id = 1", None, "1 rows of burst have the kind 'odd'"),
-    ("DELETE FROM tenant WHERE id = 'acme'", None, "1 rows of credential refer to a missing tenant"),
+    ("UPDATE burst SET kind = 'odd' WHERE id = 1", None, "1 row of burst with the kind 'odd'"),
+    ("DELETE FROM tenant WHERE id = 'acme'", None, "1 row of credential with a missing tenant"),
     ("DROP INDEX one_open_incident", None, "the index incident.one_open_incident is missing"),
 ]
 
@@ -236,7 +236,7 @@ async def test_rows_that_should_have_been_pruned_are_found(lived_in: Database, s
     )  # fmt: skip
     await checked(lived_in, GOOD, later, 1)
     busy = await examine(lived_in, settings, later)
-    assert [f.message.partition(" are")[0] for f in busy.findings] == ["10 rows of checks", "1 rows of refusals"]
+    assert [f.message.partition(" older")[0] for f in busy.findings] == ["10 rows of checks", "1 row of refusals"]
     assert busy.ages[0].oldest == T0
 
 

@@ -377,7 +377,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
     "a v1 key": (
         lambda p: p.only(kind="harvest-key", label="Key", key=p.keep("key", SECRET)),
         "credentials",
-        "1 tenants have a Harvest v1/v2 key",
+        "1 tenant with a Harvest v1/v2 key",
         "tenants migration",
         False,
     ),
@@ -449,8 +449,8 @@ def test_keys_of_v1_are_no_finding_while_v1_lives(place: Place) -> None:
     assert list(doctor_findings.of_keys(targets, RETIRED_AFTER - timedelta(seconds=1))) == []
     for moment in (RETIRED_AFTER, START):
         (finding,) = doctor_findings.of_keys(targets, moment)
-        assert finding.message.startswith("2 tenants have a Harvest v1/v2 key")
-        assert "; 1 of them have no v3 credential" in finding.message
+        assert finding.message.startswith("2 tenants with a Harvest v1/v2 key")
+        assert "; 1 of them without a v3 credential" in finding.message
 
 
 @contextmanager
