@@ -89,11 +89,16 @@ def _problems(tenant: TenantConfig, registry: ManifestRegistry) -> list[TenantPr
 
 def _unknown_features(tenant: TenantConfig, manifests: Sequence[Manifest]) -> Iterator[str]:
     known = {feature for manifest in manifests for feature in manifest.features}
+    # Which manifest it is comes first: without a setting it is Gem's, whoever the vendor is.
+    looked_in = "; ".join(
+        f"{manifest.name} has {', '.join(sorted(manifest.features)) or 'none'}"
+        for manifest in {manifest.digest: manifest for manifest in manifests}.values()
+    )
     for feature in tenant.features:
         if feature not in known:
             yield (
-                f"feature {feature!r} is in no manifest of this tenant (known: {', '.join(sorted(known)) or 'none'}): "
-                "correct it or remove it"
+                f"feature {feature!r} is in no manifest of this tenant ({looked_in}): correct or remove it, or set "
+                "HARVEST_MONITOR_MANIFEST"
             )
 
 

@@ -80,7 +80,7 @@ def test_names_are_checked_against_all_manifests_of_the_tenant(tmp_path: Path) -
     assert targets.all == ()
     first, second, third = targets.file.problems
     assert [problem.tenant_id for problem in targets.file.problems] == ["gem", "gem", "both"]
-    assert "feature 'rooms' is in no manifest of this tenant (known: eeoc)" in first.message
+    assert "feature 'rooms' is in no manifest of this tenant (gem has eeoc): correct" in first.message
     assert "declined: " in second.message
     assert "'Merge'" in second.message
     assert "'Merge'" in third.message
