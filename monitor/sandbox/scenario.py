@@ -1,6 +1,6 @@
 """A sandbox described in a YAML file: accounts, keys, clients, settings, faults. `docs/sandbox.md` shows one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from checks.errors import ManifestError
+from checks.manifest import Manifest, Permission, load
 from checks.text_file import NotUtf8, decoded
 from monitor.errors import ConfigurationError, system_words
 from monitor.sandbox.faults.http import Fault
@@ -29,27 +31,54 @@ class Variation(_Part):
     plus: list[str] = Field(alias="with", default_factory=list)
     minus: list[str] = Field(alias="without", default_factory=list)
 
-    def names(self, expand: Callable[[str | list[str]], frozenset[str]]) -> list[str]:
-        return sorted((expand(self.base) | expand(self.plus)) - expand(self.minus))
+
+Words = str | list[str] | Variation
+
+
+def _endpoints(words: Words) -> frozenset[str]:
+    return _expanded(words, endpoint_names, lambda permission: [permission.endpoint] if permission.endpoint else [])
+
+
+def _scopes(words: Words) -> frozenset[str]:
+    return _expanded(words, scope_names, lambda permission: permission.scopes)
+
+
+def _expanded(
+    words: Words,
+    expand: Callable[[str | list[str]], frozenset[str]],
+    of_permission: Callable[[Permission], Iterable[str]],
+) -> frozenset[str]:
+    """Here and not in `expand`, which also serves requests: those must not read files."""
+    if isinstance(words, Variation):
+        return (_expanded(words.base, expand, of_permission) | expand(words.plus)) - expand(words.minus)
+    if isinstance(words, str) and words.endswith(".yaml"):
+        return frozenset(name for permission in _manifest(words).permissions for name in of_permission(permission))
+    return expand(words)
+
+
+def _manifest(path: str) -> Manifest:
+    try:
+        return load(path)
+    except ManifestError as problem:
+        raise ConfigurationError(str(problem)) from None
 
 
 class KeyRow(_Part):
     label: str = KEY_LABEL
     text: str | None = None
-    grants: str | list[str] | Variation = "all"
+    grants: Words = "all"
     dead: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """For `Sandbox.add_key`."""
-        grants = self.grants.names(endpoint_names) if isinstance(self.grants, Variation) else self.grants
-        return {"label": self.label, "text": self.text, "grants": grants}
+        return {"label": self.label, "text": self.text, "grants": _endpoints(self.grants)}
 
 
 class ClientRow(_Part):
     label: str = CLIENT_LABEL
     client_id: str | None = None
     secret: str | None = None
-    scopes: str | list[str] | Variation = "gem"
+    scopes: Words = "gem"
     grant: ClientGrant = "custom"
     role: str | None = None
     sub: Annotated[str, Field(pattern=r"^[0-9]+$", coerce_numbers_to_str=True)] | None = None
@@ -59,8 +88,7 @@ class ClientRow(_Part):
 
     def arguments(self) -> dict[str, Any]:
         """For `Sandbox.add_client`."""
-        scopes = self.scopes.names(scope_names) if isinstance(self.scopes, Variation) else self.scopes
-        return self.model_dump(exclude={"scopes", "dead"}) | {"scopes": scopes}
+        return self.model_dump(exclude={"scopes", "dead"}) | {"scopes": _scopes(self.scopes)}
 
 
 class AccountRow(_Part):

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 from starlette.routing import Route
 
+from checks.manifest import load
 from monitor.errors import ConfigurationError
 from monitor.sandbox.control.api import Control
 from monitor.sandbox.faults.http import FaultKind
-from monitor.sandbox.greenhouse.endpoints import endpoints
+from monitor.sandbox.greenhouse.endpoints import endpoint_names, endpoints
 from monitor.sandbox.greenhouse.request_log import AnswerReason
 from monitor.sandbox.greenhouse.scopes import scope_names
 from monitor.sandbox.greenhouse.settings import NAMED_ORDERS, Retirement, SandboxSettings, steps_of
 from monitor.sandbox.sandbox import Sandbox
 from monitor.sandbox.scenario import read_scenario
-from tests.paths import ROOT
+from tests.paths import FIXTURES, ROOT
 
 DOCUMENTATION = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
 EXAMPLE = textwrap.dedent(DOCUMENTATION.partition("## Scenario file\n")[2].partition("\n\n")[0]) + "\n"
@@ -35,6 +36,29 @@ def read(tmp_path: Path, text: str) -> Sandbox:
     path = tmp_path / "scenario.yaml"
     path.write_text(text, "utf-8")
     return read_scenario(path)
+
+
+def test_a_manifest_can_be_ticked(tmp_path: Path) -> None:
+    """Another vendor rehearses with its own: all that it names, for keys by endpoint, for v3 clients by scope."""
+    lumen = FIXTURES / "manifests" / "lumen.yaml"
+    ticked = f"{{from: {lumen}, without: [GET /v1/offices]}}"
+    scenario = (
+        f"accounts:\n- {{name: acme, key: {{grants: {ticked}}}}}\n- {{name: globex, client: {{scopes: {lumen}}}}}\n"
+    )
+    sandbox = read(tmp_path, scenario)
+    permissions = load(str(lumen)).permissions
+    assert sandbox.key("acme").ticked == {p.endpoint for p in permissions if p.endpoint} - {"GET /v1/offices"}
+    assert sandbox.client("globex").ticked == {scope for p in permissions for scope in p.scopes}
+    with pytest.raises(ConfigurationError, match=r"scenario\.yaml, line 2: there is no manifest 'absent\.yaml'"):
+        read(tmp_path, "accounts:\n- {name: acme, key: {grants: absent.yaml}}\n")
+
+
+def test_a_request_cannot_have_a_file_read() -> None:
+    """Only the scenario may name one: the page and the API of a sandbox know the words alone."""
+    with pytest.raises(ConfigurationError, match="grants cannot be"):
+        endpoint_names("lumen.yaml")
+    with pytest.raises(ConfigurationError, match="scopes cannot be"):
+        scope_names("lumen.yaml")
 
 
 def test_the_documented_scenario_works(tmp_path: Path) -> None:
