@@ -108,11 +108,19 @@ def as_email(notice: ClaimedNotice, mail_from: str, now: datetime) -> EmailMessa
     # No out-of-office replies: RFC 3834, and the header that Exchange obeys.
     email["Auto-Submitted"] = "auto-generated"
     email["X-Auto-Response-Suppress"] = "All"
-    # ASCII in short lines: by default the body is 8-bit, which needs a server with 8BITMIME (RFC 6152).
-    email.set_content(notice.text, cte="quoted-printable")
+    email.set_content(notice.text, cte=transfer_encoding(notice.text.encode("utf-8", "replace")))
     if notice.html:
-        email.add_alternative(notice.html, subtype="html", cte="quoted-printable")
+        email.add_alternative(
+            notice.html, subtype="html", cte=transfer_encoding(notice.html.encode("utf-8", "replace"))
+        )
     return email
+
+
+def transfer_encoding(content: bytes) -> str:
+    """ASCII in short lines, by whichever is shorter: 8-bit, the default, needs a server with 8BITMIME (RFC 6152)."""
+    # Quoted-printable makes three bytes of each outside ASCII, base64 four of any three.
+    outside = len(content) - len(content.decode("ascii", "ignore"))
+    return "base64" if 6 * outside > len(content) else "quoted-printable"
 
 
 def _reader(notice: ClaimedNotice) -> Address:

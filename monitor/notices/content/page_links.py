@@ -74,7 +74,7 @@ def _where(subject: Subject) -> tuple[str, str] | None:
         case DigestMessage():
             return ("All tenants", OVERVIEW) if subject.total > len(subject.tenants) else None
         case RetiredMessage():
-            return None
+            return ("All tenants", OVERVIEW) if subject.is_in_short else None
         case BrakeMessage():
             return "Held notices", notices_page(Status.HELD)
         case FailedMessage():

@@ -4,21 +4,26 @@ If a template cannot be used, for whatever reason, the email goes out as fallbac
 """
 
 import traceback
+from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, select_autoescape
 
+from monitor.notices.content.email_size import LARGEST, email_size
 from monitor.notices.content.fallback_text import fallback_subject, fallback_text
 from monitor.notices.content.messages import CsmMessage, Message
 from monitor.notices.content.page_links import PageLinks
+from monitor.notices.content.shortening import shortened
 from monitor.notices.wording import clean, counted
 
 LONGEST_SUBJECT = 180
 _LONGEST_PROBLEM = 300
+_LONGEST_LINE = 2000
+_CUT = "\nThere is more than fits into an email: please ask the operator of Harvest Monitor for the rest.\n"
 
 _log = structlog.get_logger()
 
@@ -61,18 +66,45 @@ class Renderer:
         return environment
 
     def render(self, message: Message) -> RenderedMessage:
-        """By its template, or as fallback text."""
-        try:
-            rendered = self._by_template(message)
-            self._broken.discard(message.template)
-            return rendered
-        except Exception as error:  # templates hold expressions, and so can raise anything
-            problem = _described(error)
-            _log.error("template_broken", template=message.template, problem=problem)
+        """By its template, or as fallback text; never larger than mail programs show."""
+        rendered = self._small(message)
+        if rendered.problem:
+            _log.error("template_broken", template=message.template, problem=rendered.problem)
             self._broken.add(message.template)
             self._fell_back()
+        else:
+            self._broken.discard(message.template)
+        return rendered
+
+    def fits(self, message: Message) -> bool:
+        """Whether the message, with nothing left out, makes an email that mail programs show to its end."""
+        return _fits(self._rendered(message))
+
+    def _small(self, message: Message) -> RenderedMessage:
+        rendered = self._rendered(message)
+        while not _fits(rendered):
+            shorter = shortened(message)
+            if shorter is None:
+                return self._text_alone(message, rendered)
+            message, rendered = shorter, self._rendered(shorter)
+        return rendered
+
+    def _text_alone(self, message: Message, rendered: RenderedMessage) -> RenderedMessage:
+        """Where nothing more can be left out: the text, and as much of it as fits, what is to be forwarded first."""
+        without_page = replace(rendered, html="")
+        if _fits(without_page):
+            return without_page
+        _log.warning("email_cut", template=message.template)
+        if isinstance(message, CsmMessage) and message.asks and not rendered.problem:
+            return _cut(without_page, self.request(message) + "\n")
+        return _cut(without_page, "")
+
+    def _rendered(self, message: Message) -> RenderedMessage:
+        try:
+            return self._by_template(message)
+        except Exception as error:  # templates hold expressions, and so can raise anything
             subject = _shortened(clean(fallback_subject(message)))
-            return RenderedMessage(subject, fallback_text(message, self._links), html="", problem=problem)
+            return RenderedMessage(subject, fallback_text(message, self._links), html="", problem=_described(error))
 
     def request(self, message: CsmMessage) -> str:
         """The part of an email to a CSM that the customer gets."""
@@ -91,6 +123,20 @@ class Renderer:
     def _part(self, message: Message, part: str) -> str:
         template = self.environment.get_template(f"{message.template}.{part}.j2")
         return template.render(message=message, links=self._links)
+
+
+def _fits(rendered: RenderedMessage) -> bool:
+    return email_size(rendered.text, rendered.html) <= LARGEST
+
+
+def _cut(rendered: RenderedMessage, first: str) -> RenderedMessage:
+    lines = [line[:_LONGEST_LINE] for line in (first + rendered.text).splitlines(keepends=True)]
+
+    def size(number: int) -> int:
+        return email_size("".join(lines[: number + 1]) + _CUT, "")
+
+    kept = bisect_right(range(len(lines)), LARGEST, key=size)
+    return replace(rendered, text="".join(lines[:kept]) + _CUT)
 
 
 def _shortened(subject: str) -> str:

@@ -14,11 +14,20 @@ class RetiredKey:
 
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """`count` of them, with their keys, except the `unnamed` ones for which there is no room."""
+    """`count` of them, with their keys, except the `unnamed` ones for which there is no room.
+
+    Those of a long list are named `in_short`: without what else is known of their keys.
+    """
 
     count: int
     keys: tuple[RetiredKey, ...]
     unnamed: int = 0
+    in_short: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each customer once, even if another has the same name."""
+        return tuple({key.tenant_id: key.customer for key in self.keys}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class RetiredMessage:
     """To a CSM about all of their customers, or to the operator in their place; `redirect` then says why.
 
     `count` is the number of customers; `others` are those for whom the scopes to tick are unknown. `again` marks every
-    email but the first.
+    email but the first. It is `part` of so many `parts`, which together are about `total` customers.
     """
 
     template: ClassVar[str] = "retired"
@@ -66,6 +75,14 @@ class RetiredMessage:
     others: Customers
     again: bool
     redirect: str
+    part: int = 1
+    parts: int = 1
+    total: int = 0
+
+    @property
+    def is_in_short(self) -> bool:
+        """Customers are named without more about them."""
+        return self.others.in_short or any(request.customers.in_short for request in self.requests)
 
     @property
     def keys(self) -> tuple[RetiredKey, ...]:

@@ -11,6 +11,7 @@ from monitor.config.settings import NoticesMode
 from monitor.incidents.rules import Audience
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import RetiredMessage
+from monitor.notices.content.shortening import in_parts
 from monitor.notices.immediate.immediate_notice import write_immediate_notice
 from monitor.notices.immediate.retired_keys_rules import (
     WHY,
@@ -54,7 +55,9 @@ async def write_retired_key_notices(
         theirs, again = keys.get(one.address, []), one.last is not None
         message = await asyncio.to_thread(message_to_csm, theirs, manifests, policy, now, again=again)
         if message is not None:
-            await _write(db, policy, renderer, message, one, now)
+            # In a thread: some rounds of rendering find out how many customers fit into one email.
+            parts = await asyncio.to_thread(in_parts, message, renderer.fits)
+            await _write(db, policy, renderer, parts, one, now)
 
 
 async def _due(db: Database, policy: NoticePolicy, now: datetime) -> list[_Due]:
@@ -84,21 +87,24 @@ def _address(row: tuple[str | None, datetime]) -> str:
 
 
 async def _write(
-    db: Database, policy: NoticePolicy, renderer: Renderer, message: RetiredMessage, due: _Due, now: datetime
+    db: Database, policy: NoticePolicy, renderer: Renderer, parts: list[RetiredMessage], due: _Due, now: datetime
 ) -> None:
+    """All parts in one transaction: the next run finds the last notice, and takes it for the whole."""
     async with db.writing() as conn:
         await store.lock_retired_notices(conn)
         last = await store.last_notified(conn, due.why, now + MAX_CLOCK_SKEW)
         if last.get((due.why, due.recipient.lower())) != due.last:
             return  # another composer was quicker
-        await write_immediate_notice(
-            conn,
-            policy,
-            renderer,
-            message,
-            why=due.why,
-            facts=(due.why, due.recipient, due.first.isoformat(), due.last and due.last.isoformat()),
-            now=now,
-            audience=Audience.CSM,
-            recipient=due.recipient,
-        )
+        facts = (due.why, due.recipient, due.first.isoformat(), due.last and due.last.isoformat())
+        for part in parts:
+            await write_immediate_notice(
+                conn,
+                policy,
+                renderer,
+                part,
+                why=due.why,
+                facts=facts if part.part == 1 else (*facts, part.part),
+                now=now,
+                audience=Audience.CSM,
+                recipient=due.recipient,
+            )

@@ -25,7 +25,7 @@ Manifests = Callable[[str | None], Manifest]
 """A credential's manifest by name, None for the default one; ManifestError if it cannot be read."""
 
 AGAIN_AFTER = timedelta(days=30)
-NAMED = 500
+NAMED = 2000
 REQUESTS = 5
 # Stored as a notice's `why`, by which the next run and `db check` recognize it: with other words every CSM would get
 # the email again at once.

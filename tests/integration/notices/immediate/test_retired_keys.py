@@ -14,7 +14,9 @@ from checks.manifest import Manifest, load
 from monitor.config.settings import NoticesMode
 from monitor.incidents.rules import Audience
 from monitor.notices.compose.composer import Composer
+from monitor.notices.content.messages import Message
 from monitor.notices.content.render import Renderer
+from monitor.notices.content.retired_message import RetiredMessage
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, NOTICE, TENANT, Credential
@@ -39,6 +41,7 @@ class Vendor:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.ids: dict[str, int] = {}
+        self.renderer = Renderer()
 
     async def has(self, **csm_of: str | None) -> None:
         """Tenants by id, with the address of each one's CSM."""
@@ -63,7 +66,7 @@ class Vendor:
     def composer(
         self, mode: NoticesMode = NoticesMode.CSM, manifests: Callable[[str | None], Manifest] | None = None
     ) -> Composer:
-        return Composer(self.database, a_policy(mode), Renderer(), manifests=manifests or (lambda _: load("gem")))
+        return Composer(self.database, a_policy(mode), self.renderer, manifests=manifests or (lambda _: load("gem")))
 
     async def composes(self, now: datetime, mode: NoticesMode = NoticesMode.CSM) -> list[Notice]:
         """The notices of retired keys that this run wrote."""
@@ -98,6 +101,24 @@ async def test_a_sweep_of_retirements_is_one_email_for_each_csm(vendor: Vendor) 
         (DANA, "4 customers lost their API key: Greenhouse switched it off: T0, T2, T4, T6"),
         (LEE, "4 customers lost their API key: Greenhouse switched it off: T1, T3, T5, T7"),
     ]
+
+
+async def test_customers_that_do_not_fit_into_one_email_are_several(vendor: Vendor) -> None:
+    """All at once, each numbered; and the next run knows that they were written."""
+
+    class SmallEmails(Renderer):
+        def fits(self, message: Message) -> bool:
+            assert isinstance(message, RetiredMessage)
+            return len(message.keys) <= 3
+
+    vendor.renderer = SmallEmails()
+    await vendor.has(**{f"t{n}": DANA for n in range(8)})
+    for number in range(8):
+        await vendor.retires(f"t{number}")
+    written = await vendor.composes(GATHERED)
+    assert [subject.partition(")")[0] for _, subject in written] == [f"({number} of 3" for number in (1, 2, 3)]
+    assert [subject.rpartition(": ")[2] for _, subject in written] == ["T0, T1, T2", "T3, T4, T5", "T6, T7"]
+    assert await vendor.composes(GATHERED + HOUR) == []
 
 
 async def test_the_operator_is_notified_as_usual(vendor: Vendor) -> None:
