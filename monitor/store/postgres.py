@@ -13,8 +13,9 @@ from monitor.store.failures import failure_of
 POOL_SIZE = 10
 POOL_WAIT_SECONDS = 30
 
-# A server that accepts a connection and then stays silent must not block us longer (seconds; tcp_user_timeout in ms).
-_TIMEOUTS = {
+_OPTIONS = {
+    "client_encoding": "utf8",  # a database without an encoding would give bytes instead of text
+    # A server that accepts a connection and then stays silent must not block us longer (seconds; the last in ms).
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -29,7 +30,7 @@ def postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
     What lasts longer than a transaction is kept out of them, since a pooler of transactions gives each to another
     session: no prepared statements unless the address asks for them, no SET, no session's locks, no LISTEN.
     """
-    options = {name: value for name, value in _TIMEOUTS.items() if name not in url.query}
+    options = {name: value for name, value in _OPTIONS.items() if name not in url.query}
     engine = create_async_engine(
         url.difference_update_query([POOLER_OPTION]),
         pool_size=pool_size,
