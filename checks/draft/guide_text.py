@@ -1,5 +1,6 @@
 """What a vendor's own text asks for: a list of labels, or a whole setup guide as it was copied from a web page."""
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ _WHOLE_GROUP = re.compile(r"all (?:the )?(?:permissions|scopes) (?:for|of|in|und
 _REQUEST = re.compile(r"(GET|POST|PATCH|PUT|DELETE):?\s+(?:https://[\w.]+)?(/v[123]/[^\s?]+)(?:\?\S*)?")
 _SEPARATOR = re.compile(r"[,;`\"“”]|\s+(?:and|—|–)\s+")
 _QUOTES = ' `"“”'
+_NOT_SHOWN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_INLINE_TAG = re.compile(r"</?(?:a|b|code|em|font|i|small|span|strong|u)\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 _OPTIONAL = re.compile(r"\s*\(\s*optional\s*\)", re.IGNORECASE)
 _NOTE = re.compile(r"\s*\([^()]*\)\s*$|\s+[-–—]\s+.*$")
 _LONGEST_HEADING = 60
@@ -56,7 +60,7 @@ def read(text: str) -> ReadText:
     asked: list[Asked] = []
     passed_over: list[tuple[int, str]] = []
     heading, optional = "", False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_without_tags(text).splitlines(), 1):
         found = [one for cell in re.split(r"[|\t]", line) for one in _in_cell(_bare(cell), number, heading)]
         asked += [_marked(one, optional) for one in found]
         words = _bare(line)
@@ -133,6 +137,19 @@ def _of_request(method: str, path: str) -> tuple[Kind, str]:
     if method == "GET" and path in lists:
         return Kind.SCOPE, lists[path]
     return Kind.LABEL, f"{method} {path}"
+
+
+def _without_tags(text: str) -> str:
+    """A saved web page as the text that one reads, each line where it was; any other text as it is."""
+    if not re.search(r"</\w+\s*>", text):
+        return text
+    shown = _NOT_SHOWN.sub(_lines_of, text)
+    parted = _TAG.sub(lambda tag: f"\t{_lines_of(tag)}", _INLINE_TAG.sub(_lines_of, shown))
+    return "\n".join(" ".join(html.unescape(line).splitlines()) for line in parted.splitlines())
+
+
+def _lines_of(found: re.Match[str]) -> str:
+    return "\n" * found[0].count("\n")
 
 
 def _bare(line: str) -> str:

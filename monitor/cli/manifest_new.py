@@ -18,6 +18,7 @@ from checks.draft.manifest_draft import (
 )
 from checks.draft.manifest_file import ManifestHead
 from checks.manifest import Manifest, built_in, is_name, parse
+from checks.text_file import NotUtf8, decoded
 from monitor.atomic_file import atomic_file
 from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import print_json, print_table, tell
@@ -99,8 +100,8 @@ def _text(file: Path) -> str:
     if len(content) > _LARGEST_TEXT:
         raise ConfigurationError(f"{file}: is longer than 1 MB: copy only the part that lists the permissions")
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        return decoded(content)
+    except NotUtf8:
         raise ConfigurationError(
             f"{file}: is no plain text in UTF-8: copy the words from the document and save them as text"
         ) from None

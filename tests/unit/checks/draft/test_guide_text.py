@@ -43,6 +43,20 @@ def test_a_line_is_recognized(case: tuple[str, Kind, str]) -> None:
     assert [(one.kind, one.name) for one in read(line).asked] == [(kind, name)]
 
 
+def test_a_saved_page_is_read_as_it_is_shown() -> None:
+    """Its tags part what stands on one line, what is not shown is not read, and each line keeps its number."""
+    page = """<html><style>GET: List users
+    </style><h3>Offers</h3>
+    <ul><li>GET: List <b>offers</b></li><li><code>GET:&nbsp;Retrieve offer</code></li></ul>
+    <p
+    class="x">harvest:jobs:list &amp; more</p></html>"""
+    assert [(one.line, one.name) for one in read(page).asked] == [
+        (3, "GET: List offers"),
+        (3, "GET: Retrieve offer"),
+        (5, "harvest:jobs:list"),
+    ]
+
+
 def test_a_line_may_name_several_scopes() -> None:
     """As an OAuth scope string does."""
     assert [one.name for one in read("harvest:jobs:list harvest:users:list").asked] == [
