@@ -23,6 +23,7 @@ from monitor.checking.credential_check import CheckTask
 from monitor.checking.write_halt import LocalWriteHalt
 from monitor.cli.check_output import LiveProgress, show
 from monitor.cli.console import complain, print_json, tell
+from monitor.cli.tenant_ids import tenant_ids
 from monitor.clock import utc_now
 from monitor.config import settings_loader
 from monitor.errors import ConfigurationError
@@ -40,7 +41,9 @@ EXAMPLE = "Example: harvest-monitor check acme --json | jq '.checks[] | {tenant,
 
 
 def command(
-    tenant: list[str] | None = typer.Argument(None, help="Ids of tenants; if left out, all that are not paused."),
+    tenant: list[str] | None = typer.Argument(
+        None, autocompletion=tenant_ids, help="Ids of tenants; if left out, all that are not paused."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document on stdout; progress goes to stderr."),
     tenants_file: Path | None = typer.Option(None, "--tenants", help="The tenants file, instead of the setting."),
     write_probes: WriteProbes | None = typer.Option(

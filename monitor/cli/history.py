@@ -15,6 +15,7 @@ from monitor.cli.database import moment, with_database
 from monitor.cli.history_follow import follow
 from monitor.cli.history_verify import EXAMPLE as VERIFY_EXAMPLE
 from monitor.cli.history_verify import verify
+from monitor.cli.tenant_ids import tenant_ids
 from monitor.config.setting_types import parse_duration
 from monitor.config.settings import Settings
 from monitor.drift import EventKind
@@ -32,7 +33,7 @@ app.command("verify", epilog=VERIFY_EXAMPLE)(verify)
 @app.callback()
 def history(
     context: typer.Context,
-    tenant: str | None = typer.Option(None, help="Only this tenant, by id."),
+    tenant: str | None = typer.Option(None, autocompletion=tenant_ids, help="Only this tenant, by id."),
     since: str | None = typer.Option(
         None, metavar="WHEN", help="From this time on: 2026-11-01, 2026-11-01T08:00, or 7d for the last week."
     ),

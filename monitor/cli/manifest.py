@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from checks.errors import ManifestError
-from checks.manifest import Manifest, compare, load
+from checks.manifest import Manifest, built_in, compare, load
 from monitor.checking.check_document import ExitStatus
 from monitor.cli import manifest_endpoints, manifest_new, v3_migration
 from monitor.cli.command_tree import CommandTree
@@ -26,8 +26,8 @@ app = CommandTree(
     no_args_is_help=True,
 )
 _A_MANIFEST = "A path, or the name of one that is built in or in use."
-Named = typer.Argument(help=_A_MANIFEST)
-InUse = typer.Argument(None, help=f"{_A_MANIFEST} Default: that of the settings.")
+Named = typer.Argument(autocompletion=built_in, help=_A_MANIFEST)
+InUse = typer.Argument(None, autocompletion=built_in, help=f"{_A_MANIFEST} Default: that of the settings.")
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 app.command("endpoints", epilog=manifest_endpoints.EXAMPLE)(manifest_endpoints.command)
 app.command("new", epilog=manifest_new.EXAMPLE)(manifest_new.command)
@@ -35,9 +35,7 @@ app.command("new", epilog=manifest_new.EXAMPLE)(manifest_new.command)
 
 @app.command(epilog="Example: harvest-monitor manifest show gem --json | jq '.permissions[].label'")
 def show(
-    name: str | None = typer.Argument(
-        None, help="A path, or the name of one that is built in or in use. Default: that of the settings."
-    ),
+    name: str | None = InUse,
     v3: bool = typer.Option(False, "--v3", help="Show the scopes to tick for a Harvest v3 credential instead."),
     as_json: bool = AsJson,
 ) -> None:
@@ -111,9 +109,7 @@ def diff(
 
 @app.command("accept-v3", epilog="Example: harvest-monitor manifest accept-v3 --reason 'compared with our own list'")
 def accept_v3(
-    name: str | None = typer.Argument(
-        None, help="A path, or the name of one that is built in or in use. Default: that of the settings."
-    ),
+    name: str | None = InUse,
     reason: str = typer.Option(..., help="Why its scopes are right; recorded with your name."),
 ) -> int:
     """Accept a manifest's derived scopes; until then, missing v3 scopes are reported to the operator, not to CSMs.

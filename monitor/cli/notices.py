@@ -11,6 +11,7 @@ from monitor.checking.check_document import ExitStatus
 from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, on_terminal, print_fitted, print_json, print_table, say, tell
 from monitor.cli.database import moment, who, with_database
+from monitor.cli.tenant_ids import tenant_ids
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.notices import operator_actions
@@ -35,7 +36,7 @@ Reason = typer.Option("", help="Why, for the record.")
 @app.command("list", epilog="Example: harvest-monitor notices list --status held")
 def list_(
     status: list[Status] | None = typer.Option(None, help="Only with this status; can be repeated."),
-    tenant: str | None = typer.Option(None, help="Only this tenant, by id."),
+    tenant: str | None = typer.Option(None, autocompletion=tenant_ids, help="Only this tenant, by id."),
     limit: int = typer.Option(100, min=1, help="At most so many, the newest."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:

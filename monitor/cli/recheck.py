@@ -15,6 +15,7 @@ from monitor.checking.recheck import RecheckAnswer, Waited
 from monitor.checking.recheck_queries import RecheckProgress
 from monitor.cli.console import complain, on_terminal, print_json, print_table, tell
 from monitor.cli.database import moment, who, with_database
+from monitor.cli.tenant_ids import tenant_ids
 from monitor.cli.tenant_list import print_rows
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
@@ -37,7 +38,7 @@ class RecheckResult:
 
 
 def command(
-    tenant: list[str] = typer.Argument(help="Ids of tenants."),
+    tenant: list[str] = typer.Argument(autocompletion=tenant_ids, help="Ids of tenants."),
     reason: str = typer.Option("", help="Why, for the record."),
     wait: bool = typer.Option(False, "--wait", help="Wait for the checks, and show how the tenants then stand."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),

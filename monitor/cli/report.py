@@ -10,6 +10,7 @@ import typer
 from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import complain, on_terminal, print_json, print_table, say, terminal_width
 from monitor.cli.database import moment, with_database
+from monitor.cli.tenant_ids import tenant_ids
 from monitor.cli.tenant_list import WITH_NAMES
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
@@ -34,7 +35,9 @@ EXAMPLE = "Example: harvest-monitor report --period 2026-11 --csv"
 
 
 def command(
-    tenant: str | None = typer.Option(None, help="Only this tenant, by id, with its losses."),
+    tenant: str | None = typer.Option(
+        None, autocompletion=tenant_ids, help="Only this tenant, by id, with its losses."
+    ),
     period: str | None = typer.Option(
         None, help="A month such as 2026-11, or a quarter such as 2026-Q4 (UTC); by default the last full month."
     ),

@@ -15,6 +15,7 @@ from checks.report import Verdict
 from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import complain, print_json, say
 from monitor.cli.database import moment, with_database
+from monitor.cli.tenant_ids import tenant_ids
 from monitor.cli.tenant_list import document
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
@@ -47,7 +48,7 @@ class ShownTenant:
 
 
 def command(
-    tenant: str = typer.Argument(help="The tenant's id."),
+    tenant: str = typer.Argument(autocompletion=tenant_ids, help="The tenant's id."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
     """How one tenant stands and since when, who was told, what happens next, and its credentials in detail."""

@@ -13,6 +13,7 @@ from monitor.cli.command_tree import CommandTree
 from monitor.cli.console import complain, on_terminal, print_json, print_table
 from monitor.cli.database import with_database, with_new_database
 from monitor.cli.history import parse_since
+from monitor.cli.tenant_ids import tenant_ids
 from monitor.clock import utc_now
 from monitor.config.settings import Settings
 from monitor.metrics import Metrics
@@ -37,7 +38,7 @@ app.command("migration", epilog=v3_migration.EXAMPLE)(v3_migration.command)
 
 @app.command(epilog="Example: harvest-monitor tenants days acme --since 2026-03-01")
 def days(
-    tenant: str = typer.Argument(help="The tenant's id; also that of a removed tenant."),
+    tenant: str = typer.Argument(autocompletion=tenant_ids, help="The tenant's id; also that of a removed tenant."),
     since: str = typer.Option("30d", metavar="WHEN", help="First day: 2026-03-01, or 90d for the last 90 days."),
     as_json: bool = AsJson,
 ) -> int:

@@ -10,6 +10,7 @@ from checks.manifest import Manifest, Permission, load
 from monitor.checking.check_document import ExitStatus
 from monitor.cli.console import complain, on_terminal, print_fitted, print_json, print_table, say, tell
 from monitor.cli.database import moment, with_database
+from monitor.cli.tenant_ids import tenant_ids
 from monitor.config.settings import Settings
 from monitor.store.database import Database
 from monitor.tenants import v3_migration_queries
@@ -43,7 +44,9 @@ _REQUIRED_PERMISSION = "Can manage ALL organization's API Credentials"
 
 
 def command(
-    tenant: str | None = typer.Argument(None, help="The tenant's id. Default: list every tenant with a v1 key."),
+    tenant: str | None = typer.Argument(
+        None, autocompletion=tenant_ids, help="The tenant's id. Default: list every tenant with a v1 key."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> int:
     """List the tenants with a Harvest v1 key; for one tenant, how its admin replaces it, with the scopes to tick."""
