@@ -56,7 +56,7 @@ def connection_failure(
     code = failure_code(error, progress)
     way = "" if proxy is None else f" (through the proxy {without_password(proxy)})"
     text = _sentence(code, error, progress, server, without_password(proxy) if proxy else "")
-    return ConnectionFailure(code, text if code in _NAMES_THE_PROXY else text + way)
+    return ConnectionFailure(code, text if code in _NAMES_THE_PROXY or progress.at_proxy else text + way)
 
 
 def failure_code(error: BaseException, progress: ConnectionProgress) -> FailureCode:
@@ -132,6 +132,8 @@ _NAMES_THE_PROXY = frozenset(
 
 def _sentence(code: FailureCode, error: BaseException, progress: ConnectionProgress, server: str, proxy: str) -> str:
     host = server.rpartition(":")[0] or server
+    # An https proxy has a certificate of its own.
+    peer = f"the proxy {proxy}" if progress.at_proxy else server
     match code:
         case FailureCode.NAME_NOT_FOUND:
             return f"the name {host} cannot be resolved{_system_words(error)}"
@@ -140,19 +142,19 @@ def _sentence(code: FailureCode, error: BaseException, progress: ConnectionProgr
         case FailureCode.CONNECTION_REFUSED:
             return f"{server} refuses connections"
         case FailureCode.NO_ROUTE:
-            return f"no route leads to {server}{_system_words(error)}"
+            return f"no route leads to {peer}{_system_words(error)}"
         case FailureCode.CONNECT_TIMEOUT:
             return f"{server} did not accept a connection in time"
         case FailureCode.TLS_FAILED:
-            return f"the TLS handshake with {server} failed{_tls_reason(error)}"
+            return f"the TLS handshake with {peer} failed{_tls_reason(error)}"
         case FailureCode.TLS_TIMEOUT:
             return f"{server} accepted a connection, but did not finish the TLS handshake in time"
         case FailureCode.CERTIFICATE_UNTRUSTED:
-            return f"the certificate of {server} is not trusted: {_described(progress.certificate)}"
+            return f"the certificate of {peer} is not trusted: {_described(progress.certificate)}"
         case FailureCode.CERTIFICATE_EXPIRED:
-            return f"the certificate of {server} has expired, or is not valid yet: {_described(progress.certificate)}"
+            return f"the certificate of {peer} has expired, or is not valid yet: {_described(progress.certificate)}"
         case FailureCode.CERTIFICATE_NAME:
-            return f"the certificate of {server} is for another name: {_described(progress.certificate)}"
+            return f"the certificate of {peer} is for another name: {_described(progress.certificate)}"
         case FailureCode.CONNECTION_RESET | FailureCode.CONNECTION_CLOSED:
             how = "reset" if code is FailureCode.CONNECTION_RESET else "closed"
             return f"the connection to {server} was {how} {_during(progress.step)}"

@@ -1,6 +1,7 @@
 """Why a connection fails, as real servers, proxies and sockets make it fail: a code, and who is to be looked at."""
 
 import asyncio
+import resource
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -172,6 +173,37 @@ async def test_a_failing_proxy_is_named_without_its_password(servers: Servers) -
         assert (found, words in message) == (code, True), (address, message)
         assert message.startswith(f"the proxy http://{address.rpartition('@')[2].removeprefix('http://')} "), message
         assert "s3cret" not in message, address
+
+
+async def test_a_proxy_with_a_certificate_of_its_own_is_told_from_greenhouse(servers: Servers) -> None:
+    """An https proxy that nobody trusts, and an http proxy that the settings call https."""
+    bundle, target = str(servers.authority), f"https://127.0.0.1:{servers.good}"
+    proxy = f"https://monitor:s3cret@localhost:{servers.foreign}"
+    code, message = await failure(target, proxy=proxy, ca_bundle=bundle)
+    assert code == "certificate_untrusted"
+    assert message.startswith(
+        f"the certificate of the proxy https://localhost:{servers.foreign} is not trusted: issued"
+    )
+    code, message = await failure(target, proxy=f"https://localhost:{servers.proxy}", ca_bundle=bundle)
+    assert (code, message) == (
+        "tls_failed",
+        f"the TLS handshake with the proxy https://localhost:{servers.proxy} failed (wrong version number)",
+    )
+
+
+async def test_a_process_without_file_handles_says_so(servers: Servers) -> None:
+    """It is not the network's fault."""
+    gate = Gate(catalogue(), origin(f"http://127.0.0.1:{servers.good}"), "harvest-monitor/test")
+    client = KeyClient(gate, ConnectionSettings(), lambda: datetime.now(UTC))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with client.session() as session:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            answer, _ = await session.send(LIST, None, WriteProbes.OFF)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert answer.failure is not None
+    assert answer.failure.code == "no_file_handles"
 
 
 async def test_behind_a_proxy_the_certificate_is_still_told(servers: Servers) -> None:
