@@ -205,7 +205,7 @@ class Settings(BaseSettings):
         None, description="the header in which the proxy lists the person's groups, separated by commas"
     )
     tenants_reload: Duration = Field(
-        timedelta(seconds=10), description="how often the tenants file is checked for changes"
+        timedelta(seconds=10), description="how often the tenants file and the files of secrets are checked for changes"
     )
     stop_timeout: Delay = Field(
         timedelta(seconds=20), description="time that running checks get to finish when the service stops"

@@ -76,6 +76,8 @@ class Doctor:
             report.findings += [*doctor_findings.of_keys(targets, self._now), *doctor_findings.of_clients(targets)]
             for target in targets.all:
                 report.findings += [finding async for finding in self._references(target)]
+            secrets = [stored.reference for target in targets.all for stored in stored_texts(target.credential)]
+            report.findings += file_modes.folders_of(DoctorArea.CREDENTIALS, file_modes.paths_in(secrets))
         if self._network:
             report.findings += [finding async for finding in self._way(targets)]
         return report

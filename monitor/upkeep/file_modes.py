@@ -11,7 +11,7 @@ from monitor.config.config_file import CONFIG, config_file
 from monitor.config.settings import PREFIX, Settings
 from monitor.upkeep.finding import DoctorArea, HealthFinding
 
-_BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
+_FILE = "file:"
 _SQLITE = b"SQLite format 3\0"
 _MOST_FILES = 1000  # of a folder that are looked at for copies of the database
 _READ = stat.S_IROTH
@@ -21,23 +21,35 @@ _WRITE = stat.S_IWOTH
 def of_installation(settings: Settings, environ: Mapping[str, str]) -> Iterator[HealthFinding]:
     """Findings about the database with its copies, the installation's key, settings, secrets in them, and tenants."""
     database = _sqlite_file(settings)
-    if database is not None:
-        files = [*_database_files(database)]
-        yield from _exposed(DoctorArea.DATABASE, files, _READ | _WRITE)
-        yield from _out_of_reach(files)
-    yield from _exposed(DoctorArea.DATABASE, _key_files(settings, database), _READ | _WRITE)
+    stored = [*(_database_files(database) if database else ()), *_key_files(settings, database)]
+    yield from _files(DoctorArea.DATABASE, stored, _READ | _WRITE)
+    yield from _out_of_reach(_beside(database) if database else ())
     config = [Path(environ[CONFIG])] if environ.get(CONFIG) else []
     holds_password = any(map(_has_password, config_file(environ).values()))
-    yield from _exposed(DoctorArea.SETTINGS, config, _READ | _WRITE if holds_password else _WRITE)
-    yield from _exposed(DoctorArea.SETTINGS, _referenced(environ), _READ | _WRITE)
-    yield from _exposed(DoctorArea.TENANTS, [settings.tenants], _WRITE)
+    yield from _files(DoctorArea.SETTINGS, config, _READ | _WRITE if holds_password else _WRITE)
+    referenced = _referenced(environ)
+    yield from _files(DoctorArea.SETTINGS, referenced, _READ | _WRITE)
+    yield from _files(DoctorArea.TENANTS, [settings.tenants], _WRITE)
+    yield from folders_of(DoctorArea.DATABASE, stored)
+    yield from folders_of(DoctorArea.SETTINGS, [*config, *referenced, settings.tenants])
 
 
 def of_secret(reference: str, tenant: str, credential: str) -> Iterator[HealthFinding]:
-    """The same for the file of one `file:` reference of a tenant."""
-    path = reference.removeprefix("file:")
-    if path != reference:
-        yield from _exposed(DoctorArea.CREDENTIALS, [Path(path)], _READ | _WRITE, tenant, credential)
+    """Whether every user can read or write the file of one `file:` reference of a tenant."""
+    yield from _files(DoctorArea.CREDENTIALS, paths_in([reference]), _READ | _WRITE, tenant, credential)
+
+
+def paths_in(references: Iterable[str]) -> list[Path]:
+    return [Path(text.removeprefix(_FILE)) for text in references if text.startswith(_FILE)]
+
+
+def folders_of(area: DoctorArea, files: Iterable[Path]) -> Iterator[HealthFinding]:
+    """A finding for each folder in which every user can put another file into the place of one of these."""
+    for folder in dict.fromkeys(path.parent for path in files if os.path.isfile(path)):
+        # With the sticky bit, as /tmp has it, nobody can do that.
+        if _mode(folder) & _WRITE and not _mode(folder) & stat.S_ISVTX:
+            problem = f"every user of this machine can replace files in the folder {folder}"
+            yield HealthFinding(area, problem, f"chmod o-w {folder}")
 
 
 def key_is_exposed(settings: Settings) -> bool:
@@ -50,19 +62,24 @@ def _sqlite_file(settings: Settings) -> Path | None:
 
 def _database_files(database: Path) -> Iterator[Path]:
     """The database, what SQLite keeps beside it, and copies of it in the same folder."""
-    yield from (database.with_name(database.name + suffix) for suffix in _BESIDE_SQLITE)
+    yield from _beside(database)
     try:
         beside = sorted(islice(database.parent.iterdir(), _MOST_FILES))
     except OSError:
         return
     for path in beside:
         if not path.name.startswith(database.name) or ".replaced-" in path.name:
-            yield from [path] if _is_sqlite(path) else []
+            # `db backup --with-key` puts the key beside its copy.
+            yield from [path, path.with_name(f"{path.name}.key")] if _is_sqlite(path) else []
+
+
+def _beside(database: Path) -> list[Path]:
+    return [database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
 
 
 def _is_sqlite(path: Path) -> bool:
     try:
-        if not path.is_file():  # a named pipe would make us wait
+        if not os.path.isfile(path):  # a named pipe would make us wait
             return False
         with path.open("rb") as file:
             return file.read(len(_SQLITE)) == _SQLITE
@@ -88,39 +105,27 @@ def _has_password(value: object) -> bool:
 
 def _referenced(environ: Mapping[str, str]) -> list[Path]:
     """Files that settings refer to as `file:/path`, in the environment or in the settings file."""
-    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}.values()
-    texts = [text for text in (*given, *config_file(environ).values()) if isinstance(text, str)]
-    return [Path(text.removeprefix("file:")) for text in texts if text.startswith("file:")]
+    given = [value for name, value in environ.items() if name.startswith(PREFIX)]
+    return paths_in(text for text in (*given, *config_file(environ).values()) if isinstance(text, str))
 
 
-def _exposed(
+def _files(
     area: DoctorArea, files: Iterable[Path], bits: int, tenant: str | None = None, credential: str | None = None
 ) -> Iterator[HealthFinding]:
-    """One finding for all files that every user can read or write, and one for each folder where all can do that."""
-    there = [path for path in dict.fromkeys(files) if path.is_file()]
-    open_to_all = [path for path in there if _mode(path) & bits]
-    if open_to_all:
-        mode = 0
-        for path in open_to_all:
-            mode |= _mode(path) & bits
-        names = ", ".join(map(str, open_to_all))
-        problem = f"every user of this machine can {_words(mode)} {names}"
-        chmod = f"chmod o-{'r' if mode & _READ else ''}{'w' if mode & _WRITE else ''} {' '.join(map(str, open_to_all))}"
-        yield HealthFinding(area, problem, chmod, tenant, credential)
-    for folder in dict.fromkeys(path.parent for path in there):
-        # With the sticky bit, as /tmp has it, nobody can put another file into the place of one of ours.
-        if _mode(folder) & _WRITE and not _mode(folder) & stat.S_ISVTX:
-            problem = f"every user of this machine can replace files in the folder {folder}"
-            yield HealthFinding(area, problem, f"chmod o-w {folder}", tenant, credential)
-
-
-def _words(mode: int) -> str:
-    return " and ".join(word for bit, word in ((_READ, "read"), (_WRITE, "write")) if mode & bit)
+    """One finding for all of these files that every user can read or write."""
+    found = {path: _mode(path) & bits for path in files if os.path.isfile(path) and _mode(path) & bits}
+    if not found:
+        return
+    reads, writes = (any(mode & bit for mode in found.values()) for bit in (_READ, _WRITE))
+    words = " and ".join([*(["read"] if reads else []), *(["write"] if writes else [])])
+    problem = f"every user of this machine can {words} {', '.join(map(str, found))}"
+    chmod = f"chmod o-{'r' * reads}{'w' * writes} {' '.join(map(str, found))}"
+    yield HealthFinding(area, problem, chmod, tenant, credential)
 
 
 def _out_of_reach(files: Iterable[Path]) -> Iterator[HealthFinding]:
     for path in files:
-        if path.is_file() and not _writable(path):
+        if os.path.isfile(path) and not _writable(path):
             problem = f"the owner of the folder {path.parent} cannot write {path}, which another user made"
             yield HealthFinding(DoctorArea.DATABASE, problem, f"sudo chown --reference={path.parent} {path}")
 

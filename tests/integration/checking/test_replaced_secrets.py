@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from monitor.checking.replaced_secrets import ReplacedSecrets
 from monitor.clock import utc_now
@@ -135,3 +135,24 @@ async def test_new_tenants_are_looked_at_too(watching: Watching) -> None:
     assert await watching.look() == []
     watching.file("hooli-secret").write_text("another secret of the client")
     assert await watching.look() == ["hooli"]
+
+
+async def test_of_many_at_once_so_many_are_read_in_one_run(sqlite: Database, tmp_path: Path) -> None:
+    """Each read holds up everything else; what has changed goes before what is only looked at for the first time."""
+    async with installation(sqlite, tmp_path) as installed:
+        installed.clock.now = utc_now() + timedelta(hours=1)
+        for number in range(700):
+            (tmp_path / f"t{number:03}").write_text("0123456789abcdef0123456789abcdef-1")
+            installed.add_row(f"t{number:03}")
+        await installed.sync()
+        async with sqlite.writing() as conn:
+            later = installed.clock.now + timedelta(hours=3)
+            await conn.execute(update(CREDENTIAL).values(next_due=later, last_checked_at=installed.clock.now))
+        watching = Watching(installed)
+        assert await watching.look() == []
+        watching.file("t699").write_text("another-key-of-greenhouse-1")
+        assert await watching.look() == ["t699"]
+        for number in range(699):
+            watching.file(f"t{number:03}").write_text("another-key-of-greenhouse-1")
+        assert len(await watching.look()) == 501
+        assert len(await watching.look()) == 700

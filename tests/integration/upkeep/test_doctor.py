@@ -513,6 +513,7 @@ def test_modes_that_harm_nobody_are_no_finding(place: Place) -> None:
     place.settings_file('contact = "ops@vendor.example"', 0o644)
     place.set_database_in(place.folder / "sticky", 0o1777)
     place.keep("secret", SECRET, 0o640)
+    place.keep("harvest-monitor.key", "ab" * 32, 0o440)
     assert place.doctor()[0] == 0
 
 
