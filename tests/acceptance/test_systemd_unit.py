@@ -14,6 +14,7 @@ from tests.systemd import Machine, SystemdUnavailable, analyze
 UNIT = block("ini", "[Unit]")
 COMMAND = "/opt/harvest-monitor/bin/harvest-monitor"
 CONFIG = "/etc/harvest-monitor/harvest-monitor.toml"
+AS_SERVICE = f"HARVEST_MONITOR_CONFIG={CONFIG} setpriv --reuid=harvest-monitor --regid=harvest-monitor --init-groups"
 MOST_EXPOSED = 3.0  # of 10, which is a unit without any protection
 SCENARIO = """
 accounts:
@@ -89,7 +90,8 @@ def checked(machine: Machine) -> dict[str, str]:
 
 
 def test_the_service_works_under_systemd(installed: Machine) -> None:
-    """It checks a tenant whose key is in a file and one whose key a command prints, without any privilege."""
+    """It checks a tenant whose key is in a file and one whose key a command prints, without any privilege; its user's
+    `doctor` finds no problem."""
     installed.does("systemctl enable --now harvest-monitor")
     assert until(lambda: checked(installed)) == {"acme": "ok", "globex": "ok"}
     shown = installed.shows("harvest-monitor", "MainPID", "StartLimitIntervalUSec", "NRestarts")
@@ -99,6 +101,8 @@ def test_the_service_works_under_systemd(installed: Machine) -> None:
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     kept = installed.does("cd /var/lib/harvest-monitor; stat --format='%U %a' . harvest-monitor.*").splitlines()
     assert set(kept) == {"harvest-monitor 700", "harvest-monitor 600"}
+    examined = installed.run(f"{AS_SERVICE} {COMMAND} doctor --run-commands")
+    assert (examined.returncode, "problem\t" in examined.stdout) == (0, False), examined.stdout + examined.stderr
 
 
 def test_systemd_starts_it_again_and_stops_it(installed: Machine) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -54,8 +55,14 @@ class Watching:
 
 
 @pytest.fixture
-async def watching(database: Database, tmp_path: Path) -> AsyncIterator[Watching]:
-    async with installation(database, tmp_path) as installed:
+async def watching(sqlite: Database, tmp_path: Path) -> AsyncIterator[Watching]:
+    async with watching_on(sqlite, tmp_path) as watching:
+        yield watching
+
+
+@asynccontextmanager
+async def watching_on(database: Database, folder: Path) -> AsyncIterator[Watching]:
+    async with installation(database, folder) as installed:
         installed.clock.now = utc_now() + timedelta(hours=1)
         for tenant_id in ("acme", "globex", "initech"):
             installed.add_v3_tenant(tenant_id)
@@ -85,6 +92,11 @@ async def test_another_secret_is_checked_at_once(watching: Watching) -> None:
     watching.file("acme-secret").write_text("another secret of the client")
     watching.file("globex-secret").write_text('{"key": "x"}')
     assert await watching.look() == ["acme", "globex"]
+
+
+async def test_so_it_is_on_postgres(postgres: Database, tmp_path: Path) -> None:
+    async with watching_on(postgres, tmp_path) as watching:
+        await test_another_secret_is_checked_at_once(watching)
 
 
 async def test_what_changes_nothing_causes_no_check(watching: Watching) -> None:
