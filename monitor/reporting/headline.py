@@ -186,11 +186,14 @@ def _failed(facts: ServiceFacts) -> Headline | None:
     return Headline("H6", Tone.WARN, said, "Correct the address, then retry them.", "/notices?status=failed")
 
 
+_OURS_NEXT = "Correct the tenants file, the secrets that it names, or the proxy: the page of each tenant says which."
+
+
 def _ours(facts: ServiceFacts) -> Headline | None:
     if not facts.ours:
         return None
     said = say(Link(counted(facts.ours, "tenant"), "/?fault=ours"), " cannot be checked, and that is ours to mend.")
-    return Headline("H7", Tone.WARN, said, "Correct the tenants file or the secrets that it names.", "/?fault=ours")
+    return Headline("H7", Tone.WARN, said, _OURS_NEXT, "/?fault=ours")
 
 
 def _nobody_yet(facts: ServiceFacts) -> Headline | None:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from checks.connection_failure import OURS, FailureCode
 from checks.credential import CredentialState
+from checks.reasons import advice
 from monitor.drift import EventKind
 from monitor.incidents.history_queries import PastEvent
 from monitor.incidents.status import TenantStatus
@@ -163,8 +165,8 @@ def _customer_acts(tenant: TenantPage) -> list[Piece]:
 
 
 def _by_state(tenant: TenantPage) -> list[Piece]:
-    worst = max((c.state for c in tenant.credentials), key=lambda s: s.severity, default=CredentialState.MISCONFIGURED)
-    match worst:
+    worst = max(tenant.credentials, key=lambda c: c.state.severity, default=None)
+    match worst.state if worst else CredentialState.MISCONFIGURED:
         case CredentialState.MISCONFIGURED:
             return ["Ours to mend: correct the tenants file or the stored secret, then check now."]
         case CredentialState.INVALID:
@@ -173,7 +175,15 @@ def _by_state(tenant: TenantPage) -> list[Piece]:
             return ["The customer needs a credential of Harvest v3."]
         case CredentialState.BLOCKED:
             return ["Ask the customer whether the credential is restricted to IP addresses, and compare with ours."]
-    return ["Checks go on. Nobody is told before it is certain that this is not Greenhouse or the network."]
+    return _goes_on(worst.detail if worst else "")
+
+
+def _goes_on(detail: str) -> list[Piece]:
+    told = advice(detail) if detail in frozenset(FailureCode) else ""
+    if detail in OURS:
+        return [f"Ours to mend: {told}."]
+    more = f"{told[:1].upper()}{told[1:]}. " if told else ""
+    return [f"Checks go on. {more}Nobody is told before it is certain that this is not Greenhouse or the network."]
 
 
 def _nothing(tenant: TenantPage) -> list[Piece]:

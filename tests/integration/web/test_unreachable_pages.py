@@ -21,7 +21,7 @@ async def text_of(site: Website, path: str) -> str:
 
 
 async def test_pages_say_why_there_is_no_connection(sqlite: Database) -> None:
-    """In the tenant's sentence, and as the reason of its row; a proxy's refusal is among what is ours to mend."""
+    """In the tenant's sentence, with what to do, and in its row; a proxy's refusal is among what is ours to mend."""
     await sync(sqlite, a_tenant("acme"), a_tenant("globex"))
     for at in (T0, T0 + MINUTE):
         await check(sqlite, PROXY, at)
@@ -31,7 +31,20 @@ async def test_pages_say_why_there_is_no_connection(sqlite: Database) -> None:
         assert f"no usable answer comes for its credential since 08:00 : {WORDS}. " in await text_of(
             site, "/tenants/acme"
         )
+        assert "What next Ours to mend: correct them in the settings. " in await text_of(site, "/tenants/acme")
         assert f"unreachable: {WORDS}: correct them in the settings" in await text_of(site, "/?status=failing")
         ours = await text_of(site, "/?fault=ours")
         assert "Acme" in ours
         assert "Globex" not in ours
+
+
+async def test_pages_say_where_to_look_if_it_is_not_certain_whose_fault_it_is(sqlite: Database) -> None:
+    """A server that refuses may be Greenhouse's, or a firewall of ours: nobody is told yet, and checks go on."""
+    await sync(sqlite, a_tenant("acme"))
+    for at in (T0, T0 + MINUTE):
+        await check(sqlite, failed(CredentialState.UNREACHABLE, "name_not_found"), at)
+    async with website(sqlite, clock=Clock(T0 + 2 * MINUTE)) as site:
+        await site.signed_in()
+        assert "Checks go on. Check this machine's DNS. Nobody is told before it is certain that" in await text_of(
+            site, "/tenants/acme"
+        )
