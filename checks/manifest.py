@@ -32,7 +32,8 @@ class Permission:
     """One line of a manifest, group and label exactly as Greenhouse shows them.
 
     `endpoint` refers to the catalogue; None where nothing can be asked (`endpoint: none`). `feature` is None for what
-    every tenant needs. `scopes` are those of Harvest v3. `impact` is a sentence for the customer, or empty.
+    every tenant needs. `scopes` are those of Harvest v3. `impact` is a sentence for the customer, or empty; `effect` is
+    what the permission lets the integration do, as a verb phrase such as `list offers`, or empty.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Permission:
     feature: str | None = None
     scopes: tuple[str, ...] = ()
     impact: str = ""
+    effect: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,12 @@ class Manifest:
     def digest(self) -> str:
         """12 hex digits that change when what is required, asked or shown changes, and with nothing else.
 
-        Name, version, title and source, the order of lines, comments and layout leave them as they are.
+        Name, version, title and source, effects, the order of lines, comments and layout leave them as they are.
         """
         # Digests are stored: a change here would make every tenant's manifest look new.
         lines = [asdict(permission) | {"scopes": sorted(permission.scopes)} for permission in self.permissions]
+        for line in lines:
+            del line["effect"]  # other words for the label: they ask for nothing else, and need no new acceptance
         meaning = {
             "features": dict(self.features),
             "v3_source": self.v3_source,
@@ -249,6 +253,12 @@ def _plain(text: str) -> str:
     return text
 
 
+def _verb_phrase(text: str) -> str:
+    if not text[:1].islower() or text.endswith("."):
+        raise ValueError("must go on after “can no longer”, such as: list offers")
+    return text
+
+
 def _distinct(scopes: list[str]) -> list[str]:
     if len(set(scopes)) < len(scopes):
         raise ValueError("names the same scope twice; keep one of them")
@@ -296,6 +306,7 @@ class _Row(BaseModel):
     feature: _Name = ""  # pydantic does not validate a default, so "" can stand for none
     scopes: Annotated[list[_Scope], AfterValidator(_distinct)] = []
     impact: _Text = ""
+    effect: Annotated[_Text, AfterValidator(_verb_phrase)] = ""
 
     def permission(self) -> Permission:
         return Permission(
@@ -307,6 +318,7 @@ class _Row(BaseModel):
             feature=self.feature or None,
             scopes=tuple(self.scopes),
             impact=self.impact,
+            effect=self.effect,
         )
 
 

@@ -20,6 +20,7 @@ from monitor.drift import DriftPolicy
 from monitor.metrics import Metrics
 from monitor.notices.compose.composer import Composer
 from monitor.notices.content.render import Renderer
+from monitor.notices.content.vendor import Vendor
 from monitor.notices.delivery.outbox import Outbox
 from monitor.notices.delivery.sender import MailSender
 from monitor.notices.delivery.transport import transport_for
@@ -75,7 +76,7 @@ class Assembly:
         return RecordedCheck(db, self.drift_policy, CheckLimits.of(self.settings), utc_now, elapsed)
 
     def renderer(self, fell_back: Callable[[], None] = lambda: None) -> Renderer:
-        return Renderer(fell_back, self.settings.public_url)
+        return Renderer(fell_back, self.settings.public_url, Vendor.of(self.settings))
 
     def write_halt(self, db: Database, renderer: Renderer) -> SharedWriteHalt:
         return SharedWriteHalt(db, self.notice_policy, renderer, utc_now)
@@ -105,6 +106,8 @@ class Assembly:
             impacts=lambda: tenant_sync.registry.impacts,
             scopes=lambda: tenant_sync.registry.scopes,
             manifests=lambda name: tenant_sync.registry.manifest(name),
+            effects=lambda: tenant_sync.registry.effects,
+            derived=lambda: tenant_sync.registry.derived,
         )
 
     def outbox(self, db: Database, metrics: Metrics) -> Outbox | None:

@@ -20,6 +20,7 @@ from monitor.notices.content.messages import (
 from monitor.notices.content.news_from_causes import Background
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import (
+    Boxes,
     Customers,
     OptionalScopes,
     RetiredKey,
@@ -57,12 +58,15 @@ def messages_about_retired_keys(text: str, number: int) -> Iterator[Message]:
     """The first and a monthly message, to a CSM and to the operator, about customers with known and unknown scopes."""
     keys = tuple(RetiredKey(clean(text), f"t{n}", clean(text), moment(NOW)) for n in range(number))
     groups = (ScopeGroup(clean(text), (clean(text),) * number),)
-    known = ScopeRequest(Customers(number, keys), groups, (OptionalScopes(clean(text), groups),), derived=True)
-    other = ScopeRequest(Customers(number + 3, keys, 3), groups, (), derived=False)
+    listed = Boxes(groups, ((clean(text), clean(text)),))
+    known = ScopeRequest(Customers(number, keys), listed, (OptionalScopes(clean(text), groups),), approved=True)
+    other = ScopeRequest(Customers(number + 3, keys, 3), Boxes(groups), (), approved=True)
+    waiting = ScopeRequest(Customers(number, keys), Boxes(groups), (), approved=False)
     none, all_of_them = Customers(0, ()), Customers(number, keys)
     yield RetiredMessage(clean(text), number, (known,), none, again=False, redirect="")
     yield RetiredMessage("", 3 * number, (known, other), all_of_them, again=True, redirect=clean(text))
     yield RetiredMessage("", number, (), all_of_them, again=False, redirect="")
+    yield RetiredMessage(clean(text), number, (waiting,), none, again=False, redirect="")
 
 
 def messages_of_every_kind(text: str, number: int) -> Iterator[Message]:

@@ -10,12 +10,21 @@ import yaml
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`list` is the target of the one request that reads a record of it, or None; `needs` what else that takes."""
+    """`list` is the target of the one request that reads a record of it, or None; `needs` what else that takes.
+
+    `phrase` is what it allows as a verb phrase, where the title is not one.
+    """
 
     name: str
     title: str
     list: str | None = None
     needs: str | None = None
+    phrase: str | None = None
+
+    @property
+    def effect(self) -> str:
+        """What it allows, to go on after "can no longer": `list offers`."""
+        return self.phrase or f"{self.title[:1].lower()}{self.title[1:]}"
 
     @property
     def resource(self) -> str:
@@ -72,4 +81,4 @@ def grouped(names: Iterable[str]) -> dict[str, list[Scope]]:
 
 def _scope(row: dict[str, str]) -> Scope:
     target = row["list"].removeprefix("GET ") if "list" in row else None
-    return Scope(row["scope"], row["title"], target, row.get("needs"))
+    return Scope(row["scope"], row["title"], target, row.get("needs"), row.get("phrase"))

@@ -87,6 +87,12 @@ def contact_text(text: str) -> str:
     return text
 
 
+def plain_line(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("must be one line without invisible characters")
+    return " ".join(text.split())
+
+
 def lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -139,5 +145,7 @@ def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_not_empty)]
 Networks = Annotated[Names, AfterValidator(_networks)]
 SecretReference = Annotated[SecretStr, BeforeValidator(secret_reference)]
+# For the words of emails that people outside read.
+Line = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(plain_line)]
 # No underscore: many proxies drop headers with one, or take it for a dash.
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]

@@ -19,6 +19,7 @@ from monitor.config.setting_types import (
     Delay,
     Duration,
     HeaderName,
+    Line,
     LongDuration,
     Names,
     Networks,
@@ -160,6 +161,19 @@ class Settings(BaseSettings):
     )
     operator_mail: Annotated[str, AfterValidator(mail_addresses.mail_address)] | None = Field(
         None, description="email address for the operator's notices"
+    )
+    vendor_name: Line | None = Field(
+        None,
+        description="what your customers call you or your product, in emails to CSMs and in what they forward; not "
+        "set: “our integration”",
+    )
+    support_contact: Line | None = Field(
+        None, description="whom CSMs and customers ask: an email address, a page or a few words"
+    )
+    secret_handover: Line | None = Field(
+        None,
+        description="how a customer hands over a new secret: the address of a page, or a sentence; see "
+        "[notices](notices.md#what-a-customer-is-asked)",
     )
     public_url: Annotated[str, AfterValidator(addresses.page_address)] | None = Field(
         None, description="address at which people reach this service; emails contain no links until it is set"
@@ -307,6 +321,12 @@ class Settings(BaseSettings):
                 "proxy with TLS before the service"
             )
         return warnings
+
+    @property
+    def unset_words(self) -> list[str]:
+        """Of the settings whose words make an email ready to forward, those that are not set."""
+        names = ("vendor_name", "support_contact", "secret_handover")
+        return [f"{PREFIX}{name.upper()}" for name in names if getattr(self, name) is None]
 
 
 _TO_SIGN_IN: Mapping[SignInMode, tuple[str, ...]] = {

@@ -9,10 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from checks.credential import CredentialKind, CredentialState
 from checks.report import Verdict
+from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.notices.causes import ENDS, EXCESS, PendingCause, StillMissing
+from monitor.notices.content.credential_news import Coverage
 from monitor.notices.content.messages import V1Keys
+from monitor.notices.content.successor import CredentialNeeds
 from monitor.notices.notice import Status
 from monitor.notices.notice_queries import batches
 from monitor.notices.partners import PARTNER, PartnerCoverage
@@ -63,9 +66,12 @@ _Subject = tuple[int, str | None]
 
 
 class _EarlierCause(NamedTuple):
-    """An event, its audience, the notice that reported it (None if that was dropped), and whom that notice was for."""
+    """An event, when it was first seen, its audience, the notice that reported it (None if that was dropped), and whom
+    that notice was for.
+    """
 
     event: int
+    seen: datetime
     audience: str
     notice: int | None
     reader: str
@@ -80,6 +86,7 @@ async def _earlier_causes(conn: AsyncConnection, tenants: Collection[str]) -> di
                 DRIFT_EVENT.c.credential_id,
                 DRIFT_EVENT.c.permission_id,
                 DRIFT_EVENT.c.id,
+                func.coalesce(DRIFT_EVENT.c.first_seen, DRIFT_EVENT.c.at, type_=UTCDateTime()),
                 CAUSE.c.audience,
                 # The CSM of a dropped notice is not notified of its end either.
                 case((NOTICE.c.status != Status.DROPPED, NOTICE.c.id)),
@@ -107,6 +114,7 @@ def _pending_cause(row: RowMapping, earlier: dict[_Subject, list[_EarlierCause]]
         beginning = _beginning(row, earlier[row["credential_id"], row["permission_id"]])
         if beginning is not None:
             facts["notified_in"], facts["audience"] = beginning.notice, Audience(beginning.reader)
+            facts["began_at"] = beginning.seen
     return PendingCause(**facts)
 
 
@@ -165,6 +173,47 @@ async def v1_keys(conn: AsyncConnection) -> V1Keys:
     )
     active = CREDENTIAL.c.removed_at.is_(None) & (CREDENTIAL.c.kind == CredentialKind.HARVEST_KEY)
     return V1Keys(*(await conn.execute(select(retired, working).where(active))).one())
+
+
+async def coverage(conn: AsyncConnection, credentials: Collection[int]) -> dict[int, Coverage]:
+    """By credential; what a customer declined is not needed."""
+    state = PERMISSION_STATE.c
+    found: dict[int, Coverage] = {}
+    for batch in batches(credentials):
+        missing = func.count().filter(state.verdict == Verdict.MISSING)
+        statement = (
+            select(state.credential_id, func.count(), missing)
+            .where(state.credential_id.in_(batch), state.permission_id != ROLE_ID)
+            .group_by(state.credential_id)
+        )
+        found.update({id_: Coverage(*counts) for id_, *counts in await conn.execute(statement)})
+    return found
+
+
+async def needs(conn: AsyncConnection, credentials: Collection[int]) -> dict[int, CredentialNeeds]:
+    """By credential."""
+    found: dict[int, CredentialNeeds] = {}
+    for batch in batches(credentials):
+        statement = (
+            select(CREDENTIAL.c.id, CREDENTIAL.c.manifest, TENANT.c.features, TENANT.c.declined)
+            .join_from(CREDENTIAL, TENANT, TENANT.c.id == CREDENTIAL.c.tenant_id)
+            .where(CREDENTIAL.c.id.in_(batch))
+        )
+        for id_, manifest, features, declined in await conn.execute(statement):
+            named = tuple(entry["permission"] for entry in declined)
+            found[id_] = CredentialNeeds(manifest, tuple(features), named)
+    return found
+
+
+async def with_access(conn: AsyncConnection, tenants: Collection[str]) -> frozenset[str]:
+    """Those of these tenants with a credential that was seen to work, and has not failed since."""
+    c = CREDENTIAL.c
+    # A credential is also `ok` before its first check: only a baseline shows that it has worked.
+    works = c.removed_at.is_(None) & (c.state == CredentialState.OK) & c.baseline_at.is_not(None)
+    found: set[str] = set()
+    for batch in batches(tenants):
+        found.update((await conn.execute(select(c.tenant_id).where(works, c.tenant_id.in_(batch)))).scalars())
+    return frozenset(found)
 
 
 async def still_missing(conn: AsyncConnection) -> tuple[StillMissing, ...]:

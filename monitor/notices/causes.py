@@ -23,7 +23,8 @@ class PendingCause:
     without an end: the credential was removed, or the permission is declined or no longer asked for. `concerns_all`
     marks what a partner's client lost for all customers, `paused` that the tenant is. `held_in` is the held notice that
     reports it, `held_for` whom that is addressed to. `notified_in` is for an end only: the notice that reported the
-    beginning to the same audience; None if nobody was notified, or the operator dropped that notice.
+    beginning to the same audience; None if nobody was notified, or the operator dropped that notice. `began_at` is when
+    that beginning was first seen, if it is known.
     """
 
     id: int
@@ -57,6 +58,7 @@ class PendingCause:
     held_in: int | None = None
     held_for: str | None = None
     notified_in: int | None = None
+    began_at: datetime | None = None
     paused: bool = False
 
     @property

@@ -1,6 +1,6 @@
 """One tenant in full: what its page and its JSON say. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -14,6 +14,8 @@ from monitor.drift import EventKind, KnownExcess, KnownPermission
 from monitor.incidents.history_queries import PastEvent
 from monitor.incidents.status import TenantStatus
 from monitor.notices.content.customer_request import MissingPermission, PresentTrouble
+from monitor.notices.content.retired_message import Boxes
+from monitor.notices.content.successor import CredentialNeeds, needs_acceptance, successor_boxes
 from monitor.notices.notice_queries import ListedNotice
 from monitor.reporting.excess_words import may_hold_everything
 from monitor.reporting.timeline import Band, CheckedDay, CredentialPast, IncidentSpan, SentEmail, Timeline, bands_of
@@ -275,12 +277,28 @@ def _standing(known: KnownPermission) -> _Standing:
     return _Standing(known.verdict, known.since)
 
 
-def troubles(tenant: TenantPage) -> tuple[PresentTrouble, ...]:
-    """What the customer could mend, by credential, in the order of Greenhouse's screen."""
+def troubles(tenant: TenantPage, accepted: Collection[str]) -> tuple[PresentTrouble, ...]:
+    """What the customer could mend, by credential, in the order of Greenhouse's screen.
+
+    `accepted` are the digests of manifests whose derived scopes customers may be asked for.
+    """
     return tuple(
-        PresentTrouble(c.label, c.kind, c.grant, c.state, c.detail, tuple(_missing(tenant, c)))
+        PresentTrouble(
+            *(c.label, c.kind, c.grant, c.state, c.detail),
+            missing=tuple(_missing(tenant, c)),
+            successor=_successor(tenant, c, accepted),
+            may_forward=c.grant is None or c.manifest is None or not needs_acceptance(c.manifest, accepted),
+        )
         for c in tenant.credentials
     )
+
+
+def _successor(tenant: TenantPage, credential: CredentialPage, accepted: Collection[str]) -> Boxes | None:
+    manifest = credential.manifest
+    if manifest is None:
+        return None
+    needs = CredentialNeeds(manifest.name, tuple(tenant.features), tuple(tenant.declined))
+    return successor_boxes(needs, lambda _: manifest, accepted)
 
 
 def _missing(tenant: TenantPage, credential: CredentialPage) -> list[MissingPermission]:
@@ -288,7 +306,7 @@ def _missing(tenant: TenantPage, credential: CredentialPage) -> list[MissingPerm
     known = {key: one for key, one in credential.permissions.items() if one.missing}
     listed = credential.manifest.permissions if credential.manifest else ()
     found = [
-        MissingPermission(p.id, p.group, p.label, p.mapping == "likely", p.scopes)
+        MissingPermission(p.id, p.group, p.label, p.mapping == "likely", p.scopes, p.effect)
         for p in listed
         if p.id in known and not tenant.declined_as(p)
     ]

@@ -41,9 +41,19 @@ class ManifestRegistry:
         return {p.id: p.impact for manifest in self._readable for p in manifest.permissions if p.impact}
 
     @property
+    def effects(self) -> dict[str, str]:
+        """What a permission lets the integration do, by its id, for the same manifests."""
+        return {p.id: p.effect for manifest in self._readable for p in manifest.permissions if p.effect}
+
+    @property
     def scopes(self) -> dict[tuple[str | None, str | None], tuple[str, ...]]:
         """The v3 scopes that replace a permission, by manifest digest and permission id, for the same manifests."""
         return {(manifest.digest, p.id): p.scopes for manifest in self._readable for p in manifest.permissions}
+
+    @property
+    def derived(self) -> frozenset[str]:
+        """The digests of those whose scopes the vendor did not publish."""
+        return frozenset(manifest.digest for manifest in self._readable if manifest.v3_source == "derived")
 
     @property
     def _readable(self) -> list[Manifest]:

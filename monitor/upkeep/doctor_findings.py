@@ -32,6 +32,14 @@ def of_settings(settings: Settings) -> Iterator[HealthFinding]:
             "set it to the address where people open this service, such as https://monitor.vendor.example",
             severity=Severity.NOTE,
         )
+    if settings.notices_in_force is not NoticesMode.OFF and (unset := settings.unset_words):
+        yield HealthFinding(
+            DoctorArea.SETTINGS,
+            f"{', '.join(unset)}: not set, so what CSMs forward cannot say by which name customers know you, whom they "
+            "ask, or how they hand over a new secret",
+            "set what is true for all customers; docs/notices.md has the emails",
+            severity=Severity.NOTE,
+        )
 
 
 def of_clear_text(url: URL) -> HealthFinding:

@@ -47,8 +47,8 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(harness: Se
             assert service.stop() == 0
     assert sink.encrypted == [True, True]
     assert [(message["To"], message["Subject"]) for message in sink.messages] == [
-        ("Dana <csm-acme@vendor.example>", "Acme: Greenhouse permission missing: GET: List offers"),
-        ("Dana <csm-acme@vendor.example>", "Acme: Greenhouse permission is back: GET: List offers"),
+        ("Dana <csm-acme@vendor.example>", "Acme: Greenhouse permission missing (List offers)"),
+        ("Dana <csm-acme@vendor.example>", "Acme: permission restored (List offers)"),
     ]
 
 
@@ -86,8 +86,8 @@ def test_a_failed_email_is_reported_and_retried_even_if_its_template_is_broken(
             harness.sandbox.key("acme").untick("GET /v1/offers")
             until(lambda: len(sink.taken) == 2)
             assert [(message["To"], message["Subject"]) for message in sink.messages] == [
-                ("ops@vendor.example", "Harvest Monitor: the email template “csm” cannot be used"),
-                ("ops@vendor.example", "Harvest Monitor: a notice did not reach csm-acme@vendor.example"),
+                ("ops@vendor.example", "Action: the email template “csm” cannot be used"),
+                ("ops@vendor.example", "Action: a notice did not reach csm-acme@vendor.example"),
             ]
             assert "harvest_monitor_notices_fallback_total 1.0" in service.get("/metrics")[1]
             (failed,) = run_json(harness.folder, "notices", "list", "--status", "failed", **settings)["notices"]

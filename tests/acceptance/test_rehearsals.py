@@ -90,7 +90,7 @@ def test_the_setup_serves_and_faults_show_as_described(shell: Shell) -> None:
         shell.wait_for(row)
     for row in rows:
         shell.type(row.endings[0])
-    until(lambda: "is back" in shell.subjects)
+    until(lambda: "permission restored" in shell.subjects)
 
     shell.type(blocks()[1] + "exit 0")
     assert shell.process.wait(timeout=SECONDS) == 0

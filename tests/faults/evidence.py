@@ -22,7 +22,12 @@ from tests.faults.script import ChangingCustomer, csm_of
 from tests.faults.world import World
 
 _ENDS = {"regained": ("lost", "found"), "recovered": ("credential_failed",)}
-_WORDS = {"lost": "missing", "regained": "is back", "credential_failed": "no longer works", "recovered": "works again"}
+_WORDS = {
+    "lost": "missing",
+    "regained": "restored",
+    "credential_failed": "has lost access",
+    "recovered": "access to Greenhouse again",
+}
 
 
 @dataclass

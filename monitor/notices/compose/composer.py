@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.drift import EventKind
 from monitor.notices import cause_queries, notice_queries
 from monitor.notices.causes import PendingCause
 from monitor.notices.compose import brake_queries
@@ -14,14 +16,15 @@ from monitor.notices.compose.grouping import Composition, compose
 from monitor.notices.content.news_from_causes import Background, Scopes
 from monitor.notices.content.notice_draft import NoticeDraft
 from monitor.notices.content.render import RenderedMessage, Renderer
+from monitor.notices.content.successor import Manifests, no_manifest, successor_boxes
 from monitor.notices.immediate.failed_deliveries import write_failure_notice
 from monitor.notices.immediate.immediate_notice import write_template_notice
 from monitor.notices.immediate.retired_keys import write_retired_key_notices
-from monitor.notices.immediate.retired_keys_rules import Manifests, no_manifest
 from monitor.notices.notice import Status
 from monitor.notices.partners import partner_permissions
 from monitor.notices.policy import NoticePolicy
 from monitor.store.database import Database
+from monitor.tenants import scope_acceptance_queries
 
 _log = structlog.get_logger()
 
@@ -31,10 +34,11 @@ class _Overtaken(Exception):
 
 
 class Composer:
-    """`impacts` are the manifests' sentences on what fails without a permission, `scopes` the scopes that grant it.
+    """`impacts` are the manifests' sentences on what fails without a permission, `effects` their words for what it
+    allows, `scopes` the scopes that grant it. `derived` are digests of manifests whose scopes need an acceptance.
 
-    `manifests` say which scopes to ask for in the place of a retired key. All three are asked for in each run: a reload
-    of the tenants file reads the manifests again.
+    `manifests` say which scopes to ask for in the place of a credential that no longer works. All are asked for in each
+    run: a reload of the tenants file reads the manifests again.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class Composer:
         impacts: Callable[[], Mapping[str, str]] = dict,
         scopes: Callable[[], Scopes] = dict,
         manifests: Manifests = no_manifest,
+        effects: Callable[[], Mapping[str, str]] = dict,
+        derived: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._db = db
         self._policy = policy
@@ -52,6 +58,8 @@ class Composer:
         self._impacts = impacts
         self._scopes = scopes
         self._manifests = manifests
+        self._effects = effects
+        self._derived = derived
 
     async def run_once(self, now: datetime) -> int:
         """Settle every ripe cause, then report retired keys and failed notices.
@@ -71,11 +79,7 @@ class Composer:
         async with self._db.reading() as conn:
             causes = await cause_queries.pending_causes(conn)
             recent = await brake_queries.recent(conn, self._policy.interval, now, causes)
-            still_missing = await cause_queries.still_missing(conn)
-            partners = await cause_queries.partner_coverage(conn, partner_permissions(causes))
-            retired = any(cause.is_retirement for cause in causes)
-            v1_keys = await cause_queries.v1_keys(conn) if retired else None
-        background = Background(self._impacts(), still_missing, self._scopes(), partners, v1_keys)
+            background = await self._background(conn, causes)
         # In a thread: on the event loop, rendering the emails of a burst would hold up checks and /healthz.
         composition, rendered = await asyncio.to_thread(self._compose, causes, recent, background, now)
         try:
@@ -86,6 +90,23 @@ class Composer:
         if rendered:
             _log.info("notices_composed", notices=len(rendered), held=sum(d.status is Status.HELD for d, _ in rendered))
         return len(rendered)
+
+    async def _background(self, conn: AsyncConnection, causes: list[PendingCause]) -> Background:
+        accepted = await scope_acceptance_queries.accepted_at(conn)
+        failed = [cause for cause in causes if cause.kind is EventKind.CREDENTIAL_FAILED]
+        needs = await cause_queries.needs(conn, {cause.credential_id for cause in failed})
+        return Background(
+            impacts=self._impacts(),
+            still_missing=await cause_queries.still_missing(conn),
+            scopes=self._scopes(),
+            partners=await cause_queries.partner_coverage(conn, partner_permissions(causes)),
+            v1_keys=await cause_queries.v1_keys(conn) if any(cause.is_retirement for cause in causes) else None,
+            effects=self._effects(),
+            coverage=await cause_queries.coverage(conn, {c.credential_id for c in causes if c.permission_id}),
+            successors={id_: successor_boxes(one, self._manifests, accepted) for id_, one in needs.items()},
+            with_access=await cause_queries.with_access(conn, {cause.tenant_id for cause in failed}),
+            unaccepted=self._derived() - accepted.keys(),
+        )
 
     def _compose(
         self, causes: list[PendingCause], recent: Recent, background: Background, now: datetime

@@ -187,6 +187,7 @@ class _Run:
                 reader=clean(first.csm_name or ""),
                 credentials=credential_news(remaining, self.background, recipient),
                 redirect=redirect,
+                has_other_access=first.tenant_id in self.background.with_access,
             ),
             audience=Audience.CSM,
             recipient=recipient,
@@ -203,8 +204,11 @@ class _Run:
     def _digest(self) -> NoticeDraft:
         causes = self.for_operator
         tenants = {cause.tenant_id for cause in causes}
+        # What came to the operator in a CSM's place was told already.
+        told = [draft.message for draft in self.drafts if draft.status is Status.PENDING]
+        to_csms = [message for message in told if isinstance(message, CsmMessage) and not message.redirect]
         return NoticeDraft(
-            message=digest(causes, self.background, self.policy.operator_mail),
+            message=digest(causes, self.background, self.policy.operator_mail, to_csms),
             audience=Audience.OPERATOR,
             recipient=self.policy.operator_mail,
             status=Status.PENDING,

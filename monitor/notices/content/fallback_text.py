@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 
-from monitor.notices.content.messages import AlarmMessage, CsmMessage, DigestMessage, Message
+from monitor.notices.content.messages import AlarmMessage, CsmMessage, DigestMessage, Message, ResumeMessage
 from monitor.notices.content.page_links import PageLinks
 from monitor.notices.content.retired_message import RetiredMessage
 
@@ -24,7 +24,12 @@ def fallback_subject(message: Message) -> str:
     names = ", ".join(dict.fromkeys(_tenants(message)))
     if isinstance(message, CsmMessage | RetiredMessage):
         return f"{names}: {_headline(message)}"
-    return f"Harvest Monitor: {_headline(message)}" + (f": {names}" if names else "")
+    begins = "No action" if isinstance(message, ResumeMessage) or _is_quiet(message) else "Action"
+    return f"{begins}: {_headline(message)}" + (f": {names}" if names else "")
+
+
+def _is_quiet(message: Message) -> bool:
+    return isinstance(message, DigestMessage) and not message.action.total
 
 
 def fallback_text(message: Message, links: PageLinks) -> str:
@@ -43,7 +48,7 @@ def _tenants(message: Message) -> Iterator[str]:
     elif isinstance(message, RetiredMessage):
         yield from message.names
     elif isinstance(message, DigestMessage):
-        yield from (tenant.name for tenant in (*message.tenants, *message.brief))
+        yield from (*message.action.names, *message.quiet.names)
 
 
 def _headline(message: Message) -> str:

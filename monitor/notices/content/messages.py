@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from monitor.notices.content.credential_news import CredentialNews
+from monitor.notices.content.credential_news import CredentialNews, Listing
 from monitor.notices.content.retired_message import RetiredMessage
 
 
 @dataclass(frozen=True, slots=True)
 class CsmMessage:
-    """To the CSM of one tenant, or to the operator in their place; `redirect` then says why."""
+    """To the CSM of one tenant, or to the operator in their place; `redirect` then says why.
+
+    `has_other_access` says that another credential of the tenant works.
+    """
 
     template: ClassVar[str] = "csm"
     tenant: str
@@ -17,16 +20,20 @@ class CsmMessage:
     reader: str
     credentials: tuple[CredentialNews, ...]
     redirect: str
+    has_other_access: bool = False
 
     def count(self, kind: str) -> int:
-        listings = (credential.listing(kind) for credential in self.credentials)
-        return sum(listing.count for listing in listings if listing) + sum(
+        return sum(listing.count for listing in self.listings(kind)) + sum(
             change.kind == kind for credential in self.credentials for change in credential.changes
         )
 
-    def first_label(self, kind: str) -> str:
+    def listings(self, kind: str) -> tuple[Listing, ...]:
         listings = (credential.listing(kind) for credential in self.credentials)
-        return next(listing.permissions[0].label for listing in listings if listing)
+        return tuple(listing for listing in listings if listing)
+
+    def in_short(self, kind: str) -> str:
+        """For a subject: which permissions."""
+        return Listing(tuple(group for listing in self.listings(kind) for group in listing.groups)).in_short
 
     @property
     def asks(self) -> bool:
@@ -41,10 +48,13 @@ class CsmMessage:
 
 @dataclass(frozen=True, slots=True)
 class TenantNews:
+    """`request` is what the customer can be sent as it is, where no CSM is notified; None for most."""
+
     id: str
     name: str
     credentials: tuple[CredentialNews, ...]
     summary: str
+    request: CsmMessage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +70,72 @@ class V1Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class DigestMessage:
-    """To the operator: the news of one run of the composer. `brief` are tenants for which there is no room in full.
+class DigestShare:
+    """The news of some tenants; `brief` are those for which there is no room in full."""
 
-    `lost_to_all` are labels of what every customer of a partner's client lacks. `retired` is set where some of the news
-    is of keys that Greenhouse retired.
-    """
-
-    template: ClassVar[str] = "digest"
-    tenants: tuple[TenantNews, ...]
-    brief: tuple[TenantNews, ...]
-    unnamed: int
-    lost_to_all: tuple[str, ...] = ()
-    retired: V1Keys | None = None
+    tenants: tuple[TenantNews, ...] = ()
+    brief: tuple[TenantNews, ...] = ()
+    unnamed: int = 0
 
     @property
     def total(self) -> int:
         return len(self.tenants) + len(self.brief) + self.unnamed
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(tenant.name for tenant in (*self.tenants, *self.brief))
+
+
+@dataclass(frozen=True, slots=True)
+class ToldCsm:
+    """What the CSM of a tenant is told in an email of the same run."""
+
+    tenant: str
+    reader: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestMessage:
+    """To the operator: the news of one run of the composer, by whether they have to act. `total` counts tenants.
+
+    `told` are CSMs who get an email of the same run, `told_more` those for whom there is no room. `lost_to_all` are
+    labels of what every customer of a partner's client lacks. `retired` is set where some of the news is of keys that
+    Greenhouse retired, `accept_first` where CSMs have nothing to forward until the operator accepts derived scopes.
+    """
+
+    template: ClassVar[str] = "digest"
+    action: DigestShare
+    quiet: DigestShare
+    total: int
+    told: tuple[ToldCsm, ...] = ()
+    told_more: int = 0
+    lost_to_all: tuple[str, ...] = ()
+    retired: V1Keys | None = None
+    accept_first: bool = False
+
+    @property
+    def tenants(self) -> tuple[TenantNews, ...]:
+        """Those in full, each once for what needs the operator and once for what does not."""
+        return (*self.action.tenants, *self.quiet.tenants)
+
+    @property
+    def brief(self) -> tuple[TenantNews, ...]:
+        return (*self.action.brief, *self.quiet.brief)
+
+    @property
+    def unnamed(self) -> int:
+        return self.action.unnamed + self.quiet.unnamed
+
+    @property
+    def is_of_many(self) -> bool:
+        """It has parts to tell apart; else its first line says it all."""
+        return self.action.total + self.quiet.total > 1 or bool(self.told)
+
+    @property
+    def example(self) -> str:
+        """The id of a tenant to look at."""
+        return (*self.tenants, *self.brief)[0].id
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """How a tenant's causes become the news of its credentials: every foreign text cleaned, every moment in words."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
@@ -9,26 +11,24 @@ from typing import TypeVar
 from checks.reasons import DETAILS
 from checks.v3.verdicts import ROLE_ID
 from monitor.drift import EventKind
-from monitor.notices.causes import EXCESS, PendingCause, StillMissing
-from monitor.notices.content.credential_news import CredentialNews, Group, Listing, PermissionLine, StateChange, Window
+from monitor.notices.causes import ENDS, EXCESS, PendingCause, StillMissing
+from monitor.notices.content.credential_news import (
+    Coverage,
+    CredentialNews,
+    Group,
+    Listing,
+    PermissionLine,
+    StateChange,
+)
 from monitor.notices.content.messages import V1Keys
+from monitor.notices.content.retired_message import Boxes
 from monitor.notices.partners import Partners
-from monitor.notices.wording import clean, moment
+from monitor.notices.wording import between, clean, lasting, time_and_day
 
-# Captions of the two ends of a window: the last check before the change, and the first one after it.
-_CAPTIONS: Mapping[EventKind, tuple[str | None, str]] = {
-    EventKind.LOST: ("Last seen granted", "First seen missing"),
-    EventKind.REGAINED: ("Last seen missing", "Seen granted again"),
-    EventKind.FOUND: (None, "First seen missing"),
-    EventKind.NEWLY_REQUIRED: (None, "First seen missing"),
-    EventKind.EXCESS_FOUND: (None, "First seen granted"),
-    EventKind.EXCESS_GONE: ("Last seen granted", "First seen refused"),
-    EventKind.CREDENTIAL_FAILED: ("Last seen working", "First seen failing"),
-    EventKind.RECOVERED: ("Last seen failing", "Seen working again"),
-}
-
-# Of a credential as a whole, what is found at first sight is that it fails.
-_AS_STATE: Mapping[EventKind, EventKind] = {EventKind.FOUND: EventKind.CREDENTIAL_FAILED}
+# Seen at first sight, or new to the manifest: nobody knows since when it is so, only since when it was seen.
+_AT_FIRST_SIGHT = frozenset({EventKind.FOUND, EventKind.NEWLY_REQUIRED, EventKind.EXCESS_FOUND})
+# Data that laws protect more than others: equal employment opportunity, demographic answers.
+_SENSITIVE = re.compile("eeoc|demographic", re.IGNORECASE)
 
 Member = TypeVar("Member")
 
@@ -38,9 +38,12 @@ Scopes = Mapping[tuple[str | None, str | None], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What a message may add to its causes: impact and scopes of a permission, what is still missing from earlier.
+    """What a message may add to its causes: impact, effect and scopes of a permission, what is still missing from
+    earlier, how many permissions a credential lacks.
 
-    `v1_keys` is known where a cause is about a retired key.
+    `v1_keys` is known where a cause is about a retired key. `successors` are the boxes to tick on a credential that
+    takes another's place, by that one's id; `with_access` tenants with a credential that works; `unaccepted` digests of
+    manifests whose scopes are derived and that no operator has accepted.
     """
 
     impacts: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +51,11 @@ class Background:
     scopes: Scopes = field(default_factory=dict)
     partners: Partners = field(default_factory=dict)
     v1_keys: V1Keys | None = None
+    effects: Mapping[str, str] = field(default_factory=dict)
+    coverage: Mapping[int, Coverage] = field(default_factory=dict)
+    successors: Mapping[int, Boxes | None] = field(default_factory=dict)
+    with_access: frozenset[str] = frozenset()
+    unaccepted: frozenset[str] = frozenset()
 
     def scopes_of(self, cause: PendingCause) -> tuple[str, ...]:
         """By the manifest that the cause was found with; by another that has the permission if that is not known."""
@@ -66,47 +74,57 @@ def credential_news(
 
 
 def _news_of_one(causes: list[PendingCause], background: Background, recipient: str) -> CredentialNews:
-    still_missing = _still_missing(causes, background)
+    first, still_missing = causes[0], _still_missing(causes, background)
     kinds = dict.fromkeys(cause.kind for cause in causes if cause.permission_id)
     return CredentialNews(
-        label=clean(causes[0].credential_label),
-        kind=causes[0].credential_kind,
-        grant=causes[0].credential_grant,
+        label=clean(first.credential_label),
+        kind=first.credential_kind,
+        grant=first.credential_grant,
         changes=tuple(_change(cause) for cause in causes if not cause.permission_id),
         listings={kind: _listing([c for c in causes if c.kind == kind], background) for kind in kinds},
         still_missing=_listed(still_missing),
         to_another=any(missing.notified != recipient for missing in still_missing),
+        coverage=background.coverage.get(first.credential_id, Coverage()),
+        successor=background.successors.get(first.credential_id),
+        may_forward=not any(c.credential_grant and c.manifest_digest in background.unaccepted for c in causes),
     )
 
 
 def _change(cause: PendingCause) -> StateChange:
     meaning = DETAILS.get(cause.detail, "")
-    return StateChange(cause.kind, clean(cause.state or ""), clean(cause.detail), _window(cause), meaning)
+    state, detail = clean(cause.state or ""), clean(cause.detail)
+    return StateChange(cause.kind, state, detail, _window([cause]), meaning, _lasted([cause]))
 
 
 def _listing(causes: list[PendingCause], background: Background) -> Listing:
-    windows = {_window(cause) for cause in causes}
-    shared = windows.pop() if len(windows) == 1 else ()
+    is_shared = len({_window([cause]) for cause in causes}) == 1
     groups = _grouped(causes, lambda cause: clean(cause.permission_group or ""))
     return Listing(
         tuple(
-            Group(name, tuple(_permission(cause, background, () if shared else _window(cause)) for cause in members))
+            Group(
+                name,
+                tuple(_permission(cause, background, "" if is_shared else _window([cause])) for cause in members),
+            )
             for name, members in groups.items()
         ),
-        shared,
+        _window(causes),
+        _lasted(causes),
     )
 
 
-def _permission(cause: PendingCause, background: Background, window: Window) -> PermissionLine:
-    is_v3 = cause.credential_grant is not None
+def _permission(cause: PendingCause, background: Background, window: str) -> PermissionLine:
+    is_v3, id_ = cause.credential_grant is not None, cause.permission_id or ""
+    label = clean(cause.permission_label or id_)
     return PermissionLine(
-        label=clean(cause.permission_label or cause.permission_id or ""),
+        label=label,
         # An excess has no mapping of the manifest; its event says in `detail` how certain it is.
         likely="likely" in (cause.mapping, cause.detail if cause.kind in EXCESS else None),
         window=window,
-        impact=clean(background.impacts.get(cause.permission_id or "", "")),
+        impact=clean(background.impacts.get(id_, "")),
         scopes=background.scopes_of(cause) if is_v3 else (),
+        effect=clean(background.effects.get(id_, "")),
         is_role=cause.permission_id == ROLE_ID,
+        sensitive=bool(_SENSITIVE.search(f"{id_} {cause.permission_group} {label}")),
     )
 
 
@@ -122,10 +140,10 @@ def _still_missing(causes: list[PendingCause], background: Background) -> list[S
 def _listed(still_missing: list[StillMissing]) -> Listing | None:
     groups = _grouped(still_missing, lambda missing: clean(missing.group))
     listed = tuple(
-        Group(name, tuple(PermissionLine(clean(missing.label), False, (), "") for missing in members))
+        Group(name, tuple(PermissionLine(clean(missing.label)) for missing in members))
         for name, members in groups.items()
     )
-    return Listing(listed, ()) if listed else None
+    return Listing(listed) if listed else None
 
 
 def _grouped(members: Iterable[Member], name_of: Callable[[Member], str]) -> dict[str, list[Member]]:
@@ -136,10 +154,25 @@ def _grouped(members: Iterable[Member], name_of: Callable[[Member], str]) -> dic
     return groups
 
 
-def _window(cause: PendingCause) -> Window:
-    before, after = _CAPTIONS[cause.kind if cause.permission_id else _AS_STATE.get(cause.kind, cause.kind)]
-    until = cause.first_seen or cause.at
+def _window(causes: Sequence[PendingCause]) -> str:
+    """When it happened to all of them, as checks saw it: after the last one before, and by the first one since."""
+    ends = [(_seen_before(cause), cause.first_seen or cause.at) for cause in causes]
+    until = max(until for _, until in ends)
+    if causes[0].kind in _AT_FIRST_SIGHT:
+        return time_and_day(until)
+    before = [since for since, _ in ends if since is not None]
+    return between(min(before) if len(before) == len(ends) else None, until)
+
+
+def _seen_before(cause: PendingCause) -> datetime | None:
     # After a clock was set back, the last check before may be dated after the first one that saw it.
-    since = cause.seen_before if cause.seen_before is not None and cause.seen_before < until else None
-    ends = [(before, since), (after, until)]
-    return tuple((caption, moment(at)) for caption, at in ends if caption and at)
+    until = cause.first_seen or cause.at
+    return cause.seen_before if cause.seen_before is not None and cause.seen_before < until else None
+
+
+def _lasted(causes: Sequence[PendingCause]) -> str:
+    """How long what is over was seen; of several, the longest. Empty where that is not known."""
+    spans = [(c.first_seen or c.at) - c.began_at for c in causes if c.kind in ENDS and c.began_at is not None]
+    if not spans or min(spans) < timedelta(0):
+        return ""
+    return f"{'about' if len({*map(lasting, spans)}) == 1 else 'up to'} {lasting(max(spans))}"

@@ -72,7 +72,7 @@ def _where(subject: Subject) -> tuple[str, str] | None:
         case RetiredKey():
             return subject.customer, tenant_page(subject.tenant_id)
         case DigestMessage():
-            return ("All tenants", OVERVIEW) if subject.total > len(subject.tenants) else None
+            return ("All tenants", OVERVIEW) if subject.brief or subject.unnamed else None
         case RetiredMessage():
             return ("All tenants", OVERVIEW) if subject.is_in_short else None
         case BrakeMessage():

@@ -13,12 +13,16 @@ from pathlib import Path
 import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, select_autoescape
 
+from monitor.notices.content.csm_sentences import CsmSentences
 from monitor.notices.content.email_size import LARGEST, email_size
 from monitor.notices.content.fallback_text import fallback_subject, fallback_text
 from monitor.notices.content.messages import CsmMessage, Message
+from monitor.notices.content.operator_sentences import OperatorSentences
 from monitor.notices.content.page_links import PageLinks
+from monitor.notices.content.request_sentences import RequestSentences
 from monitor.notices.content.shortening import shortened
-from monitor.notices.wording import clean, counted
+from monitor.notices.content.vendor import Vendor
+from monitor.notices.wording import clean, counted, listed
 
 LONGEST_SUBJECT = 180
 _LONGEST_PROBLEM = 300
@@ -39,10 +43,18 @@ class RenderedMessage:
 
 
 class Renderer:
-    """`fell_back` is called for every fallback text. `public_url` is where people reach this service, if they can."""
+    """`fell_back` is called for every fallback text. `public_url` is where people reach this service, if they can;
+    `vendor` is who writes.
+    """
 
-    def __init__(self, fell_back: Callable[[], None] = lambda: None, public_url: str | None = None) -> None:
+    def __init__(
+        self,
+        fell_back: Callable[[], None] = lambda: None,
+        public_url: str | None = None,
+        vendor: Vendor = Vendor(),  # noqa: B008 frozen
+    ) -> None:
         self._fell_back = fell_back
+        self._vendor = vendor
         self._links = PageLinks(public_url)
         self._broken: set[str] = set()
 
@@ -63,6 +75,12 @@ class Renderer:
             lstrip_blocks=True,
         )
         environment.filters["counted"] = counted
+        environment.filters["listed"] = listed
+        # What a template imports sees globals, and nothing else of its caller.
+        environment.globals["vendor"] = self._vendor
+        environment.globals["say"] = CsmSentences(self._vendor)
+        environment.globals["ask"] = RequestSentences(self._vendor)
+        environment.globals["tell"] = OperatorSentences(self._vendor)
         return environment
 
     def render(self, message: Message) -> RenderedMessage:

@@ -1,11 +1,20 @@
 """What the email about retired keys says, as values that its template prints."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
+
+from checks.catalogue.scopes import grouped, scope
+from checks.manifest import Permission
+from monitor.notices.wording import clean, listed
+
+_DRASTIC = ("Destroy", "Reject")
 
 
 @dataclass(frozen=True, slots=True)
 class RetiredKey:
+    """`since` is when it stopped working, with the days since then."""
+
     customer: str
     tenant_id: str
     label: str
@@ -38,6 +47,40 @@ class ScopeGroup:
     titles: tuple[str, ...]
 
 
+def scope_groups(names: Iterable[str]) -> tuple[ScopeGroup, ...]:
+    return tuple(
+        ScopeGroup(clean(name), tuple(clean(scope.title) for scope in of_one))
+        for name, of_one in grouped(names).items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """What to tick on a new credential. `drastic` are titles that may alarm who reads them, with what each allows."""
+
+    groups: tuple[ScopeGroup, ...]
+    drastic: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def count(self) -> int:
+        return sum(len(group.titles) for group in self.groups)
+
+
+def boxes(names: Iterable[str], permissions: Iterable[Permission]) -> Boxes:
+    """Of these scopes; `permissions` say in plain words what they are for."""
+    asked = frozenset(names)
+    allowed: dict[str, list[str]] = {}
+    for permission in permissions:
+        for name in permission.scopes:
+            allowed.setdefault(name, []).append(clean(permission.effect) or scope(name).effect)
+    drastic = tuple(
+        (clean(one.title), listed(list(dict.fromkeys(allowed.get(one.name, [one.effect])))))
+        for one in sorted(map(scope, asked), key=lambda one: one.title)
+        if one.title.startswith(_DRASTIC)
+    )
+    return Boxes(scope_groups(asked), drastic)
+
+
 @dataclass(frozen=True, slots=True)
 class OptionalScopes:
     """Scopes that are needed only by customers for whom `meaning` is true."""
@@ -48,16 +91,19 @@ class OptionalScopes:
 
 @dataclass(frozen=True, slots=True)
 class ScopeRequest:
-    """One part to forward, and to whom: it names no customer, so that all of these can get the same."""
+    """One part to forward, and to whom: it names no customer, so that all of these can get the same.
+
+    `approved` says that customers may be asked for these: the vendor published them, or the operator accepted them.
+    """
 
     customers: Customers
-    groups: tuple[ScopeGroup, ...]
+    boxes: Boxes
     optional: tuple[OptionalScopes, ...]
-    derived: bool
+    approved: bool
 
     @property
     def count(self) -> int:
-        return sum(len(group.titles) for group in self.groups)
+        return self.boxes.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +133,11 @@ class RetiredMessage:
     @property
     def keys(self) -> tuple[RetiredKey, ...]:
         return (*(key for request in self.requests for key in request.customers.keys), *self.others.keys)
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """For some of them there is nothing to forward yet."""
+        return not all(request.approved for request in self.requests)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from monitor.notices.content.credential_news import CredentialNews, Listing, PermissionLine
-from monitor.notices.content.messages import BrakeMessage, CsmMessage, DigestMessage, Message
+from monitor.notices.content.messages import BrakeMessage, CsmMessage, DigestMessage, DigestShare, Message
 from monitor.notices.content.retired_message import Customers, RetiredKey, RetiredMessage, ScopeRequest
 
 MOST_PARTS = 10
@@ -26,15 +26,35 @@ def shortened(message: Message) -> Message | None:
 
 @shortened.register
 def _(message: DigestMessage) -> DigestMessage | None:
-    """Fewer tenants in full, then fewer by name, then less about the one that is left."""
-    if len(message.tenants) > 1:
-        kept = len(message.tenants) // 2
-        return replace(message, tenants=message.tenants[:kept], brief=(*message.tenants[kept:], *message.brief))
-    if message.brief:
-        kept = len(message.brief) // 2
-        return replace(message, brief=message.brief[:kept], unnamed=message.unnamed + len(message.brief) - kept)
-    shorter = tuple(replace(each, credentials=_without_details(each.credentials)) for each in message.tenants)
-    return replace(message, tenants=shorter) if shorter != message.tenants else None
+    """What needs nobody goes first: fewer tenants in full, then fewer by name; then less about those that are left."""
+    if message.quiet.tenants and message.total > 1:
+        return replace(message, quiet=_fewer_in_full(message.quiet, keep=0))
+    if len(message.action.tenants) > 1:
+        return replace(message, action=_fewer_in_full(message.action, keep=1))
+    if message.quiet.brief:
+        return replace(message, quiet=_fewer_by_name(message.quiet))
+    if message.action.brief:
+        return replace(message, action=_fewer_by_name(message.action))
+    if message.told:
+        kept = len(message.told) // 2
+        return replace(message, told=message.told[:kept], told_more=message.told_more + len(message.told) - kept)
+    shorter = replace(message, action=_brief_share(message.action), quiet=_brief_share(message.quiet))
+    return shorter if shorter != message else None
+
+
+def _fewer_in_full(share: DigestShare, keep: int) -> DigestShare:
+    kept = max(len(share.tenants) // 2, keep)
+    return replace(share, tenants=share.tenants[:kept], brief=(*share.tenants[kept:], *share.brief))
+
+
+def _fewer_by_name(share: DigestShare) -> DigestShare:
+    kept = len(share.brief) // 2
+    return replace(share, brief=share.brief[:kept], unnamed=share.unnamed + len(share.brief) - kept)
+
+
+def _brief_share(share: DigestShare) -> DigestShare:
+    tenants = (replace(each, credentials=_without_details(each.credentials)) for each in share.tenants)
+    return replace(share, tenants=tuple(tenants))
 
 
 @shortened.register
@@ -165,4 +185,4 @@ def _brief(listing: Listing) -> Listing:
 
 
 def _brief_line(line: PermissionLine) -> PermissionLine:
-    return replace(line, window=(), impact="")
+    return replace(line, window="", impact="")

@@ -12,30 +12,36 @@ from monitor.incidents.rules import Audience
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import RetiredMessage
 from monitor.notices.content.shortening import in_parts
+from monitor.notices.content.successor import Manifests
 from monitor.notices.immediate.immediate_notice import write_immediate_notice
 from monitor.notices.immediate.retired_keys_rules import (
     WHY,
-    Manifests,
     address_of,
     is_due,
     message_to_csm,
+    newly_accepted,
     recipient_of,
     why_of,
 )
 from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
 from monitor.store.database import Database
 from monitor.tenants import v3_migration_queries as store
+from monitor.tenants.scope_acceptance_queries import accepted_at
 from monitor.tenants.v3_migration import V1Key
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """A CSM with retired keys among their customers: since when, and when they last got an email about any."""
+    """A CSM with retired keys among their customers: since when, and when they last got an email about any.
+
+    `in_time` says that the next one is due, whatever was accepted meanwhile.
+    """
 
     address: str
     recipient: str
     first: datetime
     last: datetime | None
+    in_time: bool
 
     @property
     def why(self) -> str:
@@ -46,21 +52,30 @@ async def write_retired_key_notices(
     db: Database, policy: NoticePolicy, renderer: Renderer, manifests: Manifests, now: datetime
 ) -> None:
     """Write each notice in a transaction of its own: what a crash leaves out is due in the next run."""
-    due = await _due(db, policy, now) if policy.mode is not NoticesMode.OFF else []
+    if policy.mode is NoticesMode.OFF:
+        return
+    async with db.reading() as conn:
+        accepted = await accepted_at(conn)
+    due = await _due(db, policy, now, max(accepted.values(), default=None))
     if not due:
         return
     async with db.reading() as conn:
         keys = _by_address(await store.retired_keys(conn))
     for one in due:
-        theirs, again = keys.get(one.address, []), one.last is not None
-        message = await asyncio.to_thread(message_to_csm, theirs, manifests, policy, now, again=again)
+        theirs, last = keys.get(one.address, []), one.last
+        if not one.in_time and (last is None or not newly_accepted(theirs, manifests, accepted, last)):
+            continue
+        message = await asyncio.to_thread(
+            message_to_csm, theirs, manifests, policy, now, again=last is not None, accepted=accepted
+        )
         if message is not None:
             # In a thread: some rounds of rendering find out how many customers fit into one email.
             parts = await asyncio.to_thread(in_parts, message, renderer.fits)
             await _write(db, policy, renderer, parts, one, now)
 
 
-async def _due(db: Database, policy: NoticePolicy, now: datetime) -> list[_Due]:
+async def _due(db: Database, policy: NoticePolicy, now: datetime, accepted: datetime | None) -> list[_Due]:
+    """Those whose time has come, and those who may get what was accepted last since their last email."""
     async with db.reading() as conn:
         since = await store.retired_since(conn)
         # A notice dated later was written under a wrong clock, and must not silence the next ones for a year.
@@ -69,8 +84,9 @@ async def _due(db: Database, policy: NoticePolicy, now: datetime) -> list[_Due]:
     for address, of_one in groupby(sorted(since, key=_address), key=_address):
         csm_email, first = min(of_one, key=itemgetter(1))
         recipient = recipient_of(csm_email, policy)
-        one = _Due(address, recipient, first, last.get((why_of(address), recipient.lower())))
-        if is_due(one.first, one.last, policy, now):
+        previous = last.get((why_of(address), recipient.lower()))
+        one = _Due(address, recipient, first, previous, is_due(first, previous, policy, now))
+        if one.in_time or (accepted is not None and previous is not None and accepted > previous):
             due.append(one)
     return due
 

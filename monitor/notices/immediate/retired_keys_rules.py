@@ -1,10 +1,9 @@
 """Keys that Greenhouse retired: when a CSM gets an email about them, and what it asks of their customers. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from checks.catalogue.scopes import grouped
 from checks.errors import ManifestError
 from checks.manifest import Manifest
 from monitor.config.settings import NoticesMode
@@ -13,16 +12,15 @@ from monitor.notices.content.retired_message import (
     OptionalScopes,
     RetiredKey,
     RetiredMessage,
-    ScopeGroup,
     ScopeRequest,
+    boxes,
+    scope_groups,
 )
+from monitor.notices.content.successor import Manifests, needs_acceptance
 from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
-from monitor.notices.wording import clean, moment
+from monitor.notices.wording import clean, lasting, moment
 from monitor.tenants.declined import declined_ids
 from monitor.tenants.v3_migration import V1Key
-
-Manifests = Callable[[str | None], Manifest]
-"""A credential's manifest by name, None for the default one; ManifestError if it cannot be read."""
 
 AGAIN_AFTER = timedelta(days=30)
 NAMED = 2000
@@ -62,6 +60,24 @@ def is_due(first: datetime, last: datetime | None, policy: NoticePolicy, now: da
     return gathered and (last is None or last <= now - AGAIN_AFTER)
 
 
+def newly_accepted(
+    keys: Iterable[V1Key], manifests: Manifests, accepted: Mapping[str, datetime], last: datetime
+) -> bool:
+    """The last email had nothing to forward for some of these keys, and there is something now.
+
+    `accepted` says by digest when an operator accepted derived scopes.
+    """
+    digests = {_digest(name, manifests) for name in {key.manifest for key in keys}}
+    return any(accepted[digest] > last for digest in digests if digest in accepted)
+
+
+def _digest(name: str | None, manifests: Manifests) -> str:
+    try:
+        return manifests(name).digest
+    except ManifestError:
+        return ""
+
+
 def address_of(csm_email: str | None) -> str:
     """Identifies a CSM, in whatever case the tenants file writes the address; empty without a CSM."""
     return (csm_email or "").lower()
@@ -76,14 +92,19 @@ def recipient_of(csm_email: str | None, policy: NoticePolicy) -> str:
     return csm_email if csm_email and policy.mode is NoticesMode.CSM else policy.operator_mail
 
 
-def no_manifest(_: str | None) -> Manifest:
-    raise ManifestError("no manifest was given")
-
-
 def message_to_csm(
-    keys: Iterable[V1Key], manifests: Manifests, policy: NoticePolicy, now: datetime, *, again: bool
+    keys: Iterable[V1Key],
+    manifests: Manifests,
+    policy: NoticePolicy,
+    now: datetime,
+    *,
+    again: bool,
+    accepted: Collection[str] = (),
 ) -> RetiredMessage | None:
-    """To one CSM, about those of their retired keys that have been so for the settle time; None if none has."""
+    """To one CSM, about those of their retired keys that have been so for the settle time; None if none has.
+
+    `accepted` are the digests of manifests whose derived scopes customers may be asked for.
+    """
     settled = [key for key in keys if key.since is not None and policy.has_settled(key.since, now)]
     if not settled:
         return None
@@ -94,8 +115,8 @@ def message_to_csm(
     return RetiredMessage(
         reader=next((clean(key.csm_name) for key in settled if key.csm_name), ""),
         count=_tenants(settled),
-        requests=tuple(_request(group) for group in alike[:REQUESTS]),
-        others=_customers(sorted([*unknown, *beyond], key=settled.index)),
+        requests=tuple(_request(group, accepted, now) for group in alike[:REQUESTS]),
+        others=_customers(sorted([*unknown, *beyond], key=settled.index), now),
         again=again,
         redirect=_redirect(settled[0], policy),
     )
@@ -129,37 +150,34 @@ def _needs(key: V1Key, manifest: Manifest) -> _Needs:
     }
 
 
-def _request(group: _Alike) -> ScopeRequest:
+def _request(group: _Alike, accepted: Collection[str], now: datetime) -> ScopeRequest:
     """What all of them need, and separately what only some need. A feature that none of them has is left out."""
     shared = [f for f in group.manifest.features if all(f in key.features for key in group.keys)]
     common = group.needs[None].union(*(group.needs[feature] for feature in shared))
     optional = [
-        OptionalScopes(clean(meaning), _groups(group.needs[feature] - common))
+        OptionalScopes(clean(meaning), scope_groups(group.needs[feature] - common))
         for feature, meaning in group.manifest.features.items()
         if any(feature in key.features for key in group.keys) and group.needs[feature] - common
     ]
     return ScopeRequest(
-        customers=_customers(group.keys),
-        groups=_groups(common),
+        customers=_customers(group.keys, now),
+        boxes=boxes(common, group.manifest.permissions),
         optional=tuple(optional),
-        derived=group.manifest.v3_source == "derived",
+        approved=not needs_acceptance(group.manifest, accepted),
     )
 
 
-def _groups(scopes: Iterable[str]) -> tuple[ScopeGroup, ...]:
-    return tuple(
-        ScopeGroup(clean(name), tuple(clean(scope.title) for scope in of_one))
-        for name, of_one in grouped(scopes).items()
-    )
-
-
-def _customers(keys: Sequence[V1Key]) -> Customers:
+def _customers(keys: Sequence[V1Key], now: datetime) -> Customers:
     named = tuple(
-        RetiredKey(clean(key.tenant_name), clean(key.tenant_id), clean(key.label), moment(key.since))
+        RetiredKey(clean(key.tenant_name), clean(key.tenant_id), clean(key.label), _since(key.since, now))
         for key in keys[:NAMED]
         if key.since
     )
     return Customers(_tenants(keys), named, unnamed=_tenants(keys[NAMED:]))
+
+
+def _since(at: datetime, now: datetime) -> str:
+    return f"{moment(at)} ({lasting(now - at)})"
 
 
 def _tenants(keys: Iterable[V1Key]) -> int:

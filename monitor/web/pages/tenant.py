@@ -15,10 +15,12 @@ from monitor.incidents.status import TenantStatus
 from monitor.notices.content.customer_request import customer_request
 from monitor.notices.content.page_links import tenant_page as path_of_tenant
 from monitor.notices.content.render import Renderer
+from monitor.notices.content.vendor import Vendor
 from monitor.reporting.change_cause import ChangeCause, cause_of
 from monitor.reporting.tenant_page import TenantPage, by_explanation, groups, timeline, troubles
 from monitor.reporting.tenant_page_queries import tenant_page
 from monitor.reporting.tenant_sentence import is_shared, tenant_headline
+from monitor.tenants.scope_acceptance_queries import accepted_at
 from monitor.web.auth.identity import Identity, operator, viewer
 from monitor.web.context import WebContext, context, reading
 from monitor.web.errors import RequestRefused
@@ -46,9 +48,10 @@ async def tenant(
         begin = now - timedelta(days=days)
         found = await tenant_page(conn, tenant_id, begin, now, web.registry().manifest)
         cause = await _cause(conn, web, found, now) if found else None
+        accepted = await accepted_at(conn)
     if found is None:
         raise _no_tenant()
-    asked = customer_request(found.name, troubles(found))
+    asked = customer_request(found.name, troubles(found, accepted), found.csm_name or "")
     line = timeline(found, begin, now)
     permissions = [groups(found, credential) for credential in found.credentials]
     evidence = [by_explanation(each, granted_too=all_evidence) for each in permissions]
@@ -59,7 +62,7 @@ async def tenant(
         tenant=found,
         said=tenant_headline(found, cause),
         shared=is_shared(cause),
-        request_text=Renderer().request(asked) if asked else None,
+        request_text=Renderer(vendor=Vendor.of(web.settings)).request(asked) if asked else None,
         credentials=list(zip(found.credentials, permissions, evidence, strict=True)),
         timeline=line,
         drawing=drawn(line),

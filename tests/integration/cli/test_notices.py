@@ -62,7 +62,7 @@ def test_a_held_notice_can_be_read(held: Database, capsys: pytest.CaptureFixture
     assert "Status: held\n" in shown
     assert "Tenant: burst0\nWhy: lost:GET: List offers\n" in shown
     assert "From: monitor@vendor.example\nTo: dana+burst0@vendor.example\n" in shown
-    assert "Subject: Burst0: Greenhouse permission missing: GET: List offers\n\nHello Dana Reyes,\n" in shown
+    assert "Subject: Burst0: Greenhouse permission missing (List offers)\n\nHello Dana Reyes,\n" in shown
     assert page.read_text("utf-8").startswith("<!")
     notice = document(capsys, "notices", "show", "1")["notice"]
     assert (notice["status"], notice["actions"]) == ("held", [])

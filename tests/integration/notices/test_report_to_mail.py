@@ -78,10 +78,10 @@ async def test_a_loss_and_its_end(service: Service) -> None:
     assert await service.sees(served({"jobs": "m", "offers": "g"})) == []
     last_granted = service.now - 2 * HOUR - MINUTE
     (mail,) = await service.sees(served({"jobs": "m"}, partial=True))
-    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]
-    assert f"Last seen granted: 23 Nov 2026, {last_granted:%H:%M} UTC" in _text(mail)
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing (jobs)")]
+    assert f"It went missing on “Gem Harvest API Key” between {last_granted:%H:%M} and " in _text(mail)
     (mail,) = await service.sees(served({"jobs": "g", "offers": "g"}))
-    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission is back: GET: jobs")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: permission restored (jobs)")]
     assert await service.sees(served({"jobs": "g", "offers": "g"})) == []
 
 
@@ -90,7 +90,7 @@ async def test_what_comes_back_in_parts(service: Service) -> None:
     await service.sees(served({"jobs": "g", "offers": "g"}))
     lost = served({"jobs": "m", "offers": "m"})
     (mail,) = await service.sees(lost, lost)
-    assert _subjects([mail]) == [("dana", "Acme Corp: 2 Greenhouse permissions missing")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: 2 Greenhouse permissions missing (jobs, offers)")]
     (mail,) = await service.sees(served({"jobs": "g", "offers": "m"}))
     assert "Still missing, as we wrote to you before:\n\nJobs\n  - GET: offers\n" in _text(mail)
 
@@ -102,47 +102,46 @@ async def test_what_was_never_granted_is_the_operators(service: Service) -> None
     assert _subjects([mail]) == [
         (
             "ops",
-            "Harvest Monitor: Acme Corp: 1 permission more than the manifest asks for, 1 permission found missing",
+            "Action: Acme Corp: 1 permission missing since the first check",
         )
     ]
     more = served({"jobs": "m", "users": "m"}, digest="e" * 16)
     (mail,) = await service.sees(more, more)
-    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: 1 permission newly required and not granted")]
+    assert _subjects([mail]) == [("ops", "Action: Acme Corp: 1 permission newly required and not granted")]
     (mail,) = await service.sees(served({"jobs": "g", "users": "g"}, digest="e" * 16))
-    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: 2 permissions back")]
+    assert _subjects([mail]) == [("ops", "No action: Acme Corp: 2 permissions no longer missing")]
 
 
 async def test_a_key_that_is_revoked_and_works_again(service: Service) -> None:
     """The CSM is notified of a refused key and of its end; the operator of any other failure and of its end."""
     await service.sees(served({"jobs": "g"}))
     (mail,) = await service.sees(INVALID, INVALID)
-    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse credential no longer works")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: our integration has lost access to Greenhouse")]
     (mail,) = await service.sees(served({"jobs": "g"}))
-    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse credential works again")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: our integration has access to Greenhouse again")]
     (mail,) = await service.sees(BLOCKED, BLOCKED)
-    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential blocked")]
+    assert _subjects([mail]) == [("ops", "Action: Acme Corp: credential blocked")]
     (mail,) = await service.sees(served({"jobs": "g"}))
-    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential works again")]
+    assert _subjects([mail]) == [("ops", "No action: Acme Corp: credential works again")]
 
 
 async def test_a_secret_that_never_worked_is_the_operators(service: Service) -> None:
     """No email says "no longer" of what never was: the operator stored it, and is notified of its end, too."""
     (mail,) = await service.sees(INVALID, INVALID)
-    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential invalid, and never worked")]
+    assert _subjects([mail]) == [("ops", "Action: Acme Corp: credential invalid, and never worked")]
     text = _text(mail)
-    assert "The stored secret has never worked here: perhaps" in text
-    assert "First seen failing: " in text
+    assert "has never worked here (invalid; first seen at " in text
     assert "no longer" not in text
     assert "revoked" not in text
     (mail,) = await service.sees(served({"jobs": "g"}), fingerprint=OTHER_KEY)
-    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential works again")]
+    assert _subjects([mail]) == [("ops", "No action: Acme Corp: credential works again")]
 
 
 async def test_a_wrong_secret_in_place_of_one_that_worked_is_the_operators(service: Service) -> None:
     """Somebody stored it; the customer revoked nothing."""
     await service.sees(served({"jobs": "g"}))
     (mail,) = await service.sees(INVALID, INVALID, fingerprint=OTHER_KEY)
-    assert _subjects([mail]) == [("ops", "Harvest Monitor: Acme Corp: credential invalid, and never worked")]
+    assert _subjects([mail]) == [("ops", "Action: Acme Corp: credential invalid, and never worked")]
 
 
 async def test_a_half_written_secret_hides_no_loss(service: Service) -> None:
@@ -151,19 +150,17 @@ async def test_a_half_written_secret_hides_no_loss(service: Service) -> None:
     assert await service.sees(INVALID, fingerprint="half written") == []
     lost = served({"jobs": "m"})
     (mail,) = await service.sees(lost, lost)
-    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing (jobs)")]
 
 
 async def test_a_refused_key_that_fails_otherwise_meanwhile(service: Service) -> None:
     """Each reader is notified of the end of what they were notified of."""
     await service.sees(served({"jobs": "g"}))
     await service.sees(INVALID, INVALID)
-    assert _subjects(await service.sees(BLOCKED, BLOCKED)) == [
-        ("ops", "Harvest Monitor: Acme Corp: credential blocked")
-    ]
+    assert _subjects(await service.sees(BLOCKED, BLOCKED)) == [("ops", "Action: Acme Corp: credential blocked")]
     assert sorted(_subjects(await service.sees(served({"jobs": "g"})))) == [
-        ("dana", "Acme Corp: Greenhouse credential works again"),
-        ("ops", "Harvest Monitor: Acme Corp: credential works again"),
+        ("dana", "Acme Corp: our integration has access to Greenhouse again"),
+        ("ops", "No action: Acme Corp: credential works again"),
     ]
 
 
@@ -174,7 +171,7 @@ async def test_a_new_key_that_lacks_the_same(service: Service) -> None:
     await service.sees(lost, lost)
     assert await service.sees(lost, lost, fingerprint=OTHER_KEY) == []
     (mail,) = await service.sees(served({"jobs": "g"}), fingerprint=OTHER_KEY)
-    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission is back: GET: jobs")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: permission restored (jobs)")]
 
 
 async def test_a_burst_that_recovers_is_dropped(service: Service, database: Database) -> None:
@@ -189,7 +186,7 @@ async def test_a_burst_that_recovers_is_dropped(service: Service, database: Data
             await check(database, lost, service.now, credential_id=credential)
     (mail,) = await service.an_hour_later()
     assert _subjects([mail]) == [
-        ("ops", "Harvest Monitor: mail to CSMs is held: 3 tenants lost the permission “GET: jobs” (Jobs)")
+        ("ops", "Action: mail to CSMs is held: 3 tenants lost the permission “GET: jobs” (Jobs)")
     ]
     for credential in (1, 2, 3):
         await check(database, served({"jobs": "g"}), service.now, credential_id=credential)
@@ -254,7 +251,7 @@ async def test_all_keys_retired_is_one_email_to_the_operator_that_says_so(servic
         for credential in await _credentials(database):
             await check(database, report, service.now, credential_id=credential, policy=RETIRED_SOON)
     (mail,) = await service.an_hour_later()
-    assert _subjects([mail]) == [("ops", "Harvest Monitor: all 10 keys of Harvest v1 are retired: move to v3")]
+    assert _subjects([mail]) == [("ops", "Action: all 10 keys of Harvest v1 are retired: move to v3")]
     text = " ".join(_text(mail).split())
     assert "All 10 keys of Harvest v1 are retired: move to v3." in text
     assert "Checking our network is no use" in text
@@ -301,7 +298,7 @@ async def test_a_row_that_comes_back_loses_no_notice(service: Service, database:
     """The loss that was waiting when the row dropped out is reported after the return, once it was checked again."""
     await _leaves_and_returns(service, database, timedelta(days=2))
     (mail,) = await service.sees(served({"jobs": "m"}))
-    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing (jobs)")]
 
 
 async def test_what_was_restored_while_the_row_was_gone_is_not_reported(service: Service, database: Database) -> None:
@@ -332,7 +329,7 @@ async def test_a_held_notice_waits_for_the_return_of_its_tenant(service: Service
     await sync(database, *(a_tenant(name) for name in names), now=service.now)
     await drop(database, service.now, "ops", ids=None)
     (mail,) = await service.sees(served({"jobs": "m"}))
-    assert _subjects([mail]) == [("dana", "Acme: Greenhouse permission missing: GET: jobs")]
+    assert _subjects([mail]) == [("dana", "Acme: Greenhouse permission missing (jobs)")]
 
 
 # What is so no longer when its email would be written.
@@ -397,9 +394,9 @@ async def test_a_held_email_keeps_what_still_holds_of_it(service: Service, datab
     await service.an_hour_later()
     subjects = {notice.tenant_id: notice.subject for notice in await listing(database, [Status.HELD])}
     assert subjects == {
-        "acme": "Acme: Greenhouse permission missing: GET: jobs",
-        "globex": "Globex: 2 Greenhouse permissions missing",
-        "initech": "Initech: 2 Greenhouse permissions missing",
+        "acme": "Acme: Greenhouse permission missing (jobs)",
+        "globex": "Globex: 2 Greenhouse permissions missing (jobs, offers)",
+        "initech": "Initech: 2 Greenhouse permissions missing (jobs, offers)",
     }
 
 
@@ -417,7 +414,7 @@ async def test_after_a_downtime_what_still_holds_is_told(service: Service) -> No
     service.now += timedelta(days=3)
     assert await service.an_hour_later() == []
     (mail,) = await service.sees(served({"jobs": "m"}))
-    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing: GET: jobs")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing (jobs)")]
 
 
 async def test_what_was_confirmed_is_looked_at_once_more_before_it_is_told(service: Service) -> None:

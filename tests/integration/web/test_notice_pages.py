@@ -187,7 +187,7 @@ async def test_nothing_is_released_before_the_confirmation(held: Database) -> No
         said = text(page)
         assert "Send 2 emails to 2 readers?" in said
         assert "Your reason: “ ticket 12 ”" in said
-        assert "Burst0: Greenhouse permission missing: GET: List offers to Dana Reyes" in said
+        assert "Burst0: Greenhouse permission missing (List offers) to Dana Reyes" in said
         assert "Nothing: still 2." in said
         assert set((await status_of(held)).values()) == {"held", "pending"}
         after = await confirmed(web, page)

@@ -38,7 +38,10 @@ def found() -> Found:
     notices = [SimpleNamespace(id=n, message_id=f"<{n}>", status="sent") for n in (1, 2)]
     causes = [SimpleNamespace(id=n, settled_at="then") for n in (1, 2)]
     credential = SimpleNamespace(tenant_id="acme", state="ok", suspect_state=None, missing=0, suspects=0)
-    mails = [Mail(csm_of("acme"), "<1>", "Acme: missing: Offers"), Mail(csm_of("acme"), "<2>", "Acme: is back: Offers")]
+    mails = [
+        Mail(csm_of("acme"), "<1>", "Acme: missing: Offers"),
+        Mail(csm_of("acme"), "<2>", "Acme: restored: Offers"),
+    ]
     stored = Stored([_event("lost"), _event("regained")], causes, notices, [credential], [])  # type: ignore[arg-type]
     return Found(customer, stored, mails)
 
@@ -71,7 +74,7 @@ def test_a_mail_that_came_twice_is_counted_and_is_no_loss(found: Found) -> None:
         (lambda f: f.stored.events.insert(0, _event("lost")), "acme offers: lost None after lost None"),
         (_lose(lambda f: f.mails), "acme: regained was not reported"),
         (_lose(lambda f: f.mails), "notice 1 is marked as sent, but was not"),
-        (lambda f: f.mails.reverse(), "acme: lost was reported as 'Acme: is back: Offers'"),
+        (lambda f: f.mails.reverse(), "acme: lost was reported as 'Acme: restored: Offers'"),
         (_lose(lambda f: f.stored.notices), "a mail without a notice: <1>"),
         (_set(lambda f: f.stored.notices[0], status="pending"), "notice 1 is pending"),
         (_set(lambda f: f.stored.causes[0], settled_at=None), "cause 1 is not settled"),

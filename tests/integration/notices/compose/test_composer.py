@@ -43,7 +43,7 @@ async def test_ripe_causes_become_a_notice(harness: ComposerHarness) -> None:
     assert await harness.run() == 1
     (notice,) = await harness.notices()
     assert (notice.tenant_id, notice.recipient, notice.status) == ("acme", "dana+acme@vendor.example", Status.PENDING)
-    assert (notice.subject, notice.next_attempt_at) == ("Acme: 2 Greenhouse permissions missing", NOW)
+    assert (notice.subject, notice.next_attempt_at) == ("Acme: 2 Greenhouse permissions missing (Offers)", NOW)
     assert await harness.causes() == {ripe[0]: (True, notice.id), ripe[1]: (True, notice.id), young: (False, None)}
 
 
@@ -71,8 +71,8 @@ async def test_the_end_goes_to_the_reader_of_the_beginning(harness: ComposerHarn
     await harness.add_event(REGAINED, "GET: List jobs", at=NOW + timedelta(hours=1))
     assert await harness.run(NOW + timedelta(hours=2)) == 1
     assert [notice.subject for notice in await harness.notices()] == [
-        "Acme: Greenhouse permission missing: GET: List offers",
-        "Acme: Greenhouse permission is back: GET: List offers",
+        "Acme: Greenhouse permission missing (List offers)",
+        "Acme: permission restored (List offers)",
     ]
 
 
@@ -85,7 +85,7 @@ async def test_an_end_is_reported_after_a_flicker(harness: ComposerHarness) -> N
     assert await harness.run(NOW + timedelta(hours=2)) == 0
     await harness.add_event(REGAINED, "GET: List offers", at=NOW + timedelta(hours=5))
     assert await harness.run(NOW + timedelta(hours=6)) == 1
-    assert (await harness.notices())[-1].subject == "Acme: Greenhouse permission is back: GET: List offers"
+    assert (await harness.notices())[-1].subject == "Acme: permission restored (List offers)"
 
 
 async def test_a_dropped_beginning_has_no_end(harness: ComposerHarness) -> None:
@@ -268,7 +268,7 @@ async def test_a_release_is_not_undone_by_a_composer(harness: ComposerHarness) -
     assert await harness.notices(Status.HELD, Status.DROPPED) == []
     assert (await harness.causes())[news] == (False, None)
     assert await harness.run(LATER) == 1
-    assert (await harness.notices())[-1].subject == "Burst0: Greenhouse permission missing: GET: List jobs"
+    assert (await harness.notices())[-1].subject == "Burst0: Greenhouse permission missing (List jobs)"
 
 
 async def test_a_cause_of_another_clock_is_reported(harness: ComposerHarness) -> None:
@@ -342,7 +342,7 @@ async def test_the_operator_is_kept_up_to_date_about_a_wave(harness: ComposerHar
         await harness.run(now)
         subjects = [notice.subject for notice in await harness.notices() if notice.audience == Audience.OPERATOR]
     assert [re.sub(r"\D*(\d+) tenants.*", r"\1", subject) for subject in subjects] == ["3", "7", "14"]
-    assert subjects[1].startswith("Harvest Monitor: mail to CSMs is still held: now 7 tenants lost the permission")
+    assert subjects[1].startswith("Action: mail to CSMs is still held: now 7 tenants lost the permission")
 
 
 async def test_the_email_about_a_growing_wave_says_how_many_which_share_and_since_when(
@@ -406,7 +406,7 @@ async def test_a_write_alarm_is_due_at_once_and_written_once(harness: ComposerHa
         await harness.alarm()
     (notice,) = await harness.notices(Status.PENDING)
     assert (notice.recipient, notice.next_attempt_at) == (OPERATOR, NOW)
-    assert notice.subject == "Harvest Monitor: write probes stopped: POST /v1/candidates answered 201 for Acme Corp"
+    assert notice.subject == "Action: write probes stopped: POST /v1/candidates answered 201 for Acme Corp"
     await harness.alarm(at=LATER)
     assert len(await harness.notices()) == 2
 

@@ -52,7 +52,7 @@ async def test_a_broken_template_delays_no_notice(harness: ComposerHarness, tmp_
     ]
     notices = await harness.notices(Status.PENDING)
     assert [notice.fallback for notice in notices] == [True, True, False, False, True]
-    assert notices[3].subject == "Harvest Monitor: the email template “csm” cannot be used"
+    assert notices[3].subject == "Action: the email template “csm” cannot be used"
 
 
 async def test_a_template_is_no_longer_broken_once_an_email_came_out_of_it(

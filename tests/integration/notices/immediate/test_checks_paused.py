@@ -50,7 +50,7 @@ async def test_the_operator_reads_what_was_seen_and_what_to_do(database: Databas
     (notice,) = await rows(database, NOTICE)
     assert notice == notice | {
         "audience": "operator", "status": "pending", "recipient": "ops@vendor.example", "tenant_id": None,
-        "subject": "Harvest Monitor: checks are paused: 17 of 20 tenants blocked or rate-limited",
+        "subject": "Action: checks are paused: 17 of 20 tenants blocked or rate-limited",
     }  # fmt: skip
     said = " ".join(notice["text"].split())
     assert "Of the 20 tenants checked last, 17 were in trouble, the first of them since 23 Nov 2026, 11:59 UTC" in said
@@ -101,7 +101,7 @@ async def test_the_end_of_a_long_pause_is_reported(database: Database) -> None:
     await process.pause(minutes=47)
     paused, again, resumed = await rows(database, NOTICE)
     assert (paused["why"], again["why"], resumed["why"]) == ("checks paused", "checks paused", "checks go on")
-    assert resumed["subject"] == "Harvest Monitor: checks have resumed after 47 minutes"
+    assert resumed["subject"] == "No action: checks have resumed after 47 minutes"
     assert "from 23 Nov 2026, 14:14 UTC to 23 Nov 2026, 15:01 UTC" in " ".join(resumed["text"].split())
 
 

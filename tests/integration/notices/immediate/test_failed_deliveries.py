@@ -44,7 +44,7 @@ async def test_the_operator_gets_one_email_about_failed_notices(harness: Compose
     for now in (LATER, LATER + SETTLE):
         await harness.run(now)
     (report,) = await harness.notices(Status.PENDING)
-    assert (report.recipient, report.subject) == (OPERATOR, "Harvest Monitor: 2 notices did not reach their readers")
+    assert (report.recipient, report.subject) == (OPERATOR, "Action: 2 notices did not reach their readers")
     async with harness.database.reading() as conn:
         text = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.id == report.id))).scalar_one()
     for said in ("dana+acme@vendor.example", "Greenhouse permission missing: GET: List offers", "550 No such user"):
@@ -106,7 +106,7 @@ async def test_a_retry_has_a_fresh_schedule_and_the_current_csm(harness: Compose
     await _fails(harness, "acme", at=LATER)
     await harness.run(LATER + SETTLE)
     subjects = [notice.subject for notice in await harness.notices(Status.PENDING)]
-    assert subjects.count("Harvest Monitor: a notice did not reach lee@vendor.example") == 1
+    assert subjects.count("Action: a notice did not reach lee@vendor.example") == 1
 
 
 async def test_an_email_that_went_to_the_operator_is_retried_there(harness: ComposerHarness) -> None:

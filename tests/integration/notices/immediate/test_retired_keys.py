@@ -129,7 +129,7 @@ async def test_the_operator_is_notified_as_usual(vendor: Vendor) -> None:
     await vendor.composer().run_once(T0 + HOUR)
     async with vendor.database.reading() as conn:
         (notice,) = (await conn.execute(select(NOTICE))).mappings()
-    assert (notice["audience"], notice["subject"]) == ("operator", "Harvest Monitor: Acme: credential retired")
+    assert (notice["audience"], notice["subject"]) == ("operator", "Action: Acme: credential retired")
 
 
 async def test_the_email_says_what_to_tick(vendor: Vendor) -> None:

@@ -138,7 +138,7 @@ def test_the_operator_gets_one_digest_a_run() -> None:
     assert isinstance(draft.message, DigestMessage)
     assert [(tenant.name, tenant.summary) for tenant in draft.message.tenants] == [
         ("Acme", "credential blocked"),
-        ("Globex", "1 permission found missing"),
+        ("Globex", "1 permission missing since the first check"),
         ("Initech", "1 permission newly required and not granted"),
     ]
     assert (draft.recipient, draft.tenant_id) == (OPERATOR, None)
@@ -157,7 +157,7 @@ def test_a_first_sweep_of_thousands_is_a_readable_email() -> None:
     )
     assert len(draft.reports) == 3000
     words = RENDERER.render(draft.message)
-    assert "News of 3,000 tenants" in words.text
+    assert words.text.startswith("3,000 tenants need you.")
     assert len(words.html) < 200_000
 
 

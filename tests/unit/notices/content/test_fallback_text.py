@@ -78,7 +78,7 @@ def test_every_kind_of_message_has_a_subject_of_its_own() -> None:
     to_csm = (CsmMessage, RetiredMessage)
     assert {kind.template for kind in get_args(Message) if kind not in to_csm} == set(ABOUT)
     assert fallback_subject(an_alarm()) == (
-        "Harvest Monitor: write probes stopped: one got an answer that no probe should get: Acme"
+        "Action: write probes stopped: one got an answer that no probe should get: Acme"
     )
 
 

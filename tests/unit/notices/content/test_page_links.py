@@ -174,7 +174,7 @@ def test_a_digest_leads_to_each_tenant_and_to_all_if_some_are_in_short() -> None
 
 def test_the_email_about_retired_keys_leads_to_each_customer() -> None:
     """Whether the scopes that a customer needs are known or not."""
-    _, known_and_unknown, _ = messages_about_retired_keys("Acme", 3)
+    _, known_and_unknown, *_ = messages_about_retired_keys("Acme", 3)
     assert isinstance(known_and_unknown, RetiredMessage)
     addresses = [link.address for link in LINKS.all_in(known_and_unknown)]
     assert addresses == [f"{PUBLIC_URL}/tenants/t{n}" for n in range(3)]

@@ -14,6 +14,7 @@ from checks.v3.verdicts import ROLE_ID
 from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.notices.causes import PendingCause, StillMissing
+from monitor.notices.content.credential_news import Coverage
 from monitor.notices.content.messages import Message, V1Keys
 from monitor.notices.content.news_from_causes import Background
 from monitor.notices.content.render import LONGEST_SUBJECT, RenderedMessage, Renderer
@@ -94,7 +95,7 @@ def test_html_is_escaped_and_text_is_not() -> None:
     """Labels are in the text letter for letter, and on the page as text."""
     words = _worded(a_cause(LOST, "GET: <b>R&D</b> application’s offers"))
     assert "GET: <b>R&D</b> application’s offers" in words.text
-    assert "GET: <b>R&D</b> application’s offers" in words.subject
+    assert "(<b>R&D</b> application’s offers)" in words.subject
     assert "GET: &lt;b&gt;R&amp;D&lt;/b&gt; application’s offers" in words.html
     assert "<b>R&D" not in words.html
 
@@ -128,39 +129,54 @@ def test_an_email_loads_nothing() -> None:
 @pytest.mark.parametrize(
     ("causes", "subject"),
     [
-        ([a_cause(LOST, "GET: List offers")], "Acme: Greenhouse permission missing: GET: List offers"),
+        ([a_cause(LOST, "GET: List offers")], "Acme: Greenhouse permission missing (List offers)"),
         (
-            [a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs"), a_cause(LOST, "GET: List tags")],
-            "Acme: 3 Greenhouse permissions missing",
+            [
+                a_cause(LOST, "GET: List offers"),
+                a_cause(LOST, "GET: List jobs", permission_group="Jobs"),
+                a_cause(LOST, "GET: List tags", permission_group="Tags"),
+            ],
+            "Acme: 3 Greenhouse permissions missing (Offers, Jobs, Tags)",
         ),
         (
-            [a_cause(REGAINED, "GET: List offers", notified_in=1)],
-            "Acme: Greenhouse permission is back: GET: List offers",
+            [a_cause(LOST, f"GET: List {name}", permission_group=name) for name in ("Jobs", "Offers", "Tags", "Users")],
+            "Acme: 4 Greenhouse permissions missing (Jobs, Offers, Tags, …)",
         ),
+        ([a_cause(REGAINED, "GET: List offers", notified_in=1)], "Acme: permission restored (List offers)"),
         (
             [a_cause(REGAINED, "GET: List offers", notified_in=1), a_cause(REGAINED, "GET: List jobs", notified_in=1)],
-            "Acme: 2 Greenhouse permissions are back",
+            "Acme: 2 permissions restored (List offers, List jobs)",
         ),
-        ([a_cause(FAILED)], "Acme: Greenhouse credential no longer works"),
-        ([a_cause(FAILED), a_cause(FAILED, credential_id=2)], "Acme: 2 Greenhouse credentials no longer work"),
-        ([a_cause(RECOVERED, notified_in=1)], "Acme: Greenhouse credential works again"),
+        ([a_cause(FAILED)], "Acme: our integration has lost access to Greenhouse"),
+        ([a_cause(FAILED), a_cause(FAILED, credential_id=2)], "Acme: our integration has lost access to Greenhouse"),
+        ([a_cause(RECOVERED, notified_in=1)], "Acme: our integration has access to Greenhouse again"),
         (
             [a_cause(LOST, "GET: List offers"), a_cause(REGAINED, "GET: List jobs", notified_in=1), a_cause(FAILED)],
-            "Acme: credential no longer works, 1 permission missing, 1 permission back (Greenhouse)",
+            "Acme: our integration has lost access to Greenhouse, Greenhouse permission missing (List offers), "
+            "permission restored (List jobs)",
         ),
     ],
 )
 def test_a_subject_says_it_all_on_a_lock_screen(causes: list[PendingCause], subject: str) -> None:
-    """Customer first, then what happened, by name if it is one thing."""
+    """Customer first, then what happened, and in short to which permissions."""
     assert _worded(*causes).subject == subject
 
 
 def test_the_first_sentence_says_what_broke_and_for_whom() -> None:
-    """The beginning is enough."""
-    text = _worded(a_cause(LOST, "GET: List offers")).text
-    first = text.split("\n\n")[1]
-    assert first.startswith(
-        "The Greenhouse credential “Gem Harvest API Key” of Acme no longer has a permission that our integration needs."
+    """The beginning is enough: what cannot be done, where, and how much is missing; then since when, and whose move."""
+    background = Background(effects={"GET: List offers": "list offers"}, coverage={1: Coverage(63, 1)})
+    _, first, facts, move, *_ = _worded(a_cause(LOST, "GET: List offers"), background=background).text.split("\n\n")
+    assert first == (
+        "Our integration can no longer list offers in Acme's Greenhouse account: 1 of the 63 permissions it needs is "
+        "missing."
+    )
+    assert facts == (
+        "It went missing on “Gem Harvest API Key” between 10:05 and 13:44 UTC on 23 Nov 2026. The credential itself "
+        "still works."
+    )
+    assert move == (
+        "Your move: forward the part below to Acme. Harvest Monitor checks again within 4 hours, and you get an email "
+        "as soon as it is back."
     )
 
 
@@ -179,30 +195,30 @@ def test_permissions_stand_by_group_in_the_order_of_the_events() -> None:
     )
 
 
-def test_a_shared_window_is_printed_once_and_differing_ones_each() -> None:
-    """When it happened, in UTC: once if all have it in common, else with each permission."""
-    one, other = a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs")
-    shared = _worded(one, other).text
-    assert shared.count("Last seen granted: 23 Nov 2026, 10:05 UTC\nFirst seen missing: 23 Nov 2026, 13:44 UTC\n") == 1
-    late = a_cause(LOST, "GET: List tags", first_seen=NOW - timedelta(minutes=1), seen_before=None)
-    each = _worded(one, late).text
-    assert each.count("First seen missing: 23 Nov 2026, 13:44 UTC") == 1
-    assert "  - GET: List tags\n    First seen missing: 23 Nov 2026, 14:04 UTC\n" in each
+def test_one_window_covers_all_that_was_lost() -> None:
+    """When it happened, in UTC: after a check that saw some of it granted, and by the first that saw all missing."""
+    one, later = (
+        a_cause(LOST, "GET: List offers"),
+        a_cause(LOST, "GET: List jobs", first_seen=NOW - timedelta(minutes=1)),
+    )
+    assert "between 10:05 and 14:04 UTC on 23 Nov 2026." in _worded(one, later).text
+    never_granted = a_cause(LOST, "GET: List tags", seen_before=None)
+    assert "They went missing on “Gem Harvest API Key” by 13:44 UTC on 23 Nov 2026." in _worded(one, never_granted).text
 
 
 def test_an_impact_stands_beside_its_permission() -> None:
     """What fails without a permission, by the manifest, is printed with it; without such a sentence nothing is."""
     background = Background({"GET: List offers": "Offers are not shown."})
     words = _worded(a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs"), background=background)
-    assert "  - GET: List offers\n    Offers are not shown.\n  - GET: List jobs\n" in words.text
+    assert "\n\n  - List offers: Offers are not shown.\n\nYour move" in words.text
 
 
 def test_a_likely_mapping_is_marked_and_explained() -> None:
     """If it is not certain which box allows a request, CSM and customer read so."""
     words = _worded(a_cause(LOST, "POST: Move Application", mapping="likely"), a_cause(LOST, "GET: List jobs"))
-    assert "  - POST: Move Application (likely)\n  - GET: List jobs\n" in words.text
+    assert "   [ ] POST: Move Application (likely)\n   [ ] GET: List jobs\n" in words.text
     assert "Likely: Greenhouse does not document exactly which box allows this request." in words.text
-    assert "If it is ticked already, please tell us." in _forwarded(words)
+    assert "If it is ticked already, just reply." in _forwarded(words)
     assert "ikely" not in _worded(a_cause(LOST, "GET: List jobs")).text
 
 
@@ -210,16 +226,19 @@ def test_the_customers_admin_is_told_where_to_go_and_what_to_tick() -> None:
     """The paragraph to forward is complete: the credential, the way, the right the admin needs, the boxes."""
     request = _forwarded(_worded(a_cause(LOST, "GET: List offers"), a_cause(LOST, "GET: List jobs")))
     for said in (
-        "“Gem Harvest API Key” in the Greenhouse account of Acme",
+        "in your Greenhouse account (Acme)",
+        "“Gem Harvest API Key”",
         "Configure › Dev Center › API Credential Management",
         "Manage Permissions",
         "Tick these 2 boxes and save",
         "[ ] GET: List offers",
         "[ ] GET: List jobs",
-        "“Can manage ALL organization's API Credentials”, under Developer permissions",
+        "If you removed any of these on purpose, just reply.",
+        "Thank you,\nDana Reyes\n",
     ):
         assert said in request
-    assert "Dana" not in request
+    right = "“Can manage ALL organization's API Credentials” (under Developer permissions)"
+    assert request.index(right) < request.index("1. In Greenhouse")
     assert "vendor.example" not in request
 
 
@@ -248,9 +267,9 @@ def test_a_refused_key_may_be_revoked_or_retired() -> None:
     """A refused key is never called mistyped, since Greenhouse retires such keys; none is asked for by email."""
     words = _worded(a_cause(FAILED))
     assert "revoked, or retired by Greenhouse" in words.text
+    assert "unavailable after 31 August 2026" in words.text
+    assert "We cannot tell which" in words.text
     request = _forwarded(words)
-    assert "revoked, or retired by Greenhouse" in request
-    assert "unavailable after 31 August 2026" in request
     assert "never send a key or a secret by e-mail" in request
     assert "never send a key or a secret by e-mail" in _visible(words.html)
 
@@ -264,8 +283,29 @@ def test_good_news_asks_for_nothing() -> None:
     """An email of recoveries only has nothing to forward, and says that nothing needs to be done."""
     words = _worded(a_cause(REGAINED, "GET: List offers", notified_in=1), a_cause(RECOVERED, notified_in=1))
     assert RULER not in words.text
-    assert "There is nothing you need to do about this." in words.text
-    assert "Seen granted again: 23 Nov 2026, 13:44 UTC" in words.text
+    assert "There is nothing you need to do." in words.text
+    assert "It came back between 10:05 and 13:44 UTC on 23 Nov 2026." in words.text
+
+
+def test_good_news_says_how_long_it_lasted() -> None:
+    """From the first check that saw it missing to the first that saw it again; of several, the longest."""
+    began = {"GET: List offers": timedelta(hours=3, minutes=10), "GET: List jobs": timedelta(days=12)}
+    back = [
+        a_cause(REGAINED, label, notified_in=1, began_at=NOW - timedelta(minutes=21) - gone)
+        for label, gone in began.items()
+    ]
+    assert "It was missing for about 3 h 10 min, and came back" in _worded(back[0]).text
+    assert "They were missing for up to 12 days, and came back" in _worded(*back).text
+    works = a_cause(RECOVERED, notified_in=1, began_at=NOW - timedelta(minutes=51))
+    assert "It had not worked for about 30 min." in _worded(works).text
+
+
+def test_good_news_says_whether_anything_else_is_missing() -> None:
+    """By the last check: nothing, or what no CSM was asked about."""
+    cause = a_cause(REGAINED, "GET: List offers", notified_in=1)
+    for missing, said in ((0, "No other permission of “Gem Harvest API Key” is known"), (2, "2 other permissions of")):
+        background = Background(coverage={1: Coverage(63, missing)})
+        assert said in _worded(cause, background=background).text
 
 
 def test_good_news_names_what_is_still_missing() -> None:
@@ -290,9 +330,7 @@ def test_a_brake_notice_says_what_to_do() -> None:
     """How many, what, who for example, and the commands."""
     burst = [a_cause(LOST, "GET: List offers", f"tenant{n}", credential_id=n) for n in range(12)]
     words = RENDERER.render(composed(*burst).drafts[-1].message)
-    assert words.subject == (
-        "Harvest Monitor: mail to CSMs is held: 12 tenants lost the permission “GET: List offers” (Offers)"
-    )
+    assert words.subject == ("Action: mail to CSMs is held: 12 tenants lost the permission “GET: List offers” (Offers)")
     for said in (
         "More tenants changed in the same way than chance explains",
         "12 % of the 100 tenants checked since 23 Nov 2026, 13:45 UTC",
@@ -315,7 +353,7 @@ def test_retired_keys_are_one_story(keys: V1Keys, subject: str, said: str) -> No
     """The operator reads how many keys are retired and what to do, and nothing about our network as the cause."""
     causes = [for_operator(FAILED, None, f"t{n}", state="retired", credential_id=n) for n in range(3)]
     words = RENDERER.render(composed(*causes, background=Background(v1_keys=keys)).drafts[0].message)
-    assert words.subject == f"Harvest Monitor: {subject}"
+    assert words.subject == f"Action: {subject}"
     for part in (words.text, words.html):
         assert said in part
         assert "ove to v3" in part
@@ -351,7 +389,7 @@ def test_a_template_that_asks_for_nothing_known_fails() -> None:
 def test_the_subject_is_cut_at_the_end() -> None:
     """A subject that is too long ends with an ellipsis; the customer's name comes first."""
     subject = _worded(a_cause(LOST, LONG)).subject
-    assert subject.startswith("Acme: Greenhouse permission missing: GET: ein sehr")
+    assert subject.startswith("Acme: Greenhouse permission missing (ein sehr")
     assert subject.endswith("…")
 
 
@@ -385,5 +423,5 @@ def test_scopes_to_tick_are_named_although_the_manifest_has_changed_since() -> N
 def test_a_clock_that_was_set_back_leaves_no_window_that_ends_before_it_begins() -> None:
     """The last check before is left out where it is dated after the first one that saw the loss."""
     words = _worded(a_cause(LOST, "GET: List offers", seen_before=NOW, first_seen=NOW - timedelta(hours=3)))
-    assert "Last seen granted" not in words.text
-    assert "First seen missing: 23 Nov 2026, 11:05 UTC" in words.text
+    assert "between" not in words.text
+    assert "It went missing on “Gem Harvest API Key” by 11:05 UTC on 23 Nov 2026." in words.text

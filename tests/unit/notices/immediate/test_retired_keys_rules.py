@@ -1,6 +1,6 @@
 """When a CSM gets an email about retired keys, and what it asks of their customers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -17,7 +17,15 @@ from monitor.notices.content.fallback_text import fallback_subject, fallback_tex
 from monitor.notices.content.page_links import PageLinks
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.retired_message import RetiredMessage
-from monitor.notices.immediate.retired_keys_rules import AGAIN_AFTER, NAMED, REQUESTS, gathering, is_due, message_to_csm
+from monitor.notices.immediate.retired_keys_rules import (
+    AGAIN_AFTER,
+    NAMED,
+    REQUESTS,
+    gathering,
+    is_due,
+    message_to_csm,
+    newly_accepted,
+)
 from monitor.tenants.v3_migration import MigrationStage, V1Key
 from tests.notices import NOW, OPERATOR, SETTLE, a_policy
 
@@ -58,8 +66,13 @@ def manifests(name: str | None) -> Manifest:
     return replace(GEM, name="bare", permissions=bare, v3_source=None) if name == "bare" else GEM
 
 
-def a_message(*keys: V1Key, mode: NoticesMode = NoticesMode.CSM, again: bool = False) -> RetiredMessage:
-    message = message_to_csm(keys, manifests, a_policy(mode), NOW, again=again)
+def a_message(
+    *keys: V1Key,
+    mode: NoticesMode = NoticesMode.CSM,
+    again: bool = False,
+    accepted: Collection[str] = frozenset({GEM.digest}),
+) -> RetiredMessage:
+    message = message_to_csm(keys, manifests, a_policy(mode), NOW, again=again, accepted=accepted)
     assert message is not None
     return message
 
@@ -118,7 +131,53 @@ def test_no_csm_gets_two_emails_in_a_month(retires: list[int], recovers: dict[in
     assert all(reported[n] - begins[n] <= longest for n in range(len(begins)) if ends[n] is None)
 
 
+def test_what_was_accepted_since_the_last_email_is_worth_another() -> None:
+    """The last one had nothing to forward for a derived list; an acceptance of another list changes nothing."""
+    keys, last = [a_key(), a_key("Globex", manifest="away")], NOW - HOUR
+    assert newly_accepted(keys, manifests, {GEM.digest: NOW}, last)
+    assert not newly_accepted(keys, manifests, {GEM.digest: last - HOUR}, last)
+    assert not newly_accepted(keys, manifests, {"0123456789ab": NOW}, last)
+    assert not newly_accepted(keys, manifests, {}, last)
+
+
 # What.
+
+
+def test_a_derived_list_is_forwarded_only_once_it_is_accepted() -> None:
+    """Until then the CSM reads that another email follows, and can send nothing; a published list needs none."""
+    keys = [a_key(), a_key("Globex")]
+    waiting = a_message(*keys, accepted=())
+    assert forwarded(waiting) == []
+    words = Renderer().render(waiting)
+    for part in (words.text, words.html):
+        assert "There is nothing to forward yet" in part
+        assert "as soon as that is done" in part
+        assert "Acme" in part
+        assert "List candidates" not in part
+    assert len(forwarded(a_message(*keys))) == 1
+    published = replace(GEM, v3_source="published")
+    message = message_to_csm(keys, lambda _: published, POLICY, NOW, again=False)
+    assert message is not None
+    assert len(forwarded(message)) == 1
+
+
+def test_a_box_that_sounds_alarming_is_explained() -> None:
+    """In the manifest's words for what it allows."""
+    (part,) = forwarded(a_message(a_key()))
+    assert (
+        "“Destroy applied candidate tags” lets our integration remove tags from candidates and “Reject applications” "
+        "lets our integration reject applications."
+    ) in part
+
+
+def test_what_is_forwarded_to_many_stands_above_their_names() -> None:
+    """A few customers are named first, hundreds after the part that is for all of them."""
+    for count, first in ((3, "Acme000"), (450, "Hello,\n\nOur integration has lost")):
+        words = (
+            Renderer().render(a_message(*(a_key(f"Acme{n:03}") for n in range(count)))).text.partition("Your move")[2]
+        )
+        other = "Hello,\n\nOur" if first == "Acme000" else "Acme000"
+        assert words.index(first) < words.index(other)
 
 
 def test_one_email_names_all_customers_and_asks_for_one_list() -> None:
@@ -126,9 +185,9 @@ def test_one_email_names_all_customers_and_asks_for_one_list() -> None:
     message = a_message(*(a_key(name) for name in ("Globex", "acme", "Initech")))
     assert message.names == ("acme", "Globex", "Initech")
     words = Renderer().render(message)
-    assert words.subject == ("3 customers lost their API key: Greenhouse switched it off: acme, Globex, Initech")
+    assert words.subject == ("3 customers lost access to Greenhouse (API keys switched off): acme, Globex, Initech")
     (part,) = forwarded(message)
-    for name in (*message.names, "Dana", "vendor.example", "Gem", "Monitor"):
+    for name in (*message.names, "vendor.example", "Gem", "Monitor"):
         assert name not in part
     for said in (
         "Configure › Dev Center › API Credential Management",
@@ -136,11 +195,11 @@ def test_one_email_names_all_customers_and_asks_for_one_list() -> None:
         "Tick these 37 boxes and save",
         "   Candidates\n   [ ] Create candidates\n   [ ] List candidates\n",
         "shows the secret only once",
-        "never send the client secret by e-mail",
-        "derived from the permissions of the old key",
-        "“Can manage ALL organization's API Credentials”",
+        "never send a key or a secret by e-mail",
+        "Thank you,\nDana Reyes",
     ):
         assert said in part
+    assert part.index("“Can manage ALL organization's API Credentials”") < part.index("1. In Greenhouse")
     assert "missing permissions" not in words.text
     assert "No permission is missing" in words.text
 
@@ -205,7 +264,9 @@ def test_a_customer_with_two_keys_is_one_customer() -> None:
     """Both keys are named, and the customer is counted once."""
     message = a_message(a_key(), replace(a_key(), label="Second key"))
     assert (message.count, len(message.requests[0].customers.keys)) == (1, 2)
-    assert Renderer().render(message).subject == "Acme: Greenhouse switched off the API key"
+    assert Renderer().render(message).subject == (
+        "Acme: our integration has lost access to Greenhouse (API key switched off)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,7 +290,7 @@ def test_a_monthly_email_says_so() -> None:
     """The reader sees that it is not news, and how often it comes."""
     message = a_message(a_key(), a_key("Globex"), again=True)
     words = Renderer().render(message)
-    assert words.subject == "2 customers still need a new Greenhouse credential: Acme, Globex"
+    assert words.subject == "2 customers still without access to Greenhouse (API keys switched off): Acme, Globex"
     assert "once a month until it is solved" in words.text
     assert "once a month" not in Renderer().render(a_message(a_key())).text
 

@@ -1,0 +1,95 @@
+"""The sentences of what a CSM, or the operator, forwards to a customer: made once, so that text and page say the same.
+
+Plain text: the page's template escapes it.
+"""
+
+from dataclasses import dataclass
+
+from monitor.notices.content.credential_news import CredentialNews, Listing, StateChange
+from monitor.notices.content.vendor import Vendor
+from monitor.notices.wording import listed
+
+_RIGHT = "“Can manage ALL organization's API Credentials” (under Developer permissions)"
+_COULD = f"Could someone with {_RIGHT} please"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSentences:
+    vendor: Vendor
+
+    def failed(self, news: CredentialNews, change: StateChange, tenant: str) -> str:
+        """What the customer's admin is asked to look at, and who can do it."""
+        lost = f"{self.vendor.begins} has lost access to {_account(tenant)}: Greenhouse no longer accepts"
+        if news.grant == "partner":
+            return f"{lost} the connection “{news.label}”. {self._reconnect}?"
+        if change.detail == "no_scopes":
+            nothing = f"{self.vendor.begins} gets nothing from {_account(tenant)} any more"
+            return f"{nothing}: the API credential “{news.label}” has no scopes left. {_COULD} tick them again?"
+        return f"{lost} the API credential “{news.label}”. {_COULD} check?"
+
+    @property
+    def _reconnect(self) -> str:
+        return f"Could a Site Admin please connect {self.vendor.called} again"
+
+    def missing(self, news: CredentialNews, asked: Listing, tenant: str) -> str:
+        """Lost is what was granted before; all else only lacks."""
+        count = asked.scope_count if news.grant else asked.count
+        effects, what = listed(asked.effects, "or"), "scope" if news.grant else "permission"
+        cannot, has = ("can no longer", "no longer has") if news.only_lost else ("cannot", "does not have")
+        fact = (
+            f"{self.vendor.begins} {cannot} {effects} in {_account(tenant)}: the API credential “{news.label}” {has} "
+            f"{f'a {what}' if count == 1 else f'{count} {what}s'} that {self.vendor.called} needs."
+        )
+        if news.grant == "partner":
+            return f"{fact} {self._reconnect}? That restores:"
+        return f"{fact} {_COULD} {'restore' if news.only_lost else 'tick'} {'it' if count == 1 else 'them'}?"
+
+    def role(self, news: CredentialNews, tenant: str) -> str:
+        return (
+            f"The connection “{news.label}” to {_account(tenant)} acts for a user who is not a Site Admin, so "
+            f"{self.vendor.called} does not get what it needs. Could a Site Admin please fix this?"
+        )
+
+    def on_purpose(self, count: int, was_lost: bool) -> str:
+        these = "it" if count == 1 else "any of these"
+        return f"If you {f'removed {these}' if was_lost else f'left {these} out'} on purpose, just reply."
+
+    def successor(self) -> str:
+        """In the place of a key that Greenhouse retired."""
+        return (
+            f"{self.vendor.begins} has lost access to your Greenhouse account: Greenhouse has switched off the keys of "
+            f"its Harvest API v1 and v2, and {self.vendor.called} used one. {_COULD} create a new credential?"
+        )
+
+    @property
+    def new_name(self) -> str:
+        return f"“{self.vendor.name} Harvest V3”" if self.vendor.name else "one that says whose integration it is for"
+
+    def drastic(self, names: tuple[tuple[str, str], ...]) -> str:
+        """What titles mean that may alarm who reads them."""
+        meant = listed([f"“{title}” lets {self.vendor.called} {effect}" for title, effect in names])
+        return f"In plain words, {meant}. The old credential needed the same."
+
+    def hand_over(self, old: str) -> str:
+        """How a new secret reaches the vendor; `old` is what the customer handed over before."""
+        if self.vendor.handover and not self.vendor.handover_is_address:
+            return f"{self.no_secrets} {self.vendor.handover}"
+        way = f"in the same safe way as {old}; if you have none, just reply."
+        if self.vendor.handover:
+            way = f"here: {self.vendor.handover}"
+        return f"{self.no_secrets} Hand over the client ID and the secret {way}"
+
+    @property
+    def no_secrets(self) -> str:
+        return "Please never send a key or a secret by e-mail."
+
+    @property
+    def questions(self) -> str:
+        return f"Questions? {self.vendor.contact}" if self.vendor.contact else ""
+
+    def signed(self, who: str) -> str:
+        return self.vendor.signed(who)
+
+
+def _account(tenant: str) -> str:
+    return f"your Greenhouse account ({tenant})"
