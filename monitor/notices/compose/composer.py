@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.drift import EventKind
+from monitor.incidents.rules import Audience
 from monitor.notices import cause_queries, notice_queries
 from monitor.notices.causes import PendingCause
 from monitor.notices.compose import brake_queries
@@ -16,7 +19,8 @@ from monitor.notices.compose.grouping import Composition, compose
 from monitor.notices.content.news_from_causes import Background, Scopes
 from monitor.notices.content.notice_draft import NoticeDraft
 from monitor.notices.content.render import RenderedMessage, Renderer
-from monitor.notices.content.successor import Manifests, no_manifest, successor_boxes
+from monitor.notices.content.retired_message import Boxes
+from monitor.notices.content.successor import CredentialNeeds, Manifests, no_manifest, successor_boxes
 from monitor.notices.immediate.failed_deliveries import write_failure_notice
 from monitor.notices.immediate.immediate_notice import write_template_notice
 from monitor.notices.immediate.retired_keys import write_retired_key_notices
@@ -80,8 +84,12 @@ class Composer:
             causes = await cause_queries.pending_causes(conn)
             recent = await brake_queries.recent(conn, self._policy.interval, now, causes)
             background = await self._background(conn, causes)
+            refused = {cause.credential_id for cause in causes if _asks_for_successor(cause)}
+            needs = await cause_queries.needs(conn, refused)
+            accepted = frozenset(await scope_acceptance_queries.accepted_at(conn))
         # In a thread: on the event loop, rendering the emails of a burst would hold up checks and /healthz.
-        composition, rendered = await asyncio.to_thread(self._compose, causes, recent, background, now)
+        successors = partial(self._successors, needs, accepted)
+        composition, rendered = await asyncio.to_thread(self._compose, causes, recent, background, successors, now)
         try:
             await self._write(composition, rendered, recent, now)
         except _Overtaken:
@@ -93,8 +101,7 @@ class Composer:
 
     async def _background(self, conn: AsyncConnection, causes: list[PendingCause]) -> Background:
         accepted = await scope_acceptance_queries.accepted_at(conn)
-        failed = [cause for cause in causes if cause.kind is EventKind.CREDENTIAL_FAILED]
-        needs = await cause_queries.needs(conn, {cause.credential_id for cause in failed})
+        failed = {cause.tenant_id for cause in causes if cause.kind is EventKind.CREDENTIAL_FAILED}
         return Background(
             impacts=self._impacts(),
             still_missing=await cause_queries.still_missing(conn),
@@ -103,15 +110,23 @@ class Composer:
             v1_keys=await cause_queries.v1_keys(conn) if any(cause.is_retirement for cause in causes) else None,
             effects=self._effects(),
             coverage=await cause_queries.coverage(conn, {c.credential_id for c in causes if c.permission_id}),
-            successors={id_: successor_boxes(one, self._manifests, accepted) for id_, one in needs.items()},
-            with_access=await cause_queries.with_access(conn, {cause.tenant_id for cause in failed}),
+            with_access=await cause_queries.with_access(conn, failed),
             unaccepted=self._derived() - accepted.keys(),
         )
 
+    def _successors(self, needs: Mapping[int, CredentialNeeds], accepted: frozenset[str]) -> dict[int, Boxes | None]:
+        """May read a manifest from its file."""
+        return {id_: successor_boxes(one, self._manifests, accepted) for id_, one in needs.items()}
+
     def _compose(
-        self, causes: list[PendingCause], recent: Recent, background: Background, now: datetime
+        self,
+        causes: list[PendingCause],
+        recent: Recent,
+        background: Background,
+        successors: Callable[[], Mapping[int, Boxes | None]],
+        now: datetime,
     ) -> tuple[Composition, list[tuple[NoticeDraft, RenderedMessage]]]:
-        composition = compose(causes, recent, self._policy, now, background)
+        composition = compose(causes, recent, self._policy, now, replace(background, successors=successors()))
         return composition, [(draft, self._renderer.render(draft.message)) for draft in composition.drafts]
 
     async def _write(
@@ -142,6 +157,10 @@ class Composer:
             broken = {draft.message.template: message.problem for draft, message in rendered if message.problem}
             for template, problem in broken.items():
                 await write_template_notice(conn, self._policy, self._renderer, template, problem, now)
+
+
+def _asks_for_successor(cause: PendingCause) -> bool:
+    return cause.kind is EventKind.CREDENTIAL_FAILED and cause.audience is Audience.CSM
 
 
 def _by_notice(suppressed: Mapping[int, int | None]) -> dict[int | None, list[int]]:

@@ -56,9 +56,9 @@ class OperatorSentences:
             return f"“{news.label}” works again{lasted}; it started to{when}. It was {change.state}{detail}."
         if change.kind == "found":
             return (
-                f"“{news.label}” has never worked here ({change.state}{detail}; first seen at {change.window}). Perhaps "
-                "the stored secret is not the one that the customer sent, or it was withdrawn before the first check. "
-                "Compare it with what the customer sent, and correct what its reference holds."
+                f"“{news.label}” has never worked here ({change.state}{detail}; first seen at {change.window}). "
+                "Perhaps the stored secret is not the one that the customer sent, or it was withdrawn before the "
+                "first check. Compare it with what the customer sent, and correct what its reference holds."
             )
         return f"“{news.label}” stopped working{when} ({change.state}{detail}). {words}"
 

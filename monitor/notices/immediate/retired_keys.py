@@ -63,7 +63,9 @@ async def write_retired_key_notices(
         keys = _by_address(await store.retired_keys(conn))
     for one in due:
         theirs, last = keys.get(one.address, []), one.last
-        if not one.in_time and (last is None or not newly_accepted(theirs, manifests, accepted, last)):
+        if not one.in_time and (
+            last is None or not await asyncio.to_thread(newly_accepted, theirs, manifests, accepted, last)
+        ):
             continue
         message = await asyncio.to_thread(
             message_to_csm, theirs, manifests, policy, now, again=last is not None, accepted=accepted

@@ -20,6 +20,7 @@ from monitor.notices.content.retired_message import RetiredMessage
 from monitor.notices.immediate.retired_keys_rules import WHY
 from monitor.store.database import Database
 from monitor.store.tables import CREDENTIAL, NOTICE, TENANT, Credential
+from monitor.tenants.scope_acceptance_queries import accept
 from monitor.tenants.v3_migration import MigrationStage
 from monitor.tenants.v3_migration_queries import v1_keys
 from monitor.upkeep.consistency_queries import of_records
@@ -98,8 +99,8 @@ async def test_a_sweep_of_retirements_is_one_email_for_each_csm(vendor: Vendor) 
         if found := await vendor.composes(now + 2 * MINUTE):
             written[now] = found
     assert [notice for found in written.values() for notice in found] == [
-        (DANA, "4 customers lost their API key: Greenhouse switched it off: T0, T2, T4, T6"),
-        (LEE, "4 customers lost their API key: Greenhouse switched it off: T1, T3, T5, T7"),
+        (DANA, "4 customers lost access to Greenhouse (API keys switched off): T0, T2, T4, T6"),
+        (LEE, "4 customers lost access to Greenhouse (API keys switched off): T1, T3, T5, T7"),
     ]
 
 
@@ -139,6 +140,7 @@ async def test_the_email_says_what_to_tick(vendor: Vendor) -> None:
     async with vendor.database.writing() as conn:
         declined = [{"permission": name} for name in ("GET: List Users", "GET: Retrieve User")]
         await conn.execute(update(TENANT).values(features=["eeoc"], declined=declined))
+        await accept(conn, load("gem"), "olga", "compared with our own list", T0)
     await vendor.composes(GATHERED)
     async with vendor.database.reading() as conn:
         (notice,) = (await conn.execute(select(NOTICE).where(NOTICE.c.why.startswith(WHY)))).mappings()
@@ -165,11 +167,13 @@ async def test_a_month_later_there_is_another(vendor: Vendor) -> None:
     for days in (1, 2, 10, 29):
         assert await vendor.composes(GATHERED + days * DAY + HOUR) == []
     assert await vendor.composes(GATHERED + 30 * DAY) == [
-        (DANA, "2 customers still need a new Greenhouse credential: Acme, Globex")
+        (DANA, "2 customers still without access to Greenhouse (API keys switched off): Acme, Globex")
     ]
     await vendor.works("acme", GATHERED + 31 * DAY)
     assert await vendor.composes(GATHERED + 59 * DAY) == []
-    assert await vendor.composes(GATHERED + 60 * DAY) == [(DANA, "Globex: still needs a new Greenhouse credential")]
+    assert await vendor.composes(GATHERED + 60 * DAY) == [
+        (DANA, "Globex: our integration still has no access to Greenhouse (API key switched off)")
+    ]
     await vendor.works("globex", GATHERED + 61 * DAY)
     assert await vendor.composes(GATHERED + 95 * DAY) == []
 
@@ -227,8 +231,8 @@ async def test_modes_change_who_is_notified(vendor: Vendor) -> None:
     assert await vendor.composes(GATHERED + DAY, NoticesMode.OPERATOR) == []
     csms = await vendor.composes(GATHERED + 2 * DAY)
     assert csms == [
-        (DANA, "Acme: Greenhouse switched off the API key"),
-        (LEE, "Globex: Greenhouse switched off the API key"),
+        (DANA, "Acme: our integration has lost access to Greenhouse (API key switched off)"),
+        (LEE, "Globex: our integration has lost access to Greenhouse (API key switched off)"),
     ]
 
 
@@ -238,8 +242,8 @@ async def test_tenants_without_a_csm_are_in_one_email_to_the_operator(vendor: Ve
     for tenant in vendor.ids:
         await vendor.retires(tenant)
     assert sorted(subject for _, subject in await vendor.composes(GATHERED)) == [
-        "2 customers lost their API key: Greenhouse switched it off: Acme, Globex",
-        "2 customers lost their API key: Greenhouse switched it off: Hooli, Initech",
+        "2 customers lost access to Greenhouse (API keys switched off): Acme, Globex",
+        "2 customers lost access to Greenhouse (API keys switched off): Hooli, Initech",
     ]
     assert {reader.lower() for reader, _ in await vendor.notices()} == {DANA, OPERATOR}
 
@@ -254,6 +258,22 @@ async def test_two_composers_at_once_write_one_notice(vendor: Vendor, workers: l
     assert sorted(reader for reader, _ in await vendor.notices()) == [DANA, LEE]
 
 
+async def test_an_accepted_list_is_sent_at_once(vendor: Vendor) -> None:
+    """The first email has nothing to forward of a derived list; once that is accepted, one with it follows, and no more."""
+    await vendor.has(acme=DANA)
+    await vendor.retires("acme")
+    assert len(await vendor.composes(GATHERED)) == 1
+    async with vendor.database.writing() as conn:
+        assert await accept(conn, load("gem"), "olga", "compared with our own list", GATHERED + HOUR)
+    (again,) = await vendor.composes(GATHERED + 2 * HOUR)
+    assert again == (DANA, "Acme: our integration still has no access to Greenhouse (API key switched off)")
+    assert await vendor.composes(GATHERED + 3 * HOUR) == []
+    async with vendor.database.reading() as conn:
+        first, second = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.why.startswith(WHY)))).scalars()
+    assert "There is nothing to forward yet" in first
+    assert "Tick these 37 boxes" in second
+
+
 async def test_a_composer_that_was_overtaken_writes_nothing(vendor: Vendor) -> None:
     """Between its reading and its writing another one wrote, even about other keys: the notice is not repeated."""
     await vendor.has(acme=DANA, globex=DANA)
@@ -265,7 +285,9 @@ async def test_a_composer_that_was_overtaken_writes_nothing(vendor: Vendor) -> N
         await vendor.composer().run_once(GATHERED + MINUTE)
 
     await vendor.composer(manifests=_interrupted_by(meanwhile)).run_once(GATHERED)
-    assert await vendor.notices() == [(DANA, "Globex: Greenhouse switched off the API key")]
+    assert await vendor.notices() == [
+        (DANA, "Globex: our integration has lost access to Greenhouse (API key switched off)")
+    ]
 
 
 def _interrupted_by(meanwhile: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[str | None], Manifest]:
