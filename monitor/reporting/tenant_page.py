@@ -277,6 +277,11 @@ def _standing(known: KnownPermission) -> _Standing:
     return _Standing(known.verdict, known.since)
 
 
+def may_ask_for_scopes(tenant: TenantPage) -> bool:
+    """What the customer is asked for may depend on what an operator accepted."""
+    return any(c.state is CredentialState.INVALID or (c.grant is not None and c.missing) for c in tenant.credentials)
+
+
 def troubles(tenant: TenantPage, accepted: Collection[str]) -> tuple[PresentTrouble, ...]:
     """What the customer could mend, by credential, in the order of Greenhouse's screen.
 

@@ -6,8 +6,12 @@ import tempfile
 from html import escape
 from pathlib import Path
 
+from checks.manifest import load
 from monitor.drift import EventKind
+from monitor.notices.content.credential_news import Coverage
+from monitor.notices.content.news_from_causes import Background
 from monitor.notices.content.render import Renderer
+from monitor.notices.content.vendor import Vendor
 from tests.notices import a_cause, composed
 from tests.pictures import IMAGES
 
@@ -31,8 +35,11 @@ MEASURE = f"""
 
 def page() -> str:
     """The email's own HTML below a header like that of a mail program."""
-    cause = a_cause(EventKind.LOST, "GET: List offers", "globex", csm_name="Lee Chan")
-    email = Renderer().render(composed(cause).drafts[0].message)
+    lost = load("gem").permission("GET: List offers")
+    cause = a_cause(EventKind.LOST, lost.id, "globex", permission_label=lost.label, csm_name="Lee Chan")
+    background = Background(effects={lost.id: lost.effect}, coverage={cause.credential_id: Coverage(63, 1)})
+    message = composed(cause, background=background).drafts[0].message
+    email = Renderer(vendor=Vendor("Gem", "support@vendor.example")).render(message)
     header = HEADER.format(subject=escape(email.subject), reader="Lee Chan")
     return BODY.sub(lambda body: body[0] + header, email.html)
 

@@ -17,7 +17,7 @@ from monitor.notices.content.page_links import tenant_page as path_of_tenant
 from monitor.notices.content.render import Renderer
 from monitor.notices.content.vendor import Vendor
 from monitor.reporting.change_cause import ChangeCause, cause_of
-from monitor.reporting.tenant_page import TenantPage, by_explanation, groups, timeline, troubles
+from monitor.reporting.tenant_page import TenantPage, by_explanation, groups, may_ask_for_scopes, timeline, troubles
 from monitor.reporting.tenant_page_queries import tenant_page
 from monitor.reporting.tenant_sentence import is_shared, tenant_headline
 from monitor.tenants.scope_acceptance_queries import accepted_at
@@ -48,7 +48,7 @@ async def tenant(
         begin = now - timedelta(days=days)
         found = await tenant_page(conn, tenant_id, begin, now, web.registry().manifest)
         cause = await _cause(conn, web, found, now) if found else None
-        accepted = await accepted_at(conn)
+        accepted = await accepted_at(conn) if found and may_ask_for_scopes(found) else {}
     if found is None:
         raise _no_tenant()
     asked = customer_request(found.name, troubles(found, accepted), found.csm_name or "")

@@ -337,7 +337,7 @@ async def test_an_email_is_shown_whole(held: Database) -> None:
         said = text(page)
         assert "Held since 14:05 : an email to Dana Reyes about Burst0 . It waits for an operator." in said
         assert "To Dana Reyes , dana+burst0@vendor.example From monitor@vendor.example" in said
-        assert "Hello Dana Reyes, The Greenhouse credential" in said
+        assert "Hello Dana Reyes, Our integration can no longer" in said
         assert "Burst0 GET: List offers seen missing 13:50" in said
         assert hidden_fields(page)["n"] == "1"
         released = text((await web.browser.get("/notices/2")).text)

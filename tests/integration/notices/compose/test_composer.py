@@ -43,7 +43,10 @@ async def test_ripe_causes_become_a_notice(harness: ComposerHarness) -> None:
     assert await harness.run() == 1
     (notice,) = await harness.notices()
     assert (notice.tenant_id, notice.recipient, notice.status) == ("acme", "dana+acme@vendor.example", Status.PENDING)
-    assert (notice.subject, notice.next_attempt_at) == ("Acme: 2 Greenhouse permissions missing (Offers)", NOW)
+    assert (notice.subject, notice.next_attempt_at) == (
+        "Acme: 2 Greenhouse permissions missing (List offers, List jobs)",
+        NOW,
+    )
     assert await harness.causes() == {ripe[0]: (True, notice.id), ripe[1]: (True, notice.id), young: (False, None)}
 
 
@@ -231,7 +234,7 @@ async def test_news_of_a_held_tenant_is_one_held_notice(harness: ComposerHarness
     news = await harness.add_event(LOST, "GET: List jobs", "burst0", at=NOW)
     assert await harness.run(LATER) == 1
     held = [notice for notice in await harness.notices(Status.HELD) if notice.tenant_id == "burst0"]
-    assert [notice.subject for notice in held] == ["Burst0: 2 Greenhouse permissions missing"]
+    assert [notice.subject for notice in held] == ["Burst0: 2 Greenhouse permissions missing (List offers, List jobs)"]
     settled = await harness.causes()
     assert settled[causes[0]] == settled[news] == (True, held[0].id)
 

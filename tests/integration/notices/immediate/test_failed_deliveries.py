@@ -47,7 +47,7 @@ async def test_the_operator_gets_one_email_about_failed_notices(harness: Compose
     assert (report.recipient, report.subject) == (OPERATOR, "Action: 2 notices did not reach their readers")
     async with harness.database.reading() as conn:
         text = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.id == report.id))).scalar_one()
-    for said in ("dana+acme@vendor.example", "Greenhouse permission missing: GET: List offers", "550 No such user"):
+    for said in ("dana+acme@vendor.example", "Greenhouse permission missing (List offers)", "550 No such user"):
         assert said in text
 
 

@@ -259,7 +259,7 @@ async def test_two_composers_at_once_write_one_notice(vendor: Vendor, workers: l
 
 
 async def test_an_accepted_list_is_sent_at_once(vendor: Vendor) -> None:
-    """The first email has nothing to forward of a derived list; once that is accepted, one with it follows, and no more."""
+    """The first email has nothing to forward of a derived list; after its acceptance one with it follows."""
     await vendor.has(acme=DANA)
     await vendor.retires("acme")
     assert len(await vendor.composes(GATHERED)) == 1
