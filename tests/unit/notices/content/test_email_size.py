@@ -11,7 +11,14 @@ from monitor.notices.content.email_size import email_size
 from monitor.notices.content.messages import CsmMessage, Message
 from monitor.notices.content.news_from_causes import Background
 from monitor.notices.content.render import RenderedMessage, Renderer
-from monitor.notices.content.retired_message import Customers, RetiredKey, RetiredMessage, ScopeGroup, ScopeRequest
+from monitor.notices.content.retired_message import (
+    Boxes,
+    Customers,
+    RetiredKey,
+    RetiredMessage,
+    ScopeGroup,
+    ScopeRequest,
+)
 from monitor.notices.content.shortening import MOST_PARTS, in_parts
 from monitor.notices.notice import ClaimedNotice, as_email
 from monitor.notices.wording import clean
@@ -39,7 +46,9 @@ def _retired(names: list[str], requests: int = 1, unknown: int = 0, keys_each: i
     known, others = keys[: len(keys) - unknown], [key for of_one in keys[len(keys) - unknown :] for key in of_one]
     shares = [share for share in (known[number::requests] for number in range(requests)) if share]
     asked = tuple(
-        ScopeRequest(Customers(len(share), tuple(k for of_one in share for k in of_one)), GROUPS, (), derived=False)
+        ScopeRequest(
+            Customers(len(share), tuple(k for of_one in share for k in of_one)), Boxes(GROUPS), (), approved=True
+        )
         for share in shares
     )
     return RetiredMessage("Dana", len(names), asked, Customers(unknown, tuple(others)), again=False, redirect="")
