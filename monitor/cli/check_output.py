@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from checks.credential import CredentialState
 from checks.reasons import DETAILS, REASONS, advice
@@ -13,6 +14,7 @@ from checks.report import CheckReport, Finding, Verdict
 from monitor.checking.check_document import Checked
 from monitor.checking.check_runner import Result
 from monitor.checking.credential_check import CheckTask
+from monitor.cli.console import print_text
 from monitor.cli.state_colours import STYLES
 from monitor.notices.wording import counted
 from monitor.reporting.excess_words import MAY_HOLD_EVERYTHING, sentences
@@ -62,10 +64,9 @@ class LiveProgress:
 
 
 def show(results: Iterable[Checked]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
     for result in results:
         for line in lines(result):
-            console.print(line)
+            print_text(Text.from_markup(line))
 
 
 def lines(result: Checked) -> list[str]:

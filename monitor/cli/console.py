@@ -66,17 +66,19 @@ def terminal_width() -> int:
 
 
 def say(text: str, *, states: Iterable[str] = (), style: str = "") -> None:
-    """A sentence of the result; on a terminal, lines break between words and keep its indent.
+    """A sentence of the result; on a terminal in this style, and words of `states` in their colours."""
+    shown = with_states(text, states)
+    shown.stylize_before(style)
+    print_text(shown)
 
-    There it has this style, and the words of `states` that stand in it have their colours.
-    """
-    if text and on_terminal():
-        indent = len(text) - len(text.lstrip())
-        shown = with_states(text.strip(), states)
-        shown.stylize_before(style)
-        Console(highlight=False).print(Padding(shown, (0, 0, 0, indent), expand=False))
+
+def print_text(text: Text) -> None:
+    """A line of the result; on a terminal it breaks between words and keeps its indent."""
+    indent = len(text.plain) - len(text.plain.lstrip())
+    if text.plain.strip() and on_terminal():
+        Console(highlight=False).print(Padding(text[indent:], (0, 0, 0, indent), expand=False))
     else:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{text.plain}\n")
 
 
 def age(at: datetime | None, now: datetime) -> str:
