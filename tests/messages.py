@@ -118,6 +118,6 @@ def messages_of_every_kind(text: str, number: int) -> Iterator[Message]:
     yield ResumeMessage(moment(NOW), moment(NOW + 15 * MINUTE), duration(15 * MINUTE))
     yield TemplateMessage(clean(text), clean(text), "1.0")
     yield from messages_about_retired_keys(text, number)
-    yield FailedMessage(
-        tuple(FailedNotice(n, clean(text), clean(text), clean(text)) for n in range(number)), number - 1
-    )
+    for tried in (1, number, 0):
+        failed = [FailedNotice(n, clean(text), clean(text), clean(text), is_tried=n < tried) for n in range(number)]
+        yield FailedMessage(tuple(failed), number - 1)

@@ -14,6 +14,7 @@ from monitor.store.tables import NOTICE, NOTICE_ACTION, OPERATOR_ACTION, TENANT
 
 Id = TypeVar("Id", int, str)
 
+REFUSED_OFTEN = 4  # attempts, over 21 minutes: greylisting is over by then
 _BATCH = 1000  # ids in one statement: both databases allow some 32,000 parameters
 
 
@@ -199,19 +200,27 @@ async def record_action(conn: AsyncConnection, action: dict[str, Any], notices: 
 
 
 async def first_unreported_failure(conn: AsyncConnection, operator: str) -> datetime | None:
-    """Since when there is a failed notice that the operator was not notified of; the operator's own do not count."""
-    statement = select(func.min(NOTICE.c.failed_at)).where(_unreported(operator))
+    """Since when there is a notice that failed, or is refused again and again, of which the operator was not notified.
+
+    The operator's own do not count.
+    """
+    statement = select(func.min(func.coalesce(NOTICE.c.failed_at, NOTICE.c.pending_since))).where(_unreported(operator))
     found: datetime | None = (await conn.execute(statement)).scalar_one()
     return found
 
 
 async def mark_failures_reported(conn: AsyncConnection, now: datetime, operator: str) -> list[ListedNotice]:
-    """Mark all of those as reported, and return them, the oldest first."""
+    """Mark all of those as reported, and return them, the failed ones first."""
     statement = update(NOTICE).where(_unreported(operator)).values(reported_at=now).returning(*_LISTED)
     failed = [ListedNotice(*row) for row in await conn.execute(statement)]
-    return sorted(failed, key=lambda notice: notice.id)
+    return sorted(failed, key=lambda notice: (notice.status != Status.FAILED, notice.id))
 
 
 def _unreported(operator: str) -> ColumnElement[bool]:
-    waiting: ColumnElement[bool] = (NOTICE.c.status == Status.FAILED) & NOTICE.c.reported_at.is_(None)
+    failed = NOTICE.c.status == Status.FAILED
+    # An outage of the mail server leaves no attempts behind: these were refused for their reader or their content.
+    refused = (NOTICE.c.attempts >= REFUSED_OFTEN) & NOTICE.c.last_error.is_not(None)
+    waiting: ColumnElement[bool] = (failed | ((NOTICE.c.status == Status.PENDING) & refused)) & (
+        NOTICE.c.reported_at.is_(None)
+    )
     return waiting & (func.lower(NOTICE.c.recipient) != operator.lower())

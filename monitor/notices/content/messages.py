@@ -240,12 +240,13 @@ class TemplateMessage:
 
 @dataclass(frozen=True, slots=True)
 class FailedNotice:
-    """A notice that was refused for good, or given up."""
+    """A notice that was refused for good, or given up; or that `is_tried` still, and refused each time."""
 
     number: int
     recipient: str
     subject: str
     reason: str
+    is_tried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,14 @@ class FailedMessage:
     template: ClassVar[str] = "failed"
     notices: tuple[FailedNotice, ...]
     more: int
+
+    @property
+    def tried(self) -> tuple[FailedNotice, ...]:
+        return tuple(notice for notice in self.notices if notice.is_tried)
+
+    @property
+    def given_up(self) -> tuple[FailedNotice, ...]:
+        return tuple(notice for notice in self.notices if not notice.is_tried)
 
     @property
     def total(self) -> int:

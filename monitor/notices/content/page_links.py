@@ -77,6 +77,8 @@ def _where(subject: Subject) -> tuple[str, str] | None:
             return ("All tenants", OVERVIEW) if subject.is_in_short else None
         case BrakeMessage():
             return "Held notices", notices_page(Status.HELD)
+        case FailedMessage() if not subject.given_up:
+            return "Notices", notices_page(Status.PENDING)
         case FailedMessage():
             return "Failed notices", notices_page(Status.FAILED)
         case TemplateMessage():

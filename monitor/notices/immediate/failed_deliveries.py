@@ -1,4 +1,7 @@
-"""The notice of failed deliveries: the operator gets one email about all of them, except about the operator's own."""
+"""The notice of failed deliveries, and of those that are refused again and again: one email to the operator about all.
+
+The operator's own are left out.
+"""
 
 from datetime import datetime
 
@@ -7,6 +10,7 @@ from monitor.notices import notice_queries
 from monitor.notices.content.messages import FailedMessage, FailedNotice
 from monitor.notices.content.render import Renderer
 from monitor.notices.immediate.immediate_notice import write_immediate_notice
+from monitor.notices.notice import Status
 from monitor.notices.notice_queries import ListedNotice
 from monitor.notices.policy import NoticePolicy
 from monitor.notices.wording import clean
@@ -33,8 +37,10 @@ async def write_failure_notice(db: Database, policy: NoticePolicy, renderer: Ren
 
 
 def _message(failed: list[ListedNotice]) -> FailedMessage:
-    named = tuple(
-        FailedNotice(notice.id, clean(notice.recipient), clean(notice.subject), clean(notice.last_error or ""))
-        for notice in failed[:NAMED]
-    )
+    named = tuple(map(_failed, failed[:NAMED]))
     return FailedMessage(named, more=len(failed) - len(named))
+
+
+def _failed(notice: ListedNotice) -> FailedNotice:
+    texts = (clean(notice.recipient), clean(notice.subject), clean(notice.last_error or ""))
+    return FailedNotice(notice.id, *texts, is_tried=notice.status == Status.PENDING)

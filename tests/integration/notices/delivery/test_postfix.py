@@ -9,12 +9,14 @@ from sqlalchemy import update
 
 from monitor.config.addresses import Encryption, MailServer
 from monitor.errors import FailureScope
+from monitor.notices.content.render import Renderer
 from monitor.notices.delivery.backoff import BACK_OFF
 from monitor.notices.delivery.transport import SmtpTransport
+from monitor.notices.immediate.failed_deliveries import write_failure_notice
 from monitor.notices.notice import Status
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE
-from tests.notices import NOW
+from tests.notices import NOW, a_policy
 from tests.outbox import EHLO_NAME, MINUTE, OutboxHarness
 from tests.postfix import GREYLISTED_SECONDS, Postfix
 from tests.store import a_tenant, sync
@@ -107,6 +109,26 @@ async def test_readers_at_a_refused_domain_keep_no_mail_from_the_others(sqlite: 
     assert await harness.statuses() == [Status.PENDING] * 6 + [Status.SENT] * 3
     refused = (await harness.notices())[0].last_error or ""
     assert "554 5.7.1 <<address>>: Relay access denied" in refused
+
+
+async def test_the_operator_hears_of_readers_who_are_refused_before_they_are_given_up(
+    sqlite: Database, postfix: Postfix
+) -> None:
+    """By an email that the same server takes: whom it refuses, in its own words, once; greylisting is no news."""
+    harness = _outbox(sqlite, postfix, "open")
+    await harness.add(1, recipient=ELSEWHERE)
+    policy = replace(a_policy(), operator_mail=OPS)
+    for minutes in (0, 1, 6, 21, 22, 81, 82):
+        now = NOW + minutes * MINUTE
+        await harness.deliver(now)
+        await write_failure_notice(sqlite, policy, Renderer(), now)
+        assert len(await harness.notices()) == (1 if minutes < 21 else 2)
+    assert await harness.statuses() == [Status.PENDING, Status.SENT]
+    (subject,) = _delivered(postfix, "ops")
+    assert subject.endswith(f"a notice did not reach {ELSEWHERE}")
+    told = " ".join(postfix.mails("ops")[0].get_body(("plain",)).get_content().split())  # type: ignore[union-attr]
+    assert "554 5.7.1 <<address>>: Relay access denied" in told
+    assert "tried again every hour" in told
 
 
 async def test_a_refused_operators_mail_is_not_in_the_way(sqlite: Database, postfix: Postfix) -> None:

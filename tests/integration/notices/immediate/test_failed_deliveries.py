@@ -10,6 +10,7 @@ from monitor.config.settings import NoticesMode
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.notices.notice import Status
+from monitor.notices.notice_queries import ListedNotice
 from monitor.notices.operator_actions import drop, retry
 from monitor.store.database import Database
 from monitor.store.tables import NOTICE, OPERATOR_ACTION, TENANT
@@ -49,6 +50,36 @@ async def test_the_operator_gets_one_email_about_failed_notices(harness: Compose
         text = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.id == report.id))).scalar_one()
     for said in ("dana+acme@vendor.example", "Greenhouse permission missing (List offers)", "550 No such user"):
         assert said in text
+
+
+async def test_what_is_refused_again_and_again_is_reported_once_and_again_when_it_is_given_up(
+    harness: ComposerHarness,
+) -> None:
+    """Together with what failed; an outage of the mail server, which leaves no attempts, is not reported by email."""
+    await harness.add_event(LOST, "GET: List offers")
+    await harness.add_event(LOST, "GET: List offers", "globex")
+    await harness.run()
+    refused = {"status": Status.PENDING, "failed_at": None, "next_attempt_at": LATER + 9 * SETTLE}
+    await _fails(harness, "acme", **refused, attempts=0)
+    await harness.run(LATER)
+    assert _reports(await harness.notices(Status.PENDING)) == []
+    await _fails(harness, "acme", **refused, attempts=4)
+    await _fails(harness, "globex")
+    for now in (LATER, LATER + SETTLE):
+        await harness.run(now)
+    (report,) = _reports(await harness.notices(Status.PENDING))
+    assert report.subject.endswith("2 notices did not reach their readers")
+    async with harness.database.reading() as conn:
+        text = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.id == report.id))).scalar_one()
+    assert text.index("dana+globex@") < text.index("refused at every attempt") < text.index("dana+acme@")
+    await _fails(harness, "acme", at=LATER + SETTLE, reported_at=None)
+    await harness.run(LATER + 3 * SETTLE)
+    *_, last = _reports(await harness.notices(Status.PENDING))
+    assert last.subject.endswith("a notice did not reach dana+acme@vendor.example")
+
+
+def _reports(notices: list[ListedNotice]) -> list[ListedNotice]:
+    return [notice for notice in notices if notice.recipient == OPERATOR]
 
 
 async def test_the_operators_own_failed_notices_are_not_reported_by_email(harness: ComposerHarness) -> None:

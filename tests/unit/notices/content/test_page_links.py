@@ -139,7 +139,7 @@ def test_a_link_stands_above_what_is_forwarded(subtests: pytest.Subtests) -> Non
 
 def test_every_page_is_one_that_exists_and_only_shows() -> None:
     """Addresses that GET answers; a link that acts would act for whoever has the email."""
-    pages = r"/|/notices(\?status=(held|failed))?|/sweeps|/writes|/tenants/[\w.%-]+"
+    pages = r"/|/notices(\?status=(held|failed|pending))?|/sweeps|/writes|/tenants/[\w.%-]+"
     for message in messages_of_every_kind("Acme", 60):
         for link in LINKS.all_in(message):
             assert re.fullmatch(pages, link.address.removeprefix(PUBLIC_URL)), link
