@@ -93,7 +93,8 @@ def _encoded(domain: str) -> str:
     try:
         return idna.encode(domain, uts46=True).decode()
     except UnicodeError as problem:  # idna's errors are of this class
+        reason = re.sub(r"(of )?'.*'|\".*\"", "of a label", str(problem))[:_LONGEST_REASON]  # without the input
         raise ValueError(
-            f"has a domain that cannot be sent as xn--… ({str(problem)[:_LONGEST_REASON]}): correct it, or give the "
-            "xn-- form that its registrar shows"
+            f"has a domain that cannot be sent as xn--… ({reason}): correct it, or give the xn-- form that its "
+            "registrar shows"
         ) from None

@@ -11,6 +11,7 @@ import pytest
 from tests.background_server import background_server
 from tests.command import run_json, until
 from tests.mail import AUTHORITY, PASSWORD, Sink, listening, plain, starttls
+from tests.postfix import Postfix
 from tests.service import ServiceHarness, checked
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,28 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(harness: Se
         ("Dana <csm-acme@vendor.example>", "Acme: Greenhouse permission missing (List offers)"),
         ("Dana <csm-acme@vendor.example>", "Acme: permission restored (List offers)"),
     ]
+
+
+def test_a_strict_postfix_takes_our_mail_and_one_that_refuses_our_sender_fails_none(
+    harness: ServiceHarness, postfix: Postfix
+) -> None:
+    """Greeted with a full name, addressed by name. A rule on senders, told at RCPT, is told on and waited for."""
+    harness.add_tenant("acme")
+    with harness.serve(smtp_url=postfix.url("helo")) as service:
+        checked(service, "acme")
+        harness.sandbox.key("acme").untick("GET /v1/offers")
+        (mail,) = until(lambda: postfix.mails("csm-acme"))
+        assert service.stop() == 0
+    assert str(mail["To"]) == "Dana <csm-acme@vendor.example>"
+    assert "from vendor.example (" in mail["Received"]
+    with harness.serve(smtp_url=postfix.url("sender")) as service:
+        harness.sandbox.key("acme").tick("GET /v1/offers")
+        until(lambda: service.logged("notice_delayed"))
+        assert "harvest_monitor_mail_server_paused 1.0" in service.get("/metrics")[1]
+        assert service.stop() == 0
+    notice, _ = run_json(harness.folder, "notices", "list", **harness.settings)["notices"]
+    assert (notice["status"], notice["attempts"]) == ("pending", 1)
+    assert "Sender address rejected: Access denied" in notice["last_error"]
 
 
 def test_a_mail_server_that_does_not_answer_delays_no_stop(harness: ServiceHarness) -> None:

@@ -123,6 +123,8 @@ def test_the_second_of_two_rows_with_one_id_is_refused(tmp_path: Path) -> None:
         ({"csm": "Dana"}, "csm: must be a mapping"),
         ({"csm": "{name: Dana}"}, "csm.email: is missing"),
         ({"csm": "{name: Dana, email: dana.vendor.example}"}, "csm.email: must be an email address, with an @"),
+        ({"csm": "{name: Jörg, email: jörg@v.example}"}, "csm.email: has a character outside ASCII.*another address"),
+        ({"csm": "{name: Dana, email: dana@bü_cher.example}"}, "csm.email: has a domain that cannot be sent as xn--"),
         ({"csm": '{name: Dana, email: "dana@v.example\\nBcc: x@y"}'}, "csm.email: .*without a line break"),
         ({"csm": "{name: Dana, email: dana@v.example, email: lee@v.example}"}, "email: occurs twice"),
         ({"features": "eeoc"}, "features: must be a list"),
