@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from checks.report import Excess
 from monitor import cli
 from monitor.clock import utc_now
 from monitor.drift import EventKind
@@ -68,6 +69,31 @@ def test_each_undecided_permission_says_why_and_what_decides_it(
     decides = {one["id"]: one["what_decides"] for one in credential["permissions"]}
     assert decides["jobs"] is None
     assert decides["users"] == "the next check, which asks again"
+
+
+def test_what_it_holds_beyond_the_manifest_is_told_with_its_doubt(
+    installed: Database, capsys: pytest.CaptureFixture[str], documented: Documented
+) -> None:
+    """What is certain and what is likely, each counted; and that nothing was refused, as the guess that it is."""
+    letters = served({"jobs": "u"})
+    undecided = tuple(finding(f.permission_id, f.verdict, reason="no_refusal") for f in letters.findings)
+    excess = (Excess("GET: List EEOC", "GET /v1/eeoc", True), Excess("GET: Hiring Team", "GET /v1/jobs/{id}", False))
+
+    async def prepare() -> None:
+        await sync(installed, a_tenant("acme"))
+        await check(installed, replace(letters, findings=undecided, excess=excess))
+
+    asyncio.run(prepare())
+    text = shown(capsys, "acme")
+    assert "  holds more than the manifest asks for: 1 for certain: GET: List EEOC\n" in text
+    assert "  holds more than the manifest asks for: 1 likely: GET: Hiring Team; the newest since " in text
+    assert "  perhaps holds every permission: nothing was refused" in text
+    (credential,) = documented("tenants", "show", "acme")["credentials"]
+    assert credential["may_hold_everything"] is True
+    assert {one["endpoint"]: one["certain"] for one in credential["excess_permissions"]} == {
+        "GET /v1/eeoc": True,
+        "GET /v1/jobs/{id}": False,
+    }
 
 
 def test_the_answer_behind_each_verdict_is_shown(
