@@ -28,6 +28,9 @@ SETTINGS = {
     "mail_from": "Harvest Monitor <monitor@vendor.example>",
     "operator_mail": "ops@vendor.example",
     "contact": "ops@vendor.example",
+    "vendor_name": "Gem",
+    "support_contact": "support@vendor.example",
+    "secret_handover": "Paste the client ID and the secret into Gem, under Integration settings › Greenhouse.",
     "tenants_reload": "5s",
     "stop_timeout": "5s",
 }

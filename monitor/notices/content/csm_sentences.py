@@ -158,9 +158,9 @@ class CsmSentences:
         if message.count == 1:
             fact = "still has no" if message.again else "has lost"
             return f"{message.names[0]}: {self.vendor.called} {fact} access to Greenhouse (API key switched off)"
-        fact = "still without" if message.again else "lost"
-        names = ", ".join(message.names)
-        return f"{message.count:,} customers {fact} access to Greenhouse (API keys switched off): {names}"
+        fact = "still has no" if message.again else "has lost"
+        where = f"the Greenhouse accounts of {message.count:,} customers"
+        return f"{self.vendor.begins} {fact} access to {where} (API keys switched off): {', '.join(message.names)}"
 
     def retired(self, message: RetiredMessage) -> str:
         one = message.count == 1

@@ -11,7 +11,7 @@ from monitor.notices.content.vendor import Vendor
 from monitor.notices.wording import counted, listed
 
 _NAMED = 3
-_YOUR_MOVE = "No CSM is notified of it: asking the customer is your move."
+_YOUR_MOVE = "Asking the customer is your move."
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,16 @@ async def test_a_sweep_of_retirements_is_one_email_for_each_csm(vendor: Vendor) 
         if found := await vendor.composes(now + 2 * MINUTE):
             written[now] = found
     assert [notice for found in written.values() for notice in found] == [
-        (DANA, "4 customers lost access to Greenhouse (API keys switched off): T0, T2, T4, T6"),
-        (LEE, "4 customers lost access to Greenhouse (API keys switched off): T1, T3, T5, T7"),
+        (
+            DANA,
+            "Our integration has lost access to the Greenhouse accounts of "
+            "4 customers (API keys switched off): T0, T2, T4, T6",
+        ),
+        (
+            LEE,
+            "Our integration has lost access to the Greenhouse accounts of "
+            "4 customers (API keys switched off): T1, T3, T5, T7",
+        ),
     ]
 
 
@@ -167,7 +175,11 @@ async def test_a_month_later_there_is_another(vendor: Vendor) -> None:
     for days in (1, 2, 10, 29):
         assert await vendor.composes(GATHERED + days * DAY + HOUR) == []
     assert await vendor.composes(GATHERED + 30 * DAY) == [
-        (DANA, "2 customers still without access to Greenhouse (API keys switched off): Acme, Globex")
+        (
+            DANA,
+            "Our integration still has no access to the Greenhouse accounts of "
+            "2 customers (API keys switched off): Acme, Globex",
+        )
     ]
     await vendor.works("acme", GATHERED + 31 * DAY)
     assert await vendor.composes(GATHERED + 59 * DAY) == []
@@ -242,8 +254,10 @@ async def test_tenants_without_a_csm_are_in_one_email_to_the_operator(vendor: Ve
     for tenant in vendor.ids:
         await vendor.retires(tenant)
     assert sorted(subject for _, subject in await vendor.composes(GATHERED)) == [
-        "2 customers lost access to Greenhouse (API keys switched off): Acme, Globex",
-        "2 customers lost access to Greenhouse (API keys switched off): Hooli, Initech",
+        "Our integration has lost access to the Greenhouse accounts of "
+        "2 customers (API keys switched off): Acme, Globex",
+        "Our integration has lost access to the Greenhouse accounts of "
+        "2 customers (API keys switched off): Hooli, Initech",
     ]
     assert {reader.lower() for reader, _ in await vendor.notices()} == {DANA, OPERATOR}
 

@@ -185,7 +185,10 @@ def test_one_email_names_all_customers_and_asks_for_one_list() -> None:
     message = a_message(*(a_key(name) for name in ("Globex", "acme", "Initech")))
     assert message.names == ("acme", "Globex", "Initech")
     words = Renderer().render(message)
-    assert words.subject == ("3 customers lost access to Greenhouse (API keys switched off): acme, Globex, Initech")
+    assert words.subject == (
+        "Our integration has lost access to the Greenhouse accounts of "
+        "3 customers (API keys switched off): acme, Globex, Initech"
+    )
     (part,) = forwarded(message)
     for name in (*message.names, "vendor.example", "Gem", "Monitor"):
         assert name not in part
@@ -290,7 +293,10 @@ def test_a_monthly_email_says_so() -> None:
     """The reader sees that it is not news, and how often it comes."""
     message = a_message(a_key(), a_key("Globex"), again=True)
     words = Renderer().render(message)
-    assert words.subject == "2 customers still without access to Greenhouse (API keys switched off): Acme, Globex"
+    assert (
+        words.subject == "Our integration still has no access to the Greenhouse accounts of "
+        "2 customers (API keys switched off): Acme, Globex"
+    )
     assert "once a month until it is solved" in words.text
     assert "once a month" not in Renderer().render(a_message(a_key())).text
 
