@@ -57,6 +57,9 @@ class Place:
             "mail_from": "monitor@vendor.example",
             "operator_mail": "ops@vendor.example",
             "public_url": "https://monitor.vendor.example",
+            "vendor_name": "Gem",
+            "support_contact": "support@vendor.example",
+            "secret_handover": "a link from your manager",
             "harvest_url": "http://127.0.0.1:1",
             "auth_url": "http://127.0.0.1:1",
         }
@@ -257,6 +260,13 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
         "chmod o-r ",
         False,
     ),
+    "no name for the customers": (
+        lambda p: p.set("vendor_name", None),
+        "settings",
+        "by which name customers know you",
+        "set what is true",
+        False,
+    ),
     "no folder for the database": (
         lambda p: p.set("database_url", "sqlite:////nowhere/store.sqlite3"),
         "database",
@@ -385,7 +395,7 @@ FOUND: dict[str, tuple[Break, str, str, str, bool]] = {
 
 
 # They stop no deployment: later steps, choices made in so many words, and matters of the customers.
-NOTES = ("no public address", "minting", "a v1 key")
+NOTES = ("no public address", "no name for the customers", "minting", "a v1 key")
 
 
 @pytest.mark.parametrize("name", FOUND)
