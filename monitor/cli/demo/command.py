@@ -39,6 +39,8 @@ def command(
 ) -> None:
     """Start a sandbox and the service, let an admin untick permissions, and show what is found, recorded and emailed.
 
+    Afterwards it shows live what is found and emailed when you untick something yourself, until Ctrl-C.
+
     You can kill it at any time (kill -9): the next demo says what it finds, and continues.
     """
     _leave_settings_aside()
