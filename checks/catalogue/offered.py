@@ -20,7 +20,8 @@ _NEAREST = 3
 class OfferedPermission:
     """`request` is as Greenhouse documents it, None if it documents none. `scopes` of Harvest v3 are derived.
 
-    `also` are other labels of the same permission. `mapping` says how sure it is that `label` means `request`.
+    `also` are other labels of the same permission, `effect` is what it lets an integration do. `mapping` says how sure
+    it is that `label` means `request`.
     """
 
     group: str
@@ -29,6 +30,7 @@ class OfferedPermission:
     mapping: Literal["exact", "likely"] = "exact"
     scopes: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    effect: str = ""
 
     @property
     def entry(self) -> Entry | None:
@@ -130,4 +132,5 @@ def _permission(row: dict[str, Any]) -> OfferedPermission:
         mapping=row.get("mapping", "exact"),
         scopes=tuple(row.get("scopes", ())),
         also=tuple(row.get("also", ())),
+        effect=row["effect"],
     )

@@ -114,6 +114,7 @@ def _of_scope(asked: Asked) -> DraftedPermission:
         endpoint=None,
         feature=_feature(asked, scope.group),
         scopes=(asked.name,),
+        effect=scope.title[:1].lower() + scope.title[1:] if asked.name in scopes.known() else "",
     )
     note = "" if asked.name in scopes.known() else "this release does not know the scope: is it spelled right?"
     return DraftedPermission(permission, Match.SCOPE, asked, note=note)
@@ -131,6 +132,7 @@ def _of_label(asked: Asked, label: str, found: OfferedPermission) -> DraftedPerm
         mapping="likely" if likely else "exact",
         feature=_feature(asked, found.group),
         scopes=found.scopes,
+        effect=found.effect,
     )
     if permission.endpoint is None:
         return DraftedPermission(permission, Match.NOT_CHECKABLE, asked, found, note=_why_not_checkable(found))

@@ -30,6 +30,7 @@ def _lines(head: ManifestHead, draft: ManifestDraft) -> Iterator[str]:
     yield "# A first draft. It can be used as it is, and becomes useful once you have gone through it:"
     yield "#   impact    one sentence for your customer at each permission: what stops working without it. Leave it out"
     yield "#             rather than guess"
+    yield "#   effect    what it lets you do, to go on after “can no longer”: read each once"
     yield "#   feature   on what only some of your customers need; declare it under `features`"
     yield "#   CHECK     marks each line that needs a decision of yours"
     yield "# All fields: docs/manifests.md. Then: harvest-monitor manifest validate FILE"
@@ -73,6 +74,8 @@ def _permission(one: DraftedPermission) -> Iterator[str]:
         yield f"    feature: {permission.feature}"
     if permission.scopes:
         yield f"    scopes: [{', '.join(permission.scopes)}]"
+    if permission.effect:
+        yield f"    effect: {_written(permission.effect)}"
     yield "    # impact:"
 
 

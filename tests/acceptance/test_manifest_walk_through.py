@@ -1,6 +1,7 @@
 """Runs docs/manifests.md as another vendor's engineer would: from a setup guide to a check under the new manifest."""
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from checks.manifest import load
-from tests.command import COMMAND, SECONDS, bare_environment, free_ports, until
+from tests.command import COMMAND, SECONDS, bare_environment, free_ports, run_here, until
 from tests.paths import ROOT
 
 PAGE = (ROOT / "docs" / "manifests.md").read_text("utf-8")
@@ -47,29 +48,33 @@ def port(folder: Path) -> Iterator[int]:
             process.wait(timeout=SECONDS)
 
 
-def test_each_command_does_what_the_page_says(folder: Path, port: int) -> None:
-    """In one shell, in the page's order; what the page shows is printed, and the manifest is the one described."""
+def run_block(script: str, folder: Path, exported: str) -> str:
+    """`manifest` runs in this process, which saves the seconds that each takes to start; the rest in a shell."""
     environment = bare_environment(folder, QUICK)
     environment["PATH"] = f"{COMMAND.parent}:{environment['PATH']}"
-    exported = ""
-    for _, language, script, shown in BLOCK.findall(WALK_THROUGH):
-        if language != "sh" or "harvest-monitor sandbox" in script:
-            continue
-        here = script.replace("127.0.0.1:8765", f"127.0.0.1:{port}")
-        if here.startswith("export "):
-            exported = here
-            continue
-        done = subprocess.run(
-            ["/bin/bash", "-c", f"{exported}{here}"],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
+    printed = ""
+    for line in script.splitlines():
+        match shlex.split(line):
+            case ["harvest-monitor", "manifest", *arguments]:
+                done = run_here(folder, "manifest", *arguments)
+            case _:
+                shell = ["/bin/bash", "-c", f"{exported}{line}"]
+                done = subprocess.run(
+                    shell, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS
+                )
         assert done.returncode in (0, 1), done.stderr  # 1: the check found drift
-        printed = without_seconds(done.stdout + done.stderr)
-        assert [line for line in without_seconds(shown) if line not in printed] == [], script
+        printed += done.stdout + done.stderr
+    return printed
+
+
+def test_each_command_does_what_the_page_says(folder: Path, port: int) -> None:
+    """In the page's order; what the page shows is printed, and the manifest is the one described."""
+    scripts = [(text, shown) for _, language, text, shown in BLOCK.findall(WALK_THROUGH) if language == "sh"]
+    (exported,) = (text for text, _ in scripts if text.startswith("export "))
+    for script, shown in scripts:
+        if script != exported and "harvest-monitor sandbox" not in script:
+            printed = without_seconds(run_block(script, folder, exported.replace("8765", str(port))))
+            assert [line for line in without_seconds(shown) if line not in printed] == [], script
     manifest = load(str(folder / "lumen.yaml"))
     assert (manifest.title, manifest.features.keys()) == ("Lumen Scheduling", {"offices"})
     assert manifest.permission("offices.list_offices").endpoint == "GET /v1/offices"

@@ -49,6 +49,7 @@ def test_the_built_in_manifest_agrees(permission: Permission) -> None:
     found = labelled(permission.label)
     assert found is not None
     assert (found.group, found.scopes, found.mapping) == (permission.group, permission.scopes, permission.mapping)
+    assert found.effect == permission.effect
     assert (None if found.entry is None else found.entry.endpoint) == permission.endpoint
 
 
