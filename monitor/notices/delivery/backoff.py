@@ -10,7 +10,7 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
 MAX_WITHOUT_RESULT = 5
 NO_RESULTS = "given up: what came of several attempts was never recorded, so it may have arrived more than once"
-MAX_DOUBTS = 3  # one email may make a healthy server disconnect; three in a row are the server's doing
+MAX_DOUBTS = 3  # one email may make a healthy server disconnect, whenever it is tried; three are the server's doing
 CONCURRENCY = 4  # emails under way at once: a few slow ones leave room, and mail servers accept so many connections
 _MAX_WAITS = len(BACK_OFF) + (GIVE_UP_AFTER - sum(BACK_OFF, timedelta())) // BACK_OFF[-1]
 _MAX_DOUBLINGS = 20  # without this bound, three hours of failures would overflow a timedelta
@@ -45,14 +45,14 @@ def pause(failures: int, jitter: float) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class MailServerState:
-    """What we know of the mail server. `doubts` are failures in a row that the email or the server may have caused.
+    """What we know of the mail server. `doubts` are emails that failed in a row, because of it or of themselves.
 
     The methods return the state after one more attempt. An attempt that fails during a pause began before it, and does
     not count.
     """
 
     failures: int = 0
-    doubts: int = 0
+    doubts: frozenset[str] = frozenset()
     until: datetime | None = None
 
     @property
@@ -77,10 +77,10 @@ class MailServerState:
             return self
         return MailServerState(self.failures + 1, self.doubts, now + pause(self.failures + 1, jitter))
 
-    def doubted(self, now: datetime, jitter: float) -> "MailServerState":
-        """It stopped answering during one email: a few of these in a row, or one right after a pause, are a failure."""
+    def doubted(self, now: datetime, jitter: float, email: str) -> "MailServerState":
+        """It refused one email, or stopped answering during it: a few of these, or one after a pause, are a failure."""
         if self.capacity(now) == 0:
             return self
-        doubts = self.doubts + 1
+        doubts = self.doubts | {email}
         doubtful = MailServerState(self.failures, doubts, self.until)
-        return doubtful.failed(now, jitter) if self.paused or doubts >= MAX_DOUBTS else doubtful
+        return doubtful.failed(now, jitter) if self.paused or len(doubts) >= MAX_DOUBTS else doubtful

@@ -38,7 +38,7 @@ _OF_CONTENT, _TOO_LARGE = 6, (3, 4)
 _OF_SENDER = frozenset({(1, 7), (1, 8)})
 _SYSTEM, _NETWORK, _POLICY = 3, 4, 7
 _SPEAKS_OF_US = re.compile(
-    r"""\b(helo|ehlo|sender|mail\ from|return[ -]path|relay(ing)?|submission)\b
+    r"""\b(helo|ehlo|sender|mail\ from|return[ -]path|submission)\b
     |\bclient\ (host|address|ip|was|is|not|rejected|blocked|denied)|;\ client\b
     |\b(your|remote|source|sending)\ (ip|host|server|network)
     |\bauthenticat|\bauthori[sz]|\blog\ ?in\b|\bcredentials\b

@@ -81,7 +81,7 @@ class MailSender:
             if problem.blame in (FailureScope.ADDRESS, FailureScope.MAIL):
                 self._works()
             else:
-                self._fails(problem, self._now())
+                self._fails(problem, email["Message-ID"], self._now())
             raise
         self._works()
 
@@ -91,10 +91,12 @@ class MailSender:
             _log.info("mail_server_works_again", failures=self.server.failures)
         self.server = MailServerState()
 
-    def _fails(self, problem: DeliveryError, now: datetime) -> None:
+    def _fails(self, problem: DeliveryError, message_id: str, now: datetime) -> None:
         before = self.server
-        after = before.failed if problem.blame is FailureScope.SERVER else before.doubted
-        self.server = after(now, self._jitter())
+        if problem.blame is FailureScope.SERVER:
+            self.server = before.failed(now, self._jitter())
+        else:
+            self.server = before.doubted(now, self._jitter(), message_id)
         if self.server.until is not None and self.server.failures > before.failures:
             self.observer.mail_server_paused(True)
             seconds = round((self.server.until - now).total_seconds(), 1)

@@ -111,6 +111,18 @@ async def test_readers_at_a_refused_domain_keep_no_mail_from_the_others(sqlite: 
     assert "554 5.7.1 <<address>>: Relay access denied" in refused
 
 
+async def test_one_reader_whom_a_relay_refuses_is_no_failure_of_the_server(sqlite: Database, postfix: Postfix) -> None:
+    """However often it is tried: the server counts as healthy, and the notice is given up after three days."""
+    harness = _outbox(sqlite, postfix, "open")
+    await harness.add(1, recipient=ELSEWHERE, attempts=70, last_error="554 5.7.1 Relay access denied")
+    for hour in range(8):
+        await harness.deliver(NOW + hour * HOURS)
+        assert not harness.counts.paused
+    (notice,) = await harness.notices()
+    assert notice.status == Status.FAILED
+    assert (notice.last_error or "").startswith("given up after 75 attempts: ")
+
+
 async def test_the_operator_hears_of_readers_who_are_refused_before_they_are_given_up(
     sqlite: Database, postfix: Postfix
 ) -> None:

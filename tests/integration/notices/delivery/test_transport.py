@@ -244,7 +244,7 @@ async def test_a_folder_holds_each_mail_twice(tmp_path: Path) -> None:
     await into_folder.send(_an_email())
     await into_folder.send(_an_email())
     names = sorted(path.name for path in folder.iterdir())
-    stem = "lu-ou-k-greenhouse-permission-missing-get-list-offers-01234567"
+    stem = "lu-ou-k-greenhouse-permission-missing-list-offers-01234567"
     assert names == [f"{stem}.eml", f"{stem}.html"]
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert (folder / f"{stem}.html").read_text() == "<p>“äöü”</p>\n"

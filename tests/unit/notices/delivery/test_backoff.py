@@ -57,19 +57,20 @@ def test_a_clock_set_back_makes_nothing_wait() -> None:
 def test_several_doubts_in_a_row_are_a_failure() -> None:
     """One email that makes the server disconnect stops no other; three in a row do, and so does one after a pause."""
     state = MailServerState()
-    for _ in range(MAX_DOUBTS - 1):
-        state = state.doubted(NOW, 0)
+    for number in range(MAX_DOUBTS - 1):
+        state = state.doubted(NOW, 0, f"email {number}")
         assert state.capacity(NOW) == CONCURRENCY
-    assert not state.answered().doubted(NOW, 0).paused
-    state = state.doubted(NOW, 0)
+    assert not state.answered().doubted(NOW, 0, "another").paused
+    assert state.doubted(NOW, 0, "email 0") == state  # the same one once more says nothing new
+    state = state.doubted(NOW, 0, "another")
     assert (state.paused, state.failures) == (True, 1)
-    assert state.doubted(NOW + FIRST_PAUSE, 0).failures == 2
+    assert state.doubted(NOW + FIRST_PAUSE, 0, "another").failures == 2
 
 
 def test_attempts_that_fail_together_count_once() -> None:
     """An attempt that fails during a pause began before it, and does not lengthen it."""
     state = MailServerState().failed(NOW, 0)
-    assert state.failed(NOW + FIRST_PAUSE / 2, 0) == state.doubted(NOW, 0) == state
+    assert state.failed(NOW + FIRST_PAUSE / 2, 0) == state.doubted(NOW, 0, "another") == state
     assert state.failed(NOW + FIRST_PAUSE, 0).failures == 2
 
 
@@ -77,9 +78,14 @@ def test_attempts_that_fail_together_count_once() -> None:
 def test_a_server_is_always_tried_again(attempts: list[tuple[str, float, int]]) -> None:
     """Whatever happened before, five minutes later one email may be tried; and an answer lets all of them through."""
     state, now = MailServerState(), NOW
-    for what, jitter, seconds in attempts:
+    for number, (what, jitter, seconds) in enumerate(attempts):
         now += timedelta(seconds=seconds)
-        state = state.answered() if what == "answered" else getattr(state, what)(now, jitter)
+        after = {
+            "answered": state.answered(),
+            "failed": state.failed(now, jitter),
+            "doubted": state.doubted(now, jitter, str(number)),
+        }
+        state = after[what]
         assert state.paused == (state.until is not None)
         assert state.capacity(now + LONGEST_PAUSE) >= 1
         assert state.answered().capacity(now) == CONCURRENCY
