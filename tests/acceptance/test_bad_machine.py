@@ -8,8 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
+from monitor.errors import StoreError
 from monitor.sandbox.faults.http import Fault
+from monitor.store.database import open_database
 from tests.command import ServeProcess, run, until
 from tests.disk import Disk, DiskUnavailable, small_disk
 from tests.faketime import FakeTime, FakeTimeUnavailable
@@ -119,6 +122,18 @@ def test_a_full_disk_pauses_only_checks(harness: ServiceHarness, disk: Disk) -> 
     with closing(sqlite3.connect(database)) as conn:
         assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+async def test_a_write_that_changes_nothing_finds_out_about_a_full_disk(disk: Disk) -> None:
+    """Otherwise trouble would end while nothing is due, and begin again with the next check."""
+    database = await open_database(URL.create("sqlite+aiosqlite", database=str(disk.folder / "monitor.sqlite3")))
+    disk.fill()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="free space on its disk"):
+            await database.try_write()
+    disk.make_room()
+    await database.try_write()
+    await database.close()
 
 
 def test_a_service_does_not_start_on_a_read_only_disk(harness: ServiceHarness, disk: Disk) -> None:
