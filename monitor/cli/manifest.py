@@ -82,6 +82,9 @@ def _tell_what_is_left(manifest: Manifest) -> None:
     silent = sum(not permission.impact for permission in manifest.permissions)
     if silent:
         tell(f"{silent} without impact: emails do not say what stops working without them")
+    unnamed = sum(not permission.effect for permission in manifest.permissions)
+    if unnamed:
+        tell(f"{unnamed} without effect: emails name the label instead of what no longer works")
     unchecked = sum(permission.endpoint is None for permission in manifest.permissions)
     if unchecked:
         tell(f"{unchecked} without an endpoint: they cannot be checked with a v1 key")
