@@ -107,10 +107,11 @@ class OperatorSentences:
         )
         if not listing.sensitive:
             return more
-        which = "It opens" if listing.count == 1 else f"{listing.sensitive} of them open"
+        which = "it opens" if listing.count == 1 else f"{listing.sensitive} of them open"
+        these = "it" if listing.sensitive == 1 else "them"
         return (
-            f"{more} {which} sensitive data, which {self.vendor.called} does not ask for: consider asking the customer "
-            f"to untick {'it' if listing.sensitive == 1 else 'them'}."
+            f"{more} Optional: {which} sensitive data that {self.vendor.called} does not need; you may ask the customer "
+            f"to untick {these}."
         )
 
     def _cannot(self, listing: Listing, name: str, cannot: str = "cannot") -> str:

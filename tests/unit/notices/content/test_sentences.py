@@ -164,7 +164,7 @@ def test_data_that_laws_protect_is_marked(label: str, group: str, sensitive: boo
     rendered = words(excess(label, permission_group=group))
     assert ("(1 sensitive)" in rendered.subject) is sensitive
     assert (f"- {label} (sensitive)" in rendered.text) is sensitive
-    assert ("opens sensitive data" in rendered.text) is sensitive
+    assert ("Optional: it opens sensitive data" in rendered.text) is sensitive
 
 
 def test_a_digest_is_parted_by_whose_move_it_is() -> None:
