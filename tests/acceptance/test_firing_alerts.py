@@ -1,16 +1,20 @@
 """A real Prometheus and Alertmanager watch a real service: what fires, what ends, and what the dashboard shows then."""
 
 import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.firing.scenes import MANY_TENANTS, Scene
 from tests.firing.world import World, watch, world
 from tests.paths import ROOT
-from tests.prometheus import Message, Prometheus
+from tests.prometheus import RULES, Message, Prometheus, shortened
 
 PREFIX = "HarvestMonitor"
+TIME = r"\b\d+(?:ms|[smhdwy])\b"
 PANELS = json.loads((ROOT / "helm/harvest-monitor/dashboards/harvest-monitor.json").read_text("utf-8"))["panels"]
 
 
@@ -84,3 +88,18 @@ def test_a_dead_service_is_told_and_shown_as_dead(prometheus: Prometheus, watche
     scene.mend(watched)
     prometheus.receiver.wait_until_resolved("HarvestMonitorDown", watched.job)
     assert now_shown(prometheus)["Processes that answer"] == 1
+
+
+def test_every_time_of_the_rules_is_made_shorter() -> None:
+    """And nothing else: what is compared with them stays as it is, and so do the texts."""
+    text = RULES.read_text("utf-8")
+    was, now = (yaml.safe_load(rules)["groups"][0]["rules"] for rules in (text, shortened(text, minute_seconds=0.5)))
+    for before, after in zip(was, now, strict=True):
+        times, short = times_of(before), times_of(after)
+        assert [time.endswith("ms") for time in short] == [True] * len(times), before["alert"]
+        assert re.sub(TIME, "", before["expr"]) == re.sub(TIME, "", after["expr"])
+        assert before["annotations"] == after["annotations"]
+
+
+def times_of(rule: dict[str, Any]) -> list[str]:
+    return re.findall(TIME, f"{rule.get('for', '')} {rule['expr']}")
