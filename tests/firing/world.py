@@ -111,8 +111,10 @@ def world(job: str, folder: Path, tenants: int, postgres: Postgres | None = None
             harness.add_tenant(f"tenant-{number}")
         short = {**MADE_SHORT, "smtp_url": smtp_url, "listen": f"127.0.0.1:{port}", "write_probes": "safe"}
         if postgres is not None:
-            short["database_url"] = postgres.address
+            short |= {"database_url": postgres.address, "installation_key": folder / "harvest-monitor.key"}
         made = World(job, harness, short, FakeTime(folder), postgres)
+        if postgres is not None:
+            made.run("db", "upgrade")
         try:
             made.start()
             made.healthy()
