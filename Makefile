@@ -27,7 +27,7 @@ faults: $(VENV)/.installed-dev
 simulate: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.simulation $(ARGS)
 
-# Makes every alert fire in a real Prometheus, in a quarter of an hour.
+# Makes every alert fire in a real Prometheus, in half an hour.
 alerts: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.firing $(ARGS)
 

@@ -61,7 +61,11 @@ class World:
     def start(self, environment: Mapping[str, str] | None = None, **settings: object) -> None:
         given: dict[str, Any] = {**self.harness.settings, **self.settings, **settings}
         self._process = self._service.enter_context(serving(self.harness.folder, environment=environment, **given))
-        until(lambda: self.process.logged("serving"))
+        until(self._serving)
+
+    def _serving(self) -> bool:
+        assert self.process.process.poll() is None, self.process.log_file.read_text()
+        return bool(self.process.logged("serving"))
 
     def kill(self) -> None:
         self.process.process.kill()
