@@ -12,6 +12,7 @@ import yaml
 from monitor.config.settings import PREFIX, Settings
 from monitor.metrics import Metrics
 from tests.cases import for_each
+from tests.firing.scenes import FEW_TENANTS, MANY_TENANTS, ON_POSTGRES
 from tests.paths import ROOT
 from tests.promql import exported, not_exported
 from tests.promtool import Promtool
@@ -190,6 +191,20 @@ def test_the_commands_of_an_alert_parse(alert: dict[str, Any]) -> None:
         (arguments,) = command_lines(line)
         command, rest = command_of(arguments)
         assert command.make_context(command.name, rest).command is command
+
+
+def test_the_page_has_the_seconds_of_every_alert() -> None:
+    """As `make alerts` prints them: each alert arrived, and ended."""
+    scenes = [
+        (scene, f"HarvestMonitor{name}")
+        for scene in [*FEW_TENANTS, *MANY_TENANTS, *ON_POSTGRES]
+        for name in scene.alerts
+    ]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (\d+) \| (.+) \| (\d+) \|$", DOCS.read_text("utf-8"), re.M)
+    assert [(name, how, end) for name, how, _, end, _ in rows] == [
+        (name, scene.how, scene.end) for scene, name in scenes
+    ]
+    assert sorted(name for name, *_ in rows) == sorted(alert["alert"] for alert in ALERTS)
 
 
 def test_docs_and_rules_name_the_same_alerts() -> None:
