@@ -110,8 +110,8 @@ class OperatorSentences:
         which = "it opens" if listing.count == 1 else f"{listing.sensitive} of them open"
         these = "it" if listing.sensitive == 1 else "them"
         return (
-            f"{more} Optional: {which} sensitive data that {self.vendor.called} does not need; you may ask the customer "
-            f"to untick {these}."
+            f"{more} Optional: {which} sensitive data that {self.vendor.called} does not need; you may ask the "
+            f"customer to untick {these}."
         )
 
     def _cannot(self, listing: Listing, name: str, cannot: str = "cannot") -> str:
