@@ -14,6 +14,7 @@ from checks.catalogue.entry import WriteProbes
 from monitor.breaker.circuit_breaker import CircuitBreaker
 from monitor.breaker.machine import Limits, State, Transition
 from monitor.clock import elapsed
+from monitor.drift import EventKind
 from monitor.sandbox.faults.http import Fault
 from monitor.store.database import Database
 from monitor.store.tables import CHECK, CREDENTIAL, DRIFT_EVENT
@@ -99,8 +100,9 @@ async def test_trouble_for_all_causes_a_pause_and_changes_nothing(
     """Everybody was well; a sweep meets trouble, and none of it is recorded; afterwards all is as before."""
     async with breaker_installation(sqlite, tmp_path) as it:
         await it.here.check_due()
-        before = await it.credentials()
+        before, told = await it.credentials(), await rows(it.here.db, DRIFT_EVENT)
         assert {row["last_outcome"] for row in before} == {"compliant"}
+        assert {row["kind"] for row in told} == {EventKind.EXCESS_FOUND}  # keys with every permission
 
         it.fault(**fault)
         it.here.clock.forward(hours=4)
@@ -118,7 +120,7 @@ async def test_trouble_for_all_causes_a_pause_and_changes_nothing(
             ("ok", None, 0, "compliant")
         }
         assert min(row["last_full_at"] for row in after) > max(row["last_full_at"] for row in before)
-        assert await rows(it.here.db, DRIFT_EVENT) == []
+        assert await rows(it.here.db, DRIFT_EVENT) == told
 
 
 async def test_a_new_installation_that_is_blocked_records_nothing(sqlite: Database, tmp_path: Path) -> None:
