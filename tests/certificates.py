@@ -24,7 +24,8 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(name), _name(name), key.public_key(), timedelta(days=1))
         constraints = x509.BasicConstraints(ca=True, path_length=None)
-        return cls(name, key, builder.add_extension(constraints, critical=True).sign(key, hashes.SHA256()))
+        signed = builder.add_extension(constraints, critical=True).add_extension(_SIGNS, critical=True)
+        return cls(name, key, signed.sign(key, hashes.SHA256()))
 
     def write(self, path: Path) -> Path:
         path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
@@ -44,6 +45,20 @@ class Authority:
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         path.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
         return path
+
+
+# Python 3.13 believes no authority that does not say what its key is for.
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def _name(common: str) -> x509.Name:
