@@ -49,7 +49,7 @@ def test_what_could_not_be_sent_is_sent_once_when_the_server_is_back(harness: Se
     assert sink.encrypted == [True, True]
     assert [(message["To"], message["Subject"]) for message in sink.messages] == [
         ("Dana <csm-acme@vendor.example>", "Acme: Greenhouse permission missing (List offers)"),
-        ("Dana <csm-acme@vendor.example>", "Acme: permission restored (List offers)"),
+        ("Dana <csm-acme@vendor.example>", "Acme: Greenhouse permission restored (List offers)"),
     ]
 
 

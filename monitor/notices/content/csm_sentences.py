@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 from monitor.notices.content.credential_news import Coverage, CredentialNews, Listing, StateChange
 from monitor.notices.content.messages import CsmMessage
+from monitor.notices.content.request_sentences import END_ANNOUNCED
 from monitor.notices.content.retired_message import RetiredMessage
 from monitor.notices.content.vendor import Vendor
 from monitor.notices.wording import counted, listed
 
 ACCEPT = 'harvest-monitor manifest accept-v3 --reason "..."'
-_RETIRED_V1 = (
-    "retired by Greenhouse, which announced that keys of this kind (Harvest API v1 and v2) would be unavailable after "
-    "31 August 2026"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +27,23 @@ class CsmSentences:
             self._without_access(failed, message) if failed else "",
             _which("Greenhouse permission missing", f"{lost} Greenhouse permissions missing", message, "lost"),
             self._with_access(recovered) if recovered else "",
-            _which("permission restored", f"{regained} permissions restored", message, "regained"),
+            _which(
+                "Greenhouse permission restored", f"{regained} Greenhouse permissions restored", message, "regained"
+            ),
         ]
         return f"{message.tenant}: {', '.join(filter(None, facts))}"
 
     def _without_access(self, failed: int, message: CsmMessage) -> str:
         if not message.has_other_access:
             return f"{self.vendor.called} has lost access to Greenhouse"
-        return "a Greenhouse credential no longer works" if failed == 1 else f"{failed} Greenhouse credentials fail"
+        if failed == 1:
+            return "a Greenhouse API credential no longer works"
+        return f"{failed} Greenhouse API credentials no longer work"
 
     def _with_access(self, recovered: int) -> str:
         if recovered == 1:
             return f"{self.vendor.called} has access to Greenhouse again"
-        return f"{recovered} Greenhouse credentials work again"
+        return f"{recovered} Greenhouse API credentials work again"
 
     def failed(self, news: CredentialNews, change: StateChange, message: CsmMessage) -> tuple[str, str]:
         """What stopped, and what is known about when and why."""
@@ -51,23 +52,22 @@ class CsmSentences:
             first = f"{self.vendor.begins} gets nothing from {place} any more: “{news.label}” has no scopes left."
             return first, f"It lost them {change.window}. Until they are restored, nothing that uses it works."
         if message.has_other_access:
-            first = f"Nothing that uses the credential “{news.label}” works in {place} any more."
-            first += f" Another credential of {message.tenant} still works."
+            first = f"Nothing that uses the API credential “{news.label}” works in {place} any more."
+            first += f" Another API credential of {message.tenant} still works."
         else:
             first = f"{self.vendor.begins} has lost access to {place}."
-            first += f" Nothing that uses the credential “{news.label}” works."
-        why = "or its secret was changed."
+            first += f" Nothing that uses the API credential “{news.label}” works."
+        why = "it was revoked, or its secret was changed."
         if news.kind == "harvest-key":
-            why = f"or {_RETIRED_V1}. We cannot tell which from here."
-        return first, f"It stopped working {change.window}. Greenhouse does not accept it: it was revoked, {why}"
+            why = f"it was disabled, revoked, or ended by Greenhouse; we cannot tell which from here. {END_ANNOUNCED}"
+        return first, f"It stopped working {change.window}. Greenhouse does not accept it: {why}"
 
     def lost(self, news: CredentialNews, lost: Listing, tenant: str) -> tuple[str, str]:
         """What cannot be done and how much is missing; then when that began."""
-        one = lost.count == 1
-        rest = "" if news.change("credential_failed") else " The credential itself still works."
+        rest = "" if news.change("credential_failed") else " The API credential itself still works."
         return (
             self._effect(news, lost, tenant),
-            f"{'It' if one else 'They'} went missing on “{news.label}” {lost.window}.{rest}",
+            f"The API credential “{news.label}” lost {'it' if lost.count == 1 else 'them'} {lost.window}.{rest}",
         )
 
     def _effect(self, news: CredentialNews, lost: Listing, tenant: str) -> str:
@@ -115,18 +115,33 @@ class CsmSentences:
                 f"{counted(missing, 'other permission')} of “{news.label}” {'is' if missing == 1 else 'are'} missing, "
                 "and not new: the operator of Harvest Monitor knows."
             )
-        return f"No other permission of “{news.label}” is known to be missing." if news.coverage.needed else ""
+        return f"As far as Harvest Monitor can see, “{news.label}” now lacks nothing." if news.coverage.needed else ""
 
     def move(self, message: CsmMessage) -> str:
         """Whose move it is, and what comes next."""
         if not message.asks:
-            nothing = "" if message.is_open else "There is nothing you need to do."
-            return f"{nothing}{self._contact}".strip()
-        several = message.count("lost") + message.count("credential_failed") > 1
+            return ""
         return (
-            f"Your move: forward the part below to {message.tenant}. Harvest Monitor checks again within "
-            f"{self.vendor.checks_every}, and you get an email as soon as {'something' if several else 'it'} is back."
-            f"{self._contact}"
+            f"Your move: copy the framed part below into an email to {message.tenant}; the rest is for you. Harvest "
+            f"Monitor checks again within {self.vendor.checks_every}, and you get an email about what is back."
+        )
+
+    def replies(self, message: CsmMessage) -> str:
+        """What to do with an answer, and whom to ask."""
+        return f"{self._on_purpose(message)}{self._contact}".strip()
+
+    def nothing_to_do(self, message: CsmMessage) -> str:
+        """Good news and nothing else; empty where that is not so."""
+        return "" if message.asks or message.is_open else "Good news: there is nothing you need to do."
+
+    def _on_purpose(self, message: CsmMessage) -> str:
+        """What to do with the answer that the part to forward asks for."""
+        if not message.count("lost"):
+            return ""
+        whom = self.vendor.contact or "the operator of Harvest Monitor"
+        return (
+            f"If {message.tenant} replies that it was on purpose, tell {whom}: once it is recorded as declined, nobody "
+            "is asked for it again."
         )
 
     @property
@@ -139,8 +154,8 @@ class CsmSentences:
         if all(news.successor for news in refused):
             return ""
         return (
-            "If they answer that it is gone, or was enabled all along, they need a new credential. Which boxes to tick "
-            f"on it is not approved yet: the operator of Harvest Monitor does that with {ACCEPT}"
+            "If they answer that it is gone, or was enabled all along, they need a new API credential. Which boxes to "
+            f"tick on it is not approved yet: the operator of Harvest Monitor does that with {ACCEPT}"
         )
 
     def about(self, whom: str) -> str:
@@ -155,24 +170,31 @@ class CsmSentences:
     # About keys that Greenhouse retired, of several customers.
 
     def retired_subject(self, message: RetiredMessage) -> str:
-        if message.count == 1:
-            fact = "still has no" if message.again else "has lost"
-            return f"{message.names[0]}: {self.vendor.called} {fact} access to Greenhouse (API key switched off)"
         fact = "still has no" if message.again else "has lost"
-        where = f"the Greenhouse accounts of {message.count:,} customers"
-        return f"{self.vendor.begins} {fact} access to {where} (API keys switched off): {', '.join(message.names)}"
+        if message.count == 1:
+            return f"{message.names[0]}: {self.vendor.called} {fact} access to Greenhouse (API credential ended)"
+        # Nobody may read in a forwarded subject who the other customers are.
+        return f"{message.count:,} customers: {self.vendor.called} {fact} access to Greenhouse (API credentials ended)"
 
     def retired(self, message: RetiredMessage) -> str:
         one = message.count == 1
         accounts = f"the Greenhouse accounts of {message.count:,} of your customers"
         place = _account(message.names[0]) if one else accounts
-        return f"{self.vendor.begins} has lost access to {place}: nothing works there until there is a new credential."
+        return (
+            f"{self.vendor.begins} has lost access to {place}: nothing works there until there is a new API credential."
+        )
+
+    def not_to_forward(self, message: RetiredMessage) -> str:
+        """Empty where it names one customer only."""
+        if message.count == 1:
+            return ""
+        return "Do not forward this email as a whole: it names several customers."
 
     def retired_why(self, message: RetiredMessage) -> str:
+        one = message.count == 1
         return (
-            "Greenhouse has switched off the keys of its Harvest API v1 and v2, as announced for after 31 August 2026. "
-            f"{'The customer has' if message.count == 1 else 'These customers have'} no other credential that works. "
-            "No permission is missing: ticking boxes on the old key does not help."
+            f"{'The old one is' if one else 'The old ones are'} no longer accepted. {END_ANNOUNCED} "
+            f"{'The customer has' if one else 'These customers have'} no other API credential that works."
         )
 
     def retired_move(self, message: RetiredMessage) -> str:
@@ -180,15 +202,20 @@ class CsmSentences:
             return "Your move: ask the operator of Harvest Monitor, as said below."
         if not any(request.approved for request in message.requests):
             return (
-                "There is nothing to forward yet: which boxes to tick on a new credential is derived from the old key, "
-                f"and the operator of Harvest Monitor has to approve that first ({ACCEPT}). You get another email with "
-                "the part to forward as soon as that is done."
+                "There is nothing to send to customers yet: which boxes to tick on a new API credential is derived "
+                f"from the old one, and the operator of Harvest Monitor has to approve that first ({ACCEPT}). You get "
+                "another email with the part to copy as soon as that is done."
             )
         one = message.count == 1
         waiting = " For some customers the list is not approved yet; for them another email follows."
+        move = "copy the framed part below into an email to the customer; the rest is for you"
+        if not one:
+            move = "copy the framed part below into an email to each of them"
+        # Of the end only the operator is notified, and the next email is due a month after this one.
         return (
-            f"Your move: forward the part below to {'the customer' if one else 'each of them'}. You get another email "
-            f"in a month if {'it' if one else 'one of them'} has no new credential by then."
+            f"Your move: {move}. "
+            "There is no email when a new one works: Harvest Monitor's page of the customer shows it. A reminder "
+            f"comes in a month if {'it' if one else 'one of them'} still has none that works."
             f"{waiting if message.waits_for_approval else ''}{self._contact}"
         )
 

@@ -22,6 +22,8 @@ _NO_SECRETS = "Never send a key or a secret by e-mail."
 
 def fallback_subject(message: Message) -> str:
     names = ", ".join(dict.fromkeys(_tenants(message)))
+    if isinstance(message, RetiredMessage) and message.count > 1:
+        names = f"{message.count:,} customers"  # in a forwarded subject nobody may read who the others are
     if isinstance(message, CsmMessage | RetiredMessage):
         return f"{names}: {_headline(message)}"
     begins = "No action" if isinstance(message, ResumeMessage) or _is_quiet(message) else "Action"

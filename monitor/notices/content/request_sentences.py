@@ -6,11 +6,16 @@ Plain text: the page's template escapes it.
 from dataclasses import dataclass
 
 from monitor.notices.content.credential_news import CredentialNews, Listing, StateChange
+from monitor.notices.content.retired_message import Boxes, ScopeRequest
 from monitor.notices.content.vendor import Vendor
 from monitor.notices.wording import listed
 
 _RIGHT = "“Can manage ALL organization's API Credentials” (under Developer permissions)"
 _COULD = f"Could someone with {_RIGHT} please"
+END_ANNOUNCED = (
+    "Greenhouse announced the end of credentials of this kind (Harvest API v1 and v2) for after 31 August 2026; on "
+    "which day each one stops is up to Greenhouse."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,8 @@ class RequestSentences:
         if change.detail == "no_scopes":
             nothing = f"{self.vendor.begins} gets nothing from {_account(tenant)} any more"
             return f"{nothing}: the API credential “{news.label}” has no scopes left. {_COULD} tick them again?"
-        return f"{lost} the API credential “{news.label}”. {_COULD} check?"
+        ended = f" A possible reason: {END_ANNOUNCED}" if news.kind == "harvest-key" else ""
+        return f"{lost} the API credential “{news.label}”.{ended} {_COULD} check?"
 
     @property
     def _reconnect(self) -> str:
@@ -54,30 +60,52 @@ class RequestSentences:
         these = "it" if count == 1 else "any of these"
         return f"If you {f'removed {these}' if was_lost else f'left {these} out'} on purpose, just reply."
 
-    def successor(self) -> str:
+    def successor(self, request: ScopeRequest) -> str:
         """In the place of a key that Greenhouse retired."""
+        old = f"“{request.old_label}”" if request.old_label else f"that {self.vendor.called} used"
         return (
-            f"{self.vendor.begins} has lost access to your Greenhouse account: Greenhouse has switched off the keys of "
-            f"its Harvest API v1 and v2, and {self.vendor.called} used one. {_COULD} create a new credential?"
+            f"{self.vendor.begins} has lost access to your Greenhouse account: Greenhouse no longer accepts the API "
+            f"credential {old}. {END_ANNOUNCED} {_COULD} create a new one?"
         )
 
     @property
     def new_name(self) -> str:
         return f"“{self.vendor.name} Harvest V3”" if self.vendor.name else "one that says whose integration it is for"
 
-    def drastic(self, names: tuple[tuple[str, str], ...]) -> str:
-        """What titles mean that may alarm who reads them."""
-        meant = listed([f"“{title}” lets {self.vendor.called} {effect}" for title, effect in names])
-        return f"In plain words, {meant}. The old credential needed the same."
+    def tick(self, count: int, replaces_key: bool) -> str:
+        """On a new credential; the old key had more boxes, one for each request."""
+        if count == 1:
+            return "Tick this box and save."
+        fewer = " One box can cover several of the old permissions." if replaces_key else ""
+        return f"Tick these {count} boxes and save.{fewer}"
+
+    def writing(self, asked: Boxes) -> str:
+        """Which of the boxes do more than let the vendor read, with what those mean that may alarm who reads them."""
+        reads = asked.count - len(asked.writing)
+        if not asked.writing:
+            return f"{'It lets' if reads == 1 else 'They only let'} {self.vendor.called} read."
+        plain = {
+            title: f" (in plain words: {effect})"
+            for title, effect in asked.drastic
+            if effect.casefold() != title.casefold()
+        }
+        named = listed([f"“{title}”{plain.get(title, '')}" for title in asked.writing])
+        count = len(asked.writing)
+        first = f"{reads} of them let {self.vendor.called} read. " if reads > 1 else ""
+        return f"{first}{f'These {count} let' if count > 1 else 'This one lets'} it change something: {named}."
 
     def hand_over(self, old: str) -> str:
         """How a new secret reaches the vendor; `old` is what the customer handed over before."""
-        if self.vendor.handover and not self.vendor.handover_is_address:
-            return f"{self.no_secrets} {self.vendor.handover}"
-        way = f"in the same safe way as {old}; if you have none, just reply."
-        if self.vendor.handover:
-            way = f"here: {self.vendor.handover}"
-        return f"{self.no_secrets} Hand over the client ID and the secret {way}"
+        once = f"Greenhouse shows the secret only once: store it at once. {self.no_secrets}"
+        if not self.vendor.handover:
+            return (
+                f"{once} Hand over the client ID and the secret in the same safe way as {old}; if you have none, "
+                "just reply."
+            )
+        way = self.vendor.handover
+        if self.vendor.handover_is_address:
+            way = f"Hand over the client ID and the secret here: {self.vendor.handover}"
+        return f"{once} {way} If you have no login there, just reply, without the secret."
 
     @property
     def no_secrets(self) -> str:

@@ -56,9 +56,12 @@ def scope_groups(names: Iterable[str]) -> tuple[ScopeGroup, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """What to tick on a new credential. `drastic` are titles that may alarm who reads them, with what each allows."""
+    """What to tick on a new credential. `writing` are the titles that let it change something; `drastic` those that may
+    alarm who reads them, with what each allows.
+    """
 
     groups: tuple[ScopeGroup, ...]
+    writing: tuple[str, ...] = ()
     drastic: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -78,7 +81,8 @@ def boxes(names: Iterable[str], permissions: Iterable[Permission]) -> Boxes:
         for one in sorted(map(scope, asked), key=lambda one: one.title)
         if one.title.startswith(_DRASTIC)
     )
-    return Boxes(scope_groups(asked), drastic)
+    writing = tuple(clean(one.title) for of_one in grouped(asked).values() for one in of_one if not one.is_read)
+    return Boxes(scope_groups(asked), writing, drastic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,12 @@ class ScopeRequest:
     @property
     def count(self) -> int:
         return self.boxes.count
+
+    @property
+    def old_label(self) -> str:
+        """Of what Greenhouse no longer accepts; empty where several customers get this."""
+        labels = {key.label for key in self.customers.keys}
+        return labels.pop() if self.customers.count == len(labels) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from monitor.notices.content.retired_message import (
 )
 from monitor.notices.content.successor import Manifests, needs_acceptance
 from monitor.notices.policy import MAX_CLOCK_SKEW, NoticePolicy
-from monitor.notices.wording import clean, lasting, moment
+from monitor.notices.wording import clean, lasting, time_and_day
 from monitor.tenants.declined import declined_ids
 from monitor.tenants.v3_migration import V1Key
 
@@ -177,7 +177,8 @@ def _customers(keys: Sequence[V1Key], now: datetime) -> Customers:
 
 
 def _since(at: datetime, now: datetime) -> str:
-    return f"{moment(at)} ({lasting(now - at)})"
+    long = now - at >= timedelta(days=2)
+    return time_and_day(at) + (f", for {lasting(now - at)}" if long else "")
 
 
 def _tenants(keys: Iterable[V1Key]) -> int:

@@ -79,9 +79,9 @@ async def test_a_loss_and_its_end(service: Service) -> None:
     last_granted = service.now - 2 * HOUR - MINUTE
     (mail,) = await service.sees(served({"jobs": "m"}, partial=True))
     assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing (jobs)")]
-    assert f"It went missing on “Gem Harvest API Key” between {last_granted:%H:%M} and " in _text(mail)
+    assert f"The API credential “Gem Harvest API Key” lost it between {last_granted:%H:%M} and " in _text(mail)
     (mail,) = await service.sees(served({"jobs": "g", "offers": "g"}))
-    assert _subjects([mail]) == [("dana", "Acme Corp: permission restored (jobs)")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission restored (jobs)")]
     assert await service.sees(served({"jobs": "g", "offers": "g"})) == []
 
 
@@ -171,7 +171,7 @@ async def test_a_new_key_that_lacks_the_same(service: Service) -> None:
     await service.sees(lost, lost)
     assert await service.sees(lost, lost, fingerprint=OTHER_KEY) == []
     (mail,) = await service.sees(served({"jobs": "g"}), fingerprint=OTHER_KEY)
-    assert _subjects([mail]) == [("dana", "Acme Corp: permission restored (jobs)")]
+    assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission restored (jobs)")]
 
 
 async def test_a_burst_that_recovers_is_dropped(service: Service, database: Database) -> None:

@@ -75,7 +75,7 @@ async def test_the_end_goes_to_the_reader_of_the_beginning(harness: ComposerHarn
     assert await harness.run(NOW + timedelta(hours=2)) == 1
     assert [notice.subject for notice in await harness.notices()] == [
         "Acme: Greenhouse permission missing (List offers)",
-        "Acme: permission restored (List offers)",
+        "Acme: Greenhouse permission restored (List offers)",
     ]
 
 
@@ -88,7 +88,7 @@ async def test_an_end_is_reported_after_a_flicker(harness: ComposerHarness) -> N
     assert await harness.run(NOW + timedelta(hours=2)) == 0
     await harness.add_event(REGAINED, "GET: List offers", at=NOW + timedelta(hours=5))
     assert await harness.run(NOW + timedelta(hours=6)) == 1
-    assert (await harness.notices())[-1].subject == "Acme: permission restored (List offers)"
+    assert (await harness.notices())[-1].subject == "Acme: Greenhouse permission restored (List offers)"
 
 
 async def test_a_dropped_beginning_has_no_end(harness: ComposerHarness) -> None:

@@ -1,6 +1,7 @@
 """Keys that Greenhouse retires: one email to each CSM, and one a month, on SQLite and on Postgres."""
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -80,6 +81,12 @@ class Vendor:
         async with self.database.reading() as conn:
             return [(reader, subject) for reader, subject in await conn.execute(statement.order_by(NOTICE.c.id))]
 
+    async def named(self) -> list[list[str]]:
+        """The customers of each email: no subject names several."""
+        statement = select(NOTICE.c.text).where(NOTICE.c.why.startswith(WHY)).order_by(NOTICE.c.id)
+        async with self.database.reading() as conn:
+            return [re.findall(r"^  - (.*)", text, re.MULTILINE) for text in (await conn.execute(statement)).scalars()]
+
 
 @pytest.fixture
 def vendor(database: Database) -> Vendor:
@@ -101,15 +108,14 @@ async def test_a_sweep_of_retirements_is_one_email_for_each_csm(vendor: Vendor) 
     assert [notice for found in written.values() for notice in found] == [
         (
             DANA,
-            "Our integration has lost access to the Greenhouse accounts of "
-            "4 customers (API keys switched off): T0, T2, T4, T6",
+            "4 customers: our integration has lost access to Greenhouse (API credentials ended)",
         ),
         (
             LEE,
-            "Our integration has lost access to the Greenhouse accounts of "
-            "4 customers (API keys switched off): T1, T3, T5, T7",
+            "4 customers: our integration has lost access to Greenhouse (API credentials ended)",
         ),
     ]
+    assert await vendor.named() == [["T0", "T2", "T4", "T6"], ["T1", "T3", "T5", "T7"]]
 
 
 async def test_customers_that_do_not_fit_into_one_email_are_several(vendor: Vendor) -> None:
@@ -126,7 +132,7 @@ async def test_customers_that_do_not_fit_into_one_email_are_several(vendor: Vend
         await vendor.retires(f"t{number}")
     written = await vendor.composes(GATHERED)
     assert [subject.partition(")")[0] for _, subject in written] == [f"({number} of 3" for number in (1, 2, 3)]
-    assert [subject.rpartition(": ")[2] for _, subject in written] == ["T0, T1, T2", "T3, T4, T5", "T6, T7"]
+    assert await vendor.named() == [["T0", "T1", "T2"], ["T3", "T4", "T5"], ["T6", "T7"]]
     assert await vendor.composes(GATHERED + HOUR) == []
 
 
@@ -177,14 +183,13 @@ async def test_a_month_later_there_is_another(vendor: Vendor) -> None:
     assert await vendor.composes(GATHERED + 30 * DAY) == [
         (
             DANA,
-            "Our integration still has no access to the Greenhouse accounts of "
-            "2 customers (API keys switched off): Acme, Globex",
+            "2 customers: our integration still has no access to Greenhouse (API credentials ended)",
         )
     ]
     await vendor.works("acme", GATHERED + 31 * DAY)
     assert await vendor.composes(GATHERED + 59 * DAY) == []
     assert await vendor.composes(GATHERED + 60 * DAY) == [
-        (DANA, "Globex: our integration still has no access to Greenhouse (API key switched off)")
+        (DANA, "Globex: our integration still has no access to Greenhouse (API credential ended)")
     ]
     await vendor.works("globex", GATHERED + 61 * DAY)
     assert await vendor.composes(GATHERED + 95 * DAY) == []
@@ -243,8 +248,8 @@ async def test_modes_change_who_is_notified(vendor: Vendor) -> None:
     assert await vendor.composes(GATHERED + DAY, NoticesMode.OPERATOR) == []
     csms = await vendor.composes(GATHERED + 2 * DAY)
     assert csms == [
-        (DANA, "Acme: our integration has lost access to Greenhouse (API key switched off)"),
-        (LEE, "Globex: our integration has lost access to Greenhouse (API key switched off)"),
+        (DANA, "Acme: our integration has lost access to Greenhouse (API credential ended)"),
+        (LEE, "Globex: our integration has lost access to Greenhouse (API credential ended)"),
     ]
 
 
@@ -254,10 +259,8 @@ async def test_tenants_without_a_csm_are_in_one_email_to_the_operator(vendor: Ve
     for tenant in vendor.ids:
         await vendor.retires(tenant)
     assert sorted(subject for _, subject in await vendor.composes(GATHERED)) == [
-        "Our integration has lost access to the Greenhouse accounts of "
-        "2 customers (API keys switched off): Acme, Globex",
-        "Our integration has lost access to the Greenhouse accounts of "
-        "2 customers (API keys switched off): Hooli, Initech",
+        "2 customers: our integration has lost access to Greenhouse (API credentials ended)",
+        "2 customers: our integration has lost access to Greenhouse (API credentials ended)",
     ]
     assert {reader.lower() for reader, _ in await vendor.notices()} == {DANA, OPERATOR}
 
@@ -280,11 +283,11 @@ async def test_an_accepted_list_is_sent_at_once(vendor: Vendor) -> None:
     async with vendor.database.writing() as conn:
         assert await accept(conn, load("gem"), "olga", "compared with our own list", GATHERED + HOUR)
     (again,) = await vendor.composes(GATHERED + 2 * HOUR)
-    assert again == (DANA, "Acme: our integration still has no access to Greenhouse (API key switched off)")
+    assert again == (DANA, "Acme: our integration still has no access to Greenhouse (API credential ended)")
     assert await vendor.composes(GATHERED + 3 * HOUR) == []
     async with vendor.database.reading() as conn:
         first, second = (await conn.execute(select(NOTICE.c.text).where(NOTICE.c.why.startswith(WHY)))).scalars()
-    assert "There is nothing to forward yet" in first
+    assert "There is nothing to send to customers yet" in first
     assert "Tick these 37 boxes" in second
 
 
@@ -300,7 +303,7 @@ async def test_a_composer_that_was_overtaken_writes_nothing(vendor: Vendor) -> N
 
     await vendor.composer(manifests=_interrupted_by(meanwhile)).run_once(GATHERED)
     assert await vendor.notices() == [
-        (DANA, "Globex: our integration has lost access to Greenhouse (API key switched off)")
+        (DANA, "Globex: our integration has lost access to Greenhouse (API credential ended)")
     ]
 
 

@@ -152,7 +152,7 @@ def test_no_email_is_larger_than_mail_programs_show() -> None:
                 if (list_ := one.listing("lost"))
                 for line in list_.permissions
             ]
-            forwarded = rendered.text[rendered.text.index("forward this") :]
+            forwarded = rendered.text[rendered.text.index("Copy this part") :]
             assert all(label in forwarded for label in lost)
 
 

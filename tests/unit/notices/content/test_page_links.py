@@ -132,7 +132,7 @@ def test_a_link_stands_above_what_is_forwarded(subtests: pytest.Subtests) -> Non
             cause = a_cause(kind, "p" if kind is EventKind.LOST else None)
             rendered = _rendered(composed(cause).drafts[0].message)
             for words in (rendered.text, rendered.html):
-                before, _, after = words.partition("Please forward this")
+                before, _, after = words.partition("Copy this part")
                 assert f"{PUBLIC_URL}/tenants/acme" in before
                 assert PUBLIC_URL not in after
 

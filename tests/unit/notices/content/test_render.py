@@ -142,10 +142,10 @@ def test_an_email_loads_nothing() -> None:
             [a_cause(LOST, f"GET: List {name}", permission_group=name) for name in ("Jobs", "Offers", "Tags", "Users")],
             "Acme: 4 Greenhouse permissions missing (Jobs, Offers, Tags, …)",
         ),
-        ([a_cause(REGAINED, "GET: List offers", notified_in=1)], "Acme: permission restored (List offers)"),
+        ([a_cause(REGAINED, "GET: List offers", notified_in=1)], "Acme: Greenhouse permission restored (List offers)"),
         (
             [a_cause(REGAINED, "GET: List offers", notified_in=1), a_cause(REGAINED, "GET: List jobs", notified_in=1)],
-            "Acme: 2 permissions restored (List offers, List jobs)",
+            "Acme: 2 Greenhouse permissions restored (List offers, List jobs)",
         ),
         ([a_cause(FAILED)], "Acme: our integration has lost access to Greenhouse"),
         ([a_cause(FAILED), a_cause(FAILED, credential_id=2)], "Acme: our integration has lost access to Greenhouse"),
@@ -153,7 +153,7 @@ def test_an_email_loads_nothing() -> None:
         (
             [a_cause(LOST, "GET: List offers"), a_cause(REGAINED, "GET: List jobs", notified_in=1), a_cause(FAILED)],
             "Acme: our integration has lost access to Greenhouse, Greenhouse permission missing (List offers), "
-            "permission restored (List jobs)",
+            "Greenhouse permission restored (List jobs)",
         ),
     ],
 )
@@ -171,12 +171,12 @@ def test_the_first_sentence_says_what_broke_and_for_whom() -> None:
         "missing."
     )
     assert facts == (
-        "It went missing on “Gem Harvest API Key” between 10:05 and 13:44 UTC on 23 Nov 2026. The credential itself "
-        "still works."
+        "The API credential “Gem Harvest API Key” lost it between 10:05 and 13:44 UTC on 23 Nov 2026. The API "
+        "credential itself still works."
     )
     assert move == (
-        "Your move: forward the part below to Acme. Harvest Monitor checks again within 4 hours, and you get an email "
-        "as soon as it is back."
+        "Your move: copy the framed part below into an email to Acme; the rest is for you. Harvest Monitor checks "
+        "again within 4 hours, and you get an email about what is back."
     )
 
 
@@ -203,7 +203,10 @@ def test_one_window_covers_all_that_was_lost() -> None:
     )
     assert "between 10:05 and 14:04 UTC on 23 Nov 2026." in _worded(one, later).text
     never_granted = a_cause(LOST, "GET: List tags", seen_before=None)
-    assert "They went missing on “Gem Harvest API Key” by 13:44 UTC on 23 Nov 2026." in _worded(one, never_granted).text
+    assert (
+        "The API credential “Gem Harvest API Key” lost them by 13:44 UTC on 23 Nov 2026."
+        in _worded(one, never_granted).text
+    )
 
 
 def test_an_impact_stands_beside_its_permission() -> None:
@@ -266,9 +269,10 @@ def test_the_right_to_the_dev_center_is_asked_for_only_where_it_is_needed(
 def test_a_refused_key_may_be_revoked_or_retired() -> None:
     """A refused key is never called mistyped, since Greenhouse retires such keys; none is asked for by email."""
     words = _worded(a_cause(FAILED))
-    assert "revoked, or retired by Greenhouse" in words.text
-    assert "unavailable after 31 August 2026" in words.text
-    assert "We cannot tell which" in words.text
+    assert "revoked, or ended by Greenhouse; we cannot tell which" in words.text
+    assert (
+        "announced the end of credentials of this kind (Harvest API v1 and v2) for after 31 August 2026" in words.text
+    )
     request = _forwarded(words)
     assert "never send a key or a secret by e-mail" in request
     assert "never send a key or a secret by e-mail" in _visible(words.html)
@@ -283,7 +287,7 @@ def test_good_news_asks_for_nothing() -> None:
     """An email of recoveries only has nothing to forward, and says that nothing needs to be done."""
     words = _worded(a_cause(REGAINED, "GET: List offers", notified_in=1), a_cause(RECOVERED, notified_in=1))
     assert RULER not in words.text
-    assert "There is nothing you need to do." in words.text
+    assert "Good news: there is nothing you need to do." in words.text
     assert "It came back between 10:05 and 13:44 UTC on 23 Nov 2026." in words.text
 
 
@@ -303,7 +307,7 @@ def test_good_news_says_how_long_it_lasted() -> None:
 def test_good_news_says_whether_anything_else_is_missing() -> None:
     """By the last check: nothing, or what no CSM was asked about."""
     cause = a_cause(REGAINED, "GET: List offers", notified_in=1)
-    for missing, said in ((0, "No other permission of “Gem Harvest API Key” is known"), (2, "2 other permissions of")):
+    for missing, said in ((0, "“Gem Harvest API Key” now lacks nothing"), (2, "2 other permissions of")):
         background = Background(coverage={1: Coverage(63, missing)})
         assert said in _worded(cause, background=background).text
 
@@ -424,4 +428,4 @@ def test_a_clock_that_was_set_back_leaves_no_window_that_ends_before_it_begins()
     """The last check before is left out where it is dated after the first one that saw the loss."""
     words = _worded(a_cause(LOST, "GET: List offers", seen_before=NOW, first_seen=NOW - timedelta(hours=3)))
     assert "between" not in words.text
-    assert "It went missing on “Gem Harvest API Key” by 11:05 UTC on 23 Nov 2026." in words.text
+    assert "The API credential “Gem Harvest API Key” lost it by 11:05 UTC on 23 Nov 2026." in words.text

@@ -93,12 +93,14 @@ def test_a_refused_key_is_answered_in_full() -> None:
     assert rendered.subject == "Acme: Gem has lost access to Greenhouse"
     request = forwarded(rendered)
     for said in (
-        "If it is there but disabled, enable it again",
-        "If it is gone, or was enabled all along, a new one is needed",
+        "If it is disabled, enable it and tell us; go on with step 3",
+        "Greenhouse no longer accepts it, and a new one is needed",
         "of the kind Harvest V3 (OAuth). As the description, enter “Gem Harvest V3”",
         "Tick these 37 boxes and save",
         "[ ] List offers",
-        "never send a key or a secret by e-mail",
+        "Greenhouse shows the secret only once: store it at once. Please never send a key or a secret by e-mail.",
+        "If you have no login there, just reply, without the secret.",
+        "A possible reason: Greenhouse announced the end",
         f"Hand over the client ID and the secret here: {PAGE}",
     ):
         assert said in request
@@ -127,8 +129,8 @@ def test_a_list_that_nobody_accepted_is_not_forwarded() -> None:
 def test_another_credential_that_works_is_not_lost_access() -> None:
     """Only part of the access is gone, and the email says so."""
     rendered = words(a_cause(FAILED), with_access=frozenset({"acme"}))
-    assert rendered.subject == "Acme: a Greenhouse credential no longer works"
-    assert "Another credential of Acme still works." in rendered.text
+    assert rendered.subject == "Acme: a Greenhouse API credential no longer works"
+    assert "Another API credential of Acme still works." in rendered.text
     assert "lost access" not in rendered.text.partition(RULER)[0]
 
 

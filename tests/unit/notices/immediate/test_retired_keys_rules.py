@@ -150,7 +150,7 @@ def test_a_derived_list_is_forwarded_only_once_it_is_accepted() -> None:
     assert forwarded(waiting) == []
     words = Renderer().render(waiting)
     for part in (words.text, words.html):
-        assert "There is nothing to forward yet" in part
+        assert "There is nothing to send to customers yet" in part
         assert "as soon as that is done" in part
         assert "Acme" in part
         assert "List candidates" not in part
@@ -162,12 +162,28 @@ def test_a_derived_list_is_forwarded_only_once_it_is_accepted() -> None:
 
 
 def test_a_box_that_sounds_alarming_is_explained() -> None:
-    """In the manifest's words for what it allows."""
+    """In the manifest's words for what it allows, among all that let the vendor change something."""
     (part,) = forwarded(a_message(a_key()))
-    assert (
-        "“Destroy applied candidate tags” lets our integration remove tags from candidates and “Reject applications” "
-        "lets our integration reject applications."
-    ) in part
+    assert "25 of them let our integration read. These 12 let it change something: “Convert to candidate" in part
+    assert "“Destroy applied candidate tags” (in plain words: remove tags from candidates)," in part
+    assert "“Reject applications”," in part
+
+
+def test_what_may_be_forwarded_names_the_key_of_one_customer_only() -> None:
+    """Several get the same part, and a label may say whose key it is."""
+    (alone,) = forwarded(a_message(a_key()))
+    assert "no longer accepts the API credential “Gem Harvest API Key”. Greenhouse announced the end" in alone
+    (shared,) = forwarded(a_message(a_key(), a_key("Globex")))
+    assert "no longer accepts the API credential that our integration used." in shared
+    assert "Gem Harvest API Key" not in shared
+
+
+def test_an_email_about_several_customers_says_first_that_it_is_not_to_be_forwarded() -> None:
+    """It names them all; and its subject, which is forwarded most easily, names none."""
+    several = Renderer().render(a_message(a_key(), a_key("Globex")))
+    assert several.text.split("\n\n")[1] == "Do not forward this email as a whole: it names several customers."
+    assert not any(name.casefold() in several.subject.casefold() for name in ("Acme", "Globex"))
+    assert "Do not forward" not in Renderer().render(a_message(a_key())).text
 
 
 def test_what_is_forwarded_to_many_stands_above_their_names() -> None:
@@ -185,10 +201,7 @@ def test_one_email_names_all_customers_and_asks_for_one_list() -> None:
     message = a_message(*(a_key(name) for name in ("Globex", "acme", "Initech")))
     assert message.names == ("acme", "Globex", "Initech")
     words = Renderer().render(message)
-    assert words.subject == (
-        "Our integration has lost access to the Greenhouse accounts of "
-        "3 customers (API keys switched off): acme, Globex, Initech"
-    )
+    assert words.subject == ("3 customers: our integration has lost access to Greenhouse (API credentials ended)")
     (part,) = forwarded(message)
     for name in (*message.names, "vendor.example", "Gem", "Monitor"):
         assert name not in part
@@ -204,7 +217,7 @@ def test_one_email_names_all_customers_and_asks_for_one_list() -> None:
         assert said in part
     assert part.index("“Can manage ALL organization's API Credentials”") < part.index("1. In Greenhouse")
     assert "missing permissions" not in words.text
-    assert "No permission is missing" in words.text
+    assert "nothing works there until there is a new API credential" in words.text
 
 
 def test_what_only_some_need_has_a_condition() -> None:
@@ -268,7 +281,7 @@ def test_a_customer_with_two_keys_is_one_customer() -> None:
     message = a_message(a_key(), replace(a_key(), label="Second key"))
     assert (message.count, len(message.requests[0].customers.keys)) == (1, 2)
     assert Renderer().render(message).subject == (
-        "Acme: our integration has lost access to Greenhouse (API key switched off)"
+        "Acme: our integration has lost access to Greenhouse (API credential ended)"
     )
 
 
@@ -293,10 +306,7 @@ def test_a_monthly_email_says_so() -> None:
     """The reader sees that it is not news, and how often it comes."""
     message = a_message(a_key(), a_key("Globex"), again=True)
     words = Renderer().render(message)
-    assert (
-        words.subject == "Our integration still has no access to the Greenhouse accounts of "
-        "2 customers (API keys switched off): Acme, Globex"
-    )
+    assert words.subject == "2 customers: our integration still has no access to Greenhouse (API credentials ended)"
     assert "once a month until it is solved" in words.text
     assert "once a month" not in Renderer().render(a_message(a_key())).text
 
@@ -304,7 +314,7 @@ def test_a_monthly_email_says_so() -> None:
 def test_the_fallback_text_lists_customers_and_scopes() -> None:
     """Every customer with its key, every scope under its condition, and how to ask without naming other customers."""
     message = a_message(a_key(features=["eeoc"]), a_key("Globex"))
-    assert fallback_subject(message) == "Acme, Globex: Greenhouse switched off the API keys of Harvest v1 and v2"
+    assert fallback_subject(message) == "2 customers: Greenhouse switched off the API keys of Harvest v1 and v2"
     words = fallback_text(message, PageLinks())
     for said in (
         "Customer: Acme",
