@@ -64,10 +64,10 @@ class CsmSentences:
 
     def lost(self, news: CredentialNews, lost: Listing, tenant: str) -> tuple[str, str]:
         """What cannot be done and how much is missing; then when that began."""
-        rest = "" if news.change("credential_failed") else " The API credential itself still works."
+        works = "" if news.change("credential_failed") else " still works, but"
         return (
             self._effect(news, lost, tenant),
-            f"The API credential “{news.label}” lost {'it' if lost.count == 1 else 'them'} {lost.window}.{rest}",
+            f"The API credential “{news.label}”{works} lost {'it' if lost.count == 1 else 'them'} {lost.window}.",
         )
 
     def _effect(self, news: CredentialNews, lost: Listing, tenant: str) -> str:
@@ -122,13 +122,16 @@ class CsmSentences:
         if not message.asks:
             return ""
         return (
-            f"Your move: copy the framed part below into an email to {message.tenant}; the rest is for you. Harvest "
-            f"Monitor checks again within {self.vendor.checks_every}, and you get an email about what is back."
+            f"Your move: copy the framed part below into an email to {message.tenant}; the rest is for you. You get "
+            "an email about what is back."
         )
 
     def replies(self, message: CsmMessage) -> str:
         """What to do with an answer, and whom to ask."""
-        return f"{self._on_purpose(message)}{self._contact}".strip()
+        on_purpose = self._on_purpose(message)
+        if on_purpose and self.vendor.contact:
+            return f"{on_purpose} Questions go there, too."
+        return f"{on_purpose}{self._contact}".strip()
 
     def nothing_to_do(self, message: CsmMessage) -> str:
         """Good news and nothing else; empty where that is not so."""
@@ -139,10 +142,7 @@ class CsmSentences:
         if not message.count("lost"):
             return ""
         whom = self.vendor.contact or "the operator of Harvest Monitor"
-        return (
-            f"If {message.tenant} replies that it was on purpose, tell {whom}: once it is recorded as declined, nobody "
-            "is asked for it again."
-        )
+        return f"If {message.tenant} replies that it was on purpose, tell {whom}, so that it is recorded as declined."
 
     @property
     def _contact(self) -> str:

@@ -79,7 +79,10 @@ async def test_a_loss_and_its_end(service: Service) -> None:
     last_granted = service.now - 2 * HOUR - MINUTE
     (mail,) = await service.sees(served({"jobs": "m"}, partial=True))
     assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission missing (jobs)")]
-    assert f"The API credential “Gem Harvest API Key” lost it between {last_granted:%H:%M} and " in _text(mail)
+    assert (
+        f"The API credential “Gem Harvest API Key” still works, but lost it between {last_granted:%H:%M} and "
+        in _text(mail)
+    )
     (mail,) = await service.sees(served({"jobs": "g", "offers": "g"}))
     assert _subjects([mail]) == [("dana", "Acme Corp: Greenhouse permission restored (jobs)")]
     assert await service.sees(served({"jobs": "g", "offers": "g"})) == []

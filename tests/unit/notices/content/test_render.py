@@ -171,12 +171,11 @@ def test_the_first_sentence_says_what_broke_and_for_whom() -> None:
         "missing."
     )
     assert facts == (
-        "The API credential “Gem Harvest API Key” lost it between 10:05 and 13:44 UTC on 23 Nov 2026. The API "
-        "credential itself still works."
+        "The API credential “Gem Harvest API Key” still works, but lost it between 10:05 and 13:44 UTC on 23 Nov 2026."
     )
     assert move == (
-        "Your move: copy the framed part below into an email to Acme; the rest is for you. Harvest Monitor checks "
-        "again within 4 hours, and you get an email about what is back."
+        "Your move: copy the framed part below into an email to Acme; the rest is for you. You get an email about what "
+        "is back."
     )
 
 
@@ -204,7 +203,7 @@ def test_one_window_covers_all_that_was_lost() -> None:
     assert "between 10:05 and 14:04 UTC on 23 Nov 2026." in _worded(one, later).text
     never_granted = a_cause(LOST, "GET: List tags", seen_before=None)
     assert (
-        "The API credential “Gem Harvest API Key” lost them by 13:44 UTC on 23 Nov 2026."
+        "The API credential “Gem Harvest API Key” still works, but lost them by 13:44 UTC on 23 Nov 2026."
         in _worded(one, never_granted).text
     )
 
@@ -428,4 +427,6 @@ def test_a_clock_that_was_set_back_leaves_no_window_that_ends_before_it_begins()
     """The last check before is left out where it is dated after the first one that saw the loss."""
     words = _worded(a_cause(LOST, "GET: List offers", seen_before=NOW, first_seen=NOW - timedelta(hours=3)))
     assert "between" not in words.text
-    assert "The API credential “Gem Harvest API Key” lost it by 11:05 UTC on 23 Nov 2026." in words.text
+    assert (
+        "The API credential “Gem Harvest API Key” still works, but lost it by 11:05 UTC on 23 Nov 2026." in words.text
+    )
