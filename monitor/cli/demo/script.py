@@ -67,7 +67,7 @@ class DemoScript:
         await self._wait_for(EventKind.REGAINED, 1)
         await self._mail_arrives("globex", 2)
         await self._until("the brake", self._held)
-        await self._mail_arrives("harvest-monitor-mail-to-csms-is-held")
+        await self._mail_arrives("*held")
         self._console.print("   Emails about the three are [yellow]held[/]: chance does not explain it, so it may be")
         self._console.print("   Greenhouse or us. The operator gets one email instead, and decides.")
         explain(self._console, OF_THE_BRAKE)
