@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from monitor import cli
+from tests.kept_logs import kept_logs
 
 COMMAND = Path(sys.executable).with_name("harvest-monitor")
 SECONDS = 180  # far more than anything takes, even on a busy machine: only what never happens waits this long
@@ -45,10 +46,13 @@ def run(
 
 
 def run_here(folder: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Like `run`, but in this process, which saves the second that a new one takes to start."""
+    """Like `run`, but in this process, which saves the second that a new one takes to start.
+
+    A fixture of a module may call it, too: no later test finds the logs as this command had set them.
+    """
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with patch.dict(os.environ, bare_environment(folder, settings), clear=True), chdir(folder):
-        with redirect_stdout(out), redirect_stderr(err):
+        with kept_logs(), redirect_stdout(out), redirect_stderr(err):
             status = cli.run(list(arguments))
     printed = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return subprocess.CompletedProcess(arguments, status, *printed)

@@ -1,7 +1,6 @@
 """Fixtures for all tests. A test that takes `database` runs on a new SQLite file and on a new Postgres database."""
 
 import asyncio
-import logging
 import os
 import shutil
 import uuid
@@ -10,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, make_url
 
 from monitor.store.database import Database
+from tests.kept_logs import kept_logs
 from tests.postfix import Postfix, PostfixUnavailable, running_postfix
 from tests.postgres import PostgresUnavailable, administer, running_postgres
 from tests.prometheus import Prometheus, PrometheusUnavailable, running_prometheus
@@ -37,13 +36,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
 
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> Iterator[None]:
-    """Restores the logging setup, which a test changes if it runs a command in this process."""
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with kept_logs():
+        yield
 
 
 @pytest.fixture(scope="session")
