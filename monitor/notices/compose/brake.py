@@ -26,7 +26,7 @@ _ANY = {
     ANY_REGAINED: "got back a permission, not all the same",
 }
 GROWN = 2  # times as many as the operator was notified of
-_EXAMPLES = 3
+_EXAMPLES = 50
 
 _WHAT = {
     EventKind.LOST: "lost the permission",
@@ -38,11 +38,12 @@ _WHAT = {
 
 @dataclass(frozen=True, slots=True)
 class TenantChange:
-    """Some tenant changed in this way: confirmed at `at`, whether anybody was notified or not."""
+    """Some tenant changed in this way: confirmed at `at`, whether anybody was notified (`is_told`) or not."""
 
     brake_key: str
     tenant_id: str
     at: datetime
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,9 @@ class Brake:
             examples=tuple(sorted(names.items()))[:_EXAMPLES],
             sample=self._sample(key),
             is_update=self._reported(key) is not None,
+            told=len(
+                wave.tenants & {c.tenant_id for c in self.recent.changes if c.is_told and key in _keys_of(c.brake_key)}
+            ),
         )
 
     def _sample(self, key: str) -> BurstSample | None:

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.incidents.rules import Audience
 from monitor.notices.causes import PendingCause
 from monitor.notices.compose.brake import ALWAYS_PASS, Recent, Reported, SampleState, TenantChange
+from monitor.notices.notice import Status
 from monitor.notices.notice_queries import batches
 from monitor.store.columns import UTCDateTime
 from monitor.store.statements import insert_if_new
@@ -49,8 +50,14 @@ async def save_reports(conn: AsyncConnection, reported: Mapping[str, Reported], 
 
 async def _changes(conn: AsyncConnection, since: datetime, now: datetime) -> tuple[TenantChange, ...]:
     """Settled or not; the last of each tenant in each way. What went to the operator instead is no email to a CSM."""
+    is_told = case((NOTICE.c.status.in_([Status.PENDING, Status.SENT]), 1), else_=0)
     statement = (
-        select(CAUSE.c.brake_key, CAUSE.c.tenant_id, func.max(CAUSE.c.created_at, type_=UTCDateTime()))
+        select(
+            CAUSE.c.brake_key,
+            CAUSE.c.tenant_id,
+            func.max(CAUSE.c.created_at, type_=UTCDateTime()),
+            func.max(is_told),
+        )
         .join_from(CAUSE, TENANT, TENANT.c.id == CAUSE.c.tenant_id)
         .outerjoin(NOTICE, NOTICE.c.id == CAUSE.c.notice_id)
         .where(
@@ -62,7 +69,8 @@ async def _changes(conn: AsyncConnection, since: datetime, now: datetime) -> tup
         )
         .group_by(CAUSE.c.brake_key, CAUSE.c.tenant_id)
     )
-    return tuple(TenantChange(*row) for row in await conn.execute(statement))
+    rows = await conn.execute(statement)
+    return tuple(TenantChange(key, tenant, at, bool(told)) for key, tenant, at, told in rows)
 
 
 async def _last_checked(conn: AsyncConnection, since: datetime) -> list[datetime]:

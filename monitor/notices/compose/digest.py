@@ -9,7 +9,7 @@ from monitor.drift import EventKind
 from monitor.notices.causes import PendingCause
 from monitor.notices.content.credential_news import CredentialNews, StateChange
 from monitor.notices.content.messages import CsmMessage, DigestMessage, DigestShare, TenantNews, ToldCsm
-from monitor.notices.content.news_from_causes import Background, credential_news
+from monitor.notices.content.news_from_causes import Background, credential_news, is_sensitive, window
 from monitor.notices.partners import lost_to_all
 from monitor.notices.wording import clean, counted
 
@@ -27,7 +27,8 @@ _SUMMARIES = {
     EventKind.EXCESS_GONE: "{} gone",
 }
 _EXTRA = (EventKind.EXCESS_FOUND, EventKind.EXCESS_GONE)
-# What works as before, or better, needs nobody; an extra permission breaks nothing.
+# What works as before, or better, needs nobody; an extra permission breaks nothing, and has to be decided on only where
+# it opens sensitive data and the customer can untick it.
 _QUIET = frozenset({EventKind.REGAINED, EventKind.RECOVERED, *_EXTRA})
 
 
@@ -40,10 +41,10 @@ def digest(
     """
     causes = list(causes)
     ordered = sorted(causes, key=attrgetter("tenant_name", "tenant_id"))
-    action = _share([cause for cause in ordered if cause.kind not in _QUIET], background, operator, IN_FULL, BY_NAME)
+    action = _share([cause for cause in ordered if not _is_quiet(cause)], background, operator, IN_FULL, BY_NAME)
     room, names = IN_FULL - len(action.tenants), BY_NAME - len(action.brief)
-    quiet = _share([cause for cause in ordered if cause.kind in _QUIET], background, operator, room, names)
-    retired = any(cause.is_retirement for cause in causes)
+    quiet = _share([cause for cause in ordered if _is_quiet(cause)], background, operator, room, names)
+    retired = [cause for cause in causes if cause.is_retirement]
     return DigestMessage(
         action=_with_requests(action, {cause.tenant_id for cause in causes if cause.concerns_all}),
         quiet=quiet,
@@ -52,8 +53,15 @@ def digest(
         told_more=len(told[IN_FULL:]),
         lost_to_all=tuple(map(clean, lost_to_all(causes))),
         retired=background.v1_keys if retired else None,
-        accept_first=retired and bool(background.unaccepted),
+        retired_when=window(retired) if retired else "",
+        locked_out=len({cause.tenant_id for cause in retired} - background.with_access),
+        accept_first=bool(retired and background.unaccepted),
     )
+
+
+def _is_quiet(cause: PendingCause) -> bool:
+    opens = cause.kind is EventKind.EXCESS_FOUND and is_sensitive(cause) and cause.credential_grant != "partner"
+    return cause.kind in _QUIET and not opens
 
 
 def _share(
@@ -73,7 +81,8 @@ def _share(
 
 def _tenant_news(causes: list[PendingCause], background: Background, operator: str) -> TenantNews:
     credentials = credential_news(causes, background, operator)
-    return TenantNews(clean(causes[0].tenant_id), clean(causes[0].tenant_name), credentials, _summary(credentials))
+    first, csm = causes[0], clean(causes[0].csm_name or "")
+    return TenantNews(clean(first.tenant_id), clean(first.tenant_name), credentials, _summary(credentials), csm=csm)
 
 
 def _with_requests(share: DigestShare, not_theirs: set[str]) -> DigestShare:
@@ -87,7 +96,8 @@ def _with_requests(share: DigestShare, not_theirs: set[str]) -> DigestShare:
 
 
 def _request(tenant: TenantNews) -> CsmMessage | None:
-    asked = tuple(news for news in tenant.credentials if news.asked and news.may_forward and not news.changes)
+    may_be_asked = [news for news in tenant.credentials if news.may_forward and not news.changes]
+    asked = tuple(news for news in may_be_asked if news.asked or news.unwanted)
     return CsmMessage(tenant.name, tenant.id, "", asked, "") if asked else None
 
 

@@ -173,6 +173,19 @@ class CredentialNews:
         return Listing(tuple(groups)) if groups else None
 
     @property
+    def unwanted(self) -> Listing | None:
+        """Extra permissions that open sensitive data, which the customer can untick."""
+        extra = self.listing(EventKind.EXCESS_FOUND)
+        if extra is None or self.grant == "partner":
+            return None
+        groups = tuple(
+            Group(group.name, sensitive)
+            for group in extra.groups
+            if (sensitive := tuple(one for one in group.permissions if one.sensitive))
+        )
+        return Listing(groups) if groups else None
+
+    @property
     def only_lost(self) -> bool:
         """All that the customer is asked for was granted before."""
         return [kind for kind in ASKED if self.listing(kind)] == [EventKind.LOST]

@@ -6,6 +6,8 @@ from typing import ClassVar
 from monitor.notices.content.credential_news import CredentialNews, Listing
 from monitor.notices.content.retired_message import RetiredMessage
 
+MANY_ALIKE, FIRST_OF_MANY = 10, 5
+
 
 @dataclass(frozen=True, slots=True)
 class CsmMessage:
@@ -48,13 +50,25 @@ class CsmMessage:
 
 @dataclass(frozen=True, slots=True)
 class TenantNews:
-    """`request` is what the customer can be sent as it is, where no CSM is notified; None for most."""
+    """`request` is what the customer can be sent as it is, where no CSM is notified; None for most. `csm` is the name
+    of the tenant's CSM.
+    """
 
     id: str
     name: str
     credentials: tuple[CredentialNews, ...]
     summary: str
     request: CsmMessage | None = None
+    csm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlikeTenants:
+    """Of which the same is said: the first few of `count`."""
+
+    summary: str
+    first: tuple[TenantNews, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,20 @@ class DigestShare:
     def names(self) -> tuple[str, ...]:
         return tuple(tenant.name for tenant in (*self.tenants, *self.brief))
 
+    @property
+    def in_short(self) -> tuple[AlikeTenants, ...]:
+        """`brief`, with one line for many of which the same is said."""
+        alike: dict[str, list[TenantNews]] = {}
+        for tenant in self.brief:
+            alike.setdefault(tenant.summary, []).append(tenant)
+        lines: list[AlikeTenants] = []
+        for summary, theirs in alike.items():
+            if len(theirs) > MANY_ALIKE:
+                lines.append(AlikeTenants(summary, tuple(theirs[:FIRST_OF_MANY]), len(theirs)))
+            else:
+                lines += [AlikeTenants(summary, (one,), 1) for one in theirs]
+        return tuple(lines)
+
 
 @dataclass(frozen=True, slots=True)
 class ToldCsm:
@@ -101,7 +129,8 @@ class DigestMessage:
 
     `told` are CSMs who get an email of the same run, `told_more` those for whom there is no room. `lost_to_all` are
     labels of what every customer of a partner's client lacks. `retired` is set where some of the news is of keys that
-    Greenhouse retired, `accept_first` where CSMs have nothing to forward until the operator accepts derived scopes.
+    Greenhouse retired, `retired_when` says when that was, `locked_out` counts tenants for whom nothing else works.
+    `accept_first` says that CSMs have nothing to forward until the operator accepts derived scopes.
     """
 
     template: ClassVar[str] = "digest"
@@ -112,6 +141,8 @@ class DigestMessage:
     told_more: int = 0
     lost_to_all: tuple[str, ...] = ()
     retired: V1Keys | None = None
+    retired_when: str = ""
+    locked_out: int = 0
     accept_first: bool = False
 
     @property
@@ -148,9 +179,11 @@ class BurstSample:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Tenants with the same change: what it is, how many of those checked since when, and a few by id and name.
+    """Tenants with the same change: what it is, how many of those checked since when, and by id and name those for whom
+    there is room.
 
-    `is_update` marks one that the operator knows of, and that has grown.
+    `told` counts those whose email had left before, or was on its way. `is_update` marks one that the operator knows
+    of, and that has grown.
     """
 
     what: str
@@ -160,6 +193,7 @@ class Burst:
     examples: tuple[tuple[str, str], ...]
     sample: BurstSample | None = None
     is_update: bool = False
+    told: int = 0
 
     @property
     def share(self) -> str:
@@ -178,11 +212,6 @@ class BrakeMessage:
     @property
     def is_update(self) -> bool:
         return all(burst.is_update for burst in self.bursts)
-
-    @property
-    def example(self) -> str:
-        """The id of a tenant to look at; empty if none is named."""
-        return next((burst.examples[0][0] for burst in self.bursts if burst.examples), "")
 
 
 @dataclass(frozen=True, slots=True)

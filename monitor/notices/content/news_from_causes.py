@@ -93,21 +93,21 @@ def _news_of_one(causes: list[PendingCause], background: Background, recipient: 
 def _change(cause: PendingCause) -> StateChange:
     meaning = DETAILS.get(cause.detail, "")
     state, detail = clean(cause.state or ""), clean(cause.detail)
-    return StateChange(cause.kind, state, detail, _window([cause]), meaning, _lasted([cause]))
+    return StateChange(cause.kind, state, detail, window([cause]), meaning, _lasted([cause]))
 
 
 def _listing(causes: list[PendingCause], background: Background) -> Listing:
-    is_shared = len({_window([cause]) for cause in causes}) == 1
+    is_shared = len({window([cause]) for cause in causes}) == 1
     groups = _grouped(causes, lambda cause: clean(cause.permission_group or ""))
     return Listing(
         tuple(
             Group(
                 name,
-                tuple(_permission(cause, background, "" if is_shared else _window([cause])) for cause in members),
+                tuple(_permission(cause, background, "" if is_shared else window([cause])) for cause in members),
             )
             for name, members in groups.items()
         ),
-        _window(causes),
+        window(causes),
         _lasted(causes),
     )
 
@@ -124,8 +124,12 @@ def _permission(cause: PendingCause, background: Background, window: str) -> Per
         scopes=background.scopes_of(cause) if is_v3 else (),
         effect=clean(background.effects.get(id_, "")),
         is_role=cause.permission_id == ROLE_ID,
-        sensitive=bool(_SENSITIVE.search(f"{id_} {cause.permission_group} {label}")),
+        sensitive=is_sensitive(cause),
     )
+
+
+def is_sensitive(cause: PendingCause) -> bool:
+    return bool(_SENSITIVE.search(f"{cause.permission_id} {cause.permission_group} {cause.permission_label}"))
 
 
 def _still_missing(causes: list[PendingCause], background: Background) -> list[StillMissing]:
@@ -154,7 +158,7 @@ def _grouped(members: Iterable[Member], name_of: Callable[[Member], str]) -> dic
     return groups
 
 
-def _window(causes: Sequence[PendingCause]) -> str:
+def window(causes: Sequence[PendingCause]) -> str:
     """When it happened to all of them, as checks saw it: after the last one before, and by the first one since."""
     ends = [(_seen_before(cause), cause.first_seen or cause.at) for cause in causes]
     until = max(until for _, until in ends)

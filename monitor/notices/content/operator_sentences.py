@@ -3,15 +3,19 @@
 Plain text: the page's template escapes it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.notices.content.credential_news import CredentialNews, Listing, StateChange
-from monitor.notices.content.messages import DigestMessage, DigestShare, TenantNews
+from monitor.notices.content.messages import AlikeTenants, Burst, DigestMessage, DigestShare, TenantNews
 from monitor.notices.content.vendor import Vendor
 from monitor.notices.wording import counted, listed
 
 _NAMED = 3
 _YOUR_MOVE = "Asking the customer is your move."
+_SETTING_UP = (
+    "Harvest Monitor never saw it work, so it counts as setting up, which is yours. Please send the part below."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,9 @@ class OperatorSentences:
 
     def opening(self, message: DigestMessage) -> str:
         action, quiet = message.action.total, message.quiet.total
-        if action + quiet == 1:
+        if message.locked_out:
+            first = self._locked_out(message)
+        elif action + quiet == 1:
             (news,) = (*message.action.tenants, *message.action.brief, *message.quiet.tenants)
             first = f"{'Your move' if action else 'Nothing to do'}: {news.name}, {news.summary}."
         elif action:
@@ -39,6 +45,47 @@ class OperatorSentences:
         else:
             first = f"Nothing to do: the news of {counted(quiet, 'tenant')} below needs nobody."
         return first
+
+    def _locked_out(self, message: DigestMessage) -> str:
+        one = message.locked_out == 1
+        accept = " Your move: accept the list of Harvest v3 permissions." if message.accept_first else ""
+        return (
+            f"{counted(message.locked_out, 'tenant')} {'is' if one else 'are'} locked out: Greenhouse no longer "
+            f"accepts {'its' if one else 'their'} keys of Harvest v1.{accept}"
+        )
+
+    def csms_of_retired(self, message: DigestMessage) -> str:
+        """What CSMs are told of retired keys, and whether they have something to send."""
+        when = f"one and a half times {self.vendor.checks_every} after the first of their keys was found retired"
+        if not message.accept_first:
+            return f"Each CSM gets one email about all of their customers, {when}. It has the part to send to them."
+        return (
+            f"Each CSM gets one email about all of their customers, {when}. If you accept before, it has the part to "
+            "send to them; if not, it says that this is still to come, and another follows once you accept."
+        )
+
+    def alike(self, line: AlikeTenants) -> str:
+        """One tenant in short, or many of which the same is said."""
+        return f"{_named([(one.id, one.name) for one in line.first], line.count)}: {line.summary}"
+
+    def told(self, burst: Burst) -> str:
+        """Of those who changed alike, how many CSMs know of it already."""
+        if not burst.told:
+            return "No email about it has left"
+        return f"For {burst.told} of them an email had left before, or was on its way"
+
+    def tenants(self, burst: Burst) -> str:
+        return _named(burst.examples, burst.tenants)
+
+    def answers(self, tenant: TenantNews) -> str:
+        """What to do with the customer's answer to what is asked, and what follows."""
+        if not tenant.request or not any(news.asked for news in tenant.request.credentials):
+            return ""
+        csm = f"{tenant.name}'s CSM is {tenant.csm}. " if tenant.csm else ""
+        return (
+            f"{csm}If {tenant.name} replies that it is on purpose, enter the permission under declined in the tenants "
+            "file: nobody is asked for it again. You get an email about what is granted."
+        )
 
     def readers(self, message: DigestMessage) -> str:
         """Who knows of it; empty where CSMs get an email of their own about the same."""
@@ -67,7 +114,7 @@ class OperatorSentences:
         name = tenant.name
         match kind:
             case "found":
-                return self._found(news, listing, name)
+                return self._found(news, listing, tenant)
             case "newly_required":
                 return self._newly_required(news, listing, name)
             case "lost":
@@ -81,12 +128,12 @@ class OperatorSentences:
     def heading(self, kind: str, listing: Listing) -> str:
         return f"{_HEADINGS[kind]} ({listing.count})"
 
-    def _found(self, news: CredentialNews, listing: Listing, name: str) -> str:
+    def _found(self, news: CredentialNews, listing: Listing, tenant: TenantNews) -> str:
         size = f"{listing.count} of the {news.coverage.needed} permissions it needs" if news.coverage.needed else ""
         return (
-            f"{self._cannot(listing, name)} {size or counted(listing.count, 'permission')} "
+            f"{self._cannot(listing, tenant.name)} {size or counted(listing.count, 'permission')} "
             f"{'has' if listing.count == 1 else 'have'} been missing from “{news.label}” since its first check, at "
-            f"{listing.window}. {_YOUR_MOVE}"
+            f"{listing.window}. {_SETTING_UP if tenant.request else _YOUR_MOVE}"
         )
 
     def _newly_required(self, news: CredentialNews, listing: Listing, name: str) -> str:
@@ -103,15 +150,14 @@ class OperatorSentences:
     def _excess_found(self, news: CredentialNews, listing: Listing, name: str) -> str:
         more = (
             f"“{news.label}” may do more in {name}'s Greenhouse account than {self.vendor.called} needs, first seen at "
-            f"{listing.window}. Nothing fails, and nobody has to act."
+            f"{listing.window}. Nothing fails"
         )
-        if not listing.sensitive:
-            return more
-        which = "it opens" if listing.count == 1 else f"{listing.sensitive} of them open"
-        these = "it" if listing.sensitive == 1 else "them"
+        if not news.unwanted:
+            return f"{more}, and nobody has to act."
+        them, they_are = ("it", "it is") if listing.sensitive == 1 else ("them", "they are")
         return (
-            f"{more} Optional: {which} sensitive data that {self.vendor.called} does not need; you may ask the "
-            f"customer to untick {these}."
+            f"{more}, but {_which_open(listing)} sensitive data that {self.vendor.called} does not need. Decide: ask "
+            f"the customer to untick {them}, or leave {them} as {they_are}."
         )
 
     def _cannot(self, listing: Listing, name: str, cannot: str = "cannot") -> str:
@@ -137,6 +183,22 @@ _HEADINGS = {
     "excess_found": "Extra permissions",
     "excess_gone": "Extra permissions that are gone",
 }
+
+
+def _named(tenants: Sequence[tuple[str, str]], count: int) -> str:
+    """By id and name, as many as are given of so many."""
+    more = count - len(tenants)
+    return ", ".join(f"{name} ({id_})" for id_, name in tenants) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _which_open(listing: Listing) -> str:
+    """`likely` is no more than that."""
+    which = f"{listing.sensitive} of them"
+    if listing.count == listing.sensitive:
+        which = {1: "it", 2: "both"}.get(listing.count, "all of them")
+    if listing.likely:
+        return f"{which} may open"
+    return f"{which} {'opens' if listing.sensitive == 1 else 'open'}"
 
 
 def _they(listing: Listing, one: str, many: str) -> str:

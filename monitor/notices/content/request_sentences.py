@@ -56,6 +56,13 @@ class RequestSentences:
             f"{self.vendor.called} does not get what it needs. Could a Site Admin please fix this?"
         )
 
+    def unwanted(self, news: CredentialNews, unwanted: Listing, tenant: str) -> str:
+        opens = "may open" if unwanted.likely else "opens"
+        return (
+            f"The API credential “{news.label}” in {_account(tenant)} {opens} sensitive data that "
+            f"{self.vendor.called} does not need. {_COULD} untick {'it' if unwanted.count == 1 else 'these'}?"
+        )
+
     def on_purpose(self, count: int, was_lost: bool) -> str:
         these = "it" if count == 1 else "any of these"
         return f"If you {f'removed {these}' if was_lost else f'left {these} out'} on purpose, just reply."

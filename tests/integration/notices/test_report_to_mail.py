@@ -257,7 +257,7 @@ async def test_all_keys_retired_is_one_email_to_the_operator_that_says_so(servic
     assert _subjects([mail]) == [("ops", "Action: all 10 keys of Harvest v1 are retired: move to v3")]
     text = " ".join(_text(mail).split())
     assert "All 10 keys of Harvest v1 are retired: move to v3." in text
-    assert "Checking our network is no use" in text
+    assert "10 tenants are locked out: Greenhouse no longer accepts their keys of Harvest v1." in text
     assert "harvest-monitor tenants migration" in text
     for untrue in ("held", "Greenhouse itself", "status.greenhouse.io", "lost", "firewall"):
         assert untrue not in text

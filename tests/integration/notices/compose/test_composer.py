@@ -19,7 +19,7 @@ from monitor.notices.cause_queries import still_missing
 from monitor.notices.content.messages import Message
 from monitor.notices.content.render import RenderedMessage, Renderer
 from monitor.notices.notice import Status
-from monitor.notices.operator_actions import drop, listing, release
+from monitor.notices.operator_actions import drop, listing, release, show
 from monitor.store.database import Database
 from monitor.store.tables import CAUSE, DRIFT_EVENT, NOTICE, OPERATOR_ACTION, PERMISSION_STATE
 from tests.composer import ComposerHarness
@@ -316,6 +316,10 @@ async def test_the_brake_counts_those_who_were_notified(harness: ComposerHarness
         await harness.run(NOW + timedelta(hours=hours) + SETTLE)
     statuses = [notice.status for notice in await harness.notices() if notice.audience == Audience.CSM]
     assert statuses == [Status.PENDING, Status.PENDING, Status.HELD]
+    (brake,) = [notice for notice in await harness.notices() if notice.audience == Audience.OPERATOR]
+    whole = await show(harness.database, brake.id)
+    assert whole is not None
+    assert "For 2 of them an email had left before, or was on its way" in whole.text
 
 
 async def test_the_brake_forgets_after_one_interval(harness: ComposerHarness) -> None:

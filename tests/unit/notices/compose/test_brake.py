@@ -60,6 +60,15 @@ def test_those_who_were_notified_count() -> None:
     assert not judged(third, recent=Recent(told[:1], [NOW] * 50)).holds([third])
 
 
+def test_the_operator_reads_how_many_were_notified_before_the_hold() -> None:
+    """Of this wave: not of another change, nor of another time."""
+    told = tuple(TenantChange("lost:x", f"told{n}", NOW - HOUR, is_told=n < 2) for n in range(3))
+    other = TenantChange("lost:y", "third", NOW - HOUR, is_told=True)
+    third = a_cause(LOST, "x", "third")
+    burst = judged(third, recent=Recent((*told, other), [NOW] * 50)).new_bursts([third])["lost:x"]
+    assert (burst.tenants, burst.told) == (4, 2)
+
+
 def test_one_tenant_that_loses_much_is_one() -> None:
     """Forty permissions of one tenant are no wave."""
     causes = [a_cause(LOST, f"p{n}") for n in range(40)]

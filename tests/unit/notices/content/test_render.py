@@ -330,15 +330,24 @@ def test_newly_required_is_never_worded_as_lost() -> None:
 
 
 def test_a_brake_notice_says_what_to_do() -> None:
-    """How many, what, who for example, and the commands."""
+    """How many, what, who, whether emails left, what to do in which case, and how far a decision goes."""
     burst = [a_cause(LOST, "GET: List offers", f"tenant{n}", credential_id=n) for n in range(12)]
     words = RENDERER.render(composed(*burst).drafts[-1].message)
     assert words.subject == ("Action: mail to CSMs is held: 12 tenants lost the permission “GET: List offers” (Offers)")
     for said in (
-        "More tenants changed in the same way than chance explains",
+        "Many tenants changed in the same way at once",
+        "No email about it has left",
         "12 % of the 100 tenants checked since 23 Nov 2026, 13:45 UTC",
         "Tenant0 (tenant0), Tenant1 (tenant1), Tenant10 (tenant10)",
+        "Tenant9 (tenant9)\n",
         "harvest-monitor notices show NUMBER",
+        "harvest-monitor history --tenant TENANT",
+        "1. The customers changed it: release",
+        "2. Greenhouse changed it, or you are in doubt: wait, or drop",
+        "3. An update of Harvest Monitor or of the manifest did: drop",
+        "--all takes every email that is held, also of other changes",
+        "A drop cannot be undone",
+        "If nobody decides, the emails stay held",
         "harvest-monitor notices release --all",
         "harvest-monitor notices drop --all",
     ):
@@ -361,6 +370,8 @@ def test_retired_keys_are_one_story(keys: V1Keys, subject: str, said: str) -> No
         assert said in part
         assert "ove to v3" in part
         assert "harvest-monitor tenants migration" in part
+        assert "3 tenants are locked out" in part
+        assert "It happened between 10:05 and 13:44 UTC on 23 Nov 2026." in part
         assert "no CSM is notified of" not in part  # each gets an email about theirs
 
 

@@ -8,7 +8,7 @@ from checks.manifest import load
 from monitor.drift import EventKind
 from monitor.incidents.rules import Audience
 from monitor.notices.causes import PendingCause
-from monitor.notices.content.messages import DigestMessage
+from monitor.notices.content.messages import DigestMessage, V1Keys
 from monitor.notices.content.news_from_causes import Background
 from monitor.notices.content.render import RenderedMessage, Renderer
 from monitor.notices.content.successor import CredentialNeeds, successor_boxes
@@ -162,11 +162,62 @@ def test_extra_and_missing_permissions_do_not_read_alike() -> None:
     ],
 )
 def test_data_that_laws_protect_is_marked(label: str, group: str, sensitive: bool) -> None:
-    """Beside the permission and in the subject."""
+    """Beside the permission and in the subject; then it is the operator's decision, with a part to send."""
     rendered = words(excess(label, permission_group=group))
+    assert rendered.subject.startswith("Action: Acme: " if sensitive else "No action: Acme: ")
     assert ("(1 sensitive)" in rendered.subject) is sensitive
     assert (f"- {label} (sensitive)" in rendered.text) is sensitive
-    assert ("Optional: it opens sensitive data" in rendered.text) is sensitive
+    assert ("but it opens sensitive data that Gem does not need. Decide:" in rendered.text) is sensitive
+    assert (RULER in rendered.text) is sensitive
+    if sensitive:
+        assert f"Untick this box and save:\n\n   {group}\n   [ ] {label}\n" in forwarded(rendered)
+
+
+def test_sensitive_data_is_no_decision_where_no_customer_can_untick_it() -> None:
+    """The scopes of a partner's client are not the customer's to choose."""
+    rendered = words(excess("GET: List EEOC", credential_kind="harvest-oauth", credential_grant="partner"))
+    assert rendered.subject == "No action: Acme: 1 extra permission granted (1 sensitive)"
+    assert "nobody has to act" in rendered.text
+    assert RULER not in rendered.text
+
+
+def test_a_likely_extra_permission_is_told_as_likely() -> None:
+    """Neither the operator nor the customer reads a guess as a fact."""
+    rendered = words(for_operator(EXCESS, "GET: List EEOC", detail="likely"))
+    assert "but it may open sensitive data" in rendered.text.partition(RULER)[0]
+    assert "may open sensitive data" in forwarded(rendered)
+
+
+def test_what_never_worked_says_why_it_is_the_operators_and_what_to_do_with_the_answer() -> None:
+    """It names the tenant's CSM, who was not notified; not in the part to send."""
+    rendered = words(for_operator(FOUND, "offers.list_offers"))
+    for said in (
+        "counts as setting up, which is yours",
+        "Acme's CSM is Dana Reyes.",
+        "under declined in the tenants file",
+    ):
+        assert said in rendered.text.partition(RULER)[0]
+    assert "Dana" not in forwarded(rendered)
+
+
+def test_many_tenants_of_which_the_same_is_said_are_one_line() -> None:
+    """The first few by name, the others by number; a few are named each."""
+    for number in (3, 40):
+        causes = [for_operator(FAILED, None, f"t{n:02}", state="retired", credential_id=n) for n in range(number)]
+        text = words(*causes, v1_keys=V1Keys(number, 2)).text
+        assert text.count("credential retired") == (3 if number == 3 else 1)
+        assert ("T04 (t04) and 35 more: credential retired" in text) is (number == 40)
+
+
+def test_the_operator_reads_first_how_many_are_locked_out_and_the_one_move() -> None:
+    """A tenant with another credential that works is not locked out; the move is there only if one is left."""
+    causes = [for_operator(FAILED, None, f"t{n}", state="retired", credential_id=n) for n in range(4)]
+    facts = {"v1_keys": V1Keys(4, 0), "with_access": frozenset({"t0"})}
+    for unaccepted, asks in ((frozenset({GEM.digest}), True), (frozenset[str](), False)):
+        text = words(*causes, unaccepted=unaccepted, **facts).text
+        assert text.startswith("3 tenants are locked out: Greenhouse no longer accepts their keys of Harvest v1.")
+        assert ("Your move: accept the list of Harvest v3 permissions." in text) is asks
+        assert ("    harvest-monitor manifest show --v3\n2. Accept it:\n" in text) is asks
 
 
 def test_a_digest_is_parted_by_whose_move_it_is() -> None:
