@@ -65,9 +65,10 @@ class CsmSentences:
     def lost(self, news: CredentialNews, lost: Listing, tenant: str) -> tuple[str, str]:
         """What cannot be done and how much is missing; then when that began."""
         works = "" if news.change("credential_failed") else " still works, but"
+        what = "this permission" if lost.count == 1 else "them"
         return (
             self._effect(news, lost, tenant),
-            f"The API credential “{news.label}”{works} lost {'it' if lost.count == 1 else 'them'} {lost.window}.",
+            f"The API credential “{news.label}”{works} lost {what} {lost.window}.",
         )
 
     def _effect(self, news: CredentialNews, lost: Listing, tenant: str) -> str:
@@ -123,7 +124,7 @@ class CsmSentences:
             return ""
         return (
             f"Your move: copy the framed part below into an email to {message.tenant}; the rest is for you. You get "
-            "an email about what is back."
+            "another email when access is back."
         )
 
     def replies(self, message: CsmMessage) -> str:

@@ -50,7 +50,7 @@ class OperatorSentences:
         one = message.locked_out == 1
         accept = " Your move: accept the list of Harvest v3 permissions." if message.accept_first else ""
         return (
-            f"{counted(message.locked_out, 'tenant')} {'is' if one else 'are'} locked out: Greenhouse no longer "
+            f"{counted(message.locked_out, 'tenant')} {'is' if one else 'are'} newly locked out: Greenhouse no longer "
             f"accepts {'its' if one else 'their'} keys of Harvest v1.{accept}"
         )
 
@@ -84,7 +84,7 @@ class OperatorSentences:
         csm = f"{tenant.name}'s CSM is {tenant.csm}. " if tenant.csm else ""
         return (
             f"{csm}If {tenant.name} replies that it is on purpose, enter the permission under declined in the tenants "
-            "file: nobody is asked for it again. You get an email about what is granted."
+            "file: nobody is asked for it again. You get another email about what is granted."
         )
 
     def readers(self, message: DigestMessage) -> str:

@@ -171,11 +171,12 @@ def test_the_first_sentence_says_what_broke_and_for_whom() -> None:
         "missing."
     )
     assert facts == (
-        "The API credential “Gem Harvest API Key” still works, but lost it between 10:05 and 13:44 UTC on 23 Nov 2026."
+        "The API credential “Gem Harvest API Key” still works, but lost this permission between 10:05 and 13:44 UTC on "
+        "23 Nov 2026."
     )
     assert move == (
-        "Your move: copy the framed part below into an email to Acme; the rest is for you. You get an email about what "
-        "is back."
+        "Your move: copy the framed part below into an email to Acme; the rest is for you. You get another email when "
+        "access is back."
     )
 
 
@@ -370,8 +371,8 @@ def test_retired_keys_are_one_story(keys: V1Keys, subject: str, said: str) -> No
         assert said in part
         assert "ove to v3" in part
         assert "harvest-monitor tenants migration" in part
-        assert "3 tenants are locked out" in part
-        assert "It happened between 10:05 and 13:44 UTC on 23 Nov 2026." in part
+        assert "3 tenants are newly locked out" in part
+        assert "It was found between 10:05 and 13:44 UTC on 23 Nov 2026." in part
         assert "no CSM is notified of" not in part  # each gets an email about theirs
 
 
@@ -439,5 +440,6 @@ def test_a_clock_that_was_set_back_leaves_no_window_that_ends_before_it_begins()
     words = _worded(a_cause(LOST, "GET: List offers", seen_before=NOW, first_seen=NOW - timedelta(hours=3)))
     assert "between" not in words.text
     assert (
-        "The API credential “Gem Harvest API Key” still works, but lost it by 11:05 UTC on 23 Nov 2026." in words.text
+        "The API credential “Gem Harvest API Key” still works, but lost this permission by 11:05 UTC on 23 Nov 2026."
+        in words.text
     )

@@ -215,7 +215,7 @@ def test_the_operator_reads_first_how_many_are_locked_out_and_the_one_move() -> 
     facts = {"v1_keys": V1Keys(4, 0), "with_access": frozenset({"t0"})}
     for unaccepted, asks in ((frozenset({GEM.digest}), True), (frozenset[str](), False)):
         text = words(*causes, unaccepted=unaccepted, **facts).text
-        assert text.startswith("3 tenants are locked out: Greenhouse no longer accepts their keys of Harvest v1.")
+        assert text.startswith("3 tenants are newly locked out: Greenhouse no longer accepts their keys of Harvest v1.")
         assert ("Your move: accept the list of Harvest v3 permissions." in text) is asks
         assert ("    harvest-monitor manifest show --v3\n2. Accept it:\n" in text) is asks
 
