@@ -123,8 +123,17 @@ class CsmSentences:
         if not message.asks:
             return ""
         return (
-            f"Your move: copy the framed part below into an email to {message.tenant}; the rest is for you. You get "
-            "another email when access is back."
+            f"Your move: copy the framed part below into an email to {message.tenant}; the rest is for you. "
+            f"{self._next_email(message)}"
+        )
+
+    def _next_email(self, message: CsmMessage) -> str:
+        # A credential whose place another one takes is settled in silence: it never works again.
+        if not any(_may_be_replaced(news) for news in message.credentials):
+            return "You get another email when access is back."
+        return (
+            "You get another email when access is back, but not when a new API credential takes the place of the old "
+            "one: Harvest Monitor's page of the customer shows that."
         )
 
     def replies(self, message: CsmMessage) -> str:
@@ -219,6 +228,11 @@ class CsmSentences:
             f"comes in a month if {'it' if one else 'one of them'} still has none that works."
             f"{waiting if message.waits_for_approval else ''}{self._contact}"
         )
+
+
+def _may_be_replaced(news: CredentialNews) -> bool:
+    failed = news.change("credential_failed")
+    return failed is not None and news.grant != "partner" and failed.detail != "no_scopes"
 
 
 def _account(tenant: str) -> str:

@@ -107,6 +107,20 @@ def test_a_refused_key_is_answered_in_full() -> None:
     assert "ask" not in request.casefold().split()
 
 
+def test_an_email_is_promised_only_where_one_follows() -> None:
+    """What comes back is reported; a credential whose place a new one takes is settled in silence."""
+    silent = "but not when a new API credential takes the place of the old one"
+    for causes, replaceable in (
+        ([a_cause(FAILED)], True),
+        ([a_cause(FAILED, detail="no_scopes", **V3)], False),
+        ([a_cause(FAILED, **{**V3, "credential_grant": "partner"})], False),
+        ([lost("offers.list_offers")], False),
+    ):
+        text = words(*causes).text
+        assert "You get another email when access is back" in text
+        assert (silent in text) is replaceable, causes
+
+
 def test_without_a_way_to_hand_over_the_old_one_is_named() -> None:
     """Nobody has to ask as long as the customer remembers how the first secret was handed over."""
     request = forwarded(words(a_cause(FAILED), vendor=Vendor(), successors={1: SUCCESSOR}))
