@@ -56,7 +56,7 @@ class OperatorSentences:
 
     def csms_of_retired(self, message: DigestMessage) -> str:
         """What CSMs are told of retired keys, and whether they have something to send."""
-        when = f"one and a half times {self.vendor.checks_every} after the first of their keys was found retired"
+        when = "one and a half check intervals after the first of their keys was found retired"
         if not message.accept_first:
             return f"Each CSM gets one email about all of their customers, {when}. It has the part to send to them."
         return (
