@@ -130,9 +130,9 @@ class CsmSentences:
     def _next_email(self, message: CsmMessage) -> str:
         # A credential whose place another one takes is settled in silence: it never works again.
         if not any(_may_be_replaced(news) for news in message.credentials):
-            return "You get another email when access is back."
+            return "You get another email when it is restored."
         return (
-            "You get another email when access is back, but not when a new API credential takes the place of the old "
+            "You get another email when it is restored, but not when a new API credential takes the place of the old "
             "one: Harvest Monitor's page of the customer shows that."
         )
 

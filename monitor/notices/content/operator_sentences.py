@@ -14,7 +14,7 @@ from monitor.notices.wording import counted, listed
 _NAMED = 3
 _YOUR_MOVE = "Asking the customer is your move."
 _SETTING_UP = (
-    "Harvest Monitor never saw it work, so it counts as setting up, which is yours. Please send the part below."
+    "Harvest Monitor never saw it work; CSMs are told only of what has worked before. Please send the part below."
 )
 
 

@@ -103,16 +103,19 @@ class RequestSentences:
 
     def hand_over(self, old: str) -> str:
         """How a new secret reaches the vendor; `old` is what the customer handed over before."""
-        once = f"Greenhouse shows the secret only once: store it at once. {self.no_secrets}"
         if not self.vendor.handover:
             return (
-                f"{once} Hand over the client ID and the secret in the same safe way as {old}; if you have none, "
-                "just reply."
+                f"Hand over the client ID and the secret in the same safe way as {old}; if you have none, just reply. "
+                f"{self.no_secrets}"
             )
         way = self.vendor.handover
         if self.vendor.handover_is_address:
             way = f"Hand over the client ID and the secret here: {self.vendor.handover}"
-        return f"{once} {way} If you have no login there, just reply, without the secret."
+        return f"{way} If you have no login there, just reply, and we agree on another way. {self.no_secrets}"
+
+    @property
+    def store_secret(self) -> str:
+        return "Greenhouse shows its secret only once: store it at once."
 
     @property
     def no_secrets(self) -> str:

@@ -176,7 +176,7 @@ def test_the_first_sentence_says_what_broke_and_for_whom() -> None:
     )
     assert move == (
         "Your move: copy the framed part below into an email to Acme; the rest is for you. You get another email when "
-        "access is back."
+        "it is restored."
     )
 
 
@@ -344,8 +344,8 @@ def test_a_brake_notice_says_what_to_do() -> None:
         "harvest-monitor notices show NUMBER",
         "harvest-monitor history --tenant TENANT",
         "1. The customers changed it: release",
-        "2. Greenhouse changed it, or you are in doubt: wait, or drop",
-        "3. An update of Harvest Monitor or of the manifest did: drop",
+        "2. Greenhouse changed it, or an update of Harvest Monitor or of the manifest did: the customers",
+        "3. You are in doubt: wait. Nothing is lost",
         "--all takes every email that is held, also of other changes",
         "A drop cannot be undone",
         "If nobody decides, the emails stay held",

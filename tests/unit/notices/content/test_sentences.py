@@ -98,8 +98,8 @@ def test_a_refused_key_is_answered_in_full() -> None:
         "of the kind Harvest V3 (OAuth). As the description, enter “Gem Harvest V3”",
         "Tick these 37 boxes and save",
         "[ ] List offers",
-        "Greenhouse shows the secret only once: store it at once. Please never send a key or a secret by e-mail.",
-        "If you have no login there, just reply, without the secret.",
+        "enter “Gem Harvest V3”. Greenhouse shows its secret only once: store it at once.",
+        "If you have no login there, just reply, and we agree on another way. Please never send a key or a secret by",
         "A possible reason: Greenhouse announced the end",
         f"Hand over the client ID and the secret here: {PAGE}",
     ):
@@ -117,7 +117,7 @@ def test_an_email_is_promised_only_where_one_follows() -> None:
         ([lost("offers.list_offers")], False),
     ):
         text = words(*causes).text
-        assert "You get another email when access is back" in text
+        assert "You get another email when it is restored" in text
         assert (silent in text) is replaceable, causes
 
 
@@ -206,7 +206,7 @@ def test_what_never_worked_says_why_it_is_the_operators_and_what_to_do_with_the_
     """It names the tenant's CSM, who was not notified; not in the part to send."""
     rendered = words(for_operator(FOUND, "offers.list_offers"))
     for said in (
-        "counts as setting up, which is yours",
+        "CSMs are told only of what has worked before",
         "Acme's CSM is Dana Reyes.",
         "under declined in the tenants file",
     ):

@@ -210,7 +210,7 @@ def test_one_email_names_all_customers_and_asks_for_one_list() -> None:
         "Harvest V3 (OAuth)",
         "Tick these 37 boxes and save",
         "   Candidates\n   [ ] Create candidates\n   [ ] List candidates\n",
-        "shows the secret only once",
+        "shows its secret only once",
         "never send a key or a secret by e-mail",
         "Thank you,\nDana Reyes",
     ):
