@@ -100,7 +100,7 @@ def in_parts(message: RetiredMessage, fits: Callable[[RetiredMessage], bool]) ->
     parts = _split(replace(short, part=MOST_PARTS, parts=MOST_PARTS, total=message.count), fits)
     if len(parts) > MOST_PARTS:
         beyond = sum(part.count for part in parts[MOST_PARTS:])
-        parts = [*parts[: MOST_PARTS - 1], _counting(parts[MOST_PARTS - 1], beyond)]
+        parts = [*parts[: MOST_PARTS - 1], _with_the_rest(parts[MOST_PARTS - 1], beyond, fits)]
     return [replace(part, part=number, parts=len(parts), total=message.count) for number, part in enumerate(parts, 1)]
 
 
@@ -153,15 +153,28 @@ def _in_short(message: RetiredMessage) -> RetiredMessage:
     return replace(message, requests=tuple(requests), others=replace(message.others, in_short=True))
 
 
-def _counting(part: RetiredMessage, more: int) -> RetiredMessage:
-    def also(customers: Customers) -> Customers:
-        return replace(customers, count=customers.count + more, unnamed=customers.unnamed + more)
+def _with_the_rest(part: RetiredMessage, more: int, fits: Callable[[RetiredMessage], bool]) -> RetiredMessage:
+    """It counts so many more customers; the last that it names as well, as far as the words about them need room."""
+    found = _with_last_list(part, lambda last: replace(last, count=last.count + more, unnamed=last.unnamed + more))
+    found = replace(found, count=part.count + more)
+    while not fits(found):
+        fewer = _with_last_list(found, _one_name_fewer)
+        if fewer == found:
+            break
+        found = fewer
+    return found
 
-    if part.requests:
-        *before, last = part.requests
-        requests = (*before, replace(last, customers=also(last.customers)))
-        return replace(part, requests=requests, count=part.count + more)
-    return replace(part, others=also(part.others), count=part.count + more)
+
+def _with_last_list(part: RetiredMessage, changed: Callable[[Customers], Customers]) -> RetiredMessage:
+    if not part.requests:
+        return replace(part, others=changed(part.others))
+    *before, last = part.requests
+    return replace(part, requests=(*before, replace(last, customers=changed(last.customers))))
+
+
+def _one_name_fewer(customers: Customers) -> Customers:
+    kept = tuple(key for key in customers.keys if key.tenant_id != customers.keys[-1].tenant_id)
+    return replace(customers, keys=kept, unnamed=customers.count - _count(kept)) if kept else customers
 
 
 def _count(keys: Iterable[RetiredKey]) -> int:
