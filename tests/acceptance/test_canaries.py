@@ -20,7 +20,7 @@ from checks.v1.gate import Gate
 from monitor.sandbox.faults.http import Fault
 from monitor.sandbox.sandbox import Sandbox
 from tests.background_server import background_sandbox
-from tests.command import run, serving, until
+from tests.command import run, run_here, serving, until
 from tests.raw_server import always, answer, raw_server
 
 PERSON = "Canarynia"
@@ -131,7 +131,7 @@ def test_no_password_gets_into_a_message_about_a_wrong_setting(
 ) -> None:
     """A wrong setting is named; its value is not shown."""
     home, url, _ = folder
-    result = run(home, "check", **{**settings(home, url), variable: value})
+    result = run_here(home, "check", **{**settings(home, url), variable: value})
     assert result.returncode == 2
     assert f"HARVEST_MONITOR_{variable.upper()}" in result.stderr or variable == "installation_key"
     assert_clean("the message", _all_output(result))
