@@ -1,8 +1,9 @@
 """Every tenant loses the same, seen by the running service: no CSM is mailed, and the operator decides."""
 
 import json
+import re
 
-from tests.command import run_here, run_json, until
+from tests.command import ServeProcess, run_here, run_json, until
 from tests.service import ServiceHarness, checked
 
 TENANTS = [f"t{number}" for number in range(8)]
@@ -19,7 +20,8 @@ def test_a_wave_is_held_read_and_dropped(harness: ServiceHarness) -> None:
         for tenant in TENANTS:
             harness.sandbox.key(tenant).untick("GET /v1/offers")
         run_here(harness.folder, "check", "t0", "--record", **{**harness.settings, **slow})
-        until(lambda: "harvest_monitor_sampled_checks_total 7.0" in service.get("/metrics")[1])
+        # A tenant that is about to be checked anyway, as the hour has it, is not brought forward.
+        until(lambda: _brought_forward(service) > len(TENANTS) / 2)
         until(lambda: len(_held(harness)) == len(TENANTS))
         (told,) = until(lambda: harness.emails("*held"))
     assert [path for tenant in TENANTS for path in harness.emails(tenant)] == []
@@ -34,6 +36,12 @@ def test_a_wave_is_held_read_and_dropped(harness: ServiceHarness) -> None:
     assert dropped.stdout == "8 notices dropped\n"
     (done,) = run_json(harness.folder, "notices", "show", number, **harness.settings)["notice"]["actions"]
     assert done["reason"] == "our release"
+
+
+def _brought_forward(service: ServeProcess) -> float:
+    return sum(
+        map(float, re.findall(r"^harvest_monitor_sampled_checks_total (\S+)$", service.get("/metrics")[1], re.M))
+    )
 
 
 def _held(harness: ServiceHarness) -> list[dict[str, object]]:
