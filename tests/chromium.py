@@ -2,8 +2,10 @@
 
 import shutil
 
+from tests.real_part import PartUnavailable
 
-class ChromiumUnavailable(Exception):
+
+class ChromiumUnavailable(PartUnavailable):
     """chromium is not installed on this machine: apt-get install chromium (Debian)."""
 
 

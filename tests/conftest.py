@@ -1,7 +1,6 @@
 """Fixtures for all tests. A test that takes `database` runs on a new SQLite file and on a new Postgres database."""
 
 import asyncio
-import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -14,11 +13,12 @@ from sqlalchemy import URL, make_url
 
 from monitor.store.database import Database
 from tests.kept_logs import kept_logs
-from tests.postfix import Postfix, PostfixUnavailable, running_postfix
-from tests.postgres import PostgresUnavailable, administer, running_postgres
-from tests.prometheus import Prometheus, PrometheusUnavailable, running_prometheus
-from tests.promtool import Promtool, PromtoolUnavailable
-from tests.systemd import Machine, SystemdUnavailable, running_machine
+from tests.postfix import Postfix, running_postfix
+from tests.postgres import administer, running_postgres
+from tests.prometheus import Prometheus, running_prometheus
+from tests.promtool import Promtool
+from tests.real_part import real_part
+from tests.systemd import Machine, running_machine
 
 # The machine may be busy: no test of properties measures time.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,37 +43,22 @@ def _logs_as_they_were() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[URL]:
     """A server for the whole run. If none can be started, its tests are skipped on a desk and fail in CI."""
-    try:
-        with running_postgres() as server:
-            yield make_url(server.address)
-    except PostgresUnavailable as why:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no Postgres can be started here: {why}")
+    with real_part(), running_postgres() as server:
+        yield make_url(server.address)
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine with a real systemd. If none can be started, its tests are skipped on a desk and fail in CI."""
-    try:
-        with running_machine(tmp_path_factory.mktemp("machine")) as started:
-            yield started
-    except SystemdUnavailable as why:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(why))
+    with real_part(), running_machine(tmp_path_factory.mktemp("machine")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
 def postfix_server() -> Iterator[Postfix]:
     """A mail server for the whole run. Without it, its tests are skipped on a desk and fail in CI."""
-    try:
-        with running_postfix() as server:
-            yield server
-    except PostfixUnavailable as why:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no Postfix can be started here: {why}")
+    with real_part(), running_postfix() as server:
+        yield server
 
 
 @pytest.fixture
@@ -84,26 +69,17 @@ def postfix(postfix_server: Postfix) -> Postfix:
 
 
 @pytest.fixture(scope="session")
-def promtool() -> Promtool:
+def promtool() -> Iterator[Promtool]:
     """Without it, its tests are skipped on a desk and fail in CI."""
-    try:
-        return Promtool()
-    except PromtoolUnavailable as why:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(why))
+    with real_part():
+        yield Promtool()
 
 
 @pytest.fixture(scope="session")
 def prometheus() -> Iterator[Prometheus]:
     """With Alertmanager; a minute of the rules takes half a second. Without them as without promtool."""
-    try:
-        with running_prometheus({}, minute_seconds=0.5) as found:
-            yield found
-    except PrometheusUnavailable as why:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(why))
+    with real_part(), running_prometheus({}, minute_seconds=0.5) as found:
+        yield found
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.real_part import PartUnavailable
+
 MEGABYTES = 16
 
 
-class DiskUnavailable(Exception):
+class DiskUnavailable(PartUnavailable):
     """No disk can be mounted, usually because this user may not; the text says what was refused."""
 
 

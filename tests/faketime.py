@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from tests.real_part import PartUnavailable
+
 LIBRARIES = (
     *Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"),
     *Path("/usr/lib").glob("faketime/libfaketimeMT.so.1"),
 )
 
 
-class FakeTimeUnavailable(Exception):
+class FakeTimeUnavailable(PartUnavailable):
     """The library is not installed; the text says how to install it."""
 
 

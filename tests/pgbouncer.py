@@ -13,11 +13,12 @@ import psycopg
 from sqlalchemy import URL
 
 from tests.postgres import free_port, prepared_user
+from tests.real_part import PartUnavailable
 
 START_SECONDS = 60
 
 
-class PgBouncerUnavailable(Exception):
+class PgBouncerUnavailable(PartUnavailable):
     """No PgBouncer can be started on this machine; the message says why."""
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from pwd import getpwnam
 
 from tests.mail import AUTHORITY, CERTIFICATES
+from tests.real_part import PartUnavailable
 
 DAEMONS = Path("/usr/lib/postfix/sbin")
 START_SECONDS = 60
@@ -84,7 +85,7 @@ virtual unix - n n - - virtual
 """
 
 
-class PostfixUnavailable(Exception):
+class PostfixUnavailable(PartUnavailable):
     """No Postfix can be started on this machine; the message says why."""
 
 

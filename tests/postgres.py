@@ -10,25 +10,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import psycopg
-import pytest
 from sqlalchemy import URL, make_url
+
+from tests.real_part import PartUnavailable
 
 START_SECONDS = 120
 _OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60"
 
 
-class PostgresUnavailable(Exception):
+class PostgresUnavailable(PartUnavailable):
     """No server can be started on this machine; the message says why."""
-
-
-def skip_or_fail(why: Exception) -> NoReturn:
-    """Without the real part, a test is skipped on a desk and fails in CI."""
-    if os.environ.get("CI"):
-        raise why
-    pytest.skip(str(why))
 
 
 @dataclass(frozen=True)

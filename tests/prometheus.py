@@ -24,6 +24,7 @@ import yaml
 
 from tests.command import SECONDS, free_ports, until
 from tests.paths import ROOT
+from tests.real_part import PartUnavailable
 
 RULES = ROOT / "helm" / "harvest-monitor" / "alerts" / "harvest-monitor.rules.yaml"
 SCRAPE_EVERY, EVALUATE_EVERY = "1s", "250ms"
@@ -31,7 +32,7 @@ A_DAY_SECONDS = 60.0
 _UNIT_SECONDS = {"m": 60, "h": 3600}
 
 
-class PrometheusUnavailable(Exception):
+class PrometheusUnavailable(PartUnavailable):
     """Prometheus or Alertmanager is not installed: apt-get install prometheus prometheus-alertmanager (Debian)."""
 
 

@@ -4,8 +4,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.real_part import PartUnavailable
 
-class PromtoolUnavailable(Exception):
+
+class PromtoolUnavailable(PartUnavailable):
     """promtool is not installed on this machine: apt-get install prometheus (Debian), or a release of Prometheus."""
 
 

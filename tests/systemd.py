@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.paths import ROOT
+from tests.real_part import PartUnavailable
 
 SECONDS = 60
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -34,7 +35,7 @@ _FILES = {
 }
 
 
-class SystemdUnavailable(Exception):
+class SystemdUnavailable(PartUnavailable):
     """systemd-nspawn takes root and the package systemd-container (Debian)."""
 
 

@@ -9,16 +9,15 @@ import psycopg
 import pytest
 
 from tests.command import ServeProcess, run_here, until
-from tests.pgbouncer import PgBouncerUnavailable, running_pgbouncer
+from tests.pgbouncer import running_pgbouncer
 from tests.postgres import (
     Postgres,
-    PostgresUnavailable,
     administer,
     debians_binaries,
     running_postgres,
     running_standby,
-    skip_or_fail,
 )
+from tests.real_part import real_part
 from tests.service import ServiceHarness, checked
 
 TENANTS = 6
@@ -27,11 +26,8 @@ WRITING = (("check", "--record"), ("tenants", "sync"), ("notices", "release", "1
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    try:
-        with running_postgres(debians_binaries()) as started:
-            yield started
-    except PostgresUnavailable as why:
-        skip_or_fail(why)
+    with real_part(), running_postgres(debians_binaries()) as started:
+        yield started
 
 
 @pytest.fixture
@@ -62,20 +58,17 @@ def test_a_service_runs_behind_a_pooler_of_transactions(
     for number in range(TENANTS):
         harness.add_tenant(f"t{number}")
     administer(server.url, "CREATE DATABASE pooled")
-    try:
-        with running_pgbouncer(server.url.set(database="pooled"), server_connections=3) as pooled:
-            settings = {**on_postgres, "database_url": pooled.render_as_string()}
-            upgraded(harness, settings)
-            with harness.serve(**settings) as service:
-                for number in range(TENANTS):
-                    checked(service, f"t{number}", more_than=1)
-                done = run_here(harness.folder, "check", "t1", "--record", **{**harness.settings, **settings})
-                assert done.returncode == 0, done.stderr
-                assert [service.get(path)[0] for path in ("/readyz", "/metrics")] == [200, 200]
-                assert [line for line in service.log if line["level"] not in ("info", "warning")] == []
-                assert service.stop() == 0
-    except PgBouncerUnavailable as why:
-        skip_or_fail(why)
+    with real_part(), running_pgbouncer(server.url.set(database="pooled"), server_connections=3) as pooled:
+        settings = {**on_postgres, "database_url": pooled.render_as_string()}
+        upgraded(harness, settings)
+        with harness.serve(**settings) as service:
+            for number in range(TENANTS):
+                checked(service, f"t{number}", more_than=1)
+            done = run_here(harness.folder, "check", "t1", "--record", **{**harness.settings, **settings})
+            assert done.returncode == 0, done.stderr
+            assert [service.get(path)[0] for path in ("/readyz", "/metrics")] == [200, 200]
+            assert [line for line in service.log if line["level"] not in ("info", "warning")] == []
+            assert service.stop() == 0
 
 
 def test_a_service_waits_for_a_database_that_is_full_or_late(

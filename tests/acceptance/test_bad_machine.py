@@ -14,38 +14,31 @@ from monitor.errors import StoreError
 from monitor.sandbox.faults.http import Fault
 from monitor.store.database import open_database
 from tests.command import ServeProcess, run, until
-from tests.disk import Disk, DiskUnavailable, small_disk
-from tests.faketime import FakeTime, FakeTimeUnavailable
-from tests.postgres import Postgres, PostgresUnavailable, running_postgres, skip_or_fail
+from tests.disk import Disk, small_disk
+from tests.faketime import FakeTime
+from tests.postgres import Postgres, running_postgres
+from tests.real_part import real_part
 from tests.service import ServiceHarness, checked
 
 A_DAY = {"interval": "1d"}
 
 
 @pytest.fixture
-def faketime(tmp_path: Path) -> FakeTime | None:
-    try:
-        return FakeTime(tmp_path)
-    except FakeTimeUnavailable as why:
-        return skip_or_fail(why)
+def faketime(tmp_path: Path) -> Iterator[FakeTime]:
+    with real_part():
+        yield FakeTime(tmp_path)
 
 
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
-    try:
-        with running_postgres() as server:
-            yield server
-    except PostgresUnavailable as why:
-        skip_or_fail(why)
+    with real_part(), running_postgres() as server:
+        yield server
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    try:
-        with small_disk(tmp_path / "disk") as made:
-            yield made
-    except DiskUnavailable as why:
-        skip_or_fail(why)
+    with real_part(), small_disk(tmp_path / "disk") as made:
+        yield made
 
 
 def asked(harness: ServiceHarness) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +15,15 @@ from sqlalchemy import URL
 from monitor.store.database import Database
 from tests.browser.reader import Site, served
 from tests.browser.world import fill
-from tests.chromium import ChromiumUnavailable, chromium_path
+from tests.chromium import chromium_path
+from tests.real_part import real_part
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
+def chromium() -> Iterator[str]:
     """Without it, its tests are skipped on a desk and fail in CI."""
-    try:
-        return chromium_path()
-    except ChromiumUnavailable as why:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(why))
+    with real_part():
+        yield chromium_path()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

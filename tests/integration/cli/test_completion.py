@@ -20,6 +20,7 @@ from monitor.store.database import Database
 from tests.cases import for_each
 from tests.command import COMMAND, bare_environment
 from tests.fleet import settle_fleet
+from tests.real_part import PartUnavailable, real_part
 
 # Each asks for the values of an option that begin with `o`, as Tab does. zsh completes only at a terminal: here
 # `_arguments`, to which the script hands what it found, prints it.
@@ -61,11 +62,9 @@ def test_tab_offers_what_fits(shell: str, tmp_path: Path) -> None:
 
 
 def _required(shell: str) -> str:
-    program = shutil.which(shell)
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"there is no {shell}: install Debian's package of that name")
-        pytest.skip(f"there is no {shell}: install Debian's package of that name")
+    with real_part():
+        if (program := shutil.which(shell)) is None:
+            raise PartUnavailable(f"there is no {shell}: install Debian's package of that name")
     return program
 
 

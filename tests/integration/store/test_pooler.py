@@ -9,18 +9,15 @@ from sqlalchemy import URL, insert, select, text
 from monitor.store.database import Database, open_database
 from monitor.store.migrations import SchemaState
 from monitor.store.tables import OPERATOR_ACTION
-from tests.pgbouncer import PgBouncerUnavailable, running_pgbouncer
-from tests.postgres import skip_or_fail
+from tests.pgbouncer import running_pgbouncer
+from tests.real_part import real_part
 from tests.store import an_action
 
 
 @pytest.fixture
 def pooled_url(postgres_url: URL) -> Iterator[URL]:
-    try:
-        with running_pgbouncer(postgres_url, server_connections=2) as url:
-            yield url
-    except PgBouncerUnavailable as why:
-        skip_or_fail(why)
+    with real_part(), running_pgbouncer(postgres_url, server_connections=2) as url:
+        yield url
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from monitor.database_address import database_address
 from monitor.errors import StoreAway, StoreError
 from monitor.store.database import Database
 from tests.certificates import Authority
-from tests.postgres import PostgresUnavailable, debians_binaries, running_postgres, skip_or_fail
+from tests.postgres import debians_binaries, running_postgres
+from tests.real_part import real_part
 
 PASSWORD = "c4na4y"
 
@@ -26,12 +27,9 @@ def port(folder: Path) -> Iterator[int]:
     authority = Authority.named("Database CA")
     authority.write(folder / "ca.pem")
     Authority.named("Another CA").write(folder / "other.pem")
-    try:
-        with running_postgres(debians_binaries()) as server:
-            server.demand_tls(authority.issue(folder / "server.pem"), PASSWORD)
-            yield server.port
-    except PostgresUnavailable as why:
-        skip_or_fail(why)
+    with real_part(), running_postgres(debians_binaries()) as server:
+        server.demand_tls(authority.issue(folder / "server.pem"), PASSWORD)
+        yield server.port
 
 
 def address(port: int, options: str, host: str = "localhost", password: str = PASSWORD) -> Database:

@@ -32,8 +32,9 @@ from monitor.web.auth.role import AccessRole
 from monitor.web.auth.session_actions import LinkHolder, create_link
 from monitor.web.auth.token_actions import NewToken, create_token
 from tests.bursts import group_all
-from tests.disk import DiskUnavailable, small_disk
+from tests.disk import small_disk
 from tests.installation import NOTICES
+from tests.real_part import real_part
 from tests.reports import HOUR, MINUTE, OTHER_KEY, T0, failed, served
 from tests.store import a_tenant, check, everything, sync
 
@@ -343,17 +344,14 @@ async def test_a_file_on_a_read_only_disk_can_be_checked(sqlite: Database, file:
     """As a backup may be."""
     await sync(sqlite, a_tenant("acme"))
     await sqlite.close()
-    try:
-        with small_disk(tmp_path / "disk") as disk:
-            shutil.copy(file, disk.folder / "copy.sqlite3")
-            disk.remount("ro")
-            copy = Database(sqlite.url.set(database=str(disk.folder / "copy.sqlite3")))
-            report = await examine(copy, Settings(database_url=f"sqlite:///{disk.folder}/copy.sqlite3"))
-            assert [f.part for f in report.findings] == [DatabasePart.SPACE]
-            assert report.tables
-            await copy.close()
-    except DiskUnavailable as why:
-        pytest.skip(str(why))
+    with real_part(), small_disk(tmp_path / "disk") as disk:
+        shutil.copy(file, disk.folder / "copy.sqlite3")
+        disk.remount("ro")
+        copy = Database(sqlite.url.set(database=str(disk.folder / "copy.sqlite3")))
+        report = await examine(copy, Settings(database_url=f"sqlite:///{disk.folder}/copy.sqlite3"))
+        assert [f.part for f in report.findings] == [DatabasePart.SPACE]
+        assert report.tables
+        await copy.close()
 
 
 async def test_a_full_disk_and_a_long_log_are_found(sqlite: Database, file: Path, file_settings: Settings) -> None:

@@ -1,7 +1,5 @@
 """Sign-in in a real browser: what it really sends with forms of ours, and with those of another site."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +10,8 @@ from starlette.types import Receive, Scope, Send
 from monitor.store.database import Database
 from monitor.web.auth.role import AccessRole
 from monitor.web.serve import serving
+from tests.chromium import chromium_path
+from tests.real_part import real_part
 from tests.website import website
 
 FORM = """reason => {
@@ -24,9 +24,8 @@ FORM = """reason => {
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Without Chromium, its tests are skipped on a desk and fail in CI."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium is installed")
+    with real_part():
+        path = chromium_path()
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started
