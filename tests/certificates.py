@@ -1,4 +1,4 @@
-"""Certificates as a server may present them: made anew for each run, since they expire."""
+"""Certificates as a server may present them: made for each run, since they expire."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -64,7 +64,7 @@ class DeliveryResults:
             await self._write(notice_id, result)
 
     def settles(self, notice_id: int, claimed_until: datetime) -> bool:
-        """Whether a notice that was just claimed anew has its result already, which then waits under this claim."""
+        """Whether a notice that was just claimed again has its result already, which then waits under this claim."""
         result = self._waiting.get(notice_id)
         if isinstance(result, UnsentResult):
             self._waiting[notice_id] = replace(result, claimed_until=claimed_until)
